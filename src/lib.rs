@@ -1,0 +1,38 @@
+//! Serin tells, straight from logs and while a rollout runs, whether the new code is worse.
+//!
+//! Modules in reading order; each may use only what stands above it (a test checks that).
+//! The core (everything that is not behind the feature `edge`) is pure: no clock, no IO, no threads, no randomness.
+
+// Layer 0: words that everything else is built from.
+pub mod invariant;
+pub mod math;
+pub mod time;
+
+// Layer 1: what a line becomes.
+pub mod event;
+
+// Layer 2: from bytes to events, and what is counted.
+pub mod pipeline;
+pub mod query;
+pub mod sketch;
+
+// Layer 3: event-time windows; tests and verdicts.
+pub mod compare;
+pub mod fold;
+pub mod rival;
+
+// Layer 5: the record of decisions; the one pure machine that makes them.
+pub mod engine;
+pub mod ledger;
+
+// Layer 6 and above: files, threads, terminal.
+#[cfg(feature = "edge")]
+pub mod bench;
+#[cfg(feature = "edge")]
+pub mod calibrate;
+#[cfg(feature = "edge")]
+pub mod cli;
+#[cfg(feature = "edge")]
+pub mod demo;
+#[cfg(feature = "edge")]
+pub mod source;

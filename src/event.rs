@@ -1,1 +1,190 @@
-//! What a line becomes.
+//! What a line becomes: an [`Event`] with resolved names and hashed identities, or a counted reject.
+//!
+//! Events are small and own nothing, so that a stream of them can be kept and judged again under other labels.
+
+use crate::time::Timestamp;
+
+/// Kinds of records: what a line counts towards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// One finished piece of work seen by the outermost logger that we have.
+    Request,
+    /// Work inside a request.
+    Span,
+    /// Any other line.
+    Log,
+    /// A unit was given a version or flag variant.
+    Exposure,
+    /// A named business event of a unit.
+    Business,
+}
+
+/// Normalised severity.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// No level in the line.
+    Unknown,
+    /// Trace.
+    Trace,
+    /// Debug.
+    Debug,
+    /// Info, notice.
+    Info,
+    /// Warning.
+    Warn,
+    /// Error.
+    Error,
+    /// Fatal, critical, alert, emergency, panic.
+    Fatal,
+}
+
+/// Index of a name in the [`Names`] that belong to the same batch.
+pub type NameId = u16;
+
+/// "No name": the line carries no arm, or no route.
+pub const NO_NAME: NameId = NameId::MAX;
+
+/// "No latency in this line", in microseconds.
+pub const NO_LATENCY: u64 = u64::MAX;
+
+/// One line, understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Event time; of a request its completion.
+    pub time: Timestamp,
+    /// Offset of the line in its stream, in bytes of decoded text.
+    pub offset: u64,
+    /// Hash of the unit of assignment; 0 when the line has none.
+    pub unit: u64,
+    /// Hash of the trace; 0 when the line has none.
+    pub trace: u64,
+    /// Hash of the request id; 0 when the line has none or attempts are not joined.
+    pub request: u64,
+    /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
+    pub latency_us: u64,
+    /// (environment, service), an index into [`Names::services`].
+    pub service: NameId,
+    /// Arm as the line says, an index into [`Names::arms`], or [`NO_NAME`].
+    pub arm: NameId,
+    /// Route, an index into [`Names::routes`], or [`NO_NAME`].
+    pub route: NameId,
+    /// How many events this line stands for, as the sampler that wrote it says (1 = not sampled).
+    pub weight: u32,
+    /// What the line counts towards.
+    pub kind: Kind,
+    /// Severity.
+    pub level: Level,
+    /// Status divided by 100 (1..=5), 0 when the line has no status.
+    pub status_class: u8,
+    /// The piece of work failed.
+    pub error: bool,
+}
+
+/// Environment and service: what metrics are kept for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ServiceKey {
+    /// Environment; empty when the log has none.
+    pub environment: String,
+    /// Service; empty when the log has none.
+    pub service: String,
+}
+
+impl std::fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let service = if self.service.is_empty() { "(unnamed service)" } else { &self.service };
+        if self.environment.is_empty() { f.write_str(service) } else { write!(f, "{service} in {}", self.environment) }
+    }
+}
+
+/// The names that a batch of events refers to by index.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Names {
+    /// Services with their environment.
+    pub services: Vec<ServiceKey>,
+    /// Arms: values of the arm field, or `baseline` and `canary` where queries decide.
+    pub arms: Vec<String>,
+    /// Routes.
+    pub routes: Vec<String>,
+}
+
+/// Why a line could not become an event. Each is counted, and the line can be kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RejectReason {
+    /// Not valid UTF-8.
+    NotUtf8,
+    /// Longer than the longest line that is read.
+    TooLong,
+    /// Not of the format of its stream: truncated or malformed JSON, no access-log line.
+    Malformed,
+    /// No field with a time.
+    NoTime,
+    /// The time is in no known notation.
+    BadTime,
+    /// The time lies outside 1980 to 2200.
+    TimeOutOfRange,
+    /// Far ahead of the stream's time, and no further line agreed.
+    Quarantined,
+    /// A name past the bound of distinct services, arms or routes of a batch.
+    TooManyNames,
+}
+
+impl RejectReason {
+    /// Every reason, in order.
+    pub const ALL: [RejectReason; 8] = [
+        RejectReason::NotUtf8,
+        RejectReason::TooLong,
+        RejectReason::Malformed,
+        RejectReason::NoTime,
+        RejectReason::BadTime,
+        RejectReason::TimeOutOfRange,
+        RejectReason::Quarantined,
+        RejectReason::TooManyNames,
+    ];
+
+    /// The word that counts and reject files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            RejectReason::NotUtf8 => "not_utf8",
+            RejectReason::TooLong => "too_long",
+            RejectReason::Malformed => "malformed",
+            RejectReason::NoTime => "no_time",
+            RejectReason::BadTime => "bad_time",
+            RejectReason::TimeOutOfRange => "time_out_of_range",
+            RejectReason::Quarantined => "quarantined",
+            RejectReason::TooManyNames => "too_many_names",
+        }
+    }
+}
+
+/// Hash of an identity (unit, trace, request): stable for ever, since replays depend on it; never 0.
+pub fn identity_hash(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, 0x5e71_4000_0000_0001).max(1)
+}
+
+/// Mixes a hash with a key, so that uses (buckets, samples, splits) are independent of each other.
+///
+/// The finaliser of splitmix64 (Steele, Lea, Flood 2014).
+pub fn mix(hash: u64, key: u64) -> u64 {
+    let mut z = hash ^ key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Key of the 64 buckets of the bucket test.
+pub const KEY_BUCKET: u64 = 1;
+/// Key of the sample of units whose (unit, route) and (unit, service) pairs are kept.
+pub const KEY_PAIRS: u64 = 2;
+/// Key of the sample of traces.
+pub const KEY_TRACES: u64 = 3;
+/// Key of the order of evidence lines.
+pub const KEY_EVIDENCE: u64 = 4;
+/// Key of the order of activities of one unit at the same microsecond.
+pub const KEY_TIE: u64 = 5;
+/// Key of the sample of units that the unit store goes on with once it is full.
+pub const KEY_STORE: u64 = 6;
+
+/// Bucket (0..64) of a unit for the bucket test.
+pub fn bucket_of(unit: u64) -> u32 {
+    (mix(unit, KEY_BUCKET) >> 58) as u32
+}

@@ -1,1 +1,397 @@
-//! Event-time windows.
+//! Event-time windows: events of one stream, in order, become [`WindowPartial`]s.
+//!
+//! A stream may be folded in chunks on any number of threads ([`ChunkFold`]); [`StreamFold`] puts the chunks back in
+//! order and decides lateness, so that the result depends on the stream alone (WN-1). The trick: within a chunk, all
+//! lines of one window that are on time among themselves share their fate, which depends only on how far the stream
+//! had come before the chunk.
+//!
+//! This module knows nothing about arms, tests or verdicts.
+
+mod clock_guard;
+mod stream;
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, NO_NAME, NameId, Names, RejectReason};
+use crate::sketch::partial::{Keep, Tally, WindowPartial};
+use crate::time::{MINUTE, Micros, SECOND, Timestamp};
+
+pub use clock_guard::{AGREEING_LINES, ClockGuard, HeldEvent};
+pub use stream::{Passed, StreamFold};
+
+/// How events are cut into windows. Part of the plan that a ledger starts with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windowing {
+    /// Length of a window in microseconds, at most an hour.
+    pub window: Micros,
+    /// How far behind the stream's greatest event time a line may be and still count.
+    pub lateness: Micros,
+    /// Events before this time are left out (counted as outside).
+    pub since: Option<Timestamp>,
+    /// Events from this time on are left out.
+    pub until: Option<Timestamp>,
+    /// Units whose routes are followed: those whose keyed hash starts with this many zero bits.
+    pub pair_bits: u32,
+    /// Traces that are followed: those whose keyed hash starts with this many zero bits.
+    pub trace_bits: u32,
+}
+
+impl Default for Windowing {
+    /// 10 s windows, 10 s lateness, everything followed.
+    fn default() -> Self {
+        Windowing {
+            window: 10 * SECOND,
+            lateness: 10 * SECOND,
+            since: None,
+            until: None,
+            pair_bits: 0,
+            trace_bits: 0,
+        }
+    }
+}
+
+impl Windowing {
+    /// Number of the window that an event time falls into.
+    pub fn window_of(&self, time: Timestamp) -> i64 {
+        time.0.div_euclid(self.window)
+    }
+
+    /// Start of a window.
+    pub fn start_of(&self, window: i64) -> Timestamp {
+        Timestamp(window.saturating_mul(self.window))
+    }
+
+    /// End of a window (exclusive).
+    pub fn end_of(&self, window: i64) -> Timestamp {
+        Timestamp(window.saturating_add(1).saturating_mul(self.window))
+    }
+
+    /// Oldest window that is still open once a stream has come as far as `high`.
+    fn oldest_open(&self, high: i64) -> i64 {
+        if high == i64::MIN { i64::MIN } else { (high - self.lateness).div_euclid(self.window) }
+    }
+
+    fn outside(&self, time: Timestamp) -> bool {
+        self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time >= until)
+    }
+}
+
+/// A line this far ahead of its stream's watermark is held back until other lines agree.
+pub const JUMP: Micros = 5 * MINUTE;
+
+/// What one chunk of a stream contributes, before it is known how far the stream had come.
+#[derive(Debug)]
+pub struct FoldedChunk {
+    /// Settled partials of the windows that the chunk touched, ascending.
+    windows: Vec<WindowPartial>,
+    /// Records by where the chunk's own watermark stood when they were read.
+    segments: Vec<Segment>,
+    /// Greatest event time, `i64::MIN` without events.
+    high: i64,
+    /// Time of the first event.
+    first: Option<i64>,
+    /// An event jumped ahead of the events before it: the clock guard must see the chunk line by line.
+    jumped: bool,
+    /// The guard's state, when the chunk was folded with it.
+    guard: Option<ClockGuard>,
+    /// The chunk was folded with the stream's state before it, so nothing is left to decide.
+    exact: bool,
+    /// Names that `late` lists refer to.
+    names: Names,
+}
+
+/// Records between two steps of the chunk's own watermark.
+#[derive(Clone, Debug)]
+struct Segment {
+    /// Oldest open window while these records were read.
+    open: i64,
+    /// Offset after the line that brought the watermark here.
+    from: u64,
+    tally: Tally,
+    /// Late lines by (service, arm).
+    late: BTreeMap<(NameId, NameId), u64>,
+}
+
+impl Segment {
+    fn new(open: i64, from: u64) -> Segment {
+        Segment { open, from, tally: Tally::default(), late: BTreeMap::new() }
+    }
+}
+
+/// Folds a chunk of one stream.
+#[derive(Debug)]
+pub struct ChunkFold<'w> {
+    windowing: &'w Windowing,
+    stream: &'w str,
+    stream_hash: u64,
+    windows: Vec<OpenWindow>,
+    /// Index of the window that was used last: neighbours in a log are neighbours in time.
+    last: usize,
+    /// (service, arm) to cell, the same in every window of this chunk.
+    cells: CellIndex,
+    segments: Vec<Segment>,
+    high: i64,
+    first: Option<i64>,
+    jumped: bool,
+    guard: Option<ClockGuard>,
+}
+
+#[derive(Debug)]
+struct OpenWindow {
+    window: i64,
+    start: i64,
+    partial: WindowPartial,
+    keeps: Vec<Keep>,
+}
+
+/// Dense numbering of (service, arm).
+#[derive(Debug, Default)]
+struct CellIndex {
+    keys: Vec<(NameId, NameId)>,
+    /// One row per service, one column per arm (column 0: no arm).
+    table: Vec<Vec<u32>>,
+}
+
+impl CellIndex {
+    const NONE: u32 = u32::MAX;
+
+    #[inline]
+    fn of(&mut self, service: NameId, arm: NameId) -> usize {
+        let column = usize::from(arm.wrapping_add(1));
+        if let Some(&id) = self.table.get(usize::from(service)).and_then(|row| row.get(column))
+            && id != Self::NONE
+        {
+            return id as usize;
+        }
+        self.add(service, arm, column)
+    }
+
+    fn add(&mut self, service: NameId, arm: NameId, column: usize) -> usize {
+        let row = usize::from(service);
+        if self.table.len() <= row {
+            self.table.resize(row + 1, Vec::new());
+        }
+        if self.table[row].len() <= column {
+            self.table[row].resize(column + 1, Self::NONE);
+        }
+        let id = self.keys.len();
+        self.table[row][column] = id as u32;
+        self.keys.push((service, arm));
+        id
+    }
+}
+
+impl<'w> ChunkFold<'w> {
+    /// Folds a chunk whose stream has come an unknown way. `from`: offset of its first line.
+    pub fn new(windowing: &'w Windowing, stream: &'w str, from: u64) -> ChunkFold<'w> {
+        ChunkFold {
+            windowing,
+            stream,
+            stream_hash: crate::event::identity_hash(stream.as_bytes()),
+            windows: Vec::new(),
+            last: 0,
+            cells: CellIndex::default(),
+            segments: vec![Segment::new(i64::MIN, from)],
+            high: i64::MIN,
+            first: None,
+            jumped: false,
+            guard: None,
+        }
+    }
+
+    /// Folds a chunk line by line behind the stream's clock guard; `high`: greatest event time so far.
+    pub fn with_guard(
+        windowing: &'w Windowing,
+        stream: &'w str,
+        from: u64,
+        high: i64,
+        guard: ClockGuard,
+    ) -> ChunkFold<'w> {
+        let mut fold = ChunkFold::new(windowing, stream, from);
+        fold.high = high;
+        fold.segments = vec![Segment::new(windowing.oldest_open(high), from)];
+        fold.guard = Some(guard);
+        fold
+    }
+
+    /// Counts a line that could not become an event.
+    pub fn reject(&mut self, reason: RejectReason) {
+        let tally = &mut self.segment().tally;
+        tally.records += 1;
+        tally.reject(reason);
+    }
+
+    /// Counts an event that was asked to be left out.
+    pub fn outside(&mut self) {
+        let tally = &mut self.segment().tally;
+        tally.records += 1;
+        tally.events += 1;
+        tally.outside += 1;
+    }
+
+    /// Takes an event; `after`: offset after its line; `names`: what it refers to.
+    #[inline]
+    pub fn event(&mut self, event: &Event, after: u64, names: &mut impl Intern) {
+        if self.guard.is_some() {
+            return self.guarded(event, after, names);
+        }
+        let time = event.time.0;
+        match self.first {
+            None => self.first = Some(time),
+            Some(_) => self.jumped |= time > self.high.saturating_add(JUMP - self.windowing.lateness),
+        }
+        self.accept(event, after);
+    }
+
+    #[cold]
+    fn guarded(&mut self, event: &Event, after: u64, names: &mut impl Intern) {
+        let Some(mut guard) = self.guard.take() else { return };
+        let held = HeldEvent::new(event, after, names);
+        let watermark = if self.high == i64::MIN { i64::MIN } else { self.high - self.windowing.lateness };
+        let released = guard.offer(held, watermark);
+        for _ in 0..released.quarantined {
+            self.reject(RejectReason::Quarantined);
+        }
+        for held in released.accepted {
+            let event = held.intern(names);
+            self.accept(&event, held.after);
+        }
+        self.guard = Some(guard);
+    }
+
+    /// The stream ends here: lines that the guard still holds are judged by those that agree.
+    fn end_of_stream(&mut self, names: &mut impl Intern) {
+        let Some(mut guard) = self.guard.take() else { return };
+        let released = guard.end(self.high == i64::MIN);
+        for _ in 0..released.quarantined {
+            self.reject(RejectReason::Quarantined);
+        }
+        for held in released.accepted {
+            let event = held.intern(names);
+            self.accept(&event, held.after);
+        }
+        self.guard = Some(guard);
+    }
+
+    #[inline]
+    fn segment(&mut self) -> &mut Segment {
+        if self.segments.is_empty() {
+            self.segments.push(Segment::new(i64::MIN, 0));
+        }
+        let at = self.segments.len() - 1;
+        &mut self.segments[at]
+    }
+
+    #[inline]
+    fn accept(&mut self, event: &Event, after: u64) {
+        let windowing = self.windowing;
+        let segment = self.segment();
+        segment.tally.records += 1;
+        segment.tally.events += 1;
+        let open = segment.open;
+        if windowing.outside(event.time) {
+            segment.tally.outside += 1;
+        } else {
+            let time = event.time.0;
+            let cached = self.windows.get(self.last).filter(|w| time >= w.start && time < w.start + windowing.window);
+            let window = match cached {
+                Some(open) => open.window,
+                None => windowing.window_of(event.time),
+            };
+            if window < open {
+                let segment = self.segment();
+                segment.tally.late += 1;
+                *segment.late.entry((event.service, event.arm)).or_default() += 1;
+            } else {
+                self.segment().tally.on_time += 1;
+                self.count(event, window);
+            }
+        }
+        if event.time.0 > self.high {
+            self.high = event.time.0;
+            let open_now = windowing.oldest_open(self.high);
+            if open_now > open {
+                self.segments.push(Segment::new(open_now, after));
+            }
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, event: &Event, window: i64) {
+        if self.windows.get(self.last).is_none_or(|w| w.window != window) {
+            self.last = match self.windows.iter().rposition(|w| w.window == window) {
+                Some(at) => at,
+                None => self.open(window),
+            };
+        }
+        let cell = self.cells.of(event.service, event.arm);
+        let Some(open) = self.windows.get_mut(self.last) else { return };
+        while open.keeps.len() <= cell {
+            let (service, arm) = self.cells.keys[open.keeps.len()];
+            open.partial.cells.push((service, arm, Default::default()));
+            open.keeps.push(Keep::default());
+        }
+        let offset = (event.time.0 - open.start) as u32;
+        open.partial.count(cell, event, offset, self.stream_hash, &mut open.keeps[cell]);
+    }
+
+    fn open(&mut self, window: i64) -> usize {
+        let mut partial = WindowPartial::new(window);
+        partial.pair_range = u64::MAX >> self.windowing.pair_bits.min(63);
+        partial.trace_range = u64::MAX >> self.windowing.trace_bits.min(63);
+        let start = self.windowing.start_of(window).0;
+        self.windows.push(OpenWindow { window, start, partial, keeps: Vec::new() });
+        self.windows.len() - 1
+    }
+
+    /// Settles what was counted. `last`: the stream ends with this chunk.
+    pub fn finish(mut self, names: &mut impl Intern, last: bool) -> FoldedChunk {
+        if last {
+            self.end_of_stream(names);
+        }
+        let all = names.names();
+        let streams = [self.stream.to_owned()];
+        let mut windows: Vec<WindowPartial> = self
+            .windows
+            .drain(..)
+            .map(|mut open| {
+                let mut partial = open.partial;
+                open.keeps.iter_mut().for_each(|keep| partial.take_evidence(keep));
+                partial.cells.retain(|(_, _, cell)| cell.lines > 0);
+                partial.settle_with(all, &streams);
+                partial
+            })
+            .collect();
+        windows.sort_by_key(|partial| partial.window);
+        FoldedChunk {
+            windows,
+            exact: self.guard.is_some(),
+            segments: self.segments,
+            high: self.high,
+            first: self.first,
+            jumped: self.jumped,
+            guard: self.guard,
+            names: all.clone(),
+        }
+    }
+}
+
+/// Names that grow while lines are read.
+pub trait Intern {
+    /// All names so far.
+    fn names(&self) -> &Names;
+    /// Index of a service.
+    fn service(&mut self, environment: &str, service: &str) -> NameId;
+    /// Index of an arm.
+    fn arm(&mut self, arm: &str) -> NameId;
+    /// Index of a route.
+    fn route(&mut self, route: &str) -> NameId;
+}
+
+/// Name at an index, when there is one.
+fn name_at(list: &[String], id: NameId) -> Option<&String> {
+    if id == NO_NAME { None } else { list.get(usize::from(id)) }
+}
+
+#[cfg(test)]
+mod tests;

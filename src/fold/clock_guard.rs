@@ -1,0 +1,97 @@
+//! Keeps one line with a wrong clock from making all others late (WN-3).
+//!
+//! A line far ahead of its stream's watermark is held. Lines that follow and do not fall back agree with it; after
+//! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
+//! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
+
+use crate::event::{Event, NameId, ServiceKey};
+use crate::fold::{Intern, JUMP, name_at};
+
+/// Further lines that must agree before a jump is believed.
+pub const AGREEING_LINES: usize = 20;
+
+/// An event that is held, with its names written out, since it may outlive its chunk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldEvent {
+    event: Event,
+    service: ServiceKey,
+    arm: Option<String>,
+    route: Option<String>,
+    /// Offset after its line.
+    pub after: u64,
+}
+
+impl HeldEvent {
+    /// Holds an event.
+    pub fn new(event: &Event, after: u64, names: &impl Intern) -> HeldEvent {
+        let all = names.names();
+        HeldEvent {
+            event: *event,
+            service: all.services.get(usize::from(event.service)).cloned().unwrap_or_default(),
+            arm: name_at(&all.arms, event.arm).cloned(),
+            route: name_at(&all.routes, event.route).cloned(),
+            after,
+        }
+    }
+
+    /// The event with the indices of `names`.
+    pub fn intern(&self, names: &mut impl Intern) -> Event {
+        let none: NameId = crate::event::NO_NAME;
+        Event {
+            service: names.service(&self.service.environment, &self.service.service),
+            arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
+            route: self.route.as_deref().map_or(none, |route| names.route(route)),
+            ..self.event
+        }
+    }
+}
+
+/// What the guard decided.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Events to take, in order.
+    pub accepted: Vec<HeldEvent>,
+    /// How many held events became rejects.
+    pub quarantined: usize,
+}
+
+/// Events held back.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClockGuard {
+    held: Vec<HeldEvent>,
+}
+
+impl ClockGuard {
+    /// Nothing is held.
+    pub fn is_idle(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Offers the next event of the stream. `watermark`: greatest time taken so far less the lateness, or `i64::MIN`.
+    pub fn offer(&mut self, event: HeldEvent, watermark: i64) -> Released {
+        let mut released = Released::default();
+        let time = event.event.time.0;
+        // What lies far ahead of this line is contradicted by it.
+        let before = self.held.len();
+        self.held.retain(|held| held.event.time.0 <= time.saturating_add(JUMP));
+        released.quarantined = before - self.held.len();
+        let believable = watermark != i64::MIN && time <= watermark.saturating_add(JUMP);
+        self.held.push(event);
+        if believable || self.held.len() > AGREEING_LINES {
+            released.accepted = std::mem::take(&mut self.held);
+        }
+        released
+    }
+
+    /// The stream ends: held events are taken when another agrees, or when nothing was there to contradict them.
+    pub fn end(&mut self, nothing_taken: bool) -> Released {
+        let mut released = Released::default();
+        if self.held.len() > 1 || nothing_taken {
+            released.accepted = std::mem::take(&mut self.held);
+        } else {
+            released.quarantined = self.held.len();
+            self.held.clear();
+        }
+        released
+    }
+}

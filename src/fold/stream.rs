@@ -1,0 +1,150 @@
+//! Puts folded chunks of one stream back in order: lateness, watermark, and windows that the stream has passed.
+
+use std::collections::BTreeMap;
+
+use crate::event::Names;
+use crate::fold::clock_guard::ClockGuard;
+use crate::fold::{FoldedChunk, JUMP, Segment, Windowing};
+use crate::sketch::partial::{Tally, WindowPartial};
+
+/// A window that a stream's watermark has passed: nothing on time can follow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Passed {
+    /// What the stream contributes to the window.
+    pub partial: WindowPartial,
+    /// Offset after the line that brought the watermark past the end of the window; the end of the stream for the rest.
+    pub at: u64,
+}
+
+/// State of one stream between chunks.
+#[derive(Debug)]
+pub struct StreamFold {
+    windowing: Windowing,
+    /// Greatest event time taken, `i64::MIN` before the first.
+    high: i64,
+    guard: ClockGuard,
+    /// Chunk partials of windows that are still open.
+    open: BTreeMap<i64, Vec<WindowPartial>>,
+    ended: bool,
+}
+
+/// How a chunk must be folded again: line by line behind the guard.
+#[derive(Clone, Debug)]
+pub struct Refold {
+    /// Greatest event time before the chunk.
+    pub high: i64,
+    /// The guard before the chunk.
+    pub guard: ClockGuard,
+}
+
+impl StreamFold {
+    /// A stream of which nothing has been read.
+    pub fn new(windowing: Windowing) -> StreamFold {
+        StreamFold {
+            windowing,
+            high: i64::MIN,
+            guard: ClockGuard::default(),
+            open: BTreeMap::new(),
+            ended: false,
+        }
+    }
+
+    /// Oldest window that this stream can still add to; `i64::MAX` once it has ended.
+    pub fn oldest_open(&self) -> i64 {
+        if self.ended { i64::MAX } else { self.windowing.oldest_open(self.high) }
+    }
+
+    /// Takes the next chunk in order; returns the windows that the stream has passed, ascending.
+    ///
+    /// `refold` folds the same chunk again with the given state; it is called when the clock guard must look at it.
+    /// `end`: offset of the end of the stream, when this is its last chunk.
+    pub fn push(
+        &mut self,
+        chunk: FoldedChunk,
+        end: Option<u64>,
+        refold: impl FnOnce(Refold) -> FoldedChunk,
+    ) -> Vec<Passed> {
+        let needs_guard = !self.guard.is_idle()
+            || chunk.jumped
+            || chunk.first.is_some_and(|first| {
+                self.high == i64::MIN || first > self.high.saturating_add(JUMP - self.windowing.lateness)
+            });
+        let chunk = if chunk.exact || !needs_guard {
+            chunk
+        } else {
+            refold(Refold { high: self.high, guard: self.guard.clone() })
+        };
+        self.merge(chunk, end)
+    }
+
+    fn merge(&mut self, chunk: FoldedChunk, end: Option<u64>) -> Vec<Passed> {
+        let FoldedChunk { windows, segments, high, guard, exact, names, .. } = chunk;
+        if let Some(guard) = guard {
+            self.guard = guard;
+        }
+        let open_before = self.windowing.oldest_open(self.high);
+        // Windows that had closed before the chunk: on time among themselves, late in the stream. Their lines were read
+        // while the chunk's own watermark stood before `open_before`, so that is where they arrived.
+        let mut late_lines = 0;
+        for partial in windows {
+            if partial.window >= open_before || exact {
+                self.open.entry(partial.window).or_default().push(partial);
+                continue;
+            }
+            let mut late = WindowPartial::new(open_before);
+            for (service, arm, cell) in &partial.cells {
+                late.cell_mut(*service, *arm).late += cell.lines;
+                late_lines += cell.lines;
+            }
+            late.names = partial.names;
+            self.open.entry(open_before).or_default().push(late);
+        }
+        let mut passed = Vec::new();
+        let mut open = open_before;
+        for mut segment in segments {
+            if segment.open > open {
+                self.pass(segment.open, segment.from, &mut passed);
+                open = segment.open;
+            } else {
+                let moved = late_lines.min(segment.tally.on_time);
+                segment.tally.on_time -= moved;
+                segment.tally.late += moved;
+                late_lines -= moved;
+            }
+            self.arrive(open, segment, &names);
+        }
+        self.high = self.high.max(high);
+        if let Some(end) = end {
+            self.ended = true;
+            self.pass(i64::MAX, end, &mut passed);
+        }
+        passed
+    }
+
+    /// Hands on every open window before `before`.
+    fn pass(&mut self, before: i64, at: u64, passed: &mut Vec<Passed>) {
+        let rest = if before == i64::MAX { BTreeMap::new() } else { self.open.split_off(&before) };
+        for (window, partials) in std::mem::replace(&mut self.open, rest) {
+            let partial = WindowPartial::merge(window, partials);
+            debug_assert!(partial.tally.balances(), "EV-2");
+            passed.push(Passed { partial, at });
+        }
+    }
+
+    /// Counts records in the window that was oldest and open when they were read. Records before the first event count
+    /// in a window of their own, `i64::MIN`, which is passed first.
+    fn arrive(&mut self, open: i64, segment: Segment, names: &Names) {
+        if segment.tally == Tally::default() {
+            return;
+        }
+        let mut partial = WindowPartial::new(open);
+        partial.tally = segment.tally;
+        for ((service, arm), late) in segment.late {
+            partial.cell_mut(service, arm).late += late;
+        }
+        if !partial.cells.is_empty() {
+            partial.names = names.clone();
+        }
+        self.open.entry(open).or_default().push(partial);
+    }
+}

@@ -1,0 +1,233 @@
+//! Windows, lateness and the clock guard, on hand-made and on random streams.
+
+use super::*;
+use crate::event::{Kind, Level, NO_LATENCY};
+use proptest::prelude::*;
+
+/// Names that are only ever looked up in a list.
+#[derive(Default)]
+struct Plain(Names);
+
+impl Intern for Plain {
+    fn names(&self) -> &Names {
+        &self.0
+    }
+    fn service(&mut self, environment: &str, service: &str) -> NameId {
+        let key = crate::event::ServiceKey { environment: environment.into(), service: service.into() };
+        at(&mut self.0.services, key)
+    }
+    fn arm(&mut self, arm: &str) -> NameId {
+        at(&mut self.0.arms, arm.to_owned())
+    }
+    fn route(&mut self, route: &str) -> NameId {
+        at(&mut self.0.routes, route.to_owned())
+    }
+}
+
+fn at<T: PartialEq>(list: &mut Vec<T>, item: T) -> NameId {
+    let at = list.iter().position(|x| *x == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    });
+    at as NameId
+}
+
+/// A line of a test stream: seconds, unit, arm, or `None` for a line that is no event.
+type Line = Option<(i64, u64, u8)>;
+
+fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
+    let (seconds, unit, arm) = line;
+    Event {
+        time: Timestamp(seconds * SECOND + offset as i64 % 1000),
+        offset,
+        unit,
+        trace: unit / 3 + 1,
+        request: 0,
+        latency_us: if unit % 5 == 0 { NO_LATENCY } else { unit * 37 % 10_000 },
+        service: names.service("", ["a", "b"][unit as usize % 2]),
+        arm: names.arm(["base", "canary"][usize::from(arm)]),
+        route: names.route(["/x", "/y", "/z"][unit as usize % 3]),
+        weight: 1,
+        kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },
+        level: Level::Info,
+        status_class: 2,
+        error: unit % 11 == 0,
+    }
+}
+
+/// Folds one stream cut at the given places.
+fn fold(lines: &[Line], cuts: &[usize]) -> Vec<Passed> {
+    let windowing = Windowing::default();
+    let mut stream = StreamFold::new(windowing);
+    let mut passed = Vec::new();
+    let mut edges: Vec<usize> = cuts.iter().copied().filter(|cut| *cut < lines.len()).collect();
+    edges.push(lines.len());
+    edges.sort_unstable();
+    let mut from = 0;
+    for (index, &until) in edges.iter().enumerate() {
+        let last = index + 1 == edges.len();
+        let run = |mut fold: ChunkFold<'_>| {
+            let mut names = Plain::default();
+            for (offset, line) in lines.iter().enumerate().take(until).skip(from) {
+                match line {
+                    Some(line) => {
+                        let event = event(*line, offset as u64, &mut names);
+                        fold.event(&event, offset as u64 + 1, &mut names);
+                    }
+                    None => fold.reject(RejectReason::Malformed),
+                }
+            }
+            fold.finish(&mut names, last)
+        };
+        let chunk = run(ChunkFold::new(&windowing, "s", from as u64));
+        passed.extend(stream.push(chunk, last.then_some(lines.len() as u64), |state| {
+            run(ChunkFold::with_guard(&windowing, "s", from as u64, state.high, state.guard))
+        }));
+        from = until;
+    }
+    passed
+}
+
+fn totals(passed: &[Passed]) -> Tally {
+    let mut all = Tally::default();
+    passed.iter().for_each(|p| all.add(&p.partial.tally));
+    all
+}
+
+#[test]
+fn a_line_behind_the_watermark_is_late_and_counted() {
+    let mut lines: Vec<Line> = (0..40).map(|s| Some((1_000_000 + s, 1, 0))).collect();
+    lines.push(Some((1_000_005, 2, 1)));
+    let passed = fold(&lines, &[]);
+    let tally = totals(&passed);
+    assert_eq!((tally.records, tally.on_time, tally.late), (41, 40, 1));
+    // Counted where it arrived: the oldest window open once 1,000,039 had been seen is that of 1,000,029.
+    let arrival = passed.iter().find(|p| p.partial.cells.iter().any(|(_, _, c)| c.late > 0)).unwrap();
+    assert_eq!(arrival.partial.window, 100_002);
+    let windows: Vec<i64> = passed.iter().map(|p| p.partial.window).collect();
+    assert_eq!(windows, [i64::MIN, 100_000, 100_001, 100_002, 100_003], "records before the first event come first");
+}
+
+#[test]
+fn wn_3_one_line_from_the_future_makes_nothing_late() {
+    let mut lines: Vec<Line> = (0..30).map(|s| Some((1_000_000 + s, 1, 0))).collect();
+    lines.insert(10, Some((4_000_000_000, 9, 0)));
+    for cuts in [vec![], vec![5], vec![10], vec![11], vec![3, 10, 12, 20]] {
+        let tally = totals(&fold(&lines, &cuts));
+        assert_eq!((tally.on_time, tally.late, tally.rejects[RejectReason::Quarantined as usize]), (30, 0, 1));
+    }
+}
+
+#[test]
+fn wn_3_a_first_line_from_the_future_makes_nothing_late() {
+    let mut lines: Vec<Line> = (0..30).map(|s| Some((1_000_000 + s, 1, 0))).collect();
+    lines.insert(0, Some((4_000_000_000, 9, 0)));
+    let tally = totals(&fold(&lines, &[1]));
+    assert_eq!((tally.on_time, tally.late, tally.rejected()), (30, 0, 1));
+}
+
+#[test]
+fn a_real_gap_is_believed_once_lines_agree() {
+    let mut lines: Vec<Line> = (0..30).map(|s| Some((1_000_000 + s, 1, 0))).collect();
+    lines.extend((0..30).map(|s| Some((1_010_000 + s, 1, 0))));
+    let tally = totals(&fold(&lines, &[7, 35, 48]));
+    assert_eq!((tally.on_time, tally.late, tally.rejected()), (60, 0, 0));
+    // At the end of a stream two lines agree with each other; one alone is not believed.
+    let tally = totals(&fold(&lines[..32], &[]));
+    assert_eq!((tally.on_time, tally.rejected()), (32, 0));
+    let tally = totals(&fold(&lines[..31], &[]));
+    assert_eq!((tally.on_time, tally.rejected()), (30, 1));
+}
+
+#[test]
+fn sparse_streams_lose_nothing() {
+    let lines: Vec<Line> = (0..200).map(|i| Some((1_000_000 + i * 400, 1, 0))).collect();
+    let tally = totals(&fold(&lines, &[50, 51, 120]));
+    assert_eq!((tally.on_time, tally.rejected()), (200, 0));
+}
+
+#[test]
+fn an_empty_stream_passes_its_rejects() {
+    let tally = totals(&fold(&[None, None], &[1]));
+    assert_eq!((tally.records, tally.rejects[RejectReason::Malformed as usize]), (2, 2));
+    assert!(fold(&[], &[]).is_empty());
+}
+
+/// Streams with disorder, gaps, jumps of single clocks and lines that are no events.
+fn streams() -> impl Strategy<Value = Vec<Line>> {
+    let step = prop_oneof![
+        40 => 0i64..3,
+        4 => -30i64..0,
+        1 => 200i64..2000,
+    ];
+    proptest::collection::vec((step, 0u64..60, 0u8..2, 0u8..40, 0u8..60), 0..160).prop_map(|steps| {
+        let mut now = 1_000_000i64;
+        steps
+            .into_iter()
+            .map(|(step, unit, arm, bad, wrong)| {
+                now += step;
+                if bad == 0 {
+                    None
+                } else if wrong == 0 {
+                    Some((now + 1_000_000, unit, arm))
+                } else {
+                    Some((now, unit, arm))
+                }
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// WN-1, EV-2, WN-2: what passes is the same however the stream is cut, and nothing vanishes.
+    #[test]
+    fn wn_1_chunks_do_not_matter(lines in streams(), cuts in proptest::collection::vec(0usize..160, 0..8)) {
+        let whole = fold(&lines, &[]);
+        let cut = fold(&lines, &cuts);
+        prop_assert_eq!(&whole, &cut);
+        let tally = totals(&whole);
+        prop_assert!(tally.balances());
+        prop_assert_eq!(tally.records, lines.len() as u64);
+        let counted: u64 = whole.iter().flat_map(|p| &p.partial.cells).map(|(_, _, c)| c.lines).sum();
+        let late: u64 = whole.iter().flat_map(|p| &p.partial.cells).map(|(_, _, c)| c.late).sum();
+        prop_assert_eq!((counted, late), (tally.on_time, tally.late));
+        prop_assert!(whole.is_sorted_by(|a, b| a.partial.window < b.partial.window && a.at <= b.at));
+    }
+
+    /// SK-1: merging in any grouping and order gives the same partial, and encoding loses nothing.
+    #[test]
+    fn sk_1_merge_is_commutative_and_associative(lines in streams(), order in proptest::collection::vec(any::<u32>(), 8)) {
+        let parts: Vec<WindowPartial> = lines
+            .chunks(20)
+            .enumerate()
+            .map(|(chunk, lines)| {
+                let windowing = Windowing { window: 3_600 * SECOND, ..Windowing::default() };
+                let mut names = Plain::default();
+                let mut fold = ChunkFold::new(&windowing, "s", 0);
+                for (offset, line) in lines.iter().enumerate() {
+                    if let Some((_, unit, arm)) = line {
+                        let offset = (chunk * 20 + offset) as u64;
+                        let event = event((1_000_000, *unit, *arm), offset, &mut names);
+                        fold.event(&event, offset + 1, &mut names);
+                    }
+                }
+                fold.finish(&mut names, false).windows.into_iter().next().unwrap_or_else(|| WindowPartial::new(277))
+            })
+            .collect();
+        let together = WindowPartial::merge(277, parts.clone());
+        let mut shuffled: Vec<_> = parts.clone().into_iter().zip(order.iter().cycle()).collect();
+        shuffled.sort_by_key(|(_, key)| **key);
+        let shuffled = WindowPartial::merge(277, shuffled.into_iter().map(|(p, _)| p));
+        prop_assert_eq!(&together, &shuffled);
+        let (left, right) = parts.split_at(parts.len() / 2);
+        let nested = WindowPartial::merge(277, [
+            WindowPartial::merge(277, right.to_vec()),
+            WindowPartial::merge(277, left.to_vec()),
+            WindowPartial::new(277),
+        ]);
+        prop_assert_eq!(&together, &nested);
+        prop_assert_eq!(&WindowPartial::decode(&together.encode()).unwrap(), &together);
+    }
+}

@@ -1,0 +1,233 @@
+//! Latency: one log-linear histogram a bucket of units, kept sparse.
+//!
+//! Values are put into bins of 1/64 octave (at most 1.6 % wide). Thresholds of exceedance metrics lie on bin edges, so
+//! "above the threshold" is an exact count; the mean of the logarithm is taken over bin middles. One table therefore
+//! gives every latency metric, for any threshold, after the fact.
+
+use std::sync::LazyLock;
+
+use crate::math;
+
+/// Bins of one octave.
+const BINS_PER_OCTAVE: u32 = 64;
+/// Values from 2^36 us (19 hours) on share the last bin.
+const OCTAVE_MAX: u32 = 35;
+/// Number of bins.
+pub const BINS: usize = ((OCTAVE_MAX - 4) * BINS_PER_OCTAVE) as usize;
+/// Bits of a bin in a table key.
+const BIN_BITS: u32 = 11;
+
+/// Bin of a latency in microseconds: exact below 64 us, then 64 bins an octave.
+pub fn bin_of(us: u64) -> u16 {
+    if us < u64::from(BINS_PER_OCTAVE) {
+        return us as u16;
+    }
+    let octave = 63 - us.leading_zeros();
+    if octave > OCTAVE_MAX {
+        return (BINS - 1) as u16;
+    }
+    ((octave - 5) * BINS_PER_OCTAVE + ((us >> (octave - 6)) as u32 & 63)) as u16
+}
+
+/// Smallest latency (us) of a bin.
+pub fn bin_low(bin: u16) -> u64 {
+    let bin = u64::from(bin);
+    if bin < 64 {
+        return bin;
+    }
+    let octave = bin / 64 + 5;
+    (64 + bin % 64) << (octave - 6)
+}
+
+/// Middle of a bin in microseconds.
+pub fn bin_middle(bin: u16) -> f64 {
+    let low = bin_low(bin) as f64;
+    let width = if bin < 128 { 1.0 } else { (1u64 << (u64::from(bin) / 64 - 1)) as f64 };
+    low + width / 2.0
+}
+
+/// log2 of the middle of each bin in 16.16 fixed point: the value of the mean metric.
+static LOG2: LazyLock<Vec<i32>> = LazyLock::new(|| {
+    (0..BINS as u16)
+        .map(|bin| (math::ln(bin_middle(bin)) / core::f64::consts::LN_2 * 65_536.0).round() as i32)
+        .collect()
+});
+
+/// log2 (of microseconds) of the middle of a bin, 16.16 fixed point.
+pub fn log2_fixed(bin: u16) -> i32 {
+    LOG2.get(usize::from(bin)).copied().unwrap_or(0)
+}
+
+/// Sparse counts by (bucket of the unit, bin), sorted by key once [`LatencyTable::settle`]d.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LatencyTable {
+    /// Sorted (bucket << 11 | bin, count).
+    settled: Vec<(u32, u32)>,
+    /// Keys not yet counted.
+    loose: Vec<u32>,
+}
+
+impl LatencyTable {
+    /// Adds one request.
+    #[inline]
+    pub fn add(&mut self, bucket: u32, bin: u16) {
+        self.loose.push(bucket << BIN_BITS | u32::from(bin));
+        if self.loose.len() >= 1 << 16 {
+            self.settle();
+        }
+    }
+
+    /// Adds a count of requests.
+    pub fn add_count(&mut self, bucket: u32, bin: u16, count: u32) {
+        self.settled.push((bucket << BIN_BITS | u32::from(bin), count));
+    }
+
+    /// Appends another table; the result must be settled.
+    pub fn append(&mut self, other: &LatencyTable) {
+        self.settled.extend_from_slice(&other.settled);
+        self.loose.extend_from_slice(&other.loose);
+    }
+
+    /// Sorts and adds up equal keys: the canonical form.
+    pub fn settle(&mut self) {
+        if !self.loose.is_empty() {
+            self.loose.sort_unstable();
+            let mut run = self.loose.iter().copied().peekable();
+            while let Some(key) = run.next() {
+                let mut count = 1u32;
+                while run.next_if_eq(&key).is_some() {
+                    count = count.saturating_add(1);
+                }
+                self.settled.push((key, count));
+            }
+            self.loose.clear();
+        }
+        if self.settled.is_sorted_by(|a, b| a.0 < b.0) {
+            return;
+        }
+        self.settled.sort_by_key(|entry| entry.0);
+        self.settled.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            same
+        });
+    }
+
+    /// (bucket, bin, count) in order. Only of a settled table.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, u16, u64)> + '_ {
+        debug_assert!(self.loose.is_empty());
+        self.settled.iter().map(|&(key, count)| {
+            ((key >> BIN_BITS) as usize & 63, (key & ((1 << BIN_BITS) - 1)) as u16, u64::from(count))
+        })
+    }
+
+    /// Raw sorted entries, for encoding.
+    pub fn entries(&self) -> &[(u32, u32)] {
+        &self.settled
+    }
+
+    /// Rebuilds a table from raw entries.
+    pub fn from_entries(settled: Vec<(u32, u32)>) -> LatencyTable {
+        let mut table = LatencyTable { settled, loose: Vec::new() };
+        table.settle();
+        table
+    }
+
+    /// No request with a latency.
+    pub fn is_empty(&self) -> bool {
+        self.settled.is_empty() && self.loose.is_empty()
+    }
+}
+
+/// Whole-arm histogram for display: counts by bin.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Histogram {
+    /// Count of each bin; empty until something is added.
+    bins: Vec<u64>,
+    /// All counts.
+    pub count: u64,
+}
+
+impl Histogram {
+    /// Adds `count` values of a bin.
+    pub fn add(&mut self, bin: u16, count: u64) {
+        if self.bins.is_empty() {
+            self.bins = vec![0; BINS];
+        }
+        if let Some(slot) = self.bins.get_mut(usize::from(bin)) {
+            *slot += count;
+            self.count += count;
+        }
+    }
+
+    /// Counts by bin in order, without empty bins.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
+        self.bins.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bin, count)| (bin as u16, *count))
+    }
+
+    /// Smallest bin with at least `share` of the values at or below it.
+    pub fn quantile_bin(&self, share: f64) -> Option<u16> {
+        let rank = ((self.count as f64 * share).ceil() as u64).clamp(1, self.count.max(1));
+        let mut seen = 0;
+        self.iter().find_map(|(bin, count)| {
+            seen += count;
+            (seen >= rank).then_some(bin)
+        })
+    }
+
+    /// Quantile in microseconds (middle of its bin).
+    pub fn quantile_us(&self, share: f64) -> Option<f64> {
+        self.quantile_bin(share).map(bin_middle)
+    }
+
+    /// Values in bins above `bin`.
+    pub fn above(&self, bin: u16) -> u64 {
+        self.iter().filter(|(b, _)| *b > bin).map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bins_are_ordered_and_narrow() {
+        let mut last = 0;
+        for us in (0..4_000u64).chain((4_000..1 << 37).step_by(7_654_321)) {
+            let bin = bin_of(us);
+            assert!(bin >= last, "bin of {us}");
+            assert!((usize::from(bin)) < BINS);
+            if us < 1 << 36 {
+                assert!(bin_low(bin) <= us, "{us} in bin {bin} from {}", bin_low(bin));
+                assert!(us < bin_low(bin + 1) || usize::from(bin) == BINS - 1);
+                assert!((bin_middle(bin) - us as f64).abs() <= us as f64 / 128.0 + 0.5);
+            }
+            last = bin;
+        }
+        assert_eq!(bin_of(u64::MAX - 1), (BINS - 1) as u16);
+    }
+
+    #[test]
+    fn settles_to_the_same_table_in_any_order() {
+        let mut forward = LatencyTable::default();
+        let mut backward = LatencyTable::default();
+        let keys: Vec<(u32, u16)> = (0..1000u32).map(|i| (i * 7 % 64, (i * i % 300) as u16)).collect();
+        keys.iter().for_each(|&(b, v)| forward.add(b, v));
+        keys.iter().rev().for_each(|&(b, v)| backward.add_count(b, v, 1));
+        forward.settle();
+        backward.settle();
+        assert_eq!(forward, backward);
+        assert_eq!(forward.iter().map(|(_, _, n)| n).sum::<u64>(), 1000);
+    }
+
+    #[test]
+    fn quantiles_of_a_known_sample() {
+        let mut h = Histogram::default();
+        (1..=1000u64).for_each(|us| h.add(bin_of(us), 1));
+        assert!((h.quantile_us(0.5).unwrap() - 500.0).abs() < 8.0);
+        assert!((h.quantile_us(0.99).unwrap() - 990.0).abs() < 16.0);
+        assert_eq!(Histogram::default().quantile_bin(0.5), None);
+    }
+}

@@ -1,0 +1,920 @@
+//! [`WindowPartial`]: everything that one window of one or more streams contributes to a verdict.
+//!
+//! A partial is built loose by one fold, settled into its canonical form (names sorted, rows sorted and combined), and
+//! merged with others. The canonical form depends on the lines alone, not on how they were cut up (SK-1, WN-1).
+
+use crate::event::{self, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason, ServiceKey};
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::latency::LatencyTable;
+use crate::sketch::rows::{
+    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, OutcomeRow, PairRow, Renaming, Row, Rows,
+    TraceRow, UnitRow,
+};
+
+/// Version of the encoded form.
+pub const PARTIAL_VERSION: u8 = 1;
+
+/// Distinct services of one window that are counted by name; the others share [`OTHER`].
+pub const SERVICES_MAX: usize = 1024;
+/// Distinct arms of one window that are counted by name.
+pub const ARMS_MAX: usize = 64;
+/// Distinct routes of one window that are counted by name.
+pub const ROUTES_MAX: usize = 256;
+/// Name that stands for all names past a bound.
+pub const OTHER: &str = "(other)";
+
+/// (unit, route) rows of one window; past it the sample of units halves.
+pub const PAIR_ROWS_MAX: usize = 1 << 15;
+/// (trace, service) rows of one window; past it the sample of traces halves.
+pub const TRACE_ROWS_MAX: usize = 1 << 15;
+
+/// Counters of one service under one arm.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Cell {
+    /// Lines of any kind.
+    pub lines: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Spans.
+    pub spans: u64,
+    /// Exposures.
+    pub exposures: u64,
+    /// Business events.
+    pub business: u64,
+    /// Requests that failed.
+    pub errors: u64,
+    /// Lines of level warn.
+    pub warn_lines: u64,
+    /// Lines of level error or worse.
+    pub error_lines: u64,
+    /// Requests by status divided by 100; index 0 counts requests without a status.
+    pub status: [u64; 6],
+    /// Requests without a unit: they enter no test.
+    pub without_unit: u64,
+    /// Requests without a latency.
+    pub without_latency: u64,
+    /// Sum of latencies in microseconds.
+    pub latency_sum_us: u64,
+    /// Sum of sampling weights of requests; equal to `requests` when nothing is sampled.
+    pub request_weight: u64,
+    /// Sum of sampling weights of failed requests.
+    pub error_weight: u64,
+    /// Lines whose window had closed; counted where they arrived.
+    pub late: u64,
+    /// Latency of requests with a unit by (bucket of the unit, bin).
+    pub latency: LatencyTable,
+    /// Latency of spans by bin (bucket 0): shown, not tested.
+    pub span_latency: LatencyTable,
+}
+
+impl Cell {
+    fn add(&mut self, other: &Cell) {
+        for (mine, theirs) in self.counts_mut().into_iter().zip(other.counts()) {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.latency.append(&other.latency);
+        self.span_latency.append(&other.span_latency);
+    }
+
+    fn counts_mut(&mut self) -> [&mut u64; 20] {
+        let [s0, s1, s2, s3, s4, s5] = &mut self.status;
+        [
+            &mut self.lines,
+            &mut self.requests,
+            &mut self.spans,
+            &mut self.exposures,
+            &mut self.business,
+            &mut self.errors,
+            &mut self.warn_lines,
+            &mut self.error_lines,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            &mut self.without_unit,
+            &mut self.without_latency,
+            &mut self.latency_sum_us,
+            &mut self.request_weight,
+            &mut self.error_weight,
+            &mut self.late,
+        ]
+    }
+
+    fn counts(&self) -> [u64; 20] {
+        let [s0, s1, s2, s3, s4, s5] = self.status;
+        [
+            self.lines,
+            self.requests,
+            self.spans,
+            self.exposures,
+            self.business,
+            self.errors,
+            self.warn_lines,
+            self.error_lines,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            self.without_unit,
+            self.without_latency,
+            self.latency_sum_us,
+            self.request_weight,
+            self.error_weight,
+            self.late,
+        ]
+    }
+}
+
+/// What became of every record; counted in the window that was oldest and open when the record was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Lines read.
+    pub records: u64,
+    /// Lines that became events.
+    pub events: u64,
+    /// Events counted in their window.
+    pub on_time: u64,
+    /// Events whose window had closed.
+    pub late: u64,
+    /// Events outside the asked span of time, service or environment.
+    pub outside: u64,
+    /// Rejects by reason, in the order of [`RejectReason::ALL`].
+    pub rejects: [u64; RejectReason::ALL.len()],
+}
+
+impl Tally {
+    /// Adds another tally.
+    pub fn add(&mut self, other: &Tally) {
+        self.records += other.records;
+        self.events += other.events;
+        self.on_time += other.on_time;
+        self.late += other.late;
+        self.outside += other.outside;
+        for (mine, theirs) in self.rejects.iter_mut().zip(other.rejects) {
+            *mine += theirs;
+        }
+    }
+
+    /// All rejects.
+    pub fn rejected(&self) -> u64 {
+        self.rejects.iter().sum()
+    }
+
+    /// Counts one reject.
+    pub fn reject(&mut self, reason: RejectReason) {
+        if let Some(slot) = self.rejects.get_mut(reason as usize) {
+            *slot += 1;
+        }
+    }
+
+    /// EV-2: nothing vanishes.
+    pub fn balances(&self) -> bool {
+        self.records == self.events + self.rejected() && self.events == self.on_time + self.late + self.outside
+    }
+}
+
+/// Everything that one window contributes. See the module text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WindowPartial {
+    /// Number of the window: start divided by length.
+    pub window: i64,
+    /// Names that cells and rows refer to.
+    pub names: Names,
+    /// Streams that evidence refers to.
+    pub streams: Vec<String>,
+    /// (service, arm, counters), sorted.
+    pub cells: Vec<(NameId, NameId, Cell)>,
+    /// Active units.
+    pub units: Rows<UnitRow>,
+    /// Exposed units.
+    pub exposures: Rows<ExposureRow>,
+    /// Requests that inherit the arm of their unit.
+    pub outcomes: Rows<OutcomeRow>,
+    /// Attempts that may share a request.
+    pub attempts: Rows<AttemptRow>,
+    /// (unit, route), of units in `pair_range`.
+    pub pairs: Rows<PairRow>,
+    /// Largest keyed hash of units in `pairs`.
+    pub pair_range: u64,
+    /// (trace, service), of traces in `trace_range`.
+    pub traces: Rows<TraceRow>,
+    /// Largest keyed hash of traces in `traces`.
+    pub trace_range: u64,
+    /// Positions of lines that show errors and slowness.
+    pub evidence: Rows<EvidenceRow>,
+    /// Records read while this was the oldest open window of their stream.
+    pub tally: Tally,
+}
+
+impl WindowPartial {
+    /// An empty partial.
+    pub fn new(window: i64) -> WindowPartial {
+        WindowPartial {
+            window,
+            names: Names::default(),
+            streams: Vec::new(),
+            cells: Vec::new(),
+            units: Rows::default(),
+            exposures: Rows::default(),
+            outcomes: Rows::default(),
+            attempts: Rows::default(),
+            pairs: Rows::default(),
+            pair_range: u64::MAX,
+            traces: Rows::default(),
+            trace_range: u64::MAX,
+            evidence: Rows::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The counters of a service under an arm, made when missing. For a partial that is being built.
+    pub fn cell_mut(&mut self, service: NameId, arm: NameId) -> &mut Cell {
+        let at = match self.cells.iter().position(|(s, a, _)| *s == service && *a == arm) {
+            Some(at) => at,
+            None => {
+                self.cells.push((service, arm, Cell::default()));
+                self.cells.len() - 1
+            }
+        };
+        &mut self.cells[at].2
+    }
+
+    /// True when no line of the window itself is in here (a tally alone may still be).
+    pub fn is_empty(&self) -> bool {
+        self.cells.iter().all(|(_, _, cell)| cell.lines == 0)
+    }
+
+    /// Appends another partial of the same window; the result must be settled. Both must refer to names of their own.
+    pub fn append(&mut self, mut other: WindowPartial) {
+        debug_assert_eq!(self.window, other.window);
+        if self.names != other.names || self.streams != other.streams {
+            let renaming = Renaming {
+                services: union(&mut self.names.services, &other.names.services),
+                arms: union(&mut self.names.arms, &other.names.arms),
+                routes: union(&mut self.names.routes, &other.names.routes),
+                streams: union(&mut self.streams, &other.streams),
+            };
+            other.rename(&renaming);
+        }
+        for (service, arm, cell) in &other.cells {
+            self.cell_mut(*service, *arm).add(cell);
+        }
+        self.units.append(&other.units);
+        self.exposures.append(&other.exposures);
+        self.outcomes.append(&other.outcomes);
+        self.attempts.append(&other.attempts);
+        self.pairs.append(&other.pairs);
+        self.traces.append(&other.traces);
+        self.evidence.append(&other.evidence);
+        self.pair_range = self.pair_range.min(other.pair_range);
+        self.trace_range = self.trace_range.min(other.trace_range);
+        self.tally.add(&other.tally);
+    }
+
+    /// Merges a list of partials of one window into one canonical partial.
+    pub fn merge(window: i64, partials: impl IntoIterator<Item = WindowPartial>) -> WindowPartial {
+        let mut partials = partials.into_iter();
+        // An empty start would take the first partial's names in by search; the first partial is the start instead.
+        let mut merged = partials.next().unwrap_or_else(|| WindowPartial::new(window));
+        for partial in partials {
+            merged.append(partial);
+        }
+        merged.settle();
+        merged
+    }
+
+    /// Brings the partial into its canonical form.
+    pub fn settle(&mut self) {
+        let names = std::mem::take(&mut self.names);
+        let streams = std::mem::take(&mut self.streams);
+        self.settle_with(&names, &streams);
+    }
+
+    /// [`WindowPartial::settle`] for a partial whose names stand in a larger list.
+    pub fn settle_with(&mut self, names: &Names, streams: &[String]) {
+        self.settle_names(names, streams);
+        self.cells.sort_by_key(|(service, arm, _)| (*service, *arm));
+        self.cells.dedup_by(|next, kept| {
+            let same = next.0 == kept.0 && next.1 == kept.1;
+            if same {
+                kept.2.add(&next.2);
+            }
+            same
+        });
+        for (_, _, cell) in &mut self.cells {
+            cell.latency.settle();
+            cell.span_latency.settle();
+        }
+        self.units.settle();
+        self.exposures.settle();
+        self.outcomes.settle();
+        self.attempts.settle();
+        let range = self.pair_range;
+        self.pair_range = settle_sample(&mut self.pairs, range, PAIR_ROWS_MAX, |row| pair_hash(row.unit));
+        let range = self.trace_range;
+        self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
+        self.evidence.settle();
+        let mut group = (NO_NAME, NO_NAME, EvidenceClass::Error);
+        let mut kept = 0;
+        self.evidence.retain(|row| {
+            let this = (row.service, row.arm, row.class);
+            kept = if this == group { kept + 1 } else { 1 };
+            group = this;
+            kept <= EVIDENCE_MAX
+        });
+    }
+
+    /// Sorts names, drops those that nothing refers to, and folds names past their bound into [`OTHER`].
+    fn settle_names(&mut self, names: &Names, streams: &[String]) {
+        let mut used = Used::new(names, streams);
+        for (service, arm, _) in &self.cells {
+            Used::mark(&mut used.services, *service);
+            Used::mark(&mut used.arms, *arm);
+        }
+        // Services and arms of rows are those of cells: each line that makes a row also counts in a cell.
+        self.pairs.as_slice().iter().for_each(|row| Used::mark(&mut used.routes, row.route));
+        for row in self.evidence.as_slice() {
+            Used::mark(&mut used.routes, row.route);
+            Used::mark(&mut used.streams, row.stream);
+        }
+        let text_hash = |name: &String| event::identity_hash(name.as_bytes());
+        let service_hash = |key: &ServiceKey| {
+            event::identity_hash(key.service.as_bytes()) ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
+        };
+        let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, service_hash);
+        let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, text_hash);
+        let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, text_hash);
+        let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
+        self.names = Names { services, arms, routes };
+        self.streams = streams;
+        let renaming =
+            Renaming { services: new_services, arms: new_arms, routes: new_routes, streams: new_streams };
+        if !renaming.is_identity() {
+            self.rename(&renaming);
+        }
+    }
+
+    fn rename(&mut self, renaming: &Renaming) {
+        for (service, arm, _) in &mut self.cells {
+            *service = renaming.service(*service);
+            *arm = renaming.arm(*arm);
+        }
+        self.units.rename(renaming);
+        self.exposures.rename(renaming);
+        self.outcomes.rename(renaming);
+        self.attempts.rename(renaming);
+        self.pairs.rename(renaming);
+        self.traces.rename(renaming);
+        self.evidence.rename(renaming);
+    }
+
+    /// Counts one event that is on time.
+    ///
+    /// `cell`: index of its (service, arm) in `cells`; `keep`: the evidence of that cell.
+    /// `offset_us`: its time after the start of the window. `stream_hash`: hash of the stream's name.
+    #[inline]
+    pub fn count(&mut self, cell: usize, event: &event::Event, offset_us: u32, stream_hash: u64, keep: &mut Keep) {
+        let Some((_, _, counters)) = self.cells.get_mut(cell) else { return };
+        counters.lines += 1;
+        counters.warn_lines += u64::from(event.level == Level::Warn);
+        counters.error_lines += u64::from(event.level >= Level::Error);
+        let latency = if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
+        match event.kind {
+            Kind::Request => {
+                counters.requests += 1;
+                counters.errors += u64::from(event.error);
+                if let Some(slot) = counters.status.get_mut(usize::from(event.status_class)) {
+                    *slot += 1;
+                }
+                counters.request_weight += u64::from(event.weight);
+                counters.error_weight += if event.error { u64::from(event.weight) } else { 0 };
+                if latency == 0 {
+                    counters.without_latency += 1;
+                } else {
+                    counters.latency_sum_us = counters.latency_sum_us.saturating_add(event.latency_us);
+                }
+                if event.unit == 0 {
+                    counters.without_unit += 1;
+                } else if event.request != 0 {
+                    self.attempts.add(AttemptRow {
+                        request: event.request,
+                        unit: event.unit,
+                        at: offset_us,
+                        service: event.service,
+                        arm: event.arm,
+                        latency,
+                        error: event.error,
+                    });
+                } else if event.arm == NO_NAME {
+                    self.outcomes.add(OutcomeRow {
+                        unit: event.unit,
+                        at: offset_us,
+                        count: 1,
+                        service: event.service,
+                        latency,
+                        error: event.error,
+                    });
+                } else {
+                    if latency != 0 {
+                        counters.latency.add(event::bucket_of(event.unit), latency - 1);
+                    }
+                    self.units.add(UnitRow {
+                        unit: event.unit,
+                        first: offset_us,
+                        second: crate::sketch::rows::NEVER,
+                        requests: 1,
+                        errors: u32::from(event.error),
+                        service: event.service,
+                        arm: event.arm,
+                        slowest: latency,
+                    });
+                }
+                if event.route != NO_NAME && event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
+                    self.pairs.add(PairRow { unit: event.unit, service: event.service, route: event.route });
+                }
+                keep.consider(event, offset_us, latency, stream_hash);
+            }
+            Kind::Span => {
+                counters.spans += 1;
+                if latency != 0 {
+                    counters.span_latency.add(0, latency - 1);
+                }
+            }
+            Kind::Log => {}
+            Kind::Exposure => {
+                counters.exposures += 1;
+                if event.unit != 0 && event.arm != NO_NAME {
+                    self.exposures.add(ExposureRow {
+                        unit: event.unit,
+                        at: offset_us,
+                        count: 1,
+                        service: event.service,
+                        arm: event.arm,
+                    });
+                }
+            }
+            Kind::Business => counters.business += 1,
+        }
+        if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
+            let request = event.kind == Kind::Request;
+            self.traces.add(TraceRow {
+                trace: event.trace,
+                unit: if request { event.unit } else { 0 },
+                root_at: if request { offset_us } else { crate::sketch::rows::NEVER },
+                lines: 1,
+                service: event.service,
+                arm: event.arm,
+            });
+        }
+    }
+
+    /// Takes over the evidence that was kept while lines were counted.
+    pub fn take_evidence(&mut self, keep: &mut Keep) {
+        for top in &mut keep.tops {
+            top.rows.drain(..).for_each(|row| self.evidence.add(row));
+        }
+    }
+
+    /// Encodes the canonical form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.byte(PARTIAL_VERSION);
+        w.int(self.window);
+        w.len(self.names.services.len());
+        for key in &self.names.services {
+            w.text(&key.environment);
+            w.text(&key.service);
+        }
+        for list in [&self.names.arms, &self.names.routes, &self.streams] {
+            w.len(list.len());
+            list.iter().for_each(|name| w.text(name));
+        }
+        w.len(self.cells.len());
+        for (service, arm, cell) in &self.cells {
+            w.uint(u64::from(*service));
+            w.uint(u64::from(*arm));
+            cell.counts().iter().for_each(|count| w.uint(*count));
+            for table in [&cell.latency, &cell.span_latency] {
+                w.len(table.entries().len());
+                let mut last = 0;
+                for &(key, count) in table.entries() {
+                    w.uint(u64::from(key - last));
+                    w.uint(u64::from(count));
+                    last = key;
+                }
+            }
+        }
+        w.len(self.units.as_slice().len());
+        for row in self.units.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.first));
+            w.uint(u64::from(row.second.wrapping_add(1)));
+            w.uint(u64::from(row.requests));
+            w.uint(u64::from(row.errors));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.uint(u64::from(row.slowest));
+        }
+        w.len(self.exposures.as_slice().len());
+        for row in self.exposures.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.at));
+            w.uint(u64::from(row.count));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+        }
+        w.len(self.outcomes.as_slice().len());
+        for row in self.outcomes.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.at));
+            w.uint(u64::from(row.count));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.latency));
+            w.flag(row.error);
+        }
+        w.len(self.attempts.as_slice().len());
+        for row in self.attempts.as_slice() {
+            w.fixed(row.request);
+            w.fixed(row.unit);
+            w.uint(u64::from(row.at));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.uint(u64::from(row.latency));
+            w.flag(row.error);
+        }
+        w.fixed(self.pair_range);
+        w.len(self.pairs.as_slice().len());
+        for row in self.pairs.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.route));
+        }
+        w.fixed(self.trace_range);
+        w.len(self.traces.as_slice().len());
+        for row in self.traces.as_slice() {
+            w.fixed(row.trace);
+            w.fixed(row.unit);
+            w.uint(u64::from(row.root_at.wrapping_add(1)));
+            w.uint(u64::from(row.lines));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+        }
+        w.len(self.evidence.as_slice().len());
+        for row in self.evidence.as_slice() {
+            w.byte(row.rank.0);
+            w.fixed(row.rank.1);
+            w.uint(row.offset);
+            w.uint(u64::from(row.at));
+            w.uint(u64::from(row.stream));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.uint(u64::from(row.route));
+            w.uint(u64::from(row.latency));
+            w.byte(row.status_class);
+            w.flag(row.class == EvidenceClass::Slow);
+        }
+        let t = &self.tally;
+        [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
+        t.rejects.iter().for_each(|count| w.uint(*count));
+        // The place of segments and of templates: no rows yet.
+        w.len(0);
+        w.len(0);
+        w.bytes
+    }
+
+    /// Decodes what [`WindowPartial::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn decode(bytes: &[u8]) -> Result<WindowPartial, Damaged> {
+        let mut r = Reader::new(bytes);
+        if r.byte()? != PARTIAL_VERSION {
+            return Err(Damaged("partial of another version"));
+        }
+        let mut partial = WindowPartial::new(r.int()?);
+        for _ in 0..r.len()? {
+            partial.names.services.push(ServiceKey { environment: r.text()?, service: r.text()? });
+        }
+        for list in [&mut partial.names.arms, &mut partial.names.routes, &mut partial.streams] {
+            for _ in 0..r.len()? {
+                list.push(r.text()?);
+            }
+        }
+        for _ in 0..r.len()? {
+            let (service, arm) = (r.uint16()?, r.uint16()?);
+            let mut cell = Cell::default();
+            for slot in cell.counts_mut() {
+                *slot = r.uint()?;
+            }
+            for table in [&mut cell.latency, &mut cell.span_latency] {
+                let mut entries = Vec::new();
+                let mut key = 0u32;
+                for _ in 0..r.len()? {
+                    key = key.checked_add(r.uint32()?).ok_or(Damaged("latency key out of range"))?;
+                    entries.push((key, r.uint32()?));
+                }
+                *table = LatencyTable::from_entries(entries);
+            }
+            partial.cells.push((service, arm, cell));
+        }
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(UnitRow {
+                unit: r.fixed()?,
+                first: r.uint32()?,
+                second: r.uint32()?.wrapping_sub(1),
+                requests: r.uint32()?,
+                errors: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                slowest: r.uint16()?,
+            });
+        }
+        partial.units = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(ExposureRow {
+                unit: r.fixed()?,
+                at: r.uint32()?,
+                count: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+            });
+        }
+        partial.exposures = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(OutcomeRow {
+                unit: r.fixed()?,
+                at: r.uint32()?,
+                count: r.uint32()?,
+                service: r.uint16()?,
+                latency: r.uint16()?,
+                error: r.flag()?,
+            });
+        }
+        partial.outcomes = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(AttemptRow {
+                request: r.fixed()?,
+                unit: r.fixed()?,
+                at: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                latency: r.uint16()?,
+                error: r.flag()?,
+            });
+        }
+        partial.attempts = Rows::from_vec(rows);
+        partial.pair_range = r.fixed()?;
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()? });
+        }
+        partial.pairs = Rows::from_vec(rows);
+        partial.trace_range = r.fixed()?;
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(TraceRow {
+                trace: r.fixed()?,
+                unit: r.fixed()?,
+                root_at: r.uint32()?.wrapping_sub(1),
+                lines: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+            });
+        }
+        partial.traces = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.len()? {
+            rows.push(EvidenceRow {
+                rank: (r.byte()?, r.fixed()?),
+                offset: r.uint()?,
+                at: r.uint32()?,
+                stream: r.uint16()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                route: r.uint16()?,
+                latency: r.uint16()?,
+                status_class: r.byte()?,
+                class: if r.flag()? { EvidenceClass::Slow } else { EvidenceClass::Error },
+            });
+        }
+        partial.evidence = Rows::from_vec(rows);
+        let t = &mut partial.tally;
+        for slot in [&mut t.records, &mut t.events, &mut t.on_time, &mut t.late, &mut t.outside] {
+            *slot = r.uint()?;
+        }
+        for slot in &mut t.rejects {
+            *slot = r.uint()?;
+        }
+        if r.len()? != 0 || r.len()? != 0 {
+            return Err(Damaged("segments or templates of a later version"));
+        }
+        r.end()?;
+        Ok(partial)
+    }
+}
+
+/// Evidence of one (service, arm) while lines are counted: the best few of each class.
+#[derive(Clone, Debug, Default)]
+pub struct Keep {
+    tops: [Top; 2],
+}
+
+impl Keep {
+    /// Keeps the position of a request if it ranks among the first [`EVIDENCE_MAX`].
+    #[inline]
+    fn consider(&mut self, event: &event::Event, offset_us: u32, latency: u16, stream_hash: u64) {
+        let [errors, slow] = &mut self.tops;
+        let octave_rank = u8::MAX - (latency >> 6) as u8;
+        if !event.error && (latency == 0 || slow.refuses(octave_rank)) {
+            return;
+        }
+        let hash = event::mix(event.offset ^ stream_hash, event::KEY_EVIDENCE);
+        let row = EvidenceRow {
+            rank: (0, hash),
+            offset: event.offset,
+            at: offset_us,
+            stream: 0,
+            service: event.service,
+            arm: event.arm,
+            route: event.route,
+            latency,
+            status_class: event.status_class,
+            class: EvidenceClass::Error,
+        };
+        if event.error {
+            errors.add(row);
+        }
+        if latency != 0 && !slow.refuses(octave_rank) {
+            slow.add(EvidenceRow { rank: (octave_rank, hash), class: EvidenceClass::Slow, ..row });
+        }
+    }
+}
+
+/// The rows of smallest rank so far.
+#[derive(Clone, Debug, Default)]
+struct Top {
+    rows: Vec<EvidenceRow>,
+}
+
+impl Top {
+    /// No row whose rank starts with this number can get in.
+    #[inline]
+    fn refuses(&self, rank: u8) -> bool {
+        self.rows.len() >= EVIDENCE_MAX && self.rows.last().is_some_and(|worst| worst.rank.0 < rank)
+    }
+
+    fn add(&mut self, row: EvidenceRow) {
+        let at = self.rows.partition_point(|kept| kept.rank < row.rank);
+        if at < EVIDENCE_MAX {
+            self.rows.insert(at, row);
+            self.rows.truncate(EVIDENCE_MAX);
+        }
+    }
+}
+
+/// Place of a unit in the order in which the sample of pairs is taken.
+#[inline]
+pub fn pair_hash(unit: u64) -> u64 {
+    event::mix(unit, event::KEY_PAIRS)
+}
+
+/// Place of a trace in the order in which the sample of traces is taken.
+#[inline]
+pub fn trace_hash(trace: u64) -> u64 {
+    event::mix(trace, event::KEY_TRACES)
+}
+
+/// Halves the sample until its settled rows fit; the result depends on the rows alone, because a subset never needs a
+/// smaller range than the whole.
+fn settle_sample<R: Row>(rows: &mut Rows<R>, range: u64, rows_max: usize, hash: impl Fn(&R) -> u64) -> u64 {
+    let mut range = range;
+    rows.retain(|row| hash(row) <= range);
+    rows.settle();
+    while rows.as_slice().len() > rows_max && range > 0 {
+        range >>= 1;
+        rows.retain(|row| hash(row) <= range);
+    }
+    range
+}
+
+/// Adds the names of `theirs` that `mine` lacks; returns the new index of each of theirs.
+fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs: &[T]) -> Vec<NameId> {
+    if theirs.len() <= 8 && mine.len() <= 64 {
+        return theirs
+            .iter()
+            .map(|name| match mine.iter().position(|m| m == name) {
+                Some(at) => at as NameId,
+                None => {
+                    mine.push(name.clone());
+                    (mine.len() - 1) as NameId
+                }
+            })
+            .collect();
+    }
+    let mut at: std::collections::BTreeMap<T, usize> =
+        mine.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
+    theirs
+        .iter()
+        .map(|name| {
+            let next = mine.len();
+            let id = *at.entry(name.clone()).or_insert(next);
+            if id == next {
+                mine.push(name.clone());
+            }
+            id.min(usize::from(NO_NAME)) as NameId
+        })
+        .collect()
+}
+
+/// Sorts a list of names, drops unused ones and folds those past `most` into [`OTHER`]; returns the list and the new
+/// index of each old one.
+///
+/// Those with the smallest hash stay: whichever way lines were cut up, the same names stay.
+fn settle_list<T: Clone + Ord + FromOther>(
+    list: &[T],
+    used: &[bool],
+    most: usize,
+    hash: impl Fn(&T) -> u64,
+) -> (Vec<T>, Vec<NameId>) {
+    let mut kept: Vec<(&T, usize)> =
+        list.iter().enumerate().filter(|(at, _)| used.get(*at) == Some(&true)).map(|(at, n)| (n, at)).collect();
+    let mut new = vec![NO_NAME; list.len()];
+    let other = T::other();
+    let mut dropped = Vec::new();
+    if kept.len() > most {
+        kept.sort_by_cached_key(|(name, _)| (**name != other, hash(name), (*name).clone()));
+        dropped = kept.split_off(most.saturating_sub(1));
+    }
+    kept.sort();
+    let mut names: Vec<T> = kept.iter().map(|(name, _)| (*name).clone()).collect();
+    if !dropped.is_empty()
+        && let Err(at) = names.binary_search(&other)
+    {
+        names.insert(at, other.clone());
+    }
+    for (name, at) in kept.into_iter().chain(dropped.iter().map(|(_, at)| (&other, *at))) {
+        if let (Some(slot), Ok(id)) = (new.get_mut(at), names.binary_search(name)) {
+            *slot = id as NameId;
+        }
+    }
+    (names, new)
+}
+
+/// Which names something refers to.
+struct Used {
+    services: Vec<bool>,
+    arms: Vec<bool>,
+    routes: Vec<bool>,
+    streams: Vec<bool>,
+}
+
+impl Used {
+    fn new(names: &Names, streams: &[String]) -> Used {
+        Used {
+            services: vec![false; names.services.len()],
+            arms: vec![false; names.arms.len()],
+            routes: vec![false; names.routes.len()],
+            streams: vec![false; streams.len()],
+        }
+    }
+
+    #[inline]
+    fn mark(list: &mut [bool], id: NameId) {
+        if let Some(slot) = list.get_mut(usize::from(id)) {
+            *slot = true;
+        }
+    }
+}
+
+/// Makes the name that stands for names past a bound.
+trait FromOther {
+    fn other() -> Self;
+}
+
+impl FromOther for String {
+    fn other() -> Self {
+        OTHER.to_owned()
+    }
+}
+
+impl FromOther for ServiceKey {
+    fn other() -> Self {
+        ServiceKey { environment: String::new(), service: OTHER.to_owned() }
+    }
+}
+
+impl Renaming {
+    fn is_identity(&self) -> bool {
+        [&self.services, &self.arms, &self.routes, &self.streams]
+            .iter()
+            .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
+    }
+}

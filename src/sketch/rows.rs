@@ -1,0 +1,374 @@
+//! Rows that travel in a window partial: one for each unit that was active, exposed, or met a route or a trace.
+//!
+//! Rows are collected loose and settled once: sorted by key, equal keys combined. Offsets inside the window are in
+//! microseconds, so a window is at most an hour long.
+
+use crate::event::{self, NameId};
+
+/// Longest window, in microseconds: offsets inside it fit 32 bits.
+pub const WINDOW_MAX: i64 = 3_600_000_000;
+
+/// "No second request", "no root yet".
+pub const NEVER: u32 = u32::MAX;
+
+/// Loose rows above which a list is settled early, so that its size follows distinct units and not lines.
+const SETTLE_EVERY: usize = 1 << 16;
+
+/// A row with a key under which rows combine.
+pub trait Row: Copy {
+    /// Sort key; rows with equal keys combine.
+    type Key: Ord;
+    /// The key of this row.
+    fn key(&self) -> Self::Key;
+    /// Adds a row with the same key.
+    fn combine(&mut self, other: &Self);
+    /// Renames service, arm and route.
+    fn rename(&mut self, names: &Renaming);
+}
+
+/// New index of each old index.
+#[derive(Clone, Debug, Default)]
+pub struct Renaming {
+    /// Services.
+    pub services: Vec<NameId>,
+    /// Arms.
+    pub arms: Vec<NameId>,
+    /// Routes.
+    pub routes: Vec<NameId>,
+    /// Streams.
+    pub streams: Vec<NameId>,
+}
+
+impl Renaming {
+    /// New index of a service.
+    pub fn service(&self, id: NameId) -> NameId {
+        self.services.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+    /// New index of an arm.
+    pub fn arm(&self, id: NameId) -> NameId {
+        self.arms.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+    /// New index of a route.
+    pub fn route(&self, id: NameId) -> NameId {
+        self.routes.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+    /// New index of a stream.
+    pub fn stream(&self, id: NameId) -> NameId {
+        self.streams.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+}
+
+/// A list of rows: loose while lines come in, settled when the window is handed on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rows<R> {
+    rows: Vec<R>,
+    settled: usize,
+}
+
+impl<R> Default for Rows<R> {
+    fn default() -> Self {
+        Rows { rows: Vec::new(), settled: 0 }
+    }
+}
+
+impl<R: Row> Rows<R> {
+    /// Adds one row.
+    #[inline]
+    pub fn add(&mut self, row: R) {
+        self.rows.push(row);
+        if self.rows.len() >= self.settled.saturating_mul(2) + SETTLE_EVERY {
+            self.settle();
+        }
+    }
+
+    /// Appends rows of another list; the result must be settled.
+    pub fn append(&mut self, other: &Rows<R>) {
+        self.rows.extend_from_slice(&other.rows);
+    }
+
+    /// Sorts and combines: the canonical form. Sorted runs (of merged partials) are merged, not sorted again.
+    pub fn settle(&mut self) {
+        self.rows.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.rows.dedup_by(|next, kept| {
+            let same = next.key() == kept.key();
+            if same {
+                kept.combine(next);
+            }
+            same
+        });
+        self.settled = self.rows.len();
+    }
+
+    /// Keeps the rows for which `keep` is true.
+    pub fn retain(&mut self, keep: impl FnMut(&R) -> bool) {
+        self.rows.retain(keep);
+        self.settled = self.settled.min(self.rows.len());
+    }
+
+    /// Renames in place; order may no longer hold afterwards.
+    pub fn rename(&mut self, names: &Renaming) {
+        self.rows.iter_mut().for_each(|row| row.rename(names));
+    }
+
+    /// The rows.
+    pub fn as_slice(&self) -> &[R] {
+        &self.rows
+    }
+
+    /// Rows from a list, settled.
+    pub fn from_vec(rows: Vec<R>) -> Rows<R> {
+        let mut list = Rows { rows, settled: 0 };
+        list.settle();
+        list
+    }
+}
+
+/// What one unit did in one service under one arm in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnitRow {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Earliest request, microseconds after the start of the window.
+    pub first: u32,
+    /// Second earliest request, or [`NEVER`].
+    pub second: u32,
+    /// Requests.
+    pub requests: u32,
+    /// Requests that failed.
+    pub errors: u32,
+    /// Service.
+    pub service: NameId,
+    /// Arm; [`event::NO_NAME`] when the requests carried none.
+    pub arm: NameId,
+    /// Largest latency bin plus one, 0 when no request had a latency.
+    pub slowest: u16,
+}
+
+impl Row for UnitRow {
+    type Key = (NameId, u64, NameId);
+    #[inline]
+    fn key(&self) -> Self::Key {
+        (self.service, self.unit, self.arm)
+    }
+    #[inline]
+    fn combine(&mut self, other: &Self) {
+        let (first, second) = two_smallest([self.first, self.second, other.first, other.second]);
+        self.first = first;
+        self.second = second;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.errors = self.errors.saturating_add(other.errors);
+        self.slowest = self.slowest.max(other.slowest);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
+/// The two smallest of four, in order.
+fn two_smallest(mut values: [u32; 4]) -> (u32, u32) {
+    values.sort_unstable();
+    let [first, second, ..] = values;
+    (first, second)
+}
+
+/// A unit was given an arm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExposureRow {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Earliest exposure, microseconds after the start of the window.
+    pub at: u32,
+    /// Exposures.
+    pub count: u32,
+    /// Service that logged it.
+    pub service: NameId,
+    /// Arm.
+    pub arm: NameId,
+}
+
+impl Row for ExposureRow {
+    type Key = (NameId, u64, NameId);
+    fn key(&self) -> Self::Key {
+        (self.service, self.unit, self.arm)
+    }
+    fn combine(&mut self, other: &Self) {
+        self.at = self.at.min(other.at);
+        self.count = self.count.saturating_add(other.count);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
+/// A request without an arm of its own: it inherits the arm of its unit when the window closes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutcomeRow {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Time of the request, microseconds after the start of the window.
+    pub at: u32,
+    /// How many equal requests.
+    pub count: u32,
+    /// Service.
+    pub service: NameId,
+    /// Latency bin plus one, 0 without a latency.
+    pub latency: u16,
+    /// The request failed.
+    pub error: bool,
+}
+
+impl Row for OutcomeRow {
+    type Key = (NameId, u64, u32, u16, bool);
+    fn key(&self) -> Self::Key {
+        (self.service, self.unit, self.at, self.latency, self.error)
+    }
+    fn combine(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+    }
+}
+
+/// An attempt of a request that other attempts may share: joined by request id when the window closes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AttemptRow {
+    /// Hash of the request id.
+    pub request: u64,
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Time of the attempt, microseconds after the start of the window.
+    pub at: u32,
+    /// Service.
+    pub service: NameId,
+    /// Arm, or [`event::NO_NAME`].
+    pub arm: NameId,
+    /// Latency bin plus one, 0 without a latency.
+    pub latency: u16,
+    /// The attempt failed.
+    pub error: bool,
+}
+
+impl Row for AttemptRow {
+    type Key = (NameId, u64, u32, NameId, u64, u16, bool);
+    fn key(&self) -> Self::Key {
+        (self.service, self.request, self.at, self.arm, self.unit, self.latency, self.error)
+    }
+    fn combine(&mut self, _: &Self) {}
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
+/// A unit met a route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PairRow {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Service.
+    pub service: NameId,
+    /// Route.
+    pub route: NameId,
+}
+
+impl Row for PairRow {
+    type Key = (NameId, u64, NameId);
+    fn key(&self) -> Self::Key {
+        (self.service, self.unit, self.route)
+    }
+    fn combine(&mut self, _: &Self) {}
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.route = names.route(self.route);
+    }
+}
+
+/// What one window saw of one trace in one service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TraceRow {
+    /// Hash of the trace.
+    pub trace: u64,
+    /// Unit of the earliest request of the trace, 0 when no request was seen.
+    pub unit: u64,
+    /// Time of that request, or [`NEVER`].
+    pub root_at: u32,
+    /// Lines of any kind that carry the trace.
+    pub lines: u32,
+    /// Service.
+    pub service: NameId,
+    /// Arm of the request, else of the lines.
+    pub arm: NameId,
+}
+
+impl Row for TraceRow {
+    type Key = (u64, NameId);
+    fn key(&self) -> Self::Key {
+        (self.trace, self.service)
+    }
+    fn combine(&mut self, other: &Self) {
+        self.lines = self.lines.saturating_add(other.lines);
+        if (other.root_at, other.arm, other.unit) < (self.root_at, self.arm, self.unit) {
+            self.root_at = other.root_at;
+            self.arm = other.arm;
+            self.unit = other.unit;
+        }
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
+/// What an evidence line is evidence for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum EvidenceClass {
+    /// A request that failed.
+    Error,
+    /// A slow request.
+    Slow,
+}
+
+/// Where a line stands that shows a finding: a position, never its text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EvidenceRow {
+    /// Rank: smaller is kept first. The slowest octaves first for [`EvidenceClass::Slow`], then a keyed hash.
+    pub rank: (u8, u64),
+    /// Offset of the line in its stream.
+    pub offset: u64,
+    /// Event time, microseconds after the start of the window.
+    pub at: u32,
+    /// Stream.
+    pub stream: NameId,
+    /// Service.
+    pub service: NameId,
+    /// Arm.
+    pub arm: NameId,
+    /// Route.
+    pub route: NameId,
+    /// Latency bin plus one, 0 without a latency.
+    pub latency: u16,
+    /// Status divided by 100.
+    pub status_class: u8,
+    /// What for.
+    pub class: EvidenceClass,
+}
+
+/// Evidence lines kept for one (service, arm, class).
+pub const EVIDENCE_MAX: usize = 20;
+
+impl Row for EvidenceRow {
+    type Key = (NameId, NameId, EvidenceClass, (u8, u64), u64, NameId);
+    fn key(&self) -> Self::Key {
+        (self.service, self.arm, self.class, self.rank, self.offset, self.stream)
+    }
+    fn combine(&mut self, _: &Self) {}
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+        self.route = names.route(self.route);
+        self.stream = names.stream(self.stream);
+    }
+}

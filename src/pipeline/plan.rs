@@ -1,0 +1,178 @@
+//! The plan: which field plays which role, which line belongs to which arm. Everything that turns bytes into events.
+//!
+//! A plan is found by [`super::survey`] or given by the user; the ledger starts with it, so that a replay decodes the
+//! same way.
+
+use std::collections::BTreeMap;
+
+use crate::event::ServiceKey;
+use crate::fold::Windowing;
+use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::query::Query;
+
+/// A field that plays a role.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldRef {
+    /// Path, dots as steps into objects or as part of names.
+    pub path: String,
+    /// Unit, where the role is latency.
+    pub unit: Option<LatencyUnit>,
+}
+
+/// How a line finds its arm.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ArmRule {
+    /// The line does not carry an arm.
+    None,
+    /// The value of a field is the arm.
+    Field(String),
+    /// Two queries decide; a line that matches both or neither has no arm.
+    Queries {
+        /// Lines of the baseline.
+        baseline: Query,
+        /// Lines of the canary.
+        canary: Query,
+    },
+    /// A keyed hash of the unit decides: for proof on one's own logs, and for replayed assignments.
+    Hash {
+        /// Share of units in the canary, in parts per million.
+        share_ppm: u32,
+        /// Seed of the assignment.
+        seed: String,
+    },
+}
+
+/// Name of the arm that [`ArmRule::Queries`] and [`ArmRule::Hash`] give to baseline lines.
+pub const BASELINE: &str = "baseline";
+/// Name of the arm that [`ArmRule::Queries`] and [`ArmRule::Hash`] give to canary lines.
+pub const CANARY: &str = "canary";
+
+/// What the unit of assignment is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum UnitKind {
+    /// A user.
+    User,
+    /// A session.
+    Session,
+    /// A client address.
+    Client,
+    /// A trace: independent requests.
+    Trace,
+    /// An instance.
+    Instance,
+    /// Each request is its own unit: no field names one.
+    Request,
+}
+
+impl UnitKind {
+    /// Kinds in the order of preference, with the role of their field.
+    pub const BY_ROLE: [(UnitKind, Role); 5] = [
+        (UnitKind::User, Role::User),
+        (UnitKind::Session, Role::Session),
+        (UnitKind::Client, Role::Client),
+        (UnitKind::Trace, Role::Trace),
+        (UnitKind::Instance, Role::Instance),
+    ];
+
+    /// The word for one such unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            UnitKind::User => "user",
+            UnitKind::Session => "session",
+            UnitKind::Client => "client address",
+            UnitKind::Trace => "trace",
+            UnitKind::Instance => "instance",
+            UnitKind::Request => "request",
+        }
+    }
+
+    /// The plural of [`UnitKind::name`].
+    pub fn plural(self) -> &'static str {
+        match self {
+            UnitKind::User => "users",
+            UnitKind::Session => "sessions",
+            UnitKind::Client => "client addresses",
+            UnitKind::Trace => "traces",
+            UnitKind::Instance => "instances",
+            UnitKind::Request => "requests",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn from_name(name: &str) -> Option<UnitKind> {
+        [
+            UnitKind::User,
+            UnitKind::Session,
+            UnitKind::Client,
+            UnitKind::Trace,
+            UnitKind::Instance,
+            UnitKind::Request,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
+    }
+
+    /// Units come once: no unit can be seen in both arms, so how requests are routed is no question.
+    pub fn is_once(self) -> bool {
+        matches!(self, UnitKind::Trace | UnitKind::Request)
+    }
+}
+
+/// Where the requests of a service are taken from: one source each, so that no request counts twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum RequestSource {
+    /// A proxy's or mesh's access log.
+    AccessLog,
+    /// Root spans.
+    RootSpan,
+    /// The application's own request log.
+    Application,
+}
+
+impl RequestSource {
+    /// The word that reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            RequestSource::AccessLog => "access log",
+            RequestSource::RootSpan => "root span",
+            RequestSource::Application => "application log",
+        }
+    }
+
+    /// The source of a word.
+    pub fn from_name(name: &str) -> Option<RequestSource> {
+        [RequestSource::AccessLog, RequestSource::RootSpan, RequestSource::Application]
+            .into_iter()
+            .find(|source| source.name() == name)
+    }
+}
+
+/// Everything that turns the bytes of streams into events.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// Fields of each role, tried in order.
+    pub roles: BTreeMap<Role, Vec<FieldRef>>,
+    /// What the unit of assignment is.
+    pub unit: UnitKind,
+    /// How a line finds its arm.
+    pub arms: ArmRule,
+    /// Request source of each service that was seen; an unknown service takes all.
+    pub sources: BTreeMap<ServiceKey, RequestSource>,
+    /// Only this service's rollout is judged; lines of others still count in traces.
+    pub service: Option<String>,
+    /// Only this environment's lines are read.
+    pub environment: Option<String>,
+    /// Traces are followed: some have several lines.
+    pub follow_traces: bool,
+    /// Attempts that share a request id are joined: some do.
+    pub join_attempts: bool,
+    /// How events are cut into windows.
+    pub windowing: Windowing,
+}
+
+impl Plan {
+    /// The fields of a role.
+    pub fn fields(&self, role: Role) -> &[FieldRef] {
+        self.roles.get(&role).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,478 @@
+//! Roles that fields play, and the names by which fields of known loggers are recognised.
+
+/// What a field means.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// Time of the line; of a request its completion.
+    Time,
+    /// Start of the work, where only that is logged: completion is start plus latency.
+    Start,
+    /// Environment: two environments are never compared.
+    Environment,
+    /// Service.
+    Service,
+    /// Cohort: which arm of a rollout the line belongs to.
+    Cohort,
+    /// Variant of a feature flag.
+    Variant,
+    /// Version of the service.
+    Version,
+    /// User: the unit of assignment that is preferred.
+    User,
+    /// Session.
+    Session,
+    /// Address of the client.
+    Client,
+    /// Request id, shared by attempts of one request.
+    Request,
+    /// Trace id.
+    Trace,
+    /// Id of the parent span: the line is work inside a request.
+    Parent,
+    /// True on the line that is the user's request.
+    Root,
+    /// Kind of the line: request, span, log, exposure, event.
+    Kind,
+    /// How long the work took.
+    Latency,
+    /// Status of the answer.
+    Status,
+    /// The work failed (boolean), or what failed (text).
+    Error,
+    /// Severity.
+    Level,
+    /// Route or path.
+    Route,
+    /// Method; with a status or latency it marks a request.
+    Method,
+    /// Text of the line.
+    Message,
+    /// Instance: pod, host.
+    Instance,
+    /// How many events the line stands for.
+    SampleRate,
+}
+
+impl Role {
+    /// Every role, in the order in which a report names them.
+    pub const ALL: [Role; 24] = [
+        Role::Time,
+        Role::Start,
+        Role::Environment,
+        Role::Service,
+        Role::Cohort,
+        Role::Variant,
+        Role::Version,
+        Role::User,
+        Role::Session,
+        Role::Client,
+        Role::Request,
+        Role::Trace,
+        Role::Parent,
+        Role::Root,
+        Role::Kind,
+        Role::Latency,
+        Role::Status,
+        Role::Error,
+        Role::Level,
+        Role::Route,
+        Role::Method,
+        Role::Message,
+        Role::Instance,
+        Role::SampleRate,
+    ];
+
+    /// The word by which the command line and reports call the role.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Time => "time",
+            Role::Start => "start",
+            Role::Environment => "environment",
+            Role::Service => "service",
+            Role::Cohort => "cohort",
+            Role::Variant => "variant",
+            Role::Version => "version",
+            Role::User => "user",
+            Role::Session => "session",
+            Role::Client => "client",
+            Role::Request => "request_id",
+            Role::Trace => "trace",
+            Role::Parent => "parent",
+            Role::Root => "root",
+            Role::Kind => "kind",
+            Role::Latency => "latency",
+            Role::Status => "status",
+            Role::Error => "error",
+            Role::Level => "level",
+            Role::Route => "route",
+            Role::Method => "method",
+            Role::Message => "message",
+            Role::Instance => "instance",
+            Role::SampleRate => "sample_rate",
+        }
+    }
+
+    /// The role of a word.
+    pub fn from_name(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Field names by which the role is recognised, the most telling first. A dot is a step into an object or part of
+    /// the name.
+    ///
+    /// Sources: OpenTelemetry semantic conventions and log data model; Elastic Common Schema; the default keys of pino,
+    /// zap, logrus, structlog and bunyan; Envoy's and Istio's JSON access logs; common spellings.
+    pub fn known_names(self) -> &'static [&'static str] {
+        match self {
+            Role::Time => &[
+                "@timestamp",
+                "timestamp",
+                "ts",
+                "time",
+                "Timestamp",
+                "timeUnixNano",
+                "time_unix_nano",
+                "ObservedTimestamp",
+                "observedTimeUnixNano",
+                "datetime",
+                "date",
+                "event_time",
+                "eventTime",
+                "logged_at",
+                "end_time",
+                "endTime",
+                "event.end",
+                "asctime",
+            ],
+            Role::Start => {
+                &["start_time", "startTime", "startTimeUnixNano", "start_timestamp", "event.start", "StartTime"]
+            }
+            Role::Environment => &[
+                "environment",
+                "env",
+                "deployment.environment.name",
+                "deployment.environment",
+                "service.environment",
+                "Resource.deployment.environment.name",
+                "Resource.deployment.environment",
+                "resource.deployment.environment.name",
+                "resource.attributes.deployment.environment.name",
+                "stage",
+            ],
+            Role::Service => &[
+                "service.name",
+                "service_name",
+                "serviceName",
+                "service",
+                "Resource.service.name",
+                "resource.service.name",
+                "resource.attributes.service.name",
+                "kubernetes.labels.app",
+                "kubernetes.container_name",
+                "app",
+                "application",
+                "canonical_service",
+                "destination_service_name",
+                "upstream_cluster",
+                "component",
+                "ServiceName",
+            ],
+            Role::Cohort => &["cohort", "arm", "track", "deployment_track", "canary_track", "labels.cohort", "labels.track"],
+            Role::Variant => &[
+                "feature_flag.result.variant",
+                "feature_flag.variant",
+                "Attributes.feature_flag.result.variant",
+                "variant",
+                "experiment.variant",
+                "variation",
+            ],
+            Role::Version => &[
+                "service.version",
+                "version",
+                "app_version",
+                "release",
+                "service_version",
+                "serviceVersion",
+                "Resource.service.version",
+                "resource.service.version",
+                "resource.attributes.service.version",
+                "canonical_revision",
+                "destination_version",
+                "kubernetes.labels.version",
+                "labels.version",
+                "build",
+                "revision",
+                "kubernetes.labels.pod-template-hash",
+                "kubernetes.labels.rollouts-pod-template-hash",
+            ],
+            Role::User => &[
+                "user",
+                "user.id",
+                "user_id",
+                "userId",
+                "enduser.id",
+                "Attributes.user.id",
+                "attributes.user.id",
+                "Attributes.enduser.id",
+                "uid",
+                "account_id",
+                "accountId",
+                "customer_id",
+                "customerId",
+                "user.name",
+                "username",
+            ],
+            Role::Session => &[
+                "session.id",
+                "session_id",
+                "sessionId",
+                "session",
+                "Attributes.session.id",
+                "attributes.session.id",
+                "sid",
+            ],
+            Role::Client => &[
+                "client.address",
+                "client_ip",
+                "clientIp",
+                "client.ip",
+                "source.ip",
+                "remote_addr",
+                "remoteAddress",
+                "req.remoteAddress",
+                "downstream_remote_address",
+                "x_forwarded_for",
+                "x-forwarded-for",
+                "client",
+                "ip",
+                "Attributes.client.address",
+            ],
+            Role::Request => &[
+                "request_id",
+                "requestId",
+                "x_request_id",
+                "x-request-id",
+                "http.request.id",
+                "reqId",
+                "req.id",
+                "request.id",
+                "req_id",
+                "correlation_id",
+                "correlationId",
+            ],
+            Role::Trace => &[
+                "trace_id",
+                "traceId",
+                "trace.id",
+                "TraceId",
+                "traceID",
+                "dd.trace_id",
+                "x_b3_traceid",
+                "x-b3-traceid",
+                "logging.googleapis.com/trace",
+            ],
+            Role::Parent => &[
+                "parent_id",
+                "parentSpanId",
+                "parent_span_id",
+                "parent.id",
+                "ParentSpanId",
+                "parentId",
+            ],
+            Role::Root => &["root", "is_root", "isRoot"],
+            Role::Kind => &["kind", "record_kind", "event.kind"],
+            Role::Latency => &[
+                "latency_ms",
+                "duration_ms",
+                "latency_us",
+                "duration_us",
+                "latency_ns",
+                "duration_ns",
+                "latency_s",
+                "duration_s",
+                "latencyMs",
+                "durationMs",
+                "event.duration",
+                "responseTime",
+                "response_time_ms",
+                "response_time",
+                "request_time",
+                "request_duration_ms",
+                "http.server.request.duration",
+                "Attributes.http.server.request.duration",
+                "elapsed_ms",
+                "elapsed",
+                "took_ms",
+                "took",
+                "latency",
+                "duration",
+                "durationNano",
+            ],
+            Role::Status => &[
+                "status",
+                "http.response.status_code",
+                "http.status_code",
+                "status_code",
+                "statusCode",
+                "response_code",
+                "http_status",
+                "res.statusCode",
+                "response.status",
+                "http.response.status",
+                "Attributes.http.response.status_code",
+                "attributes.http.response.status_code",
+                "Attributes.http.status_code",
+                "attributes.http.status_code",
+                "grpc.code",
+                "grpc_status",
+                "rpc.grpc.status_code",
+                "code",
+            ],
+            Role::Error => &["error", "is_error", "failed", "err", "error.message", "error.type", "exception.type"],
+            Role::Level => &[
+                "level",
+                "log.level",
+                "severity",
+                "severity_text",
+                "SeverityText",
+                "severityText",
+                "lvl",
+                "levelname",
+                "SeverityNumber",
+                "severityNumber",
+                "severity_number",
+                "priority",
+            ],
+            Role::Route => &[
+                "http.route",
+                "route",
+                "Attributes.http.route",
+                "attributes.http.route",
+                "url.path",
+                "Attributes.url.path",
+                "attributes.url.path",
+                "path",
+                "req.url",
+                "request_path",
+                "uri",
+                "http.target",
+                "url",
+                "url.original",
+                "endpoint",
+                "operation",
+                "rpc.method",
+            ],
+            Role::Method => &[
+                "method",
+                "http.request.method",
+                "http.method",
+                "req.method",
+                "Attributes.http.request.method",
+                "attributes.http.request.method",
+                "request_method",
+                "verb",
+            ],
+            Role::Message => &["message", "msg", "Body", "body", "log", "event", "text", "event.original"],
+            Role::Instance => &[
+                "pod",
+                "pod_name",
+                "kubernetes.pod_name",
+                "kubernetes.pod.name",
+                "k8s.pod.name",
+                "Resource.k8s.pod.name",
+                "service.instance.id",
+                "Resource.service.instance.id",
+                "instance",
+                "hostname",
+                "host.name",
+                "host",
+            ],
+            Role::SampleRate => &["sample_rate", "sampleRate", "SampleRate", "samplerate", "sampling_rate"],
+        }
+    }
+}
+
+/// Unit of a latency field.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LatencyUnit {
+    /// Nanoseconds.
+    Nanos,
+    /// Microseconds.
+    Micros,
+    /// Milliseconds.
+    Millis,
+    /// Seconds.
+    Seconds,
+}
+
+impl LatencyUnit {
+    /// The suffix by which the command line and reports call the unit.
+    pub fn name(self) -> &'static str {
+        match self {
+            LatencyUnit::Nanos => "ns",
+            LatencyUnit::Micros => "us",
+            LatencyUnit::Millis => "ms",
+            LatencyUnit::Seconds => "s",
+        }
+    }
+
+    /// The unit of a suffix.
+    pub fn from_name(name: &str) -> Option<LatencyUnit> {
+        [LatencyUnit::Nanos, LatencyUnit::Micros, LatencyUnit::Millis, LatencyUnit::Seconds]
+            .into_iter()
+            .find(|unit| unit.name() == name)
+    }
+
+    /// The unit that a known field name implies, when it does.
+    pub fn of_field(path: &str) -> Option<LatencyUnit> {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        let lower = last.to_ascii_lowercase();
+        let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
+        if ends(&["_ms", "_millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
+            Some(LatencyUnit::Millis)
+        } else if ends(&["_us", "_micros", "microseconds"]) {
+            Some(LatencyUnit::Micros)
+        } else if ends(&["_ns", "_nanos", "nanoseconds"]) || last == "durationNano" || path == "event.duration" {
+            Some(LatencyUnit::Nanos)
+        } else if ends(&["_s", "_sec", "_secs", "_seconds"])
+            || last == "request_time"
+            || path.ends_with("http.server.request.duration")
+        {
+            Some(LatencyUnit::Seconds)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_round_trip_and_no_field_name_is_listed_twice_in_a_role() {
+        for role in Role::ALL {
+            assert_eq!(Role::from_name(role.name()), Some(role));
+            let mut names = role.known_names().to_vec();
+            names.sort_unstable();
+            let before = names.len();
+            names.dedup();
+            assert_eq!(names.len(), before, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn units_follow_from_names() {
+        for (path, unit) in [
+            ("latency_ms", Some(LatencyUnit::Millis)),
+            ("durationMs", Some(LatencyUnit::Millis)),
+            ("event.duration", Some(LatencyUnit::Nanos)),
+            ("request_time", Some(LatencyUnit::Seconds)),
+            ("duration_us", Some(LatencyUnit::Micros)),
+            ("duration", None),
+            ("took", None),
+        ] {
+            assert_eq!(LatencyUnit::of_field(path), unit, "{path}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Values in the notations that loggers use: levels, truth, statuses, durations.
+
+use crate::event::Level;
+use crate::pipeline::number;
+use crate::pipeline::roles::LatencyUnit;
+
+/// Severity from a word, a letter, a pino number (10 to 60), a syslog severity (0 to 7) or an OpenTelemetry number text.
+pub fn level(text: &str) -> Level {
+    let first = text.bytes().next().unwrap_or(0);
+    if first.is_ascii_digit() {
+        return match number::parse_u64(text) {
+            Some(60..) => Level::Fatal,
+            Some(50..60) => Level::Error,
+            Some(40..50) => Level::Warn,
+            Some(30..40) => Level::Info,
+            Some(20..30) => Level::Debug,
+            Some(10..20) => Level::Trace,
+            Some(0..=2) => Level::Fatal,
+            Some(3) => Level::Error,
+            Some(4) => Level::Warn,
+            Some(5 | 6) => Level::Info,
+            Some(7) => Level::Debug,
+            _ => Level::Unknown,
+        };
+    }
+    match (first.to_ascii_lowercase(), text.len()) {
+        (b'i', _) | (b'n', 1) | (b's', 7) => Level::Info,
+        (b'n', _) if text.eq_ignore_ascii_case("notice") => Level::Info,
+        (b'w', _) => Level::Warn,
+        (b'e', _) if text.eq_ignore_ascii_case("emergency") || text.eq_ignore_ascii_case("emerg") => Level::Fatal,
+        (b'e', _) => Level::Error,
+        (b'd', _) => Level::Debug,
+        (b't', _) => Level::Trace,
+        (b'f' | b'c' | b'a' | b'p', _) => Level::Fatal,
+        _ => Level::Unknown,
+    }
+}
+
+/// OpenTelemetry severity number (1 to 24).
+pub fn level_of_severity_number(text: &str) -> Level {
+    match number::parse_u64(text) {
+        Some(1..=4) => Level::Trace,
+        Some(5..=8) => Level::Debug,
+        Some(9..=12) => Level::Info,
+        Some(13..=16) => Level::Warn,
+        Some(17..=20) => Level::Error,
+        Some(21..=24) => Level::Fatal,
+        _ => Level::Unknown,
+    }
+}
+
+/// What a status says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// HTTP status divided by 100; 0 when it is no HTTP status.
+    pub class: u8,
+    /// The server failed.
+    pub error: bool,
+}
+
+/// Status from an HTTP number, a gRPC code name, or the words that loggers write.
+///
+/// Server errors are HTTP 500 to 599 and the gRPC codes that the gRPC documentation maps to them: UNKNOWN,
+/// DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. Status 0 (Envoy: no answer) is an error.
+pub fn status(text: &str) -> Option<Status> {
+    if let Some(number) = number::parse_u64(text.trim()) {
+        return match number {
+            100..=599 => Some(Status { class: (number / 100) as u8, error: number >= 500 }),
+            0 => Some(Status { class: 0, error: true }),
+            _ => None,
+        };
+    }
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    if ["ok", "success", "succeeded", "completed"].iter().any(|word| is(word)) {
+        return Some(Status { class: 2, error: false });
+    }
+    let server = ["unknown", "deadlineexceeded", "deadline_exceeded", "unimplemented", "internal", "unavailable", "dataloss"];
+    if server.iter().any(|word| is(word)) || is("data_loss") || is("error") || is("failed") || is("failure") {
+        return Some(Status { class: 5, error: true });
+    }
+    let client = [
+        "canceled",
+        "cancelled",
+        "invalidargument",
+        "invalid_argument",
+        "notfound",
+        "not_found",
+        "alreadyexists",
+        "already_exists",
+        "permissiondenied",
+        "permission_denied",
+        "unauthenticated",
+        "resourceexhausted",
+        "resource_exhausted",
+        "failedprecondition",
+        "failed_precondition",
+        "aborted",
+        "outofrange",
+        "out_of_range",
+    ];
+    client.iter().any(|word| is(word)).then_some(Status { class: 4, error: false })
+}
+
+/// Truth from a word or number.
+pub fn truth(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" | "1" | "yes" => Some(true),
+        "false" | "False" | "FALSE" | "0" | "no" | "" => Some(false),
+        _ => None,
+    }
+}
+
+/// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`).
+pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
+    let text = text.trim();
+    match text.bytes().last() {
+        Some(b'0'..=b'9' | b'.') => decimal_us(text, unit),
+        Some(_) => go_duration_us(text),
+        None => None,
+    }
+}
+
+fn decimal_us(text: &str, unit: LatencyUnit) -> Option<u64> {
+    match unit {
+        LatencyUnit::Nanos => number::micros_from_decimal(text, 1, 1000),
+        LatencyUnit::Micros => number::micros_from_decimal(text, 1, 1),
+        LatencyUnit::Millis => number::micros_from_decimal(text, 1000, 1),
+        LatencyUnit::Seconds => number::micros_from_decimal(text, 1_000_000, 1),
+    }
+}
+
+/// A duration as Go prints it: decimal numbers with units, largest first.
+fn go_duration_us(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut total = 0u64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
+        let (value, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let us = match unit.trim() {
+            "ns" => decimal_us(value, LatencyUnit::Nanos)?,
+            "us" | "\u{b5}s" | "\u{3bc}s" => decimal_us(value, LatencyUnit::Micros)?,
+            "ms" => decimal_us(value, LatencyUnit::Millis)?,
+            "s" => decimal_us(value, LatencyUnit::Seconds)?,
+            "m" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(60)?,
+            "h" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(3600)?,
+            _ => return None,
+        };
+        total = total.checked_add(us)?;
+        rest = tail;
+    }
+    Some(total)
+}
+
+/// Route with what varies taken out: the query string, and path segments that are numbers or ids.
+///
+/// Appends to `out`; returns false (and appends nothing) when `path` can be used as it is.
+pub fn mask_route(path: &str, out: &mut String) -> bool {
+    let end = path.find(['?', '#']).unwrap_or(path.len());
+    let Some(clean) = path.get(..end) else { return false };
+    let varies = |segment: &str| {
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        let hex = segment.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        (digits > 0 && digits == segment.len()) || (segment.len() >= 8 && hex && digits >= 2) || segment.len() > 64
+    };
+    if end == path.len() && !clean.split('/').any(varies) {
+        return false;
+    }
+    for (at, segment) in clean.split('/').enumerate() {
+        if at > 0 {
+            out.push('/');
+        }
+        out.push_str(if varies(segment) { "{id}" } else { segment });
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels() {
+        for (text, expect) in [
+            ("info", Level::Info),
+            ("INFO", Level::Info),
+            ("W", Level::Warn),
+            ("warning", Level::Warn),
+            ("err", Level::Error),
+            ("emerg", Level::Fatal),
+            ("critical", Level::Fatal),
+            ("alert", Level::Fatal),
+            ("panic", Level::Fatal),
+            ("notice", Level::Info),
+            ("debug", Level::Debug),
+            ("30", Level::Info),
+            ("50", Level::Error),
+            ("60", Level::Fatal),
+            ("3", Level::Error),
+            ("6", Level::Info),
+            ("", Level::Unknown),
+            ("?", Level::Unknown),
+        ] {
+            assert_eq!(level(text), expect, "{text}");
+        }
+        assert_eq!(level_of_severity_number("17"), Level::Error);
+        assert_eq!(level_of_severity_number("0"), Level::Unknown);
+    }
+
+    #[test]
+    fn statuses() {
+        assert_eq!(status("200"), Some(Status { class: 2, error: false }));
+        assert_eq!(status("503"), Some(Status { class: 5, error: true }));
+        assert_eq!(status("404"), Some(Status { class: 4, error: false }));
+        assert_eq!(status("0"), Some(Status { class: 0, error: true }));
+        assert_eq!(status("OK"), Some(Status { class: 2, error: false }));
+        assert_eq!(status("UNAVAILABLE"), Some(Status { class: 5, error: true }));
+        assert_eq!(status("NotFound"), Some(Status { class: 4, error: false }));
+        assert_eq!(status("shipped"), None);
+        assert_eq!(status("7"), None);
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(latency_us("12.345", LatencyUnit::Millis), Some(12_345));
+        assert_eq!(latency_us("0.0123", LatencyUnit::Seconds), Some(12_300));
+        assert_eq!(latency_us("1500", LatencyUnit::Nanos), Some(2));
+        assert_eq!(latency_us("12.5ms", LatencyUnit::Seconds), Some(12_500));
+        assert_eq!(latency_us("1m2.5s", LatencyUnit::Millis), Some(62_500_000));
+        assert_eq!(latency_us("250\u{b5}s", LatencyUnit::Millis), Some(250));
+        assert_eq!(latency_us("-1", LatencyUnit::Millis), None);
+        assert_eq!(latency_us("soon", LatencyUnit::Millis), None);
+        assert_eq!(latency_us("", LatencyUnit::Millis), None);
+    }
+
+    #[test]
+    fn routes_lose_what_varies() {
+        let mask = |path: &str| {
+            let mut out = String::new();
+            if mask_route(path, &mut out) { out } else { path.to_owned() }
+        };
+        assert_eq!(mask("/api/cart"), "/api/cart");
+        assert_eq!(mask("/api/orders/123?x=1"), "/api/orders/{id}");
+        assert_eq!(mask("/u/550e8400-e29b-41d4-a716-446655440000/a"), "/u/{id}/a");
+        assert_eq!(mask("/v2/items"), "/v2/items");
+        assert_eq!(mask("grpc.Service/Get"), "grpc.Service/Get");
+    }
+}

@@ -107,6 +107,23 @@ pub struct Names {
     pub routes: Vec<String>,
 }
 
+/// Names that grow while lines are read.
+pub trait Intern {
+    /// All names so far.
+    fn names(&self) -> &Names;
+    /// Index of a service.
+    fn service(&mut self, environment: &str, service: &str) -> NameId;
+    /// Index of an arm.
+    fn arm(&mut self, arm: &str) -> NameId;
+    /// Index of a route.
+    fn route(&mut self, route: &str) -> NameId;
+}
+
+/// Name at an index, when there is one.
+pub fn name_at(list: &[String], id: NameId) -> Option<&String> {
+    if id == NO_NAME { None } else { list.get(usize::from(id)) }
+}
+
 /// Why a line could not become an event. Each is counted, and the line can be kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RejectReason {

@@ -16,6 +16,64 @@ pub const HOUR: Micros = 60 * MINUTE;
 /// One day in microseconds.
 pub const DAY: Micros = 24 * HOUR;
 
+/// How events are cut into windows. Part of the plan that a ledger starts with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windowing {
+    /// Length of a window in microseconds, at most an hour.
+    pub window: Micros,
+    /// How far behind the stream's greatest event time a line may be and still count.
+    pub lateness: Micros,
+    /// Events before this time are left out (counted as outside).
+    pub since: Option<Timestamp>,
+    /// Events from this time on are left out.
+    pub until: Option<Timestamp>,
+    /// Units whose routes are followed: those whose keyed hash starts with this many zero bits.
+    pub pair_bits: u32,
+    /// Traces that are followed: those whose keyed hash starts with this many zero bits.
+    pub trace_bits: u32,
+}
+
+impl Default for Windowing {
+    /// 10 s windows, 10 s lateness, everything followed.
+    fn default() -> Self {
+        Windowing {
+            window: 10 * SECOND,
+            lateness: 10 * SECOND,
+            since: None,
+            until: None,
+            pair_bits: 0,
+            trace_bits: 0,
+        }
+    }
+}
+
+impl Windowing {
+    /// Number of the window that an event time falls into.
+    pub fn window_of(&self, time: Timestamp) -> i64 {
+        time.0.div_euclid(self.window)
+    }
+
+    /// Start of a window.
+    pub fn start_of(&self, window: i64) -> Timestamp {
+        Timestamp(window.saturating_mul(self.window))
+    }
+
+    /// End of a window (exclusive).
+    pub fn end_of(&self, window: i64) -> Timestamp {
+        Timestamp(window.saturating_add(1).saturating_mul(self.window))
+    }
+
+    /// Oldest window that is still open once a stream has come as far as `high`.
+    pub fn oldest_open(&self, high: i64) -> i64 {
+        if high == i64::MIN { i64::MIN } else { (high - self.lateness).div_euclid(self.window) }
+    }
+
+    /// The event was asked to be left out.
+    pub fn outside(&self, time: Timestamp) -> bool {
+        self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time >= until)
+    }
+}
+
 /// Days from 1970-01-01 to a civil date of the proleptic Gregorian calendar (month 1..=12, day 1..=31).
 ///
 /// Source: the era-based day count described by H. Hinnant, "chrono-compatible low-level date algorithms".

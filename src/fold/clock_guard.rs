@@ -4,8 +4,8 @@
 //! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
 //! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
 
-use crate::event::{Event, NameId, ServiceKey};
-use crate::fold::{Intern, JUMP, name_at};
+use crate::event::{Event, Intern, NameId, ServiceKey, name_at};
+use crate::fold::JUMP;
 
 /// Further lines that must agree before a jump is believed.
 pub const AGREEING_LINES: usize = 20;

@@ -12,69 +12,12 @@ mod stream;
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, NO_NAME, NameId, Names, RejectReason};
+use crate::event::{Event, Intern, NameId, Names, RejectReason};
 use crate::sketch::partial::{Keep, Tally, WindowPartial};
-use crate::time::{MINUTE, Micros, SECOND, Timestamp};
+use crate::time::{MINUTE, Micros, Windowing};
 
 pub use clock_guard::{AGREEING_LINES, ClockGuard, HeldEvent};
 pub use stream::{Passed, StreamFold};
-
-/// How events are cut into windows. Part of the plan that a ledger starts with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Windowing {
-    /// Length of a window in microseconds, at most an hour.
-    pub window: Micros,
-    /// How far behind the stream's greatest event time a line may be and still count.
-    pub lateness: Micros,
-    /// Events before this time are left out (counted as outside).
-    pub since: Option<Timestamp>,
-    /// Events from this time on are left out.
-    pub until: Option<Timestamp>,
-    /// Units whose routes are followed: those whose keyed hash starts with this many zero bits.
-    pub pair_bits: u32,
-    /// Traces that are followed: those whose keyed hash starts with this many zero bits.
-    pub trace_bits: u32,
-}
-
-impl Default for Windowing {
-    /// 10 s windows, 10 s lateness, everything followed.
-    fn default() -> Self {
-        Windowing {
-            window: 10 * SECOND,
-            lateness: 10 * SECOND,
-            since: None,
-            until: None,
-            pair_bits: 0,
-            trace_bits: 0,
-        }
-    }
-}
-
-impl Windowing {
-    /// Number of the window that an event time falls into.
-    pub fn window_of(&self, time: Timestamp) -> i64 {
-        time.0.div_euclid(self.window)
-    }
-
-    /// Start of a window.
-    pub fn start_of(&self, window: i64) -> Timestamp {
-        Timestamp(window.saturating_mul(self.window))
-    }
-
-    /// End of a window (exclusive).
-    pub fn end_of(&self, window: i64) -> Timestamp {
-        Timestamp(window.saturating_add(1).saturating_mul(self.window))
-    }
-
-    /// Oldest window that is still open once a stream has come as far as `high`.
-    fn oldest_open(&self, high: i64) -> i64 {
-        if high == i64::MIN { i64::MIN } else { (high - self.lateness).div_euclid(self.window) }
-    }
-
-    fn outside(&self, time: Timestamp) -> bool {
-        self.since.is_some_and(|since| time < since) || self.until.is_some_and(|until| time >= until)
-    }
-}
 
 /// A line this far ahead of its stream's watermark is held back until other lines agree.
 pub const JUMP: Micros = 5 * MINUTE;
@@ -374,23 +317,6 @@ impl<'w> ChunkFold<'w> {
             names: all.clone(),
         }
     }
-}
-
-/// Names that grow while lines are read.
-pub trait Intern {
-    /// All names so far.
-    fn names(&self) -> &Names;
-    /// Index of a service.
-    fn service(&mut self, environment: &str, service: &str) -> NameId;
-    /// Index of an arm.
-    fn arm(&mut self, arm: &str) -> NameId;
-    /// Index of a route.
-    fn route(&mut self, route: &str) -> NameId;
-}
-
-/// Name at an index, when there is one.
-fn name_at(list: &[String], id: NameId) -> Option<&String> {
-    if id == NO_NAME { None } else { list.get(usize::from(id)) }
 }
 
 #[cfg(test)]

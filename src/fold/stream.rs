@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::Names;
 use crate::fold::clock_guard::ClockGuard;
-use crate::fold::{FoldedChunk, JUMP, Segment, Windowing};
+use crate::fold::{FoldedChunk, JUMP, Segment};
 use crate::sketch::partial::{Tally, WindowPartial};
+use crate::time::Windowing;
 
 /// A window that a stream's watermark has passed: nothing on time can follow.
 #[derive(Clone, PartialEq, Eq, Debug)]

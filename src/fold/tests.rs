@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::{Kind, Level, NO_LATENCY};
+use crate::time::{SECOND, Timestamp};
 use proptest::prelude::*;
 
 /// Names that are only ever looked up in a list.

@@ -2,8 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use crate::event::{NO_NAME, NameId, Names, ServiceKey};
-use crate::fold::Intern;
+use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
 #[derive(Debug, Default)]

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::event::ServiceKey;
-use crate::fold::Windowing;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::query::Query;
+use crate::time::Windowing;
 
 /// A field that plays a role.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,0 +1,603 @@
+//! Looks at the first lines of streams and finds the plan: which field plays which role, which services and arms there
+//! are, where requests come from, and what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
+use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder};
+use crate::pipeline::json::{self, Str, Value};
+use crate::pipeline::number;
+use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::time::{Timestamp, Windowing};
+
+/// Distinct paths that are counted; further ones are not considered for roles.
+const PATHS_MAX: usize = 4096;
+/// Depth to which objects are looked into.
+const DEPTH_MAX: usize = 5;
+/// A unit field must be on this share of request lines to be chosen.
+const UNIT_COVERAGE: f64 = 0.8;
+/// Rows of one window that samples of pairs and traces aim at.
+const ROWS_AIM: f64 = 8_192.0;
+
+/// What the user has said; the survey finds the rest.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Wishes {
+    /// Fields of roles as given.
+    pub roles: BTreeMap<Role, Vec<FieldRef>>,
+    /// How lines find their arm.
+    pub arms: Option<ArmRule>,
+    /// The service whose rollout is judged.
+    pub service: Option<String>,
+    /// The environment whose lines are read.
+    pub environment: Option<String>,
+    /// How events are cut into windows.
+    pub windowing: Windowing,
+}
+
+/// First lines of one stream.
+#[derive(Clone, Debug)]
+pub struct Head<'a> {
+    /// Name of the stream.
+    pub stream: &'a str,
+    /// Whole lines, decoded text.
+    pub lines: Vec<&'a str>,
+}
+
+/// How well a role is covered.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RoleReport {
+    /// The role.
+    pub role: Role,
+    /// Fields that play it, with the lines each was used for.
+    pub fields: Vec<(FieldRef, u64)>,
+    /// Lines that have it.
+    pub lines: u64,
+    /// Request lines that have it.
+    pub requests: u64,
+}
+
+/// What one service's sample looks like.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ServiceReport {
+    /// Requests.
+    pub requests: u64,
+    /// Spans.
+    pub spans: u64,
+    /// Other lines.
+    pub logs: u64,
+    /// Lines by arm.
+    pub arms: BTreeMap<String, u64>,
+    /// Requests by source.
+    pub sources: BTreeMap<RequestSource, u64>,
+}
+
+/// Services that carry a new version together; its first service takes the user's requests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Release {
+    /// Entry service first, then the others by name.
+    pub services: Vec<ServiceKey>,
+}
+
+impl Release {
+    /// The service whose requests are judged.
+    pub fn entry(&self) -> ServiceKey {
+        self.services.first().cloned().unwrap_or_default()
+    }
+}
+
+/// What the survey found.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Survey {
+    /// The plan to read everything with.
+    pub plan: Plan,
+    /// Lines looked at.
+    pub lines: u64,
+    /// Lines that were no events, by reason.
+    pub rejects: BTreeMap<RejectReason, u64>,
+    /// Request lines among them.
+    pub requests: u64,
+    /// Coverage of roles that some field plays.
+    pub roles: Vec<RoleReport>,
+    /// Services.
+    pub services: BTreeMap<ServiceKey, ServiceReport>,
+    /// What is rolled out together.
+    pub releases: Vec<Release>,
+    /// Field whose values are arms, with the other candidates and their number of distinct values.
+    pub arm_candidates: Vec<(String, usize)>,
+    /// What is missing or doubtful, and how to supply it.
+    pub notes: Vec<String>,
+    /// Paths that were seen, for "did you mean".
+    pub paths: BTreeSet<String>,
+}
+
+/// Counts of one path.
+#[derive(Clone, Debug, Default)]
+struct PathCount {
+    lines: u64,
+    scalars: u64,
+    numbers: Vec<f64>,
+    fractions: u64,
+    texts: u64,
+    values: BTreeSet<String>,
+}
+
+/// Finds the plan.
+pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
+    let mut paths: BTreeMap<String, PathCount> = BTreeMap::new();
+    let mut json_lines = 0u64;
+    let mut access_lines = 0u64;
+    for line in heads.iter().flat_map(|head| head.lines.iter()) {
+        if line.trim_ascii_start().starts_with('{') {
+            let mut seen = Vec::new();
+            if collect(line, "", 0, &mut seen).is_ok() {
+                json_lines += 1;
+                seen.iter().for_each(|(path, value)| count_path(&mut paths, path, value));
+            }
+        } else if crate::pipeline::access::parse_access(line).is_some() {
+            access_lines += 1;
+        }
+    }
+    let mut roles = choose_fields(&paths, access_lines > 0, wishes);
+    let mut notes = Vec::new();
+    name_latency_units(&mut roles, &paths, &mut notes);
+
+    let arm_candidates: Vec<(String, usize)> = [Role::Cohort, Role::Variant, Role::Version]
+        .iter()
+        .flat_map(|role| roles.get(role).into_iter().flatten())
+        .map(|field| (field.path.clone(), paths.get(&field.path).map_or(0, |count| count.values.len())))
+        .collect();
+    let arms = wishes.arms.clone().unwrap_or_else(|| {
+        let two = arm_candidates.iter().find(|(_, values)| *values >= 2).or(arm_candidates.first());
+        two.map_or(ArmRule::None, |(path, _)| ArmRule::Field(path.clone()))
+    });
+
+    let mut plan = Plan {
+        roles,
+        unit: UnitKind::Request,
+        arms,
+        sources: BTreeMap::new(),
+        service: wishes.service.clone(),
+        environment: wishes.environment.clone(),
+        follow_traces: true,
+        join_attempts: false,
+        windowing: wishes.windowing,
+    };
+    let covered = cover(heads, &plan);
+    plan.unit = choose_unit(&covered, wishes, &mut notes);
+    plan.sources = choose_sources(&covered, &mut notes);
+    plan.join_attempts = covered.repeated_request_ids > 0;
+    plan.follow_traces = covered.shared_traces > 0;
+    let rate = covered.events_per_second();
+    let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
+    let per_window = rate * (plan.windowing.window as f64 / 1e6);
+    plan.windowing.pair_bits = bits(per_window);
+    plan.windowing.trace_bits = bits(per_window);
+
+    // Read the sample once more, as everything will be read.
+    let read = cover(heads, &plan);
+    let releases = find_releases(&read, wishes);
+    let reports = Role::ALL
+        .into_iter()
+        .filter_map(|role| {
+            let fields = plan.fields(role);
+            if fields.is_empty() {
+                return None;
+            }
+            let counts = read.roles.get(&role).cloned().unwrap_or_default();
+            Some(RoleReport {
+                role,
+                fields: fields
+                    .iter()
+                    .enumerate()
+                    .map(|(at, field)| (field.clone(), counts.by_field.get(&at).copied().unwrap_or(0)))
+                    .collect(),
+                lines: counts.lines,
+                requests: counts.requests,
+            })
+        })
+        .collect();
+    let mut survey = Survey {
+        plan,
+        lines: json_lines + access_lines,
+        rejects: read.rejects.clone(),
+        requests: read.requests,
+        roles: reports,
+        services: read.services.clone(),
+        releases,
+        arm_candidates,
+        notes,
+        paths: paths.into_keys().collect(),
+    };
+    say_what_is_missing(&mut survey);
+    survey
+}
+
+/// Ceiling of the binary logarithm, without floating-point logarithms.
+trait Log2Ceil {
+    fn log2_ceil(self) -> u32;
+}
+
+impl Log2Ceil for f64 {
+    fn log2_ceil(self) -> u32 {
+        let mut bits = 0;
+        let mut reach = 1.0;
+        while reach < self && bits < 40 {
+            reach *= 2.0;
+            bits += 1;
+        }
+        bits
+    }
+}
+
+fn collect<'a>(
+    text: &'a str,
+    prefix: &str,
+    depth: usize,
+    seen: &mut Vec<(String, Value<'a>)>,
+) -> Result<(), json::Malformed> {
+    let mut nested = Vec::new();
+    json::scan_object(text, &mut |key: Str<'a>, value: Value<'a>| {
+        let path = if prefix.is_empty() { key.get().into_owned() } else { format!("{prefix}.{}", key.get()) };
+        if let Value::Object(raw) = value {
+            nested.push((path.clone(), raw));
+        }
+        if seen.len() < PATHS_MAX {
+            seen.push((path, value));
+        }
+    })?;
+    if depth < DEPTH_MAX {
+        for (path, raw) in nested {
+            collect(raw, &path, depth + 1, seen)?;
+        }
+    }
+    Ok(())
+}
+
+fn count_path(paths: &mut BTreeMap<String, PathCount>, path: &str, value: &Value<'_>) {
+    if !paths.contains_key(path) && paths.len() >= PATHS_MAX {
+        return;
+    }
+    let count = paths.entry(path.to_owned()).or_default();
+    count.lines += 1;
+    let text = match value {
+        Value::Null | Value::Object(_) | Value::Array(_) => return,
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => {
+            if let Some(number) = number::parse_f64(n) {
+                if count.numbers.len() < 4096 {
+                    count.numbers.push(number);
+                }
+                count.fractions += u64::from(number.fract() != 0.0);
+            }
+            (*n).to_owned()
+        }
+        Value::String(s) => {
+            count.texts += 1;
+            s.get().into_owned()
+        }
+    };
+    count.scalars += 1;
+    if count.values.len() < 64 && text.len() < 200 {
+        count.values.insert(text);
+    }
+}
+
+fn choose_fields(
+    paths: &BTreeMap<String, PathCount>,
+    access: bool,
+    wishes: &Wishes,
+) -> BTreeMap<Role, Vec<FieldRef>> {
+    let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
+    for role in Role::ALL {
+        if let Some(fields) = wishes.roles.get(&role) {
+            roles.insert(role, fields.clone());
+            continue;
+        }
+        let mut fields: Vec<FieldRef> = role
+            .known_names()
+            .iter()
+            .filter(|path| paths.get(**path).is_some_and(|count| count.scalars > 0))
+            .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
+            .collect();
+        if role == Role::Status {
+            // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
+            fields.retain(|field| paths.get(&field.path).is_some_and(|count| mostly_statuses(&count.values)));
+        }
+        if access
+            && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
+            && fields.iter().all(|field| field.path != *path)
+        {
+            let unit = (role == Role::Latency).then_some(LatencyUnit::Seconds);
+            fields.push(FieldRef { path: (*path).to_owned(), unit });
+        }
+        fields.truncate(6);
+        if !fields.is_empty() {
+            roles.insert(role, fields);
+        }
+    }
+    // `log` and `event` are texts of a line only when nothing better is.
+    roles
+}
+
+fn mostly_statuses(values: &BTreeSet<String>) -> bool {
+    let statuses = values.iter().filter(|value| crate::pipeline::values::status(value).is_some()).count();
+    statuses * 10 >= values.len() * 8
+}
+
+/// Latency fields without a telling name: the unit is guessed from the values, and that is said.
+fn name_latency_units(
+    roles: &mut BTreeMap<Role, Vec<FieldRef>>,
+    paths: &BTreeMap<String, PathCount>,
+    notes: &mut Vec<String>,
+) {
+    for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
+        if field.unit.is_some() {
+            continue;
+        }
+        if let Some(unit) = LatencyUnit::of_field(&field.path) {
+            field.unit = Some(unit);
+            continue;
+        }
+        let count = paths.get(&field.path).cloned().unwrap_or_default();
+        let mut numbers = count.numbers;
+        numbers.sort_by(f64::total_cmp);
+        let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
+        let unit =
+            if count.fractions * 2 > numbers.len() as u64 && median < 5.0 { LatencyUnit::Seconds } else { LatencyUnit::Millis };
+        field.unit = Some(unit);
+        if !numbers.is_empty() {
+            notes.push(format!(
+                "latency: `{path}` does not name its unit; read as {unit} (median {median}). If that is wrong: --role latency={path}:us",
+                path = field.path,
+                unit = unit.name(),
+            ));
+        }
+    }
+}
+
+/// Coverage of a role.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    lines: u64,
+    requests: u64,
+    by_field: BTreeMap<usize, u64>,
+}
+
+/// What reading the sample with a plan gives.
+#[derive(Clone, Debug, Default)]
+struct Covered {
+    roles: BTreeMap<Role, Counts>,
+    requests: u64,
+    rejects: BTreeMap<RejectReason, u64>,
+    services: BTreeMap<ServiceKey, ServiceReport>,
+    /// Traces with more than one line.
+    shared_traces: u64,
+    repeated_request_ids: u64,
+    events: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    /// Services that appear in one trace together, with how often the first of a pair was the slower request.
+    neighbours: BTreeMap<(ServiceKey, ServiceKey), u64>,
+    slowest: BTreeMap<ServiceKey, u64>,
+}
+
+impl Covered {
+    fn events_per_second(&self) -> f64 {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) if last > first => self.events as f64 * 1e6 / (last.0 - first.0) as f64,
+            _ => 0.0,
+        }
+    }
+}
+
+fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
+    let mut covered = Covered::default();
+    let mut traces: BTreeMap<u64, (u64, BTreeMap<ServiceKey, u64>)> = BTreeMap::new();
+    let mut requests: BTreeSet<(u16, u64)> = BTreeSet::new();
+    // Request ids are looked at whatever the plan says of joining.
+    let plan = Plan { join_attempts: true, follow_traces: true, ..plan.clone() };
+    for head in heads {
+        let mut decoder = Decoder::new(&plan, head.stream);
+        for (at, line) in head.lines.iter().enumerate() {
+            let event = match decoder.decode(line, at as u64) {
+                Ok(Decoded::Event(event)) => event,
+                Ok(Decoded::Outside) => continue,
+                Err(reason) => {
+                    *covered.rejects.entry(reason).or_default() += 1;
+                    continue;
+                }
+            };
+            covered.events += 1;
+            covered.first = Some(covered.first.map_or(event.time, |first| first.min(event.time)));
+            covered.last = Some(covered.last.map_or(event.time, |last| last.max(event.time)));
+            let is_request = event.kind == Kind::Request;
+            covered.requests += u64::from(is_request);
+            for (role, field) in decoder.covered(line) {
+                let Some(field) = field else { continue };
+                let counts = covered.roles.entry(role).or_default();
+                counts.lines += 1;
+                counts.requests += u64::from(is_request);
+                *counts.by_field.entry(field).or_default() += 1;
+            }
+            let names = decoder.interner().names();
+            let key = names.services.get(usize::from(event.service)).cloned().unwrap_or_default();
+            let service = covered.services.entry(key.clone()).or_default();
+            match event.kind {
+                Kind::Request => {
+                    service.requests += 1;
+                    *service.sources.entry(source_of_line(line, &plan)).or_default() += 1;
+                }
+                Kind::Span => service.spans += 1,
+                Kind::Log | Kind::Exposure | Kind::Business => service.logs += 1,
+            }
+            if event.arm != NO_NAME
+                && let Some(arm) = names.arms.get(usize::from(event.arm))
+            {
+                *service.arms.entry(arm.clone()).or_default() += 1;
+            }
+            if event.trace != 0 {
+                let (lines, slowest) = traces.entry(event.trace).or_default();
+                *lines += 1;
+                let latency = if is_request && event.latency_us != NO_LATENCY { event.latency_us + 1 } else { 0 };
+                let known = slowest.entry(key).or_default();
+                *known = (*known).max(latency);
+            }
+            if event.request != 0 && !requests.insert((event.service, event::mix(event.request, 0))) {
+                covered.repeated_request_ids += 1;
+            }
+        }
+    }
+    for (lines, services) in traces.values() {
+        covered.shared_traces += u64::from(*lines > 1);
+        if services.len() > 1 {
+            if let Some((slowest, _)) = services.iter().max_by_key(|(key, latency)| (**latency, std::cmp::Reverse(*key))) {
+                *covered.slowest.entry(slowest.clone()).or_default() += 1;
+            }
+            let keys: Vec<&ServiceKey> = services.keys().collect();
+            for pair in keys.windows(2) {
+                if let [a, b] = pair {
+                    *covered.neighbours.entry(((*a).clone(), (*b).clone())).or_default() += 1;
+                }
+            }
+        }
+    }
+    covered
+}
+
+/// Source of a request line: what the line looks like.
+fn source_of_line(line: &str, plan: &Plan) -> RequestSource {
+    if !line.trim_ascii_start().starts_with('{') {
+        return RequestSource::AccessLog;
+    }
+    if plan.fields(Role::Root).is_empty() { RequestSource::Application } else { RequestSource::RootSpan }
+}
+
+fn choose_sources(covered: &Covered, notes: &mut Vec<String>) -> BTreeMap<ServiceKey, RequestSource> {
+    let mut sources = BTreeMap::new();
+    for (key, service) in &covered.services {
+        let Some(best) = service.sources.keys().min() else { continue };
+        sources.insert(key.clone(), *best);
+        if service.sources.len() > 1 {
+            notes.push(format!(
+                "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
+                best.name()
+            ));
+        }
+    }
+    sources
+}
+
+fn choose_unit(covered: &Covered, wishes: &Wishes, notes: &mut Vec<String>) -> UnitKind {
+    let share = |role: Role| {
+        let requests = covered.roles.get(&role).map_or(0, |counts| counts.requests);
+        if covered.requests == 0 { 0.0 } else { requests as f64 / covered.requests as f64 }
+    };
+    // A field that the user named as a unit is the unit.
+    for (unit, role) in UnitKind::BY_ROLE {
+        if wishes.roles.contains_key(&role) && role != Role::Trace && role != Role::Instance && share(role) > 0.0 {
+            return unit;
+        }
+    }
+    let chosen = UnitKind::BY_ROLE.into_iter().find(|(unit, role)| {
+        // One pod serves many users: as a unit it is for the user to choose.
+        *unit != UnitKind::Instance && share(*role) >= UNIT_COVERAGE
+    });
+    for (unit, role) in UnitKind::BY_ROLE {
+        let covered = share(role);
+        if unit < chosen.map_or(UnitKind::Request, |(unit, _)| unit) && covered > 0.0 && unit != UnitKind::Instance {
+            notes.push(format!(
+                "unit: only {:.0} % of requests name a {}, too few to judge by; name it on every request, or use --role {}=FIELD",
+                covered * 100.0,
+                unit.name(),
+                role.name()
+            ));
+        }
+    }
+    match chosen {
+        Some((unit, _)) => unit,
+        None => UnitKind::Request,
+    }
+}
+
+/// Services that share traces are released together; services that do not stand alone.
+fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> {
+    let mut group: BTreeMap<ServiceKey, ServiceKey> =
+        covered.services.keys().map(|key| (key.clone(), key.clone())).collect();
+    let find = |group: &BTreeMap<ServiceKey, ServiceKey>, key: &ServiceKey| {
+        let mut at = key.clone();
+        while let Some(up) = group.get(&at).filter(|up| **up != at) {
+            at = up.clone();
+        }
+        at
+    };
+    for (a, b) in covered.neighbours.keys() {
+        if a.environment != b.environment {
+            continue;
+        }
+        let (ra, rb) = (find(&group, a), find(&group, b));
+        let (low, high) = if ra < rb { (ra, rb) } else { (rb, ra) };
+        group.insert(high, low);
+    }
+    let mut members: BTreeMap<ServiceKey, Vec<ServiceKey>> = BTreeMap::new();
+    for key in covered.services.keys() {
+        members.entry(find(&group, key)).or_default().push(key.clone());
+    }
+    let mut releases = Vec::new();
+    for services in members.into_values() {
+        let rank = |key: &ServiceKey| {
+            let service = covered.services.get(key).cloned().unwrap_or_default();
+            let slowest = covered.slowest.get(key).copied().unwrap_or(0);
+            let asked = wishes.service.as_deref() == Some(key.service.as_str());
+            (asked, service.requests > 0, slowest, service.requests)
+        };
+        let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else { continue };
+        if covered.services.get(&entry).is_none_or(|service| service.requests == 0) {
+            continue;
+        }
+        if wishes.service.as_ref().is_some_and(|wanted| *wanted != entry.service) {
+            continue;
+        }
+        let mut list = vec![entry.clone()];
+        list.extend(services.into_iter().filter(|key| *key != entry));
+        releases.push(Release { services: list });
+    }
+    releases
+}
+
+fn say_what_is_missing(survey: &mut Survey) {
+    let mut notes = Vec::new();
+    if survey.plan.fields(Role::Time).is_empty() && survey.plan.fields(Role::Start).is_empty() {
+        notes.push("time: no field is recognised as a time; name it with --role time=FIELD".to_owned());
+    }
+    if survey.requests == 0 && survey.lines > 0 {
+        notes.push(
+            "requests: no line looks like a finished request (a status, or a latency with a route); name the fields with --role status=FIELD or --role latency=FIELD"
+                .to_owned(),
+        );
+    }
+    if survey.plan.arms == ArmRule::None {
+        notes.push(
+            "arms: no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY"
+                .to_owned(),
+        );
+    }
+    let has = |role: Role| !survey.plan.fields(role).is_empty();
+    if !has(Role::Latency) && survey.requests > 0 {
+        notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
+    }
+    if !has(Role::Status) && !has(Role::Error) && survey.requests > 0 {
+        notes.push(
+            "errors: no status and no error field is recognised; requests logged at level error count as failed. Name one with --role status=FIELD or --role error=FIELD"
+                .to_owned(),
+        );
+    }
+    match survey.plan.unit {
+        UnitKind::Trace | UnitKind::Request if survey.requests > 0 => notes.push(format!(
+            "unit: no user, session or client address is logged, so each {} is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            survey.plan.unit.name()
+        )),
+        _ => {}
+    }
+    survey.notes.splice(0..0, notes);
+}

@@ -10,6 +10,8 @@
 mod flagger;
 pub mod kayenta;
 pub mod mann_whitney;
+#[cfg(test)]
+mod simulation;
 mod watcher;
 mod ztest;
 

@@ -1,1 +1,4 @@
 //! Tests and verdicts.
+
+pub mod arrivals;
+pub mod share;

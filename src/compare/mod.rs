@@ -1,4 +1,6 @@
 //! Tests and verdicts.
 
 pub mod arrivals;
+pub mod bucket;
+pub mod normal_mixture;
 pub mod share;

@@ -9,3 +9,4 @@ pub mod normal_mixture;
 pub mod sample_ratio;
 pub mod share;
 pub mod unit_rule;
+pub mod verdict;

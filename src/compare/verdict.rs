@@ -1,0 +1,281 @@
+//! Words for what the statistics say ([`Finding`]) and for what follows ([`Verdict`]).
+
+use crate::compare::budget;
+
+/// What is tested. In the order in which reports name it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Cell {
+    /// Units with at least one failed request, share test.
+    ErrorUnits,
+    /// Failed requests per request, bucket test.
+    ErrorVolume,
+    /// Mean of the logarithm of latency, bucket test.
+    LatencyMean,
+    /// Share of requests slower than the pooled median at the start, bucket test.
+    LatencyP50,
+    /// Share slower than the 90th percentile, bucket test.
+    LatencyP90,
+    /// Share slower than the 99th percentile, bucket test.
+    LatencyP99,
+    /// Units with a first request slower than the 99th percentile, share test.
+    LatencyP99Units,
+    /// Fewer units in the candidate than its declared share.
+    Deficit,
+}
+
+impl Cell {
+    /// Every cell, in order.
+    pub const ALL: [Cell; 8] = [
+        Cell::ErrorUnits,
+        Cell::ErrorVolume,
+        Cell::LatencyMean,
+        Cell::LatencyP50,
+        Cell::LatencyP90,
+        Cell::LatencyP99,
+        Cell::LatencyP99Units,
+        Cell::Deficit,
+    ];
+
+    /// The word that ledgers use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cell::ErrorUnits => "error_units",
+            Cell::ErrorVolume => "error_volume",
+            Cell::LatencyMean => "latency_mean",
+            Cell::LatencyP50 => "latency_p50",
+            Cell::LatencyP90 => "latency_p90",
+            Cell::LatencyP99 => "latency_p99",
+            Cell::LatencyP99Units => "latency_p99_units",
+            Cell::Deficit => "deficit",
+        }
+    }
+
+    /// Its weight in the error budget.
+    pub fn weight(self) -> f64 {
+        match self {
+            Cell::ErrorUnits => budget::ERRORS_SHARE,
+            Cell::ErrorVolume => budget::ERRORS_BUCKET,
+            Cell::LatencyMean => budget::LATENCY_MEAN,
+            Cell::LatencyP50 => budget::LATENCY_P50,
+            Cell::LatencyP90 => budget::LATENCY_P90,
+            Cell::LatencyP99 => budget::LATENCY_P99_BUCKET,
+            Cell::LatencyP99Units => budget::LATENCY_P99_SHARE,
+            Cell::Deficit => budget::OTHER_GUARDRAILS,
+        }
+    }
+}
+
+/// Behaviour that may change without being worse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Behaviour {
+    /// Lines and spans of a trace.
+    LinesPerTrace,
+    /// Which services a trace calls.
+    CalledServices,
+    /// Which routes units request.
+    Routes,
+    /// Which templates below error units meet. No data yet: it counts with e = 1.
+    Templates,
+}
+
+impl Behaviour {
+    /// Every group, in order.
+    pub const ALL: [Behaviour; 4] =
+        [Behaviour::LinesPerTrace, Behaviour::CalledServices, Behaviour::Routes, Behaviour::Templates];
+
+    /// The word that ledgers and policies use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::LinesPerTrace => "lines_per_trace",
+            Behaviour::CalledServices => "called_services",
+            Behaviour::Routes => "routes",
+            Behaviour::Templates => "templates",
+        }
+    }
+
+    /// The group of a word.
+    pub fn from_name(name: &str) -> Option<Behaviour> {
+        Behaviour::ALL.into_iter().find(|group| group.name() == name)
+    }
+}
+
+/// What the statistics say of one metric.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Finding {
+    /// Nothing, or too little, to test. Never the same as held (CP-1).
+    NoData,
+    /// Neither worse nor shown to be within its margin.
+    Undecided,
+    /// Shown to be within its margin.
+    Held,
+    /// Worse.
+    Regressed,
+    /// Different, and not for us to call worse.
+    Changed,
+    /// The two arms are not measured alike.
+    BrokenMeasurement,
+}
+
+impl Finding {
+    /// The words that ledgers and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finding::NoData => "no data",
+            Finding::Undecided => "undecided",
+            Finding::Held => "held",
+            Finding::Regressed => "regressed",
+            Finding::Changed => "changed",
+            Finding::BrokenMeasurement => "broken measurement",
+        }
+    }
+}
+
+/// What follows for the rollout.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Verdict {
+    /// Every required guardrail is shown to be within its margin.
+    Pass,
+    /// The new code is worse. Latched.
+    Fail,
+    /// Not yet, or held by a changed behaviour.
+    Inconclusive,
+    /// The comparison itself is broken.
+    Invalid,
+}
+
+impl Verdict {
+    /// Every verdict, in order.
+    pub const ALL: [Verdict; 4] = [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive, Verdict::Invalid];
+
+    /// The word that ledgers and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Invalid => "invalid",
+        }
+    }
+}
+
+/// Why a comparison is invalid, or why a measurement is broken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Flaw {
+    /// More units in the candidate than its declared share.
+    SampleRatio,
+    /// Part of the units stick to an arm, part do not.
+    MixedRouting,
+    /// Too many units in both arms.
+    Crossover,
+    /// Units in both arms are not spread evenly over the arms.
+    UnequalCrossover,
+    /// Only one arm was seen.
+    MissingArm,
+    /// One arm's requests lack a unit more often.
+    UnitCoverage,
+    /// One arm's requests lack a latency more often.
+    LatencyCoverage,
+    /// One arm's requests lack a status more often.
+    StatusCoverage,
+    /// One arm's lines are late more often.
+    Lateness,
+    /// One arm is sampled more.
+    SamplingByArm,
+    /// Failed requests are sampled differently from others.
+    SamplingByOutcome,
+}
+
+impl Flaw {
+    /// Every flaw, in order.
+    pub const ALL: [Flaw; 11] = [
+        Flaw::SampleRatio,
+        Flaw::MixedRouting,
+        Flaw::Crossover,
+        Flaw::UnequalCrossover,
+        Flaw::MissingArm,
+        Flaw::UnitCoverage,
+        Flaw::LatencyCoverage,
+        Flaw::StatusCoverage,
+        Flaw::Lateness,
+        Flaw::SamplingByArm,
+        Flaw::SamplingByOutcome,
+    ];
+
+    /// The word that ledgers use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flaw::SampleRatio => "sample_ratio",
+            Flaw::MixedRouting => "mixed_routing",
+            Flaw::Crossover => "crossover",
+            Flaw::UnequalCrossover => "unequal_crossover",
+            Flaw::MissingArm => "missing_arm",
+            Flaw::UnitCoverage => "unit_coverage",
+            Flaw::LatencyCoverage => "latency_coverage",
+            Flaw::StatusCoverage => "status_coverage",
+            Flaw::Lateness => "lateness",
+            Flaw::SamplingByArm => "sampling_by_arm",
+            Flaw::SamplingByOutcome => "sampling_by_outcome",
+        }
+    }
+}
+
+/// Facts from which a verdict follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Facts {
+    /// FAIL was reached at an earlier look, while nothing was invalid.
+    pub failed_before: bool,
+    /// The evidence reaches the FAIL line at this look.
+    pub regressed: bool,
+    /// The comparison is broken.
+    pub invalid: bool,
+    /// A behaviour has changed and nobody has accepted it.
+    pub changed: bool,
+    /// Every guardrail is held, and every other condition of PASS is met.
+    pub held: bool,
+}
+
+impl Facts {
+    /// FAIL > INVALID > changed (held back) > PASS > INCONCLUSIVE.
+    ///
+    /// A FAIL that was reached earlier stands (CP-3); one that is first reached while the comparison is invalid does not
+    /// count.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Facts { failed_before: true, .. } => Verdict::Fail,
+            Facts { invalid: true, .. } => Verdict::Invalid,
+            Facts { regressed: true, .. } => Verdict::Fail,
+            Facts { changed: true, .. } => Verdict::Inconclusive,
+            Facts { held: true, .. } => Verdict::Pass,
+            Facts { .. } => Verdict::Inconclusive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precedence() {
+        let none = Facts::default();
+        for (facts, verdict) in [
+            (none, Verdict::Inconclusive),
+            (Facts { held: true, ..none }, Verdict::Pass),
+            (Facts { held: true, changed: true, ..none }, Verdict::Inconclusive),
+            (Facts { regressed: true, changed: true, held: true, ..none }, Verdict::Fail),
+            (Facts { regressed: true, invalid: true, ..none }, Verdict::Invalid),
+            (Facts { failed_before: true, invalid: true, ..none }, Verdict::Fail),
+            (Facts { failed_before: true, ..none }, Verdict::Fail),
+            (Facts { invalid: true, held: true, ..none }, Verdict::Invalid),
+        ] {
+            assert_eq!(facts.verdict(), verdict, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn guardrails_have_their_part_of_the_budget() {
+        let sum: f64 = Cell::ALL.iter().map(|cell| cell.weight()).sum();
+        let rest = budget::SEGMENTS + budget::TEMPLATES + budget::REST;
+        assert!((sum - 0.6).abs() < 1e-12 && (sum + rest - 1.0).abs() < 1e-12);
+    }
+}

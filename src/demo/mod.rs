@@ -1,1 +1,4 @@
 //! Traffic with known truth.
+
+pub mod random;
+mod text;

@@ -2,3 +2,4 @@
 
 pub mod random;
 mod text;
+pub mod traffic;

@@ -1,6 +1,61 @@
-//! The command line.
+//! The command line: what a person runs.
 
-/// Runs the program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+mod arguments;
+mod bench;
+mod calibrate;
+mod compare;
+mod demo;
+mod policy_file;
+mod replay;
+mod report;
+mod report_json;
+mod show;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::arguments::{Arguments, Command};
+use crate::compare::verdict::Verdict;
+
+/// Exit status for a verdict; usage and input errors are 2.
+pub fn exit_status(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Pass => 0,
+        Verdict::Fail => 1,
+        Verdict::Inconclusive => 3,
+        Verdict::Invalid => 4,
+    }
+}
+
+/// Exit status of usage and input errors.
+pub const STATUS_ERROR: u8 = 2;
+
+/// Runs the program and gives its exit status.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::from(STATUS_ERROR)
+        }
+    }
+}
+
+/// The reader of our output has gone (`| head`): that is no error of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
 }

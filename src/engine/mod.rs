@@ -1,1 +1,376 @@
-//! The pure machine.
+//! The one pure machine: partials in, ledger entries and looks out.
+//!
+//! [`Engine::apply`] takes a closed list of inputs; what is not in [`Input`] cannot change a verdict. It merges the
+//! partials of all streams, closes windows in order once every stream has passed them, and looks at each comparison.
+//! It knows no clock, no files and no threads.
+
+pub mod bucket_sums;
+pub mod comparison;
+mod entries;
+pub mod first_events;
+pub mod forecast;
+pub mod latency_tests;
+pub mod look;
+pub mod pair_test;
+pub mod policy;
+mod release;
+pub mod totals;
+pub mod traces;
+pub mod units;
+
+use std::collections::BTreeMap;
+
+use crate::compare::verdict::Verdict;
+use crate::engine::comparison::Comparison;
+use crate::engine::policy::Policy;
+use crate::engine::release::ReleaseState;
+use crate::event::ServiceKey;
+use crate::ledger::Chain;
+use crate::pipeline::plan::UnitKind;
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::partial::{Tally, WindowPartial};
+use crate::time::{Timestamp, Windowing};
+
+/// Version of the decisions: equal versions decide alike on equal input.
+pub const ENGINE_VERSION: u64 = 1;
+/// Version of the snapshot.
+const SNAPSHOT_VERSION: u8 = 1;
+
+/// Which arm is the control and which are candidates.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ArmChoice {
+    /// The control, when it is named.
+    pub control: Option<String>,
+    /// The candidates, when they are named. They share one error budget.
+    pub candidates: Vec<String>,
+}
+
+/// What an engine decides by; the same for its whole life.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// How events are cut into windows.
+    pub windowing: Windowing,
+    /// What is rolled out together: entry service first. Discovered when empty: each service on its own.
+    pub releases: Vec<Vec<ServiceKey>>,
+    /// Which arm is which.
+    pub arms: ArmChoice,
+    /// What the unit of assignment is.
+    pub unit: UnitKind,
+    /// What the team asks.
+    pub policy: Policy,
+}
+
+/// Everything that can happen to an engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A stream will come; no window closes before it has passed it.
+    Stream {
+        /// Its name.
+        name: String,
+    },
+    /// A stream has passed a window with this content.
+    Partial {
+        /// The stream.
+        stream: String,
+        /// What it contributes.
+        partial: WindowPartial,
+        /// Offset after the line that brought the stream past the window.
+        at: u64,
+    },
+    /// A stream has come this far: it adds to no window before `oldest_open`.
+    Progress {
+        /// The stream.
+        stream: String,
+        /// Its oldest open window; `i64::MAX` at its end.
+        oldest_open: i64,
+    },
+    /// Nothing more will come.
+    Finish,
+}
+
+/// What an engine says.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// A ledger entry: one line with its newline. Durable before anything acts on it.
+    Entry(String),
+    /// A comparison was looked at.
+    Looked {
+        /// Index of the release.
+        release: usize,
+        /// Index of the comparison in the release.
+        comparison: usize,
+    },
+}
+
+/// How far a stream has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct StreamState {
+    oldest_open: i64,
+    /// Last window that was taken from it: what comes again is dropped (EN-2).
+    last: Option<i64>,
+    /// Offset after the line that passed that window.
+    at: u64,
+}
+
+/// See the module text.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    settings: Settings,
+    streams: BTreeMap<String, StreamState>,
+    open: BTreeMap<i64, BTreeMap<String, WindowPartial>>,
+    /// Every window before this has closed.
+    closed_before: i64,
+    tally: Tally,
+    releases: Vec<ReleaseState>,
+    chain: Chain,
+    finished: bool,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(settings: Settings) -> Engine {
+        let releases = settings.releases.iter().map(|services| ReleaseState::new(services.clone())).collect();
+        Engine {
+            settings,
+            streams: BTreeMap::new(),
+            open: BTreeMap::new(),
+            closed_before: i64::MIN,
+            tally: Tally::default(),
+            releases,
+            chain: Chain::default(),
+            finished: false,
+        }
+    }
+
+    /// What it decides by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What became of all records in closed windows.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Comparisons by release.
+    pub fn releases(&self) -> impl Iterator<Item = (&[ServiceKey], &[Comparison])> {
+        self.releases.iter().map(|release| (release.services.as_slice(), release.comparisons.as_slice()))
+    }
+
+    /// One comparison.
+    pub fn comparison(&self, release: usize, comparison: usize) -> Option<&Comparison> {
+        self.releases.get(release)?.comparisons.get(comparison)
+    }
+
+    /// Arms that were seen in a release, with their requests.
+    pub fn arms_seen(&self, release: usize) -> Vec<(String, u64)> {
+        self.releases.get(release).map(ReleaseState::arms_seen).unwrap_or_default()
+    }
+
+    /// The first entry of a ledger: what everything was decided by. `plan`: how streams were read.
+    pub fn start(&mut self, plan: serde_json::Value) -> Vec<Output> {
+        let names: Vec<&String> = self.streams.keys().collect();
+        let body = entries::start(&self.settings, plan, &names);
+        vec![Output::Entry(self.chain.append("start", body))]
+    }
+
+    /// Takes an input; total: there is no input that fails.
+    pub fn apply(&mut self, input: Input) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        match input {
+            Input::Stream { name } => {
+                self.streams.entry(name).or_insert(StreamState { oldest_open: i64::MIN, last: None, at: 0 });
+            }
+            Input::Partial { stream, partial, at } => self.take(stream, partial, at),
+            Input::Progress { stream, oldest_open } => {
+                if let Some(state) = self.streams.get_mut(&stream) {
+                    state.oldest_open = state.oldest_open.max(oldest_open);
+                }
+                self.close_passed(&mut outputs);
+            }
+            Input::Finish => {
+                for state in self.streams.values_mut() {
+                    state.oldest_open = i64::MAX;
+                }
+                self.close_passed(&mut outputs);
+                self.finish(&mut outputs);
+            }
+        }
+        outputs
+    }
+
+    fn take(&mut self, stream: String, partial: WindowPartial, at: u64) {
+        let state =
+            self.streams.entry(stream.clone()).or_insert(StreamState { oldest_open: i64::MIN, last: None, at: 0 });
+        if state.last.is_some_and(|last| partial.window <= last) {
+            return;
+        }
+        state.last = Some(partial.window);
+        state.at = at;
+        self.open.entry(partial.window).or_default().insert(stream, partial);
+    }
+
+    /// Closes every window that all streams have passed, in ascending order (WN-2).
+    fn close_passed(&mut self, outputs: &mut Vec<Output>) {
+        let Some(oldest) = self.streams.values().map(|state| state.oldest_open).min() else { return };
+        while let Some(entry) = self.open.first_entry() {
+            if *entry.key() >= oldest {
+                break;
+            }
+            let (window, partials) = entry.remove_entry();
+            self.close(window, partials, outputs);
+        }
+        self.closed_before = self.closed_before.max(oldest);
+    }
+
+    fn close(&mut self, window: i64, partials: BTreeMap<String, WindowPartial>, outputs: &mut Vec<Output>) {
+        let merged = WindowPartial::merge(window, partials.into_values());
+        self.tally.add(&merged.tally);
+        if self.settings.releases.is_empty() {
+            self.discover(&merged);
+        }
+        let positions: BTreeMap<String, u64> =
+            self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
+        for (at, release) in self.releases.iter_mut().enumerate() {
+            for comparison in release.close_window(&merged, &self.settings) {
+                let start = release.begin_entry(comparison, &self.settings);
+                if let Some(body) = start {
+                    outputs.push(Output::Entry(self.chain.append("begin", body)));
+                }
+                for (kind, body) in release.look(comparison, &self.settings, &positions) {
+                    outputs.push(Output::Entry(self.chain.append(kind, body)));
+                }
+                outputs.push(Output::Looked { release: at, comparison });
+            }
+        }
+    }
+
+    /// Services that take requests are releases of their own when none were named.
+    fn discover(&mut self, merged: &WindowPartial) {
+        for (at, key) in merged.names.services.iter().enumerate() {
+            let requests = merged.cells.iter().any(|(s, _, cell)| usize::from(*s) == at && cell.requests > 0);
+            if requests && self.releases.iter().all(|release| release.services.first() != Some(key)) {
+                self.releases.push(ReleaseState::new(vec![key.clone()]));
+            }
+        }
+    }
+
+    fn finish(&mut self, outputs: &mut Vec<Output>) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        let positions: BTreeMap<String, u64> =
+            self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
+        for (at, release) in self.releases.iter_mut().enumerate() {
+            release.end_traces();
+            for comparison in 0..release.comparisons.len() {
+                for (kind, body) in release.last_look(comparison, &self.settings, &positions) {
+                    outputs.push(Output::Entry(self.chain.append(kind, body)));
+                }
+                outputs.push(Output::Looked { release: at, comparison });
+            }
+        }
+        let verdicts = self.releases.iter().map(|release| (release.name(), release.summary())).collect();
+        let body = entries::end(&self.tally, verdicts, &positions);
+        outputs.push(Output::Entry(self.chain.append("end", body)));
+    }
+
+    /// The whole state, for [`Engine::restore`].
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        w.byte(SNAPSHOT_VERSION);
+        w.uint(ENGINE_VERSION);
+        w.len(self.streams.len());
+        for (name, state) in &self.streams {
+            w.text(name);
+            w.int(state.oldest_open);
+            w.flag(state.last.is_some());
+            w.int(state.last.unwrap_or(0));
+            w.uint(state.at);
+        }
+        w.len(self.open.len());
+        for (window, partials) in &self.open {
+            w.int(*window);
+            w.len(partials.len());
+            for (stream, partial) in partials {
+                w.text(stream);
+                let bytes = partial.encode();
+                w.len(bytes.len());
+                w.bytes.extend_from_slice(&bytes);
+            }
+        }
+        w.int(self.closed_before);
+        let t = &self.tally;
+        [t.records, t.events, t.on_time, t.late, t.outside].into_iter().for_each(|count| w.uint(count));
+        t.rejects.iter().for_each(|count| w.uint(*count));
+        w.len(self.releases.len());
+        self.releases.iter().for_each(|release| release.write(&mut w));
+        w.text(&self.chain.previous);
+        w.uint(self.chain.entries);
+        w.flag(self.finished);
+        w.bytes
+    }
+
+    /// An engine that goes on as the one that was saved (EN-1). `settings`: those it was made with.
+    ///
+    /// # Errors
+    /// [`Damaged`] when the bytes are no snapshot of this version.
+    pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Engine, Damaged> {
+        let mut r = Reader::new(bytes);
+        if r.byte()? != SNAPSHOT_VERSION || r.uint()? != ENGINE_VERSION {
+            return Err(Damaged("snapshot of another version"));
+        }
+        let mut engine = Engine::new(settings);
+        for _ in 0..r.len()? {
+            let name = r.text()?;
+            let oldest_open = r.int()?;
+            let (has_last, last) = (r.flag()?, r.int()?);
+            let at = r.uint()?;
+            engine.streams.insert(name, StreamState { oldest_open, last: has_last.then_some(last), at });
+        }
+        for _ in 0..r.len()? {
+            let window = r.int()?;
+            let mut partials = BTreeMap::new();
+            for _ in 0..r.len()? {
+                let stream = r.text()?;
+                let length = r.len()?;
+                partials.insert(stream, WindowPartial::decode(r.bytes(length)?)?);
+            }
+            engine.open.insert(window, partials);
+        }
+        engine.closed_before = r.int()?;
+        let t = &mut engine.tally;
+        for slot in [&mut t.records, &mut t.events, &mut t.on_time, &mut t.late, &mut t.outside] {
+            *slot = r.uint()?;
+        }
+        for slot in &mut t.rejects {
+            *slot = r.uint()?;
+        }
+        engine.releases.clear();
+        for _ in 0..r.len()? {
+            engine.releases.push(ReleaseState::read(&mut r)?);
+        }
+        engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
+        engine.finished = r.flag()?;
+        r.end()?;
+        Ok(engine)
+    }
+
+    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let rank = |verdict: Verdict| match verdict {
+            Verdict::Fail => 3,
+            Verdict::Invalid => 2,
+            Verdict::Inconclusive => 1,
+            Verdict::Pass => 0,
+        };
+        self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict).max_by_key(|v| rank(*v))
+    }
+
+    /// Event time up to which every window has closed.
+    pub fn closed_until(&self) -> Option<Timestamp> {
+        (self.closed_before != i64::MIN && self.closed_before != i64::MAX)
+            .then(|| self.settings.windowing.start_of(self.closed_before))
+    }
+}

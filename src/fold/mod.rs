@@ -17,7 +17,7 @@ use crate::sketch::partial::{Keep, Tally, WindowPartial};
 use crate::time::{MINUTE, Micros, Windowing};
 
 pub use clock_guard::{AGREEING_LINES, ClockGuard, HeldEvent};
-pub use stream::{Passed, StreamFold};
+pub use stream::{Passed, Refold, StreamFold};
 
 /// A line this far ahead of its stream's watermark is held back until other lines agree.
 pub const JUMP: Micros = 5 * MINUTE;

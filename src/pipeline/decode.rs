@@ -35,6 +35,8 @@ pub enum Decoded {
 #[derive(Clone, Copy, Debug)]
 enum Slot<'a> {
     Text(Str<'a>),
+    Plain(&'a str),
+    Whole(u64),
     Number(&'a str),
     Bool(bool),
     Nested(&'a str),
@@ -55,7 +57,8 @@ impl<'a> Slot<'a> {
     fn text(&self) -> Cow<'a, str> {
         match self {
             Slot::Text(s) => s.get(),
-            Slot::Number(n) | Slot::Nested(n) => Cow::Borrowed(n),
+            Slot::Plain(n) | Slot::Number(n) | Slot::Nested(n) => Cow::Borrowed(n),
+            Slot::Whole(n) => Cow::Owned(n.to_string()),
             Slot::Bool(true) => Cow::Borrowed("true"),
             Slot::Bool(false) => Cow::Borrowed("false"),
         }
@@ -220,7 +223,7 @@ impl<'p> Decoder<'p> {
     /// Puts the parts of an access-log line where JSON fields would be.
     fn fill_access<'a>(&self, parsed: &access::Access<'a>, slots: &mut [Option<Slot<'a>>; SLOTS_MAX]) {
         for (path, slot) in self.paths.iter().zip(slots.iter_mut()) {
-            *slot = access_field(parsed, path).map(|text| Slot::Text(Str::from_plain(text)));
+            *slot = access_field(parsed, path);
         }
     }
 
@@ -327,8 +330,8 @@ impl<'p> Decoder<'p> {
                 Some(plain) => clock::parse_time(plain),
                 None => clock::parse_time(&text.get()),
             },
-            Slot::Number(text) => clock::parse_time(text),
-            Slot::Bool(_) | Slot::Nested(_) => Err(clock::TimeError::NotATime),
+            Slot::Plain(text) | Slot::Number(text) => clock::parse_time(text),
+            Slot::Whole(_) | Slot::Bool(_) | Slot::Nested(_) => Err(clock::TimeError::NotATime),
         };
         let rejected = |error| match error {
             clock::TimeError::NotATime => RejectReason::BadTime,
@@ -577,19 +580,20 @@ impl Node {
 }
 
 /// Parts of an access-log line under the names that roles and queries use.
-fn access_field<'a>(line: &access::Access<'a>, path: &str) -> Option<&'a str> {
+fn access_field<'a>(line: &access::Access<'a>, path: &str) -> Option<Slot<'a>> {
     match path {
-        "time" => Some(line.time),
-        "client" => Some(line.client),
-        "user" => Some(line.user).filter(|user| *user != "-"),
-        "method" => Some(line.method),
-        "path" => Some(line.path),
-        "protocol" => Some(line.protocol),
-        "status" => Some(line.status),
-        "bytes" => Some(line.bytes),
-        "referer" => line.referer,
-        "agent" => line.agent,
-        "request_time" => line.request_time,
+        "time" => Some(Slot::Plain(line.time)),
+        "client" => Some(Slot::Plain(line.client)),
+        "user" => line.user.map(Slot::Plain),
+        "method" => line.method.map(Slot::Plain),
+        "path" => line.path.map(Slot::Plain),
+        "protocol" => line.protocol.map(Slot::Plain),
+        "status" => Some(Slot::Whole(u64::from(line.status))),
+        "bytes" => line.bytes.map(Slot::Whole),
+        "referer" => line.referer.map(Slot::Plain),
+        "agent" => line.agent.map(Slot::Plain),
+        "request_time" => line.request_time.map(Slot::Plain),
+        "host" => line.vhost.map(Slot::Plain),
         _ => None,
     }
 }
@@ -636,6 +640,8 @@ impl query::Record for LineRecord<'_> {
                 None => query::Value::Str(Cow::Borrowed(n)),
             }),
             Some(Slot::Text(text)) => Some(query::Value::Str(text.get())),
+            Some(Slot::Plain(text)) => Some(query::Value::Str(Cow::Borrowed(text))),
+            Some(Slot::Whole(n)) => Some(query::Value::Number(n as f64)),
             Some(Slot::Nested(raw)) => Some(nested_value(raw)),
             None if path == "message" && !self.line.starts_with('{') => {
                 Some(query::Value::Str(Cow::Borrowed(self.line)))

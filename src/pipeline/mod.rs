@@ -9,6 +9,7 @@ pub mod intern;
 pub mod json;
 pub mod number;
 pub mod plan;
+pub mod plan_text;
 pub mod roles;
 pub mod survey;
 pub mod values;

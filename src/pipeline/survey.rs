@@ -109,6 +109,12 @@ pub struct Survey {
     pub notes: Vec<String>,
     /// Paths that were seen, for "did you mean".
     pub paths: BTreeSet<String>,
+    /// Access-log lines among those looked at.
+    pub access_lines: u64,
+    /// Lines that both arm queries match.
+    pub both_queries: u64,
+    /// The first line, for when nothing could be read.
+    pub first_line: Option<String>,
 }
 
 /// Counts of one path.
@@ -208,6 +214,9 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         arm_candidates,
         notes,
         paths: paths.into_keys().collect(),
+        access_lines,
+        both_queries: read.both_queries,
+        first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
     say_what_is_missing(&mut survey);
     survey
@@ -380,6 +389,7 @@ struct Covered {
     /// Services that appear in one trace together, with how often the first of a pair was the slower request.
     neighbours: BTreeMap<(ServiceKey, ServiceKey), u64>,
     slowest: BTreeMap<ServiceKey, u64>,
+    both_queries: u64,
 }
 
 impl Covered {
@@ -419,6 +429,13 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
                 counts.lines += 1;
                 counts.requests += u64::from(is_request);
                 *counts.by_field.entry(field).or_default() += 1;
+            }
+            if let ArmRule::Queries { baseline, canary } = &plan.arms
+                && event.arm == NO_NAME
+                && decoder.matches(line, baseline)
+                && decoder.matches(line, canary)
+            {
+                covered.both_queries += 1;
             }
             let names = decoder.interner().names();
             let key = names.services.get(usize::from(event.service)).cloned().unwrap_or_default();

@@ -160,6 +160,11 @@ impl<'a> Reader<'a> {
         Ok(length as usize)
     }
 
+    /// The next `length` bytes.
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], Damaged> {
+        self.take(length)
+    }
+
     /// Everything must have been read.
     pub fn end(&self) -> Result<(), Damaged> {
         if self.rest.is_empty() { Ok(()) } else { Err(Damaged("bytes left over")) }

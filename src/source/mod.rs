@@ -1,1 +1,6 @@
-//! Files.
+//! Files as streams: which files there are, what is in them, and reading them side by side.
+
+pub mod files;
+pub mod fold_chunk;
+pub mod lines;
+pub mod run;

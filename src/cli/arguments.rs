@@ -1,0 +1,213 @@
+//! Arguments and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tells from your logs, while a rollout runs, whether the new code is worse.
+#[derive(Debug, Parser)]
+#[command(name = "serin", version, max_term_width = 110, propagate_version = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the main job on generated traffic: five rollouts, judged from their log lines
+    Demo(DemoArguments),
+    /// Judge a rollout from log files
+    Compare(CompareArguments),
+    /// Recompute every decision of a ledger from the same logs and compare to the byte
+    Replay(ReplayArguments),
+    /// Print a ledger for people
+    Show(ShowArguments),
+    /// Prove it on your own logs: split the baseline many times and count false rollbacks, for Serin and for the rules
+    /// that people use today
+    Calibrate(CalibrateArguments),
+    /// Measure speed against a stated lower bound
+    Bench(BenchArguments),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Seed of the traffic; the same seed gives the same log lines and verdicts
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Hours of event time shown per second; 0 is as fast as the machine can
+    #[arg(long, default_value_t = 0.0, value_name = "HOURS")]
+    pub speed: f64,
+    /// Keep logs and ledgers in this folder (default: a folder for temporary files)
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Only the stories whose name contains this word
+    #[arg(long, value_name = "WORD")]
+    pub story: Option<String>,
+}
+
+/// Which logs, and how to read them.
+#[derive(Debug, Args)]
+pub struct LogArguments {
+    /// Log files, folders, patterns, or - for standard input; plain, gzip or zstd
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// The field that plays a role, as ROLE=FIELD; several with commas. Latency may name its unit: latency=took:ms.
+    /// Roles: time, start, environment, service, cohort, variant, version, user, session, client, request_id, trace,
+    /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
+    #[arg(long = "role", value_name = "ROLE=FIELD")]
+    pub roles: Vec<String>,
+    /// The service whose rollout is judged
+    #[arg(long)]
+    pub service: Option<String>,
+    /// The environment whose lines are read
+    #[arg(long)]
+    pub environment: Option<String>,
+    /// Length of a window (10s, 1m)
+    #[arg(long, default_value = "10s", value_name = "DURATION")]
+    pub window: String,
+    /// How far behind its stream a line may be and still count (10s, 1m)
+    #[arg(long, default_value = "10s", value_name = "DURATION")]
+    pub lateness: String,
+    /// Leave out events before this time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Leave out events from this time on
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Threads that decode and fold (default: all cores)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (also when a changed behaviour holds \
+back a pass), 4 invalid.\n\nWithout options, fields are recognised by the names that OpenTelemetry, ECS, pino, zap, \
+logrus, structlog, Envoy and Istio use; Apache and nginx access logs by their shape.\n\nExamples:\n  serin compare \
+app.log\n  serin compare old.log new.log --baseline 'file:old.log' --canary 'file:new.log'\n  serin compare logs/ \
+--baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -")]
+pub struct CompareArguments {
+    /// Which logs.
+    #[command(flatten)]
+    pub logs: LogArguments,
+    /// Lines of the baseline, as a query (version:1.4.2)
+    #[arg(long, value_name = "QUERY", requires = "canary", conflicts_with = "arm_by")]
+    pub baseline: Option<String>,
+    /// Lines of the canary, as a query (version:1.5.0)
+    #[arg(long, value_name = "QUERY", requires = "baseline", conflicts_with = "arm_by")]
+    pub canary: Option<String>,
+    /// The field whose values are the arms, or 'hash(unit, 5%, seed)' to split units as an A/A test
+    #[arg(long, value_name = "FIELD")]
+    pub arm_by: Option<String>,
+    /// The arm that is the control, where --arm-by or a recognised field gives the arms
+    #[arg(long, value_name = "ARM", conflicts_with = "baseline")]
+    pub control: Option<String>,
+    /// Only this arm is compared with the control (may be given several times)
+    #[arg(long = "candidate", value_name = "ARM", conflicts_with = "baseline")]
+    pub candidates: Vec<String>,
+    /// Share of units meant for the canary (5%); without it no sample ratio is checked
+    #[arg(long, value_name = "PERCENT")]
+    pub share: Option<String>,
+    /// What the team asks: guardrails, step, expected changes (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Write the record of decisions here
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write rejected lines with their reason here
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
+pub struct ReplayArguments {
+    /// The ledger
+    pub ledger: PathBuf,
+    /// The logs that it was made from
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Threads that decode and fold (default: all cores)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The ledger
+    pub ledger: PathBuf,
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+#[command(after_help = "No version is needed in the logs: units are split by keyed hashes, so nothing differs between the arms and \
+every rollback is a false one. A planted regression then shows what would be found, and what would pass by mistake.")]
+pub struct CalibrateArguments {
+    /// Which logs.
+    #[command(flatten)]
+    pub logs: LogArguments,
+    /// Splits to try
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub splits: u32,
+    /// Share of units in the canary of each split
+    #[arg(long, default_value = "50%", value_name = "PERCENT")]
+    pub share: String,
+    /// Only the units of these lines, as a query (default: the control's lines, or all)
+    #[arg(long, value_name = "QUERY")]
+    pub baseline: Option<String>,
+    /// Share of the canary's requests that a planted regression turns into errors
+    #[arg(long, default_value = "2%", value_name = "PERCENT")]
+    pub plant: String,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What to measure
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
+    Fold(FoldBenchArguments),
+}
+
+/// Arguments of `bench fold`.
+#[derive(Debug, Args)]
+pub struct FoldBenchArguments {
+    /// Lines of the generated corpus (about 470 bytes each)
+    #[arg(long, default_value_t = 5_000_000, value_name = "N")]
+    pub lines: u64,
+    /// Users of the generated corpus
+    #[arg(long, default_value_t = 500_000, value_name = "N")]
+    pub users: u32,
+    /// Seed of the generated corpus
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Print figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}

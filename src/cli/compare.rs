@@ -1,0 +1,412 @@
+//! `serin compare`: files in, verdict out.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+
+use anyhow::{Context, anyhow, bail};
+
+use crate::cli::arguments::{CompareArguments, Format, LogArguments};
+use crate::cli::report::Report;
+use crate::cli::terminal::{Progress, harmless};
+use crate::cli::{exit_status, policy_file, report_json};
+use crate::compare::verdict::Verdict;
+use crate::engine::policy::Policy;
+use crate::engine::{ArmChoice, Engine, Output, Settings};
+use crate::pipeline::clock;
+use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan};
+use crate::pipeline::plan_text;
+use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::survey::{Head, Survey, Wishes, survey};
+use crate::query::{Query, suggest};
+use crate::source::files::{self, Part, Stream};
+use crate::source::fold_chunk::KeptReject;
+use crate::source::run::{Observer, Options, run as run_streams};
+use crate::time::{MINUTE, Micros, SECOND, Timestamp, Windowing};
+
+/// Bytes of each stream that the survey looks at.
+const HEAD_BYTES: usize = 1 << 20;
+/// Streams that the survey looks at.
+const HEAD_STREAMS: usize = 64;
+/// Lines of each stream that the survey looks at.
+const HEAD_LINES: usize = 4_000;
+
+/// Runs `compare`.
+pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
+    let mut policy = match &arguments.policy {
+        Some(path) => policy_file::read(path)?,
+        None => Policy::default(),
+    };
+    if let Some(share) = &arguments.share {
+        policy.declared_share = Some(f64::from(parts_per_million(share).context("--share")?) / 1e6);
+    }
+    let arms = arm_rule(arguments)?;
+    let mut streams = files::find(&arguments.logs.files)?;
+    let wishes = wishes(&arguments.logs, arms)?;
+    let found = look_at(&mut streams, &wishes)?;
+    check(&found, arguments)?;
+
+    let settings = settings(&found, arm_choice(arguments, &found.plan), policy);
+    let mut engine = Engine::new(settings);
+    let mut observer = Recorder::new(arguments, streams.iter().map(files::size_on_disk).sum())?;
+    let options = Options {
+        threads: arguments.logs.threads.unwrap_or(Options::default().threads),
+        keep_rejects: arguments.rejects.is_some(),
+        ..Options::default()
+    };
+    let done =
+        run_streams(&streams, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer);
+    observer.progress.finish();
+    done?;
+    observer.flush()?;
+
+    let report = Report::new(&engine, &found);
+    let mut out = std::io::stdout().lock();
+    match arguments.format {
+        Format::Text => out.write_all(report.text().as_bytes())?,
+        Format::Json => writeln!(out, "{:#}", report_json::to_json(&report))?,
+    }
+    out.flush()?;
+    Ok(match engine.verdict() {
+        Some(verdict) => exit_status(verdict),
+        None => exit_status(Verdict::Invalid),
+    })
+}
+
+/// What the user has said of how to read logs.
+pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Result<Wishes> {
+    let mut wishes = Wishes {
+        arms,
+        service: logs.service.clone(),
+        environment: logs.environment.clone(),
+        windowing: windowing(logs)?,
+        ..Wishes::default()
+    };
+    for role in &logs.roles {
+        let (name, fields) =
+            role.split_once('=').ok_or_else(|| anyhow!("--role {role}: write ROLE=FIELD, for example time=ts"))?;
+        let known = Role::from_name(name).ok_or_else(|| {
+            let near = suggest(name, Role::ALL.into_iter().map(Role::name));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            anyhow!("--role {role}: there is no role `{name}`{hint}")
+        })?;
+        for field in fields.split(',').filter(|field| !field.is_empty()) {
+            let (path, unit) = match field.rsplit_once(':') {
+                Some((path, unit)) if known == Role::Latency => {
+                    let unit = LatencyUnit::from_name(unit)
+                        .ok_or_else(|| anyhow!("--role {role}: `{unit}` is no unit; there are ns, us, ms, s"))?;
+                    (path, Some(unit))
+                }
+                _ => (field, None),
+            };
+            wishes.roles.entry(known).or_default().push(FieldRef { path: path.to_owned(), unit });
+        }
+    }
+    Ok(wishes)
+}
+
+fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
+    let window = duration(&logs.window).context("--window")?;
+    if window < SECOND || window > crate::sketch::rows::WINDOW_MAX {
+        bail!("--window: must be between 1s and 1h, got {}", logs.window);
+    }
+    let time = |text: &Option<String>, option: &str| -> anyhow::Result<Option<Timestamp>> {
+        text.as_deref()
+            .map(|text| clock::parse_time(text).map_err(|_| anyhow!("{option}: `{text}` is not a time (2026-06-01T12:00:00Z)")))
+            .transpose()
+    };
+    Ok(Windowing {
+        window,
+        lateness: duration(&logs.lateness).context("--lateness")?,
+        since: time(&logs.since, "--since")?,
+        until: time(&logs.until, "--until")?,
+        ..Windowing::default()
+    })
+}
+
+/// A duration as people write it: 10s, 1m, 1h.
+pub(super) fn duration(text: &str) -> anyhow::Result<Micros> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| anyhow!("`{text}` is not a duration (10s, 1m, 1h)"))?;
+    let unit = match unit {
+        "ms" => SECOND / 1000,
+        "s" => SECOND,
+        "m" | "min" => MINUTE,
+        "h" => 60 * MINUTE,
+        _ => bail!("`{text}` is not a duration (10s, 1m, 1h)"),
+    };
+    let micros = number * unit as f64;
+    if !(0.0..1e15).contains(&micros) {
+        bail!("`{text}` is too long");
+    }
+    Ok(micros as Micros)
+}
+
+/// A share: `5%` or `0.05`; in parts per million.
+pub(super) fn parts_per_million(text: &str) -> anyhow::Result<u32> {
+    let wrong = || anyhow!("`{text}` is not a share (5% or 0.05)");
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map_err(|_| wrong())? / 100.0,
+        None => text.trim().parse::<f64>().map_err(|_| wrong())?,
+    };
+    if !(share > 0.0 && share < 1.0) {
+        bail!("a share lies between 0 and 100 %, got {text}");
+    }
+    Ok((share * 1e6).round() as u32)
+}
+
+/// How lines find their arm, as far as the user has said.
+fn arm_rule(arguments: &CompareArguments) -> anyhow::Result<Option<ArmRule>> {
+    if let (Some(baseline), Some(canary)) = (&arguments.baseline, &arguments.canary) {
+        return Ok(Some(ArmRule::Queries {
+            baseline: query("--baseline", baseline)?,
+            canary: query("--canary", canary)?,
+        }));
+    }
+    arguments.arm_by.as_deref().map(arm_by).transpose()
+}
+
+/// `FIELD` or `hash(unit, 5%, seed)`.
+fn arm_by(text: &str) -> anyhow::Result<ArmRule> {
+    let Some(inside) = text.trim().strip_prefix("hash(").and_then(|rest| rest.strip_suffix(')')) else {
+        return Ok(ArmRule::Field(text.trim().to_owned()));
+    };
+    let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
+    match parts.as_slice() {
+        ["unit", share, seed] if !seed.is_empty() => Ok(ArmRule::Hash {
+            share_ppm: parts_per_million(share).context("--arm-by")?,
+            seed: (*seed).to_owned(),
+        }),
+        _ => bail!("--arm-by: write hash(unit, 5%, seed), got {text}"),
+    }
+}
+
+/// Parses a query of an option.
+pub(super) fn query(option: &str, text: &str) -> anyhow::Result<Query> {
+    Query::parse(text).map_err(|error| anyhow!("{option}: {error}"))
+}
+
+/// Reads the first lines of streams and finds the plan. What was read of standard input is put back.
+pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result<Survey> {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for stream in streams.iter_mut().take(HEAD_STREAMS) {
+        let head = read_head(stream)?;
+        texts.push((stream.name.clone(), String::from_utf8_lossy(&head).into_owned()));
+    }
+    let heads: Vec<Head<'_>> = texts
+        .iter()
+        .map(|(name, text)| {
+            let whole = match text.rfind('\n') {
+                Some(end) if text.len() >= HEAD_BYTES => &text[..end],
+                _ => text.as_str(),
+            };
+            let lines = whole.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES).collect();
+            Head { stream: name, lines }
+        })
+        .collect();
+    if heads.iter().all(|head| head.lines.is_empty()) {
+        bail!("there is not a single line in what was given");
+    }
+    Ok(survey(&heads, wishes))
+}
+
+fn read_head(stream: &mut Stream) -> anyhow::Result<Vec<u8>> {
+    let Some(first) = stream.parts.first_mut() else { return Ok(Vec::new()) };
+    if let Part::Stdin(read) = first {
+        // Raw bytes are kept, since they may be compressed; they are read again through the same decoder.
+        if read.is_empty() {
+            std::io::stdin().lock().take(HEAD_BYTES as u64).read_to_end(read).context("standard input")?;
+        }
+        let mut text = Vec::new();
+        let mut reader = files::open_bytes(read)?;
+        // A compressed head ends in the middle; what can be read of it is enough.
+        let _enough = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut text);
+        return Ok(text);
+    }
+    let name = match first {
+        Part::File(path) => path.display().to_string(),
+        Part::Stdin(_) => String::new(),
+    };
+    let mut text = Vec::new();
+    let mut reader = files::open(first).with_context(|| format!("{name}: cannot be read"))?;
+    if let Err(error) = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut text) {
+        return Err(files::FilesError::Damaged { path: name, offset: text.len() as u64, error }.into());
+    }
+    Ok(text)
+}
+
+/// Says at the start what cannot work, with what to do.
+fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
+    let fields = |plan: &Plan, role: Role| !plan.fields(role).is_empty();
+    if found.lines == 0 {
+        bail!(
+            "no line is JSON or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}",
+            found.first_line.as_deref().map(|line| harmless(line, 100)).unwrap_or_default()
+        );
+    }
+    if !fields(&found.plan, Role::Time) && !fields(&found.plan, Role::Start) {
+        bail!("no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}", seen(found));
+    }
+    for role in &arguments.logs.roles {
+        for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
+            let path = path.split(':').next().unwrap_or(path);
+            unknown_field(found, path, "--role")?;
+        }
+    }
+    match &found.plan.arms {
+        ArmRule::None => bail!(
+            "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}",
+            seen(found)
+        ),
+        ArmRule::Field(path) if arguments.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,
+        ArmRule::Queries { baseline, canary } => {
+            for (option, query) in [("--baseline", baseline), ("--canary", canary)] {
+                for path in query.fields() {
+                    if path != "message" && path != crate::pipeline::decode::STREAM_PATH {
+                        unknown_field(found, &path, option)?;
+                    }
+                }
+            }
+            if found.both_queries > 0 {
+                bail!(
+                    "--baseline and --canary overlap: {} of {} lines looked at match both, so they belong to neither arm",
+                    found.both_queries,
+                    found.lines
+                );
+            }
+        }
+        ArmRule::Field(_) | ArmRule::Hash { .. } => {}
+    }
+    if let Some(service) = &arguments.logs.service
+        && found.services.keys().all(|key| key.service != *service)
+    {
+        let names: Vec<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
+        let near = suggest(service, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        bail!("--service {service}: no line of this service was seen{near} Services: {}", names.join(", "));
+    }
+    Ok(())
+}
+
+fn seen(found: &Survey) -> String {
+    let list: Vec<&str> = found.paths.iter().take(40).map(String::as_str).collect();
+    harmless(&list.join(", "), 600)
+}
+
+fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()> {
+    // Access logs have fields of their own, which no JSON line shows.
+    if path.is_empty() || found.paths.is_empty() || found.paths.contains(path) || found.access_lines > 0 {
+        return Ok(());
+    }
+    let near = suggest(path, found.paths.iter().map(String::as_str));
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    bail!("{option}: no line has a field `{}`{hint} Fields seen: {}", harmless(path, 80), seen(found))
+}
+
+fn arm_choice(arguments: &CompareArguments, plan: &Plan) -> ArmChoice {
+    match plan.arms {
+        ArmRule::Queries { .. } | ArmRule::Hash { .. } => {
+            ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()] }
+        }
+        ArmRule::None | ArmRule::Field(_) => {
+            ArmChoice { control: arguments.control.clone(), candidates: arguments.candidates.clone() }
+        }
+    }
+}
+
+/// What the engine decides by.
+pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
+    Settings {
+        windowing: found.plan.windowing,
+        releases: found.releases.iter().map(|release| release.services.clone()).collect(),
+        arms,
+        unit: found.plan.unit,
+        policy,
+    }
+}
+
+/// Writes ledger and rejects while the engine runs.
+struct Recorder {
+    ledger: Option<BufWriter<File>>,
+    rejects: Option<BufWriter<File>>,
+    progress: Progress,
+}
+
+impl Recorder {
+    fn new(arguments: &CompareArguments, bytes: u64) -> anyhow::Result<Recorder> {
+        let create = |path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<BufWriter<File>>> {
+            path.as_ref()
+                .map(|path| {
+                    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+                    Ok(BufWriter::new(file))
+                })
+                .transpose()
+        };
+        Ok(Recorder {
+            ledger: create(&arguments.ledger)?,
+            rejects: create(&arguments.rejects)?,
+            progress: Progress::bytes(bytes),
+        })
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        for file in [&mut self.ledger, &mut self.rejects].into_iter().flatten() {
+            file.flush()?;
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Recorder {
+    fn outputs(&mut self, _: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        if let Some(ledger) = &mut self.ledger {
+            for output in outputs {
+                if let Output::Entry(line) = output {
+                    ledger.write_all(line.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
+        if let Some(file) = &mut self.rejects {
+            for reject in rejects {
+                let line = serde_json::json!({
+                    "reason": reject.reason.name(),
+                    "stream": stream,
+                    "offset": reject.offset,
+                    "line": reject.line,
+                });
+                writeln!(file, "{line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        self.progress.add(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_durations() {
+        assert_eq!(parts_per_million("5%").unwrap(), 50_000);
+        assert_eq!(parts_per_million("0.125").unwrap(), 125_000);
+        assert!(parts_per_million("0").is_err() && parts_per_million("120%").is_err() && parts_per_million("x").is_err());
+        assert_eq!(duration("10s").unwrap(), 10 * SECOND);
+        assert_eq!(duration("1.5m").unwrap(), 90 * SECOND);
+        assert!(duration("ten").is_err() && duration("10").is_err());
+    }
+
+    #[test]
+    fn arms_by_hash() {
+        let rule = arm_by("hash(unit, 5%, 17)").unwrap();
+        assert_eq!(rule, ArmRule::Hash { share_ppm: 50_000, seed: "17".to_owned() });
+        assert_eq!(arm_by("track").unwrap(), ArmRule::Field("track".to_owned()));
+        assert!(arm_by("hash(user, 5%)").is_err());
+    }
+}

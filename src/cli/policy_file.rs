@@ -1,0 +1,111 @@
+//! Policy files: what the team asks of a rollout, in YAML.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::compare::verdict::Behaviour;
+use crate::engine::policy::Policy;
+
+/// The file as it is written. Unknown keys are refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PolicyFile {
+    /// Guardrails that a pass needs: errors, latency.
+    guardrails: Vec<String>,
+    /// Share of units that the next step will expose, in per cent. 100: the last step, with the full margin.
+    next_share_percent: f64,
+    /// Shortest time under observation before a pass, in minutes.
+    minimum_minutes: f64,
+    /// Behaviours whose change is expected: lines_per_trace, called_services, routes, templates.
+    expect: Vec<String>,
+    /// Share of units meant for the canary, in per cent.
+    share_percent: Option<f64>,
+}
+
+impl Default for PolicyFile {
+    fn default() -> Self {
+        PolicyFile {
+            guardrails: vec!["errors".to_owned(), "latency".to_owned()],
+            next_share_percent: 100.0,
+            minimum_minutes: 5.0,
+            expect: Vec::new(),
+            share_percent: None,
+        }
+    }
+}
+
+/// Reads a policy.
+pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    parse(&text).with_context(|| format!("{}: not a policy", path.display()))
+}
+
+fn parse(text: &str) -> anyhow::Result<Policy> {
+    let file: PolicyFile = if text.trim().is_empty() { PolicyFile::default() } else { serde_saphyr::from_str(text)? };
+    let mut problems = Vec::new();
+    let mut policy = Policy { errors: false, latency: false, ..Policy::default() };
+    for name in &file.guardrails {
+        match name.as_str() {
+            "errors" => policy.errors = true,
+            "latency" => policy.latency = true,
+            other => problems.push(format!("guardrails: `{other}` is unknown; there are errors, latency")),
+        }
+    }
+    if file.guardrails.is_empty() {
+        problems.push("guardrails: at least one is needed, or nothing could ever pass".to_owned());
+    }
+    let share = |name: &str, percent: f64, problems: &mut Vec<String>| {
+        if !(percent > 0.0 && percent <= 100.0) {
+            problems.push(format!("{name}: must be above 0 and at most 100, got {percent}"));
+        }
+        percent / 100.0
+    };
+    policy.next_share = share("next_share_percent", file.next_share_percent, &mut problems);
+    if let Some(percent) = file.share_percent {
+        policy.declared_share = Some(share("share_percent", percent, &mut problems));
+    }
+    if file.minimum_minutes >= 0.0 && file.minimum_minutes < 1e6 {
+        policy.minimum_time = (file.minimum_minutes * crate::time::MINUTE as f64) as i64;
+    } else {
+        problems.push(format!("minimum_minutes: must be at least 0, got {}", file.minimum_minutes));
+    }
+    for name in &file.expect {
+        match Behaviour::from_name(name) {
+            Some(group) => policy.expect.push(group),
+            None => {
+                let known: Vec<&str> = Behaviour::ALL.into_iter().map(Behaviour::name).collect();
+                problems.push(format!("expect: `{name}` is unknown; there are {}", known.join(", ")));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n  "));
+    }
+    Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_an_empty_file_says() {
+        assert_eq!(parse("").unwrap(), Policy::default());
+        let policy = parse("guardrails: [errors]\nnext_share_percent: 25\nexpect: [routes]\nshare_percent: 5\n").unwrap();
+        assert!(policy.errors && !policy.latency);
+        assert_eq!((policy.next_share, policy.declared_share), (0.25, Some(0.05)));
+        assert_eq!(policy.expect, [Behaviour::Routes]);
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let error = parse("guardrails: [speed]\nnext_share_percent: 0\nexpect: [luck]\nminimum_minutes: -1").unwrap_err();
+        let text = error.to_string();
+        for part in ["`speed` is unknown", "next_share_percent", "`luck` is unknown", "minimum_minutes"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(parse("guardrail: [errors]").unwrap_err().to_string().contains("guardrail"));
+    }
+}

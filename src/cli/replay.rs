@@ -1,0 +1,145 @@
+//! `serin replay`: recomputes every decision of a ledger and compares to the byte (LG-2).
+
+use std::io::Write;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use crate::cli::arguments::ReplayArguments;
+use crate::cli::report::grouped;
+use crate::cli::terminal::{Progress, harmless};
+use crate::compare::verdict::Behaviour;
+use crate::engine::policy::Policy;
+use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
+use crate::event::ServiceKey;
+use crate::ledger;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::plan_text;
+use crate::source::files;
+use crate::source::fold_chunk::KeptReject;
+use crate::source::run::{Observer, Options, run as run_streams};
+use crate::time::SECOND;
+
+/// Runs `replay`.
+pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
+    let path = arguments.ledger.display();
+    let recorded = std::fs::read_to_string(&arguments.ledger).with_context(|| format!("{path}: cannot be read"))?;
+    let entries = ledger::read(&recorded).with_context(|| path.to_string())?;
+    let start = entries.first().ok_or_else(|| anyhow!("{path}: empty"))?;
+    let (plan, settings, streams) = ground(start).with_context(|| path.to_string())?;
+
+    let found = files::find(&arguments.files)?;
+    let names: Vec<&str> = found.iter().map(|stream| stream.name.as_str()).collect();
+    for wanted in &streams {
+        if !names.contains(&wanted.as_str()) {
+            bail!("the ledger was made from `{}`, which is not among the files given", harmless(wanted, 80));
+        }
+    }
+    let logs: Vec<files::Stream> = found.into_iter().filter(|stream| streams.contains(&stream.name)).collect();
+
+    let mut engine = Engine::new(settings);
+    let mut recomputed = Recomputed {
+        text: String::new(),
+        progress: Progress::bytes(logs.iter().map(files::size_on_disk).sum()),
+    };
+    let options = Options { threads: arguments.threads.unwrap_or(Options::default().threads), ..Options::default() };
+    let done = run_streams(&logs, &plan, &mut engine, plan_text::to_json(&plan), options, &mut recomputed);
+    recomputed.progress.finish();
+    done?;
+
+    let mut out = std::io::stdout().lock();
+    match ledger::compare(&recorded, &recomputed.text) {
+        None => {
+            writeln!(out, "Every byte agrees: {} entries.", grouped(entries.len() as u64))?;
+            Ok(0)
+        }
+        Some(difference) => {
+            writeln!(out, "The ledger differs first in line {}: {}.", difference.line, harmless(&difference.about, 200))?;
+            if let Some(look) = first_look(&difference) {
+                writeln!(out, "  first look that differs: number {look} of this entry")?;
+            }
+            for (path, old, new) in difference.fields.iter().take(20) {
+                writeln!(out, "  {path}: recorded {}, recomputed {}", harmless(old, 120), harmless(new, 120))?;
+            }
+            if difference.fields.len() > 20 {
+                writeln!(out, "  and {} more", difference.fields.len() - 20)?;
+            }
+            Ok(1)
+        }
+    }
+}
+
+/// In an entry for many looks, the first whose check differs.
+fn first_look(difference: &ledger::Difference) -> Option<usize> {
+    let (_, old, new) = difference.fields.iter().find(|(path, _, _)| path == "checks")?;
+    let (old, new) = (old.trim_matches('"').as_bytes(), new.trim_matches('"').as_bytes());
+    old.chunks(8).zip(new.chunks(8)).position(|(a, b)| a != b).map(|at| at + 1)
+}
+
+/// What the first entry says everything was decided by.
+fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
+    if start.get("kind").and_then(Value::as_str) != Some("start") {
+        bail!("the first entry does not say what everything was decided by");
+    }
+    let engine = start.get("engine").and_then(Value::as_u64).unwrap_or(0);
+    if start.get("version").and_then(Value::as_u64) != Some(ledger::LEDGER_VERSION) || engine != ENGINE_VERSION {
+        bail!("made by engine version {engine}; this is version {ENGINE_VERSION}, which may decide otherwise");
+    }
+    let plan = plan_text::from_json(start.get("plan").unwrap_or(&Value::Null))?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let list = |key: &str| -> Vec<String> {
+        start.get(key).and_then(Value::as_array).map(|list| list.iter().filter_map(text).collect()).unwrap_or_default()
+    };
+    let policy = start.get("policy").ok_or_else(|| anyhow!("no policy"))?;
+    let flag = |key: &str| policy.get(key).and_then(Value::as_bool).ok_or_else(|| anyhow!("policy.{key}"));
+    let expect = policy.get("expect").and_then(Value::as_array).cloned().unwrap_or_default();
+    let policy = Policy {
+        errors: flag("errors")?,
+        latency: flag("latency")?,
+        next_share: policy.get("next_share").and_then(Value::as_f64).ok_or_else(|| anyhow!("policy.next_share"))?,
+        minimum_time: policy
+            .get("minimum_seconds")
+            .and_then(Value::as_i64)
+            .and_then(|seconds| seconds.checked_mul(SECOND))
+            .ok_or_else(|| anyhow!("policy.minimum_seconds"))?,
+        expect: expect.iter().filter_map(|name| name.as_str().and_then(Behaviour::from_name)).collect(),
+        declared_share: policy.get("declared_share").and_then(Value::as_f64),
+    };
+    let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
+    let key = |value: &Value| ServiceKey {
+        environment: value.get("environment").and_then(text).unwrap_or_default(),
+        service: value.get("service").and_then(text).unwrap_or_default(),
+    };
+    let settings = Settings {
+        windowing: plan.windowing,
+        releases: releases.iter().filter_map(Value::as_array).map(|list| list.iter().map(key).collect()).collect(),
+        arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates") },
+        unit: plan.unit,
+        policy,
+    };
+    Ok((plan, settings, list("streams")))
+}
+
+struct Recomputed {
+    text: String,
+    progress: Progress,
+}
+
+impl Observer for Recomputed {
+    fn outputs(&mut self, _: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        for output in outputs {
+            if let Output::Entry(line) = output {
+                self.text.push_str(&line);
+            }
+        }
+        Ok(())
+    }
+
+    fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, bytes: u64) {
+        self.progress.add(bytes);
+    }
+}

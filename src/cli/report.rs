@@ -1,0 +1,837 @@
+//! A report: what was found, in words first.
+
+use std::fmt::Write as _;
+
+use crate::compare::unit_rule::Routing;
+use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
+use crate::compare::{bucket, margin, share};
+use crate::engine::comparison::{Comparison, Evidence};
+use crate::engine::forecast::{Need, needs};
+use crate::engine::latency_tests::Level;
+use crate::engine::look::{LOG_PASS, Margins};
+use crate::engine::policy::Policy;
+use crate::engine::{Engine, Settings};
+use crate::event::{RejectReason, ServiceKey};
+use crate::math;
+use crate::pipeline::plan::UnitKind;
+use crate::pipeline::survey::Survey;
+use crate::sketch::latency::{Histogram, bin_low, bin_middle};
+use crate::sketch::partial::Tally;
+use crate::time::{HOUR, MINUTE, Micros, SECOND};
+
+use super::terminal::harmless;
+
+/// Error level of displayed intervals.
+const ALPHA_SHOWN: f64 = 0.05;
+
+/// Everything a report says.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The comparisons.
+    pub comparisons: Vec<Judged<'a>>,
+    /// Releases without a comparison, with the arms that were seen.
+    pub alone: Vec<(String, Vec<(String, u64)>)>,
+    /// What became of every record.
+    pub tally: Tally,
+    /// What the survey found; absent in a replay.
+    pub survey: &'a Survey,
+}
+
+/// One comparison, judged.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The entry service.
+    pub service: String,
+    /// All services of the release.
+    pub services: &'a [ServiceKey],
+    /// State and latest look.
+    pub comparison: &'a Comparison,
+    /// Guardrails, in order.
+    pub rows: Vec<Row>,
+    /// What PASS still needs.
+    pub needs: Vec<Need>,
+    /// What it was judged by.
+    pub policy: &'a Policy,
+}
+
+/// One guardrail.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The cell.
+    pub cell: Cell,
+    /// Its name for people.
+    pub name: &'static str,
+    /// Value in the control and in the candidate.
+    pub values: [Option<f64>; 2],
+    /// Difference (of rates) or ratio, with its always-valid 95 % interval.
+    pub effect: Option<Effect>,
+    /// ln of the evidence against "not worse".
+    pub log_e: f64,
+    /// What the statistics say.
+    pub finding: Finding,
+    /// Units or requests of control and candidate.
+    pub counts: [u64; 2],
+}
+
+/// Size of a difference.
+#[derive(Clone, Copy, Debug)]
+pub struct Effect {
+    /// How to read it.
+    pub kind: EffectKind,
+    /// Estimate.
+    pub estimate: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// How an effect is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EffectKind {
+    /// Candidate divided by control.
+    Ratio,
+    /// Candidate less control, of shares.
+    Difference,
+    /// Relative change.
+    Change,
+}
+
+/// Strength of evidence in words: e is by how much the data multiply the odds against "not worse".
+pub fn strength(log_e: f64) -> &'static str {
+    let e = math::exp(log_e.min(700.0));
+    match e {
+        e if e >= 10_000.0 => "decisive",
+        e if e >= 1_000.0 => "very strong",
+        e if e >= 100.0 => "strong",
+        e if e >= 20.0 => "clear",
+        e if e >= 3.0 => "weak",
+        _ => "none",
+    }
+}
+
+impl<'a> Report<'a> {
+    /// The report of an engine that has read everything.
+    pub fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
+        let Settings { policy, .. } = engine.settings();
+        let mut comparisons = Vec::new();
+        let mut alone = Vec::new();
+        for (at, (services, list)) in engine.releases().enumerate() {
+            let service = services.first().map(ToString::to_string).unwrap_or_default();
+            if list.is_empty() {
+                alone.push((service.clone(), engine.arms_seen(at)));
+            }
+            for comparison in list {
+                comparisons.push(Judged {
+                    service: service.clone(),
+                    services,
+                    comparison,
+                    rows: rows(comparison, policy),
+                    needs: needs(comparison, policy),
+                    policy,
+                });
+            }
+        }
+        Report { comparisons, alone, tally: *engine.tally(), survey }
+    }
+
+    /// For people: the verdict in words, then guardrails, checks, and what is still needed.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for judged in &self.comparisons {
+            judged.write(&mut out);
+            out.push('\n');
+        }
+        for (service, arms) in &self.alone {
+            let service = harmless(service, 80);
+            out.push_str(&format!("{service}: INVALID\n  There is nothing to compare: "));
+            match arms.as_slice() {
+                [] => out.push_str("no line says which version or cohort it belongs to. Use --arm-by FIELD, or --baseline QUERY --canary QUERY.\n"),
+                [(arm, requests)] => {
+                    let _infallible = writeln!(
+                        out,
+                        "only `{}` was seen ({} requests). Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
+                        harmless(arm, 60),
+                        grouped(*requests)
+                    );
+                }
+                several => {
+                    let list: Vec<String> =
+                        several.iter().map(|(arm, n)| format!("{} ({})", harmless(arm, 60), grouped(*n))).collect();
+                    let _infallible = writeln!(
+                        out,
+                        "no arm is large enough beside the control. Seen: {}. Name them with --control ARM --candidate ARM.",
+                        list.join(", ")
+                    );
+                }
+            }
+            out.push('\n');
+        }
+        if self.comparisons.is_empty() && self.alone.is_empty() {
+            out.push_str("INVALID\n  There is nothing to compare: no requests were found.\n\n");
+        }
+        self.write_reading(&mut out);
+        out
+    }
+
+    fn write_reading(&self, out: &mut String) {
+        let t = &self.tally;
+        let _infallible = writeln!(
+            out,
+            "Read {} lines: {} counted, {} late, {} rejected{}.",
+            grouped(t.records),
+            grouped(t.on_time),
+            grouped(t.late),
+            grouped(t.rejected()),
+            if t.outside > 0 { format!(", {} left out as asked", grouped(t.outside)) } else { String::new() }
+        );
+        let reasons: Vec<String> = RejectReason::ALL
+            .into_iter()
+            .zip(t.rejects)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " ")))
+            .collect();
+        if !reasons.is_empty() {
+            let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
+        }
+        let s = self.survey;
+        let share = |n: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * n as f64 / of as f64 };
+        let roles: Vec<String> = s
+            .roles
+            .iter()
+            .map(|role| {
+                let fields: Vec<String> = role
+                    .fields
+                    .iter()
+                    .filter(|(_, lines)| *lines > 0)
+                    .map(|(field, _)| match field.unit {
+                        Some(unit) => format!("{} ({})", harmless(&field.path, 60), unit.name()),
+                        None => harmless(&field.path, 60),
+                    })
+                    .collect();
+                format!("{} {} {:.0}%", role.role.name(), fields.join("+"), share(role.lines, s.lines))
+            })
+            .collect();
+        out.push_str("Fields (share of lines that have them):\n");
+        for line in wrap(&roles, 100) {
+            let _infallible = writeln!(out, "  {line}");
+        }
+        let services: Vec<String> = s
+            .services
+            .iter()
+            .take(20)
+            .map(|(key, report)| {
+                let source = s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
+                format!(
+                    "{} ({} requests{source}, {} spans, {} other lines in the sample)",
+                    harmless(&key.to_string(), 60),
+                    report.requests,
+                    report.spans,
+                    report.logs
+                )
+            })
+            .collect();
+        out.push_str("Services:\n");
+        services.iter().for_each(|line| {
+            let _infallible = writeln!(out, "  {line}");
+        });
+        if s.services.len() > 20 {
+            let _infallible = writeln!(out, "  and {} more", s.services.len() - 20);
+        }
+        if !s.notes.is_empty() {
+            out.push_str("Notes:\n");
+            for note in &s.notes {
+                for (at, line) in wrap_words(note, 98).into_iter().enumerate() {
+                    let _infallible = writeln!(out, "  {} {line}", if at == 0 { "-" } else { " " });
+                }
+            }
+        }
+    }
+}
+
+/// Guardrails of a comparison.
+fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
+    let look = &comparison.look;
+    let failed = comparison.failure.is_some();
+    let margins = Margins::of(comparison, policy);
+    Cell::ALL
+        .into_iter()
+        .filter(|cell| *cell != Cell::Deficit || policy.declared_share.is_some())
+        .map(|cell| {
+            let said = look.cell(cell);
+            let (name, values, effect, counts) = match cell {
+                Cell::ErrorUnits => share_row("with errors", &comparison.error_units),
+                Cell::LatencyP99Units => share_row("with a very slow request", &comparison.slow_units),
+                Cell::ErrorVolume => {
+                    let counts = comparison.error_volume.events();
+                    let sums = comparison.error_volume.sums();
+                    let values = [0, 1].map(|arm| ratio(sums[arm] as f64, counts[arm]));
+                    let effect = said.has_data.then(|| difference(&comparison.error_volume, margins.errors));
+                    ("errors per request", values, effect, counts)
+                }
+                Cell::LatencyMean => {
+                    let [control, candidate] = comparison.latency.mean.stats();
+                    let (low, high) = bucket::interval(&candidate, &control, margin::LATENCY_MEAN, ALPHA_SHOWN);
+                    let change = |log: f64| math::exp(log) - 1.0;
+                    let effect = said.has_data.then(|| Effect {
+                        kind: EffectKind::Change,
+                        estimate: change(candidate.mean - control.mean),
+                        low: change(low),
+                        high: change(high),
+                    });
+                    let values = [0, 1].map(|arm| geometric_mean_ms(histogram(comparison, arm)));
+                    ("latency, typical", values, effect, comparison.latency.mean.events())
+                }
+                Cell::LatencyP50 => latency_row(comparison, Level::P50, said.has_data),
+                Cell::LatencyP90 => latency_row(comparison, Level::P90, said.has_data),
+                Cell::LatencyP99 => latency_row(comparison, Level::P99, said.has_data),
+                Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.distinct),
+            };
+            Row {
+                cell,
+                name,
+                values,
+                effect: effect.filter(|_| said.has_data),
+                log_e: said.log_e,
+                finding: look.finding(cell, failed),
+                counts,
+            }
+        })
+        .collect()
+}
+
+type RowParts = (&'static str, [Option<f64>; 2], Option<Effect>, [u64; 2]);
+
+fn share_row(name: &'static str, cell: &crate::engine::first_events::FirstEvents) -> RowParts {
+    let totals = cell.totals();
+    let interval = share::interval(cell.strata(), ALPHA_SHOWN);
+    let effect = (totals[0].1 + totals[1].1 > 0).then_some(Effect {
+        kind: EffectKind::Ratio,
+        estimate: interval.estimate,
+        low: interval.low,
+        high: interval.high,
+    });
+    (name, totals.map(|(units, with)| ratio(with as f64, units)), effect, totals.map(|(units, _)| units))
+}
+
+fn latency_row(comparison: &Comparison, level: Level, has_data: bool) -> RowParts {
+    let sums = &comparison.latency.above[level as usize];
+    let effect = has_data.then(|| difference(sums, level.margin()));
+    let name = match level {
+        Level::P50 => "latency p50",
+        Level::P90 => "latency p90",
+        Level::P99 => "latency p99",
+    };
+    let values = [0, 1].map(|arm| histogram(comparison, arm).quantile_us(level.quantile()).map(|us| us / 1000.0));
+    (name, values, effect, sums.events())
+}
+
+fn difference(sums: &crate::engine::bucket_sums::BucketSums, margin: f64) -> Effect {
+    let [control, candidate] = sums.stats();
+    let (low, high) = bucket::interval(&candidate, &control, margin, ALPHA_SHOWN);
+    Effect { kind: EffectKind::Difference, estimate: candidate.mean - control.mean, low, high }
+}
+
+fn ratio(part: f64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part / whole as f64)
+}
+
+/// Latency histogram of the entry service under an arm (0 control, 1 candidate).
+fn histogram(comparison: &Comparison, arm: usize) -> &Histogram {
+    static EMPTY: std::sync::LazyLock<Histogram> = std::sync::LazyLock::new(Histogram::default);
+    comparison.totals.first().map_or(&EMPTY, |totals| &totals[arm].latency)
+}
+
+fn geometric_mean_ms(histogram: &Histogram) -> Option<f64> {
+    if histogram.count == 0 {
+        return None;
+    }
+    let sum: f64 = histogram.iter().map(|(bin, count)| math::ln(bin_middle(bin)) * count as f64).sum();
+    Some(math::exp(sum / histogram.count as f64) / 1000.0)
+}
+
+impl Judged<'_> {
+    /// The verdict and its reasons, one sentence each.
+    pub fn sentences(&self) -> Vec<String> {
+        let comparison = self.comparison;
+        let look = &comparison.look;
+        let mut list = Vec::new();
+        match look.verdict {
+            Verdict::Fail => {
+                if let Some(failure) = &comparison.failure {
+                    let after = failure.at.0 - comparison.started_at.0;
+                    list.push(format!("The new code is worse. The logs prove it at {}, after {}.", failure.at, span(after)));
+                }
+                let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
+                leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
+                list.extend(leading.into_iter().map(|row| self.worse(row)));
+                list.extend(self.changes());
+            }
+            Verdict::Invalid => {
+                list.push("The two arms cannot be compared.".to_owned());
+                list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw)));
+            }
+            Verdict::Pass => {
+                list.push(format!(
+                    "Every required guardrail is within its margin, after {}.",
+                    span(comparison.ended_at.0 - comparison.started_at.0)
+                ));
+                list.extend(self.changes());
+            }
+            Verdict::Inconclusive if look.held_back => {
+                list.push("Not passed: the code behaves differently, and that is for people to accept or not.".to_owned());
+                list.extend(self.changes());
+                list.push(format!(
+                    "To accept it, list it in a policy: expect: [{}]",
+                    look.changed_groups().map(Behaviour::name).collect::<Vec<_>>().join(", ")
+                ));
+            }
+            Verdict::Inconclusive => {
+                list.push(format!(
+                    "Not decided after {}: neither worse, nor shown to be within every margin.",
+                    span(comparison.ended_at.0 - comparison.started_at.0)
+                ));
+            }
+        }
+        list
+    }
+
+    fn units(&self) -> &'static str {
+        if self.comparison.by_request() { UnitKind::Request.plural() } else { self.comparison.unit.plural() }
+    }
+
+    fn worse(&self, row: &Row) -> String {
+        let percent = |value: Option<f64>| value.map_or("?".to_owned(), |value| percent(value));
+        match row.cell {
+            Cell::ErrorUnits | Cell::LatencyP99Units => {
+                let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
+                let effect = row.effect.map_or(String::new(), |effect| {
+                    if effect.low > 0.0 { format!(", at least {:.2} times as many", effect.low) } else { String::new() }
+                });
+                format!(
+                    "More {} {what}: {} instead of {}{effect}.",
+                    self.units(),
+                    percent(row.values[1]),
+                    percent(row.values[0])
+                )
+            }
+            Cell::ErrorVolume => {
+                format!("More requests fail: {} instead of {}.", percent(row.values[1]), percent(row.values[0]))
+            }
+            Cell::LatencyMean => format!(
+                "Requests are slower: typically {} instead of {}.",
+                row.values[1].map_or("?".to_owned(), millis),
+                row.values[0].map_or("?".to_owned(), millis)
+            ),
+            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => format!(
+                "Requests are slower: {} is {} instead of {}.",
+                row.name.trim_start_matches("latency "),
+                row.values[1].map_or("?".to_owned(), millis),
+                row.values[0].map_or("?".to_owned(), millis)
+            ),
+            Cell::Deficit => format!(
+                "{} of {} {} reach the candidate, far fewer than declared: it may die before it logs.",
+                grouped(row.counts[1]),
+                grouped(row.counts[0] + row.counts[1]),
+                self.units()
+            ),
+        }
+    }
+
+    /// What changed, in words.
+    fn changes(&self) -> Vec<String> {
+        let comparison = self.comparison;
+        let mut list = Vec::new();
+        for group in comparison.look.changed_groups() {
+            match group {
+                Behaviour::LinesPerTrace => {
+                    let [control, candidate] = [0, 1].map(|arm| self.lines_per_trace(arm));
+                    list.push(format!(
+                        "What changed: a trace has {candidate:.1} lines instead of {control:.1} (typical)."
+                    ));
+                }
+                Behaviour::CalledServices => {
+                    list.extend(pairs(&comparison.called.ranked(), "of traces call", "service"));
+                }
+                Behaviour::Routes => list.extend(pairs(&comparison.routes.ranked(), "of units request", "route")),
+                Behaviour::Templates => {}
+            }
+        }
+        list
+    }
+
+    /// Typical number of lines of a trace (geometric mean).
+    pub fn lines_per_trace(&self, arm: usize) -> f64 {
+        let n = self.comparison.lines.events()[arm].max(1) as f64;
+        let sum = self.comparison.lines.sums()[arm] as f64 / 65_536.0;
+        math::exp(sum / n * core::f64::consts::LN_2)
+    }
+
+    fn flaw(&self, flaw: Flaw) -> String {
+        let comparison = self.comparison;
+        let [control, candidate] = comparison.distinct;
+        let units = self.units();
+        match flaw {
+            Flaw::SampleRatio => format!(
+                "{} of {} {units} are in the candidate ({}), but {} was declared: assignment is broken, and the arms hold different users.",
+                grouped(candidate),
+                grouped(control + candidate),
+                percent(candidate as f64 / (control + candidate).max(1) as f64),
+                self.policy.declared_share.map_or("?".to_owned(), percent)
+            ),
+            Flaw::MixedRouting => format!(
+                "Some {units} stick to their arm and some do not, so neither {units} nor requests can be compared. Name the field that assignment goes by: --role user=FIELD."
+            ),
+            Flaw::Crossover => {
+                let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
+                format!("{} {units} were in both arms: more than 5 %, so they are no longer two arms.", grouped(crossed))
+            }
+            Flaw::UnequalCrossover => {
+                format!("{units} leave one arm for the other more often than the other way round: the arms select their users.")
+            }
+            Flaw::MissingArm => "Only one arm was seen.".to_owned(),
+            Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
+            Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
+            Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
+            Flaw::Lateness => "Lines of one arm come too late far more often; give a longer --lateness.".to_owned(),
+            Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
+            Flaw::SamplingByOutcome => {
+                "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
+            }
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        let comparison = self.comparison;
+        let title = format!(
+            "{}: {} against {}",
+            harmless(&self.service, 60),
+            harmless(&comparison.candidate, 60),
+            harmless(&comparison.control, 60)
+        );
+        let verdict = comparison.look.verdict.name().to_uppercase();
+        let _infallible = writeln!(out, "{title}{}{verdict}", " ".repeat(96usize.saturating_sub(title.chars().count() + verdict.len()).max(2)));
+        for sentence in self.sentences() {
+            for line in wrap_words(&sentence, 98) {
+                let _infallible = writeln!(out, "  {}", harmless(&line, 200));
+            }
+        }
+        self.write_guardrails(out);
+        self.write_checks(out);
+        self.write_needs(out);
+        self.write_evidence(out);
+        self.write_services(out);
+    }
+
+    fn write_guardrails(&self, out: &mut String) {
+        out.push('\n');
+        let line = |out: &mut String, cells: [&str; 6]| {
+            let [name, control, candidate, effect, evidence, finding] = cells;
+            let row = format!("  {name:<32} {control:>10} {candidate:>10}  {effect:<29} {evidence:<11} {finding}");
+            out.push_str(row.trim_end());
+            out.push('\n');
+        };
+        line(out, ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"]);
+        for row in &self.rows {
+            let show = |value: Option<f64>| match (row.cell, value) {
+                (_, None) => "-".to_owned(),
+                (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
+                (_, Some(value)) => millis(value),
+            };
+            let name = match row.cell {
+                Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
+                _ => row.name.to_owned(),
+            };
+            let (control, candidate) = match row.cell {
+                Cell::Deficit => (grouped(row.counts[0]), grouped(row.counts[1])),
+                _ => (show(row.values[0]), show(row.values[1])),
+            };
+            let effect = row.effect.map_or("-".to_owned(), show_effect);
+            let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
+            line(out, [&name, &control, &candidate, &effect, evidence, row.finding.name()]);
+        }
+        if let Some(bin) = comparison_threshold(self.comparison) {
+            let _infallible = writeln!(out, "  (very slow: above {}; latency differences are shares of requests above the first quantiles)", millis(bin_low(bin + 1) as f64 / 1000.0));
+        }
+    }
+
+    fn write_checks(&self, out: &mut String) {
+        let comparison = self.comparison;
+        let look = &comparison.look;
+        let [control, candidate] = comparison.distinct;
+        let units = comparison.unit.plural();
+        out.push('\n');
+        let mut check = |name: &str, text: String| {
+            for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
+                let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
+            }
+        };
+        let [requests_control, requests_candidate] = comparison.error_volume.events();
+        check(
+            "compared",
+            format!(
+                "{} and {} {units}, {} and {} requests, {} looks, {} strat{}",
+                grouped(control),
+                grouped(candidate),
+                grouped(requests_control),
+                grouped(requests_candidate),
+                grouped(comparison.looks),
+                comparison.strata(),
+                if comparison.strata() == 1 { "um" } else { "a (the canary's share changed)" }
+            ),
+        );
+        check(
+            "sample ratio",
+            match (look.sample_ratio, self.policy.declared_share) {
+                (Some(log_e), Some(share)) if log_e >= crate::engine::look::LOG_BROKEN => {
+                    format!("wrong: {} declared, {} seen", percent(share), percent(candidate as f64 / (control + candidate).max(1) as f64))
+                }
+                (Some(_), Some(share)) => format!("nothing against the declared {}", percent(share)),
+                _ => "not checkable: no share was declared (--share)".to_owned(),
+            },
+        );
+        check(
+            "routing",
+            match comparison.routing {
+                _ if comparison.unit.is_once() => format!("each {} counts by itself", comparison.unit.name()),
+                Routing::Undecided => format!("not known yet whether {units} stick to their arm; a pass waits for it"),
+                Routing::Sticky => format!("{units} stick to their arm"),
+                Routing::PerRequest => "requests are routed one by one, so requests are the unit".to_owned(),
+                Routing::Mixed => format!("mixed: some {units} stick to their arm, some do not"),
+            },
+        );
+        let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
+        if crossed > 0 && comparison.routing == Routing::Sticky {
+            check("crossover", format!("{} {units} were in both arms ({})", grouped(crossed), percent(crossed as f64 / (control + candidate).max(1) as f64)));
+        }
+        let measurement: Vec<String> = look.flaws.iter().map(|flaw| flaw.name().replace('_', " ")).collect();
+        check("measurement", if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") });
+        let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
+        check(
+            "behaviour",
+            if changed.is_empty() {
+                "no change found in lines per trace, called services, routes".to_owned()
+            } else {
+                format!("changed: {}", changed.join(", ").replace('_', " "))
+            },
+        );
+        if comparison.unassigned > 0 {
+            check("without an arm", format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)));
+        }
+        check("small latency shifts", "not found: there is no history of this service to compare users with themselves".to_owned());
+    }
+
+    fn write_needs(&self, out: &mut String) {
+        if self.comparison.look.verdict != Verdict::Inconclusive || self.needs.is_empty() {
+            return;
+        }
+        out.push_str("\n  still needed for a pass, at this traffic\n");
+        for need in &self.needs {
+            let name = self.rows.iter().find(|row| row.cell == need.cell).map_or("", |row| row.name);
+            let name = if need.cell == Cell::ErrorUnits { format!("{} {name}", self.units()) } else { name.to_owned() };
+            let of = if need.cell == Cell::ErrorUnits { format!("erring {}", self.units()) } else { "canary requests".to_owned() };
+            let have = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
+            let text = match need.time {
+                Some(time) if need.needed > need.have => {
+                    format!("about {} more {of}, {}", grouped((need.needed - need.have).ceil() as u64), span(time))
+                }
+                Some(_) => format!("evidence is {:.0} % of what is asked; little is missing if nothing is wrong", have * 100.0),
+                None if need.have == 0.0 => format!("there are no {of} yet"),
+                None => "cannot be told yet".to_owned(),
+            };
+            let _infallible = writeln!(out, "    {name:<32} {text}");
+        }
+    }
+
+    fn write_evidence(&self, out: &mut String) {
+        if self.comparison.look.verdict != Verdict::Fail {
+            return;
+        }
+        let slow = !self.rows.iter().any(|row| {
+            row.finding == Finding::Regressed && matches!(row.cell, Cell::ErrorUnits | Cell::ErrorVolume)
+        });
+        let lines: Vec<&Evidence> = self.comparison.evidence[1].iter().filter(|line| line.slow == slow).take(3).collect();
+        if lines.is_empty() {
+            return;
+        }
+        out.push_str("\n  lines to look at (canary)\n");
+        for line in lines {
+            let latency = if line.latency > 0 { millis(bin_middle(line.latency - 1) / 1000.0) } else { "-".to_owned() };
+            let status = if line.status_class > 0 { format!("{}xx", line.status_class) } else { "-".to_owned() };
+            let _infallible = writeln!(
+                out,
+                "    {} at byte {}  {}  {status}  {latency}  {}",
+                harmless(&line.stream, 60),
+                line.offset,
+                line.time,
+                harmless(&line.route, 60)
+            );
+        }
+    }
+
+    fn write_services(&self, out: &mut String) {
+        if self.services.len() < 2 {
+            return;
+        }
+        out.push_str("\n  services of this release (shown, not judged)      baseline                    canary\n");
+        for (key, [control, candidate]) in self.services.iter().zip(&self.comparison.totals) {
+            let side = |totals: &crate::engine::totals::Totals| {
+                let n = totals.requests + totals.spans;
+                let p50 = totals.latency.quantile_us(0.5).map_or("-".to_owned(), |us| millis(us / 1000.0));
+                let p99 = totals.latency.quantile_us(0.99).map_or("-".to_owned(), |us| millis(us / 1000.0));
+                format!("{:>9}  p50 {p50}, p99 {p99}", grouped(n))
+            };
+            if control.lines + candidate.lines > 0 {
+                let _infallible =
+                    writeln!(out, "    {:<40} {:<34} {}", harmless(&key.to_string(), 40), side(control), side(candidate));
+            }
+        }
+    }
+}
+
+fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
+    comparison.latency.threshold(Level::P99)
+}
+
+/// Categories that carry a change, at most four.
+fn pairs(ranked: &[(&str, f64, [(u64, u64); 2])], of: &str, what: &str) -> Vec<String> {
+    let strongest = ranked.first().map_or(0.0, |first| first.1);
+    ranked
+        .iter()
+        .take(4)
+        .filter(|(_, log_e, _)| *log_e >= crate::engine::look::LOG_PASS && *log_e >= strongest * 0.1)
+        .map(|(name, _, [(control, a), (candidate, b)])| {
+            let share = |part: u64, whole: u64| percent(part as f64 / whole.max(1) as f64);
+            format!(
+                "What changed: {} {of} {what} {} instead of {}.",
+                share(*b, *candidate),
+                harmless(if name.is_empty() { "(unnamed)" } else { name }, 80),
+                share(*a, *control)
+            )
+        })
+        .collect()
+}
+
+fn show_effect(effect: Effect) -> String {
+    let bound = |value: f64, show: &dyn Fn(f64) -> String| if value.is_finite() { show(value) } else { "?".to_owned() };
+    match effect.kind {
+        EffectKind::Ratio => {
+            let show = |value: f64| if value >= 100.0 { format!("{value:.0}x") } else { format!("{value:.2}x") };
+            format!("{} ({} to {})", show(effect.estimate), show(effect.low), bound(effect.high, &show))
+        }
+        EffectKind::Difference => {
+            let show = |value: f64| format!("{:+.2}", value * 100.0);
+            format!("{} pp ({} to {})", show(effect.estimate), bound(effect.low, &show), bound(effect.high, &show))
+        }
+        EffectKind::Change => {
+            let show = |value: f64| format!("{:+.1}", value * 100.0);
+            format!("{} % ({} to {})", show(effect.estimate), bound(effect.low, &show), bound(effect.high, &show))
+        }
+    }
+}
+
+/// A share in per cent with three significant digits or so.
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    if value != 0.0 && value.abs() < 0.1 {
+        format!("{value:.3} %")
+    } else if value.abs() < 10.0 {
+        format!("{value:.2} %")
+    } else {
+        format!("{value:.1} %")
+    }
+}
+
+/// A latency given in milliseconds.
+pub fn millis(ms: f64) -> String {
+    if ms >= 10_000.0 {
+        format!("{:.1} s", ms / 1000.0)
+    } else if ms >= 100.0 {
+        format!("{ms:.0} ms")
+    } else if ms >= 1.0 {
+        format!("{ms:.1} ms")
+    } else {
+        format!("{ms:.2} ms")
+    }
+}
+
+/// A length of time in words.
+pub fn span(time: Micros) -> String {
+    let days = 24 * HOUR;
+    if time >= 2 * days {
+        format!("{:.1} days", time as f64 / days as f64)
+    } else if time >= HOUR {
+        format!("{} h {} min", time / HOUR, time % HOUR / MINUTE)
+    } else if time >= MINUTE {
+        format!("{} min {} s", time / MINUTE, time % MINUTE / SECOND)
+    } else {
+        format!("{} s", time / SECOND)
+    }
+}
+
+/// A count with thin groups of three.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Joins items into lines of at most `most` characters.
+fn wrap(items: &[String], most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + item.chars().count() + 3 <= most => {
+                line.push_str(" \u{b7} ");
+                line.push_str(item);
+            }
+            _ => lines.push(item.clone()),
+        }
+    }
+    lines
+}
+
+/// Breaks a sentence into lines of at most `most` characters.
+fn wrap_words(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(percent(0.0123), "1.23 %");
+        assert_eq!(percent(0.0005), "0.050 %");
+        assert_eq!(percent(0.5), "50.0 %");
+        assert_eq!(millis(0.5), "0.50 ms");
+        assert_eq!(millis(1234.0), "1234 ms");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(span(90 * SECOND), "1 min 30 s");
+        assert_eq!(span(26 * HOUR), "26 h 0 min");
+    }
+
+    #[test]
+    fn strength_of_evidence_follows_the_documented_scale() {
+        for (e, word) in [(1.0, "none"), (3.5, "weak"), (20.5, "clear"), (101.0, "strong"), (1001.0, "very strong"), (1e5, "decisive")] {
+            assert_eq!(strength(math::ln(e)), word);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What goes to a terminal: errors, progress, and log text that must not act on it.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Prints an error with its causes, and what to do where that is known.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("serin: {error:#}");
+}
+
+/// Text from a log or a file name, made harmless: control characters become visible, and it is cut to `most` characters.
+pub fn harmless(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at >= most {
+            out.push('\u{2026}');
+            break;
+        }
+        // Bidirectional marks reorder what a reader sees.
+        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hidden { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+/// Progress with rate and time left; silent where no person looks.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Progress over `total` (0: unknown) of bytes.
+    pub fn bytes(total: u64) -> Progress {
+        if !std::io::stderr().is_terminal() {
+            return Progress { bar: None };
+        }
+        let bar = if total == 0 { ProgressBar::new_spinner() } else { ProgressBar::new(total) };
+        let template = if total == 0 {
+            "{spinner} {bytes} read, {bytes_per_sec}"
+        } else {
+            "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Progress { bar: Some(bar) }
+    }
+
+    /// Progress over a number of things.
+    pub fn items(total: u64, what: &'static str) -> Progress {
+        if !std::io::stderr().is_terminal() {
+            return Progress { bar: None };
+        }
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Progress { bar: Some(bar) }
+    }
+
+    /// So much more is done.
+    pub fn add(&self, amount: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(amount);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_text_does_not_act_on_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31mb\n\u{202e}c", 99), "a\\u{1b}[31mb\\u{a}\\u{202e}c");
+        assert_eq!(harmless("abcdef", 3), "abc\u{2026}");
+    }
+}

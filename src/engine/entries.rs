@@ -1,0 +1,221 @@
+//! Bodies of ledger entries.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::compare::verdict::{Behaviour, Cell};
+use crate::engine::comparison::Comparison;
+use crate::engine::latency_tests::Level;
+use crate::engine::look::Margins;
+use crate::engine::{ENGINE_VERSION, Settings};
+use crate::event::{RejectReason, ServiceKey};
+use crate::ledger::{LEDGER_VERSION, rounded};
+use crate::sketch::latency::bin_low;
+use crate::sketch::partial::Tally;
+use crate::time::Timestamp;
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn services(list: &[ServiceKey]) -> Vec<Value> {
+    list.iter().map(|key| json!({ "environment": key.environment, "service": key.service })).collect()
+}
+
+/// What everything is decided by.
+pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Map<String, Value> {
+    let policy = &settings.policy;
+    object(json!({
+        "version": LEDGER_VERSION,
+        "engine": ENGINE_VERSION,
+        "plan": plan,
+        "policy": {
+            "errors": policy.errors,
+            "latency": policy.latency,
+            "next_share": policy.next_share,
+            "minimum_seconds": policy.minimum_time / crate::time::SECOND,
+            "expect": policy.expect.iter().map(|group| group.name()).collect::<Vec<_>>(),
+            "declared_share": policy.declared_share,
+        },
+        "control": settings.arms.control,
+        "candidates": settings.arms.candidates,
+        "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
+        "streams": streams,
+    }))
+}
+
+/// A comparison begins.
+pub(super) fn begin(
+    name: &str,
+    list: &[ServiceKey],
+    comparison: &Comparison,
+    settings: &Settings,
+) -> Map<String, Value> {
+    let weights: BTreeMap<&str, f64> = Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight())).collect();
+    object(json!({
+        "service": name,
+        "services": services(list),
+        "control": comparison.control,
+        "candidate": comparison.candidate,
+        "unit": comparison.unit.name(),
+        "at": comparison.started_at.to_string(),
+        "log_fail": rounded(comparison.log_fail),
+        "window_seconds": settings.windowing.window as f64 / crate::time::SECOND as f64,
+        "weights": weights,
+    }))
+}
+
+/// What an entry is written for when it changes.
+pub(super) fn status(comparison: &Comparison) -> String {
+    let look = &comparison.look;
+    let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
+    let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
+    format!("{} {:?} {:?} {}", look.verdict.name(), flaws, changed, comparison.strata())
+}
+
+/// One look in full.
+pub(super) fn look(
+    name: &str,
+    comparison: &Comparison,
+    settings: &Settings,
+    positions: &BTreeMap<String, u64>,
+) -> Map<String, Value> {
+    let look = &comparison.look;
+    let failed = comparison.failure.is_some();
+    let cells: Map<String, Value> = Cell::ALL
+        .into_iter()
+        .filter(|cell| look.cell(*cell).has_data)
+        .map(|cell| {
+            let said = look.cell(cell);
+            let value = json!({
+                "log_e": rounded(said.log_e),
+                "log_pass": rounded(said.log_pass),
+                "finding": look.finding(cell, failed).name(),
+            });
+            (cell.name().to_owned(), value)
+        })
+        .collect();
+    let changed: Map<String, Value> = Behaviour::ALL
+        .into_iter()
+        .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
+        .collect();
+    let margins = Margins::of(comparison, &settings.policy);
+    let thresholds: Map<String, Value> = [("p50", Level::P50), ("p90", Level::P90), ("p99", Level::P99)]
+        .into_iter()
+        .filter_map(|(name, level)| {
+            comparison.latency.threshold(level).map(|bin| (name.to_owned(), Value::from(bin_low(bin + 1))))
+        })
+        .collect();
+    object(json!({
+        "service": name,
+        "candidate": comparison.candidate,
+        "at": comparison.ended_at.to_string(),
+        "look": comparison.looks,
+        "verdict": look.verdict.name(),
+        "held_back": look.held_back,
+        "failed_at": comparison.failure.as_ref().map(|failure| failure.at.to_string()),
+        "log_sum": rounded(look.log_sum),
+        "cells": cells,
+        "changed": changed,
+        "log_changed": rounded(look.log_changed),
+        "flaws": look.flaws.iter().map(|flaw| flaw.name()).collect::<Vec<_>>(),
+        "sample_ratio": look.sample_ratio.map(rounded),
+        "routing": format!("{:?}", comparison.routing).to_lowercase(),
+        "counters": counters(comparison),
+        "thresholds_us": thresholds,
+        "margin_error_ratio": if margins.error_ratio.is_finite() { rounded(margins.error_ratio) } else { Value::Null },
+        "digest": format!("{:016x}", comparison.digest()),
+        "positions": positions,
+    }))
+}
+
+/// Counters by name: what a replay that differs is told by.
+fn counters(comparison: &Comparison) -> Value {
+    let [units_control, units_candidate] = comparison.distinct;
+    let [requests_control, requests_candidate] = comparison.error_volume.events();
+    let [errors_control, errors_candidate] = comparison.error_volume.sums();
+    let [latency_control, latency_candidate] = comparison.latency.mean.events();
+    let strata: Vec<[u64; 4]> = comparison
+        .error_units
+        .strata()
+        .iter()
+        .map(|s| [s.canary_units, s.units, s.canary_first, s.first])
+        .collect();
+    json!({
+        "units": [units_control, units_candidate],
+        "requests": [requests_control, requests_candidate],
+        "errors": [errors_control, errors_candidate],
+        "latencies": [latency_control, latency_candidate],
+        "traces": comparison.lines.events(),
+        "error_strata": strata,
+        "unassigned": comparison.unassigned,
+    })
+}
+
+/// 32 bits by which a look without an entry of its own can be told from another.
+pub(super) fn check(comparison: &Comparison) -> u32 {
+    let text = format!(
+        "{} {:016x} {} {}",
+        comparison.looks,
+        comparison.digest(),
+        rounded(comparison.look.log_sum),
+        rounded(comparison.look.log_changed)
+    );
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes()) as u32
+}
+
+/// Looks that changed nothing.
+pub(super) fn looks(
+    name: &str,
+    comparison: &Comparison,
+    first: Timestamp,
+    last: Timestamp,
+    checks: &[u32],
+) -> Map<String, Value> {
+    let text: String = checks.iter().map(|check| format!("{check:08x}")).collect();
+    object(json!({
+        "service": name,
+        "candidate": comparison.candidate,
+        "first_at": first.to_string(),
+        "last_at": last.to_string(),
+        "looks": checks.len(),
+        "checks": text,
+        "counters": counters(comparison),
+    }))
+}
+
+/// Nothing more comes.
+pub(super) fn end(
+    tally: &Tally,
+    verdicts: Vec<(String, Vec<(String, String)>)>,
+    positions: &BTreeMap<String, u64>,
+) -> Map<String, Value> {
+    let rejects: Map<String, Value> = RejectReason::ALL
+        .into_iter()
+        .zip(tally.rejects)
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| (reason.name().to_owned(), Value::from(count)))
+        .collect();
+    let verdicts: Vec<Value> = verdicts
+        .into_iter()
+        .flat_map(|(service, list)| {
+            list.into_iter().map(move |(candidate, verdict)| {
+                json!({ "service": service.clone(), "candidate": candidate, "verdict": verdict })
+            })
+        })
+        .collect();
+    object(json!({
+        "records": tally.records,
+        "events": tally.events,
+        "on_time": tally.on_time,
+        "late": tally.late,
+        "outside": tally.outside,
+        "rejects": rejects,
+        "verdicts": verdicts,
+        "positions": positions,
+    }))
+}

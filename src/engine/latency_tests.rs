@@ -1,0 +1,253 @@
+//! Latency metrics of one comparison: mean of the logarithm, and shares above thresholds that freeze early.
+//!
+//! Thresholds are the quantiles of the first requests of both arms pooled, blind to the arm. They freeze at the close
+//! of the window in which enough requests have been seen; the windows before it are kept and enter then.
+
+use crate::compare::margin;
+use crate::engine::bucket_sums::{BucketSums, Values};
+use crate::engine::units::Arm;
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::latency::{Histogram, LatencyTable, log2_fixed};
+use crate::time::Timestamp;
+
+/// A share of requests above a frozen threshold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Above the median.
+    P50,
+    /// Above the 90th percentile.
+    P90,
+    /// Above the 99th percentile.
+    P99,
+}
+
+impl Level {
+    /// Every level, in order.
+    pub const ALL: [Level; 3] = [Level::P50, Level::P90, Level::P99];
+
+    /// Share of requests below the threshold.
+    pub fn quantile(self) -> f64 {
+        match self {
+            Level::P50 => 0.5,
+            Level::P90 => 0.9,
+            Level::P99 => 0.99,
+        }
+    }
+
+    /// Share of requests above the threshold.
+    pub fn exceedance(self) -> f64 {
+        match self {
+            Level::P50 => 0.5,
+            Level::P90 => 0.1,
+            Level::P99 => 0.01,
+        }
+    }
+
+    /// Margin of the exceedance.
+    pub fn margin(self) -> f64 {
+        match self {
+            Level::P50 => margin::EXCEEDANCE_P50,
+            Level::P90 => margin::EXCEEDANCE_P90,
+            Level::P99 => margin::EXCEEDANCE_P99,
+        }
+    }
+
+    /// Pooled requests after which the threshold freezes (statistics design 4.3).
+    fn requests(self) -> u64 {
+        match self {
+            Level::P50 | Level::P90 => 200,
+            Level::P99 => 500,
+        }
+    }
+}
+
+/// A window whose requests wait for a threshold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Waiting {
+    start: i64,
+    end: i64,
+    tables: [Vec<(u32, u32)>; 2],
+}
+
+/// State of the latency metrics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LatencyTests {
+    /// Logarithm of latency.
+    pub mean: BucketSums,
+    /// Shares above thresholds, in the order of [`Level::ALL`].
+    pub above: [BucketSums; 3],
+    /// Bins above which a request counts, once frozen.
+    thresholds: [Option<u16>; 3],
+    pooled: Histogram,
+    waiting: Vec<Waiting>,
+}
+
+impl Default for LatencyTests {
+    fn default() -> Self {
+        LatencyTests {
+            mean: BucketSums::new(Values::Log2),
+            above: [
+                BucketSums::new(Values::Indicator),
+                BucketSums::new(Values::Indicator),
+                BucketSums::new(Values::Indicator),
+            ],
+            thresholds: [None; 3],
+            pooled: Histogram::default(),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl LatencyTests {
+    /// The bin above which a request counts at a level, once frozen.
+    pub fn threshold(&self, level: Level) -> Option<u16> {
+        self.thresholds[level as usize]
+    }
+
+    /// A window closes with these requests of (control, candidate).
+    pub fn close_window(&mut self, tables: [&LatencyTable; 2], start: Timestamp, end: Timestamp) {
+        for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(tables) {
+            for (bucket, bin, count) in table.iter() {
+                let value = i64::from(log2_fixed(bin));
+                let n = count as i64;
+                self.mean.add(arm, bucket, count, value * n, i128::from(value * value) * i128::from(n));
+            }
+        }
+        self.mean.close_window(start, end);
+        let frozen_before = self.thresholds;
+        if frozen_before[Level::P99 as usize].is_none() {
+            for table in tables {
+                table.iter().for_each(|(_, bin, count)| self.pooled.add(bin, count));
+            }
+            let tables = tables.map(|table| table.entries().to_vec());
+            self.waiting.push(Waiting { start: start.0, end: end.0, tables });
+        }
+        for level in Level::ALL {
+            let at = level as usize;
+            match frozen_before[at] {
+                Some(threshold) => {
+                    add_above(&mut self.above[at], threshold, tables);
+                    self.above[at].close_window(start, end);
+                }
+                None if self.pooled.count >= level.requests() => self.freeze(level),
+                None => {}
+            }
+        }
+        if self.thresholds[Level::P99 as usize].is_some() {
+            self.waiting = Vec::new();
+            self.pooled = Histogram::default();
+        }
+    }
+
+    fn freeze(&mut self, level: Level) {
+        let at = level as usize;
+        let Some(threshold) = self.pooled.quantile_bin(level.quantile()) else { return };
+        self.thresholds[at] = Some(threshold);
+        for window in &self.waiting {
+            let tables = window.tables.clone().map(LatencyTable::from_entries);
+            add_above(&mut self.above[at], threshold, [&tables[0], &tables[1]]);
+            self.above[at].close_window(Timestamp(window.start), Timestamp(window.end));
+        }
+    }
+
+    /// Writes the state.
+    pub fn write(&self, w: &mut Writer) {
+        self.mean.write(w);
+        self.above.iter().for_each(|sums| sums.write(w));
+        self.thresholds.iter().for_each(|bin| w.uint(bin.map_or(0, |bin| u64::from(bin) + 1)));
+        w.len(self.pooled.iter().count());
+        for (bin, count) in self.pooled.iter() {
+            w.uint(u64::from(bin));
+            w.uint(count);
+        }
+        w.len(self.waiting.len());
+        for window in &self.waiting {
+            w.int(window.start);
+            w.int(window.end);
+            for table in &window.tables {
+                w.len(table.len());
+                for (key, count) in table {
+                    w.uint(u64::from(*key));
+                    w.uint(u64::from(*count));
+                }
+            }
+        }
+    }
+
+    /// Reads what [`LatencyTests::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read(r: &mut Reader<'_>) -> Result<LatencyTests, Damaged> {
+        let mut tests = LatencyTests { mean: BucketSums::read(r)?, ..LatencyTests::default() };
+        for sums in &mut tests.above {
+            *sums = BucketSums::read(r)?;
+        }
+        for threshold in &mut tests.thresholds {
+            *threshold = match r.uint16()? {
+                0 => None,
+                bin => Some(bin - 1),
+            };
+        }
+        for _ in 0..r.len()? {
+            let bin = r.uint16()?;
+            tests.pooled.add(bin, r.uint()?);
+        }
+        for _ in 0..r.len()? {
+            let (start, end) = (r.int()?, r.int()?);
+            let mut tables = [Vec::new(), Vec::new()];
+            for table in &mut tables {
+                for _ in 0..r.len()? {
+                    table.push((r.uint32()?, r.uint32()?));
+                }
+            }
+            tests.waiting.push(Waiting { start, end, tables });
+        }
+        Ok(tests)
+    }
+}
+
+fn add_above(sums: &mut BucketSums, threshold: u16, tables: [&LatencyTable; 2]) {
+    for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(tables) {
+        for (bucket, bin, count) in table.iter() {
+            let above = if bin > threshold { count as i64 } else { 0 };
+            sums.add(arm, bucket, count, above, i128::from(above));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sketch::latency::bin_of;
+
+    fn table(latencies: impl Iterator<Item = u64>) -> LatencyTable {
+        let mut table = LatencyTable::default();
+        latencies.enumerate().for_each(|(i, us)| table.add(i as u32 % 64, bin_of(us)));
+        table.settle();
+        table
+    }
+
+    #[test]
+    fn thresholds_freeze_once_and_waiting_requests_enter() {
+        let mut tests = LatencyTests::default();
+        let empty = LatencyTable::default();
+        let first = table((1..=150).map(|i| i * 1000));
+        tests.close_window([&first, &empty], Timestamp(0), Timestamp(10));
+        assert_eq!(Level::ALL.map(|level| tests.threshold(level)), [None; 3]);
+        assert_eq!(tests.above[0].events(), [0, 0]);
+        let second = table((1..=60).map(|i| i * 1000));
+        tests.close_window([&empty, &second], Timestamp(10), Timestamp(20));
+        assert!(tests.threshold(Level::P50).is_some() && tests.threshold(Level::P99).is_none());
+        assert_eq!(tests.above[0].events(), [150, 60]);
+        let before = tests.threshold(Level::P50);
+        let third = table((1..=400).map(|i| i * 3000));
+        tests.close_window([&third, &empty], Timestamp(20), Timestamp(30));
+        assert_eq!(tests.threshold(Level::P50), before);
+        assert!(tests.threshold(Level::P99).is_some());
+        assert_eq!(tests.above.each_ref().map(BucketSums::events), [[550, 60]; 3]);
+        let mut w = Writer::default();
+        tests.write(&mut w);
+        assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes)).unwrap(), tests);
+    }
+}

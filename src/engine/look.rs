@@ -1,0 +1,509 @@
+//! One look: what the evidence says when a window has closed, and the verdict that follows.
+
+use crate::compare::bucket::{self, ArmStats, Variance};
+use crate::compare::unit_rule::Routing;
+use crate::compare::verdict::{Behaviour, Cell, Facts, Finding, Flaw, Verdict};
+use crate::compare::{budget, margin, sample_ratio, share};
+use crate::engine::comparison::Comparison;
+use crate::engine::latency_tests::Level;
+use crate::engine::policy::Policy;
+use crate::math;
+use crate::sketch::codec::{Damaged, Reader, Writer};
+
+/// ln 20: evidence that a guardrail is within its margin.
+pub const LOG_PASS: f64 = 2.995_732_273_553_991;
+/// ln 100: evidence that a behaviour has changed.
+pub const LOG_CHANGED: f64 = 4.605_170_185_988_092;
+/// ln 1,000: evidence that a sample ratio or the spread of crossovers is wrong.
+pub const LOG_BROKEN: f64 = 6.907_755_278_982_137;
+
+/// Requests of each arm before coverage is compared.
+const COVERAGE_MIN: u64 = 1_000;
+/// Difference in coverage between the arms that breaks a measurement.
+const COVERAGE_DIFFERENCE: f64 = 0.05;
+/// Difference in the share of late lines between the arms that breaks a measurement.
+const LATE_DIFFERENCE: f64 = 0.01;
+/// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
+pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
+
+/// Rate of affected units that even a service without errors may reach: the smallest margin of 4.7.
+const ERROR_FLOOR: f64 = 0.001;
+
+/// What one cell says.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct CellLook {
+    /// Enough data to test.
+    pub has_data: bool,
+    /// ln e against "not worse".
+    pub log_e: f64,
+    /// ln e against "at or beyond the margin"; 0 where PASS does not ask.
+    pub log_pass: f64,
+}
+
+/// What a look says.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Look {
+    /// Cells in the order of [`Cell::ALL`].
+    pub cells: [CellLook; Cell::ALL.len()],
+    /// ln of the weighted sum.
+    pub log_sum: f64,
+    /// ln e of behaviours in the order of [`Behaviour::ALL`].
+    pub changed: [f64; Behaviour::ALL.len()],
+    /// ln of their mean.
+    pub log_changed: f64,
+    /// What is broken.
+    pub flaws: Vec<Flaw>,
+    /// ln e of the sample ratio; `None` when no share is declared.
+    pub sample_ratio: Option<f64>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// It is held back by a changed behaviour.
+    pub held_back: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look {
+            cells: [CellLook::default(); Cell::ALL.len()],
+            log_sum: 0.0,
+            changed: [0.0; Behaviour::ALL.len()],
+            log_changed: 0.0,
+            flaws: Vec::new(),
+            sample_ratio: None,
+            verdict: Verdict::Inconclusive,
+            held_back: false,
+        }
+    }
+}
+
+impl Look {
+    /// What a cell says.
+    pub fn cell(&self, cell: Cell) -> CellLook {
+        self.cells[cell as usize]
+    }
+
+    /// ln of a cell's contribution to the sum.
+    pub fn contribution(&self, cell: Cell) -> f64 {
+        math::ln(cell.weight() * budget::RESTART_START) + self.cell(cell).log_e
+    }
+
+    /// What the statistics say of a cell.
+    pub fn finding(&self, cell: Cell, failed: bool) -> Finding {
+        let look = self.cell(cell);
+        if !look.has_data {
+            Finding::NoData
+        } else if failed && self.leads(cell) {
+            Finding::Regressed
+        } else if look.log_pass >= LOG_PASS {
+            Finding::Held
+        } else {
+            Finding::Undecided
+        }
+    }
+
+    /// The cell carries the failure: alone it would make up at least a tenth of the sum.
+    pub fn leads(&self, cell: Cell) -> bool {
+        self.contribution(cell) >= self.log_sum - math::ln(10.0)
+    }
+
+    /// Behaviours that changed: those that carry the group's evidence.
+    pub fn changed_groups(&self) -> impl Iterator<Item = Behaviour> + '_ {
+        Behaviour::ALL.into_iter().filter(|group| {
+            self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= self.log_changed - math::ln(10.0)
+        })
+    }
+
+    /// Writes the look.
+    pub fn write(&self, w: &mut Writer) {
+        for cell in &self.cells {
+            w.flag(cell.has_data);
+            w.float(cell.log_e);
+            w.float(cell.log_pass);
+        }
+        w.float(self.log_sum);
+        self.changed.iter().for_each(|log_e| w.float(*log_e));
+        w.float(self.log_changed);
+        w.len(self.flaws.len());
+        self.flaws.iter().for_each(|flaw| w.byte(*flaw as u8));
+        w.flag(self.sample_ratio.is_some());
+        w.float(self.sample_ratio.unwrap_or(0.0));
+        w.byte(self.verdict as u8);
+        w.flag(self.held_back);
+    }
+
+    /// Reads what [`Look::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read(r: &mut Reader<'_>) -> Result<Look, Damaged> {
+        let mut look = Look::default();
+        for cell in &mut look.cells {
+            *cell = CellLook { has_data: r.flag()?, log_e: r.float()?, log_pass: r.float()? };
+        }
+        look.log_sum = r.float()?;
+        for log_e in &mut look.changed {
+            *log_e = r.float()?;
+        }
+        look.log_changed = r.float()?;
+        for _ in 0..r.len()? {
+            let code = usize::from(r.byte()?);
+            look.flaws.push(Flaw::ALL.get(code).copied().ok_or(Damaged("unknown flaw"))?);
+        }
+        let has_ratio = r.flag()?;
+        let ratio = r.float()?;
+        look.sample_ratio = has_ratio.then_some(ratio);
+        let code = usize::from(r.byte()?);
+        look.verdict = Verdict::ALL.get(code).copied().ok_or(Damaged("unknown verdict"))?;
+        look.held_back = r.flag()?;
+        Ok(look)
+    }
+}
+
+/// Margins at this look: they follow the running base rate and the step.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Margins {
+    /// Running error rate of the control, per request.
+    pub base_rate: f64,
+    /// Margin of the error rate, absolute.
+    pub errors: f64,
+    /// How much wider the margins of this step are.
+    pub mult: f64,
+    /// Ratio of erring units that is the margin of the share test.
+    pub error_ratio: f64,
+}
+
+impl Margins {
+    /// Margins of a comparison under a policy.
+    pub fn of(comparison: &Comparison, policy: &Policy) -> Margins {
+        let [requests, _] = comparison.error_volume.events();
+        let [errors, _] = comparison.error_volume.sums();
+        let base_rate = margin::running_base_rate(errors.max(0) as u64, requests);
+        let mult = margin::step_mult(policy.next_share);
+        let [(units, erring), _] = comparison.error_units.totals();
+        let affected = if units == 0 { 0.0 } else { erring as f64 / units as f64 };
+        let ratio = margin::pass_r0(margin::error_r0(base_rate, mult), affected);
+        Margins { base_rate, errors: margin::error_margin(base_rate), mult, error_ratio: ratio }
+    }
+}
+
+/// Looks at a comparison.
+pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
+    let margins = Margins::of(comparison, policy);
+    let mut look = Look::default();
+    let sample_ratio = sample_ratio_of(comparison, policy);
+    look.sample_ratio = sample_ratio.map(|(log_e, _)| log_e);
+    let volume = volume_stats(comparison);
+    let mean = latency_stats(comparison, None);
+    let above = Level::ALL.map(|level| latency_stats(comparison, Some(level)));
+    for cell in Cell::ALL {
+        look.cells[cell as usize] = match cell {
+            Cell::ErrorUnits => CellLook {
+                has_data: has_units(comparison),
+                log_e: share::log_e_fail(comparison.error_units.strata(), 1.0),
+                log_pass: 0.0,
+            },
+            Cell::ErrorVolume => {
+                fail_of(&volume, |[control, candidate]| {
+                    bucket::log_e_fail(candidate, control, margins.errors, Variance::RawCounts)
+                })
+            }
+            Cell::LatencyMean => fail_of(&mean, |[control, candidate]| {
+                bucket::log_e_fail(candidate, control, margin::LATENCY_MEAN, Variance::Adjusted)
+            }),
+            Cell::LatencyP50 => exceedance(&above[0], Level::P50),
+            Cell::LatencyP90 => exceedance(&above[1], Level::P90),
+            Cell::LatencyP99 => exceedance(&above[2], Level::P99),
+            Cell::LatencyP99Units => CellLook {
+                has_data: comparison.latency.threshold(Level::P99).is_some(),
+                log_e: share::log_e_fail(comparison.slow_units.strata(), 1.0),
+                log_pass: 0.0,
+            },
+            Cell::Deficit => match sample_ratio {
+                Some((log_e, true)) => CellLook { has_data: true, log_e, log_pass: 0.0 },
+                Some((_, false)) => CellLook { has_data: true, log_e: 0.0, log_pass: 0.0 },
+                None => CellLook::default(),
+            },
+        };
+    }
+    let parts: Vec<(f64, f64)> = Cell::ALL
+        .into_iter()
+        .map(|cell| (cell.weight() * budget::RESTART_START, look.cell(cell).log_e))
+        .collect();
+    let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
+    look.log_sum = budget::log_sum(&parts, idle);
+
+    look.changed = [lines_changed(comparison), comparison.called.log_e(), comparison.routes.log_e(), 0.0];
+    look.log_changed = math::log_mean_exp(&look.changed.map(|log_e| log_e.min(budget::LOG_E_MAX)));
+    let unexpected: Vec<f64> = Behaviour::ALL
+        .into_iter()
+        .map(|group| if policy.expect.contains(&group) { 0.0 } else { look.changed[group as usize] })
+        .collect();
+    let changed = math::log_mean_exp(&unexpected) >= LOG_CHANGED;
+
+    look.flaws = flaws(comparison, sample_ratio);
+    let invalid = look.flaws.iter().any(|flaw| concerns(*flaw, policy));
+    let facts = Facts {
+        failed_before: comparison.failure.is_some(),
+        regressed: look.log_sum >= comparison.log_fail,
+        invalid,
+        changed,
+        held: false,
+    };
+    if !facts.failed_before && !facts.regressed && !invalid {
+        add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean, &above);
+    }
+    let held = !invalid && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
+    look.verdict = Facts { held, ..facts }.verdict();
+    look.held_back = look.verdict == Verdict::Inconclusive && changed;
+    look
+}
+
+type Pair = Option<[ArmStats; 2]>;
+
+fn fail_of(stats: &Pair, log_e: impl Fn(&[ArmStats; 2]) -> f64) -> CellLook {
+    match stats {
+        Some(stats) => CellLook { has_data: true, log_e: log_e(stats), log_pass: 0.0 },
+        None => CellLook::default(),
+    }
+}
+
+fn exceedance(stats: &Pair, level: Level) -> CellLook {
+    fail_of(stats, |[control, candidate]| {
+        bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted)
+    })
+}
+
+/// Both arms have units.
+fn has_units(comparison: &Comparison) -> bool {
+    let [(control, _), (candidate, _)] = comparison.error_units.totals();
+    control > 0 && candidate > 0
+}
+
+/// Minimum rule of errors (statistics design 4.2).
+fn volume_stats(comparison: &Comparison) -> Pair {
+    let sums = &comparison.error_volume;
+    let [control, candidate] = sums.events();
+    let errors: i64 = sums.sums().iter().sum();
+    let [hit_control, hit_candidate] = sums.buckets_hit();
+    let enough = control >= 100
+        && candidate >= 100
+        && errors >= 10
+        && hit_control >= 5
+        && hit_candidate >= 5
+        && hit_control + hit_candidate >= 25;
+    enough.then(|| sums.stats())
+}
+
+/// Minimum rule of latency: the mean (`None`) and the shares above thresholds.
+fn latency_stats(comparison: &Comparison, level: Option<Level>) -> Pair {
+    let (sums, exceedance) = match level {
+        None => (&comparison.latency.mean, 1.0),
+        Some(level) => (&comparison.latency.above[level as usize], level.exceedance()),
+    };
+    let [control, candidate] = sums.events();
+    let fewest = control.min(candidate);
+    (fewest >= 200 && fewest as f64 * exceedance >= 10.0).then(|| sums.stats())
+}
+
+/// ln e of "the declared share is not what is seen", and whether the candidate has too few.
+fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, bool)> {
+    let share = policy.declared_share?;
+    let [control, candidate] = comparison.distinct;
+    let log_e = sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS);
+    let few = (candidate as f64) < share * (control + candidate) as f64;
+    Some((log_e, few))
+}
+
+/// ln e of "lines of a trace differ by more than a tenth".
+fn lines_changed(comparison: &Comparison) -> f64 {
+    let [control, candidate] = comparison.lines.events();
+    if control < 100 || candidate < 100 {
+        return 0.0;
+    }
+    let [control, candidate] = comparison.lines.stats();
+    bucket::log_e_changed_arms(&candidate, &control, math::ln(1.1))
+}
+
+fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    if let Some((log_e, false)) = sample_ratio
+        && log_e >= LOG_BROKEN
+    {
+        flaws.push(Flaw::SampleRatio);
+    }
+    match comparison.routing {
+        Routing::Mixed => flaws.push(Flaw::MixedRouting),
+        Routing::Sticky => {
+            let [(control, crossed_control), (candidate, crossed_candidate)] = comparison.crossovers();
+            let (units, crossed) = (control + candidate, crossed_control + crossed_candidate);
+            if crossed as f64 > CROSSOVER_SHARE_MAX * units as f64 {
+                flaws.push(Flaw::Crossover);
+            }
+            let strata = comparison.crossover_cell().strata();
+            let unequal = math::log_mean_exp_2(share::log_e_fail(strata, 1.0), share::log_e_pass(strata, 1.0));
+            if unequal >= LOG_BROKEN {
+                flaws.push(Flaw::UnequalCrossover);
+            }
+        }
+        Routing::Undecided | Routing::PerRequest => {}
+    }
+    if let Some([control, candidate]) = comparison.totals.first() {
+        let pair = [control, candidate];
+        let differs = |part: [u64; 2], whole: [u64; 2], most: f64| {
+            let [a, b] = [0, 1].map(|i| part[i] as f64 / whole[i].max(1) as f64);
+            whole.iter().all(|n| *n >= COVERAGE_MIN) && (a - b).abs() > most
+        };
+        let requests = pair.map(|t| t.requests);
+        if differs(pair.map(|t| t.without_unit), requests, COVERAGE_DIFFERENCE) {
+            flaws.push(Flaw::UnitCoverage);
+        }
+        if differs(pair.map(|t| t.without_latency), requests, COVERAGE_DIFFERENCE) {
+            flaws.push(Flaw::LatencyCoverage);
+        }
+        if differs(pair.map(|t| t.status[0]), requests, COVERAGE_DIFFERENCE) {
+            flaws.push(Flaw::StatusCoverage);
+        }
+        if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
+            flaws.push(Flaw::Lateness);
+        }
+        let rate = |weight: u64, n: u64| if n == 0 { 1.0 } else { weight as f64 / n as f64 };
+        let [a, b] = pair.map(|t| rate(t.request_weight, t.requests));
+        if requests.iter().all(|n| *n >= COVERAGE_MIN) && (a - b).abs() > 0.05 * a.min(b) {
+            flaws.push(Flaw::SamplingByArm);
+        }
+        let outcome = pair.iter().any(|t| {
+            let (failed, other) = (rate(t.error_weight, t.errors), rate(t.request_weight, t.requests));
+            t.errors >= 100 && (failed - other).abs() > 0.05 * failed.min(other)
+        });
+        if outcome {
+            flaws.push(Flaw::SamplingByOutcome);
+        }
+    }
+    flaws
+}
+
+/// A flaw that touches a guardrail that PASS needs makes the comparison invalid.
+fn concerns(flaw: Flaw, policy: &Policy) -> bool {
+    match flaw {
+        Flaw::LatencyCoverage => policy.latency,
+        Flaw::StatusCoverage => policy.errors,
+        Flaw::SamplingByOutcome => policy.errors,
+        Flaw::SampleRatio
+        | Flaw::MixedRouting
+        | Flaw::Crossover
+        | Flaw::UnequalCrossover
+        | Flaw::MissingArm
+        | Flaw::UnitCoverage
+        | Flaw::Lateness
+        | Flaw::SamplingByArm => true,
+    }
+}
+
+/// Cells that PASS needs to be held.
+pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    if policy.errors {
+        cells.push(Cell::ErrorUnits);
+        // The last step asks for volume too, unless errors are so rare that it cannot be tested.
+        if policy.next_share >= 1.0 && has_volume {
+            cells.push(Cell::ErrorVolume);
+        }
+    }
+    if policy.latency {
+        cells.extend([Cell::LatencyP90, Cell::LatencyP99]);
+        // Without a user-effect table the mean is too noisy where users stick to an arm.
+        if comparison.unit.is_once() || comparison.by_request() {
+            cells.push(Cell::LatencyMean);
+        }
+    }
+    cells
+}
+
+/// Everything but the evidence: routing is known and the time is over.
+pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
+    let routing_known =
+        comparison.unit.is_once() || matches!(comparison.routing, Routing::Sticky | Routing::PerRequest);
+    routing_known && comparison.ended_at.0 - comparison.started_at.0 >= policy.minimum_time
+}
+
+fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
+    let cells = required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
+    !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).log_pass >= LOG_PASS)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn add_pass_evidence(
+    look: &mut Look,
+    comparison: &Comparison,
+    policy: &Policy,
+    margins: &Margins,
+    volume: &Pair,
+    mean: &Pair,
+    above: &[Pair; 3],
+) {
+    let mult = margins.mult;
+    let within = |stats: &Pair, margin: f64, mult: f64| {
+        stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
+    };
+    for cell in required(comparison, policy, volume.is_some()) {
+        look.cells[cell as usize].log_pass = match cell {
+            Cell::ErrorUnits => error_units_within(comparison, margins),
+            Cell::ErrorVolume => within(volume, margins.errors, 4.0 * mult),
+            Cell::LatencyMean => within(mean, margin::LATENCY_MEAN, mult),
+            Cell::LatencyP50 => within(&above[0], Level::P50.margin(), mult),
+            Cell::LatencyP90 => within(&above[1], Level::P90.margin(), mult),
+            Cell::LatencyP99 => within(&above[2], Level::P99.margin(), mult),
+            Cell::LatencyP99Units | Cell::Deficit => 0.0,
+        };
+    }
+}
+
+/// ln e against "erring units are at or beyond the margin".
+///
+/// The share test needs erring units; a service without errors would never pass it. "At or beyond the margin" implies
+/// that at least the smallest margin (one unit in a thousand) of the candidate's units are affected, and that can be
+/// refuted without a single error. Both are averaged with fixed weights .9 and .1, so the result is an e-value.
+fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
+    let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
+    let [_, (_, erring)] = comparison.error_units.totals();
+    let units = if comparison.by_request() {
+        comparison.error_volume.events()[1]
+    } else {
+        comparison.distinct[1]
+    };
+    let few = few_affected(units, erring, (ERROR_FLOOR * margins.mult).min(0.5));
+    math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few])
+}
+
+/// ln e against "at least a share `floor` of units is affected": likelihood ratio, mixed over smaller shares.
+fn few_affected(units: u64, affected: u64, floor: f64) -> f64 {
+    if units == 0 || affected > units {
+        return 0.0;
+    }
+    let (n, x) = (units as f64, affected as f64);
+    let against = |share: f64| {
+        let hits = if affected == 0 { 0.0 } else if share > 0.0 { x * math::ln(share / floor) } else { f64::NEG_INFINITY };
+        hits + (n - x) * (math::ln_1p(-share) - math::ln_1p(-floor))
+    };
+    math::log_mean_exp(&[0.0, 0.125, 0.25, 0.5].map(|part| against(part * floor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_without_errors_can_be_shown_to_be_within_the_margin() {
+        assert!(few_affected(2_000, 0, ERROR_FLOOR) < LOG_PASS);
+        assert!(few_affected(10_000, 0, ERROR_FLOOR) > LOG_PASS + math::ln(10.0));
+        assert!(few_affected(10_000, 12, ERROR_FLOOR) < 0.0);
+        assert_eq!(few_affected(0, 0, ERROR_FLOOR), 0.0);
+    }
+
+    #[test]
+    fn thresholds_are_what_the_constants_say() {
+        assert!((math::exp(LOG_PASS) - 1.0 / budget::ALPHA_PASS).abs() < 1e-9);
+        assert!((math::exp(LOG_CHANGED) - 1.0 / budget::ALPHA_CHANGED).abs() < 1e-9);
+        assert!((math::exp(LOG_BROKEN) - 1.0 / budget::ALPHA_SRM).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,133 @@
+//! What one service did under one arm since the comparison began: shown, and checked for measurements that differ.
+
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::latency::Histogram;
+use crate::sketch::partial::Cell;
+
+/// Sums over windows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Lines of any kind.
+    pub lines: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Failed requests.
+    pub errors: u64,
+    /// Spans.
+    pub spans: u64,
+    /// Lines of level warn.
+    pub warn_lines: u64,
+    /// Lines of level error or worse.
+    pub error_lines: u64,
+    /// Requests by status divided by 100; index 0 without one.
+    pub status: [u64; 6],
+    /// Requests without a unit.
+    pub without_unit: u64,
+    /// Requests without a latency.
+    pub without_latency: u64,
+    /// Sum of latencies, microseconds.
+    pub latency_sum_us: u64,
+    /// Sum of sampling weights of requests.
+    pub request_weight: u64,
+    /// Sum of sampling weights of failed requests.
+    pub error_weight: u64,
+    /// Late lines.
+    pub late: u64,
+    /// Latency of requests (with a unit); of spans where the service has no requests.
+    pub latency: Histogram,
+}
+
+impl Totals {
+    /// Adds a cell of a window.
+    pub fn add(&mut self, cell: &Cell) {
+        self.lines += cell.lines;
+        self.requests += cell.requests;
+        self.errors += cell.errors;
+        self.spans += cell.spans;
+        self.warn_lines += cell.warn_lines;
+        self.error_lines += cell.error_lines;
+        for (mine, theirs) in self.status.iter_mut().zip(cell.status) {
+            *mine += theirs;
+        }
+        self.without_unit += cell.without_unit;
+        self.without_latency += cell.without_latency;
+        self.latency_sum_us = self.latency_sum_us.saturating_add(cell.latency_sum_us);
+        self.request_weight += cell.request_weight;
+        self.error_weight += cell.error_weight;
+        self.late += cell.late;
+        cell.latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
+        cell.span_latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
+    }
+
+    /// Adds requests that were joined to this arm by their unit.
+    pub fn add_joined(&mut self, requests: u64, errors: u64) {
+        self.requests += requests;
+        self.errors += errors;
+        self.request_weight += requests;
+        self.error_weight += errors;
+    }
+
+    fn counts(&self) -> [u64; 18] {
+        let [s0, s1, s2, s3, s4, s5] = self.status;
+        [
+            self.lines,
+            self.requests,
+            self.errors,
+            self.spans,
+            self.warn_lines,
+            self.error_lines,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            self.without_unit,
+            self.without_latency,
+            self.latency_sum_us,
+            self.request_weight,
+            self.error_weight,
+            self.late,
+        ]
+    }
+
+    /// Writes the sums.
+    pub fn write(&self, w: &mut Writer) {
+        self.counts().into_iter().for_each(|count| w.uint(count));
+        w.len(self.latency.iter().count());
+        for (bin, count) in self.latency.iter() {
+            w.uint(u64::from(bin));
+            w.uint(count);
+        }
+    }
+
+    /// Reads what [`Totals::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read(r: &mut Reader<'_>) -> Result<Totals, Damaged> {
+        let mut t = Totals {
+            lines: r.uint()?,
+            requests: r.uint()?,
+            errors: r.uint()?,
+            spans: r.uint()?,
+            warn_lines: r.uint()?,
+            error_lines: r.uint()?,
+            ..Totals::default()
+        };
+        for slot in &mut t.status {
+            *slot = r.uint()?;
+        }
+        t.without_unit = r.uint()?;
+        t.without_latency = r.uint()?;
+        t.latency_sum_us = r.uint()?;
+        t.request_weight = r.uint()?;
+        t.error_weight = r.uint()?;
+        t.late = r.uint()?;
+        for _ in 0..r.len()? {
+            let bin = r.uint16()?;
+            t.latency.add(bin, r.uint()?);
+        }
+        Ok(t)
+    }
+}

@@ -1,0 +1,135 @@
+//! A plan as JSON, for the first entry of a ledger, and back.
+
+use serde_json::{Map, Value, json};
+
+use crate::event::ServiceKey;
+use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::query::Query;
+use crate::time::{Timestamp, Windowing};
+
+/// The plan as JSON: names of fields, queries, numbers.
+pub fn to_json(plan: &Plan) -> Value {
+    let roles: Map<String, Value> = plan
+        .roles
+        .iter()
+        .map(|(role, fields)| {
+            let list: Vec<Value> = fields
+                .iter()
+                .map(|field| json!({ "path": field.path, "unit": field.unit.map(LatencyUnit::name) }))
+                .collect();
+            (role.name().to_owned(), Value::from(list))
+        })
+        .collect();
+    let arms = match &plan.arms {
+        ArmRule::None => json!({ "by": "none" }),
+        ArmRule::Field(path) => json!({ "by": "field", "path": path }),
+        ArmRule::Queries { baseline, canary } => {
+            json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
+        }
+        ArmRule::Hash { share_ppm, seed } => json!({ "by": "hash", "share_ppm": share_ppm, "seed": seed }),
+    };
+    let sources: Vec<Value> = plan
+        .sources
+        .iter()
+        .map(|(key, source)| {
+            json!({ "environment": key.environment, "service": key.service, "source": source.name() })
+        })
+        .collect();
+    let w = &plan.windowing;
+    json!({
+        "roles": roles,
+        "unit": plan.unit.name(),
+        "arms": arms,
+        "sources": sources,
+        "service": plan.service,
+        "environment": plan.environment,
+        "follow_traces": plan.follow_traces,
+        "join_attempts": plan.join_attempts,
+        "windowing": {
+            "window_us": w.window,
+            "lateness_us": w.lateness,
+            "since_us": w.since.map(|t| t.0),
+            "until_us": w.until.map(|t| t.0),
+            "pair_bits": w.pair_bits,
+            "trace_bits": w.trace_bits,
+        },
+    })
+}
+
+/// A plan that is not one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the plan in the ledger is not one this version can read: {0}")]
+pub struct BadPlan(pub String);
+
+/// The plan of a ledger.
+///
+/// # Errors
+/// [`BadPlan`] names the first field that is missing or wrong.
+pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
+    let bad = |what: &str| BadPlan(what.to_owned());
+    let text = |value: &Value, key: &str| -> Result<String, BadPlan> {
+        value.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| bad(key))
+    };
+    let optional = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut plan = Plan {
+        roles: std::collections::BTreeMap::new(),
+        unit: UnitKind::from_name(&text(value, "unit")?).ok_or_else(|| bad("unit"))?,
+        arms: ArmRule::None,
+        sources: std::collections::BTreeMap::new(),
+        service: optional("service"),
+        environment: optional("environment"),
+        follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
+        join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
+        windowing: Windowing::default(),
+    };
+    for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {
+        let role = Role::from_name(name).ok_or_else(|| bad(name))?;
+        let mut fields = Vec::new();
+        for field in list.as_array().ok_or_else(|| bad(name))? {
+            let unit = match field.get("unit").and_then(Value::as_str) {
+                Some(unit) => Some(LatencyUnit::from_name(unit).ok_or_else(|| bad(unit))?),
+                None => None,
+            };
+            fields.push(FieldRef { path: text(field, "path")?, unit });
+        }
+        plan.roles.insert(role, fields);
+    }
+    let arms = value.get("arms").ok_or_else(|| bad("arms"))?;
+    plan.arms = match text(arms, "by")?.as_str() {
+        "none" => ArmRule::None,
+        "field" => ArmRule::Field(text(arms, "path")?),
+        "queries" => {
+            let query = |key: &str| -> Result<Query, BadPlan> {
+                Query::parse(&text(arms, key)?).map_err(|error| BadPlan(format!("{key}: {error}")))
+            };
+            ArmRule::Queries { baseline: query("baseline")?, canary: query("canary")? }
+        }
+        "hash" => ArmRule::Hash {
+            share_ppm: arms
+                .get("share_ppm")
+                .and_then(Value::as_u64)
+                .and_then(|share| u32::try_from(share).ok())
+                .ok_or_else(|| bad("share_ppm"))?,
+            seed: text(arms, "seed")?,
+        },
+        _ => return Err(bad("arms.by")),
+    };
+    for source in value.get("sources").and_then(Value::as_array).ok_or_else(|| bad("sources"))? {
+        let key = ServiceKey { environment: text(source, "environment")?, service: text(source, "service")? };
+        let found = RequestSource::from_name(&text(source, "source")?).ok_or_else(|| bad("source"))?;
+        plan.sources.insert(key, found);
+    }
+    let w = value.get("windowing").ok_or_else(|| bad("windowing"))?;
+    let number = |key: &str| w.get(key).and_then(Value::as_i64);
+    let bits = |key: &str| number(key).and_then(|bits| u32::try_from(bits).ok()).ok_or_else(|| bad(key));
+    plan.windowing = Windowing {
+        window: number("window_us").filter(|w| *w > 0).ok_or_else(|| bad("window_us"))?,
+        lateness: number("lateness_us").filter(|l| *l >= 0).ok_or_else(|| bad("lateness_us"))?,
+        since: number("since_us").map(Timestamp),
+        until: number("until_us").map(Timestamp),
+        pair_bits: bits("pair_bits")?,
+        trace_bits: bits("trace_bits")?,
+    };
+    Ok(plan)
+}

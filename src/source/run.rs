@@ -1,0 +1,245 @@
+//! Reads streams side by side, folds chunks on all cores, and feeds the engine in order.
+//!
+//! The stream that is furthest behind in event time is read next, so that few windows are open at once. What the
+//! engine is told does not depend on threads, chunk sizes or the order of reading.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use crate::engine::{Engine, Input, Output};
+use crate::fold::{FoldedChunk, StreamFold};
+use crate::pipeline::plan::Plan;
+use crate::source::files::{FilesError, Stream};
+use crate::source::fold_chunk::{KeptReject, fold_chunk, refold_chunk};
+use crate::source::lines::{Chunk, ChunkReader};
+
+/// How to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Threads that decode and fold.
+    pub threads: usize,
+    /// Bytes of a chunk.
+    pub chunk_bytes: usize,
+    /// Rejected lines are handed to the observer.
+    pub keep_rejects: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options { threads, chunk_bytes: 1 << 20, keep_rejects: false }
+    }
+}
+
+/// What happens while streams are read.
+pub trait Observer {
+    /// The engine has said something.
+    fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()>;
+    /// Lines were rejected.
+    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()>;
+    /// So many bytes of text have been folded.
+    fn progress(&mut self, bytes: u64);
+}
+
+/// Why reading stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The observer could not write.
+    #[error("could not write: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// One stream being read.
+struct Reading {
+    name: Arc<str>,
+    reader: ChunkReader,
+    fold: StreamFold,
+    /// Chunks handed out, and merged.
+    sent: u64,
+    merged: u64,
+    waiting: BTreeMap<u64, Folded>,
+    all_read: bool,
+}
+
+struct Work {
+    stream: usize,
+    number: u64,
+    name: Arc<str>,
+    chunk: Chunk,
+}
+
+struct Folded {
+    chunk: Chunk,
+    folded: FoldedChunk,
+    rejects: Vec<KeptReject>,
+}
+
+type Results = (usize, u64, Folded);
+
+/// Reads all streams to their end. The engine must be fresh; the ledger's first entry comes first.
+///
+/// # Errors
+/// A file that cannot be read, or an observer that cannot write.
+pub fn run(
+    streams: &[Stream],
+    plan: &Plan,
+    engine: &mut Engine,
+    plan_text: serde_json::Value,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    for stream in streams {
+        engine.apply(Input::Stream { name: stream.name.clone() });
+    }
+    let outputs = engine.start(plan_text);
+    observer.outputs(engine, outputs)?;
+    let mut readings: Vec<Reading> = streams
+        .iter()
+        .map(|stream| Reading {
+            name: Arc::from(stream.name.as_str()),
+            reader: ChunkReader::new(stream, options.chunk_bytes),
+            fold: StreamFold::new(plan.windowing),
+            sent: 0,
+            merged: 0,
+            waiting: BTreeMap::new(),
+            all_read: false,
+        })
+        .collect();
+    if options.threads <= 1 {
+        while let Some(work) = next_chunk(&mut readings)? {
+            let folded = fold(plan, work.chunk, &work.name, options.keep_rejects);
+            take(plan, engine, &mut readings, (work.stream, work.number, folded), options, observer)?;
+        }
+    } else {
+        in_parallel(plan, engine, &mut readings, options, observer)?;
+    }
+    let outputs = engine.apply(Input::Finish);
+    observer.outputs(engine, outputs)?;
+    Ok(())
+}
+
+fn in_parallel(
+    plan: &Plan,
+    engine: &mut Engine,
+    readings: &mut [Reading],
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    // Two chunks a thread: one in hand, one waiting. More would only hold memory.
+    let ahead = options.threads * 2;
+    let (work_in, work_out): (SyncSender<Work>, Receiver<Work>) = sync_channel(ahead);
+    let (done_in, done_out): (SyncSender<Results>, Receiver<Results>) = sync_channel(ahead);
+    let work_out = Arc::new(Mutex::new(work_out));
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            let work_out = Arc::clone(&work_out);
+            let done_in = done_in.clone();
+            scope.spawn(move || {
+                loop {
+                    let next = match work_out.lock() {
+                        Ok(queue) => queue.recv(),
+                        Err(_) => return,
+                    };
+                    let Ok(work) = next else { return };
+                    let folded = fold(plan, work.chunk, &work.name, options.keep_rejects);
+                    if done_in.send((work.stream, work.number, folded)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done_in);
+        let mut in_flight = 0;
+        let mut more = true;
+        loop {
+            while more && in_flight < ahead {
+                match next_chunk(readings)? {
+                    Some(work) => {
+                        if work_in.send(work).is_err() {
+                            more = false;
+                        } else {
+                            in_flight += 1;
+                        }
+                    }
+                    None => more = false,
+                }
+            }
+            if in_flight == 0 {
+                break;
+            }
+            let Ok(result) = done_out.recv() else { break };
+            in_flight -= 1;
+            take(plan, engine, readings, result, options, observer)?;
+        }
+        drop(work_in);
+        Ok(())
+    })
+}
+
+fn fold(plan: &Plan, chunk: Chunk, name: &str, keep: bool) -> Folded {
+    let (folded, rejects) = fold_chunk(plan, name, &chunk, keep);
+    Folded { chunk, folded, rejects }
+}
+
+/// The next chunk of the stream that is furthest behind.
+fn next_chunk(readings: &mut [Reading]) -> Result<Option<Work>, FilesError> {
+    loop {
+        let next = readings
+            .iter()
+            .enumerate()
+            .filter(|(_, reading)| !reading.all_read)
+            .min_by_key(|(at, reading)| (reading.fold.oldest_open(), reading.sent - reading.merged, *at))
+            .map(|(at, _)| at);
+        let Some(at) = next else { return Ok(None) };
+        let reading = &mut readings[at];
+        match reading.reader.next_chunk()? {
+            Some(chunk) => {
+                reading.all_read = chunk.last;
+                let number = reading.sent;
+                reading.sent += 1;
+                return Ok(Some(Work { stream: at, number, name: Arc::clone(&reading.name), chunk }));
+            }
+            None => reading.all_read = true,
+        }
+    }
+}
+
+/// Merges what has come in order, and tells the engine.
+fn take(
+    plan: &Plan,
+    engine: &mut Engine,
+    readings: &mut [Reading],
+    (at, number, folded): Results,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    let Some(reading) = readings.get_mut(at) else { return Ok(()) };
+    reading.waiting.insert(number, folded);
+    while let Some(Folded { chunk, folded, mut rejects }) = reading.waiting.remove(&reading.merged) {
+        reading.merged += 1;
+        let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
+        let end = chunk.last.then_some(chunk.from + bytes);
+        let passed = reading.fold.push(folded, end, |state| {
+            let (folded, again) = refold_chunk(plan, &reading.name, &chunk, options.keep_rejects, state);
+            rejects = again;
+            folded
+        });
+        observer.progress(bytes);
+        if !rejects.is_empty() {
+            observer.rejects(&reading.name, rejects)?;
+        }
+        for window in passed {
+            engine.apply(Input::Partial { stream: reading.name.to_string(), partial: window.partial, at: window.at });
+        }
+        let oldest_open = reading.fold.oldest_open();
+        let outputs = engine.apply(Input::Progress { stream: reading.name.to_string(), oldest_open });
+        if !outputs.is_empty() {
+            observer.outputs(engine, outputs)?;
+        }
+    }
+    Ok(())
+}

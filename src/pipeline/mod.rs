@@ -1,1 +1,3 @@
 //! From bytes to events.
+
+pub mod json;

@@ -70,9 +70,9 @@ pub fn parse_epoch(number_text: &str, unit: Option<EpochUnit>) -> Result<Timesta
     };
     let whole = number.whole_times_power(0).ok_or(TimeError::OutOfRange)?;
     let unit = unit.unwrap_or(match whole {
-        0..100_000_000_000 => EpochUnit::Seconds,
-        0..100_000_000_000_000 => EpochUnit::Millis,
-        0..100_000_000_000_000_000 => EpochUnit::Micros,
+        ..100_000_000_000 => EpochUnit::Seconds,
+        100_000_000_000..100_000_000_000_000 => EpochUnit::Millis,
+        100_000_000_000_000..100_000_000_000_000_000 => EpochUnit::Micros,
         _ => EpochUnit::Nanos,
     });
     let power = match unit {

@@ -1,5 +1,6 @@
 //! From bytes to events.
 
+pub mod access;
 pub mod clock;
 pub mod json;
 pub mod number;

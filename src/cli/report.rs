@@ -252,7 +252,6 @@ impl<'a> Report<'a> {
 /// Guardrails of a comparison.
 fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
     let look = &comparison.look;
-    let failed = comparison.failure.is_some();
     let margins = Margins::of(comparison, policy);
     Cell::ALL
         .into_iter()
@@ -293,7 +292,7 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
                 values,
                 effect: effect.filter(|_| said.has_data),
                 log_e: said.log_e,
-                finding: look.finding(cell, failed),
+                finding: comparison.finding(cell),
                 counts,
             }
         })
@@ -527,7 +526,7 @@ impl Judged<'_> {
         out.push('\n');
         let line = |out: &mut String, cells: [&str; 6]| {
             let [name, control, candidate, effect, evidence, finding] = cells;
-            let row = format!("  {name:<32} {control:>10} {candidate:>10}  {effect:<29} {evidence:<11} {finding}");
+            let row = format!("  {name:<32} {control:>10} {candidate:>10}  {effect:<31} {evidence:<11} {finding}");
             out.push_str(row.trim_end());
             out.push('\n');
         };

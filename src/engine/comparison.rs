@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::compare::arrivals::{ShareCuts, ShareCutsParts, Block};
 use crate::compare::unit_rule::{Routing, unit_rule};
+use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::{LatencyTests, Level};
@@ -121,12 +122,14 @@ impl Evidence {
 }
 
 /// How the candidate failed.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// The look.
     pub window: i64,
     /// End of its window: when the logs proved it.
     pub at: Timestamp,
+    /// What carried the evidence at that look, strongest first.
+    pub cells: Vec<Cell>,
 }
 
 /// State of one comparison.
@@ -266,6 +269,23 @@ impl Comparison {
     /// Strata of the crossover test.
     pub fn crossover_cell(&self) -> &FirstEvents {
         &self.crossover
+    }
+
+    /// What the statistics say of a cell, at the latest look. What carried a failure stays regressed (CP-3).
+    pub fn finding(&self, cell: Cell) -> Finding {
+        let look = self.look.cell(cell);
+        let carried = self.failure.as_ref().is_some_and(|failure| {
+            failure.cells.contains(&cell) || self.look.contribution(cell) >= self.log_fail
+        });
+        if carried {
+            Finding::Regressed
+        } else if !look.has_data {
+            Finding::NoData
+        } else if look.log_pass >= crate::engine::look::LOG_PASS {
+            Finding::Held
+        } else {
+            Finding::Undecided
+        }
     }
 
     /// A window closes.
@@ -573,9 +593,12 @@ impl Comparison {
         w.int(self.ended_at.0);
         w.byte(routing_code(self.routing));
         w.flag(self.failure.is_some());
-        let failure = self.failure.clone().unwrap_or(Failure { window: 0, at: Timestamp(0) });
-        w.int(failure.window);
-        w.int(failure.at.0);
+        if let Some(failure) = &self.failure {
+            w.int(failure.window);
+            w.int(failure.at.0);
+            w.len(failure.cells.len());
+            failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
+        }
         w.flag(self.regressed_while_invalid.is_some());
         w.int(self.regressed_while_invalid.unwrap_or(0));
         self.store.write(w);
@@ -642,9 +665,14 @@ impl Comparison {
         let mut c = Comparison::new(&control, &candidate, unit, log_fail, 0, started, started_at);
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
-        let failed = r.flag()?;
-        let failure = Failure { window: r.int()?, at: Timestamp(r.int()?) };
-        c.failure = failed.then_some(failure);
+        if r.flag()? {
+            let mut failure = Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new() };
+            for _ in 0..r.len()? {
+                let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
+                failure.cells.push(cell.ok_or(Damaged("unknown cell"))?);
+            }
+            c.failure = Some(failure);
+        }
         let regressed = r.flag()?;
         let at = r.int()?;
         c.regressed_while_invalid = regressed.then_some(at);

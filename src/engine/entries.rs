@@ -85,7 +85,6 @@ pub(super) fn look(
     positions: &BTreeMap<String, u64>,
 ) -> Map<String, Value> {
     let look = &comparison.look;
-    let failed = comparison.failure.is_some();
     let cells: Map<String, Value> = Cell::ALL
         .into_iter()
         .filter(|cell| look.cell(*cell).has_data)
@@ -94,7 +93,7 @@ pub(super) fn look(
             let value = json!({
                 "log_e": rounded(said.log_e),
                 "log_pass": rounded(said.log_pass),
-                "finding": look.finding(cell, failed).name(),
+                "finding": comparison.finding(cell).name(),
             });
             (cell.name().to_owned(), value)
         })

@@ -2,7 +2,7 @@
 
 use crate::compare::bucket::{self, ArmStats, Variance};
 use crate::compare::unit_rule::Routing;
-use crate::compare::verdict::{Behaviour, Cell, Facts, Finding, Flaw, Verdict};
+use crate::compare::verdict::{Behaviour, Cell, Facts, Flaw, Verdict};
 use crate::compare::{budget, margin, sample_ratio, share};
 use crate::engine::comparison::Comparison;
 use crate::engine::latency_tests::Level;
@@ -87,29 +87,19 @@ impl Look {
         math::ln(cell.weight() * budget::RESTART_START) + self.cell(cell).log_e
     }
 
-    /// What the statistics say of a cell.
-    pub fn finding(&self, cell: Cell, failed: bool) -> Finding {
-        let look = self.cell(cell);
-        if !look.has_data {
-            Finding::NoData
-        } else if failed && self.leads(cell) {
-            Finding::Regressed
-        } else if look.log_pass >= LOG_PASS {
-            Finding::Held
-        } else {
-            Finding::Undecided
-        }
+    /// Cells that carry the evidence, strongest first: those that would fail the rollout alone, and any that makes up a
+    /// tenth of the sum.
+    pub fn leading(&self, log_fail: f64) -> Vec<Cell> {
+        let least = log_fail.min(self.log_sum - math::ln(10.0));
+        let mut cells: Vec<Cell> = Cell::ALL.into_iter().filter(|cell| self.contribution(*cell) >= least).collect();
+        cells.sort_by(|a, b| self.contribution(*b).total_cmp(&self.contribution(*a)));
+        cells
     }
 
-    /// The cell carries the failure: alone it would make up at least a tenth of the sum.
-    pub fn leads(&self, cell: Cell) -> bool {
-        self.contribution(cell) >= self.log_sum - math::ln(10.0)
-    }
-
-    /// Behaviours that changed: those that carry the group's evidence.
+    /// Behaviours with evidence of their own, once the group's mean says that something has changed.
     pub fn changed_groups(&self) -> impl Iterator<Item = Behaviour> + '_ {
         Behaviour::ALL.into_iter().filter(|group| {
-            self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= self.log_changed - math::ln(10.0)
+            self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= LOG_CHANGED
         })
     }
 

@@ -437,7 +437,11 @@ impl ReleaseState {
         let regressed = look.log_sum >= comparison.log_fail;
         if regressed && comparison.failure.is_none() {
             if look.verdict == crate::compare::verdict::Verdict::Fail {
-                comparison.failure = Some(Failure { window: comparison.window, at: comparison.ended_at });
+                comparison.failure = Some(Failure {
+                    window: comparison.window,
+                    at: comparison.ended_at,
+                    cells: look.leading(comparison.log_fail),
+                });
             } else if comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }

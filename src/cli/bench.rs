@@ -1,3 +1,89 @@
-//! `serin bench`.
-use crate::cli::arguments::*;
-pub(super) fn run(_: &BenchArguments)->anyhow::Result<u8>{Ok(0)}
+//! `serin bench`: figures beside a stated lower bound.
+
+use std::io::Write;
+
+use crate::bench;
+use crate::cli::arguments::{BenchArguments, BenchCommand, FoldBenchArguments};
+use crate::cli::report::grouped;
+use crate::cli::terminal::Progress;
+
+/// Runs `bench`.
+pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
+    match &arguments.what {
+        BenchCommand::Fold(arguments) => fold(arguments),
+    }
+}
+
+fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
+    // The corpus is read twice: on one core and on all.
+    let progress = Progress::bytes(arguments.lines * 470 * 2);
+    let figures = bench::fold(arguments.lines, arguments.users, arguments.seed, |bytes| progress.add(bytes))?;
+    progress.finish();
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let value = serde_json::json!({
+            "version": 1,
+            "lines": figures.lines,
+            "bytes": figures.bytes,
+            "newline_ns": figures.newline_ns,
+            "bound_ns": figures.bound_ns,
+            "decode_ns": figures.decode_ns,
+            "fold_ns": figures.fold_ns,
+            "ratio": figures.ratio,
+            "events_per_second_one": figures.events_per_second_one,
+            "threads": figures.threads,
+            "events_per_second_all": figures.events_per_second_all,
+            "share_e_us": figures.share_e_us,
+            "bucket_e_us": figures.bucket_e_us,
+            "share_interval_us": figures.share_interval_us,
+            "bucket_interval_us": figures.bucket_interval_us,
+            "partial_bytes": figures.partial_bytes,
+            "window_bytes": figures.window_bytes,
+            "resident_max_mib": figures.resident_max_mib,
+            "verdict": figures.verdict,
+        });
+        writeln!(out, "{value:#}")?;
+        return Ok(0);
+    }
+    let line = |out: &mut std::io::StdoutLock<'_>, name: &str, value: String| writeln!(out, "  {name:<44} {value}");
+    writeln!(
+        out,
+        "{} lines, {:.0} bytes a line; CPU time of one core",
+        grouped(figures.lines),
+        figures.bytes as f64 / figures.lines.max(1) as f64
+    )?;
+    line(&mut out, "newline scan", format!("{:.0} ns a line", figures.newline_ns))?;
+    line(&mut out, "bound: serde_json into 11 borrowed fields", format!("{:.0} ns a line", figures.bound_ns))?;
+    line(&mut out, "decode: roles, names, hashes", format!("{:.0} ns a line", figures.decode_ns))?;
+    line(
+        &mut out,
+        "whole fold: decode, windows, tests, verdicts",
+        format!("{:.0} ns a line = {:.2} x bound", figures.fold_ns, figures.ratio),
+    )?;
+    line(&mut out, "events a second, one core", grouped(figures.events_per_second_one as u64))?;
+    line(
+        &mut out,
+        "events a second, all cores (wall)",
+        format!("{} on {} threads, generating included", grouped(figures.events_per_second_all as u64), figures.threads),
+    )?;
+    line(
+        &mut out,
+        "e-value of one look",
+        format!("share test {:.2} us, bucket test {:.2} us", figures.share_e_us, figures.bucket_e_us),
+    )?;
+    line(
+        &mut out,
+        "displayed interval",
+        format!("share test {:.0} us, bucket test {:.0} us", figures.share_interval_us, figures.bucket_interval_us),
+    )?;
+    line(
+        &mut out,
+        "window partial, encoded",
+        format!("{} bytes for {} bytes of lines", grouped(figures.partial_bytes as u64), grouped(figures.window_bytes as u64)),
+    )?;
+    if let Some(mib) = figures.resident_max_mib {
+        line(&mut out, "most memory resident", format!("{mib:.0} MiB"))?;
+    }
+    line(&mut out, "verdict of the corpus", figures.verdict.clone())?;
+    Ok(0)
+}

@@ -42,6 +42,12 @@ impl ChunkReader {
         }
     }
 
+    /// A reader of text that is already at hand.
+    pub fn from_reader(reader: Box<dyn Read + Send>, name: &str, chunk_bytes: usize) -> ChunkReader {
+        let nothing = Stream { name: name.to_owned(), parts: Vec::new() };
+        ChunkReader { current: Some((reader, name.to_owned())), ..ChunkReader::new(&nothing, chunk_bytes) }
+    }
+
     /// Offset after what has been handed out.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -92,16 +92,35 @@ pub fn run(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    for stream in streams {
-        engine.apply(Input::Stream { name: stream.name.clone() });
+    let readers = streams
+        .iter()
+        .map(|stream| (stream.name.clone(), ChunkReader::new(stream, options.chunk_bytes)))
+        .collect();
+    run_readers(readers, plan, engine, plan_text, options, observer)
+}
+
+/// The same for streams that are open already, with their names.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_readers(
+    readers: Vec<(String, ChunkReader)>,
+    plan: &Plan,
+    engine: &mut Engine,
+    plan_text: serde_json::Value,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    for (name, _) in &readers {
+        engine.apply(Input::Stream { name: name.clone() });
     }
     let outputs = engine.start(plan_text);
     observer.outputs(engine, outputs)?;
-    let mut readings: Vec<Reading> = streams
-        .iter()
-        .map(|stream| Reading {
-            name: Arc::from(stream.name.as_str()),
-            reader: ChunkReader::new(stream, options.chunk_bytes),
+    let mut readings: Vec<Reading> = readers
+        .into_iter()
+        .map(|(name, reader)| Reading {
+            name: Arc::from(name),
+            reader,
             fold: StreamFold::new(plan.windowing),
             sent: 0,
             merged: 0,

@@ -187,10 +187,10 @@ mod tests {
 
     #[test]
     fn constant_share_is_never_cut() {
-        assert_eq!(cuts([5; 5000]), []);
-        assert_eq!(cuts([0; 500]), []);
-        assert_eq!(cuts([100; 500]), []);
-        assert_eq!(cuts([4, 6, 5, 3, 7, 5, 8, 2].repeat(100)), []);
+        assert!(cuts([5; 5000]).is_empty());
+        assert!(cuts([0; 500]).is_empty());
+        assert!(cuts([100; 500]).is_empty());
+        assert!(cuts([4, 6, 5, 3, 7, 5, 8, 2].repeat(100)).is_empty());
     }
 
     #[test]

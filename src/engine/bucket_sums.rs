@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(BucketSums::read(&mut Reader::new(&w.bytes)).unwrap(), sums);
         // Ten minutes later the block is closed although it is small.
         sums.close_window(Timestamp(0), Timestamp(10 * MINUTE));
-        assert_eq!(sums.block, Default::default());
+        assert_eq!(sums.block, <[Block; 2]>::default());
         assert_eq!(sums.events(), [6, 4]);
     }
 }

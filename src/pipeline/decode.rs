@@ -31,49 +31,94 @@ pub enum Decoded {
     Outside,
 }
 
-/// A field's value as the line has it.
-#[derive(Clone, Copy, Debug)]
-enum Slot<'a> {
-    Text(Str<'a>),
-    Plain(&'a str),
-    Whole(u64),
-    Number(&'a str),
-    Bool(bool),
-    Nested(&'a str),
+/// How a field's value stands in the line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Form {
+    /// Absent or null.
+    #[default]
+    Absent,
+    /// Text without escapes, or a number.
+    Plain,
+    /// A JSON number.
+    Number,
+    /// Text with escapes.
+    Escaped,
+    /// True.
+    True,
+    /// False.
+    False,
+    /// An object or a list.
+    Nested,
 }
 
-impl<'a> Slot<'a> {
-    fn new(value: Value<'a>) -> Option<Slot<'a>> {
-        match value {
-            Value::Null => None,
-            Value::Bool(b) => Some(Slot::Bool(b)),
-            Value::Number(n) => Some(Slot::Number(n)),
-            Value::String(s) => Some(Slot::Text(s)),
-            Value::Object(raw) | Value::Array(raw) => Some(Slot::Nested(raw)),
+/// Where a field's value stands in the line. Twelve bytes, so that a line's slots fit a few cache lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Slot {
+    from: u32,
+    until: u32,
+    form: Form,
+}
+
+impl Slot {
+    /// The slot of a value; `origin`: address of the line.
+    #[inline]
+    fn new(value: &Value<'_>, origin: usize) -> Slot {
+        let (raw, form) = match value {
+            Value::Null => return Slot::default(),
+            Value::Bool(true) => return Slot { form: Form::True, ..Slot::default() },
+            Value::Bool(false) => return Slot { form: Form::False, ..Slot::default() },
+            Value::Number(raw) => (*raw, Form::Number),
+            Value::String(text) => (text.raw(), if text.plain().is_some() { Form::Plain } else { Form::Escaped }),
+            Value::Object(raw) | Value::Array(raw) => (*raw, Form::Nested),
+        };
+        Slot::of(raw, origin, form)
+    }
+
+    /// The slot of a part of the line. Lines are shorter than 4 GiB ([`LINE_MAX`]).
+    #[inline]
+    fn of(part: &str, origin: usize, form: Form) -> Slot {
+        let from = (part.as_ptr() as usize).wrapping_sub(origin) as u32;
+        Slot { from, until: from.wrapping_add(part.len() as u32), form }
+    }
+
+    #[inline]
+    fn raw<'a>(&self, line: &'a str) -> &'a str {
+        line.get(self.from as usize..self.until as usize).unwrap_or("")
+    }
+
+    #[inline]
+    fn text<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        match self.form {
+            Form::Plain | Form::Number | Form::Nested => Cow::Borrowed(self.raw(line)),
+            Form::Escaped => Cow::Owned(json::unescape(self.raw(line))),
+            Form::True => Cow::Borrowed("true"),
+            Form::False => Cow::Borrowed("false"),
+            Form::Absent => Cow::Borrowed(""),
         }
     }
 
     #[inline]
-    fn text(&self) -> Cow<'a, str> {
-        match self {
-            Slot::Text(s) => s.get(),
-            Slot::Plain(n) | Slot::Number(n) | Slot::Nested(n) => Cow::Borrowed(n),
-            Slot::Whole(n) => Cow::Owned(n.to_string()),
-            Slot::Bool(true) => Cow::Borrowed("true"),
-            Slot::Bool(false) => Cow::Borrowed("false"),
-        }
-    }
-
     fn is_scalar(&self) -> bool {
-        !matches!(self, Slot::Nested(_))
+        !matches!(self.form, Form::Absent | Form::Nested)
     }
 }
+
+/// Slots of a role: fields that may play it, in order.
+#[derive(Clone, Copy, Debug, Default)]
+struct RoleSlots {
+    slots: [u8; FIELDS_MAX],
+    units: [Option<LatencyUnit>; FIELDS_MAX],
+    len: u8,
+}
+
+/// Fields of one role that are tried.
+const FIELDS_MAX: usize = 6;
 
 /// What a wanted key leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Step {
     /// Slot that the value fills.
-    slot: Option<u16>,
+    slot: Option<u8>,
     /// Trie node for the fields of the object below.
     node: Option<u16>,
 }
@@ -83,27 +128,78 @@ struct Step {
 struct Node {
     keys: BTreeMap<String, Step>,
     /// Keys as the last line had them, with what they led to.
-    expected: Vec<(Box<str>, Step)>,
+    expected: Vec<(Key, Step)>,
 }
 
 /// Keys that are remembered per level; longer objects are looked up key by key.
 const EXPECTED_MAX: usize = 64;
+
+/// Longest key that is remembered.
+const KEY_MAX: usize = 24;
+
+/// A remembered key, kept in place: comparing it touches no other memory.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    bytes: [u8; KEY_MAX],
+    len: u8,
+}
+
+impl Key {
+    const NONE: Key = Key { bytes: [0; KEY_MAX], len: u8::MAX };
+
+    fn new(text: &str) -> Option<Key> {
+        let mut key = Key { bytes: [0; KEY_MAX], len: text.len().min(usize::from(u8::MAX)) as u8 };
+        key.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(key)
+    }
+
+    /// Equality by overlapping words: keys are a few bytes long, and a call to compare them costs more than they do.
+    #[inline]
+    fn is(&self, text: &[u8]) -> bool {
+        let len = usize::from(self.len);
+        if text.len() != len {
+            return false;
+        }
+        match len {
+            0 => true,
+            1..=3 => text.iter().zip(&self.bytes).all(|(a, b)| a == b),
+            4..=7 => word::<4>(text, 0) == word::<4>(&self.bytes, 0) && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4),
+            8..=16 => word::<8>(text, 0) == word::<8>(&self.bytes, 0) && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8),
+            _ => {
+                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
+                    && word::<8>(text, 8) == word::<8>(&self.bytes, 8)
+                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
+            }
+        }
+    }
+}
+
+/// `N` bytes at a position; `None` past the end.
+#[inline]
+fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>()
+}
 
 /// Decodes lines of one stream after the other.
 #[derive(Debug)]
 pub struct Decoder<'p> {
     plan: &'p Plan,
     nodes: Vec<Node>,
-    /// Slots of each role, in the order of [`Role::ALL`], with the unit for latencies.
-    roles: Vec<Vec<(u16, LatencyUnit)>>,
+    /// Slots of each role, in the order of [`Role::ALL`].
+    roles: [RoleSlots; Role::ALL.len()],
+    /// Fields of the role level that hold OpenTelemetry severity numbers.
+    otel_levels: [bool; FIELDS_MAX],
     /// Paths of slots, for queries.
     paths: Vec<String>,
-    number_of_slots: usize,
-    arm_slot: Option<u16>,
+    /// Values of the current line.
+    slots: Vec<Slot>,
+    /// What an access-log line does not hold as text of its own.
+    scratch: String,
+    arm_slot: Option<u8>,
     split_key: u64,
     has_root: bool,
     names: Interner,
-    route_text: String,
+    routes: RouteCache,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
     two_arms: Option<(NameId, NameId)>,
@@ -120,25 +216,32 @@ impl<'p> Decoder<'p> {
         let mut decoder = Decoder {
             plan,
             nodes: vec![Node::default()],
-            roles: Vec::new(),
+            roles: [RoleSlots::default(); Role::ALL.len()],
+            otel_levels: [false; FIELDS_MAX],
             paths: Vec::new(),
-            number_of_slots: 0,
+            slots: Vec::new(),
+            scratch: String::new(),
             arm_slot: None,
             split_key: 0,
             has_root: !plan.fields(Role::Root).is_empty(),
             names: Interner::default(),
-            route_text: String::new(),
+            routes: RouteCache::default(),
             stream: stream.to_owned(),
             two_arms: None,
             sources: Vec::new(),
         };
         for role in Role::ALL {
-            let fields = plan.fields(role);
-            let slots = fields
-                .iter()
-                .map(|field| (decoder.want(&field.path), field.unit.unwrap_or(LatencyUnit::Millis)))
-                .collect();
-            decoder.roles.push(slots);
+            let mut list = RoleSlots::default();
+            for (at, field) in plan.fields(role).iter().take(FIELDS_MAX).enumerate() {
+                list.slots[at] = decoder.want(&field.path);
+                list.units[at] = field.unit;
+                list.len += 1;
+                if role == Role::Level {
+                    let path = field.path.to_ascii_lowercase();
+                    decoder.otel_levels[at] = path.ends_with("severitynumber") || path.ends_with("severity_number");
+                }
+            }
+            decoder.roles[role as usize] = list;
         }
         match &plan.arms {
             ArmRule::None => {}
@@ -154,19 +257,24 @@ impl<'p> Decoder<'p> {
     }
 
     /// Slot of a path; wanted from now on.
-    fn want(&mut self, path: &str) -> u16 {
+    ///
+    /// Paths past [`SLOTS_MAX`] share the last slot's number and are never found; a plan has far fewer.
+    fn want(&mut self, path: &str) -> u8 {
         if let Some(at) = self.paths.iter().position(|known| known == path) {
-            return at as u16;
+            return at as u8;
         }
-        let slot = self.number_of_slots as u16;
-        self.number_of_slots += 1;
+        if self.paths.len() >= SLOTS_MAX {
+            return u8::MAX;
+        }
+        let slot = self.paths.len() as u8;
+        self.slots.push(Slot::default());
         self.paths.push(path.to_owned());
         self.want_below(0, path, slot);
         slot
     }
 
     /// A path may be one key, or be cut at any of its dots.
-    fn want_below(&mut self, node: usize, path: &str, slot: u16) {
+    fn want_below(&mut self, node: usize, path: &str, slot: u8) {
         let Some(level) = self.nodes.get_mut(node) else { return };
         level.keys.entry(path.to_owned()).or_default().slot.get_or_insert(slot);
         for (at, _) in path.match_indices('.') {
@@ -193,6 +301,7 @@ impl<'p> Decoder<'p> {
     pub fn take_names(&mut self) -> Interner {
         self.two_arms = None;
         self.sources.clear();
+        self.routes = RouteCache::default();
         std::mem::take(&mut self.names)
     }
 
@@ -205,75 +314,104 @@ impl<'p> Decoder<'p> {
         if line.len() > LINE_MAX {
             return Err(RejectReason::TooLong);
         }
-        let mut slots: [Option<Slot<'_>>; SLOTS_MAX] = [None; SLOTS_MAX];
-        let is_json = line.trim_ascii_start().starts_with('{');
-        if is_json {
-            let mut nodes = std::mem::take(&mut self.nodes);
-            let scanned = scan(&mut nodes, 0, line, &mut slots);
-            self.nodes = nodes;
-            scanned.map_err(|_| RejectReason::Malformed)?;
-            self.read(line, &slots, offset, false)
-        } else {
-            let parsed = access::parse_access(line).ok_or(RejectReason::Malformed)?;
-            self.fill_access(&parsed, &mut slots);
-            self.read(line, &slots, offset, true)
-        }
-    }
-
-    /// Puts the parts of an access-log line where JSON fields would be.
-    fn fill_access<'a>(&self, parsed: &access::Access<'a>, slots: &mut [Option<Slot<'a>>; SLOTS_MAX]) {
-        for (path, slot) in self.paths.iter().zip(slots.iter_mut()) {
-            *slot = access_field(parsed, path);
-        }
-    }
-
-    #[inline]
-    fn first<'a>(&self, role: Role, slots: &[Option<Slot<'a>>; SLOTS_MAX]) -> Option<(Slot<'a>, LatencyUnit)> {
-        let list = self.roles.get(role as usize)?;
-        list.iter().find_map(|(slot, unit)| match slots.get(usize::from(*slot)) {
-            Some(Some(value)) if value.is_scalar() => Some((*value, *unit)),
-            _ => None,
-        })
-    }
-
-    #[inline]
-    fn hash_of(&self, role: Role, slots: &[Option<Slot<'_>>; SLOTS_MAX]) -> u64 {
-        match self.first(role, slots) {
-            Some((value, _)) => {
-                let text = value.text();
-                if text.is_empty() || text == "-" { 0 } else { event::identity_hash(text.as_bytes()) }
+        match self.fill(line) {
+            Filled::Json => self.read(line, offset, false),
+            Filled::Access => {
+                // The parts of an access line that are no text of it stand behind it.
+                let mut text = std::mem::take(&mut self.scratch);
+                let read = self.read(&text, offset, true);
+                text.clear();
+                self.scratch = text;
+                read
             }
-            None => 0,
+            Filled::Malformed => Err(RejectReason::Malformed),
+        }
+    }
+
+    /// Fills the slots from a line. For an access-log line they refer to `scratch`, which then holds the line.
+    #[inline]
+    fn fill(&mut self, line: &str) -> Filled {
+        self.slots.fill(Slot::default());
+        if line.trim_ascii_start().starts_with('{') {
+            return match scan(&mut self.nodes, 0, line, line.as_ptr() as usize, &mut self.slots) {
+                Ok(()) => Filled::Json,
+                Err(_) => Filled::Malformed,
+            };
+        }
+        self.scratch.clear();
+        self.scratch.push_str(line);
+        let Some(parsed) = access::parse_access(line) else { return Filled::Malformed };
+        let origin = line.as_ptr() as usize;
+        for (path, slot) in self.paths.iter().zip(&mut self.slots) {
+            *slot = match access_field(&parsed, path) {
+                AccessField::Text(part) => Slot::of(part, origin, Form::Plain),
+                AccessField::Number(number) => {
+                    let from = self.scratch.len() as u32;
+                    self.scratch.push_str(&number.to_string());
+                    Slot { from, until: self.scratch.len() as u32, form: Form::Number }
+                }
+                AccessField::Absent => Slot::default(),
+            };
+        }
+        Filled::Access
+    }
+
+    /// The first field of a role that has a value.
+    #[inline]
+    fn first(&self, role: Role) -> Option<(Slot, usize)> {
+        let list = &self.roles[role as usize];
+        for at in 0..usize::from(list.len).min(FIELDS_MAX) {
+            if let Some(slot) = self.slots.get(usize::from(list.slots[at]))
+                && slot.is_scalar()
+            {
+                return Some((*slot, at));
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn text<'a>(&self, role: Role, line: &'a str) -> Option<Cow<'a, str>> {
+        self.first(role).map(|(slot, _)| slot.text(line))
+    }
+
+    #[inline]
+    fn hash_of(&self, role: Role, line: &str) -> u64 {
+        match self.text(role, line) {
+            Some(text) if !text.is_empty() && text != "-" => event::identity_hash(text.as_bytes()),
+            _ => 0,
         }
     }
 
     fn read(
         &mut self,
         line: &str,
-        slots: &[Option<Slot<'_>>; SLOTS_MAX],
         offset: u64,
         access_line: bool,
     ) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
-        let latency_us = match self.first(Role::Latency, slots) {
-            Some((value, unit)) => values::latency_us(&value.text(), unit).unwrap_or(NO_LATENCY),
+        let latency_us = match self.first(Role::Latency) {
+            Some((slot, at)) => {
+                let unit = self.roles[Role::Latency as usize].units[at].unwrap_or(LatencyUnit::Millis);
+                values::latency_us(&slot.text(line), unit).unwrap_or(NO_LATENCY)
+            }
             None => NO_LATENCY,
         };
-        let time = self.time(slots, latency_us)?;
+        let time = self.time(line, latency_us)?;
 
-        let environment = self.first(Role::Environment, slots).map(|(value, _)| value.text()).unwrap_or_default();
+        let environment = self.text(Role::Environment, line).unwrap_or_default();
         if plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
             return Ok(Decoded::Outside);
         }
-        let service_text = self.first(Role::Service, slots).map(|(value, _)| value.text()).unwrap_or_default();
+        let service_text = self.text(Role::Service, line).unwrap_or_default();
         let service = self.names.service(&environment, &service_text);
         if service == NO_NAME {
             return Err(RejectReason::TooManyNames);
         }
 
-        let status = self.first(Role::Status, slots).and_then(|(value, _)| values::status(&value.text()));
-        let level = self.level(slots);
-        let (kind, source) = self.kind(slots, status.is_some(), latency_us != NO_LATENCY, access_line);
+        let status = self.text(Role::Status, line).and_then(|text| values::status(&text));
+        let level = self.level(line);
+        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line);
         let kind = if kind == Kind::Request && self.source_of(service).is_some_and(|chosen| chosen != source) {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log
@@ -281,29 +419,30 @@ impl<'p> Decoder<'p> {
             kind
         };
 
-        let error = match (self.first(Role::Error, slots), status) {
-            (Some((Slot::Bool(failed), _)), status) => failed || status.is_some_and(|s| s.error),
+        let error = match (self.first(Role::Error), status) {
+            (Some((Slot { form: Form::True, .. }, _)), _) => true,
             (_, Some(status)) => status.error,
-            (Some((value, _)), None) => {
-                let text = value.text();
+            (Some((slot, _)), None) => {
+                let text = slot.text(line);
                 values::truth(&text).unwrap_or(!text.is_empty())
             }
             (None, None) => kind == Kind::Request && level >= Level::Error,
         };
 
-        let trace_hash = if plan.follow_traces || plan.unit == UnitKind::Trace { self.hash_of(Role::Trace, slots) } else { 0 };
+        let wants_trace = plan.follow_traces || plan.unit == UnitKind::Trace;
+        let trace_hash = if wants_trace { self.hash_of(Role::Trace, line) } else { 0 };
         let unit = match plan.unit {
-            UnitKind::User => self.hash_of(Role::User, slots),
-            UnitKind::Session => self.hash_of(Role::Session, slots),
-            UnitKind::Client => self.hash_of(Role::Client, slots),
+            UnitKind::User => self.hash_of(Role::User, line),
+            UnitKind::Session => self.hash_of(Role::Session, line),
+            UnitKind::Client => self.hash_of(Role::Client, line),
             UnitKind::Trace => trace_hash,
-            UnitKind::Instance => self.hash_of(Role::Instance, slots),
+            UnitKind::Instance => self.hash_of(Role::Instance, line),
             UnitKind::Request => event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1),
         };
-        let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, slots) } else { 0 };
-        let route = if kind == Kind::Request { self.route(slots) } else { NO_NAME };
-        let arm = self.arm(line, slots, unit);
-        let weight = self.first(Role::SampleRate, slots).map_or(1, |(value, _)| sample_weight(&value.text()));
+        let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
+        let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
+        let arm = self.arm(line, unit);
+        let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
 
         Ok(Decoded::Event(Event {
             time,
@@ -324,65 +463,49 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn time(&self, slots: &[Option<Slot<'_>>; SLOTS_MAX], latency_us: u64) -> Result<Timestamp, RejectReason> {
-        let parse = |value: Slot<'_>| match value {
-            Slot::Text(text) => match text.plain() {
-                Some(plain) => clock::parse_time(plain),
-                None => clock::parse_time(&text.get()),
-            },
-            Slot::Plain(text) | Slot::Number(text) => clock::parse_time(text),
-            Slot::Whole(_) | Slot::Bool(_) | Slot::Nested(_) => Err(clock::TimeError::NotATime),
+    fn time(&self, line: &str, latency_us: u64) -> Result<Timestamp, RejectReason> {
+        let parse = |slot: Slot| match slot.form {
+            Form::Plain | Form::Number => clock::parse_time(slot.raw(line)),
+            Form::Escaped => clock::parse_time(&slot.text(line)),
+            Form::Absent | Form::True | Form::False | Form::Nested => Err(clock::TimeError::NotATime),
         };
         let rejected = |error| match error {
             clock::TimeError::NotATime => RejectReason::BadTime,
             clock::TimeError::OutOfRange => RejectReason::TimeOutOfRange,
         };
-        if let Some((value, _)) = self.first(Role::Time, slots) {
-            return parse(value).map_err(rejected);
+        if let Some((slot, _)) = self.first(Role::Time) {
+            return parse(slot).map_err(rejected);
         }
-        let (value, _) = self.first(Role::Start, slots).ok_or(RejectReason::NoTime)?;
-        let start = parse(value).map_err(rejected)?;
+        let (slot, _) = self.first(Role::Start).ok_or(RejectReason::NoTime)?;
+        let start = parse(slot).map_err(rejected)?;
         let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(0) };
         Ok(Timestamp(start.0.saturating_add(latency)))
     }
 
     #[inline]
-    fn level(&self, slots: &[Option<Slot<'_>>; SLOTS_MAX]) -> Level {
-        let Some(list) = self.roles.get(Role::Level as usize) else { return Level::Unknown };
-        for (slot, _) in list {
-            if let Some(Some(value)) = slots.get(usize::from(*slot)) {
-                let is_number_of_otel = self
-                    .paths
-                    .get(usize::from(*slot))
-                    .is_some_and(|path| path.eq_ignore_ascii_case("severitynumber") || path == "severity_number");
-                let text = value.text();
-                return if is_number_of_otel { values::level_of_severity_number(&text) } else { values::level(&text) };
-            }
+    fn level(&self, line: &str) -> Level {
+        match self.first(Role::Level) {
+            Some((slot, at)) if self.otel_levels[at] => values::level_of_severity_number(&slot.text(line)),
+            Some((slot, _)) => values::level(&slot.text(line)),
+            None => Level::Unknown,
         }
-        Level::Unknown
     }
 
     #[inline]
-    fn kind(
-        &self,
-        slots: &[Option<Slot<'_>>; SLOTS_MAX],
-        has_status: bool,
-        has_latency: bool,
-        access_line: bool,
-    ) -> (Kind, RequestSource) {
+    fn kind(&self, line: &str, has_status: bool, has_latency: bool, access_line: bool) -> (Kind, RequestSource) {
         if access_line {
             return (Kind::Request, RequestSource::AccessLog);
         }
-        let root = match self.first(Role::Root, slots) {
-            Some((Slot::Bool(root), _)) => Some(root),
-            Some((value, _)) => values::truth(&value.text()),
+        let root = match self.first(Role::Root) {
+            Some((Slot { form: Form::True, .. }, _)) => Some(true),
+            Some((slot, _)) => values::truth(&slot.text(line)),
             None => None,
         };
-        let has_parent = self.first(Role::Parent, slots).is_some_and(|(value, _)| {
-            let text = value.text();
+        let has_parent = self.text(Role::Parent, line).is_some_and(|text| {
+            // Some loggers write zeros for "no parent".
             !text.is_empty() && !text.bytes().all(|b| b == b'0')
         });
-        let said = self.first(Role::Kind, slots).map(|(value, _)| value.text());
+        let said = self.text(Role::Kind, line);
         let kind = match said.as_deref() {
             Some("request") => Kind::Request,
             Some("span") if root == Some(true) => Kind::Request,
@@ -391,7 +514,7 @@ impl<'p> Decoder<'p> {
             Some("exposure") => Kind::Exposure,
             Some("event") if !has_status => Kind::Business,
             _ => {
-                let has_route = self.first(Role::Route, slots).is_some() || self.first(Role::Method, slots).is_some();
+                let has_route = self.first(Role::Route).is_some() || self.first(Role::Method).is_some();
                 if root == Some(true) || has_status || (has_latency && has_route) { Kind::Request } else { Kind::Log }
             }
         };
@@ -401,7 +524,7 @@ impl<'p> Decoder<'p> {
         if root == Some(true) {
             return (Kind::Request, RequestSource::RootSpan);
         }
-        if has_parent || (self.has_root && root != Some(true)) {
+        if has_parent || self.has_root {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
@@ -418,29 +541,27 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn route(&mut self, slots: &[Option<Slot<'_>>; SLOTS_MAX]) -> NameId {
-        let Some((value, _)) = self.first(Role::Route, slots) else { return NO_NAME };
-        let text = value.text();
-        self.route_text.clear();
-        let mut masked = std::mem::take(&mut self.route_text);
-        let id = if values::mask_route(&text, &mut masked) { self.names.route(&masked) } else { self.names.route(&text) };
-        self.route_text = masked;
-        id
+    fn route(&mut self, line: &str) -> NameId {
+        match self.first(Role::Route) {
+            Some((slot, _)) => {
+                let text = slot.text(line);
+                self.routes.id_of(&text, &mut self.names)
+            }
+            None => NO_NAME,
+        }
     }
 
     #[inline]
-    fn arm(&mut self, line: &str, slots: &[Option<Slot<'_>>; SLOTS_MAX], unit: u64) -> NameId {
+    fn arm(&mut self, line: &str, unit: u64) -> NameId {
         match &self.plan.arms {
             ArmRule::None => NO_NAME,
             ArmRule::Field(_) => {
-                let slot = self.arm_slot.and_then(|slot| slots.get(usize::from(slot)).copied().flatten());
-                match slot {
-                    Some(value) if value.is_scalar() => {
-                        let text = value.text();
-                        if text.is_empty() { NO_NAME } else { self.names.arm(&text) }
-                    }
-                    _ => NO_NAME,
+                let slot = self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
+                if !slot.is_scalar() {
+                    return NO_NAME;
                 }
+                let text = slot.text(line);
+                if text.is_empty() { NO_NAME } else { self.names.arm(&text) }
             }
             ArmRule::Hash { share_ppm, .. } => {
                 if unit == 0 {
@@ -450,7 +571,7 @@ impl<'p> Decoder<'p> {
                 if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline }
             }
             ArmRule::Queries { baseline, canary } => {
-                let record = LineRecord { line, paths: &self.paths, slots, stream: &self.stream };
+                let record = LineRecord { line, paths: &self.paths, slots: &self.slots, stream: &self.stream };
                 let arm = match (baseline.matches(&record), canary.matches(&record)) {
                     (true, false) => Some(false),
                     (false, true) => Some(true),
@@ -471,47 +592,81 @@ impl<'p> Decoder<'p> {
         arms
     }
 
-    /// What two queries say of a line: for the check, before anything starts, that arms do not overlap.
+    /// Whether a query matches a line: for the check, before anything starts, that arms do not overlap.
     pub fn matches(&mut self, line: &str, query: &Query) -> bool {
         for path in query.fields() {
             self.want(&path);
         }
-        let mut slots: [Option<Slot<'_>>; SLOTS_MAX] = [None; SLOTS_MAX];
-        if line.trim_ascii_start().starts_with('{') {
-            if scan(&mut self.nodes, 0, line, &mut slots).is_err() {
-                return false;
-            }
-        } else if let Some(parsed) = access::parse_access(line) {
-            self.fill_access(&parsed, &mut slots);
+        let record_of = |decoder: &Decoder<'_>, text: &str| {
+            query.matches(&LineRecord { line: text, paths: &decoder.paths, slots: &decoder.slots, stream: &decoder.stream })
+        };
+        match self.fill(line) {
+            Filled::Json => record_of(self, line),
+            Filled::Access => record_of(self, &self.scratch),
+            Filled::Malformed => false,
         }
-        query.matches(&LineRecord { line, paths: &self.paths, slots: &slots, stream: &self.stream })
     }
 
-    /// Whether a role has a value in a line; for the survey's coverage.
+    /// Which field of each role has a value in a line; for the survey's coverage.
     pub(crate) fn covered(&mut self, line: &str) -> Vec<(Role, Option<usize>)> {
-        let mut slots: [Option<Slot<'_>>; SLOTS_MAX] = [None; SLOTS_MAX];
-        if line.trim_ascii_start().starts_with('{') {
-            if scan(&mut self.nodes, 0, line, &mut slots).is_err() {
-                return Vec::new();
-            }
-        } else if let Some(parsed) = access::parse_access(line) {
-            self.fill_access(&parsed, &mut slots);
-        }
+        let text = match self.fill(line) {
+            Filled::Json => line,
+            Filled::Access => &self.scratch,
+            Filled::Malformed => return Vec::new(),
+        };
+        let has_value = |slot: u8| {
+            self.slots.get(usize::from(slot)).is_some_and(|slot| {
+                slot.is_scalar() && {
+                    let text = slot.text(text);
+                    !text.is_empty() && text != "-"
+                }
+            })
+        };
         Role::ALL
             .into_iter()
             .map(|role| {
-                let list = self.roles.get(role as usize).map_or(&[][..], Vec::as_slice);
-                let at = list.iter().position(|(slot, _)| {
-                    slots.get(usize::from(*slot)).copied().flatten().is_some_and(|value| {
-                        value.is_scalar() && {
-                            let text = value.text();
-                            !text.is_empty() && text != "-"
-                        }
-                    })
-                });
+                let list = &self.roles[role as usize];
+                let at = (0..usize::from(list.len).min(FIELDS_MAX)).find(|at| has_value(list.slots[*at]));
                 (role, at)
             })
             .collect()
+    }
+}
+
+/// What a line was filled from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Filled {
+    Json,
+    Access,
+    Malformed,
+}
+
+/// Routes by their text as written: masking is done once a text.
+#[derive(Debug, Default)]
+struct RouteCache {
+    seen: crate::pipeline::intern::Table,
+    texts: Vec<String>,
+    ids: Vec<NameId>,
+    masked: String,
+}
+
+/// Texts that are remembered; paths with ids in them would fill memory otherwise.
+const ROUTE_TEXTS_MAX: usize = 4_096;
+
+impl RouteCache {
+    #[inline]
+    fn id_of(&mut self, text: &str, names: &mut Interner) -> NameId {
+        let hash = self.seen.hash(text);
+        if let Some(at) = self.seen.get(hash, &self.texts, |known| known == text) {
+            return self.ids.get(usize::from(at)).copied().unwrap_or(NO_NAME);
+        }
+        self.masked.clear();
+        let id = if values::mask_route(text, &mut self.masked) { names.route(&self.masked) } else { names.route(text) };
+        if self.texts.len() < ROUTE_TEXTS_MAX {
+            self.seen.find(hash, &mut self.texts, |known| known == text, || text.to_owned());
+            self.ids.push(id);
+        }
+        id
     }
 }
 
@@ -527,75 +682,85 @@ pub fn split_key(seed: &str) -> u64 {
 }
 
 /// Distinct fields that a plan may read.
-pub const SLOTS_MAX: usize = 96;
+pub const SLOTS_MAX: usize = 200;
 
-/// Fills slots from an object; `node` is the trie level of its keys.
-fn scan<'a>(
-    nodes: &mut [Node],
-    node: usize,
-    text: &'a str,
-    slots: &mut [Option<Slot<'a>>; SLOTS_MAX],
-) -> Result<(), json::Malformed> {
+/// Fills slots from an object; `node`: trie level of its keys, `origin`: address of the line.
+fn scan(nodes: &mut [Node], node: usize, text: &str, origin: usize, slots: &mut [Slot]) -> Result<(), json::Malformed> {
     let mut place = 0usize;
-    let mut nested: [(u16, &'a str); 8] = [(0, ""); 8];
+    let mut nested: [(u16, &str); NESTED_MAX] = [(0, ""); NESTED_MAX];
     let mut nested_len = 0;
     let Some(level) = nodes.get_mut(node) else { return Ok(()) };
-    json::scan_object(text, &mut |key: Str<'a>, value: Value<'a>| {
+    json::scan_object(text, &mut |key: Str<'_>, value: Value<'_>| {
         let step = match level.expected.get(place) {
-            Some((expected, step)) if key.plain() == Some(expected) => *step,
+            Some((expected, step)) if expected.is(key.raw().as_bytes()) => *step,
             _ => level.look_up(place, &key),
         };
         place += 1;
         if let Some(slot) = step.slot
             && let Some(slot) = slots.get_mut(usize::from(slot))
         {
-            *slot = Slot::new(value);
+            *slot = Slot::new(&value, origin);
         }
-        if let (Some(child), Value::Object(raw)) = (step.node, value)
-            && let Some(place) = nested.get_mut(nested_len)
+        if let (Some(child), Value::Object(_)) = (step.node, &value)
+            && nested_len < NESTED_MAX
         {
-            *place = (child, raw);
+            let slot = Slot::new(&value, text.as_ptr() as usize);
+            nested[nested_len] = (child, slot.raw(text));
             nested_len += 1;
         }
     })?;
     for &(child, raw) in nested.iter().take(nested_len) {
-        scan(nodes, usize::from(child), raw, slots)?;
+        scan(nodes, usize::from(child), raw, origin, slots)?;
     }
     Ok(())
 }
+
+/// Objects of one level that are looked into: as many as wanted paths can share a level.
+const NESTED_MAX: usize = 16;
 
 impl Node {
     #[cold]
     fn look_up(&mut self, place: usize, key: &Str<'_>) -> Step {
         let text = key.get();
         let step = self.keys.get(text.as_ref()).copied().unwrap_or_default();
-        if place < EXPECTED_MAX && key.plain().is_some() && text.len() <= 64 {
+        if place < EXPECTED_MAX
+            && key.plain().is_some()
+            && let Some(key) = Key::new(&text)
+        {
             if self.expected.len() <= place {
-                self.expected.resize_with(place + 1, || ("".into(), Step::default()));
+                self.expected.resize(place + 1, (Key::NONE, Step::default()));
             }
-            self.expected[place] = (text.as_ref().into(), step);
+            self.expected[place] = (key, step);
         }
         step
     }
 }
 
 /// Parts of an access-log line under the names that roles and queries use.
-fn access_field<'a>(line: &access::Access<'a>, path: &str) -> Option<Slot<'a>> {
-    match path {
-        "time" => Some(Slot::Plain(line.time)),
-        "client" => Some(Slot::Plain(line.client)),
-        "user" => line.user.map(Slot::Plain),
-        "method" => line.method.map(Slot::Plain),
-        "path" => line.path.map(Slot::Plain),
-        "protocol" => line.protocol.map(Slot::Plain),
-        "status" => Some(Slot::Whole(u64::from(line.status))),
-        "bytes" => line.bytes.map(Slot::Whole),
-        "referer" => line.referer.map(Slot::Plain),
-        "agent" => line.agent.map(Slot::Plain),
-        "request_time" => line.request_time.map(Slot::Plain),
-        "host" => line.vhost.map(Slot::Plain),
+fn access_field<'a>(line: &access::Access<'a>, path: &str) -> AccessField<'a> {
+    let text = match path {
+        "status" => return AccessField::Number(u64::from(line.status)),
+        "bytes" => return line.bytes.map_or(AccessField::Absent, AccessField::Number),
+        "time" => Some(line.time),
+        "client" => Some(line.client),
+        "user" => line.user,
+        "method" => line.method,
+        "path" => line.path,
+        "protocol" => line.protocol,
+        "referer" => line.referer,
+        "agent" => line.agent,
+        "request_time" => line.request_time,
+        "host" => line.vhost,
         _ => None,
-    }
+    };
+    text.map_or(AccessField::Absent, AccessField::Text)
+}
+
+/// A part of an access-log line.
+enum AccessField<'a> {
+    Text(&'a str),
+    Number(u64),
+    Absent,
 }
 
 /// Roles of access-log lines.
@@ -623,7 +788,7 @@ fn sample_weight(text: &str) -> u32 {
 struct LineRecord<'a> {
     line: &'a str,
     paths: &'a [String],
-    slots: &'a [Option<Slot<'a>>; SLOTS_MAX],
+    slots: &'a [Slot],
     stream: &'a str,
 }
 
@@ -632,21 +797,21 @@ impl query::Record for LineRecord<'_> {
         if path == STREAM_PATH {
             return Some(query::Value::Str(Cow::Borrowed(self.stream)));
         }
-        let at = self.paths.iter().position(|known| known == path)?;
-        match self.slots.get(at).copied().flatten() {
-            Some(Slot::Bool(b)) => Some(query::Value::Bool(b)),
-            Some(Slot::Number(n)) => Some(match number::parse_f64(n) {
+        let slot = self.paths.iter().position(|known| known == path).and_then(|at| self.slots.get(at)).copied();
+        let slot = slot.unwrap_or_default();
+        match slot.form {
+            Form::True => Some(query::Value::Bool(true)),
+            Form::False => Some(query::Value::Bool(false)),
+            Form::Number => Some(match number::parse_f64(slot.raw(self.line)) {
                 Some(number) => query::Value::Number(number),
-                None => query::Value::Str(Cow::Borrowed(n)),
+                None => query::Value::Str(Cow::Borrowed(slot.raw(self.line))),
             }),
-            Some(Slot::Text(text)) => Some(query::Value::Str(text.get())),
-            Some(Slot::Plain(text)) => Some(query::Value::Str(Cow::Borrowed(text))),
-            Some(Slot::Whole(n)) => Some(query::Value::Number(n as f64)),
-            Some(Slot::Nested(raw)) => Some(nested_value(raw)),
-            None if path == "message" && !self.line.starts_with('{') => {
+            Form::Plain | Form::Escaped => Some(query::Value::Str(slot.text(self.line))),
+            Form::Nested => Some(nested_value(slot.raw(self.line))),
+            Form::Absent if path == "message" && !self.line.starts_with('{') => {
                 Some(query::Value::Str(Cow::Borrowed(self.line)))
             }
-            None => None,
+            Form::Absent => None,
         }
     }
 }

@@ -53,27 +53,34 @@ impl Intern for Interner {
 
 /// Hash table of indices. Hashes never leave the process.
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Table {
     slots: hashbrown::HashTable<(u64, NameId)>,
     hasher: foldhash::fast::FixedState,
 }
 
 impl Table {
     #[inline]
-    fn hash(&self, text: &str) -> u64 {
+    pub(super) fn hash(&self, text: &str) -> u64 {
         self.hasher.hash_one(text.as_bytes())
     }
 
+    /// Index of a name that is known.
     #[inline]
-    fn find<T>(
+    pub(super) fn get<T>(&self, hash: u64, names: &[T], same: impl Fn(&T) -> bool) -> Option<NameId> {
+        let found = self.slots.find(hash, |&(h, id)| h == hash && names.get(usize::from(id)).is_some_and(&same));
+        found.map(|&(_, id)| id)
+    }
+
+    /// Index of a name, added when it is new.
+    #[inline]
+    pub(super) fn find<T>(
         &mut self,
         hash: u64,
         names: &mut Vec<T>,
         same: impl Fn(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> NameId {
-        let found = self.slots.find(hash, |&(h, id)| h == hash && names.get(usize::from(id)).is_some_and(&same));
-        if let Some(&(_, id)) = found {
+        if let Some(id) = self.get(hash, names, same) {
             return id;
         }
         if names.len() >= usize::from(NO_NAME) {

@@ -398,7 +398,7 @@ fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Resolves the escapes of a string that has been validated; an escape that is not one is left out.
 #[cold]
-fn unescape(raw: &str) -> String {
+pub(super) fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut from = 0;
     while let Some(plain) = memchr::memchr(b'\\', raw.as_bytes().get(from..).unwrap_or_default()) {

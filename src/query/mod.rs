@@ -1,7 +1,105 @@
-//! stub
+//! The one query language: cohort rules, metric filters, and later search.
+//!
+//! `service:checkout AND (status:>=500 OR level>=error) AND "card declined" AND path:/api/* AND NOT _exists_:test`.
+//! One parser with precise errors, one typed tree ([`Node`]), and so far one reading: the matcher on records. Nothing is
+//! silently ignored: what cannot be understood is an error with a place and, where possible, a remedy.
+//!
+//! | written | matches |
+//! | --- | --- |
+//! | `word`, `"a phrase"` | tokens in `message`, in order, in any case (a token is a run of letters, digits and `_`) |
+//! | `field:value` | the value, case-sensitive; numbers by value; `true` and `false` |
+//! | `field:"quoted value"`, `field:(a OR b)` | the same for values with spaces, and for several |
+//! | `field:a*b?c` | wildcards: `*` any run, `?` one character |
+//! | `field:/expression/` | the whole value by a regular expression |
+//! | `field:>=500`, `field<5`, `field:[400 TO 499]`, `field:{a TO *}` | ranges: numbers, dates, durations, text |
+//! | `latency:>250ms` | durations; a number in the record counts as milliseconds |
+//! | `level>=warn` | severities in their order |
+//! | `_exists_:field`, `field:*` | the field has a value |
+//! | `AND`, `OR`, `NOT`, `&&`, `||`, `!`, `-x`, `+x`, `( )` | and a space between two terms is AND |
+//! | `*` | everything |
+
+mod error;
+mod matcher;
+mod parser;
+mod suggest;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
-#[derive(Clone,PartialEq,Eq,Debug)] pub struct Query(String);
-pub enum Value<'a>{Str(Cow<'a,str>),Number(f64),Bool(bool),List(Vec<Value<'a>>)}
-pub trait Record{fn field(&self,path:&str)->Option<Value<'_>>;}
-impl Query{pub fn parse(s:&str)->Result<Query,String>{Ok(Query(s.into()))} pub fn source(&self)->&str{&self.0} pub fn fields(&self)->std::collections::BTreeSet<String>{self.0.split_once(':').map(|x|x.0.to_string()).into_iter().collect()} pub fn matches<R:Record+?Sized>(&self,r:&R)->bool{let Some((f,v))=self.0.split_once(':') else{return false}; matches!(r.field(f),Some(Value::Str(s)) if s==v)}}
-pub fn suggest<'a>(_:&str,_:impl Iterator<Item=&'a str>)->Option<&'a str>{None}
+use std::collections::BTreeSet;
+
+pub use error::ParseError;
+pub use suggest::suggest;
+pub use tree::{Bound, Condition, Edge, Node, Pattern};
+
+/// Field that words and phrases without a field search.
+pub const MESSAGE: &str = "message";
+
+/// What a query is matched against.
+pub trait Record {
+    /// The value of a field, by its path exactly as the query has it; `None` when it is absent or null.
+    fn field(&self, path: &str) -> Option<Value<'_>>;
+}
+
+/// A value of a record.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value<'a> {
+    /// Text.
+    Str(Cow<'a, str>),
+    /// A number.
+    Number(f64),
+    /// True or false.
+    Bool(bool),
+    /// Several values; a condition holds when it holds for any of them.
+    List(Vec<Value<'a>>),
+}
+
+/// A query that was understood.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Query {
+    source: String,
+    tree: Node,
+}
+
+impl Query {
+    /// Understands a query.
+    ///
+    /// # Errors
+    /// [`ParseError`] with the place and, where possible, what to write instead.
+    pub fn parse(source: &str) -> Result<Query, ParseError> {
+        Ok(Query { source: source.to_owned(), tree: parser::parse(source)? })
+    }
+
+    /// Whether a record matches.
+    pub fn matches<R: Record + ?Sized>(&self, record: &R) -> bool {
+        matcher::matches(&self.tree, record)
+    }
+
+    /// Every path that the query can read.
+    pub fn fields(&self) -> BTreeSet<String> {
+        let mut paths = BTreeSet::new();
+        self.tree.visit(&mut |path| {
+            paths.insert(path.to_owned());
+        });
+        paths
+    }
+
+    /// The query as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The tree, for other readings.
+    pub fn tree(&self) -> &Node {
+        &self.tree
+    }
+}
+
+impl std::fmt::Display for Query {
+    /// The canonical text, which parses to an equal tree.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.tree.fmt(f)
+    }
+}

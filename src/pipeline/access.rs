@@ -3,7 +3,7 @@
 //! Split by hand: about ten times as fast as a regular expression with captures. Fields are slices of the line as written;
 //! escapes in them (`\"`, `\x22`) are kept. What a status or a path means is decided elsewhere.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use memchr::memchr;
 

@@ -108,7 +108,16 @@ struct StreamState {
     oldest_open: i64,
     /// Last window that was taken from it: what comes again is dropped (EN-2).
     last: Option<i64>,
-    /// Offset after the line that passed that window.
+    /// Offset after the line that passed its latest closed window. Windows that it has passed and others have not do
+    /// not count: how many those are depends on the order of reading.
+    at: u64,
+}
+
+/// A partial that waits for its window to close.
+#[derive(Clone, Debug)]
+struct Waiting {
+    partial: WindowPartial,
+    /// Offset after the line that passed the window.
     at: u64,
 }
 
@@ -117,7 +126,7 @@ struct StreamState {
 pub struct Engine {
     settings: Settings,
     streams: BTreeMap<String, StreamState>,
-    open: BTreeMap<i64, BTreeMap<String, WindowPartial>>,
+    open: BTreeMap<i64, BTreeMap<String, Waiting>>,
     /// Every window before this has closed.
     closed_before: i64,
     tally: Tally,
@@ -206,8 +215,7 @@ impl Engine {
             return;
         }
         state.last = Some(partial.window);
-        state.at = at;
-        self.open.entry(partial.window).or_default().insert(stream, partial);
+        self.open.entry(partial.window).or_default().insert(stream, Waiting { partial, at });
     }
 
     /// Closes every window that all streams have passed, in ascending order (WN-2).
@@ -223,8 +231,13 @@ impl Engine {
         self.closed_before = self.closed_before.max(oldest);
     }
 
-    fn close(&mut self, window: i64, partials: BTreeMap<String, WindowPartial>, outputs: &mut Vec<Output>) {
-        let merged = WindowPartial::merge(window, partials.into_values());
+    fn close(&mut self, window: i64, partials: BTreeMap<String, Waiting>, outputs: &mut Vec<Output>) {
+        for (stream, waiting) in &partials {
+            if let Some(state) = self.streams.get_mut(stream) {
+                state.at = waiting.at;
+            }
+        }
+        let merged = WindowPartial::merge(window, partials.into_values().map(|waiting| waiting.partial));
         self.tally.add(&merged.tally);
         if self.settings.releases.is_empty() {
             self.discover(&merged);
@@ -293,8 +306,9 @@ impl Engine {
         for (window, partials) in &self.open {
             w.int(*window);
             w.len(partials.len());
-            for (stream, partial) in partials {
+            for (stream, Waiting { partial, at }) in partials {
                 w.text(stream);
+                w.uint(*at);
                 let bytes = partial.encode();
                 w.len(bytes.len());
                 w.bytes.extend_from_slice(&bytes);
@@ -334,8 +348,9 @@ impl Engine {
             let mut partials = BTreeMap::new();
             for _ in 0..r.len()? {
                 let stream = r.text()?;
+                let at = r.uint()?;
                 let length = r.len()?;
-                partials.insert(stream, WindowPartial::decode(r.bytes(length)?)?);
+                partials.insert(stream, Waiting { partial: WindowPartial::decode(r.bytes(length)?)?, at });
             }
             engine.open.insert(window, partials);
         }

@@ -296,6 +296,13 @@ impl WindowPartial {
 
     /// [`WindowPartial::settle`] for a partial whose names stand in a larger list.
     pub fn settle_with(&mut self, names: &Names, streams: &[String]) {
+        // Rows that go must not leave their names behind: which of them were here at all depends on how lines were cut.
+        self.settle_evidence();
+        let range = self.pair_range;
+        self.pairs.retain(|row| pair_hash(row.unit) <= range);
+        if self.pairs.as_slice().len() > PAIR_ROWS_MAX {
+            self.settle_pairs();
+        }
         self.settle_names(names, streams);
         self.cells.sort_by_key(|(service, arm, _)| (*service, *arm));
         self.cells.dedup_by(|next, kept| {
@@ -313,10 +320,20 @@ impl WindowPartial {
         self.exposures.settle();
         self.outcomes.settle();
         self.attempts.settle();
-        let range = self.pair_range;
-        self.pair_range = settle_sample(&mut self.pairs, range, PAIR_ROWS_MAX, |row| pair_hash(row.unit));
+        self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
+        self.settle_evidence();
+    }
+
+    /// Pairs of units in the sample, which halves while there are too many.
+    fn settle_pairs(&mut self) {
+        let range = self.pair_range;
+        self.pair_range = settle_sample(&mut self.pairs, range, PAIR_ROWS_MAX, |row| pair_hash(row.unit));
+    }
+
+    /// The best few evidence lines of each (service, arm, class).
+    fn settle_evidence(&mut self) {
         self.evidence.settle();
         let mut group = (NO_NAME, NO_NAME, EvidenceClass::Error);
         let mut kept = 0;
@@ -851,7 +868,9 @@ fn settle_list<T: Clone + Ord + FromOther>(
     let mut dropped = Vec::new();
     if kept.len() > most {
         kept.sort_by_cached_key(|(name, _)| (**name != other, hash(name), (*name).clone()));
-        dropped = kept.split_off(most.saturating_sub(1));
+        // One place is for the name of the others, whether it is there already or comes now.
+        let has_other = kept.first().is_some_and(|(name, _)| **name == other);
+        dropped = kept.split_off(if has_other { most } else { most.saturating_sub(1) });
     }
     kept.sort();
     let mut names: Vec<T> = kept.iter().map(|(name, _)| (*name).clone()).collect();

@@ -276,8 +276,12 @@ impl Engine {
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
         for (at, release) in self.releases.iter_mut().enumerate() {
+            release.end_attempts(&self.settings);
             release.end_traces();
             for comparison in 0..release.comparisons.len() {
+                if let Some(body) = release.begin_entry(comparison, &self.settings) {
+                    outputs.push(Output::Entry(self.chain.append("begin", body)));
+                }
                 for (kind, body) in release.last_look(comparison, &self.settings, &positions) {
                     outputs.push(Output::Entry(self.chain.append(kind, body)));
                 }

@@ -1,6 +1,6 @@
 //! One release: which arms there are, who is compared with whom, and what a window brings to each comparison.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -63,6 +63,8 @@ pub(super) struct ReleaseState {
     arms: BTreeMap<String, ArmSeen>,
     control: Option<String>,
     traces: OpenTraces,
+    /// Last window that had lines.
+    window: i64,
     /// Attempts of the window before, which this window may complete.
     attempts: BTreeMap<u64, OpenAttempt>,
 }
@@ -78,6 +80,20 @@ struct OpenAttempt {
     attempts: u32,
 }
 
+/// A request that is given its arm when its window closes.
+#[derive(Clone, Copy, Debug)]
+struct Joined {
+    unit: u64,
+    /// Arm that the request itself carried.
+    arm: Option<Arm>,
+    /// Microseconds after the start of the window.
+    at: u32,
+    count: u32,
+    /// Latency bin plus one, 0 without a latency.
+    slowest: u16,
+    error: bool,
+}
+
 impl ReleaseState {
     pub(super) fn new(services: Vec<ServiceKey>) -> ReleaseState {
         ReleaseState {
@@ -88,6 +104,7 @@ impl ReleaseState {
             arms: BTreeMap::new(),
             control: None,
             traces: OpenTraces::default(),
+            window: i64::MIN,
             attempts: BTreeMap::new(),
         }
     }
@@ -101,7 +118,28 @@ impl ReleaseState {
     }
 
     /// Takes a window; returns the comparisons that it brought something to.
+    ///
+    /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:
+    /// whether there is one depends on how lines were dealt over streams.
     pub(super) fn close_window(&mut self, merged: &WindowPartial, settings: &Settings) -> Vec<usize> {
+        if merged.is_empty() {
+            for at in 0..self.comparisons.len() {
+                self.count_totals(at, merged);
+            }
+            return Vec::new();
+        }
+        self.window = merged.window;
+        self.take_window(merged, settings)
+    }
+
+    /// Nothing more comes: requests that waited for a further attempt are complete, as if an empty window had closed.
+    pub(super) fn end_attempts(&mut self, settings: &Settings) {
+        if !self.attempts.is_empty() {
+            self.take_window(&WindowPartial::new(self.window.saturating_add(1)), settings);
+        }
+    }
+
+    fn take_window(&mut self, merged: &WindowPartial, settings: &Settings) -> Vec<usize> {
         let Some(entry_key) = self.services.first() else { return Vec::new() };
         let entry = position(&merged.names.services, entry_key);
         self.traces.add(
@@ -142,6 +180,18 @@ impl ReleaseState {
         }
         for row in merged.exposures.as_slice() {
             if let Some(name) = event::name_at(&merged.names.arms, row.arm) {
+                now.entry(name).or_default().1 += 1;
+            }
+        }
+        let of_attempts: BTreeSet<(NameId, u64)> = merged
+            .attempts
+            .as_slice()
+            .iter()
+            .filter(|row| Some(row.service) == entry)
+            .map(|row| (row.arm, row.unit))
+            .collect();
+        for (arm, _) in of_attempts {
+            if let Some(name) = event::name_at(&merged.names.arms, arm) {
                 now.entry(name).or_default().1 += 1;
             }
         }
@@ -255,6 +305,27 @@ impl ReleaseState {
         before.into_values().collect()
     }
 
+    /// What each service of the release did under the two arms.
+    fn count_totals(&mut self, at: usize, merged: &WindowPartial) {
+        let comparison = &mut self.comparisons[at];
+        for (service, arm, cell) in &merged.cells {
+            let Some(name) = event::name_at(&merged.names.arms, *arm) else { continue };
+            let arm = if *name == comparison.control {
+                Arm::Control
+            } else if *name == comparison.candidate {
+                Arm::Candidate
+            } else {
+                continue;
+            };
+            if let Some(key) = merged.names.services.get(usize::from(*service))
+                && let Some(of_service) = position(&self.services, key)
+                && let Some(totals) = comparison.totals.get_mut(usize::from(of_service))
+            {
+                totals[arm.at()].add(cell);
+            }
+        }
+    }
+
     fn feed(
         &mut self,
         at: usize,
@@ -264,6 +335,7 @@ impl ReleaseState {
         complete: &[(u64, Trace)],
         attempts: &[OpenAttempt],
     ) -> bool {
+        self.count_totals(at, merged);
         let comparison = &mut self.comparisons[at];
         let ids = [&comparison.control, &comparison.candidate].map(|name| position(&merged.names.arms, name));
         let arm_of_id = |id: NameId| {
@@ -277,21 +349,10 @@ impl ReleaseState {
                 None
             }
         };
-        for (service, arm, cell) in &merged.cells {
-            let (Some(arm), Some(key)) = (arm_of_id(*arm), merged.names.services.get(usize::from(*service))) else {
-                continue;
-            };
-            if let Some(of_service) = position(&self.services, key)
-                && let Some(totals) = comparison.totals.get_mut(usize::from(of_service))
-            {
-                totals[arm.at()].add(cell);
-            }
-        }
-        let Some(entry_id) = entry else { return false };
         let start = settings.windowing.start_of(merged.window);
         let mut latency: [LatencyTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
-            if *service == entry_id
+            if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
             {
                 latency[arm.at()].append(&cell.latency);
@@ -301,7 +362,7 @@ impl ReleaseState {
             .units
             .as_slice()
             .iter()
-            .filter(|row| row.service == entry_id)
+            .filter(|row| Some(row.service) == entry)
             .filter_map(|row| {
                 arm_of_id(row.arm).map(|arm| Activity {
                     unit: row.unit,
@@ -329,12 +390,19 @@ impl ReleaseState {
             }
         }
         // Requests without an arm of their own: that of the latest exposure before them in this window, else the unit's.
-        let mut joined: Vec<(u64, Option<Arm>, u32, u32, u16, bool)> = merged
+        let mut joined: Vec<Joined> = merged
             .outcomes
             .as_slice()
             .iter()
-            .filter(|row| row.service == entry_id)
-            .map(|row| (row.unit, None, row.at, row.count, row.latency, row.error))
+            .filter(|row| Some(row.service) == entry)
+            .map(|row| Joined {
+                unit: row.unit,
+                arm: None,
+                at: row.at,
+                count: row.count,
+                slowest: row.latency,
+                error: row.error,
+            })
             .collect();
         joined.extend(attempts.iter().filter_map(|attempt| {
             let arm = match &attempt.arm {
@@ -343,12 +411,19 @@ impl ReleaseState {
                 Some(name) if *name == comparison.candidate => Some(Arm::Candidate),
                 Some(_) => return None,
             };
-            Some((attempt.unit, arm, 0, 1, attempt.latency, attempt.error))
+            Some(Joined {
+                unit: attempt.unit,
+                arm,
+                at: 0,
+                count: 1,
+                slowest: attempt.latency,
+                error: attempt.error,
+            })
         }));
         if !joined.is_empty() {
             activities.sort_by_key(|a| (a.unit, a.first));
             let exposed = activities.clone();
-            for (unit, arm, at, count, slowest, error) in joined {
+            for Joined { unit, arm: own, at, count, slowest, error } in joined {
                 let from = exposed.partition_point(|a| a.unit < unit);
                 let in_window = exposed
                     .iter()
@@ -356,7 +431,7 @@ impl ReleaseState {
                     .take_while(|a| a.unit == unit && a.first <= at)
                     .last()
                     .map(|a| a.arm);
-                let Some(arm) = arm.or(in_window).or_else(|| comparison.arm_of(unit)) else {
+                let Some(arm) = own.or(in_window).or_else(|| comparison.arm_of(unit)) else {
                     comparison.unassigned += u64::from(count);
                     continue;
                 };
@@ -365,8 +440,9 @@ impl ReleaseState {
                 }
                 let errors = if error { count } else { 0 };
                 activities.push(Activity { unit, arm, first: at, second: NEVER, requests: count, errors, slowest });
-                if let Some(totals) = comparison.totals.first_mut()
-                    && merged.outcomes.as_slice().iter().any(|row| row.unit == unit && row.at == at)
+                // With an arm of its own it is in the cells of that arm already.
+                if own.is_none()
+                    && let Some(totals) = comparison.totals.first_mut()
                 {
                     totals[arm.at()].add_joined(u64::from(count), u64::from(errors));
                 }
@@ -382,7 +458,7 @@ impl ReleaseState {
             .pairs
             .as_slice()
             .iter()
-            .filter(|row| row.service == entry_id)
+            .filter(|row| Some(row.service) == entry)
             .filter_map(|row| event::name_at(&merged.names.routes, row.route).map(|name| (row.unit, name.as_str())))
             .collect();
         let evidence_of = |arm: usize| {
@@ -390,7 +466,7 @@ impl ReleaseState {
                 .evidence
                 .as_slice()
                 .iter()
-                .filter(|row| row.service == entry_id && Some(row.arm) == ids[arm])
+                .filter(|row| Some(row.service) == entry && Some(row.arm) == ids[arm])
                 .map(|row| Evidence::new(row, start, &merged.streams, &merged.names.routes))
                 .collect()
         };
@@ -543,6 +619,7 @@ impl ReleaseState {
         w.flag(self.control.is_some());
         w.text(self.control.as_deref().unwrap_or(""));
         self.traces.write(w);
+        w.int(self.window);
         w.len(self.attempts.len());
         for (request, open) in &self.attempts {
             w.fixed(*request);
@@ -583,6 +660,7 @@ impl ReleaseState {
         let control = r.text()?;
         state.control = has_control.then_some(control);
         state.traces = OpenTraces::read(r)?;
+        state.window = r.int()?;
         for _ in 0..r.len()? {
             let request = r.fixed()?;
             let (has_arm, arm) = (r.flag()?, r.text()?);

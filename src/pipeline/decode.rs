@@ -199,6 +199,10 @@ pub struct Decoder<'p> {
     split_key: u64,
     has_root: bool,
     names: Interner,
+    /// Names seen lately, by their bytes: most lines need no hash table.
+    services: ShortNames,
+    short_arms: ShortNames,
+    short_routes: ShortNames,
     routes: RouteCache,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
@@ -225,6 +229,9 @@ impl<'p> Decoder<'p> {
             split_key: 0,
             has_root: !plan.fields(Role::Root).is_empty(),
             names: Interner::default(),
+            services: ShortNames::default(),
+            short_arms: ShortNames::default(),
+            short_routes: ShortNames::default(),
             routes: RouteCache::default(),
             stream: stream.to_owned(),
             two_arms: None,
@@ -302,6 +309,9 @@ impl<'p> Decoder<'p> {
         self.two_arms = None;
         self.sources.clear();
         self.routes = RouteCache::default();
+        self.services = ShortNames::default();
+        self.short_arms = ShortNames::default();
+        self.short_routes = ShortNames::default();
         std::mem::take(&mut self.names)
     }
 
@@ -399,12 +409,7 @@ impl<'p> Decoder<'p> {
         };
         let time = self.time(line, latency_us)?;
 
-        let environment = self.text(Role::Environment, line).unwrap_or_default();
-        if plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
-            return Ok(Decoded::Outside);
-        }
-        let service_text = self.text(Role::Service, line).unwrap_or_default();
-        let service = self.names.service(&environment, &service_text);
+        let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
         if service == NO_NAME {
             return Err(RejectReason::TooManyNames);
         }
@@ -530,6 +535,31 @@ impl<'p> Decoder<'p> {
         (Kind::Request, RequestSource::Application)
     }
 
+    /// Service and environment; `None` when the environment is not the one asked for.
+    #[inline]
+    fn service(&mut self, line: &str) -> Option<NameId> {
+        let environment = self.first(Role::Environment).map(|(slot, _)| slot).unwrap_or_default();
+        let service = self.first(Role::Service).map(|(slot, _)| slot).unwrap_or_default();
+        let short = match (Short::of(line, service), Short::of(line, environment)) {
+            (Some(service), Some(environment)) => Some((service, environment)),
+            _ => None,
+        };
+        if let Some((service, environment)) = short
+            && let Some(id) = self.services.get(service, environment)
+        {
+            return Some(id);
+        }
+        let environment = environment.text(line);
+        if self.plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
+            return None;
+        }
+        let id = self.names.service(&environment, &service.text(line));
+        if let Some((service, environment)) = short {
+            self.services.put(service, environment, id);
+        }
+        Some(id)
+    }
+
     #[inline]
     fn source_of(&mut self, service: NameId) -> Option<RequestSource> {
         let at = usize::from(service);
@@ -544,8 +574,18 @@ impl<'p> Decoder<'p> {
     fn route(&mut self, line: &str) -> NameId {
         match self.first(Role::Route) {
             Some((slot, _)) => {
+                let short = Short::of(line, slot);
+                if let Some(short) = short
+                    && let Some(id) = self.short_routes.get(short, Short::default())
+                {
+                    return id;
+                }
                 let text = slot.text(line);
-                self.routes.id_of(&text, &mut self.names)
+                let id = self.routes.id_of(&text, &mut self.names);
+                if let Some(short) = short {
+                    self.short_routes.put(short, Short::default(), id);
+                }
+                id
             }
             None => NO_NAME,
         }
@@ -560,8 +600,18 @@ impl<'p> Decoder<'p> {
                 if !slot.is_scalar() {
                     return NO_NAME;
                 }
+                let short = Short::of(line, slot);
+                if let Some(short) = short
+                    && let Some(id) = self.short_arms.get(short, Short::default())
+                {
+                    return id;
+                }
                 let text = slot.text(line);
-                if text.is_empty() { NO_NAME } else { self.names.arm(&text) }
+                let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
+                if let Some(short) = short {
+                    self.short_arms.put(short, Short::default(), id);
+                }
+                id
             }
             ArmRule::Hash { share_ppm, .. } => {
                 if unit == 0 {
@@ -630,6 +680,76 @@ impl<'p> Decoder<'p> {
                 (role, at)
             })
             .collect()
+    }
+}
+
+/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Short {
+    words: [u64; 4],
+    len: u32,
+}
+
+impl Short {
+    /// The value of a slot, read with what follows it in the line; `None` when it is long, escaped, or near the end.
+    #[inline]
+    fn of(line: &str, slot: Slot) -> Option<Short> {
+        if slot.form == Form::Absent {
+            return Some(Short::default());
+        }
+        let len = slot.until.wrapping_sub(slot.from);
+        if len > 32 || !matches!(slot.form, Form::Plain | Form::Number) {
+            return None;
+        }
+        let bytes = line.as_bytes().get(slot.from as usize..)?.first_chunk::<32>()?;
+        let (chunks, _) = bytes.as_chunks::<8>();
+        let mut words = [0; 4];
+        for (at, (word, chunk)) in words.iter_mut().zip(chunks).enumerate() {
+            let inside = len.saturating_sub(at as u32 * 8).min(8);
+            let mask = if inside == 8 { u64::MAX } else { (1 << (inside * 8)) - 1 };
+            *word = u64::from_le_bytes(*chunk) & mask;
+        }
+        Some(Short { words, len })
+    }
+}
+
+/// Direct-mapped memory of short names.
+#[derive(Debug)]
+struct ShortNames {
+    entries: Vec<(Short, Short, NameId)>,
+}
+
+/// Places of a [`ShortNames`], a power of two.
+const SHORT_PLACES: usize = 64;
+
+impl Default for ShortNames {
+    fn default() -> Self {
+        // The length of no value: an empty place equals nothing.
+        let none = Short { words: [0; 4], len: u32::MAX };
+        ShortNames { entries: vec![(none, none, NO_NAME); SHORT_PLACES] }
+    }
+}
+
+impl ShortNames {
+    #[inline]
+    fn place(first: &Short, second: &Short) -> usize {
+        let [a, b, c, d] = first.words;
+        let mixed = (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47) ^ second.words[0].rotate_left(7))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 58) as usize % SHORT_PLACES
+    }
+
+    #[inline]
+    fn get(&self, first: Short, second: Short) -> Option<NameId> {
+        let (a, b, id) = self.entries.get(Self::place(&first, &second))?;
+        (*a == first && *b == second).then_some(*id)
+    }
+
+    fn put(&mut self, first: Short, second: Short, id: NameId) {
+        let place = Self::place(&first, &second);
+        if let Some(entry) = self.entries.get_mut(place) {
+            *entry = (first, second, id);
+        }
     }
 }
 

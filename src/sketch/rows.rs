@@ -145,10 +145,11 @@ pub struct UnitRow {
 }
 
 impl Row for UnitRow {
-    type Key = (NameId, u64, NameId);
+    /// Service, unit, arm in one number: one comparison instead of three.
+    type Key = u128;
     #[inline]
     fn key(&self) -> Self::Key {
-        (self.service, self.unit, self.arm)
+        u128::from(self.service) << 80 | u128::from(self.unit) << 16 | u128::from(self.arm)
     }
     #[inline]
     fn combine(&mut self, other: &Self) {

@@ -254,6 +254,7 @@ fn take(
         for window in passed {
             engine.apply(Input::Partial { stream: reading.name.to_string(), partial: window.partial, at: window.at });
         }
+        reading.reader.recycle(chunk.bytes);
         let oldest_open = reading.fold.oldest_open();
         let outputs = engine.apply(Input::Progress { stream: reading.name.to_string(), oldest_open });
         if !outputs.is_empty() {

@@ -151,11 +151,18 @@ fn boutique_faults_are_found_and_nothing_else() {
         let mut log = Log::read(path);
         let as_is = log.judge_labels(false);
         let swapped = log.judge_labels(true);
-        println!("{name}: {:?} after {:?} s, changed {:?}; swapped {:?}", as_is.verdict, as_is.fail_after, as_is.changed, swapped.verdict);
+        println!(
+            "{name}: {:?} after {:?} s, changed {:?}; swapped {:?}",
+            as_is.verdict, as_is.fail_after, as_is.changed, swapped.verdict
+        );
         assert!(!as_is.ever_passed, "{name} passed");
         assert_eq!(as_is.verdict == Verdict::Fail, fault, "{name}");
         if name == "f1" {
-            assert!(as_is.changed.contains(&Behaviour::LinesPerTrace), "what changed is not named: {:?}", as_is.changed);
+            assert!(
+                as_is.changed.contains(&Behaviour::LinesPerTrace),
+                "what changed is not named: {:?}",
+                as_is.changed
+            );
         } else {
             assert_ne!(swapped.verdict, Verdict::Fail, "{name} swapped");
         }
@@ -202,7 +209,7 @@ fn cp_2_splits_of_an_access_log_do_not_fail_unless_errors_are_planted() {
                             log.judge(|event| {
                                 let in_canary = in_split(event.unit, key, share_ppm);
                                 event.arm = if in_canary { canary } else { baseline };
-                                if plant && in_canary && event::mix(event.offset, seed ^ 77) % 10 == 0 {
+                                if plant && in_canary && event::mix(event.offset, seed ^ 77).is_multiple_of(10) {
                                     event.error = true;
                                     event.status_class = 5;
                                 }

@@ -110,8 +110,10 @@ fn comparison(judged: &Judged<'_>) -> Value {
             })
         })
         .collect();
-    let changed: Map<String, Value> =
-        Behaviour::ALL.into_iter().map(|group| (group.name().to_owned(), rounded(look.changed[group as usize]))).collect();
+    let changed: Map<String, Value> = Behaviour::ALL
+        .into_iter()
+        .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
+        .collect();
     json!({
         "service": judged.service,
         "services": judged.services.iter().map(ToString::to_string).collect::<Vec<_>>(),

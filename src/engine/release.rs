@@ -147,10 +147,8 @@ impl ReleaseState {
         }
         let alone = self.arms.len() + now.keys().filter(|name| !self.arms.contains_key(**name)).count() <= 1;
         for (name, (requests, units)) in now {
-            let seen = self
-                .arms
-                .entry(name.to_owned())
-                .or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
+            let seen =
+                self.arms.entry(name.to_owned()).or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
             seen.requests += requests;
             seen.units += units;
             if alone {
@@ -205,8 +203,7 @@ impl ReleaseState {
 
     /// The arm that is so labelled, else the one that served most before another appeared, else most so far.
     fn find_control(&self) -> Option<String> {
-        let labelled =
-            self.arms.keys().find(|name| CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label)));
+        let labelled = self.arms.keys().find(|name| CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label)));
         if let Some(name) = labelled {
             return Some(name.clone());
         }
@@ -350,12 +347,8 @@ impl ReleaseState {
             let exposed = activities.clone();
             for (unit, arm, at, count, slowest, error) in joined {
                 let from = exposed.partition_point(|a| a.unit < unit);
-                let in_window = exposed
-                    .iter()
-                    .skip(from)
-                    .take_while(|a| a.unit == unit && a.first <= at)
-                    .last()
-                    .map(|a| a.arm);
+                let in_window =
+                    exposed.iter().skip(from).take_while(|a| a.unit == unit && a.first <= at).last().map(|a| a.arm);
                 let Some(arm) = arm.or(in_window).or_else(|| comparison.arm_of(unit)) else {
                     comparison.unassigned += u64::from(count);
                     continue;
@@ -515,24 +508,24 @@ impl ReleaseState {
     }
 
     pub(super) fn write(&self, w: &mut Writer) {
-        w.len(self.services.len());
+        w.length(self.services.len());
         for key in &self.services {
             w.text(&key.environment);
             w.text(&key.service);
         }
-        w.len(self.comparisons.len());
+        w.length(self.comparisons.len());
         for ((comparison, begun), untold) in self.comparisons.iter().zip(&self.begun).zip(&self.untold) {
             comparison.write(w);
             w.flag(*begun);
             w.int(untold.first_at);
             w.int(untold.last_at);
-            w.len(untold.checks.len());
+            w.length(untold.checks.len());
             untold.checks.iter().for_each(|check| w.uint(u64::from(*check)));
             w.flag(untold.full_at.is_some());
             w.int(untold.full_at.unwrap_or(0));
             w.text(&untold.told);
         }
-        w.len(self.arms.len());
+        w.length(self.arms.len());
         for (name, seen) in &self.arms {
             w.text(name);
             w.int(seen.first);
@@ -543,7 +536,7 @@ impl ReleaseState {
         w.flag(self.control.is_some());
         w.text(self.control.as_deref().unwrap_or(""));
         self.traces.write(w);
-        w.len(self.attempts.len());
+        w.length(self.attempts.len());
         for (request, open) in &self.attempts {
             w.fixed(*request);
             w.flag(open.arm.is_some());
@@ -557,15 +550,15 @@ impl ReleaseState {
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<ReleaseState, Damaged> {
         let mut services = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             services.push(ServiceKey { environment: r.text()?, service: r.text()? });
         }
         let mut state = ReleaseState::new(services);
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             state.comparisons.push(Comparison::read(r)?);
             state.begun.push(r.flag()?);
             let mut untold = Untold { first_at: r.int()?, last_at: r.int()?, ..Untold::default() };
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 untold.checks.push(r.uint32()?);
             }
             let has_full = r.flag()?;
@@ -574,7 +567,7 @@ impl ReleaseState {
             untold.told = r.text()?;
             state.untold.push(untold);
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let name = r.text()?;
             let seen = ArmSeen { first: r.int()?, requests: r.uint()?, units: r.uint()?, alone: r.uint()? };
             state.arms.insert(name, seen);
@@ -583,7 +576,7 @@ impl ReleaseState {
         let control = r.text()?;
         state.control = has_control.then_some(control);
         state.traces = OpenTraces::read(r)?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let request = r.fixed()?;
             let (has_arm, arm) = (r.flag()?, r.text()?);
             let open = OpenAttempt {

@@ -94,7 +94,7 @@ impl Totals {
     /// Writes the sums.
     pub fn write(&self, w: &mut Writer) {
         self.counts().into_iter().for_each(|count| w.uint(count));
-        w.len(self.latency.iter().count());
+        w.length(self.latency.iter().count());
         for (bin, count) in self.latency.iter() {
             w.uint(u64::from(bin));
             w.uint(count);
@@ -124,7 +124,7 @@ impl Totals {
         t.request_weight = r.uint()?;
         t.error_weight = r.uint()?;
         t.late = r.uint()?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let bin = r.uint16()?;
             t.latency.add(bin, r.uint()?);
         }

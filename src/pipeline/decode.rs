@@ -163,8 +163,14 @@ impl Key {
         match len {
             0 => true,
             1..=3 => text.iter().zip(&self.bytes).all(|(a, b)| a == b),
-            4..=7 => word::<4>(text, 0) == word::<4>(&self.bytes, 0) && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4),
-            8..=16 => word::<8>(text, 0) == word::<8>(&self.bytes, 0) && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8),
+            4..=7 => {
+                word::<4>(text, 0) == word::<4>(&self.bytes, 0)
+                    && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4)
+            }
+            8..=16 => {
+                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
+                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
+            }
             _ => {
                 word::<8>(text, 0) == word::<8>(&self.bytes, 0)
                     && word::<8>(text, 8) == word::<8>(&self.bytes, 8)
@@ -393,12 +399,7 @@ impl<'p> Decoder<'p> {
         }
     }
 
-    fn read(
-        &mut self,
-        line: &str,
-        offset: u64,
-        access_line: bool,
-    ) -> Result<Decoded, RejectReason> {
+    fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
         let latency_us = match self.first(Role::Latency) {
             Some((slot, at)) => {
@@ -442,7 +443,9 @@ impl<'p> Decoder<'p> {
             UnitKind::Client => self.hash_of(Role::Client, line),
             UnitKind::Trace => trace_hash,
             UnitKind::Instance => self.hash_of(Role::Instance, line),
-            UnitKind::Request => event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1),
+            UnitKind::Request => {
+                event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1)
+            }
         };
         let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
@@ -596,7 +599,8 @@ impl<'p> Decoder<'p> {
         match &self.plan.arms {
             ArmRule::None => NO_NAME,
             ArmRule::Field(_) => {
-                let slot = self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
+                let slot =
+                    self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
                     return NO_NAME;
                 }
@@ -648,7 +652,12 @@ impl<'p> Decoder<'p> {
             self.want(&path);
         }
         let record_of = |decoder: &Decoder<'_>, text: &str| {
-            query.matches(&LineRecord { line: text, paths: &decoder.paths, slots: &decoder.slots, stream: &decoder.stream })
+            query.matches(&LineRecord {
+                line: text,
+                paths: &decoder.paths,
+                slots: &decoder.slots,
+                stream: &decoder.stream,
+            })
         };
         match self.fill(line) {
             Filled::Json => record_of(self, line),

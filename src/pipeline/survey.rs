@@ -292,11 +292,7 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, path: &str, value: &Value
     }
 }
 
-fn choose_fields(
-    paths: &BTreeMap<String, PathCount>,
-    access: bool,
-    wishes: &Wishes,
-) -> BTreeMap<Role, Vec<FieldRef>> {
+fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wishes) -> BTreeMap<Role, Vec<FieldRef>> {
     let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
     for role in Role::ALL {
         if let Some(fields) = wishes.roles.get(&role) {
@@ -352,8 +348,11 @@ fn name_latency_units(
         let mut numbers = count.numbers;
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
-        let unit =
-            if count.fractions * 2 > numbers.len() as u64 && median < 5.0 { LatencyUnit::Seconds } else { LatencyUnit::Millis };
+        let unit = if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
+            LatencyUnit::Seconds
+        } else {
+            LatencyUnit::Millis
+        };
         field.unit = Some(unit);
         if !numbers.is_empty() {
             notes.push(format!(
@@ -468,7 +467,9 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     for (lines, services) in traces.values() {
         covered.shared_traces += u64::from(*lines > 1);
         if services.len() > 1 {
-            if let Some((slowest, _)) = services.iter().max_by_key(|(key, latency)| (**latency, std::cmp::Reverse(*key))) {
+            if let Some((slowest, _)) =
+                services.iter().max_by_key(|(key, latency)| (**latency, std::cmp::Reverse(*key)))
+            {
                 *covered.slowest.entry(slowest.clone()).or_default() += 1;
             }
             let keys: Vec<&ServiceKey> = services.keys().collect();
@@ -568,7 +569,9 @@ fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> {
             let asked = wishes.service.as_deref() == Some(key.service.as_str());
             (asked, service.requests > 0, slowest, service.requests)
         };
-        let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else { continue };
+        let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else {
+            continue;
+        };
         if covered.services.get(&entry).is_none_or(|service| service.requests == 0) {
             continue;
         }

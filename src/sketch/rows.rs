@@ -88,7 +88,7 @@ impl<R: Row> Rows<R> {
 
     /// Sorts and combines: the canonical form. Sorted runs (of merged partials) are merged, not sorted again.
     pub fn settle(&mut self) {
-        self.rows.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.rows.sort_by_key(Row::key);
         self.rows.dedup_by(|next, kept| {
             let same = next.key() == kept.key();
             if same {

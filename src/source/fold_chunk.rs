@@ -32,7 +32,13 @@ pub fn fold_chunk(plan: &Plan, stream: &str, chunk: &Chunk, keep: bool) -> (Fold
 }
 
 /// Folds a chunk again, line by line behind the stream's clock guard.
-pub fn refold_chunk(plan: &Plan, stream: &str, chunk: &Chunk, keep: bool, state: Refold) -> (FoldedChunk, Vec<KeptReject>) {
+pub fn refold_chunk(
+    plan: &Plan,
+    stream: &str,
+    chunk: &Chunk,
+    keep: bool,
+    state: Refold,
+) -> (FoldedChunk, Vec<KeptReject>) {
     let fold = ChunkFold::with_guard(&plan.windowing, stream, chunk.from, state.high, state.guard);
     run(plan, stream, chunk, keep, fold)
 }

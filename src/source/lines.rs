@@ -132,8 +132,8 @@ impl ChunkReader {
                     Part::Stdin(_) => "standard input".to_owned(),
                     Part::File(path) => path.display().to_string(),
                 };
-                let opened = files::open(&part)
-                    .map_err(|error| FilesError::Unreadable { path: name.clone(), error })?;
+                let opened =
+                    files::open(&part).map_err(|error| FilesError::Unreadable { path: name.clone(), error })?;
                 self.current = Some((opened, name));
                 continue;
             };

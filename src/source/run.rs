@@ -92,10 +92,8 @@ pub fn run(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    let readers = streams
-        .iter()
-        .map(|stream| (stream.name.clone(), ChunkReader::new(stream, options.chunk_bytes)))
-        .collect();
+    let readers =
+        streams.iter().map(|stream| (stream.name.clone(), ChunkReader::new(stream, options.chunk_bytes))).collect();
     run_readers(readers, plan, engine, plan_text, options, observer)
 }
 

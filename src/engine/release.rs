@@ -135,7 +135,7 @@ impl ReleaseState {
                 now.entry(name).or_default().0 += requests;
             }
         }
-        for row in merged.units.as_slice().iter().filter(|row| Some(row.service) == entry) {
+        for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
             if let Some(name) = event::name_at(&merged.names.arms, row.arm) {
                 now.entry(name).or_default().1 += 1;
             }
@@ -294,11 +294,8 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
             }
         }
-        let mut activities: Vec<Activity> = merged
-            .units
-            .as_slice()
+        let mut activities: Vec<Activity> = of_service(merged.units.as_slice(), entry, |row| row.service)
             .iter()
-            .filter(|row| row.service == entry_id)
             .filter_map(|row| {
                 arm_of_id(row.arm).map(|arm| Activity {
                     unit: row.unit,
@@ -326,13 +323,11 @@ impl ReleaseState {
             }
         }
         // Requests without an arm of their own: that of the latest exposure before them in this window, else the unit's.
-        let mut joined: Vec<(u64, Option<Arm>, u32, u32, u16, bool)> = merged
-            .outcomes
-            .as_slice()
-            .iter()
-            .filter(|row| row.service == entry_id)
-            .map(|row| (row.unit, None, row.at, row.count, row.latency, row.error))
-            .collect();
+        let mut joined: Vec<(u64, Option<Arm>, u32, u32, u16, bool)> =
+            of_service(merged.outcomes.as_slice(), entry, |row| row.service)
+                .iter()
+                .map(|row| (row.unit, None, row.at, row.count, row.latency, row.error))
+                .collect();
         joined.extend(attempts.iter().filter_map(|attempt| {
             let arm = match &attempt.arm {
                 None => None,
@@ -371,11 +366,8 @@ impl ReleaseState {
         if activities.len() > by_rows {
             activities.sort_by_key(|a| (a.unit, a.first, a.arm));
         }
-        let routes = merged
-            .pairs
-            .as_slice()
+        let routes = of_service(merged.pairs.as_slice(), entry, |row| row.service)
             .iter()
-            .filter(|row| row.service == entry_id)
             .filter_map(|row| event::name_at(&merged.names.routes, row.route).map(|name| (row.unit, name.as_str())))
             .collect();
         let evidence_of = |arm: usize| {
@@ -608,6 +600,14 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
             Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
+}
+
+/// Rows of one service; rows are sorted by service first.
+fn of_service<R>(rows: &[R], service: Option<NameId>, of: impl Fn(&R) -> NameId) -> &[R] {
+    let Some(service) = service else { return &[] };
+    let from = rows.partition_point(|row| of(row) < service);
+    let until = rows.partition_point(|row| of(row) <= service);
+    rows.get(from..until).unwrap_or(&[])
 }
 
 fn position<T: Ord>(list: &[T], item: &T) -> Option<NameId> {

@@ -311,6 +311,11 @@ impl<'p> Decoder<'p> {
     }
 
     /// Forgets names, so that the next chunk starts with none.
+    pub fn forget_names(&mut self) {
+        self.take_names();
+    }
+
+    /// Takes the names out; the next chunk starts with none.
     pub fn take_names(&mut self) -> Interner {
         self.two_arms = None;
         self.sources.clear();

@@ -655,6 +655,18 @@ impl Judged<'_> {
                 format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)),
             );
         }
+        let [control, candidate] = comparison.recovered;
+        if control + candidate > 0 {
+            let [a, b] = comparison.error_volume.events();
+            check(
+                "recovered by retry",
+                format!(
+                    "{} of the baseline's requests, {} of the canary's",
+                    percent(control as f64 / a.max(1) as f64),
+                    percent(candidate as f64 / b.max(1) as f64)
+                ),
+            );
+        }
         check(
             "small latency shifts",
             "not found: there is no history of this service to compare users with themselves".to_owned(),

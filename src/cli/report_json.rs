@@ -131,6 +131,8 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "unit": comparison.unit.name(),
         "units": comparison.distinct,
         "requests": comparison.error_volume.events(),
+        "recovered_by_retry": comparison.recovered,
+        "unassigned": comparison.unassigned,
         "routing": format!("{:?}", comparison.routing).to_lowercase(),
         "log_sum": rounded(look.log_sum),
         "log_fail": rounded(comparison.log_fail),

@@ -190,6 +190,8 @@ pub struct Comparison {
     pub routes: PairTest,
     /// Outcomes whose unit had no arm.
     pub unassigned: u64,
+    /// Requests of (control, candidate) whose first attempt failed and whose last did not.
+    pub recovered: [u64; 2],
     /// What each service did, by index in the release, of (control, candidate).
     pub totals: Vec<[Totals; 2]>,
     /// Best evidence lines of (control, candidate).
@@ -240,6 +242,7 @@ impl Comparison {
             called: PairTest::new(once),
             routes: PairTest::new(once),
             unassigned: 0,
+            recovered: [0; 2],
             totals: vec![Default::default(); services],
             evidence: Default::default(),
             look: Look::default(),
@@ -633,6 +636,7 @@ impl Comparison {
         self.called.write(w);
         self.routes.write(w);
         w.uint(self.unassigned);
+        self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
         self.totals.iter().flatten().for_each(|totals| totals.write(w));
         for list in &self.evidence {
@@ -706,6 +710,7 @@ impl Comparison {
         c.called = PairTest::read(r)?;
         c.routes = PairTest::read(r)?;
         c.unassigned = r.uint()?;
+        c.recovered = [r.uint()?, r.uint()?];
         for _ in 0..r.length()? {
             c.totals.push([Totals::read(r)?, Totals::read(r)?]);
         }

@@ -13,7 +13,7 @@ use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::WindowPartial;
-use crate::sketch::rows::{AttemptRow, NEVER};
+use crate::sketch::rows::{AttemptRow, NEVER, OutcomeRow};
 use crate::time::{HOUR, Timestamp};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
@@ -73,9 +73,9 @@ struct OpenAttempt {
     arm: Option<String>,
     unit: u64,
     latency: u16,
+    /// Whether the first attempt failed, and whether the last so far did.
+    first_error: bool,
     error: bool,
-    /// Attempts so far.
-    attempts: u32,
 }
 
 impl ReleaseState {
@@ -230,20 +230,18 @@ impl ReleaseState {
             if Some(first.service) != entry {
                 continue;
             }
-            let count = group.len() as u32;
             match before.get_mut(&first.request) {
                 Some(open) => {
                     open.error = last.error;
                     open.latency = open.latency.max(last.latency);
-                    open.attempts += count;
                 }
                 None => {
                     let open = OpenAttempt {
                         arm: event::name_at(&merged.names.arms, first.arm).cloned(),
                         unit: first.unit,
                         latency: group.iter().map(|row| row.latency).max().unwrap_or(0),
+                        first_error: first.error,
                         error: last.error,
-                        attempts: count,
                     };
                     self.attempts.insert(first.request, open);
                 }
@@ -284,11 +282,10 @@ impl ReleaseState {
                 totals[arm.at()].add(cell);
             }
         }
-        let Some(entry_id) = entry else { return false };
         let start = settings.windowing.start_of(merged.window);
         let mut latency: [LatencyTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
-            if *service == entry_id
+            if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
             {
                 latency[arm.at()].append(&cell.latency);
@@ -322,42 +319,44 @@ impl ReleaseState {
                 });
             }
         }
-        // Requests without an arm of their own: that of the latest exposure before them in this window, else the unit's.
-        let mut joined: Vec<(u64, Option<Arm>, u32, u32, u16, bool)> =
-            of_service(merged.outcomes.as_slice(), entry, |row| row.service)
-                .iter()
-                .map(|row| (row.unit, None, row.at, row.count, row.latency, row.error))
-                .collect();
-        joined.extend(attempts.iter().filter_map(|attempt| {
-            let arm = match &attempt.arm {
-                None => None,
-                Some(name) if *name == comparison.control => Some(Arm::Control),
-                Some(name) if *name == comparison.candidate => Some(Arm::Candidate),
-                Some(_) => return None,
-            };
-            Some((attempt.unit, arm, 0, 1, attempt.latency, attempt.error))
-        }));
+        let joined =
+            joined_requests(comparison, of_service(merged.outcomes.as_slice(), entry, |row| row.service), attempts);
         if !joined.is_empty() {
             activities.sort_by_key(|a| (a.unit, a.first));
-            let exposed = activities.clone();
-            for (unit, arm, at, count, slowest, error) in joined {
-                let from = exposed.partition_point(|a| a.unit < unit);
-                let in_window =
-                    exposed.iter().skip(from).take_while(|a| a.unit == unit && a.first <= at).last().map(|a| a.arm);
-                let Some(arm) = arm.or(in_window).or_else(|| comparison.arm_of(unit)) else {
-                    comparison.unassigned += u64::from(count);
+            let exposed = activities.len();
+            for request in joined {
+                // Without an arm of its own: that of the latest exposure before it in this window, else its unit's.
+                let known = activities.get(..exposed).unwrap_or(&[]);
+                let from = known.partition_point(|a| a.unit < request.unit);
+                let in_window = known
+                    .iter()
+                    .skip(from)
+                    .take_while(|a| a.unit == request.unit && a.first <= request.at)
+                    .last()
+                    .map(|a| a.arm);
+                let Some(arm) = request.arm.or(in_window).or_else(|| comparison.arm_of(request.unit)) else {
+                    comparison.unassigned += u64::from(request.count);
                     continue;
                 };
-                if slowest > 0 {
-                    latency[arm.at()].add_count(event::bucket_of(unit), slowest - 1, count);
+                if request.latency > 0 {
+                    latency[arm.at()].add_count(event::bucket_of(request.unit), request.latency - 1, request.count);
                 }
-                let errors = if error { count } else { 0 };
-                activities.push(Activity { unit, arm, first: at, second: NEVER, requests: count, errors, slowest });
-                if let Some(totals) = comparison.totals.first_mut()
-                    && merged.outcomes.as_slice().iter().any(|row| row.unit == unit && row.at == at)
+                let errors = if request.error { request.count } else { 0 };
+                if request.armless
+                    && let Some(totals) = comparison.totals.first_mut()
                 {
-                    totals[arm.at()].add_joined(u64::from(count), u64::from(errors));
+                    totals[arm.at()].add_joined(u64::from(request.count), u64::from(errors));
                 }
+                comparison.recovered[arm.at()] += u64::from(request.recovered);
+                activities.push(Activity {
+                    unit: request.unit,
+                    arm,
+                    first: request.at,
+                    second: if request.count > 1 { request.at } else { NEVER },
+                    requests: request.count,
+                    errors,
+                    slowest: request.latency,
+                });
             }
         }
         if activities.is_empty() && complete.is_empty() {
@@ -375,7 +374,7 @@ impl ReleaseState {
                 .evidence
                 .as_slice()
                 .iter()
-                .filter(|row| row.service == entry_id && Some(row.arm) == ids[arm])
+                .filter(|row| Some(row.service) == entry && Some(row.arm) == ids[arm])
                 .map(|row| Evidence::new(row, start, &merged.streams, &merged.names.routes))
                 .collect()
         };
@@ -535,8 +534,8 @@ impl ReleaseState {
             w.text(open.arm.as_deref().unwrap_or(""));
             w.fixed(open.unit);
             w.uint(u64::from(open.latency));
+            w.flag(open.first_error);
             w.flag(open.error);
-            w.uint(u64::from(open.attempts));
         }
     }
 
@@ -575,8 +574,8 @@ impl ReleaseState {
                 arm: has_arm.then_some(arm),
                 unit: r.fixed()?,
                 latency: r.uint16()?,
+                first_error: r.flag()?,
                 error: r.flag()?,
-                attempts: r.uint32()?,
             };
             state.attempts.insert(request, open);
         }
@@ -600,6 +599,53 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
             Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
+}
+
+/// A request that is joined to an arm when its window closes.
+struct Joined {
+    unit: u64,
+    /// Its own arm.
+    arm: Option<Arm>,
+    at: u32,
+    count: u32,
+    latency: u16,
+    error: bool,
+    /// Its lines carry no arm, so no cell of an arm has counted it.
+    armless: bool,
+    /// Its first attempt failed, its last did not.
+    recovered: bool,
+}
+
+fn joined_requests(comparison: &Comparison, outcomes: &[OutcomeRow], attempts: &[OpenAttempt]) -> Vec<Joined> {
+    let of_outcome = |row: &OutcomeRow| Joined {
+        unit: row.unit,
+        arm: None,
+        at: row.at,
+        count: row.count,
+        latency: row.latency,
+        error: row.error,
+        armless: true,
+        recovered: false,
+    };
+    let of_attempt = |attempt: &OpenAttempt| {
+        let arm = match &attempt.arm {
+            None => None,
+            Some(name) if *name == comparison.control => Some(Arm::Control),
+            Some(name) if *name == comparison.candidate => Some(Arm::Candidate),
+            Some(_) => return None,
+        };
+        Some(Joined {
+            unit: attempt.unit,
+            arm,
+            at: 0,
+            count: 1,
+            latency: attempt.latency,
+            error: attempt.error,
+            armless: arm.is_none(),
+            recovered: attempt.first_error && !attempt.error,
+        })
+    };
+    outcomes.iter().map(of_outcome).chain(attempts.iter().filter_map(of_attempt)).collect()
 }
 
 /// Rows of one service; rows are sorted by service first.

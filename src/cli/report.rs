@@ -597,7 +597,7 @@ impl Judged<'_> {
                 grouped(requests_candidate),
                 grouped(comparison.looks),
                 comparison.strata(),
-                if comparison.strata() == 1 { "um" } else { "a (the canary's share changed)" }
+                if comparison.strata() == 1 { "um" } else { "a (its share changed, or traffic paused)" }
             ),
         );
         check(

@@ -24,7 +24,8 @@ const CANDIDATE_SHARE: f64 = 0.001;
 const CANDIDATES_MAX: usize = 16;
 
 /// Names by which a control is labelled.
-const CONTROL_NAMES: [&str; 7] = ["baseline", "control", "stable", "primary", "production", "main", "old"];
+const CONTROL_NAMES: [&str; 9] =
+    ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
 
 /// Looks that one digest entry covers.
 const DIGEST_LOOKS: usize = 100;
@@ -210,6 +211,11 @@ impl ReleaseState {
         if self.arms.len() < 2 {
             return None;
         }
+        // Both appeared at once: of versions that are numbers the older one is the control.
+        let at_once = self.arms.values().all(|seen| seen.alone == 0);
+        if at_once && let Some(oldest) = oldest_version(self.arms.keys()) {
+            return Some(oldest);
+        }
         self.arms
             .iter()
             .max_by_key(|(name, seen)| (seen.alone, seen.requests.max(seen.units), std::cmp::Reverse(*name)))
@@ -345,7 +351,7 @@ impl ReleaseState {
                 if request.armless
                     && let Some(totals) = comparison.totals.first_mut()
                 {
-                    totals[arm.at()].add_joined(u64::from(request.count), u64::from(errors));
+                    totals[arm.at()].add_joined(u64::from(request.count), u64::from(errors), request.latency);
                 }
                 comparison.recovered[arm.at()] += u64::from(request.recovered);
                 activities.push(Activity {
@@ -599,6 +605,15 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
             Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
+}
+
+/// The oldest of versions like `1.9.2` or `v12`; `None` when one of them is no such version.
+fn oldest_version<'n>(names: impl Iterator<Item = &'n String>) -> Option<String> {
+    let numbers = |name: &str| -> Option<Vec<u64>> {
+        name.trim_start_matches(['v', 'V']).split('.').map(|part| part.parse().ok()).collect()
+    };
+    let versions: Option<Vec<(Vec<u64>, &String)>> = names.map(|name| Some((numbers(name)?, name))).collect();
+    versions?.into_iter().min().map(|(_, name)| name.clone())
 }
 
 /// A request that is joined to an arm when its window closes.

@@ -59,8 +59,12 @@ impl Totals {
         cell.span_latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
     }
 
-    /// Adds requests that were joined to this arm by their unit.
-    pub fn add_joined(&mut self, requests: u64, errors: u64) {
+    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without.
+    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16) {
+        match latency.checked_sub(1) {
+            Some(bin) => self.latency.add(bin, requests),
+            None => self.without_latency += requests,
+        }
         self.requests += requests;
         self.errors += errors;
         self.request_weight += requests;

@@ -19,6 +19,9 @@ use crate::time::{Micros, Timestamp};
 /// Key of the hash that splits units into arms.
 const KEY_SPLIT: u64 = 0x5e71_4000_0000_00a1;
 
+/// Status field of Envoy's and Istio's access logs.
+pub const PROXY_STATUS: &str = "response_code";
+
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
 
@@ -202,6 +205,8 @@ pub struct Decoder<'p> {
     /// What an access-log line does not hold as text of its own.
     scratch: String,
     arm_slot: Option<u8>,
+    /// Slot of the status as proxies call it.
+    proxy_status: Option<u8>,
     split_key: u64,
     has_root: bool,
     names: Interner,
@@ -232,6 +237,7 @@ impl<'p> Decoder<'p> {
             slots: Vec::new(),
             scratch: String::new(),
             arm_slot: None,
+            proxy_status: None,
             split_key: 0,
             has_root: !plan.fields(Role::Root).is_empty(),
             names: Interner::default(),
@@ -249,6 +255,9 @@ impl<'p> Decoder<'p> {
                 list.slots[at] = decoder.want(&field.path);
                 list.units[at] = field.unit;
                 list.len += 1;
+                if role == Role::Status && field.path == PROXY_STATUS {
+                    decoder.proxy_status = Some(list.slots[at]);
+                }
                 if role == Role::Level {
                     let path = field.path.to_ascii_lowercase();
                     decoder.otel_levels[at] = path.ends_with("severitynumber") || path.ends_with("severity_number");
@@ -537,10 +546,18 @@ impl<'p> Decoder<'p> {
         if root == Some(true) {
             return (Kind::Request, RequestSource::RootSpan);
         }
+        if self.is_proxy_line() {
+            return (Kind::Request, RequestSource::AccessLog);
+        }
         if has_parent || self.has_root {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
+    }
+
+    /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
+    fn is_proxy_line(&self) -> bool {
+        self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))
     }
 
     /// Service and environment; `None` when the environment is not the one asked for.
@@ -561,7 +578,10 @@ impl<'p> Decoder<'p> {
         if self.plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
             return None;
         }
-        let id = self.names.service(&environment, &service.text(line));
+        let text = service.text(line);
+        // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
+        let name = text.rsplit_once('|').map_or(text.as_ref(), |(_, host)| host);
+        let id = self.names.service(&environment, name);
         if let Some((service, environment)) = short {
             self.services.put(service, environment, id);
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
-use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder};
+use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::number;
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
@@ -190,7 +190,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
             if fields.is_empty() {
                 return None;
             }
-            let counts = read.roles.get(&role).cloned().unwrap_or_default();
+            let counts = read.roles.get(&role).cloned().filter(|counts| counts.lines > 0)?;
             Some(RoleReport {
                 role,
                 fields: fields
@@ -488,6 +488,13 @@ fn source_of_line(line: &str, plan: &Plan) -> RequestSource {
     if !line.trim_ascii_start().starts_with('{') {
         return RequestSource::AccessLog;
     }
+    if plan
+        .fields(Role::Status)
+        .iter()
+        .any(|field| field.path == PROXY_STATUS && json::lookup(line, &field.path).is_some())
+    {
+        return RequestSource::AccessLog;
+    }
     if plan.fields(Role::Root).is_empty() { RequestSource::Application } else { RequestSource::RootSpan }
 }
 
@@ -587,7 +594,8 @@ fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> {
 
 fn say_what_is_missing(survey: &mut Survey) {
     let mut notes = Vec::new();
-    if survey.plan.fields(Role::Time).is_empty() && survey.plan.fields(Role::Start).is_empty() {
+    let has = |role: Role| survey.roles.iter().any(|report| report.role == role);
+    if !has(Role::Time) && !has(Role::Start) {
         notes.push("time: no field is recognised as a time; name it with --role time=FIELD".to_owned());
     }
     if survey.requests == 0 && survey.lines > 0 {
@@ -602,7 +610,6 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    let has = |role: Role| !survey.plan.fields(role).is_empty();
     if !has(Role::Latency) && survey.requests > 0 {
         notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
     }

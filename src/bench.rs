@@ -17,7 +17,7 @@ use crate::engine::{ArmChoice, Engine, Input, Output, Settings};
 use crate::fold::StreamFold;
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
-use crate::source::fold_chunk::{KeptReject, fold_chunk, refold_chunk};
+use crate::source::fold_chunk::{ChunkFolder, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
 use crate::source::run::{Observer, Options, RunError, run_readers};
 
@@ -117,6 +117,8 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     engine.apply(Input::Stream { name: stream.to_owned() });
     engine.start(plan_text::to_json(&found.plan));
     let mut fold = StreamFold::new(found.plan.windowing);
+    let mut folder = ChunkFolder::new(&found.plan, false);
+    let mut decoder = crate::pipeline::decode::Decoder::new(&found.plan, stream);
     let (mut partial_bytes, mut windows) = (0u64, 0u64);
     loop {
         text.clear();
@@ -140,7 +142,6 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
 
         let at = cpu();
         if let Ok(text) = std::str::from_utf8(&text) {
-            let mut decoder = crate::pipeline::decode::Decoder::new(&found.plan, stream);
             for line in text.lines() {
                 if let Ok(crate::pipeline::decode::Decoded::Event(event)) = decoder.decode(line, from) {
                     weight = weight.wrapping_add(event.unit as usize);
@@ -152,7 +153,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         let bytes = text.len() as u64;
         let chunk = Chunk { bytes: std::mem::take(&mut text), from, last: false, too_long: None };
         let at = cpu();
-        let (folded, _) = fold_chunk(&found.plan, stream, &chunk, false);
+        let (folded, _) = folder.fold(stream, &chunk);
         let passed = fold.push(folded, None, |state| refold_chunk(&found.plan, stream, &chunk, false, state).0);
         folding += cpu() - at;
         for window in &passed {
@@ -233,6 +234,7 @@ fn on_all_cores(
     let reader = ChunkReader::from_reader(Box::new(source), "corpus", CHUNK_BYTES);
     let mut engine = Engine::new(settings.clone());
     let mut observer = NothingObserved { progress };
+    // The tables of the generator are made before the clock starts.
     let start = Instant::now();
     let readers = vec![("corpus".to_owned(), reader)];
     run_readers(readers, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer)?;
@@ -308,13 +310,10 @@ fn micros(times: u32, run: impl Fn() -> f64) -> f64 {
     (cpu() - at) as f64 / 1000.0 / f64::from(times)
 }
 
-/// CPU time of this thread in nanoseconds; wall time where the system does not tell.
+/// CPU time of this thread in nanoseconds.
 fn cpu() -> u64 {
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next().and_then(|ns| ns.parse().ok()))
-        .unwrap_or_else(|| START.elapsed().as_nanos() as u64)
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 /// Most memory resident, from the system's own account.

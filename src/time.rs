@@ -36,14 +36,7 @@ pub struct Windowing {
 impl Default for Windowing {
     /// 10 s windows, 10 s lateness, everything followed.
     fn default() -> Self {
-        Windowing {
-            window: 10 * SECOND,
-            lateness: 10 * SECOND,
-            since: None,
-            until: None,
-            pair_bits: 0,
-            trace_bits: 0,
-        }
+        Windowing { window: 10 * SECOND, lateness: 10 * SECOND, since: None, until: None, pair_bits: 0, trace_bits: 0 }
     }
 }
 

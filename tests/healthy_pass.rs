@@ -147,15 +147,28 @@ fn report(requests_per_minute: f64, minutes: u32, design: u32, seeds: std::ops::
         let halves: Vec<Vec<u64>> = (0..2).map(|half| seeds.clone().filter(|s| s % 2 == half).collect()).collect();
         let workers: Vec<_> = halves
             .into_iter()
-            .map(|seeds| scope.spawn(move || seeds.into_iter().map(|s| simulate(requests_per_minute, minutes, s)).collect::<Vec<_>>()))
+            .map(|seeds| {
+                scope.spawn(move || {
+                    seeds.into_iter().map(|s| simulate(requests_per_minute, minutes, s)).collect::<Vec<_>>()
+                })
+            })
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a simulation thread ends")).collect()
     });
     let n = runs.len();
     println!("{requests_per_minute} requests a minute, 50 % share, {n} runs of at most {minutes} min");
-    println!("  verdict pass: half by {}, 80 % by {} (design, with history: 80 % by {design} min)", by(runs.iter().map(|r| r.pass), n, 0.5), by(runs.iter().map(|r| r.pass), n, 0.8));
+    println!(
+        "  verdict pass: half by {}, 80 % by {} (design, with history: 80 % by {design} min)",
+        by(runs.iter().map(|r| r.pass), n, 0.5),
+        by(runs.iter().map(|r| r.pass), n, 0.8)
+    );
     for (at, cell) in REQUIRED.into_iter().enumerate() {
-        println!("  {:<14} half by {}, 80 % by {}", cell.name(), by(runs.iter().map(|r| r.cells[at]), n, 0.5), by(runs.iter().map(|r| r.cells[at]), n, 0.8));
+        println!(
+            "  {:<14} half by {}, 80 % by {}",
+            cell.name(),
+            by(runs.iter().map(|r| r.cells[at]), n, 0.5),
+            by(runs.iter().map(|r| r.cells[at]), n, 0.8)
+        );
     }
     (runs.iter().filter(|run| run.pass.is_some()).count(), runs.iter().filter(|run| run.failed).count())
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Tells from your logs, while a rollout runs, whether the new code is worse.
 #[derive(Debug, Parser)]
 #[command(name = "serin", version, max_term_width = 110, propagate_version = true)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -15,7 +15,7 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Show the main job on generated traffic: five rollouts, judged from their log lines
     Demo(DemoArguments),
     /// Judge a rollout from log files
@@ -33,7 +33,7 @@ pub enum Command {
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArguments {
+pub(super) struct DemoArguments {
     /// Seed of the traffic; the same seed gives the same log lines and verdicts
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -50,7 +50,7 @@ pub struct DemoArguments {
 
 /// Which logs, and how to read them.
 #[derive(Debug, Args)]
-pub struct LogArguments {
+pub(super) struct LogArguments {
     /// Log files, folders, patterns, or - for standard input; plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
@@ -84,7 +84,7 @@ pub struct LogArguments {
 
 /// How a report is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// For programs.
@@ -93,12 +93,14 @@ pub enum Format {
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (also when a changed behaviour holds \
+#[command(
+    after_help = "Exit status: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (also when a changed behaviour holds \
 back a pass), 4 invalid.\n\nWithout options, fields are recognised by the names that OpenTelemetry, ECS, pino, zap, \
 logrus, structlog, Envoy and Istio use; Apache and nginx access logs by their shape.\n\nExamples:\n  serin compare \
 app.log\n  serin compare old.log new.log --baseline 'file:old.log' --canary 'file:new.log'\n  serin compare logs/ \
---baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -")]
-pub struct CompareArguments {
+--baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -"
+)]
+pub(super) struct CompareArguments {
     /// Which logs.
     #[command(flatten)]
     pub logs: LogArguments,
@@ -137,7 +139,7 @@ pub struct CompareArguments {
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
-pub struct ReplayArguments {
+pub(super) struct ReplayArguments {
     /// The ledger
     pub ledger: PathBuf,
     /// The logs that it was made from
@@ -150,16 +152,18 @@ pub struct ReplayArguments {
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
-pub struct ShowArguments {
+pub(super) struct ShowArguments {
     /// The ledger
     pub ledger: PathBuf,
 }
 
 /// Arguments of `calibrate`.
 #[derive(Debug, Args)]
-#[command(after_help = "No version is needed in the logs: units are split by keyed hashes, so nothing differs between the arms and \
-every rollback is a false one. A planted regression then shows what would be found, and what would pass by mistake.")]
-pub struct CalibrateArguments {
+#[command(
+    after_help = "No version is needed in the logs: units are split by keyed hashes, so nothing differs between the arms and \
+every rollback is a false one. A planted regression then shows what would be found, and what would pass by mistake."
+)]
+pub(super) struct CalibrateArguments {
     /// Which logs.
     #[command(flatten)]
     pub logs: LogArguments,
@@ -182,7 +186,7 @@ pub struct CalibrateArguments {
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
-pub struct BenchArguments {
+pub(super) struct BenchArguments {
     /// What to measure
     #[command(subcommand)]
     pub what: BenchCommand,
@@ -190,14 +194,14 @@ pub struct BenchArguments {
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
-pub enum BenchCommand {
+pub(super) enum BenchCommand {
     /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
     Fold(FoldBenchArguments),
 }
 
 /// Arguments of `bench fold`.
 #[derive(Debug, Args)]
-pub struct FoldBenchArguments {
+pub(super) struct FoldBenchArguments {
     /// Lines of the generated corpus (about 470 bytes each)
     #[arg(long, default_value_t = 5_000_000, value_name = "N")]
     pub lines: u64,

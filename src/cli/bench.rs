@@ -64,7 +64,11 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
     line(
         &mut out,
         "events a second, all cores (wall)",
-        format!("{} on {} threads, generating included", grouped(figures.events_per_second_all as u64), figures.threads),
+        format!(
+            "{} on {} threads, generating included",
+            grouped(figures.events_per_second_all as u64),
+            figures.threads
+        ),
     )?;
     line(
         &mut out,
@@ -79,7 +83,11 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
     line(
         &mut out,
         "window partial, encoded",
-        format!("{} bytes for {} bytes of lines", grouped(figures.partial_bytes as u64), grouped(figures.window_bytes as u64)),
+        format!(
+            "{} bytes for {} bytes of lines",
+            grouped(figures.partial_bytes as u64),
+            grouped(figures.window_bytes as u64)
+        ),
     )?;
     if let Some(mib) = figures.resident_max_mib {
         line(&mut out, "most memory resident", format!("{mib:.0} MiB"))?;

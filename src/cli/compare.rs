@@ -53,8 +53,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         keep_rejects: arguments.rejects.is_some(),
         ..Options::default()
     };
-    let done =
-        run_streams(&streams, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer);
+    let done = run_streams(&streams, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer);
     observer.progress.finish();
     done?;
     observer.flush()?;
@@ -106,12 +105,14 @@ pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Resu
 
 fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
     let window = duration(&logs.window).context("--window")?;
-    if window < SECOND || window > crate::sketch::rows::WINDOW_MAX {
+    if !(SECOND..=crate::sketch::rows::WINDOW_MAX).contains(&window) {
         bail!("--window: must be between 1s and 1h, got {}", logs.window);
     }
     let time = |text: &Option<String>, option: &str| -> anyhow::Result<Option<Timestamp>> {
         text.as_deref()
-            .map(|text| clock::parse_time(text).map_err(|_| anyhow!("{option}: `{text}` is not a time (2026-06-01T12:00:00Z)")))
+            .map(|text| {
+                clock::parse_time(text).map_err(|_| anyhow!("{option}: `{text}` is not a time (2026-06-01T12:00:00Z)"))
+            })
             .transpose()
     };
     Ok(Windowing {
@@ -173,10 +174,9 @@ fn arm_by(text: &str) -> anyhow::Result<ArmRule> {
     };
     let parts: Vec<&str> = inside.split(',').map(str::trim).collect();
     match parts.as_slice() {
-        ["unit", share, seed] if !seed.is_empty() => Ok(ArmRule::Hash {
-            share_ppm: parts_per_million(share).context("--arm-by")?,
-            seed: (*seed).to_owned(),
-        }),
+        ["unit", share, seed] if !seed.is_empty() => {
+            Ok(ArmRule::Hash { share_ppm: parts_per_million(share).context("--arm-by")?, seed: (*seed).to_owned() })
+        }
         _ => bail!("--arm-by: write hash(unit, 5%, seed), got {text}"),
     }
 }
@@ -245,7 +245,10 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
         );
     }
     if !fields(&found.plan, Role::Time) && !fields(&found.plan, Role::Start) {
-        bail!("no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}", seen(found));
+        bail!(
+            "no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}",
+            seen(found)
+        );
     }
     for role in &arguments.logs.roles {
         for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
@@ -281,7 +284,8 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
         && found.services.keys().all(|key| key.service != *service)
     {
         let names: Vec<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
-        let near = suggest(service, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let near =
+            suggest(service, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         bail!("--service {service}: no line of this service was seen{near} Services: {}", names.join(", "));
     }
     Ok(())
@@ -396,7 +400,9 @@ mod tests {
     fn shares_and_durations() {
         assert_eq!(parts_per_million("5%").unwrap(), 50_000);
         assert_eq!(parts_per_million("0.125").unwrap(), 125_000);
-        assert!(parts_per_million("0").is_err() && parts_per_million("120%").is_err() && parts_per_million("x").is_err());
+        assert!(
+            parts_per_million("0").is_err() && parts_per_million("120%").is_err() && parts_per_million("x").is_err()
+        );
         assert_eq!(duration("10s").unwrap(), 10 * SECOND);
         assert_eq!(duration("1.5m").unwrap(), 90 * SECOND);
         assert!(duration("ten").is_err() && duration("10").is_err());

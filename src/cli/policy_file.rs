@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn the_default_is_what_an_empty_file_says() {
         assert_eq!(parse("").unwrap(), Policy::default());
-        let policy = parse("guardrails: [errors]\nnext_share_percent: 25\nexpect: [routes]\nshare_percent: 5\n").unwrap();
+        let policy =
+            parse("guardrails: [errors]\nnext_share_percent: 25\nexpect: [routes]\nshare_percent: 5\n").unwrap();
         assert!(policy.errors && !policy.latency);
         assert_eq!((policy.next_share, policy.declared_share), (0.25, Some(0.05)));
         assert_eq!(policy.expect, [Behaviour::Routes]);
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_named() {
-        let error = parse("guardrails: [speed]\nnext_share_percent: 0\nexpect: [luck]\nminimum_minutes: -1").unwrap_err();
+        let error =
+            parse("guardrails: [speed]\nnext_share_percent: 0\nexpect: [luck]\nminimum_minutes: -1").unwrap_err();
         let text = error.to_string();
         for part in ["`speed` is unknown", "next_share_percent", "`luck` is unknown", "minimum_minutes"] {
             assert!(text.contains(part), "{text}");

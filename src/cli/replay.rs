@@ -38,10 +38,8 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let logs: Vec<files::Stream> = found.into_iter().filter(|stream| streams.contains(&stream.name)).collect();
 
     let mut engine = Engine::new(settings);
-    let mut recomputed = Recomputed {
-        text: String::new(),
-        progress: Progress::bytes(logs.iter().map(files::size_on_disk).sum()),
-    };
+    let mut recomputed =
+        Recomputed { text: String::new(), progress: Progress::bytes(logs.iter().map(files::size_on_disk).sum()) };
     let options = Options { threads: arguments.threads.unwrap_or(Options::default().threads), ..Options::default() };
     let done = run_streams(&logs, &plan, &mut engine, plan_text::to_json(&plan), options, &mut recomputed);
     recomputed.progress.finish();
@@ -54,7 +52,12 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
             Ok(0)
         }
         Some(difference) => {
-            writeln!(out, "The ledger differs first in line {}: {}.", difference.line, harmless(&difference.about, 200))?;
+            writeln!(
+                out,
+                "The ledger differs first in line {}: {}.",
+                difference.line,
+                harmless(&difference.about, 200)
+            )?;
             if let Some(look) = first_look(&difference) {
                 writeln!(out, "  first look that differs: number {look} of this entry")?;
             }

@@ -9,6 +9,7 @@ use crate::engine::comparison::{Comparison, Evidence};
 use crate::engine::forecast::{Need, needs};
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
+use crate::engine::pair_test::Ranked;
 use crate::engine::policy::Policy;
 use crate::engine::{Engine, Settings};
 use crate::event::{RejectReason, ServiceKey};
@@ -26,7 +27,7 @@ const ALPHA_SHOWN: f64 = 0.05;
 
 /// Everything a report says.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub(super) struct Report<'a> {
     /// The comparisons.
     pub comparisons: Vec<Judged<'a>>,
     /// Releases without a comparison, with the arms that were seen.
@@ -39,7 +40,7 @@ pub struct Report<'a> {
 
 /// One comparison, judged.
 #[derive(Debug)]
-pub struct Judged<'a> {
+pub(super) struct Judged<'a> {
     /// The entry service.
     pub service: String,
     /// All services of the release.
@@ -56,7 +57,7 @@ pub struct Judged<'a> {
 
 /// One guardrail.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// The cell.
     pub cell: Cell,
     /// Its name for people.
@@ -75,7 +76,7 @@ pub struct Row {
 
 /// Size of a difference.
 #[derive(Clone, Copy, Debug)]
-pub struct Effect {
+pub(super) struct Effect {
     /// How to read it.
     pub kind: EffectKind,
     /// Estimate.
@@ -88,7 +89,7 @@ pub struct Effect {
 
 /// How an effect is to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EffectKind {
+pub(super) enum EffectKind {
     /// Candidate divided by control.
     Ratio,
     /// Candidate less control, of shares.
@@ -98,7 +99,7 @@ pub enum EffectKind {
 }
 
 /// Strength of evidence in words: e is by how much the data multiply the odds against "not worse".
-pub fn strength(log_e: f64) -> &'static str {
+pub(super) fn strength(log_e: f64) -> &'static str {
     let e = math::exp(log_e.min(700.0));
     match e {
         e if e >= 10_000.0 => "decisive",
@@ -112,7 +113,7 @@ pub fn strength(log_e: f64) -> &'static str {
 
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
-    pub fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
+    pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
         let Settings { policy, .. } = engine.settings();
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
@@ -136,7 +137,7 @@ impl<'a> Report<'a> {
     }
 
     /// For people: the verdict in words, then guardrails, checks, and what is still needed.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut out = String::new();
         for judged in &self.comparisons {
             judged.write(&mut out);
@@ -221,7 +222,8 @@ impl<'a> Report<'a> {
             .iter()
             .take(20)
             .map(|(key, report)| {
-                let source = s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
+                let source =
+                    s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
                 format!(
                     "{} ({} requests{source}, {} spans, {} other lines in the sample)",
                     harmless(&key.to_string(), 60),
@@ -351,7 +353,7 @@ fn geometric_mean_ms(histogram: &Histogram) -> Option<f64> {
 
 impl Judged<'_> {
     /// The verdict and its reasons, one sentence each.
-    pub fn sentences(&self) -> Vec<String> {
+    pub(super) fn sentences(&self) -> Vec<String> {
         let comparison = self.comparison;
         let look = &comparison.look;
         let mut list = Vec::new();
@@ -359,7 +361,11 @@ impl Judged<'_> {
             Verdict::Fail => {
                 if let Some(failure) = &comparison.failure {
                     let after = failure.at.0 - comparison.started_at.0;
-                    list.push(format!("The new code is worse. The logs prove it at {}, after {}.", failure.at, span(after)));
+                    list.push(format!(
+                        "The new code is worse. The logs prove it at {}, after {}.",
+                        failure.at,
+                        span(after)
+                    ));
                 }
                 let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
                 leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
@@ -378,7 +384,9 @@ impl Judged<'_> {
                 list.extend(self.changes());
             }
             Verdict::Inconclusive if look.held_back => {
-                list.push("Not passed: the code behaves differently, and that is for people to accept or not.".to_owned());
+                list.push(
+                    "Not passed: the code behaves differently, and that is for people to accept or not.".to_owned(),
+                );
                 list.extend(self.changes());
                 list.push(format!(
                     "To accept it, list it in a policy: expect: [{}]",
@@ -400,7 +408,7 @@ impl Judged<'_> {
     }
 
     fn worse(&self, row: &Row) -> String {
-        let percent = |value: Option<f64>| value.map_or("?".to_owned(), |value| percent(value));
+        let percent = |value: Option<f64>| value.map_or("?".to_owned(), percent);
         match row.cell {
             Cell::ErrorUnits | Cell::LatencyP99Units => {
                 let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
@@ -460,7 +468,7 @@ impl Judged<'_> {
     }
 
     /// Typical number of lines of a trace (geometric mean).
-    pub fn lines_per_trace(&self, arm: usize) -> f64 {
+    pub(super) fn lines_per_trace(&self, arm: usize) -> f64 {
         let n = self.comparison.lines.events()[arm].max(1) as f64;
         let sum = self.comparison.lines.sums()[arm] as f64 / 65_536.0;
         math::exp(sum / n * core::f64::consts::LN_2)
@@ -483,10 +491,15 @@ impl Judged<'_> {
             ),
             Flaw::Crossover => {
                 let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
-                format!("{} {units} were in both arms: more than 5 %, so they are no longer two arms.", grouped(crossed))
+                format!(
+                    "{} {units} were in both arms: more than 5 %, so they are no longer two arms.",
+                    grouped(crossed)
+                )
             }
             Flaw::UnequalCrossover => {
-                format!("{units} leave one arm for the other more often than the other way round: the arms select their users.")
+                format!(
+                    "{units} leave one arm for the other more often than the other way round: the arms select their users."
+                )
             }
             Flaw::MissingArm => "Only one arm was seen.".to_owned(),
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
@@ -509,7 +522,11 @@ impl Judged<'_> {
             harmless(&comparison.control, 60)
         );
         let verdict = comparison.look.verdict.name().to_uppercase();
-        let _infallible = writeln!(out, "{title}{}{verdict}", " ".repeat(96usize.saturating_sub(title.chars().count() + verdict.len()).max(2)));
+        let _infallible = writeln!(
+            out,
+            "{title}{}{verdict}",
+            " ".repeat(96usize.saturating_sub(title.chars().count() + verdict.len()).max(2))
+        );
         for sentence in self.sentences() {
             for line in wrap_words(&sentence, 98) {
                 let _infallible = writeln!(out, "  {}", harmless(&line, 200));
@@ -550,7 +567,11 @@ impl Judged<'_> {
             line(out, [&name, &control, &candidate, &effect, evidence, row.finding.name()]);
         }
         if let Some(bin) = comparison_threshold(self.comparison) {
-            let _infallible = writeln!(out, "  (very slow: above {}; latency differences are shares of requests above the first quantiles)", millis(bin_low(bin + 1) as f64 / 1000.0));
+            let _infallible = writeln!(
+                out,
+                "  (very slow: above {}; latency differences are shares of requests above the first quantiles)",
+                millis(bin_low(bin + 1) as f64 / 1000.0)
+            );
         }
     }
 
@@ -576,14 +597,18 @@ impl Judged<'_> {
                 grouped(requests_candidate),
                 grouped(comparison.looks),
                 comparison.strata(),
-                if comparison.strata() == 1 { "um" } else { "a (the canary's share changed)" }
+                if comparison.strata() == 1 { "um" } else { "a (its share changed, or traffic paused)" }
             ),
         );
         check(
             "sample ratio",
             match (look.sample_ratio, self.policy.declared_share) {
                 (Some(log_e), Some(share)) if log_e >= crate::engine::look::LOG_BROKEN => {
-                    format!("wrong: {} declared, {} seen", percent(share), percent(candidate as f64 / (control + candidate).max(1) as f64))
+                    format!(
+                        "wrong: {} declared, {} seen",
+                        percent(share),
+                        percent(candidate as f64 / (control + candidate).max(1) as f64)
+                    )
                 }
                 (Some(_), Some(share)) => format!("nothing against the declared {}", percent(share)),
                 _ => "not checkable: no share was declared (--share)".to_owned(),
@@ -601,10 +626,20 @@ impl Judged<'_> {
         );
         let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
         if crossed > 0 && comparison.routing == Routing::Sticky {
-            check("crossover", format!("{} {units} were in both arms ({})", grouped(crossed), percent(crossed as f64 / (control + candidate).max(1) as f64)));
+            check(
+                "crossover",
+                format!(
+                    "{} {units} were in both arms ({})",
+                    grouped(crossed),
+                    percent(crossed as f64 / (control + candidate).max(1) as f64)
+                ),
+            );
         }
         let measurement: Vec<String> = look.flaws.iter().map(|flaw| flaw.name().replace('_', " ")).collect();
-        check("measurement", if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") });
+        check(
+            "measurement",
+            if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
+        );
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
         check(
             "behaviour",
@@ -615,9 +650,27 @@ impl Judged<'_> {
             },
         );
         if comparison.unassigned > 0 {
-            check("without an arm", format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)));
+            check(
+                "without an arm",
+                format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)),
+            );
         }
-        check("small latency shifts", "not found: there is no history of this service to compare users with themselves".to_owned());
+        let [control, candidate] = comparison.recovered;
+        if control + candidate > 0 {
+            let [a, b] = comparison.error_volume.events();
+            check(
+                "recovered by retry",
+                format!(
+                    "{} of the baseline's requests, {} of the canary's",
+                    percent(control as f64 / a.max(1) as f64),
+                    percent(candidate as f64 / b.max(1) as f64)
+                ),
+            );
+        }
+        check(
+            "small latency shifts",
+            "not found: there is no history of this service to compare users with themselves".to_owned(),
+        );
     }
 
     fn write_needs(&self, out: &mut String) {
@@ -628,13 +681,19 @@ impl Judged<'_> {
         for need in &self.needs {
             let name = self.rows.iter().find(|row| row.cell == need.cell).map_or("", |row| row.name);
             let name = if need.cell == Cell::ErrorUnits { format!("{} {name}", self.units()) } else { name.to_owned() };
-            let of = if need.cell == Cell::ErrorUnits { format!("erring {}", self.units()) } else { "canary requests".to_owned() };
+            let of = if need.cell == Cell::ErrorUnits {
+                format!("erring {}", self.units())
+            } else {
+                "canary requests".to_owned()
+            };
             let have = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
             let text = match need.time {
                 Some(time) if need.needed > need.have => {
                     format!("about {} more {of}, {}", grouped((need.needed - need.have).ceil() as u64), span(time))
                 }
-                Some(_) => format!("evidence is {:.0} % of what is asked; little is missing if nothing is wrong", have * 100.0),
+                Some(_) => {
+                    format!("evidence is {:.0} % of what is asked; little is missing if nothing is wrong", have * 100.0)
+                }
                 None if need.have == 0.0 => format!("there are no {of} yet"),
                 None => "cannot be told yet".to_owned(),
             };
@@ -646,10 +705,12 @@ impl Judged<'_> {
         if self.comparison.look.verdict != Verdict::Fail {
             return;
         }
-        let slow = !self.rows.iter().any(|row| {
-            row.finding == Finding::Regressed && matches!(row.cell, Cell::ErrorUnits | Cell::ErrorVolume)
-        });
-        let lines: Vec<&Evidence> = self.comparison.evidence[1].iter().filter(|line| line.slow == slow).take(3).collect();
+        let slow = !self
+            .rows
+            .iter()
+            .any(|row| row.finding == Finding::Regressed && matches!(row.cell, Cell::ErrorUnits | Cell::ErrorVolume));
+        let lines: Vec<&Evidence> =
+            self.comparison.evidence[1].iter().filter(|line| line.slow == slow).take(3).collect();
         if lines.is_empty() {
             return;
         }
@@ -681,8 +742,13 @@ impl Judged<'_> {
                 format!("{:>9}  p50 {p50}, p99 {p99}", grouped(n))
             };
             if control.lines + candidate.lines > 0 {
-                let _infallible =
-                    writeln!(out, "    {:<40} {:<34} {}", harmless(&key.to_string(), 40), side(control), side(candidate));
+                let _infallible = writeln!(
+                    out,
+                    "    {:<40} {:<34} {}",
+                    harmless(&key.to_string(), 40),
+                    side(control),
+                    side(candidate)
+                );
             }
         }
     }
@@ -693,13 +759,13 @@ fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
 }
 
 /// Categories that carry a change, at most four.
-fn pairs(ranked: &[(&str, f64, [(u64, u64); 2])], of: &str, what: &str) -> Vec<String> {
-    let strongest = ranked.first().map_or(0.0, |first| first.1);
+fn pairs(ranked: &[Ranked<'_>], of: &str, what: &str) -> Vec<String> {
+    let strongest = ranked.first().map_or(0.0, |first| first.log_e);
     ranked
         .iter()
         .take(4)
-        .filter(|(_, log_e, _)| *log_e >= crate::engine::look::LOG_PASS && *log_e >= strongest * 0.1)
-        .map(|(name, _, [(control, a), (candidate, b)])| {
+        .filter(|ranked| ranked.log_e >= LOG_PASS && ranked.log_e >= strongest * 0.1)
+        .map(|Ranked { name, totals: [(control, a), (candidate, b)], .. }| {
             let share = |part: u64, whole: u64| percent(part as f64 / whole.max(1) as f64);
             format!(
                 "What changed: {} {of} {what} {} instead of {}.",
@@ -730,7 +796,7 @@ fn show_effect(effect: Effect) -> String {
 }
 
 /// A share in per cent with three significant digits or so.
-pub fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let value = share * 100.0;
     if value != 0.0 && value.abs() < 0.1 {
         format!("{value:.3} %")
@@ -742,7 +808,7 @@ pub fn percent(share: f64) -> String {
 }
 
 /// A latency given in milliseconds.
-pub fn millis(ms: f64) -> String {
+pub(super) fn millis(ms: f64) -> String {
     if ms >= 10_000.0 {
         format!("{:.1} s", ms / 1000.0)
     } else if ms >= 100.0 {
@@ -755,7 +821,7 @@ pub fn millis(ms: f64) -> String {
 }
 
 /// A length of time in words.
-pub fn span(time: Micros) -> String {
+pub(super) fn span(time: Micros) -> String {
     let days = 24 * HOUR;
     if time >= 2 * days {
         format!("{:.1} days", time as f64 / days as f64)
@@ -769,11 +835,11 @@ pub fn span(time: Micros) -> String {
 }
 
 /// A count with thin groups of three.
-pub fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -829,7 +895,14 @@ mod tests {
 
     #[test]
     fn strength_of_evidence_follows_the_documented_scale() {
-        for (e, word) in [(1.0, "none"), (3.5, "weak"), (20.5, "clear"), (101.0, "strong"), (1001.0, "very strong"), (1e5, "decisive")] {
+        for (e, word) in [
+            (1.0, "none"),
+            (3.5, "weak"),
+            (20.5, "clear"),
+            (101.0, "strong"),
+            (1001.0, "very strong"),
+            (1e5, "decisive"),
+        ] {
             assert_eq!(strength(math::ln(e)), word);
         }
     }

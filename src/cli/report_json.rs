@@ -110,8 +110,10 @@ fn comparison(judged: &Judged<'_>) -> Value {
             })
         })
         .collect();
-    let changed: Map<String, Value> =
-        Behaviour::ALL.into_iter().map(|group| (group.name().to_owned(), rounded(look.changed[group as usize]))).collect();
+    let changed: Map<String, Value> = Behaviour::ALL
+        .into_iter()
+        .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
+        .collect();
     json!({
         "service": judged.service,
         "services": judged.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -129,6 +131,8 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "unit": comparison.unit.name(),
         "units": comparison.distinct,
         "requests": comparison.error_volume.events(),
+        "recovered_by_retry": comparison.recovered,
+        "unassigned": comparison.unassigned,
         "routing": format!("{:?}", comparison.routing).to_lowercase(),
         "log_sum": rounded(look.log_sum),
         "log_fail": rounded(comparison.log_fail),

@@ -70,7 +70,13 @@ fn describe(entry: &Map<String, Value>) -> String {
             }
             line
         }
-        "looks" => format!("looks     {} to {}  {}  {} looks without news", word("first_at"), word("last_at"), who(), count("looks")),
+        "looks" => format!(
+            "looks     {} to {}  {}  {} looks without news",
+            word("first_at"),
+            word("last_at"),
+            who(),
+            count("looks")
+        ),
         "end" => format!(
             "end       {} records, {} late, verdicts: {}",
             count("records"),
@@ -81,7 +87,8 @@ fn describe(entry: &Map<String, Value>) -> String {
                 .map(|list| {
                     list.iter()
                         .map(|verdict| {
-                            let part = |key: &str| harmless(verdict.get(key).and_then(Value::as_str).unwrap_or("?"), 60);
+                            let part =
+                                |key: &str| harmless(verdict.get(key).and_then(Value::as_str).unwrap_or("?"), 60);
                             format!("{} {} {}", part("service"), part("candidate"), part("verdict"))
                         })
                         .collect::<Vec<_>>()

@@ -5,12 +5,12 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Prints an error with its causes, and what to do where that is known.
-pub fn error(error: &anyhow::Error) {
+pub(super) fn error(error: &anyhow::Error) {
     eprintln!("serin: {error:#}");
 }
 
 /// Text from a log or a file name, made harmless: control characters become visible, and it is cut to `most` characters.
-pub fn harmless(text: &str, most: usize) -> String {
+pub(super) fn harmless(text: &str, most: usize) -> String {
     let mut out = String::new();
     for (at, c) in text.chars().enumerate() {
         if at >= most {
@@ -18,20 +18,21 @@ pub fn harmless(text: &str, most: usize) -> String {
             break;
         }
         // Bidirectional marks reorder what a reader sees.
-        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if hidden { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out
 }
 
 /// Progress with rate and time left; silent where no person looks.
-pub struct Progress {
+pub(super) struct Progress {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
     /// Progress over `total` (0: unknown) of bytes.
-    pub fn bytes(total: u64) -> Progress {
+    pub(super) fn bytes(total: u64) -> Progress {
         if !std::io::stderr().is_terminal() {
             return Progress { bar: None };
         }
@@ -48,7 +49,7 @@ impl Progress {
     }
 
     /// Progress over a number of things.
-    pub fn items(total: u64, what: &'static str) -> Progress {
+    pub(super) fn items(total: u64, what: &'static str) -> Progress {
         if !std::io::stderr().is_terminal() {
             return Progress { bar: None };
         }
@@ -61,14 +62,14 @@ impl Progress {
     }
 
     /// So much more is done.
-    pub fn add(&self, amount: u64) {
+    pub(super) fn add(&self, amount: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(amount);
         }
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::compare::arrivals::{ShareCuts, ShareCutsParts, Block};
+use crate::compare::arrivals::{Block, ShareCuts, ShareCutsParts};
 use crate::compare::unit_rule::{Routing, unit_rule};
 use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
@@ -190,6 +190,8 @@ pub struct Comparison {
     pub routes: PairTest,
     /// Outcomes whose unit had no arm.
     pub unassigned: u64,
+    /// Requests of (control, candidate) whose first attempt failed and whose last did not.
+    pub recovered: [u64; 2],
     /// What each service did, by index in the release, of (control, candidate).
     pub totals: Vec<[Totals; 2]>,
     /// Best evidence lines of (control, candidate).
@@ -240,6 +242,7 @@ impl Comparison {
             called: PairTest::new(once),
             routes: PairTest::new(once),
             unassigned: 0,
+            recovered: [0; 2],
             totals: vec![Default::default(); services],
             evidence: Default::default(),
             look: Look::default(),
@@ -274,9 +277,10 @@ impl Comparison {
     /// What the statistics say of a cell, at the latest look. What carried a failure stays regressed (CP-3).
     pub fn finding(&self, cell: Cell) -> Finding {
         let look = self.look.cell(cell);
-        let carried = self.failure.as_ref().is_some_and(|failure| {
-            failure.cells.contains(&cell) || self.look.contribution(cell) >= self.log_fail
-        });
+        let carried = self
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.cells.contains(&cell) || self.look.contribution(cell) >= self.log_fail);
         if carried {
             Finding::Regressed
         } else if !look.has_data {
@@ -596,7 +600,7 @@ impl Comparison {
         if let Some(failure) = &self.failure {
             w.int(failure.window);
             w.int(failure.at.0);
-            w.len(failure.cells.len());
+            w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
         }
         w.flag(self.regressed_while_invalid.is_some());
@@ -607,7 +611,7 @@ impl Comparison {
         w.uint(parts.open.active);
         w.uint(u64::from(parts.num_blocks));
         for list in [&parts.first, &parts.recent] {
-            w.len(list.len());
+            w.length(list.len());
             for block in list {
                 w.uint(block.canary);
                 w.uint(block.active);
@@ -619,12 +623,12 @@ impl Comparison {
             w.uint(second);
             w.uint(other);
         }
-        w.len(self.recent_crossover.len());
+        w.length(self.recent_crossover.len());
         for (block, counts) in &self.recent_crossover {
             w.uint(u64::from(*block));
             counts.iter().for_each(|count| w.uint(*count));
         }
-        w.len(self.waiting_slow.len());
+        w.length(self.waiting_slow.len());
         for (unit, slowest) in &self.waiting_slow {
             w.fixed(*unit);
             w.uint(u64::from(*slowest));
@@ -632,10 +636,11 @@ impl Comparison {
         self.called.write(w);
         self.routes.write(w);
         w.uint(self.unassigned);
-        w.len(self.totals.len());
+        self.recovered.iter().for_each(|count| w.uint(*count));
+        w.length(self.totals.len());
         self.totals.iter().flatten().for_each(|totals| totals.write(w));
         for list in &self.evidence {
-            w.len(list.len());
+            w.length(list.len());
             for line in list {
                 w.byte(line.rank.0);
                 w.fixed(line.rank.1);
@@ -667,7 +672,7 @@ impl Comparison {
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {
             let mut failure = Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new() };
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
                 failure.cells.push(cell.ok_or(Damaged("unknown cell"))?);
             }
@@ -682,7 +687,7 @@ impl Comparison {
         let num_blocks = r.uint32()?;
         let mut lists = [Vec::new(), Vec::new()];
         for list in &mut lists {
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 list.push(block(r)?);
             }
         }
@@ -695,21 +700,22 @@ impl Comparison {
             *second = r.uint()?;
             *other = r.uint()?;
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let at = r.uint32()?;
             c.recent_crossover.push_back((at, [r.uint()?, r.uint()?]));
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             c.waiting_slow.push((r.fixed()?, r.uint16()?));
         }
         c.called = PairTest::read(r)?;
         c.routes = PairTest::read(r)?;
         c.unassigned = r.uint()?;
-        for _ in 0..r.len()? {
+        c.recovered = [r.uint()?, r.uint()?];
+        for _ in 0..r.length()? {
             c.totals.push([Totals::read(r)?, Totals::read(r)?]);
         }
         for list in &mut c.evidence {
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 list.push(Evidence {
                     rank: (r.byte()?, r.fixed()?),
                     slow: r.flag()?,

@@ -138,12 +138,8 @@ fn counters(comparison: &Comparison) -> Value {
     let [requests_control, requests_candidate] = comparison.error_volume.events();
     let [errors_control, errors_candidate] = comparison.error_volume.sums();
     let [latency_control, latency_candidate] = comparison.latency.mean.events();
-    let strata: Vec<[u64; 4]> = comparison
-        .error_units
-        .strata()
-        .iter()
-        .map(|s| [s.canary_units, s.units, s.canary_first, s.first])
-        .collect();
+    let strata: Vec<[u64; 4]> =
+        comparison.error_units.strata().iter().map(|s| [s.canary_units, s.units, s.canary_first, s.first]).collect();
     json!({
         "units": [units_control, units_candidate],
         "requests": [requests_control, requests_candidate],

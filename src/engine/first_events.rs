@@ -99,7 +99,7 @@ impl FirstEvents {
 
     /// Writes the counts.
     pub fn write(&self, w: &mut Writer) {
-        w.len(self.strata.len());
+        w.length(self.strata.len());
         for s in &self.strata {
             [s.canary_units, s.units, s.canary_first, s.first].into_iter().for_each(|count| w.uint(count));
         }
@@ -111,7 +111,7 @@ impl FirstEvents {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<FirstEvents, Damaged> {
         let mut strata = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             strata.push(Stratum {
                 canary_units: r.uint()?,
                 units: r.uint()?,

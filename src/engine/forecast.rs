@@ -37,11 +37,7 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
         .map(|cell| {
             let (needed, have) = match cell {
                 Cell::ErrorUnits => erring_units(comparison, &margins),
-                Cell::ErrorVolume => requests(
-                    &comparison.error_volume,
-                    4.0 * margins.mult * margins.errors,
-                    100.0,
-                ),
+                Cell::ErrorVolume => requests(&comparison.error_volume, 4.0 * margins.mult * margins.errors, 100.0),
                 Cell::LatencyMean => requests(&comparison.latency.mean, margins.mult * margin::LATENCY_MEAN, 200.0),
                 Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => {
                     let level = match cell {

@@ -155,17 +155,17 @@ impl LatencyTests {
         self.mean.write(w);
         self.above.iter().for_each(|sums| sums.write(w));
         self.thresholds.iter().for_each(|bin| w.uint(bin.map_or(0, |bin| u64::from(bin) + 1)));
-        w.len(self.pooled.iter().count());
+        w.length(self.pooled.iter().count());
         for (bin, count) in self.pooled.iter() {
             w.uint(u64::from(bin));
             w.uint(count);
         }
-        w.len(self.waiting.len());
+        w.length(self.waiting.len());
         for window in &self.waiting {
             w.int(window.start);
             w.int(window.end);
             for table in &window.tables {
-                w.len(table.len());
+                w.length(table.len());
                 for (key, count) in table {
                     w.uint(u64::from(*key));
                     w.uint(u64::from(*count));
@@ -189,15 +189,15 @@ impl LatencyTests {
                 bin => Some(bin - 1),
             };
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let bin = r.uint16()?;
             tests.pooled.add(bin, r.uint()?);
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let (start, end) = (r.int()?, r.int()?);
             let mut tables = [Vec::new(), Vec::new()];
             for table in &mut tables {
-                for _ in 0..r.len()? {
+                for _ in 0..r.length()? {
                     table.push((r.uint32()?, r.uint32()?));
                 }
             }

@@ -98,9 +98,9 @@ impl Look {
 
     /// Behaviours with evidence of their own, once the group's mean says that something has changed.
     pub fn changed_groups(&self) -> impl Iterator<Item = Behaviour> + '_ {
-        Behaviour::ALL.into_iter().filter(|group| {
-            self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= LOG_CHANGED
-        })
+        Behaviour::ALL
+            .into_iter()
+            .filter(|group| self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= LOG_CHANGED)
     }
 
     /// Writes the look.
@@ -113,7 +113,7 @@ impl Look {
         w.float(self.log_sum);
         self.changed.iter().for_each(|log_e| w.float(*log_e));
         w.float(self.log_changed);
-        w.len(self.flaws.len());
+        w.length(self.flaws.len());
         self.flaws.iter().for_each(|flaw| w.byte(*flaw as u8));
         w.flag(self.sample_ratio.is_some());
         w.float(self.sample_ratio.unwrap_or(0.0));
@@ -135,7 +135,7 @@ impl Look {
             *log_e = r.float()?;
         }
         look.log_changed = r.float()?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let code = usize::from(r.byte()?);
             look.flaws.push(Flaw::ALL.get(code).copied().ok_or(Damaged("unknown flaw"))?);
         }
@@ -192,11 +192,9 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
                 log_e: share::log_e_fail(comparison.error_units.strata(), 1.0),
                 log_pass: 0.0,
             },
-            Cell::ErrorVolume => {
-                fail_of(&volume, |[control, candidate]| {
-                    bucket::log_e_fail(candidate, control, margins.errors, Variance::RawCounts)
-                })
-            }
+            Cell::ErrorVolume => fail_of(&volume, |[control, candidate]| {
+                bucket::log_e_fail(candidate, control, margins.errors, Variance::RawCounts)
+            }),
             Cell::LatencyMean => fail_of(&mean, |[control, candidate]| {
                 bucket::log_e_fail(candidate, control, margin::LATENCY_MEAN, Variance::Adjusted)
             }),
@@ -215,10 +213,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             },
         };
     }
-    let parts: Vec<(f64, f64)> = Cell::ALL
-        .into_iter()
-        .map(|cell| (cell.weight() * budget::RESTART_START, look.cell(cell).log_e))
-        .collect();
+    let parts: Vec<(f64, f64)> =
+        Cell::ALL.into_iter().map(|cell| (cell.weight() * budget::RESTART_START, look.cell(cell).log_e)).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
@@ -258,9 +254,7 @@ fn fail_of(stats: &Pair, log_e: impl Fn(&[ArmStats; 2]) -> f64) -> CellLook {
 }
 
 fn exceedance(stats: &Pair, level: Level) -> CellLook {
-    fail_of(stats, |[control, candidate]| {
-        bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted)
-    })
+    fail_of(stats, |[control, candidate]| bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted))
 }
 
 /// Both arms have units.
@@ -456,11 +450,7 @@ fn add_pass_evidence(
 fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
     let [_, (_, erring)] = comparison.error_units.totals();
-    let units = if comparison.by_request() {
-        comparison.error_volume.events()[1]
-    } else {
-        comparison.distinct[1]
-    };
+    let units = if comparison.by_request() { comparison.error_volume.events()[1] } else { comparison.distinct[1] };
     let few = few_affected(units, erring, (ERROR_FLOOR * margins.mult).min(0.5));
     math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few])
 }
@@ -472,7 +462,13 @@ fn few_affected(units: u64, affected: u64, floor: f64) -> f64 {
     }
     let (n, x) = (units as f64, affected as f64);
     let against = |share: f64| {
-        let hits = if affected == 0 { 0.0 } else if share > 0.0 { x * math::ln(share / floor) } else { f64::NEG_INFINITY };
+        let hits = if affected == 0 {
+            0.0
+        } else if share > 0.0 {
+            x * math::ln(share / floor)
+        } else {
+            f64::NEG_INFINITY
+        };
         hits + (n - x) * (math::ln_1p(-share) - math::ln_1p(-floor))
     };
     math::log_mean_exp(&[0.0, 0.125, 0.25, 0.5].map(|part| against(part * floor)))

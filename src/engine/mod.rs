@@ -61,6 +61,7 @@ pub struct Settings {
 }
 
 /// Everything that can happen to an engine.
+#[expect(clippy::large_enum_variant, reason = "inputs are passed on at once and never kept in lists")]
 #[derive(Debug)]
 pub enum Input {
     /// A stream will come; no window closes before it has passed it.
@@ -298,7 +299,7 @@ impl Engine {
         let mut w = Writer::default();
         w.byte(SNAPSHOT_VERSION);
         w.uint(ENGINE_VERSION);
-        w.len(self.streams.len());
+        w.length(self.streams.len());
         for (name, state) in &self.streams {
             w.text(name);
             w.int(state.oldest_open);
@@ -306,15 +307,15 @@ impl Engine {
             w.int(state.last.unwrap_or(0));
             w.uint(state.at);
         }
-        w.len(self.open.len());
+        w.length(self.open.len());
         for (window, partials) in &self.open {
             w.int(*window);
-            w.len(partials.len());
+            w.length(partials.len());
             for (stream, Waiting { partial, at }) in partials {
                 w.text(stream);
                 w.uint(*at);
                 let bytes = partial.encode();
-                w.len(bytes.len());
+                w.length(bytes.len());
                 w.bytes.extend_from_slice(&bytes);
             }
         }
@@ -322,7 +323,7 @@ impl Engine {
         let t = &self.tally;
         [t.records, t.events, t.on_time, t.late, t.outside].into_iter().for_each(|count| w.uint(count));
         t.rejects.iter().for_each(|count| w.uint(*count));
-        w.len(self.releases.len());
+        w.length(self.releases.len());
         self.releases.iter().for_each(|release| release.write(&mut w));
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
@@ -340,20 +341,20 @@ impl Engine {
             return Err(Damaged("snapshot of another version"));
         }
         let mut engine = Engine::new(settings);
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let name = r.text()?;
             let oldest_open = r.int()?;
             let (has_last, last) = (r.flag()?, r.int()?);
             let at = r.uint()?;
             engine.streams.insert(name, StreamState { oldest_open, last: has_last.then_some(last), at });
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let window = r.int()?;
             let mut partials = BTreeMap::new();
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 let stream = r.text()?;
                 let at = r.uint()?;
-                let length = r.len()?;
+                let length = r.length()?;
                 partials.insert(stream, Waiting { partial: WindowPartial::decode(r.bytes(length)?)?, at });
             }
             engine.open.insert(window, partials);
@@ -367,7 +368,7 @@ impl Engine {
             *slot = r.uint()?;
         }
         engine.releases.clear();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             engine.releases.push(ReleaseState::read(&mut r)?);
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };

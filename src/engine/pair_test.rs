@@ -34,6 +34,17 @@ struct Category {
     dirty: bool,
 }
 
+/// A category with its evidence.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Ranked<'t> {
+    /// The category.
+    pub name: &'t str,
+    /// ln e against "as often as before".
+    pub log_e: f64,
+    /// (units at risk, units that met it) of control and candidate.
+    pub totals: [(u64, u64); 2],
+}
+
 /// State of one group.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PairTest {
@@ -145,20 +156,18 @@ impl PairTest {
             category.log_e = share::log_e_changed(category.cell.strata(), TOLERANCE);
             category.dirty = false;
         }
-        let all: Vec<f64> =
-            self.categories.values().map(|category| category.log_e.min(budget::LOG_E_MAX)).collect();
+        let all: Vec<f64> = self.categories.values().map(|category| category.log_e.min(budget::LOG_E_MAX)).collect();
         math::log_mean_exp(&all)
     }
 
-    /// Categories by evidence, strongest first: name, ln e, and (units at risk, units with it) of control and
-    /// candidate.
-    pub fn ranked(&self) -> Vec<(&str, f64, [(u64, u64); 2])> {
-        let mut list: Vec<_> = self
+    /// Categories by evidence, strongest first.
+    pub fn ranked(&self) -> Vec<Ranked<'_>> {
+        let mut list: Vec<Ranked<'_>> = self
             .categories
             .iter()
-            .map(|(name, category)| (name.as_str(), category.log_e, category.cell.totals()))
+            .map(|(name, category)| Ranked { name, log_e: category.log_e, totals: category.cell.totals() })
             .collect();
-        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+        list.sort_by(|a, b| b.log_e.total_cmp(&a.log_e).then(a.name.cmp(b.name)));
         list
     }
 
@@ -173,7 +182,7 @@ impl PairTest {
         w.fixed(self.range);
         w.uint(self.past_bound);
         self.at_risk.write(w);
-        w.len(self.categories.len());
+        w.length(self.categories.len());
         for (name, category) in &self.categories {
             w.text(name);
             category.cell.write(w);
@@ -183,7 +192,7 @@ impl PairTest {
         for set in [&self.marks, &self.pairs] {
             let mut list: Vec<u64> = set.iter().copied().collect();
             list.sort_unstable();
-            w.len(list.len());
+            w.length(list.len());
             list.into_iter().for_each(|entry| w.fixed(entry));
         }
     }
@@ -197,13 +206,13 @@ impl PairTest {
         test.range = r.fixed()?;
         test.past_bound = r.uint()?;
         test.at_risk = FirstEvents::read(r)?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let name = r.text()?;
             let category = Category { cell: FirstEvents::read(r)?, log_e: r.float()?, dirty: r.flag()? };
             test.categories.insert(name, category);
         }
         for set in [&mut test.marks, &mut test.pairs] {
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 set.insert(r.fixed()?);
             }
         }
@@ -225,8 +234,8 @@ mod tests {
         }
         let log_e = test.log_e();
         assert!(log_e > 100.0, "{log_e}");
-        assert_eq!(test.ranked()[0].0, "b");
-        assert!(test.ranked()[1].1 < 0.0, "what both meet alike has not changed");
+        assert_eq!(test.ranked()[0].name, "b");
+        assert!(test.ranked()[1].log_e < 0.0, "what both meet alike has not changed");
         let mut w = Writer::default();
         test.write(&mut w);
         assert_eq!(PairTest::read(&mut Reader::new(&w.bytes)).unwrap(), test);
@@ -239,12 +248,12 @@ mod tests {
             test.meet(1, Arm::Control, ["a"].into_iter());
         }
         test.keep_bound();
-        assert_eq!(test.ranked()[0].2[0], (1, 1));
+        assert_eq!(test.ranked()[0].totals[0], (1, 1));
         test.cut();
         test.meet(1, Arm::Candidate, ["a", "b"].into_iter());
         test.keep_bound();
         assert_eq!(test.at_risk.totals(), [(1, 0), (1, 0)]);
-        let b = test.ranked().into_iter().find(|(name, _, _)| *name == "b").unwrap();
-        assert_eq!(b.2[1], (1, 1));
+        let b = test.ranked().into_iter().find(|ranked| ranked.name == "b").unwrap();
+        assert_eq!(b.totals[1], (1, 1));
     }
 }

@@ -13,7 +13,7 @@ use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::WindowPartial;
-use crate::sketch::rows::{AttemptRow, NEVER};
+use crate::sketch::rows::{AttemptRow, NEVER, OutcomeRow};
 use crate::time::{HOUR, Timestamp};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
@@ -24,7 +24,8 @@ const CANDIDATE_SHARE: f64 = 0.001;
 const CANDIDATES_MAX: usize = 16;
 
 /// Names by which a control is labelled.
-const CONTROL_NAMES: [&str; 7] = ["baseline", "control", "stable", "primary", "production", "main", "old"];
+const CONTROL_NAMES: [&str; 9] =
+    ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
 
 /// Looks that one digest entry covers.
 const DIGEST_LOOKS: usize = 100;
@@ -75,22 +76,8 @@ struct OpenAttempt {
     arm: Option<String>,
     unit: u64,
     latency: u16,
-    error: bool,
-    /// Attempts so far.
-    attempts: u32,
-}
-
-/// A request that is given its arm when its window closes.
-#[derive(Clone, Copy, Debug)]
-struct Joined {
-    unit: u64,
-    /// Arm that the request itself carried.
-    arm: Option<Arm>,
-    /// Microseconds after the start of the window.
-    at: u32,
-    count: u32,
-    /// Latency bin plus one, 0 without a latency.
-    slowest: u16,
+    /// Whether the first attempt failed, and whether the last so far did.
+    first_error: bool,
     error: bool,
 }
 
@@ -173,7 +160,7 @@ impl ReleaseState {
                 now.entry(name).or_default().0 += requests;
             }
         }
-        for row in merged.units.as_slice().iter().filter(|row| Some(row.service) == entry) {
+        for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
             if let Some(name) = event::name_at(&merged.names.arms, row.arm) {
                 now.entry(name).or_default().1 += 1;
             }
@@ -183,13 +170,11 @@ impl ReleaseState {
                 now.entry(name).or_default().1 += 1;
             }
         }
-        let of_attempts: BTreeSet<(NameId, u64)> = merged
-            .attempts
-            .as_slice()
-            .iter()
-            .filter(|row| Some(row.service) == entry)
-            .map(|row| (row.arm, row.unit))
-            .collect();
+        let of_attempts: BTreeSet<(NameId, u64)> =
+            of_service(merged.attempts.as_slice(), entry, |row| row.service)
+                .iter()
+                .map(|row| (row.arm, row.unit))
+                .collect();
         for (arm, _) in of_attempts {
             if let Some(name) = event::name_at(&merged.names.arms, arm) {
                 now.entry(name).or_default().1 += 1;
@@ -197,10 +182,8 @@ impl ReleaseState {
         }
         let alone = self.arms.len() + now.keys().filter(|name| !self.arms.contains_key(**name)).count() <= 1;
         for (name, (requests, units)) in now {
-            let seen = self
-                .arms
-                .entry(name.to_owned())
-                .or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
+            let seen =
+                self.arms.entry(name.to_owned()).or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
             seen.requests += requests;
             seen.units += units;
             if alone {
@@ -255,13 +238,17 @@ impl ReleaseState {
 
     /// The arm that is so labelled, else the one that served most before another appeared, else most so far.
     fn find_control(&self) -> Option<String> {
-        let labelled =
-            self.arms.keys().find(|name| CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label)));
+        let labelled = self.arms.keys().find(|name| CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label)));
         if let Some(name) = labelled {
             return Some(name.clone());
         }
         if self.arms.len() < 2 {
             return None;
+        }
+        // Both appeared at once: of versions that are numbers the older one is the control.
+        let at_once = self.arms.values().all(|seen| seen.alone == 0);
+        if at_once && let Some(oldest) = oldest_version(self.arms.keys()) {
+            return Some(oldest);
         }
         self.arms
             .iter()
@@ -283,20 +270,18 @@ impl ReleaseState {
             if Some(first.service) != entry {
                 continue;
             }
-            let count = group.len() as u32;
             match before.get_mut(&first.request) {
                 Some(open) => {
                     open.error = last.error;
                     open.latency = open.latency.max(last.latency);
-                    open.attempts += count;
                 }
                 None => {
                     let open = OpenAttempt {
                         arm: event::name_at(&merged.names.arms, first.arm).cloned(),
                         unit: first.unit,
                         latency: group.iter().map(|row| row.latency).max().unwrap_or(0),
+                        first_error: first.error,
                         error: last.error,
-                        attempts: count,
                     };
                     self.attempts.insert(first.request, open);
                 }
@@ -358,11 +343,8 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
             }
         }
-        let mut activities: Vec<Activity> = merged
-            .units
-            .as_slice()
+        let mut activities: Vec<Activity> = of_service(merged.units.as_slice(), entry, |row| row.service)
             .iter()
-            .filter(|row| Some(row.service) == entry)
             .filter_map(|row| {
                 arm_of_id(row.arm).map(|arm| Activity {
                     unit: row.unit,
@@ -389,63 +371,44 @@ impl ReleaseState {
                 });
             }
         }
-        // Requests without an arm of their own: that of the latest exposure before them in this window, else the unit's.
-        let mut joined: Vec<Joined> = merged
-            .outcomes
-            .as_slice()
-            .iter()
-            .filter(|row| Some(row.service) == entry)
-            .map(|row| Joined {
-                unit: row.unit,
-                arm: None,
-                at: row.at,
-                count: row.count,
-                slowest: row.latency,
-                error: row.error,
-            })
-            .collect();
-        joined.extend(attempts.iter().filter_map(|attempt| {
-            let arm = match &attempt.arm {
-                None => None,
-                Some(name) if *name == comparison.control => Some(Arm::Control),
-                Some(name) if *name == comparison.candidate => Some(Arm::Candidate),
-                Some(_) => return None,
-            };
-            Some(Joined {
-                unit: attempt.unit,
-                arm,
-                at: 0,
-                count: 1,
-                slowest: attempt.latency,
-                error: attempt.error,
-            })
-        }));
+        let joined =
+            joined_requests(comparison, of_service(merged.outcomes.as_slice(), entry, |row| row.service), attempts);
         if !joined.is_empty() {
             activities.sort_by_key(|a| (a.unit, a.first));
-            let exposed = activities.clone();
-            for Joined { unit, arm: own, at, count, slowest, error } in joined {
-                let from = exposed.partition_point(|a| a.unit < unit);
-                let in_window = exposed
+            let exposed = activities.len();
+            for request in joined {
+                // Without an arm of its own: that of the latest exposure before it in this window, else its unit's.
+                let known = activities.get(..exposed).unwrap_or(&[]);
+                let from = known.partition_point(|a| a.unit < request.unit);
+                let in_window = known
                     .iter()
                     .skip(from)
-                    .take_while(|a| a.unit == unit && a.first <= at)
+                    .take_while(|a| a.unit == request.unit && a.first <= request.at)
                     .last()
                     .map(|a| a.arm);
-                let Some(arm) = own.or(in_window).or_else(|| comparison.arm_of(unit)) else {
-                    comparison.unassigned += u64::from(count);
+                let Some(arm) = request.arm.or(in_window).or_else(|| comparison.arm_of(request.unit)) else {
+                    comparison.unassigned += u64::from(request.count);
                     continue;
                 };
-                if slowest > 0 {
-                    latency[arm.at()].add_count(event::bucket_of(unit), slowest - 1, count);
+                if request.latency > 0 {
+                    latency[arm.at()].add_count(event::bucket_of(request.unit), request.latency - 1, request.count);
                 }
-                let errors = if error { count } else { 0 };
-                activities.push(Activity { unit, arm, first: at, second: NEVER, requests: count, errors, slowest });
-                // With an arm of its own it is in the cells of that arm already.
-                if own.is_none()
+                let errors = if request.error { request.count } else { 0 };
+                if request.armless
                     && let Some(totals) = comparison.totals.first_mut()
                 {
-                    totals[arm.at()].add_joined(u64::from(count), u64::from(errors));
+                    totals[arm.at()].add_joined(u64::from(request.count), u64::from(errors), request.latency);
                 }
+                comparison.recovered[arm.at()] += u64::from(request.recovered);
+                activities.push(Activity {
+                    unit: request.unit,
+                    arm,
+                    first: request.at,
+                    second: if request.count > 1 { request.at } else { NEVER },
+                    requests: request.count,
+                    errors,
+                    slowest: request.latency,
+                });
             }
         }
         if activities.is_empty() && complete.is_empty() {
@@ -454,11 +417,8 @@ impl ReleaseState {
         if activities.len() > by_rows {
             activities.sort_by_key(|a| (a.unit, a.first, a.arm));
         }
-        let routes = merged
-            .pairs
-            .as_slice()
+        let routes = of_service(merged.pairs.as_slice(), entry, |row| row.service)
             .iter()
-            .filter(|row| Some(row.service) == entry)
             .filter_map(|row| event::name_at(&merged.names.routes, row.route).map(|name| (row.unit, name.as_str())))
             .collect();
         let evidence_of = |arm: usize| {
@@ -591,24 +551,24 @@ impl ReleaseState {
     }
 
     pub(super) fn write(&self, w: &mut Writer) {
-        w.len(self.services.len());
+        w.length(self.services.len());
         for key in &self.services {
             w.text(&key.environment);
             w.text(&key.service);
         }
-        w.len(self.comparisons.len());
+        w.length(self.comparisons.len());
         for ((comparison, begun), untold) in self.comparisons.iter().zip(&self.begun).zip(&self.untold) {
             comparison.write(w);
             w.flag(*begun);
             w.int(untold.first_at);
             w.int(untold.last_at);
-            w.len(untold.checks.len());
+            w.length(untold.checks.len());
             untold.checks.iter().for_each(|check| w.uint(u64::from(*check)));
             w.flag(untold.full_at.is_some());
             w.int(untold.full_at.unwrap_or(0));
             w.text(&untold.told);
         }
-        w.len(self.arms.len());
+        w.length(self.arms.len());
         for (name, seen) in &self.arms {
             w.text(name);
             w.int(seen.first);
@@ -620,29 +580,29 @@ impl ReleaseState {
         w.text(self.control.as_deref().unwrap_or(""));
         self.traces.write(w);
         w.int(self.window);
-        w.len(self.attempts.len());
+        w.length(self.attempts.len());
         for (request, open) in &self.attempts {
             w.fixed(*request);
             w.flag(open.arm.is_some());
             w.text(open.arm.as_deref().unwrap_or(""));
             w.fixed(open.unit);
             w.uint(u64::from(open.latency));
+            w.flag(open.first_error);
             w.flag(open.error);
-            w.uint(u64::from(open.attempts));
         }
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<ReleaseState, Damaged> {
         let mut services = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             services.push(ServiceKey { environment: r.text()?, service: r.text()? });
         }
         let mut state = ReleaseState::new(services);
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             state.comparisons.push(Comparison::read(r)?);
             state.begun.push(r.flag()?);
             let mut untold = Untold { first_at: r.int()?, last_at: r.int()?, ..Untold::default() };
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 untold.checks.push(r.uint32()?);
             }
             let has_full = r.flag()?;
@@ -651,7 +611,7 @@ impl ReleaseState {
             untold.told = r.text()?;
             state.untold.push(untold);
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let name = r.text()?;
             let seen = ArmSeen { first: r.int()?, requests: r.uint()?, units: r.uint()?, alone: r.uint()? };
             state.arms.insert(name, seen);
@@ -661,15 +621,15 @@ impl ReleaseState {
         state.control = has_control.then_some(control);
         state.traces = OpenTraces::read(r)?;
         state.window = r.int()?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let request = r.fixed()?;
             let (has_arm, arm) = (r.flag()?, r.text()?);
             let open = OpenAttempt {
                 arm: has_arm.then_some(arm),
                 unit: r.fixed()?,
                 latency: r.uint16()?,
+                first_error: r.flag()?,
                 error: r.flag()?,
-                attempts: r.uint32()?,
             };
             state.attempts.insert(request, open);
         }
@@ -693,6 +653,70 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
             Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
+}
+
+/// The oldest of versions like `1.9.2` or `v12`; `None` when one of them is no such version.
+fn oldest_version<'n>(names: impl Iterator<Item = &'n String>) -> Option<String> {
+    let numbers = |name: &str| -> Option<Vec<u64>> {
+        name.trim_start_matches(['v', 'V']).split('.').map(|part| part.parse().ok()).collect()
+    };
+    let versions: Option<Vec<(Vec<u64>, &String)>> = names.map(|name| Some((numbers(name)?, name))).collect();
+    versions?.into_iter().min().map(|(_, name)| name.clone())
+}
+
+/// A request that is joined to an arm when its window closes.
+struct Joined {
+    unit: u64,
+    /// Its own arm.
+    arm: Option<Arm>,
+    at: u32,
+    count: u32,
+    latency: u16,
+    error: bool,
+    /// Its lines carry no arm, so no cell of an arm has counted it.
+    armless: bool,
+    /// Its first attempt failed, its last did not.
+    recovered: bool,
+}
+
+fn joined_requests(comparison: &Comparison, outcomes: &[OutcomeRow], attempts: &[OpenAttempt]) -> Vec<Joined> {
+    let of_outcome = |row: &OutcomeRow| Joined {
+        unit: row.unit,
+        arm: None,
+        at: row.at,
+        count: row.count,
+        latency: row.latency,
+        error: row.error,
+        armless: true,
+        recovered: false,
+    };
+    let of_attempt = |attempt: &OpenAttempt| {
+        let arm = match &attempt.arm {
+            None => None,
+            Some(name) if *name == comparison.control => Some(Arm::Control),
+            Some(name) if *name == comparison.candidate => Some(Arm::Candidate),
+            Some(_) => return None,
+        };
+        Some(Joined {
+            unit: attempt.unit,
+            arm,
+            at: 0,
+            count: 1,
+            latency: attempt.latency,
+            error: attempt.error,
+            armless: arm.is_none(),
+            recovered: attempt.first_error && !attempt.error,
+        })
+    };
+    outcomes.iter().map(of_outcome).chain(attempts.iter().filter_map(of_attempt)).collect()
+}
+
+/// Rows of one service; rows are sorted by service first.
+fn of_service<R>(rows: &[R], service: Option<NameId>, of: impl Fn(&R) -> NameId) -> &[R] {
+    let Some(service) = service else { return &[] };
+    let from = rows.partition_point(|row| of(row) < service);
+    let until = rows.partition_point(|row| of(row) <= service);
+    rows.get(from..until).unwrap_or(&[])
 }
 
 fn position<T: Ord>(list: &[T], item: &T) -> Option<NameId> {

@@ -59,8 +59,12 @@ impl Totals {
         cell.span_latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
     }
 
-    /// Adds requests that were joined to this arm by their unit.
-    pub fn add_joined(&mut self, requests: u64, errors: u64) {
+    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without.
+    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16) {
+        match latency.checked_sub(1) {
+            Some(bin) => self.latency.add(bin, requests),
+            None => self.without_latency += requests,
+        }
         self.requests += requests;
         self.errors += errors;
         self.request_weight += requests;
@@ -94,7 +98,7 @@ impl Totals {
     /// Writes the sums.
     pub fn write(&self, w: &mut Writer) {
         self.counts().into_iter().for_each(|count| w.uint(count));
-        w.len(self.latency.iter().count());
+        w.length(self.latency.iter().count());
         for (bin, count) in self.latency.iter() {
             w.uint(u64::from(bin));
             w.uint(count);
@@ -124,7 +128,7 @@ impl Totals {
         t.request_weight = r.uint()?;
         t.error_weight = r.uint()?;
         t.late = r.uint()?;
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let bin = r.uint16()?;
             t.latency.add(bin, r.uint()?);
         }

@@ -80,7 +80,8 @@ impl OpenTraces {
                     (self.names.len() - 1) as u16
                 }
             };
-            let trace = self.traces.entry(row.trace).or_insert_with(|| Trace { first_window: window, ..Trace::default() });
+            let trace =
+                self.traces.entry(row.trace).or_insert_with(|| Trace { first_window: window, ..Trace::default() });
             trace.lines += u64::from(row.lines);
             if let Err(at) = trace.services.binary_search(&service) {
                 trace.services.insert(at, service);
@@ -143,9 +144,9 @@ impl OpenTraces {
     pub fn write(&self, w: &mut Writer) {
         w.fixed(self.range);
         w.uint(self.orphans);
-        w.len(self.names.len());
+        w.length(self.names.len());
         self.names.iter().for_each(|name| w.text(name));
-        w.len(self.traces.len());
+        w.length(self.traces.len());
         for (hash, trace) in &self.traces {
             w.fixed(*hash);
             w.fixed(trace.unit);
@@ -157,7 +158,7 @@ impl OpenTraces {
             w.uint(u64::from(at));
             w.uint(trace.lines);
             w.int(trace.first_window);
-            w.len(trace.services.len());
+            w.length(trace.services.len());
             trace.services.iter().for_each(|service| w.uint(u64::from(*service)));
         }
     }
@@ -168,17 +169,17 @@ impl OpenTraces {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<OpenTraces, Damaged> {
         let mut open = OpenTraces { range: r.fixed()?, orphans: r.uint()?, ..OpenTraces::default() };
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             open.names.push(r.text()?);
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let hash = r.fixed()?;
             let unit = r.fixed()?;
             let (has_arm, arm) = (r.flag()?, r.text()?);
             let (has_root, window, at) = (r.flag()?, r.int()?, r.uint32()?);
             let (lines, first_window) = (r.uint()?, r.int()?);
             let mut services = Vec::new();
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 services.push(r.uint16()?);
             }
             let trace = Trace {

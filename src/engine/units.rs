@@ -214,7 +214,7 @@ impl UnitStore {
         w.fixed(self.range.0);
         let mut units: Vec<Unit> = self.table.iter().copied().collect();
         units.sort_unstable_by_key(|unit| unit.unit);
-        w.len(units.len());
+        w.length(units.len());
         for unit in units {
             w.fixed(unit.unit);
             w.uint(u64::from(unit.stratum));
@@ -228,7 +228,7 @@ impl UnitStore {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<UnitStore, Damaged> {
         let mut store = UnitStore { range: Range(r.fixed()?), table: HashTable::new() };
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, spare: 0 };
             store.table.insert_unique(unit.unit, unit, |known| known.unit);
         }

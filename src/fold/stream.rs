@@ -41,13 +41,7 @@ pub struct Refold {
 impl StreamFold {
     /// A stream of which nothing has been read.
     pub fn new(windowing: Windowing) -> StreamFold {
-        StreamFold {
-            windowing,
-            high: i64::MIN,
-            guard: ClockGuard::default(),
-            open: BTreeMap::new(),
-            ended: false,
-        }
+        StreamFold { windowing, high: i64::MIN, guard: ClockGuard::default(), open: BTreeMap::new(), ended: false }
     }
 
     /// Oldest window that this stream can still add to; `i64::MAX` once it has ended.

@@ -82,7 +82,8 @@ pub fn read(text: &str) -> Result<Vec<Map<String, Value>>, LedgerError> {
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
         let wrong = |why: String| LedgerError::Line { line: number, why };
-        let Value::Object(entry) = serde_json::from_str::<Value>(line).map_err(|error| wrong(error.to_string()))? else {
+        let Value::Object(entry) = serde_json::from_str::<Value>(line).map_err(|error| wrong(error.to_string()))?
+        else {
             return Err(wrong("not a JSON object".to_owned()));
         };
         let found = entry.get("previous").and_then(Value::as_str).unwrap_or("nothing").to_owned();

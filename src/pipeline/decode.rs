@@ -19,6 +19,9 @@ use crate::time::{Micros, Timestamp};
 /// Key of the hash that splits units into arms.
 const KEY_SPLIT: u64 = 0x5e71_4000_0000_00a1;
 
+/// Status field of Envoy's and Istio's access logs.
+pub const PROXY_STATUS: &str = "response_code";
+
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
 
@@ -163,8 +166,14 @@ impl Key {
         match len {
             0 => true,
             1..=3 => text.iter().zip(&self.bytes).all(|(a, b)| a == b),
-            4..=7 => word::<4>(text, 0) == word::<4>(&self.bytes, 0) && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4),
-            8..=16 => word::<8>(text, 0) == word::<8>(&self.bytes, 0) && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8),
+            4..=7 => {
+                word::<4>(text, 0) == word::<4>(&self.bytes, 0)
+                    && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4)
+            }
+            8..=16 => {
+                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
+                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
+            }
             _ => {
                 word::<8>(text, 0) == word::<8>(&self.bytes, 0)
                     && word::<8>(text, 8) == word::<8>(&self.bytes, 8)
@@ -196,9 +205,15 @@ pub struct Decoder<'p> {
     /// What an access-log line does not hold as text of its own.
     scratch: String,
     arm_slot: Option<u8>,
+    /// Slot of the status as proxies call it.
+    proxy_status: Option<u8>,
     split_key: u64,
     has_root: bool,
     names: Interner,
+    /// Names seen lately, by their bytes: most lines need no hash table.
+    services: ShortNames,
+    short_arms: ShortNames,
+    short_routes: ShortNames,
     routes: RouteCache,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
@@ -222,9 +237,13 @@ impl<'p> Decoder<'p> {
             slots: Vec::new(),
             scratch: String::new(),
             arm_slot: None,
+            proxy_status: None,
             split_key: 0,
             has_root: !plan.fields(Role::Root).is_empty(),
             names: Interner::default(),
+            services: ShortNames::default(),
+            short_arms: ShortNames::default(),
+            short_routes: ShortNames::default(),
             routes: RouteCache::default(),
             stream: stream.to_owned(),
             two_arms: None,
@@ -236,6 +255,9 @@ impl<'p> Decoder<'p> {
                 list.slots[at] = decoder.want(&field.path);
                 list.units[at] = field.unit;
                 list.len += 1;
+                if role == Role::Status && field.path == PROXY_STATUS {
+                    decoder.proxy_status = Some(list.slots[at]);
+                }
                 if role == Role::Level {
                     let path = field.path.to_ascii_lowercase();
                     decoder.otel_levels[at] = path.ends_with("severitynumber") || path.ends_with("severity_number");
@@ -298,10 +320,18 @@ impl<'p> Decoder<'p> {
     }
 
     /// Forgets names, so that the next chunk starts with none.
+    pub fn forget_names(&mut self) {
+        self.take_names();
+    }
+
+    /// Takes the names out; the next chunk starts with none.
     pub fn take_names(&mut self) -> Interner {
         self.two_arms = None;
         self.sources.clear();
         self.routes = RouteCache::default();
+        self.services = ShortNames::default();
+        self.short_arms = ShortNames::default();
+        self.short_routes = ShortNames::default();
         std::mem::take(&mut self.names)
     }
 
@@ -383,12 +413,7 @@ impl<'p> Decoder<'p> {
         }
     }
 
-    fn read(
-        &mut self,
-        line: &str,
-        offset: u64,
-        access_line: bool,
-    ) -> Result<Decoded, RejectReason> {
+    fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
         let latency_us = match self.first(Role::Latency) {
             Some((slot, at)) => {
@@ -399,12 +424,7 @@ impl<'p> Decoder<'p> {
         };
         let time = self.time(line, latency_us)?;
 
-        let environment = self.text(Role::Environment, line).unwrap_or_default();
-        if plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
-            return Ok(Decoded::Outside);
-        }
-        let service_text = self.text(Role::Service, line).unwrap_or_default();
-        let service = self.names.service(&environment, &service_text);
+        let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
         if service == NO_NAME {
             return Err(RejectReason::TooManyNames);
         }
@@ -437,7 +457,9 @@ impl<'p> Decoder<'p> {
             UnitKind::Client => self.hash_of(Role::Client, line),
             UnitKind::Trace => trace_hash,
             UnitKind::Instance => self.hash_of(Role::Instance, line),
-            UnitKind::Request => event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1),
+            UnitKind::Request => {
+                event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1)
+            }
         };
         let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
@@ -524,10 +546,46 @@ impl<'p> Decoder<'p> {
         if root == Some(true) {
             return (Kind::Request, RequestSource::RootSpan);
         }
+        if self.is_proxy_line() {
+            return (Kind::Request, RequestSource::AccessLog);
+        }
         if has_parent || self.has_root {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
+    }
+
+    /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
+    fn is_proxy_line(&self) -> bool {
+        self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))
+    }
+
+    /// Service and environment; `None` when the environment is not the one asked for.
+    #[inline]
+    fn service(&mut self, line: &str) -> Option<NameId> {
+        let environment = self.first(Role::Environment).map(|(slot, _)| slot).unwrap_or_default();
+        let service = self.first(Role::Service).map(|(slot, _)| slot).unwrap_or_default();
+        let short = match (Short::of(line, service), Short::of(line, environment)) {
+            (Some(service), Some(environment)) => Some((service, environment)),
+            _ => None,
+        };
+        if let Some((service, environment)) = short
+            && let Some(id) = self.services.get(service, environment)
+        {
+            return Some(id);
+        }
+        let environment = environment.text(line);
+        if self.plan.environment.as_deref().is_some_and(|wanted| wanted != environment) {
+            return None;
+        }
+        let text = service.text(line);
+        // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
+        let name = text.rsplit_once('|').map_or(text.as_ref(), |(_, host)| host);
+        let id = self.names.service(&environment, name);
+        if let Some((service, environment)) = short {
+            self.services.put(service, environment, id);
+        }
+        Some(id)
     }
 
     #[inline]
@@ -544,8 +602,18 @@ impl<'p> Decoder<'p> {
     fn route(&mut self, line: &str) -> NameId {
         match self.first(Role::Route) {
             Some((slot, _)) => {
+                let short = Short::of(line, slot);
+                if let Some(short) = short
+                    && let Some(id) = self.short_routes.get(short, Short::default())
+                {
+                    return id;
+                }
                 let text = slot.text(line);
-                self.routes.id_of(&text, &mut self.names)
+                let id = self.routes.id_of(&text, &mut self.names);
+                if let Some(short) = short {
+                    self.short_routes.put(short, Short::default(), id);
+                }
+                id
             }
             None => NO_NAME,
         }
@@ -556,12 +624,23 @@ impl<'p> Decoder<'p> {
         match &self.plan.arms {
             ArmRule::None => NO_NAME,
             ArmRule::Field(_) => {
-                let slot = self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
+                let slot =
+                    self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
                     return NO_NAME;
                 }
+                let short = Short::of(line, slot);
+                if let Some(short) = short
+                    && let Some(id) = self.short_arms.get(short, Short::default())
+                {
+                    return id;
+                }
                 let text = slot.text(line);
-                if text.is_empty() { NO_NAME } else { self.names.arm(&text) }
+                let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
+                if let Some(short) = short {
+                    self.short_arms.put(short, Short::default(), id);
+                }
+                id
             }
             ArmRule::Hash { share_ppm, .. } => {
                 if unit == 0 {
@@ -598,7 +677,12 @@ impl<'p> Decoder<'p> {
             self.want(&path);
         }
         let record_of = |decoder: &Decoder<'_>, text: &str| {
-            query.matches(&LineRecord { line: text, paths: &decoder.paths, slots: &decoder.slots, stream: &decoder.stream })
+            query.matches(&LineRecord {
+                line: text,
+                paths: &decoder.paths,
+                slots: &decoder.slots,
+                stream: &decoder.stream,
+            })
         };
         match self.fill(line) {
             Filled::Json => record_of(self, line),
@@ -630,6 +714,76 @@ impl<'p> Decoder<'p> {
                 (role, at)
             })
             .collect()
+    }
+}
+
+/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Short {
+    words: [u64; 4],
+    len: u32,
+}
+
+impl Short {
+    /// The value of a slot, read with what follows it in the line; `None` when it is long, escaped, or near the end.
+    #[inline]
+    fn of(line: &str, slot: Slot) -> Option<Short> {
+        if slot.form == Form::Absent {
+            return Some(Short::default());
+        }
+        let len = slot.until.wrapping_sub(slot.from);
+        if len > 32 || !matches!(slot.form, Form::Plain | Form::Number) {
+            return None;
+        }
+        let bytes = line.as_bytes().get(slot.from as usize..)?.first_chunk::<32>()?;
+        let (chunks, _) = bytes.as_chunks::<8>();
+        let mut words = [0; 4];
+        for (at, (word, chunk)) in words.iter_mut().zip(chunks).enumerate() {
+            let inside = len.saturating_sub(at as u32 * 8).min(8);
+            let mask = if inside == 8 { u64::MAX } else { (1 << (inside * 8)) - 1 };
+            *word = u64::from_le_bytes(*chunk) & mask;
+        }
+        Some(Short { words, len })
+    }
+}
+
+/// Direct-mapped memory of short names.
+#[derive(Debug)]
+struct ShortNames {
+    entries: Vec<(Short, Short, NameId)>,
+}
+
+/// Places of a [`ShortNames`], a power of two.
+const SHORT_PLACES: usize = 64;
+
+impl Default for ShortNames {
+    fn default() -> Self {
+        // The length of no value: an empty place equals nothing.
+        let none = Short { words: [0; 4], len: u32::MAX };
+        ShortNames { entries: vec![(none, none, NO_NAME); SHORT_PLACES] }
+    }
+}
+
+impl ShortNames {
+    #[inline]
+    fn place(first: &Short, second: &Short) -> usize {
+        let [a, b, c, d] = first.words;
+        let mixed = (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47) ^ second.words[0].rotate_left(7))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 58) as usize % SHORT_PLACES
+    }
+
+    #[inline]
+    fn get(&self, first: Short, second: Short) -> Option<NameId> {
+        let (a, b, id) = self.entries.get(Self::place(&first, &second))?;
+        (*a == first && *b == second).then_some(*id)
+    }
+
+    fn put(&mut self, first: Short, second: Short, id: NameId) {
+        let place = Self::place(&first, &second);
+        if let Some(entry) = self.entries.get_mut(place) {
+            *entry = (first, second, id);
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub struct FieldRef {
 }
 
 /// How a line finds its arm.
+#[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Clone, PartialEq, Debug)]
 pub enum ArmRule {
     /// The line does not carry an arm.
@@ -100,16 +101,9 @@ impl UnitKind {
 
     /// The kind of a word.
     pub fn from_name(name: &str) -> Option<UnitKind> {
-        [
-            UnitKind::User,
-            UnitKind::Session,
-            UnitKind::Client,
-            UnitKind::Trace,
-            UnitKind::Instance,
-            UnitKind::Request,
-        ]
-        .into_iter()
-        .find(|kind| kind.name() == name)
+        [UnitKind::User, UnitKind::Session, UnitKind::Client, UnitKind::Trace, UnitKind::Instance, UnitKind::Request]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 
     /// Units come once: no unit can be seen in both arms, so how requests are routed is no question.

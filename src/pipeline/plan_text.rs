@@ -32,9 +32,7 @@ pub fn to_json(plan: &Plan) -> Value {
     let sources: Vec<Value> = plan
         .sources
         .iter()
-        .map(|(key, source)| {
-            json!({ "environment": key.environment, "service": key.service, "source": source.name() })
-        })
+        .map(|(key, source)| json!({ "environment": key.environment, "service": key.service, "source": source.name() }))
         .collect();
     let w = &plan.windowing;
     json!({

@@ -167,17 +167,19 @@ impl Role {
                 "Resource.service.name",
                 "resource.service.name",
                 "resource.attributes.service.name",
+                "canonical_service",
+                "destination_service_name",
                 "kubernetes.labels.app",
                 "kubernetes.container_name",
                 "app",
                 "application",
-                "canonical_service",
-                "destination_service_name",
                 "upstream_cluster",
                 "component",
                 "ServiceName",
             ],
-            Role::Cohort => &["cohort", "arm", "track", "deployment_track", "canary_track", "labels.cohort", "labels.track"],
+            Role::Cohort => {
+                &["cohort", "arm", "track", "deployment_track", "canary_track", "labels.cohort", "labels.track"]
+            }
             Role::Variant => &[
                 "feature_flag.result.variant",
                 "feature_flag.variant",
@@ -271,14 +273,7 @@ impl Role {
                 "x-b3-traceid",
                 "logging.googleapis.com/trace",
             ],
-            Role::Parent => &[
-                "parent_id",
-                "parentSpanId",
-                "parent_span_id",
-                "parent.id",
-                "ParentSpanId",
-                "parentId",
-            ],
+            Role::Parent => &["parent_id", "parentSpanId", "parent_span_id", "parent.id", "ParentSpanId", "parentId"],
             Role::Root => &["root", "is_root", "isRoot"],
             Role::Kind => &["kind", "record_kind", "event.kind"],
             Role::Latency => &[

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
-use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder};
+use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::number;
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
@@ -190,7 +190,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
             if fields.is_empty() {
                 return None;
             }
-            let counts = read.roles.get(&role).cloned().unwrap_or_default();
+            let counts = read.roles.get(&role).cloned().filter(|counts| counts.lines > 0)?;
             Some(RoleReport {
                 role,
                 fields: fields
@@ -292,11 +292,7 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, path: &str, value: &Value
     }
 }
 
-fn choose_fields(
-    paths: &BTreeMap<String, PathCount>,
-    access: bool,
-    wishes: &Wishes,
-) -> BTreeMap<Role, Vec<FieldRef>> {
+fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wishes) -> BTreeMap<Role, Vec<FieldRef>> {
     let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
     for role in Role::ALL {
         if let Some(fields) = wishes.roles.get(&role) {
@@ -352,8 +348,11 @@ fn name_latency_units(
         let mut numbers = count.numbers;
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
-        let unit =
-            if count.fractions * 2 > numbers.len() as u64 && median < 5.0 { LatencyUnit::Seconds } else { LatencyUnit::Millis };
+        let unit = if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
+            LatencyUnit::Seconds
+        } else {
+            LatencyUnit::Millis
+        };
         field.unit = Some(unit);
         if !numbers.is_empty() {
             notes.push(format!(
@@ -468,7 +467,9 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     for (lines, services) in traces.values() {
         covered.shared_traces += u64::from(*lines > 1);
         if services.len() > 1 {
-            if let Some((slowest, _)) = services.iter().max_by_key(|(key, latency)| (**latency, std::cmp::Reverse(*key))) {
+            if let Some((slowest, _)) =
+                services.iter().max_by_key(|(key, latency)| (**latency, std::cmp::Reverse(*key)))
+            {
                 *covered.slowest.entry(slowest.clone()).or_default() += 1;
             }
             let keys: Vec<&ServiceKey> = services.keys().collect();
@@ -485,6 +486,13 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
 /// Source of a request line: what the line looks like.
 fn source_of_line(line: &str, plan: &Plan) -> RequestSource {
     if !line.trim_ascii_start().starts_with('{') {
+        return RequestSource::AccessLog;
+    }
+    if plan
+        .fields(Role::Status)
+        .iter()
+        .any(|field| field.path == PROXY_STATUS && json::lookup(line, &field.path).is_some())
+    {
         return RequestSource::AccessLog;
     }
     if plan.fields(Role::Root).is_empty() { RequestSource::Application } else { RequestSource::RootSpan }
@@ -568,7 +576,9 @@ fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> {
             let asked = wishes.service.as_deref() == Some(key.service.as_str());
             (asked, service.requests > 0, slowest, service.requests)
         };
-        let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else { continue };
+        let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else {
+            continue;
+        };
         if covered.services.get(&entry).is_none_or(|service| service.requests == 0) {
             continue;
         }
@@ -584,7 +594,8 @@ fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> {
 
 fn say_what_is_missing(survey: &mut Survey) {
     let mut notes = Vec::new();
-    if survey.plan.fields(Role::Time).is_empty() && survey.plan.fields(Role::Start).is_empty() {
+    let has = |role: Role| survey.roles.iter().any(|report| report.role == role);
+    if !has(Role::Time) && !has(Role::Start) {
         notes.push("time: no field is recognised as a time; name it with --role time=FIELD".to_owned());
     }
     if survey.requests == 0 && survey.lines > 0 {
@@ -599,7 +610,6 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    let has = |role: Role| !survey.plan.fields(role).is_empty();
     if !has(Role::Latency) && survey.requests > 0 {
         notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
     }

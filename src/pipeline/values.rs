@@ -74,7 +74,8 @@ pub fn status(text: &str) -> Option<Status> {
     if ["ok", "success", "succeeded", "completed"].iter().any(|word| is(word)) {
         return Some(Status { class: 2, error: false });
     }
-    let server = ["unknown", "deadlineexceeded", "deadline_exceeded", "unimplemented", "internal", "unavailable", "dataloss"];
+    let server =
+        ["unknown", "deadlineexceeded", "deadline_exceeded", "unimplemented", "internal", "unavailable", "dataloss"];
     if server.iter().any(|word| is(word)) || is("data_loss") || is("error") || is("failed") || is("failure") {
         return Some(Status { class: 5, error: true });
     }

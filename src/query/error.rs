@@ -22,9 +22,8 @@ impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.message)?;
         // The line is shown with control characters made visible, so that it cannot act on a terminal.
-        let shown = |text: &str| -> String {
-            text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-        };
+        let shown =
+            |text: &str| -> String { text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect() };
         writeln!(f, "  {}", shown(&self.query))?;
         let before = self.query.get(..self.at.start).unwrap_or("").chars().count();
         let under = self.query.get(self.at.clone()).unwrap_or("").chars().count().max(1);

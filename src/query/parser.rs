@@ -181,9 +181,11 @@ impl<'t> Parser<'t> {
             }
             Some('(') => self.group(field),
             Some(')') => Err(self.error(from..from + 1, "a term is missing before this parenthesis", None)),
-            Some(c @ ('&' | '|')) => {
-                Err(self.error(from..from + 1, format!("`{c}` alone is no operator"), Some(format!("write {c}{c}, or AND and OR"))))
-            }
+            Some(c @ ('&' | '|')) => Err(self.error(
+                from..from + 1,
+                format!("`{c}` alone is no operator"),
+                Some(format!("write {c}{c}, or AND and OR")),
+            )),
             Some(_) => {
                 self.terms += 1;
                 if self.terms > TERMS_MAX {
@@ -272,7 +274,8 @@ impl<'t> Parser<'t> {
         }
         if word.is_wild() {
             let source = self.text.get(word.span.clone()).unwrap_or("").to_owned();
-            let pattern: Vec<(char, bool)> = word.chars.iter().map(|(c, bare)| (c.to_ascii_lowercase(), *bare)).collect();
+            let pattern: Vec<(char, bool)> =
+                word.chars.iter().map(|(c, bare)| (c.to_ascii_lowercase(), *bare)).collect();
             return Err(self.error(
                 word.span.clone(),
                 "wildcards need a field",
@@ -372,7 +375,11 @@ impl<'t> Parser<'t> {
                     "=<" => "<=",
                     _ => ":",
                 };
-                return Err(self.error(from..self.at, format!("`{wrong}` is no operator"), Some(format!("did you mean `{right}`?"))));
+                return Err(self.error(
+                    from..self.at,
+                    format!("`{wrong}` is no operator"),
+                    Some(format!("did you mean `{right}`?")),
+                ));
             }
         }
         if self.eat("=") {
@@ -407,7 +414,11 @@ impl<'t> Parser<'t> {
         self.space();
         let with_high = self.eat("]");
         if !with_high && !self.eat("}") {
-            return Err(self.error(open..open + 1, "this range is never closed", Some("write [400 TO 499]".to_owned())));
+            return Err(self.error(
+                open..open + 1,
+                "this range is never closed",
+                Some("write [400 TO 499]".to_owned()),
+            ));
         }
         let edge = |bound: Option<Bound>, with: bool| match bound {
             None => Edge::Open,

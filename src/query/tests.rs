@@ -80,9 +80,15 @@ fn errors_show_the_place() {
         ("(a OR b", "this parenthesis is never closed\n  (a OR b\n  ^"),
         ("a)", "this parenthesis closes nothing\n  a)\n   ^"),
         ("a AND", "something must follow this operator\n  a AND\n    ^^^"),
-        ("a and b", "`and` in small letters\n  a and b\n    ^^^\n  help: write AND in capitals, or quote the word: \"and\""),
+        (
+            "a and b",
+            "`and` in small letters\n  a and b\n    ^^^\n  help: write AND in capitals, or quote the word: \"and\"",
+        ),
         ("status=>500", "`=>` is no operator\n  status=>500\n        ^^\n  help: did you mean `>=`?"),
-        ("status: 500", "a value is missing after `status:`\n  status: 500\n  ^^^^^^^\n  help: write status:value without a space, or status:* for any value"),
+        (
+            "status: 500",
+            "a value is missing after `status:`\n  status: 500\n  ^^^^^^^\n  help: write status:value without a space, or status:* for any value",
+        ),
         ("\"open", "this quote is never closed\n  \"open\n  ^"),
         ("status:[1 2]", "TO is missing in this range\n  status:[1 2]\n            ^\n  help: write [400 TO 499]"),
         ("OR a", "something must stand before OR\n  OR a\n  ^^"),

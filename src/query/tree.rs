@@ -96,7 +96,9 @@ impl Pattern {
     pub fn fits(&self, text: &str) -> bool {
         let chars: Vec<char> = text.chars().collect();
         let same = |run: &[Option<char>], at: usize| {
-            chars.get(at..at + run.len()).is_some_and(|part| part.iter().zip(run).all(|(c, r)| r.is_none_or(|r| r == *c)))
+            chars
+                .get(at..at + run.len())
+                .is_some_and(|part| part.iter().zip(run).all(|(c, r)| r.is_none_or(|r| r == *c)))
         };
         let (Some((first, rest)), Some(last)) = (self.runs.split_first(), self.runs.last()) else { return false };
         if rest.is_empty() {
@@ -109,7 +111,8 @@ impl Pattern {
         let mut at = first.len();
         for run in rest.iter().take(rest.len() - 1) {
             // The earliest place is as good as any: stars take what is between.
-            let Some(found) = (at..=end.saturating_sub(run.len())).find(|at| *at + run.len() <= end && same(run, *at)) else {
+            let Some(found) = (at..=end.saturating_sub(run.len())).find(|at| *at + run.len() <= end && same(run, *at))
+            else {
                 return false;
             };
             at = found + run.len();

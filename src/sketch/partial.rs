@@ -360,7 +360,8 @@ impl WindowPartial {
         }
         let text_hash = |name: &String| event::identity_hash(name.as_bytes());
         let service_hash = |key: &ServiceKey| {
-            event::identity_hash(key.service.as_bytes()) ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
+            event::identity_hash(key.service.as_bytes())
+                ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
         };
         let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, service_hash);
         let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, text_hash);
@@ -368,8 +369,7 @@ impl WindowPartial {
         let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
         self.names = Names { services, arms, routes };
         self.streams = streams;
-        let renaming =
-            Renaming { services: new_services, arms: new_arms, routes: new_routes, streams: new_streams };
+        let renaming = Renaming { services: new_services, arms: new_arms, routes: new_routes, streams: new_streams };
         if !renaming.is_identity() {
             self.rename(&renaming);
         }
@@ -399,7 +399,8 @@ impl WindowPartial {
         counters.lines += 1;
         counters.warn_lines += u64::from(event.level == Level::Warn);
         counters.error_lines += u64::from(event.level >= Level::Error);
-        let latency = if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
+        let latency =
+            if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
         match event.kind {
             Kind::Request => {
                 counters.requests += 1;
@@ -501,22 +502,22 @@ impl WindowPartial {
         let mut w = Writer::default();
         w.byte(PARTIAL_VERSION);
         w.int(self.window);
-        w.len(self.names.services.len());
+        w.length(self.names.services.len());
         for key in &self.names.services {
             w.text(&key.environment);
             w.text(&key.service);
         }
         for list in [&self.names.arms, &self.names.routes, &self.streams] {
-            w.len(list.len());
+            w.length(list.len());
             list.iter().for_each(|name| w.text(name));
         }
-        w.len(self.cells.len());
+        w.length(self.cells.len());
         for (service, arm, cell) in &self.cells {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
             for table in [&cell.latency, &cell.span_latency] {
-                w.len(table.entries().len());
+                w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {
                     w.uint(u64::from(key - last));
@@ -525,7 +526,7 @@ impl WindowPartial {
                 }
             }
         }
-        w.len(self.units.as_slice().len());
+        w.length(self.units.as_slice().len());
         for row in self.units.as_slice() {
             w.fixed(row.unit);
             w.uint(u64::from(row.first));
@@ -536,7 +537,7 @@ impl WindowPartial {
             w.uint(u64::from(row.arm));
             w.uint(u64::from(row.slowest));
         }
-        w.len(self.exposures.as_slice().len());
+        w.length(self.exposures.as_slice().len());
         for row in self.exposures.as_slice() {
             w.fixed(row.unit);
             w.uint(u64::from(row.at));
@@ -544,7 +545,7 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
         }
-        w.len(self.outcomes.as_slice().len());
+        w.length(self.outcomes.as_slice().len());
         for row in self.outcomes.as_slice() {
             w.fixed(row.unit);
             w.uint(u64::from(row.at));
@@ -553,7 +554,7 @@ impl WindowPartial {
             w.uint(u64::from(row.latency));
             w.flag(row.error);
         }
-        w.len(self.attempts.as_slice().len());
+        w.length(self.attempts.as_slice().len());
         for row in self.attempts.as_slice() {
             w.fixed(row.request);
             w.fixed(row.unit);
@@ -564,14 +565,14 @@ impl WindowPartial {
             w.flag(row.error);
         }
         w.fixed(self.pair_range);
-        w.len(self.pairs.as_slice().len());
+        w.length(self.pairs.as_slice().len());
         for row in self.pairs.as_slice() {
             w.fixed(row.unit);
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.route));
         }
         w.fixed(self.trace_range);
-        w.len(self.traces.as_slice().len());
+        w.length(self.traces.as_slice().len());
         for row in self.traces.as_slice() {
             w.fixed(row.trace);
             w.fixed(row.unit);
@@ -580,7 +581,7 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
         }
-        w.len(self.evidence.as_slice().len());
+        w.length(self.evidence.as_slice().len());
         for row in self.evidence.as_slice() {
             w.byte(row.rank.0);
             w.fixed(row.rank.1);
@@ -598,8 +599,8 @@ impl WindowPartial {
         [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
         t.rejects.iter().for_each(|count| w.uint(*count));
         // The place of segments and of templates: no rows yet.
-        w.len(0);
-        w.len(0);
+        w.length(0);
+        w.length(0);
         w.bytes
     }
 
@@ -613,15 +614,15 @@ impl WindowPartial {
             return Err(Damaged("partial of another version"));
         }
         let mut partial = WindowPartial::new(r.int()?);
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             partial.names.services.push(ServiceKey { environment: r.text()?, service: r.text()? });
         }
         for list in [&mut partial.names.arms, &mut partial.names.routes, &mut partial.streams] {
-            for _ in 0..r.len()? {
+            for _ in 0..r.length()? {
                 list.push(r.text()?);
             }
         }
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             let (service, arm) = (r.uint16()?, r.uint16()?);
             let mut cell = Cell::default();
             for slot in cell.counts_mut() {
@@ -630,7 +631,7 @@ impl WindowPartial {
             for table in [&mut cell.latency, &mut cell.span_latency] {
                 let mut entries = Vec::new();
                 let mut key = 0u32;
-                for _ in 0..r.len()? {
+                for _ in 0..r.length()? {
                     key = key.checked_add(r.uint32()?).ok_or(Damaged("latency key out of range"))?;
                     entries.push((key, r.uint32()?));
                 }
@@ -639,7 +640,7 @@ impl WindowPartial {
             partial.cells.push((service, arm, cell));
         }
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(UnitRow {
                 unit: r.fixed()?,
                 first: r.uint32()?,
@@ -653,7 +654,7 @@ impl WindowPartial {
         }
         partial.units = Rows::from_vec(rows);
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(ExposureRow {
                 unit: r.fixed()?,
                 at: r.uint32()?,
@@ -664,7 +665,7 @@ impl WindowPartial {
         }
         partial.exposures = Rows::from_vec(rows);
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(OutcomeRow {
                 unit: r.fixed()?,
                 at: r.uint32()?,
@@ -676,7 +677,7 @@ impl WindowPartial {
         }
         partial.outcomes = Rows::from_vec(rows);
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(AttemptRow {
                 request: r.fixed()?,
                 unit: r.fixed()?,
@@ -690,13 +691,13 @@ impl WindowPartial {
         partial.attempts = Rows::from_vec(rows);
         partial.pair_range = r.fixed()?;
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()? });
         }
         partial.pairs = Rows::from_vec(rows);
         partial.trace_range = r.fixed()?;
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(TraceRow {
                 trace: r.fixed()?,
                 unit: r.fixed()?,
@@ -708,7 +709,7 @@ impl WindowPartial {
         }
         partial.traces = Rows::from_vec(rows);
         let mut rows = Vec::new();
-        for _ in 0..r.len()? {
+        for _ in 0..r.length()? {
             rows.push(EvidenceRow {
                 rank: (r.byte()?, r.fixed()?),
                 offset: r.uint()?,
@@ -730,7 +731,7 @@ impl WindowPartial {
         for slot in &mut t.rejects {
             *slot = r.uint()?;
         }
-        if r.len()? != 0 || r.len()? != 0 {
+        if r.length()? != 0 || r.length()? != 0 {
             return Err(Damaged("segments or templates of a later version"));
         }
         r.end()?;

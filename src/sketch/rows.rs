@@ -88,7 +88,7 @@ impl<R: Row> Rows<R> {
 
     /// Sorts and combines: the canonical form. Sorted runs (of merged partials) are merged, not sorted again.
     pub fn settle(&mut self) {
-        self.rows.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.rows.sort_by_key(Row::key);
         self.rows.dedup_by(|next, kept| {
             let same = next.key() == kept.key();
             if same {
@@ -145,10 +145,11 @@ pub struct UnitRow {
 }
 
 impl Row for UnitRow {
-    type Key = (NameId, u64, NameId);
+    /// Service, unit, arm in one number: one comparison instead of three.
+    type Key = u128;
     #[inline]
     fn key(&self) -> Self::Key {
-        (self.service, self.unit, self.arm)
+        u128::from(self.service) << 80 | u128::from(self.unit) << 16 | u128::from(self.arm)
     }
     #[inline]
     fn combine(&mut self, other: &Self) {

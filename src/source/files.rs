@@ -170,8 +170,7 @@ fn rotation(path: &Path) -> (PathBuf, u64) {
 }
 
 fn tail(path: &Path, depth: usize) -> String {
-    let parts: Vec<String> =
-        path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    let parts: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     let from = parts.len().saturating_sub(depth);
     parts.get(from..).unwrap_or(&[]).join("/")
 }

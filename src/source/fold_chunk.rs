@@ -20,65 +20,98 @@ pub struct KeptReject {
 /// Bytes of a rejected line that are kept.
 const KEPT_BYTES: usize = 4096;
 
-/// Folds a chunk of a stream. `keep`: rejected lines are returned too.
+/// Folds chunks of streams; keeps the decoder of the stream it saw last, since making one costs more than a few lines.
+pub struct ChunkFolder<'p> {
+    plan: &'p Plan,
+    decoder: Option<(String, Decoder<'p>)>,
+    keep: bool,
+}
+
+impl<'p> ChunkFolder<'p> {
+    /// A folder of chunks. `keep`: rejected lines are returned too.
+    pub fn new(plan: &'p Plan, keep: bool) -> ChunkFolder<'p> {
+        ChunkFolder { plan, decoder: None, keep }
+    }
+
+    /// Folds a chunk of a stream.
+    pub fn fold(&mut self, stream: &str, chunk: &Chunk) -> (FoldedChunk, Vec<KeptReject>) {
+        let windowing = &self.plan.windowing;
+        let fold = if chunk.from == 0 {
+            // How far the stream has come is known: not at all.
+            ChunkFold::with_guard(windowing, stream, 0, i64::MIN, ClockGuard::default())
+        } else {
+            ChunkFold::new(windowing, stream, chunk.from)
+        };
+        self.run(stream, chunk, fold)
+    }
+
+    /// Folds a chunk again, line by line behind the stream's clock guard.
+    pub fn refold(&mut self, stream: &str, chunk: &Chunk, state: Refold) -> (FoldedChunk, Vec<KeptReject>) {
+        let fold = ChunkFold::with_guard(&self.plan.windowing, stream, chunk.from, state.high, state.guard);
+        self.run(stream, chunk, fold)
+    }
+
+    fn run(&mut self, stream: &str, chunk: &Chunk, mut fold: ChunkFold<'_>) -> (FoldedChunk, Vec<KeptReject>) {
+        let mut decoder = match self.decoder.take() {
+            Some((name, mut decoder)) if name == stream => {
+                decoder.forget_names();
+                decoder
+            }
+            _ => Decoder::new(self.plan, stream),
+        };
+        let mut rejects = Vec::new();
+        let mut reject = |fold: &mut ChunkFold<'_>, reason: RejectReason, line: &[u8], offset: u64| {
+            fold.reject(reason);
+            if self.keep {
+                let start = line.get(..KEPT_BYTES).unwrap_or(line);
+                rejects.push(KeptReject { reason, offset, line: String::from_utf8_lossy(start).into_owned() });
+            }
+        };
+        if chunk.too_long.is_some() {
+            reject(&mut fold, RejectReason::TooLong, &chunk.bytes, chunk.from);
+        } else {
+            // One check of the whole chunk is faster than one a line; only a chunk with bad bytes is looked at by line.
+            let valid = std::str::from_utf8(&chunk.bytes).ok();
+            for (line, offset, after) in lines(&chunk.bytes, chunk.from) {
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let at = (offset - chunk.from) as usize;
+                let text = match valid.and_then(|text| text.get(at..at + line.len())) {
+                    Some(text) => text,
+                    None => match std::str::from_utf8(line) {
+                        Ok(text) => text,
+                        Err(_) => {
+                            reject(&mut fold, RejectReason::NotUtf8, line, offset);
+                            continue;
+                        }
+                    },
+                };
+                match decoder.decode(text, offset) {
+                    Ok(Decoded::Event(event)) => fold.event(&event, after, decoder.interner()),
+                    Ok(Decoded::Outside) => fold.outside(),
+                    Err(reason) => reject(&mut fold, reason, line, offset),
+                }
+            }
+        }
+        let folded = fold.finish(decoder.interner(), chunk.last);
+        self.decoder = Some((stream.to_owned(), decoder));
+        (folded, rejects)
+    }
+}
+
+/// Folds one chunk with a decoder of its own.
 pub fn fold_chunk(plan: &Plan, stream: &str, chunk: &Chunk, keep: bool) -> (FoldedChunk, Vec<KeptReject>) {
-    let fold = if chunk.from == 0 {
-        // How far the stream has come is known: not at all.
-        ChunkFold::with_guard(&plan.windowing, stream, 0, i64::MIN, ClockGuard::default())
-    } else {
-        ChunkFold::new(&plan.windowing, stream, chunk.from)
-    };
-    run(plan, stream, chunk, keep, fold)
+    ChunkFolder::new(plan, keep).fold(stream, chunk)
 }
 
-/// Folds a chunk again, line by line behind the stream's clock guard.
-pub fn refold_chunk(plan: &Plan, stream: &str, chunk: &Chunk, keep: bool, state: Refold) -> (FoldedChunk, Vec<KeptReject>) {
-    let fold = ChunkFold::with_guard(&plan.windowing, stream, chunk.from, state.high, state.guard);
-    run(plan, stream, chunk, keep, fold)
-}
-
-fn run(
+/// Folds one chunk again with a decoder of its own.
+pub fn refold_chunk(
     plan: &Plan,
     stream: &str,
     chunk: &Chunk,
     keep: bool,
-    mut fold: ChunkFold<'_>,
+    state: Refold,
 ) -> (FoldedChunk, Vec<KeptReject>) {
-    let mut decoder = Decoder::new(plan, stream);
-    let mut rejects = Vec::new();
-    let mut reject = |fold: &mut ChunkFold<'_>, reason: RejectReason, line: &[u8], offset: u64| {
-        fold.reject(reason);
-        if keep {
-            let start = line.get(..KEPT_BYTES).unwrap_or(line);
-            rejects.push(KeptReject { reason, offset, line: String::from_utf8_lossy(start).into_owned() });
-        }
-    };
-    if chunk.too_long.is_some() {
-        reject(&mut fold, RejectReason::TooLong, &chunk.bytes, chunk.from);
-        return (fold.finish(decoder.interner(), chunk.last), rejects);
-    }
-    // One check of the whole chunk is faster than one a line; only a chunk with bad bytes is looked at line by line.
-    let valid = std::str::from_utf8(&chunk.bytes).ok();
-    for (line, offset, after) in lines(&chunk.bytes, chunk.from) {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let at = (offset - chunk.from) as usize;
-        let text = match valid.and_then(|text| text.get(at..at + line.len())) {
-            Some(text) => text,
-            None => match std::str::from_utf8(line) {
-                Ok(text) => text,
-                Err(_) => {
-                    reject(&mut fold, RejectReason::NotUtf8, line, offset);
-                    continue;
-                }
-            },
-        };
-        match decoder.decode(text, offset) {
-            Ok(Decoded::Event(event)) => fold.event(&event, after, decoder.interner()),
-            Ok(Decoded::Outside) => fold.outside(),
-            Err(reason) => reject(&mut fold, reason, line, offset),
-        }
-    }
-    (fold.finish(decoder.interner(), chunk.last), rejects)
+    ChunkFolder::new(plan, keep).refold(stream, chunk, state)
 }

@@ -11,7 +11,7 @@ use crate::engine::{Engine, Input, Output};
 use crate::fold::{FoldedChunk, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::source::files::{FilesError, Stream};
-use crate::source::fold_chunk::{KeptReject, fold_chunk, refold_chunk};
+use crate::source::fold_chunk::{ChunkFolder, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
 
 /// How to read.
@@ -92,10 +92,8 @@ pub fn run(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    let readers = streams
-        .iter()
-        .map(|stream| (stream.name.clone(), ChunkReader::new(stream, options.chunk_bytes)))
-        .collect();
+    let readers =
+        streams.iter().map(|stream| (stream.name.clone(), ChunkReader::new(stream, options.chunk_bytes))).collect();
     run_readers(readers, plan, engine, plan_text, options, observer)
 }
 
@@ -129,8 +127,9 @@ pub fn run_readers(
         })
         .collect();
     if options.threads <= 1 {
+        let mut folder = ChunkFolder::new(plan, options.keep_rejects);
         while let Some(work) = next_chunk(&mut readings)? {
-            let folded = fold(plan, work.chunk, &work.name, options.keep_rejects);
+            let folded = fold(&mut folder, work.chunk, &work.name);
             take(plan, engine, &mut readings, (work.stream, work.number, folded), options, observer)?;
         }
     } else {
@@ -158,13 +157,14 @@ fn in_parallel(
             let work_out = Arc::clone(&work_out);
             let done_in = done_in.clone();
             scope.spawn(move || {
+                let mut folder = ChunkFolder::new(plan, options.keep_rejects);
                 loop {
                     let next = match work_out.lock() {
                         Ok(queue) => queue.recv(),
                         Err(_) => return,
                     };
                     let Ok(work) = next else { return };
-                    let folded = fold(plan, work.chunk, &work.name, options.keep_rejects);
+                    let folded = fold(&mut folder, work.chunk, &work.name);
                     if done_in.send((work.stream, work.number, folded)).is_err() {
                         return;
                     }
@@ -199,8 +199,8 @@ fn in_parallel(
     })
 }
 
-fn fold(plan: &Plan, chunk: Chunk, name: &str, keep: bool) -> Folded {
-    let (folded, rejects) = fold_chunk(plan, name, &chunk, keep);
+fn fold(folder: &mut ChunkFolder<'_>, chunk: Chunk, name: &str) -> Folded {
+    let (folded, rejects) = folder.fold(name, &chunk);
     Folded { chunk, folded, rejects }
 }
 
@@ -254,6 +254,7 @@ fn take(
         for window in passed {
             engine.apply(Input::Partial { stream: reading.name.to_string(), partial: window.partial, at: window.at });
         }
+        reading.reader.recycle(chunk.bytes);
         let oldest_open = reading.fold.oldest_open();
         let outputs = engine.apply(Input::Progress { stream: reading.name.to_string(), oldest_open });
         if !outputs.is_empty() {

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use crate::cli::arguments::{CompareArguments, Format, LogArguments};
 use crate::cli::report::Report;
 use crate::cli::terminal::{Progress, harmless};
-use crate::cli::{exit_status, policy_file, report_json};
+use crate::cli::{exit_status, policy_file, report_json, terminal};
 use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
@@ -59,12 +59,10 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     observer.flush()?;
 
     let report = Report::new(&engine, &found);
-    let mut out = std::io::stdout().lock();
     match arguments.format {
-        Format::Text => out.write_all(report.text().as_bytes())?,
-        Format::Json => writeln!(out, "{:#}", report_json::to_json(&report))?,
+        Format::Text => terminal::print(&report.text())?,
+        Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
     }
-    out.flush()?;
     Ok(match engine.verdict() {
         Some(verdict) => exit_status(verdict),
         None => exit_status(Verdict::Invalid),

@@ -35,6 +35,8 @@ pub const STATUS_ERROR: u8 = 2;
 /// Runs the program and gives its exit status.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Whose exit status is a judgement must not seem to pass because a pipe was closed.
+    let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_));
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
@@ -45,7 +47,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(status) => ExitCode::from(status),
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if !judges && is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::error(&error);
             ExitCode::from(STATUS_ERROR)

@@ -1,13 +1,13 @@
 //! `serin replay`: recomputes every decision of a ledger and compares to the byte (LG-2).
 
-use std::io::Write;
+use std::fmt::Write;
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
 use crate::cli::arguments::ReplayArguments;
 use crate::cli::report::grouped;
-use crate::cli::terminal::{Progress, harmless};
+use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
@@ -45,11 +45,11 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     recomputed.progress.finish();
     done?;
 
-    let mut out = std::io::stdout().lock();
-    match ledger::compare(&recorded, &recomputed.text) {
+    let mut out = String::new();
+    let status = match ledger::compare(&recorded, &recomputed.text) {
         None => {
             writeln!(out, "Every byte agrees: {} entries.", grouped(entries.len() as u64))?;
-            Ok(0)
+            0
         }
         Some(difference) => {
             writeln!(
@@ -67,9 +67,11 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
             if difference.fields.len() > 20 {
                 writeln!(out, "  and {} more", difference.fields.len() - 20)?;
             }
-            Ok(1)
+            1
         }
-    }
+    };
+    terminal::print(&out)?;
+    Ok(status)
 }
 
 /// In an entry for many looks, the first whose check differs.

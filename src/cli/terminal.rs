@@ -1,12 +1,22 @@
 //! What goes to a terminal: errors, progress, and log text that must not act on it.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Prints an error with its causes, and what to do where that is known.
 pub(super) fn error(error: &anyhow::Error) {
-    eprintln!("serin: {error:#}");
+    // Where even that cannot be written, the exit status is left.
+    let _status_tells = writeln!(std::io::stderr(), "serin: {error:#}");
+}
+
+/// Prints the result of a judgement. A reader that has gone (`| head`) changes nothing: the exit status is the verdict.
+pub(super) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Text from a log or a file name, made harmless: control characters become visible, and it is cut to `most` characters.

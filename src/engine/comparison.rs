@@ -11,7 +11,7 @@ use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::{LatencyTests, Level};
-use crate::engine::look::Look;
+use crate::engine::look::{self, Look};
 use crate::engine::pair_test::PairTest;
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UNITS_MAX, UnitStore};
@@ -281,11 +281,14 @@ impl Comparison {
             .failure
             .as_ref()
             .is_some_and(|failure| failure.cells.contains(&cell) || self.look.contribution(cell) >= self.log_fail);
+        let broken = self.look.flaws.iter().any(|flaw| look::breaks(*flaw).contains(&cell));
         if carried {
             Finding::Regressed
+        } else if broken && look.has_data {
+            Finding::BrokenMeasurement
         } else if !look.has_data {
             Finding::NoData
-        } else if look.log_pass >= crate::engine::look::LOG_PASS {
+        } else if look.log_pass >= look::LOG_PASS {
             Finding::Held
         } else {
             Finding::Undecided

@@ -213,6 +213,12 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             },
         };
     }
+    look.flaws = flaws(comparison, sample_ratio);
+    for cell in look.flaws.iter().flat_map(|flaw| breaks(*flaw)) {
+        // What is not measured alike neither fails nor passes.
+        let said = &mut look.cells[*cell as usize];
+        said.log_e = said.log_e.min(0.0);
+    }
     let parts: Vec<(f64, f64)> =
         Cell::ALL.into_iter().map(|cell| (cell.weight() * budget::RESTART_START, look.cell(cell).log_e)).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
@@ -226,7 +232,6 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         .collect();
     let changed = math::log_mean_exp(&unexpected) >= LOG_CHANGED;
 
-    look.flaws = flaws(comparison, sample_ratio);
     let invalid = look.flaws.iter().any(|flaw| concerns(*flaw, policy));
     let facts = Facts {
         failed_before: comparison.failure.is_some(),
@@ -310,6 +315,9 @@ fn lines_changed(comparison: &Comparison) -> f64 {
 
 fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
     let mut flaws = Vec::new();
+    if comparison.looks == 0 {
+        flaws.push(Flaw::MissingArm);
+    }
     if let Some((log_e, false)) = sample_ratio
         && log_e >= LOG_BROKEN
     {
@@ -364,6 +372,24 @@ fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw
         }
     }
     flaws
+}
+
+/// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
+pub fn breaks(flaw: Flaw) -> &'static [Cell] {
+    match flaw {
+        Flaw::LatencyCoverage => {
+            &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
+        }
+        Flaw::StatusCoverage | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
+        Flaw::SampleRatio
+        | Flaw::MixedRouting
+        | Flaw::Crossover
+        | Flaw::UnequalCrossover
+        | Flaw::MissingArm
+        | Flaw::UnitCoverage
+        | Flaw::Lateness
+        | Flaw::SamplingByArm => &[],
+    }
 }
 
 /// A flaw that touches a guardrail that PASS needs makes the comparison invalid.

@@ -279,6 +279,7 @@ impl Engine {
         for (at, release) in self.releases.iter_mut().enumerate() {
             release.end_attempts(&self.settings);
             release.end_traces();
+            release.add_missing(&self.settings);
             for comparison in 0..release.comparisons.len() {
                 if let Some(body) = release.begin_entry(comparison, &self.settings) {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));

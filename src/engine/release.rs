@@ -221,18 +221,34 @@ impl ReleaseState {
             if self.comparisons.len() >= CANDIDATES_MAX {
                 return;
             }
-            let sharing = settings.arms.candidates.len().max(1) as f64;
-            self.comparisons.push(Comparison::new(
-                &control,
-                &candidate,
-                settings.unit,
-                look::LOG_CHANGED + math::ln(sharing),
-                self.services.len(),
-                merged.window,
-                settings.windowing.start_of(merged.window),
-            ));
-            self.begun.push(false);
-            self.untold.push(Untold::default());
+            self.open(&control, &candidate, merged.window, settings);
+        }
+    }
+
+    fn open(&mut self, control: &str, candidate: &str, window: i64, settings: &Settings) {
+        let sharing = settings.arms.candidates.len().max(1) as f64;
+        self.comparisons.push(Comparison::new(
+            control,
+            candidate,
+            settings.unit,
+            look::LOG_CHANGED + math::ln(sharing),
+            self.services.len(),
+            window,
+            settings.windowing.start_of(window),
+        ));
+        self.begun.push(false);
+        self.untold.push(Untold::default());
+    }
+
+    /// Candidates that were asked for by name and never came, beside others that did: nothing is known of them, and that
+    /// is no pass (CP-1).
+    pub(super) fn add_missing(&mut self, settings: &Settings) {
+        let Some(control) = self.control.clone().filter(|_| !self.comparisons.is_empty()) else { return };
+        for candidate in &settings.arms.candidates {
+            let known = self.comparisons.iter().any(|comparison| comparison.candidate == *candidate);
+            if !known && *candidate != control && self.comparisons.len() < CANDIDATES_MAX {
+                self.open(&control, candidate, self.window, settings);
+            }
         }
     }
 

@@ -113,13 +113,13 @@ fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
             })
             .transpose()
     };
-    Ok(Windowing {
-        window,
-        lateness: duration(&logs.lateness).context("--lateness")?,
-        since: time(&logs.since, "--since")?,
-        until: time(&logs.until, "--until")?,
-        ..Windowing::default()
-    })
+    let (since, until) = (time(&logs.since, "--since")?, time(&logs.until, "--until")?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        bail!("--since {since} is not before --until {until}: nothing would be left");
+    }
+    Ok(Windowing { window, lateness: duration(&logs.lateness).context("--lateness")?, since, until, ..Windowing::default() })
 }
 
 /// A duration as people write it: 10s, 1m, 1h.
@@ -148,10 +148,12 @@ pub(super) fn parts_per_million(text: &str) -> anyhow::Result<u32> {
         Some(percent) => percent.trim().parse::<f64>().map_err(|_| wrong())? / 100.0,
         None => text.trim().parse::<f64>().map_err(|_| wrong())?,
     };
-    if !(share > 0.0 && share < 1.0) {
-        bail!("a share lies between 0 and 100 %, got {text}");
+    let ppm = (share * 1e6).round();
+    // A share of 0.00001 % would be none at all.
+    if !(1.0..1e6).contains(&ppm) {
+        bail!("a share lies between 0.0001 % and 99.9999 %, got {text}");
     }
-    Ok((share * 1e6).round() as u32)
+    Ok(ppm as u32)
 }
 
 /// How lines find their arm, as far as the user has said.

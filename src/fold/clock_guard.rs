@@ -51,8 +51,8 @@ impl HeldEvent {
 pub struct Released {
     /// Events to take, in order.
     pub accepted: Vec<HeldEvent>,
-    /// How many held events became rejects.
-    pub quarantined: usize,
+    /// Offsets of held events that became rejects.
+    pub quarantined: Vec<u64>,
 }
 
 /// Events held back.
@@ -67,14 +67,23 @@ impl ClockGuard {
         self.held.is_empty()
     }
 
+    /// Offsets of the lines that are held.
+    pub fn offsets(&self) -> impl Iterator<Item = u64> + '_ {
+        self.held.iter().map(|held| held.event.offset)
+    }
+
     /// Offers the next event of the stream. `watermark`: greatest time taken so far less the lateness, or `i64::MIN`.
     pub fn offer(&mut self, event: HeldEvent, watermark: i64) -> Released {
         let mut released = Released::default();
         let time = event.event.time.0;
         // What lies far ahead of this line is contradicted by it.
-        let before = self.held.len();
-        self.held.retain(|held| held.event.time.0 <= time.saturating_add(JUMP));
-        released.quarantined = before - self.held.len();
+        self.held.retain(|held| {
+            let contradicted = held.event.time.0 > time.saturating_add(JUMP);
+            if contradicted {
+                released.quarantined.push(held.event.offset);
+            }
+            !contradicted
+        });
         let believable = watermark != i64::MIN && time <= watermark.saturating_add(JUMP);
         self.held.push(event);
         if believable || self.held.len() > AGREEING_LINES {
@@ -89,8 +98,7 @@ impl ClockGuard {
         if self.held.len() > 1 || nothing_taken {
             released.accepted = std::mem::take(&mut self.held);
         } else {
-            released.quarantined = self.held.len();
-            self.held.clear();
+            released.quarantined = self.held.drain(..).map(|held| held.event.offset).collect();
         }
         released
     }

@@ -41,6 +41,8 @@ pub struct FoldedChunk {
     exact: bool,
     /// Names that `late` lists refer to.
     names: Names,
+    /// Offsets of lines that the guard gave up: of this chunk, or held since an earlier one.
+    pub quarantined: Vec<u64>,
 }
 
 /// Records between two steps of the chunk's own watermark.
@@ -77,6 +79,7 @@ pub struct ChunkFold<'w> {
     first: Option<i64>,
     jumped: bool,
     guard: Option<ClockGuard>,
+    quarantined: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -139,6 +142,7 @@ impl<'w> ChunkFold<'w> {
             first: None,
             jumped: false,
             guard: None,
+            quarantined: Vec::new(),
         }
     }
 
@@ -192,9 +196,7 @@ impl<'w> ChunkFold<'w> {
         let held = HeldEvent::new(event, after, names);
         let watermark = if self.high == i64::MIN { i64::MIN } else { self.high - self.windowing.lateness };
         let released = guard.offer(held, watermark);
-        for _ in 0..released.quarantined {
-            self.reject(RejectReason::Quarantined);
-        }
+        self.quarantine(released.quarantined);
         for held in released.accepted {
             let event = held.intern(names);
             self.accept(&event, held.after);
@@ -206,14 +208,17 @@ impl<'w> ChunkFold<'w> {
     fn end_of_stream(&mut self, names: &mut impl Intern) {
         let Some(mut guard) = self.guard.take() else { return };
         let released = guard.end(self.high == i64::MIN);
-        for _ in 0..released.quarantined {
-            self.reject(RejectReason::Quarantined);
-        }
+        self.quarantine(released.quarantined);
         for held in released.accepted {
             let event = held.intern(names);
             self.accept(&event, held.after);
         }
         self.guard = Some(guard);
+    }
+
+    fn quarantine(&mut self, offsets: Vec<u64>) {
+        offsets.iter().for_each(|_| self.reject(RejectReason::Quarantined));
+        self.quarantined.extend(offsets);
     }
 
     #[inline]
@@ -314,6 +319,7 @@ impl<'w> ChunkFold<'w> {
             first: self.first,
             jumped: self.jumped,
             guard: self.guard,
+            quarantined: self.quarantined,
             names: all.clone(),
         }
     }

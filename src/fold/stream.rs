@@ -49,6 +49,11 @@ impl StreamFold {
         if self.ended { i64::MAX } else { self.windowing.oldest_open(self.high) }
     }
 
+    /// Offsets of lines whose clock is not believed yet: they may still become rejects.
+    pub fn held(&self) -> impl Iterator<Item = u64> + '_ {
+        self.guard.offsets()
+    }
+
     /// Takes the next chunk in order; returns the windows that the stream has passed, ascending.
     ///
     /// `refold` folds the same chunk again with the given state; it is called when the clock guard must look at it.

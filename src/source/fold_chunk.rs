@@ -1,5 +1,7 @@
 //! Decodes a chunk of lines and folds it. One parse feeds everything.
 
+use std::collections::BTreeMap;
+
 use crate::event::RejectReason;
 use crate::fold::{ChunkFold, ClockGuard, FoldedChunk, Refold};
 use crate::pipeline::decode::{Decoded, Decoder};
@@ -19,6 +21,36 @@ pub struct KeptReject {
 
 /// Bytes of a rejected line that are kept.
 const KEPT_BYTES: usize = 4096;
+
+impl KeptReject {
+    /// A line that is rejected.
+    pub fn new(reason: RejectReason, offset: u64, line: &[u8]) -> KeptReject {
+        let start = line.get(..KEPT_BYTES).unwrap_or(line);
+        KeptReject { reason, offset, line: String::from_utf8_lossy(start).into_owned() }
+    }
+}
+
+/// Lines of a stream whose clock is not believed yet, so that they can be kept when they become rejects.
+#[derive(Clone, Debug, Default)]
+pub struct HeldLines(BTreeMap<u64, KeptReject>);
+
+impl HeldLines {
+    /// A chunk was taken: the rejects for lines that were given up, of this chunk or held before.
+    ///
+    /// `held`: offsets of lines that are held now.
+    pub fn settle(&mut self, chunk: &Chunk, quarantined: &[u64], held: impl Iterator<Item = u64>) -> Vec<KeptReject> {
+        let find = |known: &BTreeMap<u64, KeptReject>, offset: u64| {
+            known.get(&offset).cloned().or_else(|| {
+                let at = usize::try_from(offset.checked_sub(chunk.from)?).ok()?;
+                let line = lines(chunk.bytes.get(at..)?, offset).next()?.0;
+                Some(KeptReject::new(RejectReason::Quarantined, offset, line))
+            })
+        };
+        let rejects = quarantined.iter().filter_map(|offset| find(&self.0, *offset)).collect();
+        self.0 = held.filter_map(|offset| Some((offset, find(&self.0, offset)?))).collect();
+        rejects
+    }
+}
 
 /// Folds chunks of streams; keeps the decoder of the stream it saw last, since making one costs more than a few lines.
 pub struct ChunkFolder<'p> {
@@ -63,8 +95,7 @@ impl<'p> ChunkFolder<'p> {
         let mut reject = |fold: &mut ChunkFold<'_>, reason: RejectReason, line: &[u8], offset: u64| {
             fold.reject(reason);
             if self.keep {
-                let start = line.get(..KEPT_BYTES).unwrap_or(line);
-                rejects.push(KeptReject { reason, offset, line: String::from_utf8_lossy(start).into_owned() });
+                rejects.push(KeptReject::new(reason, offset, line));
             }
         };
         if chunk.too_long.is_some() {

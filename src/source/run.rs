@@ -11,8 +11,11 @@ use crate::engine::{Engine, Input, Output};
 use crate::fold::{FoldedChunk, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::source::files::{FilesError, Stream};
-use crate::source::fold_chunk::{ChunkFolder, KeptReject, refold_chunk};
+use crate::source::fold_chunk::{ChunkFolder, HeldLines, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
+
+/// Threads past which no more are started: each holds chunks, and none would have work.
+const THREADS_MAX: usize = 256;
 
 /// How to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +61,7 @@ struct Reading {
     name: Arc<str>,
     reader: ChunkReader,
     fold: StreamFold,
+    held: HeldLines,
     /// Chunks handed out, and merged.
     sent: u64,
     merged: u64,
@@ -120,12 +124,14 @@ pub fn run_readers(
             name: Arc::from(name),
             reader,
             fold: StreamFold::new(plan.windowing),
+            held: HeldLines::default(),
             sent: 0,
             merged: 0,
             waiting: BTreeMap::new(),
             all_read: false,
         })
         .collect();
+    let options = Options { threads: options.threads.min(THREADS_MAX), ..options };
     if options.threads <= 1 {
         let mut folder = ChunkFolder::new(plan, options.keep_rejects);
         while let Some(work) = next_chunk(&mut readings)? {
@@ -242,11 +248,17 @@ fn take(
         reading.merged += 1;
         let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
         let end = chunk.last.then_some(chunk.from + bytes);
+        let mut quarantined = folded.quarantined.clone();
         let passed = reading.fold.push(folded, end, |state| {
             let (folded, again) = refold_chunk(plan, &reading.name, &chunk, options.keep_rejects, state);
             rejects = again;
+            quarantined.clone_from(&folded.quarantined);
             folded
         });
+        if options.keep_rejects {
+            rejects.extend(reading.held.settle(&chunk, &quarantined, reading.fold.held()));
+            rejects.sort_by_key(|reject| reject.offset);
+        }
         observer.progress(bytes);
         if !rejects.is_empty() {
             observer.rejects(&reading.name, rejects)?;

@@ -20,6 +20,7 @@ use crate::pipeline::survey::{Head, Survey, Wishes, survey};
 use crate::query::{Query, suggest};
 use crate::source::files::{self, Part, Stream};
 use crate::source::fold_chunk::KeptReject;
+use crate::source::head::read_head;
 use crate::source::run::{Observer, Options, run as run_streams};
 use crate::time::{MINUTE, Micros, SECOND, Timestamp, Windowing};
 
@@ -41,6 +42,13 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     }
     let arms = arm_rule(arguments)?;
     let mut streams = files::find(&arguments.logs.files)?;
+    for (option, path) in [("--ledger", &arguments.ledger), ("--rejects", &arguments.rejects)] {
+        if let Some(path) = path
+            && files::is_among(path, &streams)
+        {
+            bail!("{option} {}: this is one of the logs, and would be overwritten", path.display());
+        }
+    }
     let wishes = wishes(&arguments.logs, arms)?;
     let found = look_at(&mut streams, &wishes)?;
     check(&found, arguments)?;
@@ -119,7 +127,13 @@ fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
     {
         bail!("--since {since} is not before --until {until}: nothing would be left");
     }
-    Ok(Windowing { window, lateness: duration(&logs.lateness).context("--lateness")?, since, until, ..Windowing::default() })
+    Ok(Windowing {
+        window,
+        lateness: duration(&logs.lateness).context("--lateness")?,
+        since,
+        until,
+        ..Windowing::default()
+    })
 }
 
 /// A duration as people write it: 10s, 1m, 1h.
@@ -190,7 +204,7 @@ pub(super) fn query(option: &str, text: &str) -> anyhow::Result<Query> {
 pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result<Survey> {
     let mut texts: Vec<(String, String)> = Vec::new();
     for stream in streams.iter_mut().take(HEAD_STREAMS) {
-        let head = read_head(stream)?;
+        let head = read_head(stream, HEAD_BYTES)?;
         texts.push((stream.name.clone(), String::from_utf8_lossy(&head).into_owned()));
     }
     let heads: Vec<Head<'_>> = texts
@@ -208,31 +222,6 @@ pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result
         bail!("there is not a single line in what was given");
     }
     Ok(survey(&heads, wishes))
-}
-
-fn read_head(stream: &mut Stream) -> anyhow::Result<Vec<u8>> {
-    let Some(first) = stream.parts.first_mut() else { return Ok(Vec::new()) };
-    if let Part::Stdin(read) = first {
-        // Raw bytes are kept, since they may be compressed; they are read again through the same decoder.
-        if read.is_empty() {
-            std::io::stdin().lock().take(HEAD_BYTES as u64).read_to_end(read).context("standard input")?;
-        }
-        let mut text = Vec::new();
-        let mut reader = files::open_bytes(read)?;
-        // A compressed head ends in the middle; what can be read of it is enough.
-        let _enough = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut text);
-        return Ok(text);
-    }
-    let name = match first {
-        Part::File(path) => path.display().to_string(),
-        Part::Stdin(_) => String::new(),
-    };
-    let mut text = Vec::new();
-    let mut reader = files::open(first).with_context(|| format!("{name}: cannot be read"))?;
-    if let Err(error) = reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut text) {
-        return Err(files::FilesError::Damaged { path: name, offset: text.len() as u64, error }.into());
-    }
-    Ok(text)
 }
 
 /// Says at the start what cannot work, with what to do.

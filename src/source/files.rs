@@ -1,6 +1,6 @@
 //! From arguments to streams: files, folders, patterns and standard input; rotated files of one log are one stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,12 @@ pub enum FilesError {
     #[error("{path}: this folder has no files")]
     EmptyFolder {
         /// The folder.
+        path: String,
+    },
+    /// A pipe or a device: the survey and the run would each read a part of it.
+    #[error("{path}: not a file, so it can be read only once; give it on standard input: compare - < {path}")]
+    NotAFile {
+        /// What was asked for.
         path: String,
     },
     /// A file that cannot be read.
@@ -105,15 +111,38 @@ pub fn find(arguments: &[String]) -> Result<Vec<Stream>, FilesError> {
         }
     }
     files.sort();
-    files.dedup();
-    for path in &files {
-        File::open(path).map_err(|error| FilesError::Unreadable { path: path.display().to_string(), error })?;
+    let mut known = BTreeSet::new();
+    let mut distinct = Vec::new();
+    for path in files {
+        let unreadable = |error| FilesError::Unreadable { path: path.display().to_string(), error };
+        // By another way, or by a link, it is the same file, and its lines count once.
+        if !known.insert(path.canonicalize().map_err(unreadable)?) {
+            continue;
+        }
+        if !path.metadata().map_err(unreadable)?.is_file() {
+            return Err(FilesError::NotAFile { path: path.display().to_string() });
+        }
+        File::open(&path).map_err(unreadable)?;
+        distinct.push(path);
     }
-    let mut streams = group(&files);
+    let mut streams = group(&distinct);
     if stdin {
-        streams.push(Stream { name: "stdin".to_owned(), parts: vec![Part::Stdin(Vec::new())] });
+        let mut name = "stdin".to_owned();
+        while streams.iter().any(|stream| stream.name == name) {
+            name = format!("standard input, {name}");
+        }
+        streams.push(Stream { name, parts: vec![Part::Stdin(Vec::new())] });
     }
     Ok(streams)
+}
+
+/// A path leads to a file of these streams.
+pub fn is_among(path: &Path, streams: &[Stream]) -> bool {
+    let Ok(path) = path.canonicalize() else { return false };
+    streams.iter().flat_map(|stream| &stream.parts).any(|part| match part {
+        Part::File(file) => file.canonicalize().is_ok_and(|file| file == path),
+        Part::Stdin(_) => false,
+    })
 }
 
 /// Files of a folder and the folders below it; hidden ones are left out.
@@ -141,14 +170,19 @@ fn group(files: &[PathBuf]) -> Vec<Stream> {
         streams.entry(stem).or_default().push((age, path.clone()));
     }
     let mut named: BTreeMap<String, Stream> = BTreeMap::new();
+    // Short paths first: they have the fewest names to choose from.
+    let mut streams: Vec<_> = streams.into_iter().collect();
+    streams.sort_by_cached_key(|(stem, _)| (stem.components().count(), stem.clone()));
     for (stem, mut parts) in streams {
         parts.sort_by(|a, b| b.cmp(a));
         // As few parts of the path as make the name unique.
+        let most = stem.components().count();
         let mut depth = 1;
         let mut name = tail(&stem, depth);
-        while named.contains_key(&name) && depth < 16 {
+        while named.contains_key(&name) {
             depth += 1;
-            name = tail(&stem, depth);
+            // Paths that are no UTF-8 may look alike to their last part.
+            name = if depth <= most { tail(&stem, depth) } else { format!("{name}'") };
         }
         let parts = parts.into_iter().map(|(_, path)| Part::File(path)).collect();
         named.insert(name.clone(), Stream { name, parts });
@@ -186,15 +220,11 @@ pub fn open(part: &Part) -> io::Result<Box<dyn Read + Send>> {
     }
 }
 
-/// The same for bytes in memory.
+/// Text of what may be compressed.
 ///
 /// # Errors
-/// What the decompressor says.
-pub fn open_bytes(bytes: &[u8]) -> io::Result<Box<dyn Read + Send>> {
-    unpack(io::Cursor::new(bytes.to_vec()))
-}
-
-fn unpack(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+/// What the system or the decompressor says.
+pub fn unpack(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut reader = BufReader::with_capacity(1 << 16, raw);
     let mut magic = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut magic)?;
@@ -249,6 +279,8 @@ mod tests {
     fn equal_file_names_stay_apart() {
         let streams = names(&["/l/a/app.log", "/l/b/app.log"]);
         assert_eq!(streams.iter().map(|s| s.0.as_str()).collect::<Vec<_>>(), ["app.log", "b/app.log"]);
+        let streams = names(&["a/app.log", "app.log", "b/a/app.log"]);
+        assert_eq!(streams.iter().map(|s| s.0.as_str()).collect::<Vec<_>>(), ["a/app.log", "app.log", "b/a/app.log"]);
     }
 
     #[test]

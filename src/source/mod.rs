@@ -2,5 +2,6 @@
 
 pub mod files;
 pub mod fold_chunk;
+pub mod head;
 pub mod lines;
 pub mod run;

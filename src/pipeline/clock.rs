@@ -90,7 +90,13 @@ pub fn parse_epoch(number_text: &str, unit: Option<EpochUnit>) -> Result<Timesta
 
 #[inline]
 fn in_range(micros: i64) -> Result<Timestamp, TimeError> {
-    if (EARLIEST..LATEST).contains(&micros) { Ok(Timestamp(micros)) } else { Err(TimeError::OutOfRange) }
+    if is_in_range(Timestamp(micros)) { Ok(Timestamp(micros)) } else { Err(TimeError::OutOfRange) }
+}
+
+/// A time from 1980 to 2199.
+#[inline]
+pub fn is_in_range(time: Timestamp) -> bool {
+    (EARLIEST..LATEST).contains(&time.0)
 }
 
 /// Microseconds of a fraction of up to nine digits, or none, in front of a final `Z`.

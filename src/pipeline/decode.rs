@@ -500,8 +500,9 @@ impl<'p> Decoder<'p> {
         }
         let (slot, _) = self.first(Role::Start).ok_or(RejectReason::NoTime)?;
         let start = parse(slot).map_err(rejected)?;
-        let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(0) };
-        Ok(Timestamp(start.0.saturating_add(latency)))
+        let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
+        let end = Timestamp(start.0.saturating_add(latency));
+        if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
     }
 
     #[inline]

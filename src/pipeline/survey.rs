@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
 use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
 use crate::pipeline::json::{self, Str, Value};
-use crate::pipeline::number;
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::{number, values};
 use crate::time::{Timestamp, Windowing};
 
 /// Distinct paths that are counted; further ones are not considered for roles.
@@ -125,12 +125,22 @@ struct PathCount {
     numbers: Vec<f64>,
     fractions: u64,
     texts: u64,
+    /// Lines whose value could be a status.
+    statuses: u64,
     values: BTreeSet<String>,
+}
+
+impl PathCount {
+    /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
+    fn mostly_statuses(&self) -> bool {
+        self.statuses * 10 >= self.scalars * 8
+    }
 }
 
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut paths: BTreeMap<String, PathCount> = BTreeMap::new();
+    let known: BTreeSet<&str> = Role::ALL.iter().flat_map(|role| role.known_names().iter().copied()).collect();
     let mut json_lines = 0u64;
     let mut access_lines = 0u64;
     for line in heads.iter().flat_map(|head| head.lines.iter()) {
@@ -138,7 +148,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
             let mut seen = Vec::new();
             if collect(line, "", 0, &mut seen).is_ok() {
                 json_lines += 1;
-                seen.iter().for_each(|(path, value)| count_path(&mut paths, path, value));
+                seen.iter().for_each(|(path, value)| count_path(&mut paths, &known, path, value));
             }
         } else if crate::pipeline::access::parse_access(line).is_some() {
             access_lines += 1;
@@ -263,8 +273,9 @@ fn collect<'a>(
     Ok(())
 }
 
-fn count_path(paths: &mut BTreeMap<String, PathCount>, path: &str, value: &Value<'_>) {
-    if !paths.contains_key(path) && paths.len() >= PATHS_MAX {
+fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, path: &str, value: &Value<'_>) {
+    // One line with very many fields must not hide those that play a role in all others.
+    if !paths.contains_key(path) && paths.len() >= PATHS_MAX && !known.contains(path) {
         return;
     }
     let count = paths.entry(path.to_owned()).or_default();
@@ -287,6 +298,7 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, path: &str, value: &Value
         }
     };
     count.scalars += 1;
+    count.statuses += u64::from(values::status(&text).is_some());
     if count.values.len() < 64 && text.len() < 200 {
         count.values.insert(text);
     }
@@ -307,7 +319,7 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
             .collect();
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
-            fields.retain(|field| paths.get(&field.path).is_some_and(|count| mostly_statuses(&count.values)));
+            fields.retain(|field| paths.get(&field.path).is_some_and(PathCount::mostly_statuses));
         }
         if access
             && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
@@ -323,11 +335,6 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
     }
     // `log` and `event` are texts of a line only when nothing better is.
     roles
-}
-
-fn mostly_statuses(values: &BTreeSet<String>) -> bool {
-    let statuses = values.iter().filter(|value| crate::pipeline::values::status(value).is_some()).count();
-    statuses * 10 >= values.len() * 8
 }
 
 /// Latency fields without a telling name: the unit is guessed from the values, and that is said.

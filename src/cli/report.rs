@@ -11,6 +11,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::pair_test::Ranked;
 use crate::engine::policy::Policy;
+use crate::engine::units::Arm;
 use crate::engine::{Engine, Settings};
 use crate::event::{RejectReason, ServiceKey};
 use crate::math;
@@ -501,7 +502,12 @@ impl Judged<'_> {
                     "{units} leave one arm for the other more often than the other way round: the arms select their users."
                 )
             }
-            Flaw::MissingArm => "Only one arm was seen.".to_owned(),
+            Flaw::MissingArm => match comparison.missing() {
+                Some(Arm::Control) => format!("There is nothing to compare: only `{}` was seen.", comparison.candidate),
+                Some(Arm::Candidate) | None => {
+                    format!("There is nothing to compare: `{}` was not seen.", comparison.candidate)
+                }
+            },
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),

@@ -153,6 +153,8 @@ pub struct Comparison {
     pub ended_at: Timestamp,
     /// Looks so far.
     pub looks: u64,
+    /// Nothing more comes.
+    ended: bool,
     /// How requests are routed.
     pub routing: Routing,
     /// When FAIL was reached.
@@ -222,6 +224,7 @@ impl Comparison {
             window,
             ended_at: start,
             looks: 0,
+            ended: false,
             routing: Routing::Undecided,
             failure: None,
             regressed_while_invalid: None,
@@ -347,6 +350,13 @@ impl Comparison {
         self.lines.close_window(self.ended_at, self.ended_at);
         self.called.keep_bound();
         self.commit_crossover(true);
+        self.ended = true;
+    }
+
+    /// The arm of which nothing was seen to the end; of both, the candidate.
+    pub fn missing(&self) -> Option<Arm> {
+        let seen = |arm: Arm| self.distinct[arm.at()] + self.error_volume.events()[arm.at()] > 0;
+        [Arm::Candidate, Arm::Control].into_iter().find(|arm| self.ended && !seen(*arm))
     }
 
     /// A new stratum begins with the next window.
@@ -606,6 +616,7 @@ impl Comparison {
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
         }
+        w.flag(self.ended);
         w.flag(self.regressed_while_invalid.is_some());
         w.int(self.regressed_while_invalid.unwrap_or(0));
         self.store.write(w);
@@ -681,6 +692,7 @@ impl Comparison {
             }
             c.failure = Some(failure);
         }
+        c.ended = r.flag()?;
         let regressed = r.flag()?;
         let at = r.int()?;
         c.regressed_while_invalid = regressed.then_some(at);

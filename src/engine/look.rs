@@ -315,7 +315,7 @@ fn lines_changed(comparison: &Comparison) -> f64 {
 
 fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
     let mut flaws = Vec::new();
-    if comparison.looks == 0 {
+    if comparison.missing().is_some() {
         flaws.push(Flaw::MissingArm);
     }
     if let Some((log_e, false)) = sample_ratio

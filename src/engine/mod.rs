@@ -278,8 +278,8 @@ impl Engine {
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
         for (at, release) in self.releases.iter_mut().enumerate() {
             release.end_attempts(&self.settings);
-            release.end_traces();
             release.add_missing(&self.settings);
+            release.end_traces();
             for comparison in 0..release.comparisons.len() {
                 if let Some(body) = release.begin_entry(comparison, &self.settings) {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));
@@ -329,6 +329,8 @@ impl Engine {
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
         w.flag(self.finished);
+        let sum = xxhash_rust::xxh3::xxh3_64(&w.bytes);
+        w.fixed(sum);
         w.bytes
     }
 
@@ -337,6 +339,11 @@ impl Engine {
     /// # Errors
     /// [`Damaged`] when the bytes are no snapshot of this version.
     pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Engine, Damaged> {
+        // A changed bit in a counter would decide otherwise, and no range check would see it.
+        let (bytes, sum) = bytes.split_last_chunk::<8>().ok_or(Damaged("ends early"))?;
+        if xxhash_rust::xxh3::xxh3_64(bytes) != u64::from_le_bytes(*sum) {
+            return Err(Damaged("wrong check sum"));
+        }
         let mut r = Reader::new(bytes);
         if r.byte()? != SNAPSHOT_VERSION || r.uint()? != ENGINE_VERSION {
             return Err(Damaged("snapshot of another version"));

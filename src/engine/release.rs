@@ -170,11 +170,10 @@ impl ReleaseState {
                 now.entry(name).or_default().1 += 1;
             }
         }
-        let of_attempts: BTreeSet<(NameId, u64)> =
-            of_service(merged.attempts.as_slice(), entry, |row| row.service)
-                .iter()
-                .map(|row| (row.arm, row.unit))
-                .collect();
+        let of_attempts: BTreeSet<(NameId, u64)> = of_service(merged.attempts.as_slice(), entry, |row| row.service)
+            .iter()
+            .map(|row| (row.arm, row.unit))
+            .collect();
         for (arm, _) in of_attempts {
             if let Some(name) = event::name_at(&merged.names.arms, arm) {
                 now.entry(name).or_default().1 += 1;

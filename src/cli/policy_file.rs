@@ -56,6 +56,11 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     if file.guardrails.is_empty() {
         problems.push("guardrails: at least one is needed, or nothing could ever pass".to_owned());
     }
+    if let Some(percent) = file.share_percent
+        && !(0.0001..=99.9999).contains(&percent)
+    {
+        problems.push(format!("share_percent: must be from 0.0001 to 99.9999, got {percent}"));
+    }
     let share = |name: &str, percent: f64, problems: &mut Vec<String>| {
         if !(percent > 0.0 && percent <= 100.0) {
             problems.push(format!("{name}: must be above 0 and at most 100, got {percent}"));
@@ -64,10 +69,11 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     };
     policy.next_share = share("next_share_percent", file.next_share_percent, &mut problems);
     if let Some(percent) = file.share_percent {
-        policy.declared_share = Some(share("share_percent", percent, &mut problems));
+        policy.declared_share = Some(percent / 100.0);
     }
     if file.minimum_minutes >= 0.0 && file.minimum_minutes < 1e6 {
-        policy.minimum_time = (file.minimum_minutes * crate::time::MINUTE as f64) as i64;
+        // Whole seconds, as the ledger has them.
+        policy.minimum_time = (file.minimum_minutes * 60.0).round() as i64 * crate::time::SECOND;
     } else {
         problems.push(format!("minimum_minutes: must be at least 0, got {}", file.minimum_minutes));
     }

@@ -26,7 +26,13 @@ struct Request {
 }
 
 /// A log of one service with two equal arms of sticky users, as `change` leaves it.
-fn requests(seed: u64, number: u64, users: u64, minutes: i64, mut change: impl FnMut(&mut Request, &mut Random)) -> Vec<u8> {
+fn requests(
+    seed: u64,
+    number: u64,
+    users: u64,
+    minutes: i64,
+    mut change: impl FnMut(&mut Request, &mut Random),
+) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut counts = std::collections::BTreeMap::new();
     let mut list: Vec<Request> = (0..number)
@@ -56,7 +62,8 @@ fn requests(seed: u64, number: u64, users: u64, minutes: i64, mut change: impl F
     let lines: Vec<Line> = list
         .into_iter()
         .map(|request| {
-            let mut fields = format!("\"service\":\"shop\",\"cohort\":\"{}\",\"route\":\"/a\",\"method\":\"GET\"", request.arm);
+            let mut fields =
+                format!("\"service\":\"shop\",\"cohort\":\"{}\",\"route\":\"/a\",\"method\":\"GET\"", request.arm);
             if request.names_user {
                 fields.push_str(&format!(",\"user\":\"u{}\"", request.user));
             }
@@ -125,7 +132,14 @@ fn pass_is_0_and_every_required_guardrail_is_held() {
 
 #[test]
 fn fail_is_1_with_reasons_and_lines_to_look_at() {
-    let traffic = Traffic { seed: 22, requests: 8_000, users: 3_000, minutes: 40, errors: vec![0.01, 0.12], ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 22,
+        requests: 8_000,
+        users: 3_000,
+        minutes: 40,
+        errors: vec![0.01, 0.12],
+        ..Traffic::default()
+    };
     let bytes = bytes_of(&traffic.lines());
     let folder = folder_with(&[("app.log", &bytes)]);
     let report = compare(folder.path(), &["app.log"], Verdict::Fail);
@@ -207,11 +221,10 @@ fn changed_is_held_back_until_it_is_expected() {
         ..Traffic::default()
     };
     // Only the canary calls the store.
-    let lines: Vec<Line> = traffic.lines().into_iter().filter(|line| line.arm == 1 || !line.text.contains("\"span\"")).collect();
-    let folder = folder_with(&[
-        ("app.log", &bytes_of(&lines)),
-        ("p.yaml", b"expect: [lines_per_trace, called_services]\n"),
-    ]);
+    let lines: Vec<Line> =
+        traffic.lines().into_iter().filter(|line| line.arm == 1 || !line.text.contains("\"span\"")).collect();
+    let folder =
+        folder_with(&[("app.log", &bytes_of(&lines)), ("p.yaml", b"expect: [lines_per_trace, called_services]\n")]);
     let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
     let comparison = &report["comparisons"][0];
     assert_eq!(comparison["held_back_by_change"], true);
@@ -333,11 +346,14 @@ fn a_broken_measurement_is_no_evidence() {
 
 #[test]
 fn far_fewer_units_than_declared_is_a_failure() {
-    let folder = folder_with(&[("app.log", &requests(33, 8_000, 2_000, 60, |request, random| {
-        if request.arm == "canary" && random.chance(0.5) {
-            request.user = 1;
-        }
-    }))]);
+    let folder = folder_with(&[(
+        "app.log",
+        &requests(33, 8_000, 2_000, 60, |request, random| {
+            if request.arm == "canary" && random.chance(0.5) {
+                request.user = 1;
+            }
+        }),
+    )]);
     let report = compare(folder.path(), &["app.log", "--share", "70%"], Verdict::Fail);
     assert_eq!(finding(&report["comparisons"][0], Cell::Deficit), Finding::Regressed.name());
 }
@@ -350,7 +366,10 @@ fn cp_1_no_data_is_never_held() {
     let folder = folder_with(&[("few.log", &bytes_of(&few.lines())), ("no.log", &no_latency)]);
     for (file, cells) in [
         ("few.log", &Cell::ALL[1..7]),
-        ("no.log", &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units][..]),
+        (
+            "no.log",
+            &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units][..],
+        ),
     ] {
         let report = compare(folder.path(), &[file], Verdict::Inconclusive);
         for cell in cells {
@@ -362,7 +381,17 @@ fn cp_1_no_data_is_never_held() {
 /// CP-2: with no true difference a rollout fails with probability at most its alpha (1 %), on every kind of split.
 #[test]
 fn cp_2_splits_of_one_arm_do_not_fail() {
-    let traffic = Traffic { seed: 27, requests: 4_000, users: 800, minutes: 60, errors: vec![0.03], arms: vec!["only"], shares: vec![], slower: vec![1.0], ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 27,
+        requests: 4_000,
+        users: 800,
+        minutes: 60,
+        errors: vec![0.03],
+        arms: vec!["only"],
+        shares: vec![],
+        slower: vec![1.0],
+        ..Traffic::default()
+    };
     let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     let seeds = 150;
     let failed: Vec<i32> = (0..seeds)
@@ -412,9 +441,33 @@ fn the_json_report_has_the_documented_fields() {
     let keys = |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
     assert_eq!(keys(&report), ["comparisons", "nothing_to_compare", "records", "survey", "version"]);
     for key in [
-        "service", "services", "control", "candidate", "verdict", "held_back_by_change", "reasons", "failed_at",
-        "seconds_to_fail", "started_at", "ended_at", "looks", "strata", "unit", "units", "requests", "routing", "log_sum",
-        "log_fail", "flaws", "sample_ratio", "guardrails", "changed", "log_changed", "changed_groups", "needs", "evidence",
+        "service",
+        "services",
+        "control",
+        "candidate",
+        "verdict",
+        "held_back_by_change",
+        "reasons",
+        "failed_at",
+        "seconds_to_fail",
+        "started_at",
+        "ended_at",
+        "looks",
+        "strata",
+        "unit",
+        "units",
+        "requests",
+        "routing",
+        "log_sum",
+        "log_fail",
+        "flaws",
+        "sample_ratio",
+        "guardrails",
+        "changed",
+        "log_changed",
+        "changed_groups",
+        "needs",
+        "evidence",
     ] {
         assert!(report["comparisons"][0].get(key).is_some(), "comparisons[0].{key}");
     }
@@ -434,14 +487,22 @@ fn the_json_report_has_the_documented_fields() {
 
 #[test]
 fn a_ledger_is_written_replayed_and_shown() {
-    let traffic = Traffic { seed: 28, requests: 6_000, users: 2_000, minutes: 100, errors: vec![0.01, 0.1], ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 28,
+        requests: 6_000,
+        users: 2_000,
+        minutes: 100,
+        errors: vec![0.01, 0.1],
+        ..Traffic::default()
+    };
     let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     let folder = folder.path();
     serin(folder, &["compare", "app.log", "--ledger", "l.ndjson"]).expect(1);
     serin(folder, &["compare", "app.log", "--ledger", "again.ndjson", "--threads", "4"]).expect(1);
     let text = std::fs::read_to_string(folder.join("l.ndjson")).unwrap();
     assert_eq!(text, std::fs::read_to_string(folder.join("again.ndjson")).unwrap());
-    let kinds: Vec<String> = ledger_values(&text).iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect();
+    let kinds: Vec<String> =
+        ledger_values(&text).iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect();
     assert_eq!((kinds[0].as_str(), kinds[1].as_str(), kinds[kinds.len() - 1].as_str()), ("start", "begin", "end"));
     // Neither text of lines nor names of units.
     assert!(!text.contains("\"u1\"") && !text.contains("/item/"), "{text}");
@@ -458,7 +519,15 @@ fn a_ledger_is_written_replayed_and_shown() {
 
 #[test]
 fn services_without_shared_traces_are_rollouts_of_their_own() {
-    let good = Traffic { seed: 41, service: "cart", requests: 6_000, users: 2_000, errors: vec![0.01, 0.01], slower: vec![1.0, 1.0], ..Traffic::default() };
+    let good = Traffic {
+        seed: 41,
+        service: "cart",
+        requests: 6_000,
+        users: 2_000,
+        errors: vec![0.01, 0.01],
+        slower: vec![1.0, 1.0],
+        ..Traffic::default()
+    };
     let bad = Traffic { seed: 42, service: "pay", errors: vec![0.01, 0.3], ..good.clone() };
     let mut lines = [good.lines(), bad.lines()].concat();
     lines.sort_by_key(|line| line.at);
@@ -490,10 +559,17 @@ fn since_and_until_leave_out_and_say_so() {
     assert_eq!(report["records"]["on_time"], inside);
     assert_eq!(report["records"]["outside"], lines.len() as u64 - inside);
     let comparison = &report["comparisons"][0];
-    assert!(comparison["started_at"].as_str() >= Some("2026-06-01T10:10:00Z") && comparison["ended_at"].as_str() <= Some("2026-06-01T10:20:00Z"));
+    assert!(
+        comparison["started_at"].as_str() >= Some("2026-06-01T10:10:00Z")
+            && comparison["ended_at"].as_str() <= Some("2026-06-01T10:20:00Z")
+    );
     let requests: u64 = comparison["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert_eq!(requests, inside);
-    let said = serin(folder.path(), &["compare", "app.log", "--since", "2026-06-01T10:20:00Z", "--until", "2026-06-01T10:10:00Z"]).expect(2);
+    let said = serin(
+        folder.path(),
+        &["compare", "app.log", "--since", "2026-06-01T10:20:00Z", "--until", "2026-06-01T10:10:00Z"],
+    )
+    .expect(2);
     assert!(said.err.contains("--since") && said.err.contains("--until"), "{}", said.err);
 }
 
@@ -502,23 +578,43 @@ fn two_files_are_two_arms() {
     let traffic = Traffic { seed: 44, requests: 6_000, users: 3_000, errors: vec![0.01, 0.2], ..Traffic::default() };
     let bare = |arm: usize| -> Vec<u8> {
         let lines: Vec<Line> = traffic.lines().into_iter().filter(|line| line.arm == arm).collect();
-        String::from_utf8(bytes_of(&lines)).unwrap().replace("\"cohort\":\"baseline\",", "").replace("\"cohort\":\"canary\",", "").into_bytes()
+        String::from_utf8(bytes_of(&lines))
+            .unwrap()
+            .replace("\"cohort\":\"baseline\",", "")
+            .replace("\"cohort\":\"canary\",", "")
+            .into_bytes()
     };
     let folder = folder_with(&[("a.log", &bare(0)), ("b.log", &bare(1))]);
-    let report = compare(folder.path(), &["a.log", "b.log", "--baseline", "file:a.log", "--canary", "file:b.log"], Verdict::Fail);
+    let report = compare(
+        folder.path(),
+        &["a.log", "b.log", "--baseline", "file:a.log", "--canary", "file:b.log"],
+        Verdict::Fail,
+    );
     let comparison = &report["comparisons"][0];
     assert_eq!((&comparison["control"], &comparison["candidate"]), (&"baseline".into(), &"canary".into()));
     // And the other way round nothing fails for errors.
-    let report = compare(folder.path(), &["b.log", "a.log", "--baseline", "file:b.log", "--canary", "file:a.log"], Verdict::Inconclusive);
+    let report = compare(
+        folder.path(),
+        &["b.log", "a.log", "--baseline", "file:b.log", "--canary", "file:a.log"],
+        Verdict::Inconclusive,
+    );
     assert_ne!(finding(&report["comparisons"][0], Cell::ErrorUnits), Finding::Regressed.name());
 }
 
 #[test]
 fn outcomes_inherit_the_arm_of_their_exposure_in_another_file() {
-    let traffic = Traffic { seed: 45, requests: 6_000, users: 2_000, errors: vec![0.01, 0.15], labels: Labels::OnExposures, ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 45,
+        requests: 6_000,
+        users: 2_000,
+        errors: vec![0.01, 0.15],
+        labels: Labels::OnExposures,
+        ..Traffic::default()
+    };
     let (exposures, outcomes): (Vec<Line>, Vec<Line>) = traffic.lines().into_iter().partition(|line| line.exposure);
     let folder = folder_with(&[("flags.log", &bytes_of(&exposures)), ("shop.log", &bytes_of(&outcomes))]);
-    let report = compare(folder.path(), &["flags.log", "shop.log", "--service", "shop", "--control", "baseline"], Verdict::Fail);
+    let report =
+        compare(folder.path(), &["flags.log", "shop.log", "--service", "shop", "--control", "baseline"], Verdict::Fail);
     let comparison = &report["comparisons"][0];
     let requests: Vec<u64> = comparison["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
     let truth = [0, 1].map(|arm| outcomes.iter().filter(|line| line.arm == arm).count() as u64);
@@ -531,7 +627,14 @@ fn outcomes_inherit_the_arm_of_their_exposure_in_another_file() {
 
 #[test]
 fn attempts_of_one_request_count_once_and_none_is_lost() {
-    let traffic = Traffic { seed: 46, requests: 4_000, users: 1_000, errors: vec![0.3, 0.3], retries: true, ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 46,
+        requests: 4_000,
+        users: 1_000,
+        errors: vec![0.3, 0.3],
+        retries: true,
+        ..Traffic::default()
+    };
     let lines = traffic.lines();
     let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
     let asked = ["app.log", "--control", "baseline", "--candidate", "canary"];
@@ -539,7 +642,10 @@ fn attempts_of_one_request_count_once_and_none_is_lost() {
     let comparison = &report["comparisons"][0];
     let requests: u64 = comparison["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert!(lines.len() > 5_000, "there are retries");
-    assert!((3_980..=4_000).contains(&requests), "each request once, but those before the candidate appeared: {requests}");
+    assert!(
+        (3_980..=4_000).contains(&requests),
+        "each request once, but those before the candidate appeared: {requests}"
+    );
 }
 
 #[test]
@@ -560,7 +666,11 @@ fn apache_lines_are_split_by_a_hash_of_the_client() {
         })
         .collect();
     let folder = folder_with(&[("access.log", text.as_bytes())]);
-    let report = compare(folder.path(), &["access.log", "--arm-by", "hash(unit, 50%, 1)", "--share", "50%"], Verdict::Inconclusive);
+    let report = compare(
+        folder.path(),
+        &["access.log", "--arm-by", "hash(unit, 50%, 1)", "--share", "50%"],
+        Verdict::Inconclusive,
+    );
     let comparison = &report["comparisons"][0];
     assert_eq!(comparison["unit"], "client address");
     let units: Vec<u64> = comparison["units"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
@@ -612,7 +722,14 @@ fn several_candidates_share_the_alpha() {
 /// The verdict is the exit status, also when nobody reads the report to its end.
 #[test]
 fn a_closed_pipe_does_not_change_the_verdict() {
-    let traffic = Traffic { seed: 22, requests: 8_000, users: 3_000, minutes: 40, errors: vec![0.01, 0.12], ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 22,
+        requests: 8_000,
+        users: 3_000,
+        minutes: 40,
+        errors: vec![0.01, 0.12],
+        ..Traffic::default()
+    };
     let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     for format in ["text", "json"] {
         let mut child = common::command()

@@ -32,7 +32,8 @@ fn same_ledger(expect: &str, found: &str, what: &str) {
 }
 
 fn write(case: &Case) -> (tempfile::TempDir, Vec<PathBuf>) {
-    let files: Vec<(&str, &[u8])> = case.streams.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    let files: Vec<(&str, &[u8])> =
+        case.streams.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
     let folder = common::folder_with(&files);
     let paths = case.streams.iter().map(|(name, _)| folder.path().join(name)).collect();
     (folder, paths)
@@ -45,14 +46,19 @@ fn lg_2_threads_and_chunk_sizes_do_not_matter() {
         for case in cases(seed) {
             let (_folder, files) = write(&case);
             let whole = case.judge_files(&files, options(1, 1 << 20));
-            assert!(ledger_values(&whole.ledger).iter().filter(|entry| entry["kind"] == "look").count() >= 2, "{}", case.name);
+            assert!(
+                ledger_values(&whole.ledger).iter().filter(|entry| entry["kind"] == "look").count() >= 2,
+                "{}",
+                case.name
+            );
             for threads in 1..=4 {
                 for chunk_bytes in [64, 1 << 10, 1 << 16, 1 << 20] {
                     let what = format!("seed {seed}, {}, {threads} threads, chunks of {chunk_bytes}", case.name);
                     let found = case.judge_files(&files, options(threads, chunk_bytes));
                     same_ledger(&whole.ledger, &found.ledger, &what);
                     let sorted = |recorded: &common::Recorded| {
-                        let mut list: Vec<String> = recorded.rejects.iter().map(|reject| format!("{reject:?}")).collect();
+                        let mut list: Vec<String> =
+                            recorded.rejects.iter().map(|reject| format!("{reject:?}")).collect();
                         list.sort();
                         list
                     };
@@ -96,7 +102,11 @@ fn lg_2_order_of_files_packing_and_rotation_do_not_matter() {
             let whole = case.judge_files(&files, options(2, 1 << 14));
             files.reverse();
             let reversed = case.judge_files(&files, options(2, 1 << 14));
-            same_ledger(&whole.ledger, &reversed.ledger, &format!("seed {seed}, {}, files named in another order", case.name));
+            same_ledger(
+                &whole.ledger,
+                &reversed.ledger,
+                &format!("seed {seed}, {}, files named in another order", case.name),
+            );
             let in_folder = case.judge_files(&[folder.path().to_owned()], options(2, 1 << 14));
             same_ledger(&whole.ledger, &in_folder.ledger, &format!("seed {seed}, {}, as a folder", case.name));
 
@@ -284,7 +294,8 @@ fn repartitioned_with_nothing_late_counters_and_verdicts_are_equal() {
     for seed in [3, 11, 12, 13] {
         println!("seed {seed}");
         for (name, lines) in sparse(seed) {
-            let whole = Case::new(name, vec![("app.log".to_owned(), bytes_of(&lines))], &Wishes::default(), Policy::default());
+            let whole =
+                Case::new(name, vec![("app.log".to_owned(), bytes_of(&lines))], &Wishes::default(), Policy::default());
             let judge = |case: &Case| {
                 let (_folder, files) = write(case);
                 case.judge_files(&files, options(2, 1 << 12)).ledger
@@ -297,7 +308,8 @@ fn repartitioned_with_nothing_late_counters_and_verdicts_are_equal() {
                         let part = if by_unit { line.user } else { at as u64 } % parts;
                         dealt[part as usize].push(line.clone());
                     }
-                    let streams = dealt.iter().enumerate().map(|(at, lines)| (format!("part{at}.log"), bytes_of(lines)));
+                    let streams =
+                        dealt.iter().enumerate().map(|(at, lines)| (format!("part{at}.log"), bytes_of(lines)));
                     let case = Case { streams: streams.collect(), ..whole.clone() };
                     let found = without_positions(&judge(&case));
                     for (a, b) in expect.iter().zip(&found) {
@@ -356,7 +368,15 @@ fn cp_4_outcomes_do_not_move_strata() {
         println!("seed {seed}");
         // A ramp: the share rises in the middle, which cuts a stratum.
         let ramp = |errors: Vec<f64>, slower: Vec<f64>| {
-            let first = Traffic { seed, requests: 6_000, users: 2_000, minutes: 60, errors: errors.clone(), shares: vec![0.1], ..Traffic::default() };
+            let first = Traffic {
+                seed,
+                requests: 6_000,
+                users: 2_000,
+                minutes: 60,
+                errors: errors.clone(),
+                shares: vec![0.1],
+                ..Traffic::default()
+            };
             let mut lines = first.lines();
             let second = Traffic { seed: seed + 1_000, slower, errors, shares: vec![0.6], ..first };
             lines.extend(second.lines().into_iter().map(|line| Line { at: line.at + 60 * MINUTE, ..line }));
@@ -400,7 +420,15 @@ fn mended(text: &str, line: usize, change: &dyn Fn(&mut Map<String, Value>)) -> 
 
 #[test]
 fn lg_2_replay_finds_every_kind_of_change() {
-    let traffic = Traffic { seed: 4, requests: 4_000, users: 500, minutes: 90, errors: vec![0.01, 0.02], spans: true, ..Traffic::default() };
+    let traffic = Traffic {
+        seed: 4,
+        requests: 4_000,
+        users: 500,
+        minutes: 90,
+        errors: vec![0.01, 0.02],
+        spans: true,
+        ..Traffic::default()
+    };
     let folder = common::folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     let folder = folder.path();
     serin(folder, &["compare", "app.log", "--ledger", "l.ndjson", "--share", "40%"]);
@@ -410,7 +438,9 @@ fn lg_2_replay_finds_every_kind_of_change() {
     assert!(agrees.out.contains("Every byte agrees"), "{}", agrees.out);
     assert_eq!(mended(&text, 0, &|_| ()), text, "mending alone changes nothing");
 
-    let find = |kind: &str| entries.iter().position(|entry| entry["kind"] == kind).unwrap_or_else(|| panic!("no entry `{kind}`"));
+    let find = |kind: &str| {
+        entries.iter().position(|entry| entry["kind"] == kind).unwrap_or_else(|| panic!("no entry `{kind}`"))
+    };
     let last_look = entries.iter().rposition(|entry| entry["kind"] == "look").unwrap();
     type Change = Box<dyn Fn(&mut Map<String, Value>)>;
     let set = |path: &'static [&'static str], value: Value| -> Change {
@@ -509,7 +539,21 @@ fn lg_2_policies_survive_the_ledger() {
         assert_eq!(again.status, 0, "{policy}{}{}", again.out, again.err);
     }
     for window in ["1s", "7s", "90s", "1h"] {
-        let said = serin(folder, &["compare", "app.log", "--window", window, "--lateness", "1.5s", "--since", "2026-06-01T10:02:00Z", "--ledger", "l.ndjson"]);
+        let said = serin(
+            folder,
+            &[
+                "compare",
+                "app.log",
+                "--window",
+                window,
+                "--lateness",
+                "1.5s",
+                "--since",
+                "2026-06-01T10:02:00Z",
+                "--ledger",
+                "l.ndjson",
+            ],
+        );
         assert_ne!(said.status, 2, "{}", said.err);
         serin(folder, &["replay", "l.ndjson", "app.log", "--threads", "3"]).expect(0);
     }

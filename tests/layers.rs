@@ -119,11 +119,7 @@ fn sources() -> Vec<Source> {
         let mut parts = below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).skip(1);
         let module = parts.next().unwrap().trim_end_matches(".rs").to_owned();
         let bare = blank_texts(&text);
-        let (code, tests) = if of_tests.contains(&path) {
-            (String::new(), text)
-        } else {
-            split_tests(&bare, &text)
-        };
+        let (code, tests) = if of_tests.contains(&path) { (String::new(), text) } else { split_tests(&bare, &text) };
         list.push(Source { path: below.display().to_string(), module, code, tests });
     }
     assert!(list.len() > 50, "the sources were found");
@@ -280,10 +276,7 @@ fn uses(code: &str) -> Vec<(String, usize)> {
 }
 
 fn first_word(text: &str) -> String {
-    text.trim_start_matches([',', ' ', '\n'])
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.trim_start_matches([',', ' ', '\n']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 /// What is wrong with the use of one module by another.

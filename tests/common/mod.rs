@@ -158,7 +158,8 @@ impl Traffic {
                 Labels::OnExposures => String::new(),
             };
             if self.labels == Labels::OnExposures && (exposed.insert(user) || random.chance(0.05)) {
-                let fields = format!("\"service\":\"flags\",\"kind\":\"exposure\",\"cohort\":\"{name}\",\"user\":\"u{user}\"");
+                let fields =
+                    format!("\"service\":\"flags\",\"kind\":\"exposure\",\"cohort\":\"{name}\",\"user\":\"u{user}\"");
                 lines.push(Line { exposure: true, ..Line::new(at - 200_000, user, arm, &fields) });
             }
             let trace = if self.spans { format!("\"trace_id\":\"t{}-{number}\",", self.seed) } else { String::new() };
@@ -173,7 +174,10 @@ impl Traffic {
             };
             if self.spans {
                 for part in 0..=random.below(3) {
-                    let fields = format!("\"service\":\"{service}-store\",{trace}\"kind\":\"span\",\"parent_id\":\"p\",\"duration_ms\":{}", 1 + part);
+                    let fields = format!(
+                        "\"service\":\"{service}-store\",{trace}\"kind\":\"span\",\"parent_id\":\"p\",\"duration_ms\":{}",
+                        1 + part
+                    );
                     lines.push(Line::new(at - 3_000 + part as i64 * 700, user, arm, &fields));
                 }
             }
@@ -257,7 +261,8 @@ impl Case {
         let streams = files::find(&names).expect("files that were just written");
         let mut engine = Engine::new(self.settings.clone());
         let mut recorded = Recorded::default();
-        run(&streams, &self.plan, &mut engine, plan_text::to_json(&self.plan), options, &mut recorded).expect("readable");
+        run(&streams, &self.plan, &mut engine, plan_text::to_json(&self.plan), options, &mut recorded)
+            .expect("readable");
         recorded.engine = Some(engine);
         recorded
     }

@@ -1,7 +1,7 @@
 //! `serin compare`: files in, verdict out.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 
 use anyhow::{Context, anyhow, bail};
 
@@ -18,7 +18,7 @@ use crate::pipeline::plan_text;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
 use crate::query::{Query, suggest};
-use crate::source::files::{self, Part, Stream};
+use crate::source::files::{self, Stream};
 use crate::source::fold_chunk::KeptReject;
 use crate::source::head::read_head;
 use crate::source::run::{Observer, Options, run as run_streams};

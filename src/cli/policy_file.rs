@@ -61,16 +61,11 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     {
         problems.push(format!("share_percent: must be from 0.0001 to 99.9999, got {percent}"));
     }
-    let share = |name: &str, percent: f64, problems: &mut Vec<String>| {
-        if !(percent > 0.0 && percent <= 100.0) {
-            problems.push(format!("{name}: must be above 0 and at most 100, got {percent}"));
-        }
-        percent / 100.0
-    };
-    policy.next_share = share("next_share_percent", file.next_share_percent, &mut problems);
-    if let Some(percent) = file.share_percent {
-        policy.declared_share = Some(percent / 100.0);
+    if !(file.next_share_percent > 0.0 && file.next_share_percent <= 100.0) {
+        problems.push(format!("next_share_percent: must be above 0 and at most 100, got {}", file.next_share_percent));
     }
+    policy.next_share = file.next_share_percent / 100.0;
+    policy.declared_share = file.share_percent.map(|percent| percent / 100.0);
     if file.minimum_minutes >= 0.0 && file.minimum_minutes < 1e6 {
         // Whole seconds, as the ledger has them.
         policy.minimum_time = (file.minimum_minutes * 60.0).round() as i64 * crate::time::SECOND;

@@ -1,5 +1,5 @@
 //! What tests share: small generated logs with known content, the program as a person runs it, and the core without it.
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -287,7 +287,7 @@ impl Case {
             let (folded, _) = fold_chunk(&self.plan, name, &chunk, false);
             let passed = fold.push(folded, end, |state| refold_chunk(&self.plan, name, &chunk, false, state).0);
             for window in passed {
-                fed.push(Fed::Partial(name.clone(), window.partial, window.at));
+                fed.push(Fed::Partial(name.clone(), Box::new(window.partial), window.at));
             }
             fed.push(Fed::Progress(name.clone(), fold.oldest_open()));
         }
@@ -307,14 +307,14 @@ impl Case {
 /// A copy of an input of the engine.
 #[derive(Clone, Debug)]
 pub enum Fed {
-    Partial(String, WindowPartial, u64),
+    Partial(String, Box<WindowPartial>, u64),
     Progress(String, i64),
 }
 
 impl Fed {
     pub fn input(&self) -> Input {
         match self.clone() {
-            Fed::Partial(stream, partial, at) => Input::Partial { stream, partial, at },
+            Fed::Partial(stream, partial, at) => Input::Partial { stream, partial: *partial, at },
             Fed::Progress(stream, oldest_open) => Input::Progress { stream, oldest_open },
         }
     }

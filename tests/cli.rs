@@ -1,5 +1,4 @@
 //! The program as a person or a pipeline runs it: exit statuses, reports, ledgers, and every verdict with its reasons.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

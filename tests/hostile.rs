@@ -11,6 +11,7 @@ use std::process::Stdio;
 
 use common::{Case, Fed, Random, START, Traffic, balance, bytes_of, folder_with, serin};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 use serin::engine::Engine;
 use serin::engine::policy::Policy;
@@ -799,8 +800,19 @@ fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
     lines.join(&b'\n')
 }
 
+/// The same cases on every machine, unless `PROPTEST_RNG_SEED` says otherwise.
+fn seeded() -> ProptestConfig {
+    let config = ProptestConfig::with_cases(3_000);
+    let seed = match config.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => 61,
+    };
+    println!("seed {seed}");
+    ProptestConfig { rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_500) })]
+    #![proptest_config(seeded())]
 
     #[test]
     fn any_bytes_are_swallowed(bytes in prop::collection::vec(any::<u8>(), 0..600), chunk_bytes in 1usize..300) {

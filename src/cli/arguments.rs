@@ -14,38 +14,17 @@ pub(super) struct Arguments {
 }
 
 /// What to do.
+#[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show the main job on generated traffic: five rollouts, judged from their log lines
-    Demo(DemoArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
     Replay(ReplayArguments),
     /// Print a ledger for people
     Show(ShowArguments),
-    /// Prove it on your own logs: split the baseline many times and count false rollbacks, for Serin and for the rules
-    /// that people use today
-    Calibrate(CalibrateArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
-}
-
-/// Arguments of `demo`.
-#[derive(Debug, Args)]
-pub(super) struct DemoArguments {
-    /// Seed of the traffic; the same seed gives the same log lines and verdicts
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// Hours of event time shown per second; 0 is as fast as the machine can
-    #[arg(long, default_value_t = 0.0, value_name = "HOURS")]
-    pub speed: f64,
-    /// Keep logs and ledgers in this folder (default: a folder for temporary files)
-    #[arg(long, value_name = "DIR")]
-    pub keep: Option<PathBuf>,
-    /// Only the stories whose name contains this word
-    #[arg(long, value_name = "WORD")]
-    pub story: Option<String>,
 }
 
 /// Which logs, and how to read them.
@@ -155,33 +134,6 @@ pub(super) struct ReplayArguments {
 pub(super) struct ShowArguments {
     /// The ledger
     pub ledger: PathBuf,
-}
-
-/// Arguments of `calibrate`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "No version is needed in the logs: units are split by keyed hashes, so nothing differs between the arms and \
-every rollback is a false one. A planted regression then shows what would be found, and what would pass by mistake."
-)]
-pub(super) struct CalibrateArguments {
-    /// Which logs.
-    #[command(flatten)]
-    pub logs: LogArguments,
-    /// Splits to try
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub splits: u32,
-    /// Share of units in the canary of each split
-    #[arg(long, default_value = "50%", value_name = "PERCENT")]
-    pub share: String,
-    /// Only the units of these lines, as a query (default: the control's lines, or all)
-    #[arg(long, value_name = "QUERY")]
-    pub baseline: Option<String>,
-    /// Share of the canary's requests that a planted regression turns into errors
-    #[arg(long, default_value = "2%", value_name = "PERCENT")]
-    pub plant: String,
-    /// Text for people or JSON for programs
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
 }
 
 /// Arguments of `bench`.

@@ -2,9 +2,7 @@
 
 mod arguments;
 mod bench;
-mod calibrate;
 mod compare;
-mod demo;
 mod policy_file;
 mod replay;
 mod report;
@@ -38,11 +36,9 @@ pub fn main() -> ExitCode {
     // Whose exit status is a judgement must not seem to pass because a pipe was closed.
     let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_));
     let done = match arguments.command {
-        Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
-        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {

@@ -58,19 +58,6 @@ impl Progress {
         Progress { bar: Some(bar) }
     }
 
-    /// Progress over a number of things.
-    pub(super) fn items(total: u64, what: &'static str) -> Progress {
-        if !std::io::stderr().is_terminal() {
-            return Progress { bar: None };
-        }
-        let bar = ProgressBar::new(total);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left") {
-            bar.set_style(style);
-        }
-        bar.set_message(what);
-        Progress { bar: Some(bar) }
-    }
-
     /// So much more is done.
     pub(super) fn add(&self, amount: u64) {
         if let Some(bar) = &self.bar {

@@ -54,6 +54,7 @@ struct User {
     errors: f64,
     client: &'static str,
     region: &'static str,
+    /// Belongs to the canary once the rollout has begun.
     canary: bool,
     /// Meets the bug of [`Effect::BreaksUsers`] if on the canary.
     prone: bool,
@@ -106,7 +107,7 @@ impl Traffic {
         // The name is mixed in, so that stories of one seed are independent of each other.
         let mut random = Random::new(seed ^ xxh3_64(story.name.as_bytes()));
         let users_len = story.users.max(1);
-        let weights: Vec<f64> = (0..users_len).map(|rank| 1.0 / (f64::from(rank) + 10.0)).collect();
+        let weights: Vec<f64> = (0..users_len).map(|rank| 1.0 / (f64::from(rank) + 30.0)).collect();
         let assignment_key = random.bits();
         let mut users: Vec<User> = (0..users_len).map(|id| User::new(id, story, assignment_key, &mut random)).collect();
         // Shuffled, so that neither name nor assignment tells who comes often.
@@ -114,6 +115,9 @@ impl Traffic {
             users.swap(i, random.below(i as u64 + 1) as usize);
         }
         // The error rate of the story is per request, so propensities are scaled to a weighted mean of 1.
+        if let Effect::BreaksUsers { spared, .. } = story.effect {
+            users.iter_mut().take(spared as usize).for_each(|user| user.prone = false);
+        }
         let total: f64 = weights.iter().sum();
         let mean: f64 = users.iter().zip(&weights).map(|(user, weight)| user.errors * weight).sum::<f64>() / total;
         for user in &mut users {
@@ -178,6 +182,11 @@ impl Traffic {
         minute.checked_sub(self.incident_from).is_some_and(|since| since < INCIDENT.0)
     }
 
+    /// The request of a user is served by the canary.
+    fn on_canary(&self, user: usize, minute: u32) -> bool {
+        minute >= self.story.lead_minutes && self.users[user].canary
+    }
+
     fn storms_per_minute(&self) -> f64 {
         let (share_of_errors, errors_per_minute, mean_minutes) = STORM;
         let errors = self.story.requests_per_minute * self.story.error_rate * share_of_errors;
@@ -195,9 +204,10 @@ impl Traffic {
 
     /// Whether an ordinary request fails, and how.
     fn failure(&mut self, user: usize, route: usize, minute: u32) -> Option<&'static Failure> {
+        let canary = self.on_canary(user, minute);
         let user = &self.users[user];
         if let Effect::BreaksUsers { error_rate, .. } = self.story.effect
-            && user.canary
+            && canary
             && user.prone
             && route == CHECKOUT
             && self.random.chance(error_rate)
@@ -215,7 +225,7 @@ impl Traffic {
         let failure = FAILURES.get(self.random.below(FAILURES.len() as u64) as usize)?;
         match self.story.effect {
             // Nobody waits for a service that is not called: such a request fails in another way, not less often.
-            Effect::ReturnsEarly { without, .. } if user.canary && failure.cause == Some(without) => FAILURES.first(),
+            Effect::ReturnsEarly { without, .. } if canary && failure.cause == Some(without) => FAILURES.first(),
             _ => Some(failure),
         }
     }
@@ -232,7 +242,7 @@ impl Traffic {
             trace: [self.random.bits(), self.random.bits()],
             span: self.random.bits(),
         };
-        let arm = if self.users[user].canary { &self.canary } else { &self.baseline };
+        let arm = if self.on_canary(user, minute) { &self.canary } else { &self.baseline };
         let user = &self.users[user];
         // Failures are logged always; of other traces a fixed part is kept whole, as trace sampling does.
         let traced = unit_from_bits(request.trace[1]) < self.story.traced_share;
@@ -259,8 +269,9 @@ impl Traffic {
 
     /// Duration of a request in microseconds.
     fn latency(&mut self, user: usize, route: usize, failed: bool, minute: u32) -> f64 {
+        let canary = self.on_canary(user, minute);
         let user = &self.users[user];
-        let arm = if user.canary { &self.canary } else { &self.baseline };
+        let arm = if canary { &self.canary } else { &self.baseline };
         let ratio = ROUTES[route].latency_factor * libm::exp(user.latency + REQUEST_LATENCY_SD * self.random.normal());
         let mut micros = TYPICAL_MICROS * ratio * arm.latency_factor;
         if self.random.chance(PAUSE.0) {
@@ -268,7 +279,7 @@ impl Traffic {
         }
         // A ratio of 1 is close to the median, so half of the requests are candidates.
         if let Effect::SlowsTail { share, factor } = self.story.effect
-            && user.canary
+            && canary
             && ratio > 1.0
             && self.random.chance(2.0 * share)
         {
@@ -302,8 +313,8 @@ impl User {
         // Drawn in each story, so that a story and the same one without its effect have the same users.
         let proneness = random.unit();
         let prone = matches!(story.effect, Effect::BreaksUsers { share, .. } if proneness < share);
-        if let Effect::Misroutes { client: kept_away } = story.effect {
-            canary &= client != kept_away;
+        if let Effect::Misroutes { client: sent } = story.effect {
+            canary |= client == sent;
         }
         Self { id, latency, errors, client, region, canary, prone }
     }

@@ -19,6 +19,8 @@ pub struct Story {
     pub start: Timestamp,
     /// Length of the story in minutes of event time.
     pub minutes: u32,
+    /// Minutes before the rollout begins: until then the baseline serves everybody.
+    pub lead_minutes: u32,
     /// Requests per minute of both arms together, as mean over a day.
     pub requests_per_minute: f64,
     /// Users of the service; how often they come falls with their rank.
@@ -44,10 +46,12 @@ pub struct Story {
 pub enum Effect {
     /// Nothing.
     None,
-    /// Some users of the canary fail on most of their checkouts.
+    /// Some users of the canary fail on most of their checkouts. They are none of those who come often.
     BreaksUsers {
-        /// Share of users that meet the bug.
+        /// Share of the other users that meet the bug.
         share: f64,
+        /// Number of users who come most often, whom the bug spares.
+        spared: u32,
         /// Probability that one of their checkouts fails.
         error_rate: f64,
     },
@@ -67,7 +71,7 @@ pub enum Effect {
         /// Downstream service that is no longer called.
         without: &'static str,
     },
-    /// The router never sends the users of one client to the canary.
+    /// The router sends all users of one client to the canary.
     Misroutes {
         /// The client, as in the field `client`.
         client: &'static str,
@@ -87,18 +91,24 @@ pub enum Expect {
     Invalid,
 }
 
+/// Minutes before each rollout.
+const LEAD_MINUTES: u32 = 5;
+
 /// The stories of the demo, in the order in which they are best told.
 pub fn stories() -> Vec<Story> {
-    // All stories lie around 08:00, where the rising morning passes the mean of the day.
+    // All stories lie around 08:00, where the rising morning passes the mean of the day. A few minutes of baseline alone
+    // tell which version is the old one, as in any log that begins before the rollout.
     let eight = days_from_civil(2026, 6, 1) * DAY + 8 * 60 * MINUTE;
+    let start = |minutes: i64| Timestamp(eight - (minutes + i64::from(LEAD_MINUTES)) * MINUTE);
     let healthy = Story {
         name: "healthy",
         title: "A healthy release: the canary does what the baseline does.",
         service: "checkout",
         version: "2.4.0",
         canary_version: "2.5.0",
-        start: Timestamp(eight - 120 * MINUTE),
-        minutes: 240,
+        start: start(120),
+        minutes: 240 + LEAD_MINUTES,
+        lead_minutes: LEAD_MINUTES,
         requests_per_minute: 3_000.0,
         users: 60_000,
         canary_share: 0.5,
@@ -113,21 +123,21 @@ pub fn stories() -> Vec<Story> {
         healthy,
         Story {
             name: "few-users-broken",
-            title: "3 % of the canary's users fail on most of their checkouts, and the error rate hardly moves.",
-            start: Timestamp(eight - 60 * MINUTE),
-            minutes: 120,
+            title: "Nearly 6 % of the canary's users fail on most of their checkouts. They come rarely, so the error rate hardly moves.",
+            start: start(60),
+            minutes: 120 + LEAD_MINUTES,
             requests_per_minute: 6_000.0,
             canary_share: 0.2,
             declared_share: Some(0.2),
-            effect: Effect::BreaksUsers { share: 0.03, error_rate: 0.6 },
+            effect: Effect::BreaksUsers { share: 0.06, spared: 4_000, error_rate: 0.9 },
             expect: Expect::Fail,
             ..healthy
         },
         Story {
             name: "slow-tail",
             title: "5 % of the canary's requests take three times as long, and the median stays where it was.",
-            start: Timestamp(eight - 60 * MINUTE),
-            minutes: 120,
+            start: start(60),
+            minutes: 120 + LEAD_MINUTES,
             declared_share: None,
             effect: Effect::SlowsTail { share: 0.05, factor: 3.0 },
             expect: Expect::Fail,
@@ -136,10 +146,12 @@ pub fn stories() -> Vec<Story> {
         Story {
             name: "faster-but-broken",
             title: "The canary answers 40 % faster without one more error, because it no longer reserves the stock.",
-            start: Timestamp(eight - 30 * MINUTE),
-            minutes: 60,
-            requests_per_minute: 300.0,
-            users: 5_000,
+            start: start(30),
+            minutes: 60 + LEAD_MINUTES,
+            // Traces make this log long, so traffic is thin; one client that retries must not stand out all the same.
+            requests_per_minute: 1_200.0,
+            users: 20_000,
+            error_rate: 0.001,
             traced_share: 1.0,
             spans: 12,
             effect: Effect::ReturnsEarly { latency_factor: 0.6, spans: 6, without: "inventory" },
@@ -148,9 +160,9 @@ pub fn stories() -> Vec<Story> {
         },
         Story {
             name: "broken-assignment",
-            title: "A router bug keeps Android users away from the canary: 42 % of users instead of the declared 50 %.",
-            start: Timestamp(eight - 30 * MINUTE),
-            minutes: 60,
+            title: "A router bug sends every Android user to the canary: 58 % of users instead of the declared 50 %.",
+            start: start(30),
+            minutes: 60 + LEAD_MINUTES,
             effect: Effect::Misroutes { client: "android" },
             expect: Expect::Invalid,
             ..healthy

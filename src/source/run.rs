@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, Input, Output};
-use crate::fold::{FoldedChunk, StreamFold};
+use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::source::files::{FilesError, Stream};
 use crate::source::fold_chunk::{ChunkFolder, HeldLines, KeptReject, refold_chunk};
@@ -56,12 +56,17 @@ pub enum RunError {
     Write(#[from] std::io::Error),
 }
 
-/// One stream being read.
-struct Reading {
+/// A stream as far as its chunks have been taken, in order.
+struct Taken {
     name: Arc<str>,
-    reader: ChunkReader,
     fold: StreamFold,
     held: HeldLines,
+}
+
+/// One stream being read.
+struct Reading {
+    taken: Taken,
+    reader: ChunkReader,
     /// Chunks handed out, and merged.
     sent: u64,
     merged: u64,
@@ -121,10 +126,8 @@ pub fn run_readers(
     let mut readings: Vec<Reading> = readers
         .into_iter()
         .map(|(name, reader)| Reading {
-            name: Arc::from(name),
+            taken: Taken::new(&name, plan),
             reader,
-            fold: StreamFold::new(plan.windowing),
-            held: HeldLines::default(),
             sent: 0,
             merged: 0,
             waiting: BTreeMap::new(),
@@ -217,7 +220,7 @@ fn next_chunk(readings: &mut [Reading]) -> Result<Option<Work>, FilesError> {
             .iter()
             .enumerate()
             .filter(|(_, reading)| !reading.all_read)
-            .min_by_key(|(at, reading)| (reading.fold.oldest_open(), reading.sent - reading.merged, *at))
+            .min_by_key(|(at, reading)| (reading.taken.fold.oldest_open(), reading.sent - reading.merged, *at))
             .map(|(at, _)| at);
         let Some(at) = next else { return Ok(None) };
         let reading = &mut readings[at];
@@ -226,7 +229,7 @@ fn next_chunk(readings: &mut [Reading]) -> Result<Option<Work>, FilesError> {
                 reading.all_read = chunk.last;
                 let number = reading.sent;
                 reading.sent += 1;
-                return Ok(Some(Work { stream: at, number, name: Arc::clone(&reading.name), chunk }));
+                return Ok(Some(Work { stream: at, number, name: Arc::clone(&reading.taken.name), chunk }));
             }
             None => reading.all_read = true,
         }
@@ -244,34 +247,126 @@ fn take(
 ) -> Result<(), RunError> {
     let Some(reading) = readings.get_mut(at) else { return Ok(()) };
     reading.waiting.insert(number, folded);
-    while let Some(Folded { chunk, folded, mut rejects }) = reading.waiting.remove(&reading.merged) {
+    while let Some(folded) = reading.waiting.remove(&reading.merged) {
         reading.merged += 1;
+        let bytes = reading.taken.take(plan, engine, folded, options.keep_rejects, observer)?;
+        reading.reader.recycle(bytes);
+    }
+    Ok(())
+}
+
+impl Taken {
+    fn new(name: &str, plan: &Plan) -> Taken {
+        Taken { name: Arc::from(name), fold: StreamFold::new(plan.windowing), held: HeldLines::default() }
+    }
+
+    /// Takes the next chunk, and tells the engine window by window, so that an observer sees each look when it is the
+    /// latest. Returns the chunk's bytes for another use.
+    fn take(
+        &mut self,
+        plan: &Plan,
+        engine: &mut Engine,
+        Folded { chunk, folded, mut rejects }: Folded,
+        keep_rejects: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<u8>, RunError> {
         let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
         let end = chunk.last.then_some(chunk.from + bytes);
         let mut quarantined = folded.quarantined.clone();
-        let passed = reading.fold.push(folded, end, |state| {
-            let (folded, again) = refold_chunk(plan, &reading.name, &chunk, options.keep_rejects, state);
+        let passed = self.fold.push(folded, end, |state| {
+            let (folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
             rejects = again;
             quarantined.clone_from(&folded.quarantined);
             folded
         });
-        if options.keep_rejects {
-            rejects.extend(reading.held.settle(&chunk, &quarantined, reading.fold.held()));
+        if keep_rejects {
+            rejects.extend(self.held.settle(&chunk, &quarantined, self.fold.held()));
             rejects.sort_by_key(|reject| reject.offset);
         }
         observer.progress(bytes);
         if !rejects.is_empty() {
-            observer.rejects(&reading.name, rejects)?;
+            observer.rejects(&self.name, rejects)?;
         }
-        for window in passed {
-            engine.apply(Input::Partial { stream: reading.name.to_string(), partial: window.partial, at: window.at });
+        for Passed { partial, at } in passed {
+            let oldest_open = partial.window.saturating_add(1);
+            engine.apply(Input::Partial { stream: self.name.to_string(), partial, at });
+            progress(engine, &self.name, oldest_open, observer)?;
         }
-        reading.reader.recycle(chunk.bytes);
-        let oldest_open = reading.fold.oldest_open();
-        let outputs = engine.apply(Input::Progress { stream: reading.name.to_string(), oldest_open });
-        if !outputs.is_empty() {
-            observer.outputs(engine, outputs)?;
-        }
+        progress(engine, &self.name, self.fold.oldest_open(), observer)?;
+        Ok(chunk.bytes)
+    }
+}
+
+fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dyn Observer) -> Result<(), RunError> {
+    let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open });
+    if !outputs.is_empty() {
+        observer.outputs(engine, outputs)?;
     }
     Ok(())
+}
+
+/// The one stream of an engine whose text is handed over as it comes, instead of read from files.
+pub struct PushedStream<'a> {
+    taken: Taken,
+    plan: &'a Plan,
+    folder: ChunkFolder<'a>,
+    /// Bytes handed over so far.
+    offset: u64,
+}
+
+impl<'a> PushedStream<'a> {
+    /// Tells a fresh engine of the stream; the ledger's first entry comes first.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn begin(
+        name: &str,
+        plan: &'a Plan,
+        engine: &mut Engine,
+        plan_text: serde_json::Value,
+        observer: &mut dyn Observer,
+    ) -> Result<PushedStream<'a>, RunError> {
+        engine.apply(Input::Stream { name: name.to_owned() });
+        let outputs = engine.start(plan_text);
+        observer.outputs(engine, outputs)?;
+        let folder = ChunkFolder::new(plan, false);
+        Ok(PushedStream { taken: Taken::new(name, plan), plan, folder, offset: 0 })
+    }
+
+    /// Takes the next whole lines; returns the bytes for another use.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn push(
+        &mut self,
+        bytes: Vec<u8>,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<u8>, RunError> {
+        self.chunk(bytes, false, engine, observer)
+    }
+
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn end(mut self, engine: &mut Engine, observer: &mut dyn Observer) -> Result<(), RunError> {
+        self.chunk(Vec::new(), true, engine, observer)?;
+        let outputs = engine.apply(Input::Finish);
+        observer.outputs(engine, outputs)?;
+        Ok(())
+    }
+
+    fn chunk(
+        &mut self,
+        bytes: Vec<u8>,
+        last: bool,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<u8>, RunError> {
+        let chunk = Chunk { bytes, from: self.offset, last, too_long: None };
+        self.offset += chunk.bytes.len() as u64;
+        let folded = fold(&mut self.folder, chunk, &self.taken.name);
+        self.taken.take(self.plan, engine, folded, false, observer)
+    }
 }

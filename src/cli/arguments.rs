@@ -17,6 +17,8 @@ pub(super) struct Arguments {
 #[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Show the main job on generated traffic: five rollouts, judged from their log lines
+    Demo(DemoArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
@@ -25,6 +27,24 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 every story came out as it should, 1 one did not, 2 usage or input error.")]
+pub(super) struct DemoArguments {
+    /// Seed of the traffic; the same seed gives the same log lines and verdicts
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Hours of event time shown per second; 0 is as fast as the machine can
+    #[arg(long, default_value_t = 0.0, value_name = "HOURS", allow_negative_numbers = true)]
+    pub speed: f64,
+    /// Keep logs and ledgers in this folder (default: `serin-demo` in the system's folder for temporary files)
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Only the stories whose name contains this word
+    #[arg(long, value_name = "WORD")]
+    pub story: Option<String>,
 }
 
 /// Which logs, and how to read them.

@@ -25,7 +25,7 @@ use crate::source::run::{Observer, Options, run as run_streams};
 use crate::time::{MINUTE, Micros, SECOND, Timestamp, Windowing};
 
 /// Bytes of each stream that the survey looks at.
-const HEAD_BYTES: usize = 1 << 20;
+pub(super) const HEAD_BYTES: usize = 1 << 20;
 /// Streams that the survey looks at.
 const HEAD_STREAMS: usize = 64;
 /// Lines of each stream that the survey looks at.
@@ -33,14 +33,6 @@ const HEAD_LINES: usize = 4_000;
 
 /// Runs `compare`.
 pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
-    let mut policy = match &arguments.policy {
-        Some(path) => policy_file::read(path)?,
-        None => Policy::default(),
-    };
-    if let Some(share) = &arguments.share {
-        policy.declared_share = Some(f64::from(parts_per_million(share).context("--share")?) / 1e6);
-    }
-    let arms = arm_rule(arguments)?;
     let mut streams = files::find(&arguments.logs.files)?;
     for (option, path) in [("--ledger", &arguments.ledger), ("--rejects", &arguments.rejects)] {
         if let Some(path) = path
@@ -49,11 +41,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
             bail!("{option} {}: this is one of the logs, and would be overwritten", path.display());
         }
     }
-    let wishes = wishes(&arguments.logs, arms)?;
-    let found = look_at(&mut streams, &wishes)?;
-    check(&found, arguments)?;
-
-    let settings = settings(&found, arm_choice(arguments, &found.plan), policy);
+    let (found, settings) = ground(arguments, |wishes| look_at(&mut streams, wishes))?;
     let mut engine = Engine::new(settings);
     let mut observer = Recorder::new(arguments, streams.iter().map(files::size_on_disk).sum())?;
     let options = Options {
@@ -75,6 +63,25 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         Some(verdict) => exit_status(verdict),
         None => exit_status(Verdict::Invalid),
     })
+}
+
+/// What everything is decided by, from the arguments and from what `look` finds in the first lines.
+pub(super) fn ground(
+    arguments: &CompareArguments,
+    look: impl FnOnce(&Wishes) -> anyhow::Result<Survey>,
+) -> anyhow::Result<(Survey, Settings)> {
+    let mut policy = match &arguments.policy {
+        Some(path) => policy_file::read(path)?,
+        None => Policy::default(),
+    };
+    if let Some(share) = &arguments.share {
+        policy.declared_share = Some(f64::from(parts_per_million(share).context("--share")?) / 1e6);
+    }
+    let arms = arm_rule(arguments)?;
+    let found = look(&wishes(&arguments.logs, arms)?)?;
+    check(&found, arguments)?;
+    let settings = settings(&found, arm_choice(arguments, &found.plan), policy);
+    Ok((found, settings))
 }
 
 /// What the user has said of how to read logs.
@@ -207,6 +214,11 @@ pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result
         let head = read_head(stream, HEAD_BYTES)?;
         texts.push((stream.name.clone(), String::from_utf8_lossy(&head).into_owned()));
     }
+    look_at_heads(&texts, wishes)
+}
+
+/// The same for text that is at hand: of each stream its name and its first [`HEAD_BYTES`].
+pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyhow::Result<Survey> {
     let heads: Vec<Head<'_>> = texts
         .iter()
         .map(|(name, text)| {

@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod compare;
+mod demo;
 mod policy_file;
 mod replay;
 mod report;
@@ -34,8 +35,9 @@ pub const STATUS_ERROR: u8 = 2;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Whose exit status is a judgement must not seem to pass because a pipe was closed.
-    let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_));
+    let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_) | Command::Demo(_));
     let done = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

@@ -869,7 +869,7 @@ fn wrap(items: &[String], most: usize) -> Vec<String> {
 }
 
 /// Breaks a sentence into lines of at most `most` characters.
-fn wrap_words(text: &str, most: usize) -> Vec<String> {
+pub(super) fn wrap_words(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

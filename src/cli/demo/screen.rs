@@ -118,7 +118,12 @@ impl Screen {
 
     /// Shows what is still waiting.
     pub(super) fn end(&mut self) -> std::io::Result<()> {
-        self.waiting.take().map_or(Ok(()), |frame| self.show(&frame))
+        // The last look is repeated when a stream ends; a line that says the same again is none.
+        let told = self.told.map(|((conclusion, _), at)| (conclusion, at));
+        match self.waiting.take() {
+            Some(frame) if told != Some((frame.conclusion, frame.at)) => self.show(&frame),
+            _ => Ok(()),
+        }
     }
 
     /// A plain line is due when something has changed, and now and then.

@@ -25,6 +25,8 @@ pub(super) enum Command {
     Replay(ReplayArguments),
     /// Print a ledger for people
     Show(ShowArguments),
+    /// Prove on your own logs how often healthy code would be rolled back, and how soon a regression shows
+    Calibrate(CalibrateArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
 }
@@ -154,6 +156,40 @@ pub(super) struct ReplayArguments {
 pub(super) struct ShowArguments {
     /// The ledger
     pub ledger: PathBuf,
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Splits the units of the log (users, sessions, clients) at random, many times. Nothing differs between \
+the halves, so every rollback is false; then a known regression is planted into one half, so every promotion is false. \
+Serin is shown beside rules that people use today, on the same splits.\n\nSplit number N is the one that `compare \
+--arm-by 'hash(unit, 50%, N)'` judges.\n\nExit status: 0 done, 2 usage or input error.\n\nExamples:\n  serin calibrate \
+access.log\n  serin calibrate logs/ --splits 1000 --plant latency:20%\n  serin calibrate app.log --baseline \
+'version:1.4.2'"
+)]
+pub(super) struct CalibrateArguments {
+    /// Which logs.
+    #[command(flatten)]
+    pub logs: LogArguments,
+    /// Only lines that match this query (version:1.4.2); without it all lines are split
+    #[arg(long, value_name = "QUERY")]
+    pub baseline: Option<String>,
+    /// Random splits without a change, and as many with --plant
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub splits: u32,
+    /// Share of units in the canary of each split
+    #[arg(long, default_value = "50%", value_name = "PERCENT")]
+    pub share: String,
+    /// The regression planted into the canary: errors:2% (of requests fail) or latency:20% (longer)
+    #[arg(long, default_value = "errors:2%", value_name = "CHANGE")]
+    pub plant: String,
+    /// What the team asks: guardrails, step, expected changes (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// Arguments of `bench`.

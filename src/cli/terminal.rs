@@ -58,6 +58,19 @@ impl Progress {
         Progress { bar: Some(bar) }
     }
 
+    /// Progress over `total` things that are called `what`.
+    pub(super) fn items(total: u64, what: &str) -> Progress {
+        if !std::io::stderr().is_terminal() {
+            return Progress { bar: None };
+        }
+        let bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {per_sec}  {eta} left") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        Progress { bar: Some(bar) }
+    }
+
     /// So much more is done.
     pub(super) fn add(&self, amount: u64) {
         if let Some(bar) = &self.bar {

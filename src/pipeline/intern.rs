@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Interner {
     names: Names,
     services: Table,
@@ -52,7 +52,7 @@ impl Intern for Interner {
 }
 
 /// Hash table of indices. Hashes never leave the process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     slots: hashbrown::HashTable<(u64, NameId)>,
     hasher: foldhash::fast::FixedState,

@@ -84,8 +84,11 @@ pub fn run(
     let limits = Limits::for_log(&log.facts);
     let mut groups = vec![(Change::None, options.splits), (options.plant, options.splits)];
     groups.extend(options.ladder.iter().map(|change| (*change, options.ladder_splits)));
-    let jobs: Vec<(usize, u32)> =
-        groups.iter().enumerate().flat_map(|(group, (_, splits))| (0..*splits).map(move |seed| (group, seed))).collect();
+    let jobs: Vec<(usize, u32)> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(group, (_, splits))| (0..*splits).map(move |seed| (group, seed)))
+        .collect();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let results: Mutex<Vec<(usize, u32, Split)>> = Mutex::new(Vec::with_capacity(jobs.len()));

@@ -37,7 +37,9 @@ impl Change {
             "errors" if percent > 0.0 && percent <= 100.0 => {
                 Ok(Change::Errors { ppm: ((percent * 1e4).round() as u32).max(1) })
             }
-            "latency" if (1.0..=SLOWER_MAX).contains(&percent) => Ok(Change::Slower { percent: percent.round() as u32 }),
+            "latency" if (1.0..=SLOWER_MAX).contains(&percent) => {
+                Ok(Change::Slower { percent: percent.round() as u32 })
+            }
             "errors" => Err(format!("`{text}`: a share of requests lies between 0 and 100 %")),
             "latency" => Err(format!("`{text}`: latency can grow by 1 to {SLOWER_MAX} %")),
             _ => Err(wrong()),

@@ -93,9 +93,8 @@ pub(super) fn judge(
         count_minutes(&mut minutes, &chunk, labels, log, &settings.windowing);
         let folded = fold(&chunk, stream.name, labels, &settings.windowing, None);
         let end = chunk.last.then_some(chunk.end);
-        let passed = stream.fold.push(folded, end, |state| {
-            fold(&chunk, stream.name, labels, &settings.windowing, Some(state))
-        });
+        let passed =
+            stream.fold.push(folded, end, |state| fold(&chunk, stream.name, labels, &settings.windowing, Some(state)));
         for passed in passed {
             let oldest_open = passed.partial.window.saturating_add(1);
             engine.apply(Input::Partial { stream: stream.name.to_owned(), partial: passed.partial, at: passed.at });
@@ -121,8 +120,7 @@ pub(super) fn judge(
 
 fn seconds_to_pass(engine: &Engine) -> Option<f64> {
     let comparison = engine.comparison(0, 0)?;
-    (comparison.look.verdict == Verdict::Pass)
-        .then(|| (comparison.ended_at.0 - comparison.started_at.0) as f64 / 1e6)
+    (comparison.look.verdict == Verdict::Pass).then(|| (comparison.ended_at.0 - comparison.started_at.0) as f64 / 1e6)
 }
 
 /// Folds a chunk under the labels of a split; with a `state` line by line behind the clock guard.

@@ -11,7 +11,7 @@ use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, S
 use crate::cli::arguments::{CalibrateArguments, Format};
 use crate::cli::compare::{look_at, parts_per_million, query, settings, wishes};
 use crate::cli::policy_file;
-use crate::cli::report::{grouped, percent, span, wrap_words};
+use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::engine::ArmChoice;
 use crate::engine::policy::Policy;
@@ -176,7 +176,9 @@ fn time_by(group: &Group, rule: usize, share: f64) -> Option<f64> {
 }
 
 fn seconds(seconds: f64) -> String {
-    span((seconds * 1e6) as Micros)
+    let text = span((seconds * 1e6) as Micros);
+    // Whole minutes and hours read best alone.
+    [" 0 s", " 0 min"].into_iter().find_map(|end| text.strip_suffix(end)).unwrap_or(&text).to_owned()
 }
 
 impl Shown<'_> {
@@ -194,14 +196,14 @@ impl Shown<'_> {
         let facts = &self.log.facts;
         let length = facts.span.map_or(0, |(first, last)| last.0 - first.0);
         let intro = format!(
-            "{} requests of {} by {} {} in {}, split at random {} times: {} of the {} are the canary. Nothing differs, so every rollback is false.",
+            "{} requests of {} by {} {} in {}, split at random {} times, {} of the {} into the canary. Nothing differs, so every rollback is false.",
             grouped(facts.requests),
             harmless(&self.log.entry.to_string(), 60),
             grouped(facts.units),
             self.units(),
             span(length),
             grouped(u64::from(self.options.splits)),
-            percent(f64::from(self.options.share_ppm) / 1e6),
+            self.arguments.share.trim(),
             self.units(),
         );
         wrap_words(&intro, 98).into_iter().for_each(|line| {
@@ -229,8 +231,8 @@ impl Shown<'_> {
         writeln!(out)?;
         writeln!(
             out,
-            "At your traffic, a change is visible after (by then {} of splits were rolled back; * rolls back healthy code too)",
-            percent(VISIBLE_SHARE)
+            "At your traffic, a change is visible after (until {:.0} % of splits are rolled back; * rolls back healthy code too)",
+            VISIBLE_SHARE * 100.0
         )?;
         for group in &self.result.ladder {
             let cells = each(&|rule| {
@@ -271,7 +273,7 @@ impl Shown<'_> {
                     String::new()
                 }
             ),
-            "Serin watches to the end of the log, also after a pass; the others stop at their first decision. What is neither rolled back nor promoted was undecided when the log ended.".to_owned(),
+            "A minute without traffic is a failed check for Flagger. Serin watches to the end of the log, also after a pass; the others stop at their first decision. What is neither rolled back nor promoted was undecided when the log ended.".to_owned(),
             format!(
                 "Split N is what `serin compare --arm-by 'hash(unit, {}, N)'` judges.",
                 self.arguments.share.trim()

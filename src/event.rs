@@ -141,7 +141,7 @@ pub enum RejectReason {
     TimeOutOfRange,
     /// Far ahead of the stream's time, and no further line agreed.
     Quarantined,
-    /// A name past the bound of distinct services, arms or routes of a batch.
+    /// The service is past the bound of distinct services of a batch. (An arm or route past theirs is none.)
     TooManyNames,
 }
 

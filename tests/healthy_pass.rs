@@ -37,7 +37,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64) -> Run {
     let mut engine = Engine::new(Settings {
         windowing,
         releases: vec![vec![service.clone()]],
-        arms: ArmChoice { control: Some("old".to_owned()), candidates: vec!["new".to_owned()] },
+        arms: ArmChoice { control: Some("old".to_owned()), candidates: vec!["new".to_owned()], sharing: 1 },
         unit: UnitKind::User,
         policy: Policy::default(),
     });

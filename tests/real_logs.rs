@@ -82,7 +82,7 @@ impl Log {
         let mut engine = Engine::new(Settings {
             windowing,
             releases: self.survey.releases.iter().map(|release| release.services.clone()).collect(),
-            arms: ArmChoice { control: Some("baseline".to_owned()), candidates: vec!["canary".to_owned()] },
+            arms: ArmChoice { control: Some("baseline".to_owned()), candidates: vec!["canary".to_owned()], sharing: 1 },
             unit: self.survey.plan.unit,
             policy: Policy { minimum_time: MINUTE, ..Policy::default() },
         });

@@ -9,13 +9,12 @@ use crate::calibrate::change::Change;
 use crate::calibrate::log::{EVENTS_MAX, Log};
 use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, Split};
 use crate::cli::arguments::{CalibrateArguments, Format};
-use crate::cli::compare::{look_at, parts_per_million, query, settings, wishes};
+use crate::cli::compare::{look_at, parts_per_million, query, settings, two_arms, wishes};
 use crate::cli::policy_file;
 use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
-use crate::engine::ArmChoice;
 use crate::engine::policy::Policy;
-use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, UnitKind};
+use crate::pipeline::plan::{ArmRule, UnitKind};
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::query::Query;
@@ -53,8 +52,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     };
     let found = look_at(&mut streams, &wishes(&arguments.logs, Some(arms))?)?;
     let release = choose(&found, arguments)?;
-    let arms = ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()] };
-    let mut settings = settings(&found, arms, policy);
+    let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];
     let entry = found.releases[release].entry();
 

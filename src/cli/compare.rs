@@ -80,7 +80,7 @@ pub(super) fn ground(
     let arms = arm_rule(arguments)?;
     let found = look(&wishes(&arguments.logs, arms)?)?;
     check(&found, arguments)?;
-    let settings = settings(&found, arm_choice(arguments, &found.plan), policy);
+    let settings = settings(&found, arm_choice(arguments, &found), policy);
     Ok((found, settings))
 }
 
@@ -307,15 +307,20 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
     bail!("{option}: no line has a field `{}`{hint} Fields seen: {}", harmless(path, 80), seen(found))
 }
 
-fn arm_choice(arguments: &CompareArguments, plan: &Plan) -> ArmChoice {
-    match plan.arms {
-        ArmRule::Queries { .. } | ArmRule::Hash { .. } => {
-            ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()] }
-        }
+fn arm_choice(arguments: &CompareArguments, found: &Survey) -> ArmChoice {
+    match found.plan.arms {
+        ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
         ArmRule::None | ArmRule::Field(_) => {
-            ArmChoice { control: arguments.control.clone(), candidates: arguments.candidates.clone() }
+            let candidates = arguments.candidates.clone();
+            let sharing = if candidates.is_empty() { found.candidates_seen() } else { candidates.len() };
+            ArmChoice { control: arguments.control.clone(), candidates, sharing }
         }
     }
+}
+
+/// The arms that queries and hashes give.
+pub(super) fn two_arms() -> ArmChoice {
+    ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
 }
 
 /// What the engine decides by.

@@ -115,10 +115,11 @@ fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(Plan, Setti
         environment: value.get("environment").and_then(text).unwrap_or_default(),
         service: value.get("service").and_then(text).unwrap_or_default(),
     };
+    let sharing = start.get("sharing").and_then(Value::as_u64).ok_or_else(|| anyhow!("no sharing"))? as usize;
     let settings = Settings {
         windowing: plan.windowing,
         releases: releases.iter().filter_map(Value::as_array).map(|list| list.iter().map(key).collect()).collect(),
-        arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates") },
+        arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates"), sharing },
         unit: plan.unit,
         policy,
     };

@@ -52,6 +52,10 @@ pub(super) struct Judged<'a> {
     pub rows: Vec<Row>,
     /// What PASS still needs.
     pub needs: Vec<Need>,
+    /// Bounds of the release and of the comparison that were met.
+    pub bounds: Vec<String>,
+    /// Arms that are large enough and were not compared.
+    pub not_judged: Vec<String>,
     /// What it was judged by.
     pub policy: &'a Policy,
 }
@@ -130,6 +134,8 @@ impl<'a> Report<'a> {
                     comparison,
                     rows: rows(comparison, policy),
                     needs: needs(comparison, policy),
+                    bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
+                    not_judged: engine.arms_not_judged(at),
                     policy,
                 });
             }
@@ -673,6 +679,20 @@ impl Judged<'_> {
                 ),
             );
         }
+        if !self.bounds.is_empty() {
+            check("bounds met", self.bounds.join("; "));
+        }
+        if !self.not_judged.is_empty() {
+            let names: Vec<String> = self.not_judged.iter().take(20).map(|name| harmless(name, 40)).collect();
+            check(
+                "not compared",
+                format!(
+                    "{} more arms, the control has as many candidates as it may: {}. Name those that matter: --candidate ARM",
+                    self.not_judged.len(),
+                    names.join(", ")
+                ),
+            );
+        }
         check(
             "small latency shifts",
             "not found: there is no history of this service to compare users with themselves".to_owned(),
@@ -697,9 +717,11 @@ impl Judged<'_> {
                 Some(time) if need.needed > need.have => {
                     format!("about {} more {of}, {}", grouped((need.needed - need.have).ceil() as u64), span(time))
                 }
-                Some(_) => {
-                    format!("evidence is {:.0} % of what is asked; little is missing if nothing is wrong", have * 100.0)
-                }
+                Some(_) => format!(
+                    "evidence is {:.0} % of what is asked, with traffic enough for equal arms: either a small difference is there, or {} differ too much",
+                    have * 100.0,
+                    self.units()
+                ),
                 None if need.have == 0.0 => format!("there are no {of} yet"),
                 None => "cannot be told yet".to_owned(),
             };

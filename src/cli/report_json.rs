@@ -148,6 +148,8 @@ fn comparison(judged: &Judged<'_>) -> Value {
             "have": number(need.have),
             "seconds": need.time.map(|time| time as f64 / 1e6),
         })).collect::<Vec<_>>(),
+        "bounds_met": judged.bounds,
+        "arms_not_compared": judged.not_judged,
         "evidence": comparison.evidence[1].iter().map(|line| json!({
             "class": if line.slow { "slow" } else { "error" },
             "stream": line.stream,

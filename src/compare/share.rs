@@ -4,7 +4,9 @@
 //! release changes nothing, which units err does not depend on their arms, and the number of canary units among them is
 //! hypergeometric given the units seen. Every formula is a mean of likelihood ratios against a grid of rate ratios; a
 //! binomial likelihood is convex in the canary count and a hypergeometric count is less spread than a binomial one
-//! (Hoeffding 1963, section 6), so the e-value has mean at most 1 at every look.
+//! (Hoeffding 1963, section 6), so against "no difference" the e-value has mean at most 1 at every look. Against a ratio
+//! other than 1 (PASS, "changed" with its tolerance, intervals) the count is not hypergeometric, and the proof does not
+//! reach: there the test rests on simulation.
 //!
 //! What this module does not know: where a stratum begins (`arrivals`), and which units count as seen (the fold).
 

@@ -12,7 +12,7 @@ use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::look::{self, Look};
-use crate::engine::pair_test::PairTest;
+use crate::engine::pair_test::{self, PairTest};
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UNITS_MAX, UnitStore};
 use crate::event;
@@ -291,7 +291,7 @@ impl Comparison {
             Finding::BrokenMeasurement
         } else if !look.has_data {
             Finding::NoData
-        } else if look.log_pass >= look::LOG_PASS {
+        } else if look.held {
             Finding::Held
         } else {
             Finding::Undecided
@@ -579,7 +579,27 @@ impl Comparison {
         }
     }
 
-    /// Hash of every counter: two runs that agree here agree in all that was counted.
+    /// Bounds that were met, in words; empty when everything was followed.
+    pub fn bounds_met(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        let mut followed = |share: f64, what: &str| {
+            if share < 1.0 {
+                list.push(format!("{:.2} % of {what} are followed", share * 100.0));
+            }
+        };
+        let units = self.unit.plural();
+        followed(self.store.share(), units);
+        followed(self.called.followed(), &format!("{units} that come new, for the services they call"));
+        followed(self.routes.followed(), &format!("{units} that come new, for the routes they request"));
+        for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
+            if test.past_bound() > 0 {
+                list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
+            }
+        }
+        list
+    }
+
+    /// Hash of the counters that a verdict rests on, but for the pair tests, whose evidence stands beside it.
     pub fn digest(&self) -> u64 {
         let mut w = Writer::default();
         self.write_counters(&mut w);

@@ -43,6 +43,7 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         },
         "control": settings.arms.control,
         "candidates": settings.arms.candidates,
+        "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
     }))
@@ -74,7 +75,8 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let look = &comparison.look;
     let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
     let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
-    format!("{} {:?} {:?} {}", look.verdict.name(), flaws, changed, comparison.strata())
+    let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
+    format!("{} {flaws:?} {changed:?} {findings:?} {}", look.verdict.name(), comparison.strata())
 }
 
 /// One look in full.

@@ -5,7 +5,7 @@ use crate::compare::verdict::Cell;
 use crate::compare::{bucket, margin};
 use crate::engine::comparison::Comparison;
 use crate::engine::latency_tests::Level;
-use crate::engine::look::{LOG_PASS, Margins, required};
+use crate::engine::look::{Margins, required};
 use crate::engine::policy::Policy;
 use crate::math;
 use crate::time::{MINUTE, Micros};
@@ -33,7 +33,7 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
     let look = &comparison.look;
     required(comparison, policy, look.cell(Cell::ErrorVolume).has_data)
         .into_iter()
-        .filter(|cell| look.cell(*cell).log_pass < LOG_PASS)
+        .filter(|cell| !look.cell(*cell).held)
         .map(|cell| {
             let (needed, have) = match cell {
                 Cell::ErrorUnits => erring_units(comparison, &margins),

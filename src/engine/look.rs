@@ -38,6 +38,14 @@ pub struct CellLook {
     pub log_e: f64,
     /// ln e against "at or beyond the margin"; 0 where PASS does not ask.
     pub log_pass: f64,
+    /// Within its margin: `log_pass` has reached [`LOG_PASS`], and has not turned since.
+    pub held: bool,
+}
+
+impl CellLook {
+    fn of(has_data: bool, log_e: f64) -> CellLook {
+        CellLook { has_data, log_e, ..CellLook::default() }
+    }
 }
 
 /// What a look says.
@@ -109,6 +117,7 @@ impl Look {
             w.flag(cell.has_data);
             w.float(cell.log_e);
             w.float(cell.log_pass);
+            w.flag(cell.held);
         }
         w.float(self.log_sum);
         self.changed.iter().for_each(|log_e| w.float(*log_e));
@@ -128,7 +137,7 @@ impl Look {
     pub fn read(r: &mut Reader<'_>) -> Result<Look, Damaged> {
         let mut look = Look::default();
         for cell in &mut look.cells {
-            *cell = CellLook { has_data: r.flag()?, log_e: r.float()?, log_pass: r.float()? };
+            *cell = CellLook { has_data: r.flag()?, log_e: r.float()?, log_pass: r.float()?, held: r.flag()? };
         }
         look.log_sum = r.float()?;
         for log_e in &mut look.changed {
@@ -187,11 +196,9 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let above = Level::ALL.map(|level| latency_stats(comparison, Some(level)));
     for cell in Cell::ALL {
         look.cells[cell as usize] = match cell {
-            Cell::ErrorUnits => CellLook {
-                has_data: has_units(comparison),
-                log_e: share::log_e_fail(comparison.error_units.strata(), 1.0),
-                log_pass: 0.0,
-            },
+            Cell::ErrorUnits => {
+                CellLook::of(has_units(comparison), share::log_e_fail(comparison.error_units.strata(), 1.0))
+            }
             Cell::ErrorVolume => fail_of(&volume, |[control, candidate]| {
                 bucket::log_e_fail(candidate, control, margins.errors, Variance::RawCounts)
             }),
@@ -201,14 +208,13 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             Cell::LatencyP50 => exceedance(&above[0], Level::P50),
             Cell::LatencyP90 => exceedance(&above[1], Level::P90),
             Cell::LatencyP99 => exceedance(&above[2], Level::P99),
-            Cell::LatencyP99Units => CellLook {
-                has_data: comparison.latency.threshold(Level::P99).is_some(),
-                log_e: share::log_e_fail(comparison.slow_units.strata(), 1.0),
-                log_pass: 0.0,
-            },
+            Cell::LatencyP99Units => {
+                let has_data = comparison.latency.threshold(Level::P99).is_some();
+                CellLook::of(has_data, share::log_e_fail(comparison.slow_units.strata(), 1.0))
+            }
             Cell::Deficit => match sample_ratio {
-                Some((log_e, true)) => CellLook { has_data: true, log_e, log_pass: 0.0 },
-                Some((_, false)) => CellLook { has_data: true, log_e: 0.0, log_pass: 0.0 },
+                Some((log_e, true)) => CellLook::of(true, log_e),
+                Some((_, false)) => CellLook::of(true, 0.0),
                 None => CellLook::default(),
             },
         };
@@ -242,6 +248,9 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     };
     if !facts.failed_before && !facts.regressed && !invalid {
         add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean, &above);
+        for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
+            now.held = is_held(now.has_data, now.log_pass, before.held);
+        }
     }
     let held = !invalid && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
@@ -253,7 +262,7 @@ type Pair = Option<[ArmStats; 2]>;
 
 fn fail_of(stats: &Pair, log_e: impl Fn(&[ArmStats; 2]) -> f64) -> CellLook {
     match stats {
-        Some(stats) => CellLook { has_data: true, log_e: log_e(stats), log_pass: 0.0 },
+        Some(stats) => CellLook::of(true, log_e(stats)),
         None => CellLook::default(),
     }
 }
@@ -438,7 +447,16 @@ pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
 
 fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
     let cells = required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
-    !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).log_pass >= LOG_PASS)
+    !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).held)
+}
+
+/// Evidence that has reached the line holds until it has turned against "within the margin".
+///
+/// The line may be crossed at any look, so whoever asks later must not get another answer only because evidence has come
+/// and gone around it. By Ville's inequality even the first crossing alone would do; that evidence must not have turned is
+/// caution, for a change that begins late.
+fn is_held(has_data: bool, log_pass: f64, held_before: bool) -> bool {
+    has_data && (log_pass >= LOG_PASS || (held_before && log_pass >= 0.0))
 }
 
 #[allow(clippy::too_many_arguments)]

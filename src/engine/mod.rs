@@ -33,6 +33,8 @@ use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
+/// Releases that are discovered; services past it are counted, not judged.
+const RELEASES_MAX: usize = 256;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -41,8 +43,11 @@ const SNAPSHOT_VERSION: u8 = 1;
 pub struct ArmChoice {
     /// The control, when it is named.
     pub control: Option<String>,
-    /// The candidates, when they are named. They share one error budget.
+    /// The candidates, when they are named.
     pub candidates: Vec<String>,
+    /// Candidates that share the error level of FAIL: as many as are named, or were seen when the plan was made. 0
+    /// counts as 1. Each has its own budget at this part of the level (statistics design 4.6).
+    pub sharing: usize,
 }
 
 /// What an engine decides by; the same for its whole life.
@@ -172,6 +177,16 @@ impl Engine {
         self.releases.get(release)?.comparisons.get(comparison)
     }
 
+    /// Arms of a release that are large enough to be compared, and are not: the control has as many candidates as it may.
+    pub fn arms_not_judged(&self, release: usize) -> Vec<String> {
+        self.releases.get(release).map(|release| release.not_judged(&self.settings)).unwrap_or_default()
+    }
+
+    /// Bounds that a release has met, in words; empty when everything was followed.
+    pub fn bounds_met(&self, release: usize) -> Vec<String> {
+        self.releases.get(release).map(ReleaseState::bounds_met).unwrap_or_default()
+    }
+
     /// Arms that were seen in a release, with their requests.
     pub fn arms_seen(&self, release: usize) -> Vec<(String, u64)> {
         self.releases.get(release).map(ReleaseState::arms_seen).unwrap_or_default()
@@ -216,6 +231,13 @@ impl Engine {
             return;
         }
         state.last = Some(partial.window);
+        // A stream that was announced too late cannot reopen what has closed (WN-2): all it brings there is late.
+        if partial.window < self.closed_before {
+            let tally = &partial.tally;
+            self.tally.add(&Tally { on_time: 0, late: tally.late + tally.on_time, ..*tally });
+            state.at = state.at.max(at);
+            return;
+        }
         self.open.entry(partial.window).or_default().insert(stream, Waiting { partial, at });
     }
 
@@ -263,7 +285,8 @@ impl Engine {
     fn discover(&mut self, merged: &WindowPartial) {
         for (at, key) in merged.names.services.iter().enumerate() {
             let requests = merged.cells.iter().any(|(s, _, cell)| usize::from(*s) == at && cell.requests > 0);
-            if requests && self.releases.iter().all(|release| release.services.first() != Some(key)) {
+            let room = self.releases.len() < RELEASES_MAX;
+            if requests && room && self.releases.iter().all(|release| release.services.first() != Some(key)) {
                 self.releases.push(ReleaseState::new(vec![key.clone()]));
             }
         }

@@ -1,8 +1,8 @@
 //! First pairs (unit, category): which routes units request, which services their traces call.
 //!
 //! A share test a category, two-sided with a tolerance; the group's evidence is the mean over categories. Categories
-//! enter in order of first appearance (window, then name). Sets are bounded: when they are full, only a hash sample of
-//! units goes on, the same for those at risk and those with a pair.
+//! enter in order of first appearance (window, then hash of the unit that meets it). Sets are bounded: when they are full,
+//! of units that come new only a hash sample is followed, the same for those at risk and those with a pair.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ use crate::sketch::partial::pair_hash;
 
 /// Categories that are tested.
 pub const CATEGORIES_MAX: usize = 100;
-/// Entries of both sets past which the sample of units halves.
+/// Entries of both sets past which of new units only every second is followed; past half as many again every fourth,
+/// and so on. With few categories a unit the sets stay below twice this.
 const ENTRIES_MAX: usize = 65_536;
 /// Ratio of affected units that is not called a change (statistics design 4.8).
 pub const TOLERANCE: f64 = 1.2;
@@ -144,9 +145,16 @@ impl PairTest {
     /// Called at the close of a window, once every unit has met its categories.
     pub fn keep_bound(&mut self) {
         self.tell();
-        if self.marks.len() + self.pairs.len() > ENTRIES_MAX {
+        let halvings = self.range.leading_zeros().min(16);
+        let room = 2 * ENTRIES_MAX - (ENTRIES_MAX >> halvings);
+        if self.marks.len() + self.pairs.len() > room {
             self.range >>= 1;
         }
+    }
+
+    /// Pairs whose category came after the last that is tested.
+    pub fn past_bound(&self) -> u64 {
+        self.past_bound
     }
 
     /// ln of the group's e-value: the mean over its categories. Only categories with new pairs are evaluated again.
@@ -239,6 +247,26 @@ mod tests {
         let mut w = Writer::default();
         test.write(&mut w);
         assert_eq!(PairTest::read(&mut Reader::new(&w.bytes)).unwrap(), test);
+    }
+
+    #[test]
+    fn full_sets_follow_fewer_new_units_and_keep_the_known() {
+        let mut test = PairTest::new(false);
+        let mut followed = vec![];
+        for window in 0..400u64 {
+            for unit in 1..=1_000u64 {
+                let arm = if unit % 2 == 0 { Arm::Candidate } else { Arm::Control };
+                test.meet(event::mix(window * 1_000 + unit, 3), arm, ["a"].into_iter());
+            }
+            test.keep_bound();
+            followed.push(test.followed());
+        }
+        assert_eq!(followed[0], 1.0);
+        assert!(followed.is_sorted_by(|a, b| a >= b), "{followed:?}");
+        assert!((0.01..0.3).contains(&test.followed()), "a sample goes on: {}", test.followed());
+        assert!(test.marks.len() + test.pairs.len() <= 2 * ENTRIES_MAX, "{}", test.marks.len() + test.pairs.len());
+        let [control, candidate] = test.at_risk.totals();
+        assert_eq!(control.0 + candidate.0, test.marks.len() as u64, "who is at risk is followed");
     }
 
     #[test]

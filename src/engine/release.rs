@@ -17,8 +17,11 @@ use crate::sketch::rows::{AttemptRow, NEVER, OutcomeRow};
 use crate::time::{HOUR, Timestamp};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
-const CANDIDATE_UNITS: u64 = 20;
+const CANDIDATE_UNITS: usize = 20;
 const CANDIDATE_SHARE: f64 = 0.001;
+
+/// Arms of one release that are told apart; what further ones do is not seen.
+const ARMS_MAX: usize = 1_024;
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
@@ -31,15 +34,31 @@ const CONTROL_NAMES: [&str; 9] =
 const DIGEST_LOOKS: usize = 100;
 
 /// What was seen of an arm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct ArmSeen {
     /// First window with a request or exposure.
     first: i64,
     requests: u64,
-    /// (unit, window) pairs.
+    /// (unit, window) pairs: how large the arm is beside the others.
     units: u64,
+    /// Hashes of distinct units, as many as a candidate needs.
+    distinct: BTreeSet<u64>,
     /// Requests before any other arm appeared.
     alone: u64,
+}
+
+impl ArmSeen {
+    /// A unit was seen in a window.
+    fn meet(&mut self, unit: u64) {
+        self.units += 1;
+        self.keep(unit);
+    }
+
+    fn keep(&mut self, unit: u64) {
+        if self.distinct.len() < CANDIDATE_UNITS {
+            self.distinct.insert(unit);
+        }
+    }
 }
 
 /// Looks of one comparison that no entry has told of yet.
@@ -62,6 +81,7 @@ pub(super) struct ReleaseState {
     begun: Vec<bool>,
     untold: Vec<Untold>,
     arms: BTreeMap<String, ArmSeen>,
+    arms_past_bound: bool,
     control: Option<String>,
     traces: OpenTraces,
     /// Last window that had lines.
@@ -89,6 +109,7 @@ impl ReleaseState {
             begun: Vec::new(),
             untold: Vec::new(),
             arms: BTreeMap::new(),
+            arms_past_bound: false,
             control: None,
             traces: OpenTraces::default(),
             window: i64::MIN,
@@ -152,43 +173,71 @@ impl ReleaseState {
 
     /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
     fn count_arms(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
-        let mut now: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        // By index of the arm: most rows of a window come through here.
+        let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
         for (service, arm, cell) in &merged.cells {
-            let Some(name) = event::name_at(&merged.names.arms, *arm) else { continue };
-            let requests = if Some(*service) == entry { cell.requests } else { 0 };
-            if requests + cell.exposures > 0 {
-                now.entry(name).or_default().0 += requests;
+            let Some(seen) = now.get_mut(usize::from(*arm)) else { continue };
+            if Some(*service) == entry {
+                seen.requests += cell.requests;
             }
         }
         for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
-            if let Some(name) = event::name_at(&merged.names.arms, row.arm) {
-                now.entry(name).or_default().1 += 1;
-            }
+            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
         }
-        for row in merged.exposures.as_slice() {
-            if let Some(name) = event::name_at(&merged.names.arms, row.arm) {
-                now.entry(name).or_default().1 += 1;
-            }
+        for row in merged.exposures.as_slice().iter().filter(|row| self.concerns(merged, row.service)) {
+            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
         }
         let of_attempts: BTreeSet<(NameId, u64)> = of_service(merged.attempts.as_slice(), entry, |row| row.service)
             .iter()
             .map(|row| (row.arm, row.unit))
             .collect();
-        for (arm, _) in of_attempts {
-            if let Some(name) = event::name_at(&merged.names.arms, arm) {
-                now.entry(name).or_default().1 += 1;
-            }
+        for (arm, unit) in of_attempts {
+            now.get_mut(usize::from(arm)).into_iter().for_each(|seen| seen.meet(unit));
         }
-        let alone = self.arms.len() + now.keys().filter(|name| !self.arms.contains_key(**name)).count() <= 1;
-        for (name, (requests, units)) in now {
-            let seen =
-                self.arms.entry(name.to_owned()).or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
-            seen.requests += requests;
-            seen.units += units;
+        let now = now.into_iter().zip(&merged.names.arms).filter(|(seen, _)| seen.requests + seen.units > 0);
+        let now: Vec<(ArmSeen, &String)> = now.collect();
+        let alone = self.arms.len() + now.iter().filter(|(_, name)| !self.arms.contains_key(*name)).count() <= 1;
+        for (here, name) in now {
+            if !self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX {
+                self.arms_past_bound = true;
+                continue;
+            }
+            let seen = self.arms.entry(name.clone()).or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
+            seen.requests += here.requests;
+            seen.units += here.units;
+            here.distinct.into_iter().for_each(|unit| seen.keep(unit));
             if alone {
-                seen.alone += requests.max(units);
+                seen.alone += here.requests.max(here.units);
             }
         }
+    }
+
+    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment.
+    fn concerns(&self, merged: &WindowPartial, service: NameId) -> bool {
+        let ours = self.services.first().map(|entry| entry.environment.as_str());
+        row_environment(merged, service).is_none_or(|of| Some(of) == ours)
+    }
+
+    /// Arms that are large enough and are not compared, because the control has as many candidates as it may.
+    pub(super) fn not_judged(&self, settings: &Settings) -> Vec<String> {
+        let Some(control) = &self.control else { return Vec::new() };
+        self.ready(control, settings)
+    }
+
+    /// Bounds that were met, in words.
+    pub(super) fn bounds_met(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        if self.arms_past_bound {
+            list.push(format!("more than {ARMS_MAX} arms: what further ones did is not seen"));
+        }
+        let followed = self.traces.followed();
+        if followed < 1.0 {
+            list.push(format!("{:.2} % of traces are followed", followed * 100.0));
+        }
+        if self.traces.orphans > 0 {
+            list.push(format!("{} traces never showed a request of the service", self.traces.orphans));
+        }
+        list
     }
 
     /// Decides which arm is the control, and opens comparisons of candidates that have become large enough.
@@ -200,23 +249,7 @@ impl ReleaseState {
             };
         }
         let Some(control) = self.control.clone() else { return };
-        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
-        let named = !settings.arms.candidates.is_empty();
-        let ready: Vec<String> = self
-            .arms
-            .iter()
-            .filter(|(name, seen)| {
-                **name != control
-                    && self.comparisons.iter().all(|comparison| comparison.candidate != **name)
-                    && if named {
-                        settings.arms.candidates.contains(name)
-                    } else {
-                        seen.units >= CANDIDATE_UNITS && seen.units as f64 >= CANDIDATE_SHARE * all as f64
-                    }
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for candidate in ready {
+        for candidate in self.ready(&control, settings) {
             if self.comparisons.len() >= CANDIDATES_MAX {
                 return;
             }
@@ -224,8 +257,27 @@ impl ReleaseState {
         }
     }
 
+    /// Arms that are candidates and are not compared yet: those that are named, or any that is large enough.
+    fn ready(&self, control: &str, settings: &Settings) -> Vec<String> {
+        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
+        let named = !settings.arms.candidates.is_empty();
+        self.arms
+            .iter()
+            .filter(|(name, seen)| {
+                **name != control
+                    && self.comparisons.iter().all(|comparison| comparison.candidate != **name)
+                    && if named {
+                        settings.arms.candidates.contains(name)
+                    } else {
+                        seen.distinct.len() >= CANDIDATE_UNITS && seen.units as f64 >= CANDIDATE_SHARE * all as f64
+                    }
+            })
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
     fn open(&mut self, control: &str, candidate: &str, window: i64, settings: &Settings) {
-        let sharing = settings.arms.candidates.len().max(1) as f64;
+        let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
         self.comparisons.push(Comparison::new(
             control,
             candidate,
@@ -336,6 +388,7 @@ impl ReleaseState {
         attempts: &[OpenAttempt],
     ) -> bool {
         self.count_totals(at, merged);
+        let environment = self.services.first().map(|entry| entry.environment.as_str());
         let comparison = &mut self.comparisons[at];
         let ids = [&comparison.control, &comparison.candidate].map(|name| position(&merged.names.arms, name));
         let arm_of_id = |id: NameId| {
@@ -374,7 +427,8 @@ impl ReleaseState {
             .collect();
         let by_rows = activities.len();
         for row in merged.exposures.as_slice() {
-            if let Some(arm) = arm_of_id(row.arm) {
+            let ours = row_environment(merged, row.service).is_none_or(|of| Some(of) == environment);
+            if let Some(arm) = arm_of_id(row.arm).filter(|_| ours) {
                 activities.push(Activity {
                     unit: row.unit,
                     arm,
@@ -590,7 +644,10 @@ impl ReleaseState {
             w.uint(seen.requests);
             w.uint(seen.units);
             w.uint(seen.alone);
+            w.length(seen.distinct.len());
+            seen.distinct.iter().for_each(|unit| w.fixed(*unit));
         }
+        w.flag(self.arms_past_bound);
         w.flag(self.control.is_some());
         w.text(self.control.as_deref().unwrap_or(""));
         self.traces.write(w);
@@ -628,9 +685,19 @@ impl ReleaseState {
         }
         for _ in 0..r.length()? {
             let name = r.text()?;
-            let seen = ArmSeen { first: r.int()?, requests: r.uint()?, units: r.uint()?, alone: r.uint()? };
+            let mut seen = ArmSeen {
+                first: r.int()?,
+                requests: r.uint()?,
+                units: r.uint()?,
+                alone: r.uint()?,
+                distinct: BTreeSet::new(),
+            };
+            for _ in 0..r.length()? {
+                seen.distinct.insert(r.fixed()?);
+            }
             state.arms.insert(name, seen);
         }
+        state.arms_past_bound = r.flag()?;
         let has_control = r.flag()?;
         let control = r.text()?;
         state.control = has_control.then_some(control);
@@ -724,6 +791,11 @@ fn joined_requests(comparison: &Comparison, outcomes: &[OutcomeRow], attempts: &
         })
     };
     outcomes.iter().map(of_outcome).chain(attempts.iter().filter_map(of_attempt)).collect()
+}
+
+/// Environment that the service of a row names.
+fn row_environment(merged: &WindowPartial, service: NameId) -> Option<&str> {
+    merged.names.services.get(usize::from(service)).map(|key| key.environment.as_str()).filter(|of| !of.is_empty())
 }
 
 /// Rows of one service; rows are sorted by service first.

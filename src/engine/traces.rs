@@ -11,6 +11,11 @@ const OPEN_MAX: usize = 65_536;
 /// Windows after which a trace without a request is given up.
 const ORPHAN_WINDOWS: i64 = 6;
 
+/// Names of services that are told apart; further ones share one.
+const NAMES_MAX: usize = 4_096;
+/// The name that they share.
+const OTHER_NAME: &str = "(other)";
+
 /// One trace.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Trace {
@@ -73,13 +78,7 @@ impl OpenTraces {
                 continue;
             }
             let name = services.get(usize::from(row.service)).map_or("", |key| key.service.as_str());
-            let service = match self.names.iter().position(|known| known == name) {
-                Some(at) => at as u16,
-                None => {
-                    self.names.push(name.to_owned());
-                    (self.names.len() - 1) as u16
-                }
-            };
+            let service = self.index_of(name);
             let trace =
                 self.traces.entry(row.trace).or_insert_with(|| Trace { first_window: window, ..Trace::default() });
             trace.lines += u64::from(row.lines);
@@ -128,6 +127,19 @@ impl OpenTraces {
         });
         self.orphans += orphans;
         complete
+    }
+
+    fn index_of(&mut self, name: &str) -> u16 {
+        if let Some(at) = self.names.iter().position(|known| known == name) {
+            return at as u16;
+        }
+        // The last place is for all that come after.
+        let name = if self.names.len() + 1 < NAMES_MAX { name } else { OTHER_NAME };
+        if self.names.len() >= NAMES_MAX {
+            return (NAMES_MAX - 1) as u16;
+        }
+        self.names.push(name.to_owned());
+        (self.names.len() - 1) as u16
     }
 
     /// Name of a service index of a trace.

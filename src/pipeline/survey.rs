@@ -117,6 +117,14 @@ pub struct Survey {
     pub first_line: Option<String>,
 }
 
+impl Survey {
+    /// Arms beside one control that the sample shows, in the release that has most of them.
+    pub fn candidates_seen(&self) -> usize {
+        let arms = |release: &Release| self.services.get(&release.entry()).map_or(0, |service| service.arms.len());
+        self.releases.iter().map(arms).max().unwrap_or(0).saturating_sub(1).max(1)
+    }
+}
+
 /// Counts of one path.
 #[derive(Clone, Debug, Default)]
 struct PathCount {

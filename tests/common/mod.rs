@@ -393,9 +393,9 @@ pub fn survey_of(streams: &[(String, Vec<u8>)], wishes: &Wishes) -> Survey {
 pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
     let arms = match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => {
-            ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()] }
+            ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
         }
-        ArmRule::None | ArmRule::Field(_) => ArmChoice::default(),
+        ArmRule::None | ArmRule::Field(_) => ArmChoice { sharing: found.candidates_seen(), ..ArmChoice::default() },
     };
     Settings {
         windowing: found.plan.windowing,

@@ -202,8 +202,10 @@ pub struct Decoder<'p> {
     paths: Vec<String>,
     /// Values of the current line.
     slots: Vec<Slot>,
-    /// What an access-log line does not hold as text of its own.
+    /// An access-log line, then what it does not hold as text of its own.
     scratch: String,
+    /// Length of the access-log line; `None` for JSON.
+    access_len: Option<usize>,
     arm_slot: Option<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
@@ -236,6 +238,7 @@ impl<'p> Decoder<'p> {
             paths: Vec::new(),
             slots: Vec::new(),
             scratch: String::new(),
+            access_len: None,
             arm_slot: None,
             proxy_status: None,
             split_key: 0,
@@ -362,6 +365,7 @@ impl<'p> Decoder<'p> {
     #[inline]
     fn fill(&mut self, line: &str) -> Filled {
         self.slots.fill(Slot::default());
+        self.access_len = None;
         if line.trim_ascii_start().starts_with('{') {
             return match scan(&mut self.nodes, 0, line, line.as_ptr() as usize, &mut self.slots) {
                 Ok(()) => Filled::Json,
@@ -370,6 +374,7 @@ impl<'p> Decoder<'p> {
         }
         self.scratch.clear();
         self.scratch.push_str(line);
+        self.access_len = Some(line.len());
         let Some(parsed) = access::parse_access(line) else { return Filled::Malformed };
         let origin = line.as_ptr() as usize;
         for (path, slot) in self.paths.iter().zip(&mut self.slots) {
@@ -651,7 +656,7 @@ impl<'p> Decoder<'p> {
                 if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline }
             }
             ArmRule::Queries { baseline, canary } => {
-                let record = LineRecord { line, paths: &self.paths, slots: &self.slots, stream: &self.stream };
+                let record = self.record(line);
                 let arm = match (baseline.matches(&record), canary.matches(&record)) {
                     (true, false) => Some(false),
                     (false, true) => Some(true),
@@ -660,6 +665,17 @@ impl<'p> Decoder<'p> {
                 let (baseline, canary) = self.two_arms();
                 arm.map_or(NO_NAME, |is_canary| if is_canary { canary } else { baseline })
             }
+        }
+    }
+
+    /// The current line as queries see it; `text`: what the slots refer to.
+    fn record<'a>(&'a self, text: &'a str) -> LineRecord<'a> {
+        LineRecord {
+            line: text,
+            message: self.access_len.and_then(|len| text.get(..len)),
+            paths: &self.paths,
+            slots: &self.slots,
+            stream: &self.stream,
         }
     }
 
@@ -677,17 +693,9 @@ impl<'p> Decoder<'p> {
         for path in query.fields() {
             self.want(&path);
         }
-        let record_of = |decoder: &Decoder<'_>, text: &str| {
-            query.matches(&LineRecord {
-                line: text,
-                paths: &decoder.paths,
-                slots: &decoder.slots,
-                stream: &decoder.stream,
-            })
-        };
         match self.fill(line) {
-            Filled::Json => record_of(self, line),
-            Filled::Access => record_of(self, &self.scratch),
+            Filled::Json => query.matches(&self.record(line)),
+            Filled::Access => query.matches(&self.record(&self.scratch)),
             Filled::Malformed => false,
         }
     }
@@ -941,7 +949,10 @@ fn sample_weight(text: &str) -> u32 {
 
 /// A line as queries see it.
 struct LineRecord<'a> {
+    /// What the slots refer to.
     line: &'a str,
+    /// The line itself where it is no JSON: its own message.
+    message: Option<&'a str>,
     paths: &'a [String],
     slots: &'a [Slot],
     stream: &'a str,
@@ -963,9 +974,7 @@ impl query::Record for LineRecord<'_> {
             }),
             Form::Plain | Form::Escaped => Some(query::Value::Str(slot.text(self.line))),
             Form::Nested => Some(nested_value(slot.raw(self.line))),
-            Form::Absent if path == "message" && !self.line.starts_with('{') => {
-                Some(query::Value::Str(Cow::Borrowed(self.line)))
-            }
+            Form::Absent if path == query::MESSAGE => self.message.map(|text| query::Value::Str(Cow::Borrowed(text))),
             Form::Absent => None,
         }
     }
@@ -983,4 +992,49 @@ fn nested_value(raw: &str) -> query::Value<'_> {
         _ => None,
     };
     query::Value::List(items.into_iter().filter_map(scalar).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Windowing;
+
+    fn matches(line: &str, query: &str) -> bool {
+        let plan = Plan {
+            roles: BTreeMap::new(),
+            unit: UnitKind::Request,
+            arms: ArmRule::None,
+            sources: BTreeMap::new(),
+            service: None,
+            environment: None,
+            follow_traces: false,
+            join_attempts: false,
+            windowing: Windowing::default(),
+        };
+        Decoder::new(&plan, "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn the_message_of_an_access_log_line_is_the_line() {
+        let line = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 2326"#;
+        // Status and bytes are read as numbers, which stand behind the line.
+        let read = "status:200 AND bytes:2326 AND ";
+        for (query, expect) in [
+            ("message:*2326", true),
+            ("\"200 2326\"", true),
+            ("23262002326", false),
+            ("message:*2326*2326*", false),
+            ("message:*200*200*", false),
+        ] {
+            assert_eq!(matches(line, &format!("{read}{query}")), expect, "{query}");
+        }
+    }
+
+    #[test]
+    fn json_without_a_message_has_none() {
+        for line in [r#"{"a":"word"}"#, r#"  {"a":"word"}"#] {
+            assert!(matches(line, "a:word"), "{line}");
+            assert!(!matches(line, "word"), "{line}");
+        }
+    }
 }

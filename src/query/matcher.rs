@@ -97,14 +97,23 @@ fn compare(value: &Value<'_>, bound: &Bound) -> Option<Ordering> {
     }
 }
 
+fn is_token(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 /// Runs of letters, digits and `_`.
 pub(super) fn tokens(text: &str) -> impl Iterator<Item = &str> + Clone {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|token| !token.is_empty())
+    text.split(|c: char| !is_token(c)).filter(|token| !token.is_empty())
+}
+
+/// A token in lower case, still one token: `İ` becomes `i` and a dot above, which is no part of tokens.
+pub(super) fn folded(token: &str) -> String {
+    token.to_lowercase().chars().filter(|c| is_token(*c)).collect()
 }
 
 fn has_phrase(text: &str, phrase: &[String]) -> bool {
     let same = |token: &str, wanted: &str| {
-        token == wanted || (token.is_ascii() && token.eq_ignore_ascii_case(wanted)) || token.to_lowercase() == wanted
+        token == wanted || (token.is_ascii() && token.eq_ignore_ascii_case(wanted)) || folded(token) == wanted
     };
     let mut from = tokens(text);
     loop {
@@ -141,7 +150,7 @@ pub(super) fn duration_of(text: &str) -> Option<f64> {
         "d" => 8.64e7,
         _ => return None,
     };
-    number_of(number).map(|number| number * scale)
+    number_of(number).map(|number| number * scale).filter(|ms| ms.is_finite())
 }
 
 /// A date (RFC 3339, or its day alone) in microseconds since 1970.

@@ -10,7 +10,7 @@
 //! | `field:value` | the value, case-sensitive; numbers by value; `true` and `false` |
 //! | `field:"quoted value"`, `field:(a OR b)` | the same for values with spaces, and for several |
 //! | `field:a*b?c` | wildcards: `*` any run, `?` one character |
-//! | `field:/expression/` | the whole value by a regular expression |
+//! | `field:/expression/` | the whole value by a regular expression; a space in it is written `\ ` |
 //! | `field:>=500`, `field<5`, `field:[400 TO 499]`, `field:{a TO *}` | ranges: numbers, dates, durations, text |
 //! | `latency:>250ms` | durations; a number in the record counts as milliseconds |
 //! | `level>=warn` | severities in their order |
@@ -36,6 +36,9 @@ pub use tree::{Bound, Condition, Edge, Node, Pattern};
 
 /// Field that words and phrases without a field search.
 pub const MESSAGE: &str = "message";
+
+/// What stands before the colon when a field is to have any value.
+const EXISTS: &str = "_exists_";
 
 /// What a query is matched against.
 pub trait Record {
@@ -98,7 +101,7 @@ impl Query {
 }
 
 impl std::fmt::Display for Query {
-    /// The canonical text, which parses to an equal tree.
+    /// The canonical text. It parses to an equal tree, unless it is longer than a query may be.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.tree.fmt(f)
     }

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use regex::RegexBuilder;
 
-use crate::query::MESSAGE;
 use crate::query::error::ParseError;
-use crate::query::matcher::{date_of, duration_of, level_of, number_of, tokens};
+use crate::query::matcher::{date_of, duration_of, folded, level_of, number_of, tokens};
 use crate::query::tree::{Bound, Condition, Edge, Expression, Node, Pattern};
+use crate::query::{EXISTS, MESSAGE};
 
 /// Longest query, in bytes.
 pub(super) const LENGTH_MAX: usize = 8 * 1024;
@@ -34,14 +34,8 @@ pub(super) fn parse(text: &str) -> Parsed<Node> {
     parser.space();
     match parser.peek() {
         None => Ok(node),
-        Some(')') => {
-            let at = parser.at;
-            Err(parser.error(at..at + 1, "this parenthesis closes nothing", None))
-        }
-        Some(_) => {
-            let at = parser.at;
-            Err(parser.error(at..at + 1, "not expected here", None))
-        }
+        Some(')') => Err(parser.error(parser.here(), "this parenthesis closes nothing", None)),
+        Some(_) => Err(parser.error(parser.here(), "not expected here", None)),
     }
 }
 
@@ -63,6 +57,11 @@ impl Word {
         self.chars.iter().map(|(c, _)| c).collect()
     }
 
+    /// Holds escapes.
+    fn is_escaped(&self) -> bool {
+        self.chars.iter().any(|(_, bare)| !bare)
+    }
+
     /// Holds wildcards that are not escaped.
     fn is_wild(&self) -> bool {
         self.chars.iter().any(|(c, bare)| *bare && matches!(c, '*' | '?'))
@@ -76,6 +75,11 @@ impl<'t> Parser<'t> {
 
     fn peek(&self) -> Option<char> {
         self.rest().chars().next()
+    }
+
+    /// The place of the next character; empty at the end.
+    fn here(&self) -> Range<usize> {
+        self.at..self.at + self.peek().map_or(0, char::len_utf8)
     }
 
     fn space(&mut self) {
@@ -150,7 +154,7 @@ impl<'t> Parser<'t> {
         let from = self.at;
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(self.error(from..from + 1, format!("nested deeper than {DEPTH_MAX} levels"), None));
+            return Err(self.error(self.here(), format!("nested deeper than {DEPTH_MAX} levels"), None));
         }
         let node = self.one_inside(field, from);
         self.depth -= 1;
@@ -162,8 +166,9 @@ impl<'t> Parser<'t> {
             self.operand_follows(from..self.at)?;
             return Ok(Node::Not(Box::new(self.one(field)?)));
         }
-        for operator in ["AND", "OR"] {
-            if self.eat_keyword(operator) {
+        for (operator, sign) in [("AND", "&&"), ("OR", "||")] {
+            if self.eat_keyword(operator) || self.eat(sign) {
+                let operator = self.text.get(from..self.at).unwrap_or(operator);
                 return Err(self.error(from..self.at, format!("something must stand before {operator}"), None));
             }
         }
@@ -189,7 +194,7 @@ impl<'t> Parser<'t> {
             Some(_) => {
                 self.terms += 1;
                 if self.terms > TERMS_MAX {
-                    return Err(self.error(from..from + 1, format!("more than {TERMS_MAX} terms"), None));
+                    return Err(self.error(self.here(), format!("more than {TERMS_MAX} terms"), None));
                 }
                 match field {
                     Some(field) => self.value(field),
@@ -213,8 +218,7 @@ impl<'t> Parser<'t> {
         } else if self.rest().is_empty() {
             Err(self.error(open..open + 1, "this parenthesis is never closed", None))
         } else {
-            let at = self.at;
-            Err(self.error(at..at + 1, "not expected here", None))
+            Err(self.error(self.here(), "not expected here", None))
         }
     }
 
@@ -229,15 +233,11 @@ impl<'t> Parser<'t> {
         let name = word.text();
         let compared = ["<=", ">=", "<", ">", "="].iter().any(|op| self.rest().starts_with(op));
         if word.chars.is_empty() {
-            let at = self.at;
-            let (end, help) = match self.peek() {
-                Some(':') => (at + 1, Some("write field:value".to_owned())),
-                _ => (at + self.peek().map_or(0, char::len_utf8), None),
-            };
-            return Err(self.error(at..end, "a field or a word is missing here", help));
+            let help = if self.peek() == Some(':') { Some("write field:value".to_owned()) } else { None };
+            return Err(self.error(self.here(), "a field or a word is missing here", help));
         }
         if self.eat(":") {
-            if name == "_exists_" {
+            if name == EXISTS && !word.is_escaped() {
                 let path = self.word(true)?;
                 if path.chars.is_empty() {
                     return Err(self.error(from..self.at, "a field is missing after _exists_:", None));
@@ -286,7 +286,7 @@ impl<'t> Parser<'t> {
     }
 
     fn phrase(&self, path: &str, text: &str, span: Range<usize>) -> Parsed<Node> {
-        let list: Vec<String> = tokens(text).map(|token| token.to_lowercase()).collect();
+        let list: Vec<String> = tokens(text).map(folded).collect();
         if list.is_empty() {
             return Err(self.error(span, "there is no word in this", None));
         }
@@ -295,28 +295,28 @@ impl<'t> Parser<'t> {
 
     /// What follows `field:` or a comparison sign.
     fn value(&mut self, field: &str) -> Parsed<Node> {
-        let from = self.at;
         let is = |condition| Ok(Node::Is(field.to_owned(), condition));
         match self.peek() {
             Some('"') => {
                 let (text, span) = self.quoted()?;
                 if field == MESSAGE { self.phrase(field, &text, span) } else { is(Condition::Equals(text)) }
             }
-            Some('/') if self.is_expression() => is(self.expression()?),
+            Some('/') if self.is_expression()? => is(self.expression()?),
             Some('[' | '{') => is(self.range()?),
             Some('<' | '>' | '=') => is(self.comparison()?),
             _ => {
                 let word = self.word(true)?;
                 let text = word.text();
                 if word.chars.is_empty() {
-                    let end = from + self.peek().map_or(0, char::len_utf8);
-                    return Err(self.error(from..end, format!("a value for `{field}` is missing here"), None));
+                    return Err(self.error(self.here(), format!("a value for `{field}` is missing here"), None));
                 }
                 if text == "*" && word.is_wild() {
                     return is(Condition::Exists);
                 }
                 if word.is_wild() {
-                    let source = self.text.get(word.span.clone()).unwrap_or("").to_owned();
+                    let source = self.text.get(word.span.clone()).unwrap_or("");
+                    // In the canonical text only expressions begin with a bare slash.
+                    let source = if source.starts_with('/') { format!("\\{source}") } else { source.to_owned() };
                     return is(Condition::Wildcard(Pattern::new(source, &word.chars)));
                 }
                 if field == MESSAGE { self.phrase(field, &text, word.span) } else { is(Condition::Equals(text)) }
@@ -324,21 +324,46 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// `/x/` is an expression; `/api/cart` is a path. An expression ends with a slash and then a term's end.
-    fn is_expression(&self) -> bool {
+    /// `/x/` is an expression; `/api/cart` and `/api/cart/` are paths: the next slash ends an expression, and then a space,
+    /// `)` or nothing follows.
+    ///
+    /// A path may stand before terms that hold slashes, so an expression holds no bare space; where it seems to, the
+    /// query is refused.
+    fn is_expression(&self) -> Parsed<bool> {
+        let rest = self.rest();
         let mut escaped = false;
-        for (at, c) in self.rest().char_indices().skip(1) {
+        // Where the last word begins, once a space was met.
+        let mut word = None;
+        for (at, c) in rest.char_indices().skip(1) {
             match c {
                 _ if escaped => escaped = false,
                 '\\' => escaped = true,
+                '"' if word.is_some() => return Ok(false),
                 '/' => {
-                    let after = self.rest().get(at + 1..).and_then(|rest| rest.chars().next());
-                    return at > 1 && after.is_none_or(|c| c.is_whitespace() || c == ')');
+                    // A slash where a value may begin: this is another term.
+                    let begins =
+                        |before: &str| before.is_empty() || before.ends_with([':', '(', '-', '+', '!', '&', '|']);
+                    if word.and_then(|word| rest.get(word..at)).is_some_and(begins) {
+                        return Ok(false);
+                    }
+                    let after = rest.get(at + 1..).and_then(|rest| rest.chars().next());
+                    if at == 1 || after.is_some_and(|c| !c.is_whitespace() && c != ')') {
+                        return Ok(false);
+                    }
+                    if word.is_none() {
+                        return Ok(true);
+                    }
+                    return Err(self.error(
+                        self.at..self.at + at + 1,
+                        "a space in an expression, or a path before another term",
+                        Some("write the space of an expression as `\\ `, and a path in quotes".to_owned()),
+                    ));
                 }
+                c if c.is_whitespace() => word = Some(at + c.len_utf8()),
                 _ => {}
             }
         }
-        false
+        Ok(false)
     }
 
     fn expression(&mut self) -> Parsed<Condition> {
@@ -355,7 +380,9 @@ impl<'t> Parser<'t> {
             }
         }
         let source = self.text.get(from + 1..self.at - 1).unwrap_or("").to_owned();
-        let compiled = RegexBuilder::new(&format!("^(?:{source})$")).size_limit(REGEX_BYTES).build();
+        let compile = |text: &str| RegexBuilder::new(text).size_limit(REGEX_BYTES).build();
+        // Alone first: `a)|(b` must not become one by what is put around it.
+        let compiled = compile(&source).and_then(|_| compile(&format!("^(?:{source})$")));
         match compiled {
             Ok(compiled) => Ok(Condition::Matches(Expression { source, compiled })),
             Err(error) => {
@@ -386,6 +413,12 @@ impl<'t> Parser<'t> {
             return Err(self.error(from..self.at, "`=` is no operator", Some("write field:value".to_owned())));
         }
         let operator = ["<=", ">=", "<", ">"].into_iter().find(|op| self.eat(op)).unwrap_or(">");
+        let signs = self.rest().find(|c| !matches!(c, '<' | '>' | '=')).unwrap_or(self.rest().len());
+        if signs > 0 {
+            self.at += signs;
+            let wrong = self.text.get(from..self.at).unwrap_or("");
+            return Err(self.error(from..self.at, format!("`{wrong}` is no operator"), None));
+        }
         self.space();
         let bound = self.bound()?;
         Ok(match operator {
@@ -406,8 +439,7 @@ impl<'t> Parser<'t> {
         let low = self.range_bound()?;
         self.space();
         if !self.eat_keyword("TO") {
-            let at = self.at;
-            return Err(self.error(at..at + 1, "TO is missing in this range", Some("write [400 TO 499]".to_owned())));
+            return Err(self.error(self.here(), "TO is missing in this range", Some("write [400 TO 499]".to_owned())));
         }
         self.space();
         let high = self.range_bound()?;

@@ -65,6 +65,16 @@ fn table() {
         ("service:check?ut", true),
         ("service:Checkout", false),
         ("missing:>5", false),
+        ("path:/api/* AND path:/\\/api\\/.*/", true),
+        ("path:(/nowhere OR /.*cart/)", true),
+        ("message:/.*Card\\ declined.*/", true),
+        ("path:/*/\"declined\"", false),
+        ("path:/.api.(cart|search)/", true),
+        ("-path:/api/cart/ AND declined", true),
+        ("ts:<2026-06-01\\ 13:00:00", true),
+        ("_exists_>5 OR \\_exists_:5", false),
+        ("\"İ\"", false),
+        ("declined OR b AND NOT (c OR d)", true),
     ] {
         let parsed = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         assert_eq!(parsed.matches(&line()), expect, "{query}");
@@ -91,6 +101,15 @@ fn errors_show_the_place() {
         ),
         ("\"open", "this quote is never closed\n  \"open\n  ^"),
         ("status:[1 2]", "TO is missing in this range\n  status:[1 2]\n            ^\n  help: write [400 TO 499]"),
+        ("é [", "a field or a word is missing here\n  é [\n    ^"),
+        ("f:[é é]", "TO is missing in this range\n  f:[é é]\n       ^\n  help: write [400 TO 499]"),
+        ("&& a", "something must stand before &&\n  && a\n  ^^"),
+        ("status>>500", "`>>` is no operator\n  status>>500\n        ^^"),
+        ("f:/a)|(b/", "not a regular expression: unopened group\n  f:/a)|(b/\n    ^^^^^^^"),
+        (
+            "f:/a b/",
+            "a space in an expression, or a path before another term\n  f:/a b/\n    ^^^^^\n  help: write the space of an expression as `\\ `, and a path in quotes",
+        ),
         ("OR a", "something must stand before OR\n  OR a\n  ^^"),
     ] {
         assert_eq!(Query::parse(query).unwrap_err().to_string(), expect, "{query}");

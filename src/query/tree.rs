@@ -149,22 +149,26 @@ impl Node {
 
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Parentheses only where they were written as well, so that nothing is nested deeper.
         let list = |f: &mut fmt::Formatter<'_>, nodes: &[Node], word: &str| {
-            f.write_str("(")?;
             for (at, node) in nodes.iter().enumerate() {
                 if at > 0 {
                     write!(f, " {word} ")?;
                 }
-                node.fmt(f)?;
+                match (self, node) {
+                    (Node::And(_), Node::And(_)) | (_, Node::Or(_)) => write!(f, "({node})")?,
+                    _ => node.fmt(f)?,
+                }
             }
-            f.write_str(")")
+            Ok(())
         };
         match self {
             Node::All => f.write_str("*"),
             Node::And(nodes) => list(f, nodes, "AND"),
             Node::Or(nodes) => list(f, nodes, "OR"),
+            Node::Not(node) if matches!(**node, Node::And(_) | Node::Or(_)) => write!(f, "NOT ({node})"),
             Node::Not(node) => write!(f, "NOT {node}"),
-            Node::Is(path, Condition::Exists) => write!(f, "_exists_:{}", escaped(path)),
+            Node::Is(path, Condition::Exists) => write!(f, "{}:{}", super::EXISTS, escaped(path)),
             Node::Is(path, Condition::Phrase(tokens)) if path == super::MESSAGE => {
                 write!(f, "\"{}\"", tokens.join(" "))
             }
@@ -198,7 +202,8 @@ fn edge(f: &mut fmt::Formatter<'_>, edge: &Edge) -> fmt::Result {
         Edge::With(bound) | Edge::Without(bound) => match bound {
             Bound::Number(number) => write!(f, "{number}"),
             Bound::Duration(ms) => write!(f, "{ms}ms"),
-            Bound::Date(_, text) | Bound::Level(_, text) => f.write_str(text),
+            // A date may hold a space, which was written with an escape.
+            Bound::Date(_, text) | Bound::Level(_, text) => f.write_str(&text.replace(' ', "\\ ")),
             Bound::Text(text) => quoted(f, text),
         },
     }
@@ -211,9 +216,10 @@ fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// A path with everything escaped that the parser would read as something else.
 fn escaped(path: &str) -> String {
     let mut out = String::new();
+    // As a path, the word for "has a value" is escaped.
     for (at, c) in path.chars().enumerate() {
         let plain = c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '/' | '$' | '#') || (at > 0 && c == '-');
-        if !plain {
+        if !plain || (at == 0 && path == super::EXISTS) {
             out.push('\\');
         }
         out.push(c);

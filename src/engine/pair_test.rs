@@ -19,7 +19,7 @@ use crate::sketch::partial::pair_hash;
 /// Categories that are tested.
 pub const CATEGORIES_MAX: usize = 100;
 /// Entries of both sets past which of new units only every second is followed; past half as many again every fourth,
-/// and so on. With few categories a unit the sets stay below twice this.
+/// and so on: the sets grow with the logarithm of the number of units.
 const ENTRIES_MAX: usize = 65_536;
 /// Ratio of affected units that is not called a change (statistics design 4.8).
 pub const TOLERANCE: f64 = 1.2;
@@ -145,8 +145,7 @@ impl PairTest {
     /// Called at the close of a window, once every unit has met its categories.
     pub fn keep_bound(&mut self) {
         self.tell();
-        let halvings = self.range.leading_zeros().min(16);
-        let room = 2 * ENTRIES_MAX - (ENTRIES_MAX >> halvings);
+        let room = ENTRIES_MAX + ENTRIES_MAX / 2 * self.range.leading_zeros() as usize;
         if self.marks.len() + self.pairs.len() > room {
             self.range >>= 1;
         }
@@ -264,7 +263,7 @@ mod tests {
         assert_eq!(followed[0], 1.0);
         assert!(followed.is_sorted_by(|a, b| a >= b), "{followed:?}");
         assert!((0.01..0.3).contains(&test.followed()), "a sample goes on: {}", test.followed());
-        assert!(test.marks.len() + test.pairs.len() <= 2 * ENTRIES_MAX, "{}", test.marks.len() + test.pairs.len());
+        assert!(test.marks.len() + test.pairs.len() <= 4 * ENTRIES_MAX, "{}", test.marks.len() + test.pairs.len());
         let [control, candidate] = test.at_risk.totals();
         assert_eq!(control.0 + candidate.0, test.marks.len() as u64, "who is at risk is followed");
     }

@@ -158,6 +158,18 @@ impl RejectReason {
         RejectReason::TooManyNames,
     ];
 
+    /// A record was there, and could not be read: what it said, and of which arm, is lost.
+    pub fn is_damage(self) -> bool {
+        match self {
+            RejectReason::NotUtf8 | RejectReason::TooLong | RejectReason::Malformed => true,
+            RejectReason::NoTime
+            | RejectReason::BadTime
+            | RejectReason::TimeOutOfRange
+            | RejectReason::Quarantined
+            | RejectReason::TooManyNames => false,
+        }
+    }
+
     /// The word that counts and reject files use.
     pub fn name(self) -> &'static str {
         match self {

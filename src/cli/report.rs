@@ -293,7 +293,7 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
                 Cell::LatencyP50 => latency_row(comparison, Level::P50, said.has_data),
                 Cell::LatencyP90 => latency_row(comparison, Level::P90, said.has_data),
                 Cell::LatencyP99 => latency_row(comparison, Level::P99, said.has_data),
-                Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.distinct),
+                Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.units()),
             };
             Row {
                 cell,
@@ -469,6 +469,29 @@ impl Judged<'_> {
                 }
                 Behaviour::Routes => list.extend(pairs(&comparison.routes.ranked(), "of units request", "route")),
                 Behaviour::Templates => {}
+                Behaviour::StatusClasses => {
+                    list.extend(pairs(&comparison.statuses.ranked(), "of units meet", "status"))
+                }
+                Behaviour::RecoveredByRetry => list.push(rates(
+                    &comparison.retried,
+                    "of requests fail at first and are recovered by a further attempt",
+                )),
+                Behaviour::WarningLines => {
+                    let [control, candidate] = per_event(&comparison.warnings);
+                    list.push(format!(
+                        "What changed: a request has {candidate:.2} lines of level warn or worse instead of {control:.2}, failed requests left aside."
+                    ));
+                }
+                Behaviour::Faster => {
+                    let [control, candidate] = [0, 1].map(|arm| geometric_mean_ms(histogram(comparison, arm)));
+                    if let (Some(control), Some(candidate)) = (control, candidate) {
+                        list.push(format!(
+                            "What changed: requests are much faster, typically {} instead of {}. Does the new code do all of its work?",
+                            millis(candidate),
+                            millis(control)
+                        ));
+                    }
+                }
             }
         }
         list
@@ -483,7 +506,7 @@ impl Judged<'_> {
 
     fn flaw(&self, flaw: Flaw) -> String {
         let comparison = self.comparison;
-        let [control, candidate] = comparison.distinct;
+        let [control, candidate] = comparison.units();
         let units = self.units();
         match flaw {
             Flaw::SampleRatio => format!(
@@ -518,6 +541,31 @@ impl Judged<'_> {
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
             Flaw::Lateness => "Lines of one arm come too late far more often; give a longer --lateness.".to_owned(),
+            Flaw::ErrorsWithoutUnit => {
+                let [a, b] = self.comparison.totals.first().map_or([0.0; 2], |totals| {
+                    totals.each_ref().map(|t| t.errors_without_unit as f64 / t.requests.max(1) as f64)
+                });
+                format!(
+                    "{} of the candidate's requests fail and name no {}, {} of the control's: they are in no test, and would decide.",
+                    percent(b),
+                    comparison.unit.name(),
+                    percent(a)
+                )
+            }
+            Flaw::GuessedControl => format!(
+                "Nothing says whether `{}` or `{}` is the new code: both are there from the beginning. Name the old one: --control ARM",
+                comparison.control, comparison.candidate
+            ),
+            Flaw::MostlyLate => format!(
+                "{} of {} lines came too late to count. Most likely they are not in order of time: give each log as a file of its own, or a longer --lateness.",
+                grouped(comparison.read.late),
+                grouped(comparison.read.events)
+            ),
+            Flaw::DamagedLines => format!(
+                "{} of {} lines are damaged, and nobody knows which arm they belong to. --rejects FILE keeps them.",
+                grouped(comparison.read.damaged),
+                grouped(comparison.read.records)
+            ),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
@@ -590,7 +638,7 @@ impl Judged<'_> {
     fn write_checks(&self, out: &mut String) {
         let comparison = self.comparison;
         let look = &comparison.look;
-        let [control, candidate] = comparison.distinct;
+        let [control, candidate] = comparison.units();
         let units = comparison.unit.plural();
         out.push('\n');
         let mut check = |name: &str, text: String| {
@@ -784,6 +832,17 @@ impl Judged<'_> {
 
 fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
     comparison.latency.threshold(Level::P99)
+}
+
+/// Sum for each event of (control, candidate).
+fn per_event(sums: &crate::engine::bucket_sums::BucketSums) -> [f64; 2] {
+    let (events, totals) = (sums.events(), sums.sums());
+    [0, 1].map(|arm| totals[arm] as f64 / events[arm].max(1) as f64)
+}
+
+fn rates(sums: &crate::engine::bucket_sums::BucketSums, what: &str) -> String {
+    let [control, candidate] = per_event(sums);
+    format!("What changed: {} {what} instead of {}.", percent(candidate), percent(control))
 }
 
 /// Categories that carry a change, at most four.

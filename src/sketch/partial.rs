@@ -51,6 +51,8 @@ pub struct Cell {
     pub status: [u64; 6],
     /// Requests without a unit: they enter no test.
     pub without_unit: u64,
+    /// Those of them that failed.
+    pub errors_without_unit: u64,
     /// Requests without a latency.
     pub without_latency: u64,
     /// Sum of latencies in microseconds.
@@ -65,6 +67,9 @@ pub struct Cell {
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
     pub span_latency: LatencyTable,
+    /// Lines of level warn or worse by bucket of their unit, else of their trace (bin 0); without the lines of failed
+    /// requests, which are counted as errors.
+    pub warnings: LatencyTable,
 }
 
 impl Cell {
@@ -74,9 +79,15 @@ impl Cell {
         }
         self.latency.append(&other.latency);
         self.span_latency.append(&other.span_latency);
+        self.warnings.append(&other.warnings);
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 20] {
+    /// The tables, in the order in which they are encoded.
+    fn tables_mut(&mut self) -> [&mut LatencyTable; 3] {
+        [&mut self.latency, &mut self.span_latency, &mut self.warnings]
+    }
+
+    fn counts_mut(&mut self) -> [&mut u64; 21] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -94,6 +105,7 @@ impl Cell {
             s4,
             s5,
             &mut self.without_unit,
+            &mut self.errors_without_unit,
             &mut self.without_latency,
             &mut self.latency_sum_us,
             &mut self.request_weight,
@@ -102,7 +114,7 @@ impl Cell {
         ]
     }
 
-    fn counts(&self) -> [u64; 20] {
+    fn counts(&self) -> [u64; 21] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -120,6 +132,7 @@ impl Cell {
             s4,
             s5,
             self.without_unit,
+            self.errors_without_unit,
             self.without_latency,
             self.latency_sum_us,
             self.request_weight,
@@ -313,8 +326,7 @@ impl WindowPartial {
             same
         });
         for (_, _, cell) in &mut self.cells {
-            cell.latency.settle();
-            cell.span_latency.settle();
+            cell.tables_mut().into_iter().for_each(LatencyTable::settle);
         }
         self.units.settle();
         self.exposures.settle();
@@ -399,6 +411,12 @@ impl WindowPartial {
         counters.lines += 1;
         counters.warn_lines += u64::from(event.level == Level::Warn);
         counters.error_lines += u64::from(event.level >= Level::Error);
+        if event.level >= Level::Warn && !event.error && event.arm != NO_NAME {
+            let whose = if event.unit != 0 { event.unit } else { event.trace };
+            if whose != 0 {
+                counters.warnings.add(event::bucket_of(whose), 0);
+            }
+        }
         let latency =
             if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
         match event.kind {
@@ -417,6 +435,7 @@ impl WindowPartial {
                 }
                 if event.unit == 0 {
                     counters.without_unit += 1;
+                    counters.errors_without_unit += u64::from(event.error);
                 } else if event.request != 0 {
                     self.attempts.add(AttemptRow {
                         request: event.request,
@@ -451,8 +470,13 @@ impl WindowPartial {
                         slowest: latency,
                     });
                 }
-                if event.route != NO_NAME && event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
-                    self.pairs.add(PairRow { unit: event.unit, service: event.service, route: event.route });
+                if event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
+                    self.pairs.add(PairRow {
+                        unit: event.unit,
+                        service: event.service,
+                        route: event.route,
+                        classes: 1 << event.status_class.min(7),
+                    });
                 }
                 keep.consider(event, offset_us, latency, stream_hash);
             }
@@ -516,7 +540,7 @@ impl WindowPartial {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
-            for table in [&cell.latency, &cell.span_latency] {
+            for table in [&cell.latency, &cell.span_latency, &cell.warnings] {
                 w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {
@@ -570,6 +594,7 @@ impl WindowPartial {
             w.fixed(row.unit);
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.route));
+            w.byte(row.classes);
         }
         w.fixed(self.trace_range);
         w.length(self.traces.as_slice().len());
@@ -628,7 +653,7 @@ impl WindowPartial {
             for slot in cell.counts_mut() {
                 *slot = r.uint()?;
             }
-            for table in [&mut cell.latency, &mut cell.span_latency] {
+            for table in cell.tables_mut() {
                 let mut entries = Vec::new();
                 let mut key = 0u32;
                 for _ in 0..r.length()? {
@@ -692,7 +717,7 @@ impl WindowPartial {
         partial.pair_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {
-            rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()? });
+            rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()?, classes: r.byte()? });
         }
         partial.pairs = Rows::from_vec(rows);
         partial.trace_range = r.fixed()?;

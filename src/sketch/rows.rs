@@ -271,8 +271,10 @@ pub struct PairRow {
     pub unit: u64,
     /// Service.
     pub service: NameId,
-    /// Route.
+    /// Route, or [`event::NO_NAME`].
     pub route: NameId,
+    /// Bit n: a request had a status of class n (0: none).
+    pub classes: u8,
 }
 
 impl Row for PairRow {
@@ -280,7 +282,9 @@ impl Row for PairRow {
     fn key(&self) -> Self::Key {
         (self.service, self.unit, self.route)
     }
-    fn combine(&mut self, _: &Self) {}
+    fn combine(&mut self, other: &Self) {
+        self.classes |= other.classes;
+    }
     fn rename(&mut self, names: &Renaming) {
         self.service = names.service(self.service);
         self.route = names.route(self.route);

@@ -131,8 +131,10 @@ pub enum RejectReason {
     NotUtf8,
     /// Longer than the longest line that is read.
     TooLong,
-    /// Not of the format of its stream: truncated or malformed JSON, no access-log line.
+    /// Truncated or malformed JSON.
     Malformed,
+    /// Neither a JSON object nor a line of an access log.
+    UnknownFormat,
     /// No field with a time.
     NoTime,
     /// The time is in no known notation.
@@ -147,10 +149,11 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 8] = [
+    pub const ALL: [RejectReason; 9] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
+        RejectReason::UnknownFormat,
         RejectReason::NoTime,
         RejectReason::BadTime,
         RejectReason::TimeOutOfRange,
@@ -162,7 +165,8 @@ impl RejectReason {
     pub fn is_damage(self) -> bool {
         match self {
             RejectReason::NotUtf8 | RejectReason::TooLong | RejectReason::Malformed => true,
-            RejectReason::NoTime
+            RejectReason::UnknownFormat
+            | RejectReason::NoTime
             | RejectReason::BadTime
             | RejectReason::TimeOutOfRange
             | RejectReason::Quarantined
@@ -176,6 +180,7 @@ impl RejectReason {
             RejectReason::NotUtf8 => "not_utf8",
             RejectReason::TooLong => "too_long",
             RejectReason::Malformed => "malformed",
+            RejectReason::UnknownFormat => "unknown_format",
             RejectReason::NoTime => "no_time",
             RejectReason::BadTime => "bad_time",
             RejectReason::TimeOutOfRange => "time_out_of_range",

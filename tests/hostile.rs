@@ -52,19 +52,19 @@ fn deep(levels: usize) -> String {
 fn hopeless() -> Vec<(RejectReason, Vec<u8>)> {
     let mut list: Vec<(RejectReason, Vec<u8>)> = vec![
         (RejectReason::NotUtf8, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"sh\xffop\"}".to_vec()),
-        (RejectReason::NotUtf8, vec![0x80; 300]),
-        (RejectReason::NotUtf8, b"\xc0\xaf\xed\xa0\x80".to_vec()),
+        (RejectReason::UnknownFormat, vec![0x80; 300]),
+        (RejectReason::UnknownFormat, b"\xc0\xaf\xed\xa0\x80".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"shop\",\"sta".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"shop\"".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",}".to_vec()),
         (RejectReason::Malformed, b"{".to_vec()),
         (RejectReason::Malformed, b"{}}".to_vec()),
-        (RejectReason::Malformed, b"[1,2,3]".to_vec()),
-        (RejectReason::Malformed, b"null".to_vec()),
-        (RejectReason::Malformed, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
-        (RejectReason::Malformed, b"\0\0\0\0\0\0".to_vec()),
+        (RejectReason::UnknownFormat, b"[1,2,3]".to_vec()),
+        (RejectReason::UnknownFormat, b"null".to_vec()),
+        (RejectReason::UnknownFormat, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
+        (RejectReason::UnknownFormat, b"\0\0\0\0\0\0".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"sh\0op\"}".to_vec()),
-        (RejectReason::Malformed, "[".repeat(10_000).into_bytes()),
+        (RejectReason::UnknownFormat, "[".repeat(10_000).into_bytes()),
         (RejectReason::Malformed, format!("{}1", "{\"a\":".repeat(10_000)).into_bytes()),
         (RejectReason::NoTime, b"{}".to_vec()),
         (RejectReason::NoTime, b"{\"service\":\"shop\",\"status\":200}".to_vec()),
@@ -88,7 +88,7 @@ fn hopeless() -> Vec<(RejectReason, Vec<u8>)> {
     ];
     let keys: Vec<String> = (0..100_000).map(|key| format!("\"k{key}\":{key}")).collect();
     list.push((RejectReason::NoTime, format!("{{{}}}", keys.join(",")).into_bytes()));
-    list.push((RejectReason::Malformed, vec![b'x'; 10 << 20]));
+    list.push((RejectReason::UnknownFormat, vec![b'x'; 10 << 20]));
     list
 }
 

@@ -358,6 +358,7 @@ impl<'p> Decoder<'p> {
                 read
             }
             Filled::Malformed => Err(RejectReason::Malformed),
+            Filled::Unknown => Err(RejectReason::UnknownFormat),
         }
     }
 
@@ -375,7 +376,7 @@ impl<'p> Decoder<'p> {
         self.scratch.clear();
         self.scratch.push_str(line);
         self.access_len = Some(line.len());
-        let Some(parsed) = access::parse_access(line) else { return Filled::Malformed };
+        let Some(parsed) = access::parse_access(line) else { return Filled::Unknown };
         let origin = line.as_ptr() as usize;
         for (path, slot) in self.paths.iter().zip(&mut self.slots) {
             *slot = match access_field(&parsed, path) {
@@ -696,7 +697,7 @@ impl<'p> Decoder<'p> {
         match self.fill(line) {
             Filled::Json => query.matches(&self.record(line)),
             Filled::Access => query.matches(&self.record(&self.scratch)),
-            Filled::Malformed => false,
+            Filled::Malformed | Filled::Unknown => false,
         }
     }
 
@@ -705,7 +706,7 @@ impl<'p> Decoder<'p> {
         let text = match self.fill(line) {
             Filled::Json => line,
             Filled::Access => &self.scratch,
-            Filled::Malformed => return Vec::new(),
+            Filled::Malformed | Filled::Unknown => return Vec::new(),
         };
         let has_value = |slot: u8| {
             self.slots.get(usize::from(slot)).is_some_and(|slot| {
@@ -802,6 +803,7 @@ enum Filled {
     Json,
     Access,
     Malformed,
+    Unknown,
 }
 
 /// Routes by their text as written: masking is done once a text.

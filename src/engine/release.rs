@@ -358,20 +358,19 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
             }
         }
-        let mut activities: Vec<Activity> = of_service(merged.units.as_slice(), entry, |row| row.service)
-            .iter()
-            .filter_map(|row| {
-                arm_of_id(row.arm).map(|arm| Activity {
-                    unit: row.unit,
-                    arm,
-                    first: row.first,
-                    second: row.second,
-                    requests: row.requests,
-                    errors: row.errors,
-                    slowest: row.slowest,
-                })
+        let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
+        let mut activities: Vec<Activity> = Vec::with_capacity(of_entry.len());
+        activities.extend(of_entry.iter().filter_map(|row| {
+            arm_of_id(row.arm).map(|arm| Activity {
+                unit: row.unit,
+                arm,
+                first: row.first,
+                second: row.second,
+                requests: row.requests,
+                errors: row.errors,
+                slowest: row.slowest,
             })
-            .collect();
+        }));
         let by_rows = activities.len();
         for row in merged.exposures.as_slice() {
             if let Some(arm) = arm_of_id(row.arm) {

@@ -14,7 +14,7 @@ use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::look::{self, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::totals::Totals;
-use crate::engine::units::{Arm, UNITS_MAX, UnitStore};
+use crate::engine::units::{Arm, UNITS_MAX, Unit, UnitStore};
 use crate::event;
 use crate::math;
 use crate::pipeline::plan::UnitKind;
@@ -31,6 +31,9 @@ const CROSSOVER_BLOCKS: u32 = 3;
 
 /// Status classes whose share of units is compared. What succeeds is the rest, and 5xx are errors.
 const STATUS_CLASSES: [(u8, &str); 3] = [(1, "1xx"), (3, "3xx"), (4, "4xx")];
+
+/// Units that are looked up together before they are counted.
+const FETCHED: usize = 64;
 
 /// What a unit did in a window under one arm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -187,6 +190,21 @@ pub struct Failure {
     pub at: Timestamp,
     /// What carried the evidence at that look, strongest first.
     pub cells: Vec<Cell>,
+}
+
+/// Counts the first request of a unit in the stratum, or its second and whether that was in the other arm.
+fn note_request(entry: &mut Unit, rule: &mut [(u64, u64, u64); 2], arm: Arm) {
+    match entry.first_request() {
+        None => {
+            entry.set_first_request(arm);
+            rule[arm.at()].0 += 1;
+        }
+        Some(first) => {
+            entry.set_requested_again();
+            rule[first.at()].1 += 1;
+            rule[first.at()].2 += u64::from(arm != first);
+        }
+    }
 }
 
 /// State of one comparison.
@@ -480,7 +498,13 @@ impl Comparison {
         let threshold = self.latency.threshold(Level::P99);
         let mut active = [0u64; 2];
         let activities = std::mem::take(&mut input.activities);
+        let (mut at, mut fetched) = (0, 0);
         for group in activities.chunk_by(|a, b| a.unit == b.unit) {
+            if at >= fetched && !by_request {
+                fetched = activities.len().min(at + FETCHED);
+                self.store.fetch(activities[at..fetched].iter().map(|activity| activity.unit));
+            }
+            at += group.len();
             self.unit(group, by_request, threshold, &mut active);
         }
         active
@@ -492,7 +516,11 @@ impl Comparison {
         let bucket = event::bucket_of(unit) as usize;
         // Order of activities of the unit; at the same microsecond by a hash, which favours no arm.
         let order = |a: &Activity| (a.first, event::mix(unit ^ a.arm.at() as u64, event::KEY_TIE));
-        let Some(first_arm) = group.iter().min_by_key(|a| order(a)).map(|a| a.arm) else { return };
+        let first_arm = match group {
+            // Nearly always.
+            [only] => only.arm,
+            _ => group.iter().min_by_key(|a| order(a)).map_or(head.arm, |a| a.arm),
+        };
         let mut requests = [0u64; 2];
         let mut errors = [0u64; 2];
         let mut recovered = [0u64; 2];
@@ -569,6 +597,10 @@ impl Comparison {
             }
         }
         if !entry.requested_again() && requests[0] + requests[1] > 0 {
+            if let [Activity { arm, second: NEVER, .. }] = group {
+                note_request(entry, &mut self.rule, *arm);
+                return;
+            }
             let mut times: Vec<(u32, u64, Arm)> = Vec::new();
             for a in group.iter().filter(|a| a.requests > 0) {
                 let (at, tie) = order(a);
@@ -579,17 +611,9 @@ impl Comparison {
             }
             times.sort_unstable();
             for (_, _, arm) in times {
-                match entry.first_request() {
-                    None => {
-                        entry.set_first_request(arm);
-                        self.rule[arm.at()].0 += 1;
-                    }
-                    Some(first) => {
-                        entry.set_requested_again();
-                        self.rule[first.at()].1 += 1;
-                        self.rule[first.at()].2 += u64::from(arm != first);
-                        break;
-                    }
+                note_request(entry, &mut self.rule, arm);
+                if entry.requested_again() {
+                    break;
                 }
             }
         }

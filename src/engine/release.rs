@@ -480,21 +480,20 @@ impl ReleaseState {
                 warnings[arm.at()].append(&cell.warnings);
             }
         }
-        let mut activities: Vec<Activity> = of_service(merged.units.as_slice(), entry, |row| row.service)
-            .iter()
-            .filter_map(|row| {
-                arm_of_id(row.arm).map(|arm| Activity {
-                    unit: row.unit,
-                    arm,
-                    first: row.first,
-                    second: row.second,
-                    requests: row.requests,
-                    errors: row.errors,
-                    slowest: row.slowest,
-                    recovered: 0,
-                })
+        let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
+        let mut activities: Vec<Activity> = Vec::with_capacity(of_entry.len());
+        activities.extend(of_entry.iter().filter_map(|row| {
+            arm_of_id(row.arm).map(|arm| Activity {
+                unit: row.unit,
+                arm,
+                first: row.first,
+                second: row.second,
+                requests: row.requests,
+                errors: row.errors,
+                slowest: row.slowest,
+                recovered: 0,
             })
-            .collect();
+        }));
         let by_rows = activities.len();
         for row in merged.exposures.as_slice() {
             let ours = row_environment(merged, row.service).is_none_or(|of| Some(of) == environment);

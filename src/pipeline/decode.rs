@@ -137,56 +137,43 @@ struct Node {
 /// Keys that are remembered per level; longer objects are looked up key by key.
 const EXPECTED_MAX: usize = 64;
 
-/// Longest key that is remembered.
-const KEY_MAX: usize = 24;
+/// Bytes of a line that are compared with a remembered key at once; longer keys are not remembered.
+const KEY_BLOCK: usize = 32;
 
-/// A remembered key, kept in place: comparing it touches no other memory.
+/// A remembered key with its closing quote, kept in place: comparing it touches no other memory.
 #[derive(Clone, Copy, Debug)]
 struct Key {
-    bytes: [u8; KEY_MAX],
+    bytes: [u8; KEY_BLOCK],
+    /// All ones where a byte counts.
+    mask: [u8; KEY_BLOCK],
     len: u8,
 }
 
 impl Key {
-    const NONE: Key = Key { bytes: [0; KEY_MAX], len: u8::MAX };
+    /// A key that no line has: it is not UTF-8.
+    const NONE: Key = Key { bytes: [u8::MAX; KEY_BLOCK], mask: [u8::MAX; KEY_BLOCK], len: 0 };
 
+    /// A key without escapes; `None` when it is too long.
     fn new(text: &str) -> Option<Key> {
-        let mut key = Key { bytes: [0; KEY_MAX], len: text.len().min(usize::from(u8::MAX)) as u8 };
-        key.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let len = text.len();
+        let mut key = Key { bytes: [0; KEY_BLOCK], mask: [0; KEY_BLOCK], len: u8::try_from(len).ok()? };
+        key.bytes.get_mut(..len)?.copy_from_slice(text.as_bytes());
+        *key.bytes.get_mut(len)? = b'"';
+        key.mask.get_mut(..=len)?.fill(u8::MAX);
         Some(key)
     }
 
-    /// Equality by overlapping words: keys are a few bytes long, and a call to compare them costs more than they do.
-    #[inline]
-    fn is(&self, text: &[u8]) -> bool {
-        let len = usize::from(self.len);
-        if text.len() != len {
+    /// The key and its closing quote stand at a position. All bytes at once, whatever the length: keys are a few bytes
+    /// long, and a call or a loop to compare them costs more than they do.
+    #[inline(always)]
+    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        let Some(block) = text.get(at..at.wrapping_add(KEY_BLOCK)).and_then(|rest| rest.first_chunk::<KEY_BLOCK>())
+        else {
             return false;
-        }
-        match len {
-            0 => true,
-            1..=3 => text.iter().zip(&self.bytes).all(|(a, b)| a == b),
-            4..=7 => {
-                word::<4>(text, 0) == word::<4>(&self.bytes, 0)
-                    && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4)
-            }
-            8..=16 => {
-                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
-                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
-            }
-            _ => {
-                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
-                    && word::<8>(text, 8) == word::<8>(&self.bytes, 8)
-                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
-            }
-        }
+        };
+        let different = |at: usize| (block[at] ^ self.bytes[at]) & self.mask[at];
+        (0..KEY_BLOCK).fold(0, |all, at| all | different(at)) == 0
     }
-}
-
-/// `N` bytes at a position; `None` past the end.
-#[inline]
-fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
-    bytes.get(at..)?.first_chunk::<N>()
 }
 
 /// Decodes lines of one stream after the other.
@@ -213,10 +200,11 @@ pub struct Decoder<'p> {
     has_root: bool,
     names: Interner,
     /// Names seen lately, by their bytes: most lines need no hash table.
-    services: ShortNames,
-    short_arms: ShortNames,
-    short_routes: ShortNames,
+    services: ShortNames<(Short, Short)>,
+    short_arms: ShortNames<Short>,
+    short_routes: ShortNames<Short>,
     routes: RouteCache,
+    clock: clock::Clock,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
     two_arms: Option<(NameId, NameId)>,
@@ -248,6 +236,7 @@ impl<'p> Decoder<'p> {
             short_arms: ShortNames::default(),
             short_routes: ShortNames::default(),
             routes: RouteCache::default(),
+            clock: clock::Clock::default(),
             stream: stream.to_owned(),
             two_arms: None,
             sources: Vec::new(),
@@ -491,20 +480,21 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn time(&self, line: &str, latency_us: u64) -> Result<Timestamp, RejectReason> {
-        let parse = |slot: Slot| match slot.form {
-            Form::Plain | Form::Number => clock::parse_time(slot.raw(line)),
-            Form::Escaped => clock::parse_time(&slot.text(line)),
+    fn time(&mut self, line: &str, latency_us: u64) -> Result<Timestamp, RejectReason> {
+        let (of_time, of_start) = (self.first(Role::Time), self.first(Role::Start));
+        let mut parse = |slot: Slot| match slot.form {
+            Form::Plain | Form::Number => self.clock.parse_time(slot.raw(line)),
+            Form::Escaped => self.clock.parse_time(&slot.text(line)),
             Form::Absent | Form::True | Form::False | Form::Nested => Err(clock::TimeError::NotATime),
         };
         let rejected = |error| match error {
             clock::TimeError::NotATime => RejectReason::BadTime,
             clock::TimeError::OutOfRange => RejectReason::TimeOutOfRange,
         };
-        if let Some((slot, _)) = self.first(Role::Time) {
+        if let Some((slot, _)) = of_time {
             return parse(slot).map_err(rejected);
         }
-        let (slot, _) = self.first(Role::Start).ok_or(RejectReason::NoTime)?;
+        let (slot, _) = of_start.ok_or(RejectReason::NoTime)?;
         let start = parse(slot).map_err(rejected)?;
         let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
         let end = Timestamp(start.0.saturating_add(latency));
@@ -573,11 +563,13 @@ impl<'p> Decoder<'p> {
         let environment = self.first(Role::Environment).map(|(slot, _)| slot).unwrap_or_default();
         let service = self.first(Role::Service).map(|(slot, _)| slot).unwrap_or_default();
         let short = match (Short::of(line, service), Short::of(line, environment)) {
-            (Some(service), Some(environment)) => Some((service, environment)),
+            (Some(service), Some(environment)) => {
+                Some((service.mixed() ^ environment.mixed().rotate_left(7), (service, environment)))
+            }
             _ => None,
         };
-        if let Some((service, environment)) = short
-            && let Some(id) = self.services.get(service, environment)
+        if let Some((mixed, key)) = &short
+            && let Some(id) = self.services.get(*mixed, key)
         {
             return Some(id);
         }
@@ -589,8 +581,8 @@ impl<'p> Decoder<'p> {
         // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
         let name = text.rsplit_once('|').map_or(text.as_ref(), |(_, host)| host);
         let id = self.names.service(&environment, name);
-        if let Some((service, environment)) = short {
-            self.services.put(service, environment, id);
+        if let Some((mixed, key)) = short {
+            self.services.put(mixed, key, id);
         }
         Some(id)
     }
@@ -611,14 +603,14 @@ impl<'p> Decoder<'p> {
             Some((slot, _)) => {
                 let short = Short::of(line, slot);
                 if let Some(short) = short
-                    && let Some(id) = self.short_routes.get(short, Short::default())
+                    && let Some(id) = self.short_routes.get(short.mixed(), &short)
                 {
                     return id;
                 }
                 let text = slot.text(line);
                 let id = self.routes.id_of(&text, &mut self.names);
                 if let Some(short) = short {
-                    self.short_routes.put(short, Short::default(), id);
+                    self.short_routes.put(short.mixed(), short, id);
                 }
                 id
             }
@@ -638,14 +630,14 @@ impl<'p> Decoder<'p> {
                 }
                 let short = Short::of(line, slot);
                 if let Some(short) = short
-                    && let Some(id) = self.short_arms.get(short, Short::default())
+                    && let Some(id) = self.short_arms.get(short.mixed(), &short)
                 {
                     return id;
                 }
                 let text = slot.text(line);
                 let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
                 if let Some(short) = short {
-                    self.short_arms.put(short, Short::default(), id);
+                    self.short_arms.put(short.mixed(), short, id);
                 }
                 id
             }
@@ -727,12 +719,30 @@ impl<'p> Decoder<'p> {
     }
 }
 
-/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
+/// A value of at most 32 bytes, zeros behind: equal bytes and lengths are equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Short {
-    words: [u64; 4],
+    bytes: [u8; SHORT_MAX],
     len: u32,
 }
+
+/// Longest value that is remembered by its bytes.
+const SHORT_MAX: usize = 32;
+
+/// All ones in front, by how many.
+const FRONT: [[u8; SHORT_MAX]; SHORT_MAX + 1] = {
+    let mut masks = [[0; SHORT_MAX]; SHORT_MAX + 1];
+    let mut len = 0;
+    while len <= SHORT_MAX {
+        let mut at = 0;
+        while at < len {
+            masks[len][at] = u8::MAX;
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+};
 
 impl Short {
     /// The value of a slot, read with what follows it in the line; `None` when it is long, escaped, or near the end.
@@ -742,57 +752,59 @@ impl Short {
             return Some(Short::default());
         }
         let len = slot.until.wrapping_sub(slot.from);
-        if len > 32 || !matches!(slot.form, Form::Plain | Form::Number) {
+        if !matches!(slot.form, Form::Plain | Form::Number) {
             return None;
         }
-        let bytes = line.as_bytes().get(slot.from as usize..)?.first_chunk::<32>()?;
-        let (chunks, _) = bytes.as_chunks::<8>();
-        let mut words = [0; 4];
-        for (at, (word, chunk)) in words.iter_mut().zip(chunks).enumerate() {
-            let inside = len.saturating_sub(at as u32 * 8).min(8);
-            let mask = if inside == 8 { u64::MAX } else { (1 << (inside * 8)) - 1 };
-            *word = u64::from_le_bytes(*chunk) & mask;
-        }
-        Some(Short { words, len })
+        let mask = FRONT.get(len as usize)?;
+        let block = line.as_bytes().get(slot.from as usize..)?.first_chunk::<SHORT_MAX>()?;
+        Some(Short { bytes: std::array::from_fn(|at| block[at] & mask[at]), len })
+    }
+
+    /// Any number that is mostly different for different values.
+    #[inline]
+    fn mixed(&self) -> u64 {
+        let (words, _) = self.bytes.as_chunks::<8>();
+        let [a, b, c, d] = std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)));
+        (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
-/// Direct-mapped memory of short names.
+/// Direct-mapped memory of short names; `K` is one value or several.
 #[derive(Debug)]
-struct ShortNames {
-    entries: Vec<(Short, Short, NameId)>,
+struct ShortNames<K> {
+    /// Empty until the first name.
+    entries: Vec<Option<(K, NameId)>>,
 }
 
 /// Places of a [`ShortNames`], a power of two.
 const SHORT_PLACES: usize = 64;
 
-impl Default for ShortNames {
+impl<K> Default for ShortNames<K> {
     fn default() -> Self {
-        // The length of no value: an empty place equals nothing.
-        let none = Short { words: [0; 4], len: u32::MAX };
-        ShortNames { entries: vec![(none, none, NO_NAME); SHORT_PLACES] }
+        ShortNames { entries: Vec::new() }
     }
 }
 
-impl ShortNames {
+impl<K: Copy + PartialEq> ShortNames<K> {
     #[inline]
-    fn place(first: &Short, second: &Short) -> usize {
-        let [a, b, c, d] = first.words;
-        let mixed = (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47) ^ second.words[0].rotate_left(7))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn place(mixed: u64) -> usize {
         (mixed >> 58) as usize % SHORT_PLACES
     }
 
     #[inline]
-    fn get(&self, first: Short, second: Short) -> Option<NameId> {
-        let (a, b, id) = self.entries.get(Self::place(&first, &second))?;
-        (*a == first && *b == second).then_some(*id)
+    fn get(&self, mixed: u64, key: &K) -> Option<NameId> {
+        match self.entries.get(Self::place(mixed))? {
+            Some((known, id)) if known == key => Some(*id),
+            _ => None,
+        }
     }
 
-    fn put(&mut self, first: Short, second: Short, id: NameId) {
-        let place = Self::place(&first, &second);
-        if let Some(entry) = self.entries.get_mut(place) {
-            *entry = (first, second, id);
+    fn put(&mut self, mixed: u64, key: K, id: NameId) {
+        if self.entries.is_empty() {
+            self.entries = vec![None; SHORT_PLACES];
+        }
+        if let Some(entry) = self.entries.get_mut(Self::place(mixed)) {
+            *entry = Some((key, id));
         }
     }
 }
@@ -851,33 +863,78 @@ pub const SLOTS_MAX: usize = 200;
 
 /// Fills slots from an object; `node`: trie level of its keys, `origin`: address of the line.
 fn scan(nodes: &mut [Node], node: usize, text: &str, origin: usize, slots: &mut [Slot]) -> Result<(), json::Malformed> {
-    let mut place = 0usize;
-    let mut nested: [(u16, &str); NESTED_MAX] = [(0, ""); NESTED_MAX];
-    let mut nested_len = 0;
     let Some(level) = nodes.get_mut(node) else { return Ok(()) };
-    json::scan_object(text, &mut |key: Str<'_>, value: Value<'_>| {
-        let step = match level.expected.get(place) {
-            Some((expected, step)) if expected.is(key.raw().as_bytes()) => *step,
-            _ => level.look_up(place, &key),
-        };
-        place += 1;
-        if let Some(slot) = step.slot
-            && let Some(slot) = slots.get_mut(usize::from(slot))
-        {
-            *slot = Slot::new(&value, origin);
-        }
-        if let (Some(child), Value::Object(_)) = (step.node, &value)
-            && nested_len < NESTED_MAX
-        {
-            let slot = Slot::new(&value, text.as_ptr() as usize);
-            nested[nested_len] = (child, slot.raw(text));
-            nested_len += 1;
-        }
-    })?;
-    for &(child, raw) in nested.iter().take(nested_len) {
-        scan(nodes, usize::from(child), raw, origin, slots)?;
+    let mut fill = Fill {
+        level,
+        slots,
+        origin,
+        start: text.as_ptr() as usize,
+        place: 0,
+        step: Step::default(),
+        nested: Nested::default(),
+    };
+    json::visit_object(text, &mut fill)?;
+    if fill.nested.len == 0 {
+        return Ok(());
+    }
+    let nested = fill.nested;
+    for &(child, slot) in nested.objects.iter().take(nested.len) {
+        scan(nodes, usize::from(child), slot.raw(text), origin, slots)?;
     }
     Ok(())
+}
+
+/// Fills slots from one object while it is scanned.
+struct Fill<'n> {
+    level: &'n mut Node,
+    slots: &'n mut [Slot],
+    /// Addresses of the line and of the object.
+    origin: usize,
+    start: usize,
+    /// Keys so far.
+    place: usize,
+    /// What the key that was expected leads to.
+    step: Step,
+    nested: Nested,
+}
+
+/// Objects to look into, with their trie level.
+#[derive(Default)]
+struct Nested {
+    objects: [(u16, Slot); NESTED_MAX],
+    len: usize,
+}
+
+impl<'a> json::Visit<'a> for Fill<'_> {
+    #[inline(always)]
+    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        let (key, step) = self.level.expected.get(self.place)?;
+        if !key.stands_at(bytes, at) {
+            return None;
+        }
+        self.step = *step;
+        Some(usize::from(key.len))
+    }
+
+    #[inline(always)]
+    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>) {
+        let step = match key {
+            None => self.step,
+            Some(key) => self.level.look_up(self.place, &key),
+        };
+        self.place += 1;
+        if let Some(slot) = step.slot
+            && let Some(slot) = self.slots.get_mut(usize::from(slot))
+        {
+            *slot = Slot::new(&value, self.origin);
+        }
+        if let (Some(child), Value::Object(_)) = (step.node, &value)
+            && let Some(object) = self.nested.objects.get_mut(self.nested.len)
+        {
+            *object = (child, Slot::new(&value, self.start));
+            self.nested.len += 1;
+        }
+    }
 }
 
 /// Objects of one level that are looked into: as many as wanted paths can share a level.

@@ -63,6 +63,14 @@ pub struct Status {
 /// Server errors are HTTP 500 to 599 and the gRPC codes that the gRPC documentation maps to them: UNKNOWN,
 /// DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. Status 0 (Envoy: no answer) is an error.
 pub fn status(text: &str) -> Option<Status> {
+    // Nearly always.
+    if let [hundreds @ b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] = text.as_bytes() {
+        return Some(Status { class: hundreds - b'0', error: *hundreds == b'5' });
+    }
+    any_status(text)
+}
+
+fn any_status(text: &str) -> Option<Status> {
     if let Some(number) = number::parse_u64(text.trim()) {
         return match number {
             100..=599 => Some(Status { class: (number / 100) as u8, error: number >= 500 }),
@@ -113,6 +121,9 @@ pub fn truth(text: &str) -> Option<bool> {
 
 /// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`).
 pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
+    if let [b'0'..=b'9', .., b'0'..=b'9'] = text.as_bytes() {
+        return decimal_us(text, unit);
+    }
     let text = text.trim();
     match text.bytes().last() {
         Some(b'0'..=b'9' | b'.') => decimal_us(text, unit),

@@ -290,14 +290,45 @@ impl WindowPartial {
 
     /// Merges a list of partials of one window into one canonical partial.
     pub fn merge(window: i64, partials: impl IntoIterator<Item = WindowPartial>) -> WindowPartial {
+        let partials: Vec<WindowPartial> = partials.into_iter().collect();
+        let [units, exposures, outcomes, attempts, pairs, traces, evidence] =
+            partials.iter().map(WindowPartial::row_counts).fold([0; 7], |mut all, counts| {
+                all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
+                all
+            });
         let mut partials = partials.into_iter();
         // An empty start would take the first partial's names in by search; the first partial is the start instead.
         let mut merged = partials.next().unwrap_or_else(|| WindowPartial::new(window));
+        if partials.len() > 0 {
+            // Room for all at once: lists that grow by and by are copied again and again.
+            let [has_units, has_exposures, has_outcomes, has_attempts, has_pairs, has_traces, has_evidence] =
+                merged.row_counts();
+            merged.units.reserve(units - has_units);
+            merged.exposures.reserve(exposures - has_exposures);
+            merged.outcomes.reserve(outcomes - has_outcomes);
+            merged.attempts.reserve(attempts - has_attempts);
+            merged.pairs.reserve(pairs - has_pairs);
+            merged.traces.reserve(traces - has_traces);
+            merged.evidence.reserve(evidence - has_evidence);
+        }
         for partial in partials {
             merged.append(partial);
         }
         merged.settle();
         merged
+    }
+
+    /// Rows of each kind.
+    fn row_counts(&self) -> [usize; 7] {
+        [
+            self.units.as_slice().len(),
+            self.exposures.as_slice().len(),
+            self.outcomes.as_slice().len(),
+            self.attempts.as_slice().len(),
+            self.pairs.as_slice().len(),
+            self.traces.as_slice().len(),
+            self.evidence.as_slice().len(),
+        ]
     }
 
     /// Brings the partial into its canonical form.
@@ -517,6 +548,7 @@ impl WindowPartial {
     /// Takes over the evidence that was kept while lines were counted.
     pub fn take_evidence(&mut self, keep: &mut Keep) {
         for top in &mut keep.tops {
+            top.pick();
             top.rows.drain(..).for_each(|row| self.evidence.add(row));
         }
     }
@@ -801,23 +833,41 @@ impl Keep {
     }
 }
 
-/// The rows of smallest rank so far.
+/// The rows of smallest rank so far, and a few more until the next time that there are too many.
 #[derive(Clone, Debug, Default)]
 struct Top {
     rows: Vec<EvidenceRow>,
+    /// Largest rank that can still get in, once there are enough rows.
+    bound: Option<(u8, u64)>,
 }
 
 impl Top {
+    /// Rows at which the best are picked out. Keeping the list sorted instead would move rows for every one that gets
+    /// in, and the first lines of every chunk all do.
+    const TOO_MANY: usize = 3 * EVIDENCE_MAX;
+
     /// No row whose rank starts with this number can get in.
     #[inline]
     fn refuses(&self, rank: u8) -> bool {
-        self.rows.len() >= EVIDENCE_MAX && self.rows.last().is_some_and(|worst| worst.rank.0 < rank)
+        self.bound.is_some_and(|bound| bound.0 < rank)
     }
 
+    #[inline]
     fn add(&mut self, row: EvidenceRow) {
-        let at = self.rows.partition_point(|kept| kept.rank < row.rank);
-        if at < EVIDENCE_MAX {
-            self.rows.insert(at, row);
+        if self.bound.is_some_and(|bound| bound < row.rank) {
+            return;
+        }
+        self.rows.push(row);
+        if self.rows.len() >= Top::TOO_MANY {
+            self.pick();
+        }
+    }
+
+    /// Keeps the best.
+    fn pick(&mut self) {
+        if self.rows.len() > EVIDENCE_MAX {
+            let (_, worst, _) = self.rows.select_nth_unstable_by_key(EVIDENCE_MAX - 1, |row| row.rank);
+            self.bound = Some(worst.rank);
             self.rows.truncate(EVIDENCE_MAX);
         }
     }

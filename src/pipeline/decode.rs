@@ -11,7 +11,7 @@ use crate::event::{self, Event, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId
 use crate::pipeline::intern::Interner;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{access, clock, number, values};
 use crate::query::{self, Query};
 use crate::time::{Micros, Timestamp};
@@ -209,6 +209,10 @@ pub struct Decoder<'p> {
     arm_slot: Option<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
+    /// How each status field writes statuses.
+    notations: [StatusNotation; FIELDS_MAX],
+    /// Slot of the first status field that holds gRPC codes.
+    grpc_status: Option<u8>,
     split_key: u64,
     has_root: bool,
     names: Interner,
@@ -241,6 +245,8 @@ impl<'p> Decoder<'p> {
             access_len: None,
             arm_slot: None,
             proxy_status: None,
+            notations: [StatusNotation::Http; FIELDS_MAX],
+            grpc_status: None,
             split_key: 0,
             has_root: !plan.fields(Role::Root).is_empty(),
             names: Interner::default(),
@@ -260,6 +266,12 @@ impl<'p> Decoder<'p> {
                 list.len += 1;
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
+                }
+                if role == Role::Status {
+                    decoder.notations[at] = StatusNotation::of_field(&field.path);
+                    if decoder.notations[at] == StatusNotation::Grpc {
+                        decoder.grpc_status.get_or_insert(list.slots[at]);
+                    }
                 }
                 if role == Role::Level {
                     let path = field.path.to_ascii_lowercase();
@@ -434,7 +446,7 @@ impl<'p> Decoder<'p> {
             return Err(RejectReason::TooManyNames);
         }
 
-        let status = self.text(Role::Status, line).and_then(|text| values::status(&text));
+        let status = self.status(line);
         let level = self.level(line);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line);
         let kind = if kind == Kind::Request && self.source_of(service).is_some_and(|chosen| chosen != source) {
@@ -508,6 +520,20 @@ impl<'p> Decoder<'p> {
         let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
         let end = Timestamp(start.0.saturating_add(latency));
         if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
+    }
+
+    #[inline]
+    fn status(&self, line: &str) -> Option<values::Status> {
+        let first = self.first(Role::Status);
+        let status = first.and_then(|(slot, at)| values::status_in(&slot.text(line), self.notations[at]));
+        let Some(grpc) = self.grpc_status else { return status };
+        // A gRPC call fails inside an HTTP answer that is 200.
+        let slot = self.slots.get(usize::from(grpc)).filter(|slot| slot.is_scalar());
+        let grpc = slot.and_then(|slot| values::status_in(&slot.text(line), StatusNotation::Grpc));
+        match (status, grpc) {
+            (Some(status), Some(grpc)) if !status.error && status.class < 4 && grpc.class >= 4 => Some(grpc),
+            _ => status.or(grpc),
+        }
     }
 
     #[inline]
@@ -997,10 +1023,12 @@ fn nested_value(raw: &str) -> query::Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::plan::FieldRef;
     use crate::time::Windowing;
 
-    fn matches(line: &str, query: &str) -> bool {
-        let plan = Plan {
+    /// A plan whose roles are played by these fields.
+    fn plan(roles: &[(Role, &str)]) -> Plan {
+        let mut plan = Plan {
             roles: BTreeMap::new(),
             unit: UnitKind::Request,
             arms: ArmRule::None,
@@ -1011,7 +1039,46 @@ mod tests {
             join_attempts: false,
             windowing: Windowing::default(),
         };
-        Decoder::new(&plan, "log").matches(line, &Query::parse(query).unwrap())
+        for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {
+            plan.roles.entry(*role).or_default().push(FieldRef { path: (*path).to_owned(), unit: None });
+        }
+        plan
+    }
+
+    /// The event of a line; `fields` stand behind its time.
+    fn event(plan: &Plan, fields: &str) -> Event {
+        let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z",{fields}}}"#);
+        match Decoder::new(plan, "log").decode(&line, 0) {
+            Ok(Decoded::Event(event)) => event,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn matches(line: &str, query: &str) -> bool {
+        Decoder::new(&plan(&[]), "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn a_grpc_status_decides_behind_an_http_status_that_is_fine() {
+        let plan = plan(&[(Role::Status, "response_code"), (Role::Status, "grpc_status")]);
+        for (fields, class, error) in [
+            (r#""response_code":200,"grpc_status":"Unavailable""#, 5, true),
+            (r#""response_code":200,"grpc_status":14"#, 5, true),
+            (r#""response_code":200,"grpc_status":"NotFound""#, 4, false),
+            (r#""response_code":200,"grpc_status":"OK""#, 2, false),
+            (r#""response_code":200,"grpc_status":0"#, 2, false),
+            (r#""response_code":200,"grpc_status":"-""#, 2, false),
+            (r#""response_code":200,"grpc_status":null"#, 2, false),
+            (r#""response_code":503,"grpc_status":"OK""#, 5, true),
+            (r#""response_code":404,"grpc_status":"Unimplemented""#, 4, false),
+            (r#""response_code":0,"grpc_status":"OK""#, 0, true),
+            (r#""grpc_status":0"#, 2, false),
+            (r#""grpc_status":13"#, 5, true),
+            (r#""response_code":"-","grpc_status":"Internal""#, 5, true),
+        ] {
+            let event = event(&plan, fields);
+            assert_eq!((event.kind, event.status_class, event.error), (Kind::Request, class, error), "{fields}");
+        }
     }
 
     #[test]

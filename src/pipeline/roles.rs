@@ -302,6 +302,7 @@ impl Role {
                 "latency",
                 "duration",
                 "durationNano",
+                "grpc.time_ms",
             ],
             Role::Status => &[
                 "status",
@@ -319,8 +320,13 @@ impl Role {
                 "Attributes.http.status_code",
                 "attributes.http.status_code",
                 "grpc.code",
+                "grpc.status_code",
                 "grpc_status",
+                "grpc_code",
+                "grpc-status",
                 "rpc.grpc.status_code",
+                "Attributes.rpc.grpc.status_code",
+                "attributes.rpc.grpc.status_code",
                 "code",
             ],
             Role::Error => &["error", "is_error", "failed", "err", "error.message", "error.type", "exception.type"],
@@ -356,6 +362,7 @@ impl Role {
                 "endpoint",
                 "operation",
                 "rpc.method",
+                "grpc.method",
             ],
             Role::Method => &[
                 "method",
@@ -440,9 +447,46 @@ impl LatencyUnit {
     }
 }
 
+/// How a field writes statuses; its name says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StatusNotation {
+    /// HTTP statuses, and the words for them.
+    #[default]
+    Http,
+    /// gRPC codes: numbers from 0 (OK) to 16, or their names.
+    Grpc,
+}
+
+impl StatusNotation {
+    /// The notation of a field, by its path.
+    pub fn of_field(path: &str) -> StatusNotation {
+        let mut letters: String = path.chars().filter(|c| !matches!(c, '.' | '_' | '-')).collect();
+        letters.make_ascii_lowercase();
+        let is_grpc = ["grpccode", "grpcstatus", "grpcstatuscode"].iter().any(|name| letters.ends_with(name));
+        if is_grpc { StatusNotation::Grpc } else { StatusNotation::Http }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn status_fields_that_hold_grpc_codes() {
+        for (path, notation) in [
+            ("grpc.code", StatusNotation::Grpc),
+            ("grpc_status", StatusNotation::Grpc),
+            ("grpc-status", StatusNotation::Grpc),
+            ("grpcStatus", StatusNotation::Grpc),
+            ("Attributes.rpc.grpc.status_code", StatusNotation::Grpc),
+            ("status", StatusNotation::Http),
+            ("http.response.status_code", StatusNotation::Http),
+            ("response_code", StatusNotation::Http),
+            ("code", StatusNotation::Http),
+        ] {
+            assert_eq!(StatusNotation::of_field(path), notation, "{path}");
+        }
+    }
 
     #[test]
     fn words_round_trip_and_no_field_name_is_listed_twice_in_a_role() {

@@ -7,7 +7,7 @@ use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, Servic
 use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{number, values};
 use crate::time::{Timestamp, Windowing};
 
@@ -135,13 +135,17 @@ struct PathCount {
     texts: u64,
     /// Lines whose value could be a status.
     statuses: u64,
+    /// Of these: 0, which is "no answer" in a proxy's log and "all is well" in others.
+    zeros: u64,
     values: BTreeSet<String>,
 }
 
 impl PathCount {
     /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
-    fn mostly_statuses(&self) -> bool {
-        self.statuses * 10 >= self.scalars * 8
+    fn mostly_statuses(&self, path: &str) -> bool {
+        let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) == StatusNotation::Grpc;
+        let zeros_of_codes = if zero_is_status { 0 } else { self.zeros * 2 };
+        self.statuses * 10 >= self.scalars * 8 && zeros_of_codes <= self.statuses
     }
 }
 
@@ -306,7 +310,8 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
         }
     };
     count.scalars += 1;
-    count.statuses += u64::from(values::status(&text).is_some());
+    count.statuses += u64::from(values::status_in(&text, StatusNotation::of_field(path)).is_some());
+    count.zeros += u64::from(text == "0");
     if count.values.len() < 64 && text.len() < 200 {
         count.values.insert(text);
     }
@@ -327,7 +332,7 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
             .collect();
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
-            fields.retain(|field| paths.get(&field.path).is_some_and(PathCount::mostly_statuses));
+            fields.retain(|field| paths.get(&field.path).is_some_and(|count| count.mostly_statuses(&field.path)));
         }
         if access
             && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
@@ -642,4 +647,46 @@ fn say_what_is_missing(survey: &mut Survey) {
         _ => {}
     }
     survey.notes.splice(0..0, notes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in lines of one stream.
+    fn found(lines: &[String]) -> Survey {
+        let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+        survey(&[head], &Wishes::default())
+    }
+
+    /// Lines a second apart; each gives the fields behind its time.
+    fn lines(count: usize, fields: impl Fn(usize) -> String) -> Vec<String> {
+        let time = |at: usize| format!("2026-06-01T10:{:02}:{:02}Z", at / 60 % 60, at % 60);
+        (0..count).map(|at| format!(r#"{{"ts":"{}",{}}}"#, time(at), fields(at))).collect()
+    }
+
+    fn fields_of(survey: &Survey, role: Role) -> Vec<&str> {
+        survey.plan.fields(role).iter().map(|field| field.path.as_str()).collect()
+    }
+
+    #[test]
+    fn codes_are_statuses_where_they_look_like_them() {
+        for (field, values, expect) in [
+            ("code", [200, 500], true),
+            ("code", [0, 50_001], false),
+            ("code", [0, 500], false),
+            ("status", [0, 0], false),
+            ("status", [200, 0], true),
+            ("grpc.code", [0, 13], true),
+            ("response_code", [0, 0], true),
+        ] {
+            // One in ten fails.
+            let lines = lines(50, |at| {
+                format!(r#""{field}":{},"path":"/a","latency_ms":5"#, values[usize::from(at % 10 == 9)])
+            });
+            let survey = found(&lines);
+            assert_eq!(!fields_of(&survey, Role::Status).is_empty(), expect, "{field} {values:?}");
+            assert_eq!(survey.requests, 50, "{field} {values:?}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::event::Level;
 use crate::pipeline::number;
-use crate::pipeline::roles::LatencyUnit;
+use crate::pipeline::roles::{LatencyUnit, StatusNotation};
 
 /// Severity from a word, a letter, a pino number (10 to 60), a syslog severity (0 to 7) or an OpenTelemetry number text.
 pub fn level(text: &str) -> Level {
@@ -100,6 +100,26 @@ pub fn status(text: &str) -> Option<Status> {
         "out_of_range",
     ];
     client.iter().any(|word| is(word)).then_some(Status { class: 4, error: false })
+}
+
+/// Status in the notation of its field.
+#[inline]
+pub fn status_in(text: &str, notation: StatusNotation) -> Option<Status> {
+    match notation {
+        StatusNotation::Http => status(text),
+        StatusNotation::Grpc => grpc_status(text),
+    }
+}
+
+/// Status from a gRPC code: its number or its name. Other numbers are read as HTTP statuses.
+fn grpc_status(text: &str) -> Option<Status> {
+    match number::parse_u64(text.trim()) {
+        Some(0) => Some(Status { class: 2, error: false }),
+        // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+        Some(2 | 4 | 12..=15) => Some(Status { class: 5, error: true }),
+        Some(1..=16) => Some(Status { class: 4, error: false }),
+        _ => status(text),
+    }
 }
 
 /// Truth from a word or number.
@@ -220,6 +240,44 @@ mod tests {
         assert_eq!(status("NotFound"), Some(Status { class: 4, error: false }));
         assert_eq!(status("shipped"), None);
         assert_eq!(status("7"), None);
+    }
+
+    #[test]
+    fn grpc_codes() {
+        let ok = Some(Status { class: 2, error: false });
+        let server = Some(Status { class: 5, error: true });
+        let client = Some(Status { class: 4, error: false });
+        for (text, expect) in [
+            ("0", ok),
+            ("OK", ok),
+            ("1", client),
+            ("CANCELLED", client),
+            ("2", server),
+            ("Unknown", server),
+            ("3", client),
+            ("4", server),
+            ("DeadlineExceeded", server),
+            ("5", client),
+            ("NotFound", client),
+            ("11", client),
+            ("12", server),
+            ("13", server),
+            ("INTERNAL", server),
+            ("14", server),
+            ("Unavailable", server),
+            ("15", server),
+            ("DATA_LOSS", server),
+            ("16", client),
+            ("UNAUTHENTICATED", client),
+            ("200", ok),
+            ("17", None),
+            ("-", None),
+            ("", None),
+        ] {
+            assert_eq!(status_in(text, StatusNotation::Grpc), expect, "{text}");
+        }
+        assert_eq!(status_in("14", StatusNotation::Http), None);
+        assert_eq!(status_in("0", StatusNotation::Http), Some(Status { class: 0, error: true }));
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub struct Event {
     pub unit: u64,
     /// Hash of the trace; 0 when the line has none.
     pub trace: u64,
-    /// Hash of the request id; 0 when the line has none or attempts are not joined.
+    /// Hash of the request id with unit, route and method; 0 when the line has none that is unique within these, or
+    /// attempts are not joined.
     pub request: u64,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,

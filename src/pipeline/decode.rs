@@ -22,6 +22,9 @@ const KEY_SPLIT: u64 = 0x5e71_4000_0000_00a1;
 /// Status field of Envoy's and Istio's access logs.
 pub const PROXY_STATUS: &str = "response_code";
 
+/// Bytes from which a request id is taken to be unique, whoever asks; shorter ones may be counters.
+const UNIQUE_ID_MIN: usize = 16;
+
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
 
@@ -430,6 +433,25 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
+    ///
+    /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it
+    /// would join calls, and users, that have nothing to do with each other.
+    fn request(&self, line: &str, unit: u64) -> u64 {
+        let Some(id) = self.text(Role::Request, line).filter(|id| !id.is_empty() && id != "-") else { return 0 };
+        let unit = match self.plan.unit {
+            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
+            // A trace may begin anew, an instance may change, and each line is a request of its own.
+            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
+        };
+        if unit == 0 && id.len() < UNIQUE_ID_MIN {
+            return 0;
+        }
+        let within = |hash, role| event::mix(hash, self.hash_of(role, line));
+        let hash = event::mix(event::identity_hash(id.as_bytes()), unit);
+        within(within(hash, Role::Route), Role::Method).max(1)
+    }
+
     fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
         let latency_us = match self.first(Role::Latency) {
@@ -478,7 +500,7 @@ impl<'p> Decoder<'p> {
                 event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1)
             }
         };
-        let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
+        let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit);
         let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
@@ -1056,6 +1078,45 @@ mod tests {
 
     fn matches(line: &str, query: &str) -> bool {
         Decoder::new(&plan(&[]), "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn a_request_id_counts_within_its_unit_route_and_method() {
+        let roles = [
+            (Role::Request, "id"),
+            (Role::User, "user"),
+            (Role::Route, "path"),
+            (Role::Method, "method"),
+            (Role::Status, "status"),
+        ];
+        let mut plan = plan(&roles);
+        plan.join_attempts = true;
+        let long = "550e8400-e29b-41d4-a716-446655440000";
+        let request = |plan: &Plan, id: &str, user: &str, path: &str, method: &str| {
+            let fields = format!(r#""id":"{id}","user":"{user}","path":"{path}","method":"{method}","status":500"#);
+            event(plan, &fields).request
+        };
+        plan.unit = UnitKind::User;
+        for id in ["req-1", long] {
+            let first = request(&plan, id, "ann", "/a", "GET");
+            assert_ne!(first, 0, "{id}");
+            assert_eq!(request(&plan, id, "ann", "/a", "GET"), first, "{id}");
+            assert_ne!(request(&plan, id, "bob", "/a", "GET"), first, "{id}: another user");
+            assert_ne!(request(&plan, id, "ann", "/b", "GET"), first, "{id}: another call");
+            assert_ne!(request(&plan, id, "ann", "/a", "POST"), first, "{id}: another method");
+        }
+        assert_eq!(request(&plan, "req-1", "", "/a", "GET"), 0, "a counter without a user");
+        assert_ne!(request(&plan, long, "", "/a", "GET"), 0);
+        for id in ["", "-"] {
+            assert_eq!(request(&plan, id, "ann", "/a", "GET"), 0, "{id}");
+        }
+        for unit in [UnitKind::Request, UnitKind::Trace, UnitKind::Instance] {
+            plan.unit = unit;
+            assert_eq!(request(&plan, "req-1", "ann", "/a", "GET"), 0, "{unit:?}");
+            let first = request(&plan, long, "ann", "/a", "GET");
+            assert_eq!(request(&plan, long, "ann", "/a", "GET"), first, "{unit:?}");
+            assert_ne!(request(&plan, long, "ann", "/b", "GET"), first, "{unit:?}");
+        }
     }
 
     #[test]

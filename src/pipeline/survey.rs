@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
+use crate::event::{Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
 use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
@@ -194,7 +194,6 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
     plan.sources = choose_sources(&covered, &mut notes);
-    plan.join_attempts = covered.repeated_request_ids > 0;
     plan.follow_traces = covered.shared_traces > 0;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
@@ -204,6 +203,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
 
     // Read the sample once more, as everything will be read.
     let read = cover(heads, &plan);
+    // Ids count within their unit, which the first reading did not know.
+    plan.join_attempts = read.repeated_request_ids > 0;
     let releases = find_releases(&read, wishes);
     let reports = Role::ALL
         .into_iter()
@@ -423,7 +424,7 @@ impl Covered {
 fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     let mut covered = Covered::default();
     let mut traces: BTreeMap<u64, (u64, BTreeMap<ServiceKey, u64>)> = BTreeMap::new();
-    let mut requests: BTreeSet<(u16, u64)> = BTreeSet::new();
+    let mut requests: BTreeSet<(ServiceKey, u64)> = BTreeSet::new();
     // Request ids are looked at whatever the plan says of joining.
     let plan = Plan { join_attempts: true, follow_traces: true, ..plan.clone() };
     for head in heads {
@@ -472,15 +473,15 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             {
                 *service.arms.entry(arm.clone()).or_default() += 1;
             }
+            if event.request != 0 && !requests.insert((key.clone(), event.request)) {
+                covered.repeated_request_ids += 1;
+            }
             if event.trace != 0 {
                 let (lines, slowest) = traces.entry(event.trace).or_default();
                 *lines += 1;
                 let latency = if is_request && event.latency_us != NO_LATENCY { event.latency_us + 1 } else { 0 };
                 let known = slowest.entry(key).or_default();
                 *known = (*known).max(latency);
-            }
-            if event.request != 0 && !requests.insert((event.service, event::mix(event.request, 0))) {
-                covered.repeated_request_ids += 1;
             }
         }
     }
@@ -667,6 +668,19 @@ mod tests {
 
     fn fields_of(survey: &Survey, role: Role) -> Vec<&str> {
         survey.plan.fields(role).iter().map(|field| field.path.as_str()).collect()
+    }
+
+    #[test]
+    fn attempts_are_joined_where_one_call_of_one_user_repeats_an_id() {
+        let joined = |fields: &dyn Fn(usize) -> String| found(&lines(40, fields)).plan.join_attempts;
+        let request = r#""path":"/a","status":200"#;
+        // A counter of each process: four users come to the same number.
+        assert!(!joined(&|at| format!(r#""user":"u{at}","reqId":"req-{}",{request}"#, at / 4)));
+        assert!(joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{request}"#, at / 2, at / 2)));
+        // Two calls that pass an id on.
+        let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
+        assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
+        assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub struct Survey {
     pub services: BTreeMap<ServiceKey, ServiceReport>,
     /// What is rolled out together.
     pub releases: Vec<Release>,
-    /// Field whose values are arms, with the other candidates and their number of distinct values.
+    /// Fields whose values may be arms, the one that gives them first, with the most distinct values in one service.
     pub arm_candidates: Vec<(String, usize)>,
     /// What is missing or doubtful, and how to supply it.
     pub notes: Vec<String>,
@@ -170,26 +170,21 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
     name_latency_units(&mut roles, &paths, &mut notes);
 
-    let arm_candidates: Vec<(String, usize)> = [Role::Cohort, Role::Variant, Role::Version]
-        .iter()
-        .flat_map(|role| roles.get(role).into_iter().flatten())
-        .map(|field| (field.path.clone(), paths.get(&field.path).map_or(0, |count| count.values.len())))
-        .collect();
-    let arms = wishes.arms.clone().unwrap_or_else(|| {
-        let two = arm_candidates.iter().find(|(_, values)| *values >= 2).or(arm_candidates.first());
-        two.map_or(ArmRule::None, |(path, _)| ArmRule::Field(path.clone()))
-    });
-
     let mut plan = Plan {
         roles,
         unit: UnitKind::Request,
-        arms,
+        arms: ArmRule::None,
         sources: BTreeMap::new(),
         service: wishes.service.clone(),
         environment: wishes.environment.clone(),
         follow_traces: true,
         join_attempts: false,
         windowing: wishes.windowing,
+    };
+    let arm_candidates = arm_candidates(heads, &plan);
+    plan.arms = match &wishes.arms {
+        Some(arms) => arms.clone(),
+        None => choose_arms(&arm_candidates, &mut notes),
     };
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
@@ -234,7 +229,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         roles: reports,
         services: read.services.clone(),
         releases,
-        arm_candidates,
+        arm_candidates: arm_candidates.into_iter().map(|candidate| (candidate.path, candidate.values.len())).collect(),
         notes,
         paths: paths.into_keys().collect(),
         access_lines,
@@ -383,6 +378,115 @@ fn name_latency_units(
             ));
         }
     }
+}
+
+/// A field whose values may be arms.
+#[derive(Clone, Debug)]
+struct ArmCandidate {
+    path: String,
+    role: Role,
+    /// Distinct values within the service that has most of them: services have versions of their own, which are no arms.
+    values: BTreeSet<String>,
+}
+
+impl ArmCandidate {
+    /// Place in the order of preference. A flag has variants whatever is rolled out, and a release is what versions
+    /// tell apart; variants come first only where their names are those of arms.
+    fn rank(&self) -> usize {
+        let is_arm = |value: &String| ARM_NAMES.iter().any(|name| value.eq_ignore_ascii_case(name));
+        match self.role {
+            Role::Cohort => 0,
+            Role::Variant if self.values.iter().any(is_arm) => 1,
+            Role::Version => 2,
+            _ => 3,
+        }
+    }
+}
+
+/// Values that only arms have.
+const ARM_NAMES: [&str; 7] = ["control", "baseline", "stable", "primary", "canary", "candidate", "treatment"];
+
+/// Distinct values of a field that are kept.
+const ARM_VALUES_MAX: usize = 64;
+
+/// Fields that may give the arms, best first.
+fn arm_candidates(heads: &[Head<'_>], plan: &Plan) -> Vec<ArmCandidate> {
+    let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version]
+        .into_iter()
+        .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
+        .collect();
+    let mut values: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    for head in heads.iter().filter(|_| !fields.is_empty()) {
+        let mut decoder = Decoder::new(plan, head.stream);
+        for (offset, line) in head.lines.iter().enumerate() {
+            let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
+            let services = &decoder.interner().names().services;
+            let Some(service) = services.get(usize::from(event.service)) else { continue };
+            for (at, (_, path)) in fields.iter().enumerate() {
+                let Some(value) = json::lookup(line, path).and_then(scalar_text).filter(|value| !value.is_empty())
+                else {
+                    continue;
+                };
+                let known = values.entry((at, service.clone())).or_default();
+                if known.len() < ARM_VALUES_MAX {
+                    known.insert(value);
+                }
+            }
+        }
+    }
+    let mut candidates: Vec<ArmCandidate> = fields
+        .into_iter()
+        .enumerate()
+        .map(|(at, (role, path))| {
+            let of_field = values.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
+            let most = of_field.max_by_key(|values| values.len()).cloned().unwrap_or_default();
+            ArmCandidate { path: path.to_owned(), role, values: most }
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
+    candidates
+}
+
+/// A scalar as text.
+fn scalar_text(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) | Value::Array(_) => None,
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(number) => Some(number.to_owned()),
+        Value::String(text) => Some(text.get().into_owned()),
+    }
+}
+
+/// The best candidate gives the arms; those that would give others are named.
+fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
+    let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
+    let others: Vec<&ArmCandidate> = others.iter().filter(|other| other.values.len() >= 2).collect();
+    let mut note = format!("arms: the values of `{}` ({})", chosen.path, some_of(&chosen.values));
+    for other in &others {
+        note.push_str(&format!(
+            "; `{}` has {} values too ({})",
+            other.path,
+            other.values.len(),
+            some_of(&other.values)
+        ));
+    }
+    if !others.is_empty() {
+        note.push_str("; --arm-by FIELD takes another");
+    }
+    notes.push(note);
+    ArmRule::Field(chosen.path.clone())
+}
+
+/// A few values, to be recognised by.
+fn some_of(values: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 3;
+    // A value may be anything, and a note is shown as it is.
+    let short = |value: &String| value.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+    let mut text = values.iter().take(SHOWN).map(short).collect::<Vec<_>>().join(", ");
+    if values.len() > SHOWN {
+        text.push_str(", ...");
+    }
+    text
 }
 
 /// Coverage of a role.
@@ -681,6 +785,48 @@ mod tests {
         let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
         assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
         assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
+    }
+
+    #[test]
+    fn which_field_gives_the_arms() {
+        let check = |fields: &dyn Fn(usize) -> String, expect: &str, note: &str| {
+            let survey = found(&lines(40, fields));
+            assert_eq!(survey.plan.arms, ArmRule::Field(expect.to_owned()), "{note}");
+            assert!(survey.notes.iter().any(|said| said == note), "{note}: {:?}", survey.notes);
+        };
+        let two = |at: usize| if at % 2 == 0 { "1.0" } else { "2.0" };
+        check(
+            &|at| {
+                let variant = ["A", "B", "C", "D"][at % 4];
+                format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+            },
+            "version",
+            "arms: the values of `version` (1.0, 2.0); `variant` has 4 values too (A, B, C, ...); --arm-by FIELD takes another",
+        );
+        check(
+            &|at| {
+                let variant = ["Control", "blue"][at / 2 % 2];
+                format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+            },
+            "variant",
+            "arms: the values of `variant` (Control, blue); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+        );
+        check(
+            &|at| format!(r#""service":"s","track":"{}","version":"{}","status":200"#, ["x", "y"][at / 2 % 2], two(at)),
+            "track",
+            "arms: the values of `track` (x, y); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+        );
+        // Each service has a version of its own, and the canary has not begun.
+        check(
+            &|at| format!(r#""service":"s{}","track":"stable","version":"{}","status":200"#, two(at), two(at)),
+            "track",
+            "arms: the values of `track` (stable)",
+        );
+        check(
+            &|at| format!(r#""service":"s","variant":"{}","version":"1.0","status":200"#, two(at)),
+            "variant",
+            "arms: the values of `variant` (1.0, 2.0)",
+        );
     }
 
     #[test]

@@ -217,7 +217,8 @@ pub struct Decoder<'p> {
     /// Slot of the first status field that holds gRPC codes.
     grpc_status: Option<u8>,
     split_key: u64,
-    has_root: bool,
+    /// Where the last line says that its request, if it is one, is logged.
+    source: RequestSource,
     names: Interner,
     /// Names seen lately, by their bytes: most lines need no hash table.
     services: ShortNames,
@@ -251,7 +252,7 @@ impl<'p> Decoder<'p> {
             notations: [StatusNotation::Http; FIELDS_MAX],
             grpc_status: None,
             split_key: 0,
-            has_root: !plan.fields(Role::Root).is_empty(),
+            source: RequestSource::Application,
             names: Interner::default(),
             services: ShortNames::default(),
             short_arms: ShortNames::default(),
@@ -470,8 +471,10 @@ impl<'p> Decoder<'p> {
 
         let status = self.status(line);
         let level = self.level(line);
-        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line);
-        let kind = if kind == Kind::Request && self.source_of(service).is_some_and(|chosen| chosen != source) {
+        let chosen = self.source_of(service);
+        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
+        self.source = source;
+        let kind = if kind == Kind::Request && chosen.is_some_and(|chosen| chosen != source) {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log
         } else {
@@ -567,8 +570,16 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    /// Kind of a line and the source that it belongs to; `chosen`: the source of its service's requests, once known.
     #[inline]
-    fn kind(&self, line: &str, has_status: bool, has_latency: bool, access_line: bool) -> (Kind, RequestSource) {
+    fn kind(
+        &self,
+        line: &str,
+        has_status: bool,
+        has_latency: bool,
+        access_line: bool,
+        chosen: Option<RequestSource>,
+    ) -> (Kind, RequestSource) {
         if access_line {
             return (Kind::Request, RequestSource::AccessLog);
         }
@@ -603,7 +614,8 @@ impl<'p> Decoder<'p> {
         if self.is_proxy_line() {
             return (Kind::Request, RequestSource::AccessLog);
         }
-        if has_parent || self.has_root {
+        // Where a service marks its roots, what it does not mark is work inside them.
+        if has_parent || root == Some(false) || chosen == Some(RequestSource::RootSpan) {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
@@ -746,6 +758,11 @@ impl<'p> Decoder<'p> {
             Filled::Access => query.matches(&self.record(&self.scratch)),
             Filled::Malformed => false,
         }
+    }
+
+    /// Where the line that was decoded last says that its request is logged.
+    pub(crate) fn source(&self) -> RequestSource {
+        self.source
     }
 
     /// Which field of each role has a value in a line; for the survey's coverage.
@@ -1078,6 +1095,20 @@ mod tests {
 
     fn matches(line: &str, query: &str) -> bool {
         Decoder::new(&plan(&[]), "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn roots_of_one_service_say_nothing_of_another() {
+        let mut plan = plan(&[(Role::Service, "service"), (Role::Root, "root"), (Role::Status, "status")]);
+        let kind = |plan: &Plan, fields: &str| event(plan, &format!("{fields},\"status\":200")).kind;
+        assert_eq!(kind(&plan, r#""service":"front","root":true"#), Kind::Request);
+        assert_eq!(kind(&plan, r#""service":"front","root":false"#), Kind::Span);
+        let key = |service: &str| event::ServiceKey { environment: String::new(), service: service.to_owned() };
+        plan.sources.insert(key("front"), RequestSource::RootSpan);
+        plan.sources.insert(key("billing"), RequestSource::Application);
+        assert_eq!(kind(&plan, r#""service":"front""#), Kind::Span);
+        assert_eq!(kind(&plan, r#""service":"billing""#), Kind::Request);
+        assert_eq!(kind(&plan, r#""service":"new""#), Kind::Request);
     }
 
     #[test]

@@ -181,14 +181,14 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         join_attempts: false,
         windowing: wishes.windowing,
     };
-    let arm_candidates = arm_candidates(heads, &plan);
+    let (arm_candidates, sources) = look_at_services(heads, &plan);
+    plan.sources = choose_sources(sources, &mut notes);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),
         None => choose_arms(&arm_candidates, &mut notes),
     };
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
-    plan.sources = choose_sources(&covered, &mut notes);
     plan.follow_traces = covered.shared_traces > 0;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
@@ -409,19 +409,27 @@ const ARM_NAMES: [&str; 7] = ["control", "baseline", "stable", "primary", "canar
 /// Distinct values of a field that are kept.
 const ARM_VALUES_MAX: usize = 64;
 
-/// Fields that may give the arms, best first.
-fn arm_candidates(heads: &[Head<'_>], plan: &Plan) -> Vec<ArmCandidate> {
+/// Fields that may give the arms, best first, and the sources that log requests of each service.
+fn look_at_services(
+    heads: &[Head<'_>],
+    plan: &Plan,
+) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeSet<RequestSource>>) {
+    let mut sources: BTreeMap<ServiceKey, BTreeSet<RequestSource>> = BTreeMap::new();
     let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version]
         .into_iter()
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
     let mut values: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
-    for head in heads.iter().filter(|_| !fields.is_empty()) {
+    for head in heads {
         let mut decoder = Decoder::new(plan, head.stream);
         for (offset, line) in head.lines.iter().enumerate() {
             let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
+            let source = decoder.source();
             let services = &decoder.interner().names().services;
             let Some(service) = services.get(usize::from(event.service)) else { continue };
+            if event.kind == Kind::Request {
+                sources.entry(service.clone()).or_default().insert(source);
+            }
             for (at, (_, path)) in fields.iter().enumerate() {
                 let Some(value) = json::lookup(line, path).and_then(scalar_text).filter(|value| !value.is_empty())
                 else {
@@ -444,7 +452,7 @@ fn arm_candidates(heads: &[Head<'_>], plan: &Plan) -> Vec<ArmCandidate> {
         })
         .collect();
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
-    candidates
+    (candidates, sources)
 }
 
 /// A scalar as text.
@@ -561,13 +569,14 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             {
                 covered.both_queries += 1;
             }
+            let source = decoder.source();
             let names = decoder.interner().names();
             let key = names.services.get(usize::from(event.service)).cloned().unwrap_or_default();
             let service = covered.services.entry(key.clone()).or_default();
             match event.kind {
                 Kind::Request => {
                     service.requests += 1;
-                    *service.sources.entry(source_of_line(line, &plan)).or_default() += 1;
+                    *service.sources.entry(source).or_default() += 1;
                 }
                 Kind::Span => service.spans += 1,
                 Kind::Log | Kind::Exposure | Kind::Business => service.logs += 1,
@@ -608,32 +617,21 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     covered
 }
 
-/// Source of a request line: what the line looks like.
-fn source_of_line(line: &str, plan: &Plan) -> RequestSource {
-    if !line.trim_ascii_start().starts_with('{') {
-        return RequestSource::AccessLog;
-    }
-    if plan
-        .fields(Role::Status)
-        .iter()
-        .any(|field| field.path == PROXY_STATUS && json::lookup(line, &field.path).is_some())
-    {
-        return RequestSource::AccessLog;
-    }
-    if plan.fields(Role::Root).is_empty() { RequestSource::Application } else { RequestSource::RootSpan }
-}
-
-fn choose_sources(covered: &Covered, notes: &mut Vec<String>) -> BTreeMap<ServiceKey, RequestSource> {
+fn choose_sources(
+    seen: BTreeMap<ServiceKey, BTreeSet<RequestSource>>,
+    notes: &mut Vec<String>,
+) -> BTreeMap<ServiceKey, RequestSource> {
     let mut sources = BTreeMap::new();
-    for (key, service) in &covered.services {
-        let Some(best) = service.sources.keys().min() else { continue };
-        sources.insert(key.clone(), *best);
-        if service.sources.len() > 1 {
+    for (key, several) in seen {
+        let Some(best) = several.first().copied() else { continue };
+        // Beside roots, lines that look like requests are the work inside them.
+        if several.len() > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
                 "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
                 best.name()
             ));
         }
+        sources.insert(key, best);
     }
     sources
 }
@@ -785,6 +783,24 @@ mod tests {
         let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
         assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
         assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
+    }
+
+    #[test]
+    fn each_service_has_a_request_source_of_its_own() {
+        let survey = found(&lines(40, |at| match at % 4 {
+            0 => r#""service":"front","root":true,"kind":"span","status":200"#.to_owned(),
+            1 => r#""service":"front","kind":"span","status":200"#.to_owned(),
+            2 => r#""service":"front","status":200"#.to_owned(),
+            _ => r#""service":"billing","status":200"#.to_owned(),
+        }));
+        let seen = |service: &str| {
+            let key = ServiceKey { environment: String::new(), service: service.to_owned() };
+            let report = &survey.services[&key];
+            (survey.plan.sources[&key], report.requests, report.spans)
+        };
+        assert_eq!(seen("front"), (RequestSource::RootSpan, 10, 20));
+        assert_eq!(seen("billing"), (RequestSource::Application, 10, 0));
+        assert!(survey.notes.iter().all(|note| !note.contains("several sources")), "{:?}", survey.notes);
     }
 
     #[test]

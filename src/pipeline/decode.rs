@@ -426,12 +426,21 @@ impl<'p> Decoder<'p> {
         self.first(role).map(|(slot, _)| slot.text(line))
     }
 
+    /// Hash of an identity: of the first field of its role that names one.
     #[inline]
     fn hash_of(&self, role: Role, line: &str) -> u64 {
-        match self.text(role, line) {
-            Some(text) if !text.is_empty() && text != "-" => event::identity_hash(text.as_bytes()),
-            _ => 0,
+        let list = &self.roles[role as usize];
+        for slot in list.slots.iter().take(usize::from(list.len)) {
+            if let Some(slot) = self.slots.get(usize::from(*slot))
+                && slot.is_scalar()
+            {
+                let text = slot.text(line);
+                if !values::is_nobody(&text) {
+                    return event::identity_hash(text.as_bytes());
+                }
+            }
         }
+        0
     }
 
     /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
@@ -439,7 +448,7 @@ impl<'p> Decoder<'p> {
     /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it
     /// would join calls, and users, that have nothing to do with each other.
     fn request(&self, line: &str, unit: u64) -> u64 {
-        let Some(id) = self.text(Role::Request, line).filter(|id| !id.is_empty() && id != "-") else { return 0 };
+        let Some(id) = self.text(Role::Request, line).filter(|id| !values::is_nobody(id)) else { return 0 };
         let unit = match self.plan.unit {
             UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
             // A trace may begin anew, an instance may change, and each line is a request of its own.
@@ -772,11 +781,16 @@ impl<'p> Decoder<'p> {
             Filled::Access => &self.scratch,
             Filled::Malformed => return Vec::new(),
         };
-        let has_value = |slot: u8| {
+        let has_value = |role: Role, slot: u8| {
             self.slots.get(usize::from(slot)).is_some_and(|slot| {
                 slot.is_scalar() && {
                     let text = slot.text(text);
-                    !text.is_empty() && text != "-"
+                    match role {
+                        Role::User | Role::Session | Role::Client | Role::Trace | Role::Instance => {
+                            !values::is_nobody(&text)
+                        }
+                        _ => !text.is_empty() && text != "-",
+                    }
                 }
             })
         };
@@ -784,7 +798,7 @@ impl<'p> Decoder<'p> {
             .into_iter()
             .map(|role| {
                 let list = &self.roles[role as usize];
-                let at = (0..usize::from(list.len).min(FIELDS_MAX)).find(|at| has_value(list.slots[*at]));
+                let at = (0..usize::from(list.len).min(FIELDS_MAX)).find(|at| has_value(role, list.slots[*at]));
                 (role, at)
             })
             .collect()
@@ -1109,6 +1123,21 @@ mod tests {
         assert_eq!(kind(&plan, r#""service":"front""#), Kind::Span);
         assert_eq!(kind(&plan, r#""service":"billing""#), Kind::Request);
         assert_eq!(kind(&plan, r#""service":"new""#), Kind::Request);
+    }
+
+    #[test]
+    fn nobody_is_no_unit() {
+        let mut plan = plan(&[(Role::User, "user"), (Role::User, "user_id"), (Role::Status, "status")]);
+        plan.unit = UnitKind::User;
+        let unit = |fields: &str| event(&plan, fields).unit;
+        let seven = unit(r#""user_id":7"#);
+        assert_ne!(seven, 0);
+        for fields in
+            [r#""user":"anonymous""#, r#""user":"Unknown","user_id":"-""#, r#""user":null"#, r#""user":"","user_id":0"#]
+        {
+            assert_eq!(unit(fields), 0, "{fields}");
+        }
+        assert_eq!(unit(r#""user":"guest","user_id":7"#), seven);
     }
 
     #[test]

@@ -16,7 +16,11 @@ const PATHS_MAX: usize = 4096;
 /// Depth to which objects are looked into.
 const DEPTH_MAX: usize = 5;
 /// A unit field must be on this share of request lines to be chosen.
-const UNIT_COVERAGE: f64 = 0.8;
+const UNIT_COVERAGE: f64 = 0.5;
+/// One that is on this share is taken before better ones that are on fewer lines.
+const UNIT_COVERAGE_GOOD: f64 = 0.8;
+/// From this share on nearly all requests have a unit, and nothing is said.
+const UNIT_COVERAGE_FULL: f64 = 0.995;
 /// Rows of one window that samples of pairs and traces aim at.
 const ROWS_AIM: f64 = 8_192.0;
 
@@ -641,31 +645,59 @@ fn choose_unit(covered: &Covered, wishes: &Wishes, notes: &mut Vec<String>) -> U
         let requests = covered.roles.get(&role).map_or(0, |counts| counts.requests);
         if covered.requests == 0 { 0.0 } else { requests as f64 / covered.requests as f64 }
     };
+    let percent = |role: Role| format!("{:.0} %", share(role) * 100.0);
+    let say_the_rest = |unit: UnitKind, role: Role, notes: &mut Vec<String>| {
+        if share(role) < UNIT_COVERAGE_FULL {
+            notes.push(format!(
+                "unit: {} of requests name a {}; the others belong to none",
+                percent(role),
+                unit.name()
+            ));
+        }
+    };
     // A field that the user named as a unit is the unit.
     for (unit, role) in UnitKind::BY_ROLE {
         if wishes.roles.contains_key(&role) && role != Role::Trace && role != Role::Instance && share(role) > 0.0 {
+            say_the_rest(unit, role, notes);
             return unit;
         }
     }
-    let chosen = UnitKind::BY_ROLE.into_iter().find(|(unit, role)| {
-        // One pod serves many users: as a unit it is for the user to choose.
-        *unit != UnitKind::Instance && share(*role) >= UNIT_COVERAGE
-    });
-    for (unit, role) in UnitKind::BY_ROLE {
-        let covered = share(role);
-        if unit < chosen.map_or(UnitKind::Request, |(unit, _)| unit) && covered > 0.0 && unit != UnitKind::Instance {
-            notes.push(format!(
-                "unit: only {:.0} % of requests name a {}, too few to judge by; name it on every request, or use --role {}=FIELD",
-                covered * 100.0,
-                unit.name(),
-                role.name()
-            ));
-        }
+    // One pod serves many users: as a unit it is for the user to choose. A trace is one visit of a user at most: it
+    // counts only where no better unit does.
+    let (users, traces): (Vec<_>, Vec<_>) = UnitKind::BY_ROLE
+        .into_iter()
+        .filter(|(unit, _)| *unit != UnitKind::Instance)
+        .partition(|(unit, _)| *unit != UnitKind::Trace);
+    let chosen = [(&users, UNIT_COVERAGE_GOOD), (&users, UNIT_COVERAGE), (&traces, UNIT_COVERAGE)]
+        .into_iter()
+        .find_map(|(units, least)| units.iter().find(|(_, role)| share(*role) >= least).copied());
+    let (unit, of_role) = chosen.unzip();
+    let unit = unit.unwrap_or(UnitKind::Request);
+    let passed_over: Vec<String> = users
+        .iter()
+        .filter(|(other, role)| *other < unit && share(*role) > 0.0)
+        .map(|(other, role)| format!("{} of requests name a {}", percent(*role), other.name()))
+        .collect();
+    if unit.is_once() && covered.requests > 0 {
+        let why = match passed_over.is_empty() {
+            true => "no user, session or client address is logged".to_owned(),
+            false => format!("only {}", passed_over.join(", ")),
+        };
+        notes.push(format!(
+            "unit: {why}, so each {} is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            unit.name()
+        ));
+    } else if !passed_over.is_empty() {
+        notes.push(format!(
+            "unit: only {}, so the {} is taken; name it on every request, or use --role user=FIELD",
+            passed_over.join(", "),
+            unit.name()
+        ));
     }
-    match chosen {
-        Some((unit, _)) => unit,
-        None => UnitKind::Request,
+    if let Some(role) = of_role {
+        say_the_rest(unit, role, notes);
     }
+    unit
 }
 
 /// Services that share traces are released together; services that do not stand alone.
@@ -742,13 +774,6 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    match survey.plan.unit {
-        UnitKind::Trace | UnitKind::Request if survey.requests > 0 => notes.push(format!(
-            "unit: no user, session or client address is logged, so each {} is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
-            survey.plan.unit.name()
-        )),
-        _ => {}
-    }
     survey.notes.splice(0..0, notes);
 }
 
@@ -801,6 +826,49 @@ mod tests {
         assert_eq!(seen("front"), (RequestSource::RootSpan, 10, 20));
         assert_eq!(seen("billing"), (RequestSource::Application, 10, 0));
         assert!(survey.notes.iter().all(|note| !note.contains("several sources")), "{:?}", survey.notes);
+    }
+
+    #[test]
+    fn half_of_the_requests_must_name_a_unit() {
+        let check = |fields: &dyn Fn(usize) -> String, expect: UnitKind, about_units: &[&str]| {
+            let survey = found(&lines(100, |at| format!(r#"{},"version":"1","status":200"#, fields(at))));
+            let said: Vec<&str> =
+                survey.notes.iter().map(String::as_str).filter(|note| note.starts_with("unit")).collect();
+            assert_eq!((survey.plan.unit, said.as_slice()), (expect, about_units));
+        };
+        let user = |at: usize, percent: usize| if at < percent { format!("u{at}") } else { "anonymous".to_owned() };
+        check(&|at| format!(r#""user":"{}""#, user(at, 100)), UnitKind::User, &[]);
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 60)),
+            UnitKind::User,
+            &["unit: 60 % of requests name a user; the others belong to none"],
+        );
+        check(
+            &|at| format!(r#""user":"{}","trace_id":"{at}a""#, user(at, 60)),
+            UnitKind::User,
+            &["unit: 60 % of requests name a user; the others belong to none"],
+        );
+        check(
+            &|at| format!(r#""user":"{}","session_id":"s{at}""#, user(at, 60)),
+            UnitKind::Session,
+            &[
+                "unit: only 60 % of requests name a user, so the session is taken; name it on every request, or use --role user=FIELD",
+            ],
+        );
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 40)),
+            UnitKind::Request,
+            &[
+                "unit: only 40 % of requests name a user, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            ],
+        );
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 0)),
+            UnitKind::Request,
+            &[
+                "unit: no user, session or client address is logged, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            ],
+        );
     }
 
     #[test]

@@ -122,6 +122,13 @@ fn grpc_status(text: &str) -> Option<Status> {
     }
 }
 
+/// A word that stands where an identity is missing: `anonymous` is nobody, however many requests it makes.
+#[inline]
+pub fn is_nobody(text: &str) -> bool {
+    const WORDS: [&str; 10] = ["-", "0", "nil", "anon", "null", "none", "guest", "unknown", "anonymous", "undefined"];
+    text.is_empty() || (text.len() <= 9 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
+}
+
 /// Truth from a word or number.
 pub fn truth(text: &str) -> Option<bool> {
     match text {
@@ -240,6 +247,16 @@ mod tests {
         assert_eq!(status("NotFound"), Some(Status { class: 4, error: false }));
         assert_eq!(status("shipped"), None);
         assert_eq!(status("7"), None);
+    }
+
+    #[test]
+    fn nobody() {
+        for text in ["", "-", "0", "null", "None", "nil", "unknown", "Anonymous", "ANON", "guest", "undefined"] {
+            assert!(is_nobody(text), "{text}");
+        }
+        for text in ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " "] {
+            assert!(!is_nobody(text), "{text}");
+        }
     }
 
     #[test]

@@ -144,11 +144,13 @@ pub enum RejectReason {
     Quarantined,
     /// The service is past the bound of distinct services of a batch. (An arm or route past theirs is none.)
     TooManyNames,
+    /// Both arm queries match: the line would count for both arms, or for neither.
+    BothArms,
 }
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 8] = [
+    pub const ALL: [RejectReason; 9] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
@@ -157,6 +159,7 @@ impl RejectReason {
         RejectReason::TimeOutOfRange,
         RejectReason::Quarantined,
         RejectReason::TooManyNames,
+        RejectReason::BothArms,
     ];
 
     /// The word that counts and reject files use.
@@ -170,6 +173,7 @@ impl RejectReason {
             RejectReason::TimeOutOfRange => "time_out_of_range",
             RejectReason::Quarantined => "quarantined",
             RejectReason::TooManyNames => "too_many_names",
+            RejectReason::BothArms => "both_arms",
         }
     }
 }

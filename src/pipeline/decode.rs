@@ -514,7 +514,7 @@ impl<'p> Decoder<'p> {
         };
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
-        let arm = self.arm(line, unit);
+        let arm = self.arm(line, unit)?;
         let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
 
         Ok(Decoded::Event(Event {
@@ -695,44 +695,45 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn arm(&mut self, line: &str, unit: u64) -> NameId {
+    fn arm(&mut self, line: &str, unit: u64) -> Result<NameId, RejectReason> {
         match &self.plan.arms {
-            ArmRule::None => NO_NAME,
+            ArmRule::None => Ok(NO_NAME),
             ArmRule::Field(_) => {
                 let slot =
                     self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
-                    return NO_NAME;
+                    return Ok(NO_NAME);
                 }
                 let short = Short::of(line, slot);
                 if let Some(short) = short
                     && let Some(id) = self.short_arms.get(short, Short::default())
                 {
-                    return id;
+                    return Ok(id);
                 }
                 let text = slot.text(line);
                 let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
                 if let Some(short) = short {
                     self.short_arms.put(short, Short::default(), id);
                 }
-                id
+                Ok(id)
             }
             ArmRule::Hash { share_ppm, .. } => {
                 if unit == 0 {
-                    return NO_NAME;
+                    return Ok(NO_NAME);
                 }
                 let (baseline, canary) = self.two_arms();
-                if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline }
+                Ok(if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline })
             }
             ArmRule::Queries { baseline, canary } => {
                 let record = self.record(line);
-                let arm = match (baseline.matches(&record), canary.matches(&record)) {
-                    (true, false) => Some(false),
-                    (false, true) => Some(true),
-                    (true, true) | (false, false) => None,
-                };
+                let matched = (baseline.matches(&record), canary.matches(&record));
                 let (baseline, canary) = self.two_arms();
-                arm.map_or(NO_NAME, |is_canary| if is_canary { canary } else { baseline })
+                match matched {
+                    (true, false) => Ok(baseline),
+                    (false, true) => Ok(canary),
+                    (false, false) => Ok(NO_NAME),
+                    (true, true) => Err(RejectReason::BothArms),
+                }
             }
         }
     }
@@ -1109,6 +1110,30 @@ mod tests {
 
     fn matches(line: &str, query: &str) -> bool {
         Decoder::new(&plan(&[]), "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn a_line_of_both_arms_is_rejected() {
+        let mut plan = plan(&[(Role::Status, "status")]);
+        plan.arms = ArmRule::Queries {
+            baseline: Query::parse("build:b1*").unwrap(),
+            canary: Query::parse("build:*b2").unwrap(),
+        };
+        let mut decoder = Decoder::new(&plan, "log");
+        let mut arm = |build: &str| {
+            let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z","status":200,"build":"{build}"}}"#);
+            match decoder.decode(&line, 0) {
+                Ok(Decoded::Event(event)) => {
+                    Ok(event::name_at(&decoder.interner().names().arms, event.arm).cloned().unwrap_or_default())
+                }
+                Ok(Decoded::Outside) => panic!("outside"),
+                Err(reason) => Err(reason),
+            }
+        };
+        assert_eq!(arm("b1"), Ok(BASELINE.to_owned()));
+        assert_eq!(arm("b2"), Ok(CANARY.to_owned()));
+        assert_eq!(arm("b3"), Ok(String::new()));
+        assert_eq!(arm("b1.b2"), Err(RejectReason::BothArms));
     }
 
     #[test]

@@ -237,7 +237,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         notes,
         paths: paths.into_keys().collect(),
         access_lines,
-        both_queries: read.both_queries,
+        both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
     say_what_is_missing(&mut survey);
@@ -525,7 +525,6 @@ struct Covered {
     /// Services that appear in one trace together, with how often the first of a pair was the slower request.
     neighbours: BTreeMap<(ServiceKey, ServiceKey), u64>,
     slowest: BTreeMap<ServiceKey, u64>,
-    both_queries: u64,
 }
 
 impl Covered {
@@ -565,13 +564,6 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
                 counts.lines += 1;
                 counts.requests += u64::from(is_request);
                 *counts.by_field.entry(field).or_default() += 1;
-            }
-            if let ArmRule::Queries { baseline, canary } = &plan.arms
-                && event.arm == NO_NAME
-                && decoder.matches(line, baseline)
-                && decoder.matches(line, canary)
-            {
-                covered.both_queries += 1;
             }
             let source = decoder.source();
             let names = decoder.interner().names();

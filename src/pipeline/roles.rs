@@ -418,6 +418,16 @@ impl LatencyUnit {
         }
     }
 
+    /// Microseconds of one.
+    pub fn micros(self) -> f64 {
+        match self {
+            LatencyUnit::Nanos => 1e-3,
+            LatencyUnit::Micros => 1.0,
+            LatencyUnit::Millis => 1e3,
+            LatencyUnit::Seconds => 1e6,
+        }
+    }
+
     /// The unit of a suffix.
     pub fn from_name(name: &str) -> Option<LatencyUnit> {
         [LatencyUnit::Nanos, LatencyUnit::Micros, LatencyUnit::Millis, LatencyUnit::Seconds]

@@ -350,6 +350,13 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
     roles
 }
 
+/// Integers from this median on are nanoseconds: as milliseconds half of the requests would take longer than a quarter
+/// of an hour.
+const NANOS_FROM: f64 = 1_000_000.0;
+
+/// A median from here on is doubtful, in microseconds.
+const DOUBTFUL_US: f64 = 600e6;
+
 /// Latency fields without a telling name: the unit is guessed from the values, and that is said.
 fn name_latency_units(
     roles: &mut BTreeMap<Role, Vec<FieldRef>>,
@@ -357,28 +364,31 @@ fn name_latency_units(
     notes: &mut Vec<String>,
 ) {
     for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
-        if field.unit.is_some() {
-            continue;
-        }
-        if let Some(unit) = LatencyUnit::of_field(&field.path) {
-            field.unit = Some(unit);
-            continue;
-        }
         let count = paths.get(&field.path).cloned().unwrap_or_default();
         let mut numbers = count.numbers;
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
-        let unit = if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
-            LatencyUnit::Seconds
-        } else {
-            LatencyUnit::Millis
+        let path = &field.path;
+        let named = field.unit.or(LatencyUnit::of_field(path));
+        let unit = match named {
+            Some(unit) => unit,
+            None if count.fractions == 0 && median >= NANOS_FROM => LatencyUnit::Nanos,
+            None if count.fractions * 2 > numbers.len() as u64 && median < 5.0 => LatencyUnit::Seconds,
+            None => LatencyUnit::Millis,
         };
         field.unit = Some(unit);
-        if !numbers.is_empty() {
+        if named.is_none() && !numbers.is_empty() {
             notes.push(format!(
                 "latency: `{path}` does not name its unit; read as {unit} (median {median}). If that is wrong: --role latency={path}:us",
-                path = field.path,
                 unit = unit.name(),
+            ));
+        }
+        let seconds = median * unit.micros() / 1e6;
+        if seconds * 1e6 > DOUBTFUL_US {
+            notes.push(format!(
+                "latency: half of `{path}` would be above {:.0} minutes when read as {}; that is doubtful. Name its unit with --role latency={path}:us, or another field",
+                seconds / 60.0,
+                unit.name(),
             ));
         }
     }
@@ -818,6 +828,46 @@ mod tests {
         assert_eq!(seen("front"), (RequestSource::RootSpan, 10, 20));
         assert_eq!(seen("billing"), (RequestSource::Application, 10, 0));
         assert!(survey.notes.iter().all(|note| !note.contains("several sources")), "{:?}", survey.notes);
+    }
+
+    #[test]
+    fn units_of_latencies_without_a_telling_name() {
+        let doubt = |text: &str| format!("latency: half of {text}, or another field");
+        for (field, value, unit, doubtful) in [
+            ("duration", "54000000", LatencyUnit::Nanos, None),
+            ("duration", "1000000", LatencyUnit::Nanos, None),
+            ("duration", "54.5", LatencyUnit::Millis, None),
+            ("duration", "54", LatencyUnit::Millis, None),
+            ("duration", "0.054", LatencyUnit::Seconds, None),
+            (
+                "duration",
+                "960000",
+                LatencyUnit::Millis,
+                Some(
+                    "`duration` would be above 16 minutes when read as ms; that is doubtful. Name its unit with --role latency=duration:us",
+                ),
+            ),
+            (
+                "duration_s",
+                "54000",
+                LatencyUnit::Seconds,
+                Some(
+                    "`duration_s` would be above 900 minutes when read as s; that is doubtful. Name its unit with --role latency=duration_s:us",
+                ),
+            ),
+        ] {
+            let survey = found(&lines(30, |_| format!(r#""{field}":{value},"path":"/a","status":200"#)));
+            assert_eq!(survey.plan.fields(Role::Latency)[0].unit, Some(unit), "{field} {value}");
+            let guess = format!(
+                "latency: `{field}` does not name its unit; read as {} (median {value}). If that is wrong: --role latency={field}:us",
+                unit.name()
+            );
+            let said: Vec<&String> = survey.notes.iter().filter(|note| note.starts_with("latency")).collect();
+            let mut expect = Vec::new();
+            expect.extend((field == "duration").then_some(guess));
+            expect.extend(doubtful.map(doubt));
+            assert_eq!(said, expect.iter().collect::<Vec<_>>(), "{field} {value}");
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::event::{self, Event, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId
 use crate::pipeline::intern::Interner;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
+use crate::pipeline::roles::{ErrorNotation, LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{access, clock, number, values};
-use crate::query::{self, Query};
+use crate::query;
 use crate::time::{Micros, Timestamp};
 
 /// Key of the hash that splits units into arms.
@@ -214,6 +214,8 @@ pub struct Decoder<'p> {
     proxy_status: Option<u8>,
     /// How each status field writes statuses.
     notations: [StatusNotation; FIELDS_MAX],
+    /// What each field about failures holds.
+    error_notations: [ErrorNotation; FIELDS_MAX],
     /// Slot of the first status field that holds gRPC codes.
     grpc_status: Option<u8>,
     split_key: u64,
@@ -250,6 +252,7 @@ impl<'p> Decoder<'p> {
             arm_slot: None,
             proxy_status: None,
             notations: [StatusNotation::Http; FIELDS_MAX],
+            error_notations: [ErrorNotation::Failed; FIELDS_MAX],
             grpc_status: None,
             split_key: 0,
             source: RequestSource::Application,
@@ -270,6 +273,9 @@ impl<'p> Decoder<'p> {
                 list.len += 1;
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
+                }
+                if role == Role::Error {
+                    decoder.error_notations[at] = ErrorNotation::of_field(&field.path);
                 }
                 if role == Role::Status {
                     decoder.notations[at] = StatusNotation::of_field(&field.path);
@@ -490,13 +496,11 @@ impl<'p> Decoder<'p> {
             kind
         };
 
-        let error = match (self.first(Role::Error), status) {
-            (Some((Slot { form: Form::True, .. }, _)), _) => true,
+        let error = match (self.failed(line), status) {
+            (Some(Failed::Said), _) => true,
+            (Some(Failed::Unsuccessful), status) => status.is_none_or(|status| status.class != 4),
             (_, Some(status)) => status.error,
-            (Some((slot, _)), None) => {
-                let text = slot.text(line);
-                values::truth(&text).unwrap_or(!text.is_empty())
-            }
+            (Some(says), None) => says == Failed::Named,
             (None, None) => kind == Kind::Request && level >= Level::Error,
         };
 
@@ -554,6 +558,28 @@ impl<'p> Decoder<'p> {
         let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
         let end = Timestamp(start.0.saturating_add(latency));
         if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
+    }
+
+    /// What fields about failures say; `None` when there is none.
+    #[inline]
+    fn failed(&self, line: &str) -> Option<Failed> {
+        let list = &self.roles[Role::Error as usize];
+        let mut most = None;
+        for at in 0..usize::from(list.len).min(FIELDS_MAX) {
+            let Some(slot) = self.slots.get(usize::from(list.slots[at])) else { continue };
+            let notation = self.error_notations[at];
+            let says = match (slot.form, notation) {
+                (Form::Absent, _) => continue,
+                (Form::True, ErrorNotation::Failed) => Failed::Said,
+                (Form::Nested, _) if values::is_empty_json(slot.raw(line)) => Failed::No,
+                (Form::Nested, _) => Failed::Named,
+                _ if !values::failed(&slot.text(line), notation) => Failed::No,
+                (_, ErrorNotation::Failed) => Failed::Named,
+                (_, ErrorNotation::Success | ErrorNotation::Outcome) => Failed::Unsuccessful,
+            };
+            most = most.max(Some(says));
+        }
+        most
     }
 
     #[inline]
@@ -760,7 +786,7 @@ impl<'p> Decoder<'p> {
 
     /// Whether a query matches a line.
     #[cfg(test)]
-    fn matches(&mut self, line: &str, query: &Query) -> bool {
+    fn matches(&mut self, line: &str, query: &query::Query) -> bool {
         for path in query.fields() {
             self.want(&path);
         }
@@ -785,7 +811,8 @@ impl<'p> Decoder<'p> {
         };
         let has_value = |role: Role, slot: u8| {
             self.slots.get(usize::from(slot)).is_some_and(|slot| {
-                slot.is_scalar() && {
+                let told = role == Role::Error && slot.form == Form::Nested;
+                (slot.is_scalar() || told) && {
                     let text = slot.text(text);
                     match role {
                         Role::User | Role::Session | Role::Client | Role::Trace | Role::Instance => {
@@ -875,6 +902,19 @@ impl ShortNames {
             *entry = (first, second, id);
         }
     }
+}
+
+/// What a line's fields about failures say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Failed {
+    /// Nothing failed.
+    No,
+    /// Something failed, and is named; a status says whether the request did.
+    Named,
+    /// There was no success; a status that blames the client says that the service is not to blame.
+    Unsuccessful,
+    /// The work failed.
+    Said,
 }
 
 /// What a line was filled from.
@@ -1079,6 +1119,7 @@ fn nested_value(raw: &str) -> query::Value<'_> {
 mod tests {
     use super::*;
     use crate::pipeline::plan::FieldRef;
+    use crate::query::Query;
     use crate::time::Windowing;
 
     /// A plan whose roles are played by these fields.
@@ -1135,6 +1176,49 @@ mod tests {
         assert_eq!(arm("b2"), Ok(CANARY.to_owned()));
         assert_eq!(arm("b3"), Ok(String::new()));
         assert_eq!(arm("b1.b2"), Err(RejectReason::BothArms));
+    }
+
+    #[test]
+    fn fields_about_failures() {
+        let error = |fields: &str| {
+            let roles = [
+                (Role::Error, "error"),
+                (Role::Error, "event.outcome"),
+                (Role::Error, "success"),
+                (Role::Status, "status"),
+                (Role::Latency, "ms"),
+                (Role::Route, "path"),
+            ];
+            event(&plan(&roles), &format!(r#""ms":5,"path":"/a",{fields}"#)).error
+        };
+        for (fields, expect) in [
+            (r#""error":"boom""#, true),
+            (r#""error":"none""#, false),
+            (r#""error":null"#, false),
+            (r#""error":{}"#, false),
+            (r#""error":[]"#, false),
+            (r#""error":{"code":7}"#, true),
+            (r#""error":true"#, true),
+            (r#""error":1"#, true),
+            (r#""error":0"#, false),
+            (r#""success":false"#, true),
+            (r#""success":true"#, false),
+            (r#""success":false,"error":"none""#, true),
+            (r#""event":{"outcome":"failure"}"#, true),
+            (r#""event.outcome":"success""#, false),
+            (r#""event.outcome":"unknown""#, false),
+            // The status says whether the request failed, unless the line does.
+            (r#""status":200,"error":"boom""#, false),
+            (r#""status":500,"error":"none""#, true),
+            (r#""status":200,"error":true"#, true),
+            (r#""status":200,"success":false"#, true),
+            (r#""status":200,"event.outcome":"failure""#, true),
+            (r#""status":404,"success":false"#, false),
+            (r#""status":404,"error":true"#, true),
+            (r#""status":500,"success":true"#, true),
+        ] {
+            assert_eq!(error(fields), expect, "{fields}");
+        }
     }
 
     #[test]

@@ -329,7 +329,17 @@ impl Role {
                 "attributes.rpc.grpc.status_code",
                 "code",
             ],
-            Role::Error => &["error", "is_error", "failed", "err", "error.message", "error.type", "exception.type"],
+            Role::Error => &[
+                "error",
+                "is_error",
+                "failed",
+                "err",
+                "error.message",
+                "error.type",
+                "exception.type",
+                "event.outcome",
+                "success",
+            ],
             Role::Level => &[
                 "level",
                 "log.level",
@@ -474,6 +484,29 @@ impl StatusNotation {
         letters.make_ascii_lowercase();
         let is_grpc = ["grpccode", "grpcstatus", "grpcstatuscode"].iter().any(|name| letters.ends_with(name));
         if is_grpc { StatusNotation::Grpc } else { StatusNotation::Http }
+    }
+}
+
+/// What a field about failures holds; its name says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ErrorNotation {
+    /// That the work failed, or what failed.
+    #[default]
+    Failed,
+    /// That it succeeded.
+    Success,
+    /// `success`, `failure` or `unknown`.
+    Outcome,
+}
+
+impl ErrorNotation {
+    /// The notation of a field, by the last part of its path.
+    pub fn of_field(path: &str) -> ErrorNotation {
+        match path.rsplit('.').next() {
+            Some("success" | "succeeded") => ErrorNotation::Success,
+            Some("outcome") => ErrorNotation::Outcome,
+            _ => ErrorNotation::Failed,
+        }
     }
 }
 

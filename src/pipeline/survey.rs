@@ -134,6 +134,7 @@ impl Survey {
 struct PathCount {
     lines: u64,
     scalars: u64,
+    objects: u64,
     numbers: Vec<f64>,
     fractions: u64,
     texts: u64,
@@ -293,7 +294,11 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     let count = paths.entry(path.to_owned()).or_default();
     count.lines += 1;
     let text = match value {
-        Value::Null | Value::Object(_) | Value::Array(_) => return,
+        Value::Null => return,
+        Value::Object(_) | Value::Array(_) => {
+            count.objects += 1;
+            return;
+        }
         Value::Bool(b) => b.to_string(),
         Value::Number(n) => {
             if let Some(number) = number::parse_f64(n) {
@@ -327,7 +332,11 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
         let mut fields: Vec<FieldRef> = role
             .known_names()
             .iter()
-            .filter(|path| paths.get(**path).is_some_and(|count| count.scalars > 0))
+            .filter(|path| {
+                // What failed may be told in an object.
+                let told = |count: &PathCount| count.scalars > 0 || (role == Role::Error && count.objects > 0);
+                paths.get(**path).is_some_and(told)
+            })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
         if role == Role::Status {

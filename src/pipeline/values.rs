@@ -2,7 +2,7 @@
 
 use crate::event::Level;
 use crate::pipeline::number;
-use crate::pipeline::roles::{LatencyUnit, StatusNotation};
+use crate::pipeline::roles::{ErrorNotation, LatencyUnit, StatusNotation};
 
 /// Severity from a word, a letter, a pino number (10 to 60), a syslog severity (0 to 7) or an OpenTelemetry number text.
 pub fn level(text: &str) -> Level {
@@ -138,6 +138,24 @@ pub fn truth(text: &str) -> Option<bool> {
     }
 }
 
+/// A field about failures says that the work failed. Text that is no word for "none" says what failed.
+pub fn failed(text: &str, notation: ErrorNotation) -> bool {
+    let is = |word: &&str| text.eq_ignore_ascii_case(word);
+    match notation {
+        ErrorNotation::Failed => {
+            const NONE: [&str; 11] = ["", "-", "0", "no", "ok", "nil", "none", "null", "<nil>", "false", "undefined"];
+            !NONE.iter().any(|word| is(word))
+        }
+        ErrorNotation::Success => truth(text) == Some(false) && !text.is_empty(),
+        ErrorNotation::Outcome => ["failure", "failed", "error"].iter().any(is),
+    }
+}
+
+/// The text of an object or list without anything in it.
+pub fn is_empty_json(raw: &str) -> bool {
+    raw.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '{' | '}' | '[' | ']')).is_empty()
+}
+
 /// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`).
 pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
     let text = text.trim();
@@ -247,6 +265,39 @@ mod tests {
         assert_eq!(status("NotFound"), Some(Status { class: 4, error: false }));
         assert_eq!(status("shipped"), None);
         assert_eq!(status("7"), None);
+    }
+
+    #[test]
+    fn failures() {
+        for (text, notation, expect) in [
+            ("boom", ErrorNotation::Failed, true),
+            ("true", ErrorNotation::Failed, true),
+            ("1", ErrorNotation::Failed, true),
+            ("none", ErrorNotation::Failed, false),
+            ("None", ErrorNotation::Failed, false),
+            ("false", ErrorNotation::Failed, false),
+            ("False", ErrorNotation::Failed, false),
+            ("0", ErrorNotation::Failed, false),
+            ("", ErrorNotation::Failed, false),
+            ("null", ErrorNotation::Failed, false),
+            ("no", ErrorNotation::Failed, false),
+            ("OK", ErrorNotation::Failed, false),
+            ("<nil>", ErrorNotation::Failed, false),
+            ("not found", ErrorNotation::Failed, true),
+            ("false", ErrorNotation::Success, true),
+            ("0", ErrorNotation::Success, true),
+            ("true", ErrorNotation::Success, false),
+            ("", ErrorNotation::Success, false),
+            ("perhaps", ErrorNotation::Success, false),
+            ("failure", ErrorNotation::Outcome, true),
+            ("success", ErrorNotation::Outcome, false),
+            ("unknown", ErrorNotation::Outcome, false),
+        ] {
+            assert_eq!(failed(text, notation), expect, "{text} {notation:?}");
+        }
+        for (raw, expect) in [("{}", true), ("[ ]", true), ("{ }", true), (r#"{"a":1}"#, false), ("[0]", false)] {
+            assert_eq!(is_empty_json(raw), expect, "{raw}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::event::{self, Event, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId
 use crate::pipeline::intern::Interner;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{ErrorNotation, LatencyUnit, Role, StatusNotation};
+use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{access, clock, number, values};
 use crate::query;
 use crate::time::{Micros, Timestamp};
@@ -212,6 +212,8 @@ pub struct Decoder<'p> {
     arm_slot: Option<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
+    /// Time fields that say when the work ended.
+    end_times: [bool; FIELDS_MAX],
     /// How each status field writes statuses.
     notations: [StatusNotation; FIELDS_MAX],
     /// What each field about failures holds.
@@ -251,6 +253,7 @@ impl<'p> Decoder<'p> {
             access_len: None,
             arm_slot: None,
             proxy_status: None,
+            end_times: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
             error_notations: [ErrorNotation::Failed; FIELDS_MAX],
             grpc_status: None,
@@ -273,6 +276,9 @@ impl<'p> Decoder<'p> {
                 list.len += 1;
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
+                }
+                if role == Role::Time {
+                    decoder.end_times[at] = roles::is_end_time(&field.path);
                 }
                 if role == Role::Error {
                     decoder.error_notations[at] = ErrorNotation::of_field(&field.path);
@@ -369,6 +375,7 @@ impl<'p> Decoder<'p> {
         if line.len() > LINE_MAX {
             return Err(RejectReason::TooLong);
         }
+        let line = if offset == 0 { without_mark(line) } else { line };
         match self.fill(line) {
             Filled::Json => self.read(line, offset, false),
             Filled::Access => {
@@ -478,6 +485,7 @@ impl<'p> Decoder<'p> {
             None => NO_LATENCY,
         };
         let time = self.time(line, latency_us)?;
+        let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
 
         let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
         if service == NO_NAME {
@@ -596,6 +604,15 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    /// Latency of a line that has no field for it, but says when the work started and when it ended.
+    fn since_start(&self, line: &str, end: Timestamp) -> u64 {
+        if !self.first(Role::Time).is_some_and(|(_, at)| self.end_times[at]) {
+            return NO_LATENCY;
+        }
+        let start = self.text(Role::Start, line).and_then(|text| clock::parse_time(&text).ok());
+        start.and_then(|start| u64::try_from(end.0 - start.0).ok()).unwrap_or(NO_LATENCY)
+    }
+
     #[inline]
     fn level(&self, line: &str) -> Level {
         match self.first(Role::Level) {
@@ -635,6 +652,11 @@ impl<'p> Decoder<'p> {
             Some("log") => Kind::Log,
             Some("exposure") => Kind::Exposure,
             Some("event") if !has_status => Kind::Business,
+            // OpenTelemetry: a service is asked by others, or by nobody it knows of.
+            Some("SPAN_KIND_SERVER" | "SPAN_KIND_CONSUMER") if !has_parent => {
+                return (Kind::Request, RequestSource::RootSpan);
+            }
+            Some(kind) if kind.starts_with("SPAN_KIND_") => Kind::Span,
             _ => {
                 let has_route = self.first(Role::Route).is_some() || self.first(Role::Method).is_some();
                 if root == Some(true) || has_status || (has_latency && has_route) { Kind::Request } else { Kind::Log }
@@ -804,6 +826,7 @@ impl<'p> Decoder<'p> {
 
     /// Which field of each role has a value in a line; for the survey's coverage.
     pub(crate) fn covered(&mut self, line: &str) -> Vec<(Role, Option<usize>)> {
+        let line = without_mark(line);
         let text = match self.fill(line) {
             Filled::Json => line,
             Filled::Access => &self.scratch,
@@ -902,6 +925,11 @@ impl ShortNames {
             *entry = (first, second, id);
         }
     }
+}
+
+/// A line without the mark (U+FEFF) that some programs put at the start of a file.
+pub(crate) fn without_mark(line: &str) -> &str {
+    line.strip_prefix('\u{feff}').unwrap_or(line)
 }
 
 /// What a line's fields about failures say.
@@ -1219,6 +1247,46 @@ mod tests {
         ] {
             assert_eq!(error(fields), expect, "{fields}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_starts_a_stream_only() {
+        let plan = plan(&[(Role::Status, "status")]);
+        let decode = |offset: u64, line: &str| Decoder::new(&plan, "log").decode(line, offset);
+        let line = r#"{"ts":"2026-06-01T10:00:00Z","status":200}"#;
+        let marked = format!("\u{feff}{line}");
+        assert_eq!(decode(0, &marked), decode(0, line));
+        assert_eq!(decode(9, &marked), Err(RejectReason::Malformed));
+        assert_eq!(decode(0, &format!("\u{feff}{marked}")), Err(RejectReason::Malformed));
+    }
+
+    #[test]
+    fn spans_as_opentelemetry_writes_them() {
+        let roles = [
+            (Role::Time, "endTimeUnixNano"),
+            (Role::Start, "startTimeUnixNano"),
+            (Role::Kind, "kind"),
+            (Role::Parent, "parentSpanId"),
+            (Role::Status, "status.code"),
+        ];
+        let mut plan = plan(&roles);
+        plan.roles.get_mut(&Role::Time).unwrap().remove(0);
+        let check = |fields: &str, kind: Kind, error: bool| {
+            let line = format!(
+                r#"{{"startTimeUnixNano":"1780315199950775040","endTimeUnixNano":"1780315200007214592",{fields}}}"#
+            );
+            let Ok(Decoded::Event(event)) = Decoder::new(&plan, "log").decode(&line, 0) else { panic!("{line}") };
+            assert_eq!((event.kind, event.error, event.latency_us), (kind, error, 56_439), "{fields}");
+            assert_eq!(event.time.0, 1_780_315_200_007_214, "{fields}");
+        };
+        check(r#""kind":"SPAN_KIND_SERVER","status":{}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":0}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":2}"#, Kind::Request, true);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":"STATUS_CODE_ERROR"}"#, Kind::Request, true);
+        check(r#""kind":"SPAN_KIND_SERVER","parentSpanId":"","status":{"code":1}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","parentSpanId":"b2221a58008a05a6","status":{"code":1}"#, Kind::Span, false);
+        check(r#""kind":"SPAN_KIND_CLIENT","status":{"code":2}"#, Kind::Span, true);
+        check(r#""kind":"SPAN_KIND_INTERNAL""#, Kind::Span, false);
     }
 
     #[test]

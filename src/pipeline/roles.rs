@@ -121,7 +121,7 @@ impl Role {
     /// the name.
     ///
     /// Sources: OpenTelemetry semantic conventions and log data model; Elastic Common Schema; the default keys of pino,
-    /// zap, logrus, structlog and bunyan; Envoy's and Istio's JSON access logs; common spellings.
+    /// zap, logrus, structlog and bunyan; Envoy's and Istio's JSON access logs; nginx's variables; common spellings.
     pub fn known_names(self) -> &'static [&'static str] {
         match self {
             Role::Time => &[
@@ -141,12 +141,23 @@ impl Role {
                 "logged_at",
                 "end_time",
                 "endTime",
+                "endTimeUnixNano",
+                "end_time_unix_nano",
                 "event.end",
                 "asctime",
+                "msec",
+                "time_iso8601",
+                "time_local",
             ],
-            Role::Start => {
-                &["start_time", "startTime", "startTimeUnixNano", "start_timestamp", "event.start", "StartTime"]
-            }
+            Role::Start => &[
+                "start_time",
+                "startTime",
+                "startTimeUnixNano",
+                "start_time_unix_nano",
+                "start_timestamp",
+                "event.start",
+                "StartTime",
+            ],
             Role::Environment => &[
                 "environment",
                 "env",
@@ -328,6 +339,8 @@ impl Role {
                 "Attributes.rpc.grpc.status_code",
                 "attributes.rpc.grpc.status_code",
                 "code",
+                "status.code",
+                "otel.status_code",
             ],
             Role::Error => &[
                 "error",
@@ -475,6 +488,8 @@ pub enum StatusNotation {
     Http,
     /// gRPC codes: numbers from 0 (OK) to 16, or their names.
     Grpc,
+    /// Status of an OpenTelemetry span: 0 (unset), 1 (ok), 2 (error), or their names.
+    Span,
 }
 
 impl StatusNotation {
@@ -483,8 +498,17 @@ impl StatusNotation {
         let mut letters: String = path.chars().filter(|c| !matches!(c, '.' | '_' | '-')).collect();
         letters.make_ascii_lowercase();
         let is_grpc = ["grpccode", "grpcstatus", "grpcstatuscode"].iter().any(|name| letters.ends_with(name));
-        if is_grpc { StatusNotation::Grpc } else { StatusNotation::Http }
+        match path {
+            _ if is_grpc => StatusNotation::Grpc,
+            "status.code" | "otel.status_code" => StatusNotation::Span,
+            _ => StatusNotation::Http,
+        }
     }
+}
+
+/// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.
+pub fn is_end_time(path: &str) -> bool {
+    ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end"].contains(&path)
 }
 
 /// What a field about failures holds; its name says so.
@@ -526,6 +550,7 @@ mod tests {
             ("http.response.status_code", StatusNotation::Http),
             ("response_code", StatusNotation::Http),
             ("code", StatusNotation::Http),
+            ("status.code", StatusNotation::Span),
         ] {
             assert_eq!(StatusNotation::of_field(path), notation, "{path}");
         }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
-use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
+use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS, without_mark};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
-use crate::pipeline::{number, values};
+use crate::pipeline::{clock, number, roles, values};
 use crate::time::{Timestamp, Windowing};
 
 /// Distinct paths that are counted; further ones are not considered for roles.
@@ -148,7 +148,7 @@ struct PathCount {
 impl PathCount {
     /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
     fn mostly_statuses(&self, path: &str) -> bool {
-        let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) == StatusNotation::Grpc;
+        let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) != StatusNotation::Http;
         let zeros_of_codes = if zero_is_status { 0 } else { self.zeros * 2 };
         self.statuses * 10 >= self.scalars * 8 && zeros_of_codes <= self.statuses
     }
@@ -160,7 +160,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let known: BTreeSet<&str> = Role::ALL.iter().flat_map(|role| role.known_names().iter().copied()).collect();
     let mut json_lines = 0u64;
     let mut access_lines = 0u64;
-    for line in heads.iter().flat_map(|head| head.lines.iter()) {
+    for line in heads.iter().flat_map(|head| head.lines.iter()).map(|line| without_mark(line)) {
         if line.trim_ascii_start().starts_with('{') {
             let mut seen = Vec::new();
             if collect(line, "", 0, &mut seen).is_ok() {
@@ -339,6 +339,13 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
             })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
+        if role == Role::Time {
+            // nginx calls a time so, others a duration.
+            let is_time = |text: &String| clock::parse_time(text).is_ok();
+            fields.retain(|f| {
+                f.path != "msec" || paths.get("msec").is_some_and(|count| count.values.iter().all(is_time))
+            });
+        }
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
             fields.retain(|field| paths.get(&field.path).is_some_and(|count| count.mostly_statuses(&field.path)));
@@ -454,7 +461,8 @@ fn look_at_services(
                 sources.entry(service.clone()).or_default().insert(source);
             }
             for (at, (_, path)) in fields.iter().enumerate() {
-                let Some(value) = json::lookup(line, path).and_then(scalar_text).filter(|value| !value.is_empty())
+                let Some(value) =
+                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| !value.is_empty())
                 else {
                     continue;
                 };
@@ -776,7 +784,10 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    if !has(Role::Latency) && survey.requests > 0 {
+    let is_end =
+        |role: &RoleReport| role.fields.iter().any(|(field, lines)| *lines > 0 && roles::is_end_time(&field.path));
+    let has_ends = has(Role::Start) && survey.roles.iter().any(|role| role.role == Role::Time && is_end(role));
+    if !has(Role::Latency) && !has_ends && survey.requests > 0 {
         notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
     }
     if !has(Role::Status) && !has(Role::Error) && survey.requests > 0 {
@@ -877,6 +888,21 @@ mod tests {
             expect.extend(doubtful.map(doubt));
             assert_eq!(said, expect.iter().collect::<Vec<_>>(), "{field} {value}");
         }
+    }
+
+    #[test]
+    fn times_as_nginx_calls_them() {
+        let time = |fields: &str| {
+            let line = format!("{{{fields},\"status\":200}}");
+            let survey = found(&[format!("\u{feff}{line}"), line.clone(), line]);
+            let seen = (survey.requests, survey.rejects.values().sum::<u64>());
+            (seen, fields_of(&survey, Role::Time).join(" "))
+        };
+        let local = r#""time_local":"01/Jun/2026:12:00:00 +0000""#;
+        assert_eq!(time(local), ((3, 0), "time_local".to_owned()));
+        assert_eq!(time(r#""time_iso8601":"2026-06-01T12:00:00+00:00""#), ((3, 0), "time_iso8601".to_owned()));
+        assert_eq!(time(&format!(r#""msec":"1780315200.007",{local}"#)), ((3, 0), "msec time_local".to_owned()));
+        assert_eq!(time(&format!(r#""msec":12,{local}"#)), ((3, 0), "time_local".to_owned()));
     }
 
     #[test]

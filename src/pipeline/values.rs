@@ -108,6 +108,7 @@ pub fn status_in(text: &str, notation: StatusNotation) -> Option<Status> {
     match notation {
         StatusNotation::Http => status(text),
         StatusNotation::Grpc => grpc_status(text),
+        StatusNotation::Span => span_status(text),
     }
 }
 
@@ -119,6 +120,17 @@ fn grpc_status(text: &str) -> Option<Status> {
         Some(2 | 4 | 12..=15) => Some(Status { class: 5, error: true }),
         Some(1..=16) => Some(Status { class: 4, error: false }),
         _ => status(text),
+    }
+}
+
+/// Status of an OpenTelemetry span. Other numbers are read as HTTP statuses.
+fn span_status(text: &str) -> Option<Status> {
+    let word = text.strip_prefix("STATUS_CODE_").unwrap_or(text);
+    match word {
+        "0" | "1" => Some(Status { class: 2, error: false }),
+        "2" => Some(Status { class: 5, error: true }),
+        _ if word.eq_ignore_ascii_case("unset") => Some(Status { class: 2, error: false }),
+        _ => status(word),
     }
 }
 
@@ -297,6 +309,26 @@ mod tests {
         }
         for (raw, expect) in [("{}", true), ("[ ]", true), ("{ }", true), (r#"{"a":1}"#, false), ("[0]", false)] {
             assert_eq!(is_empty_json(raw), expect, "{raw}");
+        }
+    }
+
+    #[test]
+    fn statuses_of_spans() {
+        let ok = Some(Status { class: 2, error: false });
+        let failed = Some(Status { class: 5, error: true });
+        for (text, expect) in [
+            ("0", ok),
+            ("1", ok),
+            ("2", failed),
+            ("STATUS_CODE_UNSET", ok),
+            ("STATUS_CODE_OK", ok),
+            ("STATUS_CODE_ERROR", failed),
+            ("Error", failed),
+            ("Unset", ok),
+            ("503", failed),
+            ("3", None),
+        ] {
+            assert_eq!(status_in(text, StatusNotation::Span), expect, "{text}");
         }
     }
 

@@ -58,7 +58,8 @@ pub struct Event {
     pub unit: u64,
     /// Hash of the trace; 0 when the line has none.
     pub trace: u64,
-    /// Hash of the request id; 0 when the line has none or attempts are not joined.
+    /// Hash of the request id with unit, route and method; 0 when the line has none that is unique within these, or
+    /// attempts are not joined.
     pub request: u64,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,
@@ -145,11 +146,13 @@ pub enum RejectReason {
     Quarantined,
     /// The service is past the bound of distinct services of a batch. (An arm or route past theirs is none.)
     TooManyNames,
+    /// Both arm queries match: the line would count for both arms, or for neither.
+    BothArms,
 }
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 9] = [
+    pub const ALL: [RejectReason; 10] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
@@ -159,12 +162,13 @@ impl RejectReason {
         RejectReason::TimeOutOfRange,
         RejectReason::Quarantined,
         RejectReason::TooManyNames,
+        RejectReason::BothArms,
     ];
 
-    /// A record was there, and could not be read: what it said, and of which arm, is lost.
+    /// A record was there, and cannot be told to belong to one arm: what it said is lost to the comparison.
     pub fn is_damage(self) -> bool {
         match self {
-            RejectReason::NotUtf8 | RejectReason::TooLong | RejectReason::Malformed => true,
+            RejectReason::NotUtf8 | RejectReason::TooLong | RejectReason::Malformed | RejectReason::BothArms => true,
             RejectReason::UnknownFormat
             | RejectReason::NoTime
             | RejectReason::BadTime
@@ -186,6 +190,7 @@ impl RejectReason {
             RejectReason::TimeOutOfRange => "time_out_of_range",
             RejectReason::Quarantined => "quarantined",
             RejectReason::TooManyNames => "too_many_names",
+            RejectReason::BothArms => "both_arms",
         }
     }
 }

@@ -562,7 +562,7 @@ impl Judged<'_> {
                 grouped(comparison.read.events)
             ),
             Flaw::DamagedLines => format!(
-                "{} of {} lines are damaged, and nobody knows which arm they belong to. --rejects FILE keeps them.",
+                "{} of {} lines are damaged or match both arms, and nobody knows whose they are. --rejects FILE keeps them.",
                 grouped(comparison.read.damaged),
                 grouped(comparison.read.records)
             ),

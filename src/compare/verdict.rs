@@ -209,7 +209,7 @@ pub enum Flaw {
     GuessedControl,
     /// Too many lines of the logs came after their window had closed.
     MostlyLate,
-    /// Too many lines of the logs are damaged: nobody knows whose they were.
+    /// Too many lines of the logs are damaged or match both arms: nobody knows whose they were.
     DamagedLines,
 }
 

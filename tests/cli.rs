@@ -433,6 +433,110 @@ fn cp_3_a_failure_is_never_taken_back() {
     assert!(first > 0 && looks[first..].iter().all(|verdict| verdict == "fail"), "{looks:?}");
 }
 
+/// Rows of the guardrail table, by the start of their name.
+#[track_caller]
+fn table_row<'t>(text: &'t str, name: &str) -> &'t str {
+    let row = text.lines().find(|line| line.trim_start().starts_with(name));
+    row.unwrap_or_else(|| panic!("no row {name}: {text}"))
+}
+
+/// What is said of a failure fits the numbers beside it: what later numbers no longer show is not said of them.
+#[test]
+fn a_failure_that_later_numbers_do_not_show_says_so() {
+    let bytes = requests(36, 24_000, 8_000, 240, |request, random| {
+        let early = request.at < START + 30 * MINUTE;
+        let failing = if early { "canary" } else { "baseline" };
+        let failed = request.arm == failing && random.chance(0.3);
+        request.status = Some(if failed { 500 } else { 200 });
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    let reasons: Vec<&str> =
+        report["comparisons"][0]["reasons"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(reasons[0].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
+    assert!(reasons[0].ends_with("later numbers no longer show it."), "{reasons:?}");
+    assert!(reasons.iter().all(|reason| !reason.contains("instead of")), "{reasons:?}");
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    assert!(!text.contains("More users meet errors"), "{text}");
+}
+
+/// Attempts reach the tests without passing through the histogram: no number is better than a question mark.
+#[test]
+fn numbers_that_are_not_known_are_not_shown_as_question_marks() {
+    let bytes = requests(37, 12_000, 3_000, 60, |request, _| {
+        if request.arm == "canary" {
+            request.latency = request.latency.map(|latency| latency * 2.0);
+        }
+    });
+    let text = String::from_utf8(bytes).unwrap();
+    let mut number = 0u64;
+    let with_ids: String = text
+        .lines()
+        .map(|line| {
+            number += 1;
+            // Every hundredth request is tried twice.
+            let line = line.replacen('{', &format!("{{\"request_id\":\"r{number}\","), 1);
+            if number.is_multiple_of(100) { format!("{line}\n{line}\n") } else { format!("{line}\n") }
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", with_ids.as_bytes())]);
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    let sentences = text.lines().filter(|line| line.contains("slower")).collect::<Vec<_>>();
+    assert!(!sentences.is_empty() && sentences.iter().all(|line| !line.contains('?')), "{text}");
+    let typical = table_row(&text, "latency, typical");
+    assert!(typical.contains(" ms") && typical.contains("regressed"), "{typical}");
+}
+
+/// Latencies of spans inside a request are not those of requests.
+#[test]
+fn latency_of_spans_is_not_shown_as_that_of_requests() {
+    let mut number = 0u64;
+    let text: String = String::from_utf8(requests(38, 6_000, 2_000, 60, |request, _| request.latency = Some(100.0)))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            number += 1;
+            let request = line.replacen('{', &format!("{{\"trace_id\":\"t{number}\",\"span_id\":\"a{number}\","), 1);
+            let span = line
+                .replacen('{', &format!("{{\"trace_id\":\"t{number}\",\"parent_span_id\":\"a{number}\","), 1)
+                .replace("\"latency_ms\":100.00", "\"latency_ms\":5.00");
+            format!("{request}\n{span}\n{span}\n{span}\n")
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]);
+    let typical = table_row(&said.out, "latency, typical");
+    assert!(typical.contains("100 ms") || typical.contains("99."), "{typical}");
+    for name in ["latency p50", "latency p90"] {
+        assert!(!table_row(&said.out, name).contains(" 5.0"), "{}", said.out);
+    }
+}
+
+#[test]
+fn the_table_keeps_its_columns() {
+    let mut random = Random::new(49);
+    let text: String = (0..1_500)
+        .map(|number| {
+            let client = random.below(300);
+            let (minute, second) = (number / 60, number % 60);
+            format!(
+                "10.0.{}.{} - - [01/Jun/2026:10:{minute:02}:{second:02} +0000] \"GET /a HTTP/1.1\" 200 512 \"-\" \"x\"\n",
+                client / 250,
+                client % 250,
+            )
+        })
+        .collect();
+    let folder = folder_with(&[("access.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "access.log", "--arm-by", "hash(unit, 50%, 1)"]);
+    let head = table_row(&said.out, "guardrail");
+    let at = head.find("evidence").unwrap();
+    for name in ["client addresses with errors", "client addresses with a very slow request", "latency p99"] {
+        let row = table_row(&said.out, name);
+        assert_eq!(row.as_bytes()[at - 1], b' ', "{}", said.out);
+        assert_ne!(row.as_bytes()[at], b' ', "{}", said.out);
+    }
+}
+
 #[test]
 fn the_json_report_has_the_documented_fields() {
     let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);

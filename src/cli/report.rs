@@ -26,6 +26,11 @@ use super::terminal::harmless;
 /// Error level of displayed intervals.
 const ALPHA_SHOWN: f64 = 0.05;
 
+/// ln 3: below it evidence is none to speak of.
+const LOG_WEAK: f64 = 1.098_612_288_668_109_8;
+/// Ratios beyond it (and below one in it) are said to be beyond: the estimate is searched only up to 10,000.
+const RATIO_LIMIT: f64 = 1_000.0;
+
 /// Everything a report says.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
@@ -77,6 +82,24 @@ pub(super) struct Row {
     pub finding: Finding,
     /// Units or requests of control and candidate.
     pub counts: [u64; 2],
+    /// Of latency rows: the shares of requests above the frozen threshold, and the threshold in milliseconds.
+    pub above: Option<([f64; 2], f64)>,
+}
+
+impl Row {
+    /// The row carried a failure and would no longer: too little evidence, or an estimate on the good side.
+    fn has_receded(&self) -> bool {
+        self.log_e < LOG_WEAK || self.effect.is_some_and(|effect| !effect.is_worse())
+    }
+
+    /// What the finding is called for people.
+    fn finding_words(&self) -> &'static str {
+        match self.cell {
+            _ if self.finding != Finding::NoData || self.values.iter().any(Option::is_none) => self.finding.name(),
+            Cell::ErrorUnits | Cell::ErrorVolume => "too few errors to test",
+            _ => "too few to test",
+        }
+    }
 }
 
 /// Size of a difference.
@@ -90,6 +113,21 @@ pub(super) struct Effect {
     pub low: f64,
     /// Upper end.
     pub high: f64,
+}
+
+impl Effect {
+    /// The candidate looks worse than the control.
+    fn is_worse(self) -> bool {
+        match self.kind {
+            EffectKind::Ratio => self.estimate > 1.0,
+            EffectKind::Difference | EffectKind::Change => self.estimate > 0.0,
+        }
+    }
+
+    /// The estimate is the end of the search, not a number that the data give.
+    pub(super) fn is_at_limit(self) -> bool {
+        self.kind == EffectKind::Ratio && (self.estimate > RATIO_LIMIT || self.estimate < 1.0 / RATIO_LIMIT)
+    }
 }
 
 /// How an effect is to be read.
@@ -267,6 +305,7 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
         .filter(|cell| *cell != Cell::Deficit || policy.declared_share.is_some())
         .map(|cell| {
             let said = look.cell(cell);
+            let mut above = None;
             let (name, values, effect, counts) = match cell {
                 Cell::ErrorUnits => share_row("with errors", &comparison.error_units),
                 Cell::LatencyP99Units => share_row("with a very slow request", &comparison.slow_units),
@@ -287,22 +326,32 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
                         low: change(low),
                         high: change(high),
                     });
-                    let values = [0, 1].map(|arm| geometric_mean_ms(histogram(comparison, arm)));
+                    let values = [0, 1].map(|arm| typical_ms(comparison, arm));
                     ("latency, typical", values, effect, comparison.latency.mean.events())
                 }
-                Cell::LatencyP50 => latency_row(comparison, Level::P50, said.has_data),
-                Cell::LatencyP90 => latency_row(comparison, Level::P90, said.has_data),
-                Cell::LatencyP99 => latency_row(comparison, Level::P99, said.has_data),
+                Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => {
+                    let level = match cell {
+                        Cell::LatencyP50 => Level::P50,
+                        Cell::LatencyP90 => Level::P90,
+                        _ => Level::P99,
+                    };
+                    above = shares_above(comparison, level);
+                    latency_row(comparison, level, said.has_data)
+                }
                 Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.distinct),
             };
+            let finding = comparison.finding(cell);
+            // Of an arm that was never seen nothing is undecided: there is nothing to decide.
+            let unseen = counts.contains(&0) && cell != Cell::Deficit;
             Row {
                 cell,
                 name,
                 values,
-                effect: effect.filter(|_| said.has_data),
+                effect: effect.filter(|_| said.has_data && !unseen),
                 log_e: said.log_e,
-                finding: comparison.finding(cell),
+                finding: if unseen && finding == Finding::Undecided { Finding::NoData } else { finding },
                 counts,
+                above,
             }
         })
         .collect()
@@ -330,8 +379,22 @@ fn latency_row(comparison: &Comparison, level: Level, has_data: bool) -> RowPart
         Level::P90 => "latency p90",
         Level::P99 => "latency p99",
     };
-    let values = [0, 1].map(|arm| histogram(comparison, arm).quantile_us(level.quantile()).map(|us| us / 1000.0));
+    let values = [0, 1].map(|arm| {
+        let histogram = histogram(comparison, arm)?;
+        histogram.quantile_us(level.quantile()).map(|us| us / 1000.0)
+    });
     (name, values, effect, sums.events())
+}
+
+/// Shares of requests above the frozen threshold, which is what is tested, and the threshold in milliseconds.
+fn shares_above(comparison: &Comparison, level: Level) -> Option<([f64; 2], f64)> {
+    let threshold = comparison.latency.threshold(level)?;
+    let sums = &comparison.latency.above[level as usize];
+    let (above, events) = (sums.sums(), sums.events());
+    let [Some(control), Some(candidate)] = [0, 1].map(|arm| ratio(above[arm] as f64, events[arm])) else {
+        return None;
+    };
+    Some(([control, candidate], bin_low(threshold + 1) as f64 / 1000.0))
 }
 
 fn difference(sums: &crate::engine::bucket_sums::BucketSums, margin: f64) -> Effect {
@@ -344,18 +407,19 @@ fn ratio(part: f64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part / whole as f64)
 }
 
-/// Latency histogram of the entry service under an arm (0 control, 1 candidate).
-fn histogram(comparison: &Comparison, arm: usize) -> &Histogram {
-    static EMPTY: std::sync::LazyLock<Histogram> = std::sync::LazyLock::new(Histogram::default);
-    comparison.totals.first().map_or(&EMPTY, |totals| &totals[arm].latency)
+/// Latencies of requests of the entry service under an arm (0 control, 1 candidate), when they are all there and no
+/// others are: the latency test has counted the same requests.
+fn histogram(comparison: &Comparison, arm: usize) -> Option<&Histogram> {
+    let histogram = &comparison.totals.first()?[arm].latency;
+    let tested = comparison.latency.mean.events()[arm];
+    (histogram.count <= tested && histogram.count * 10 >= tested * 9).then_some(histogram)
 }
 
-fn geometric_mean_ms(histogram: &Histogram) -> Option<f64> {
-    if histogram.count == 0 {
-        return None;
-    }
-    let sum: f64 = histogram.iter().map(|(bin, count)| math::ln(bin_middle(bin)) * count as f64).sum();
-    Some(math::exp(sum / histogram.count as f64) / 1000.0)
+/// Geometric mean in milliseconds of the requests that the latency test has counted.
+fn typical_ms(comparison: &Comparison, arm: usize) -> Option<f64> {
+    let sums = &comparison.latency.mean;
+    let log2 = ratio(sums.sums()[arm] as f64 / 65_536.0, sums.events()[arm])?;
+    Some(math::exp(log2 * core::f64::consts::LN_2) / 1000.0)
 }
 
 impl Judged<'_> {
@@ -366,17 +430,27 @@ impl Judged<'_> {
         let mut list = Vec::new();
         match look.verdict {
             Verdict::Fail => {
-                if let Some(failure) = &comparison.failure {
-                    let after = failure.at.0 - comparison.started_at.0;
-                    list.push(format!(
-                        "The new code is worse. The logs prove it at {}, after {}.",
-                        failure.at,
-                        span(after)
-                    ));
-                }
                 let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
                 leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
-                list.extend(leading.into_iter().map(|row| self.worse(row)));
+                let (receded, lasting): (Vec<&Row>, Vec<&Row>) = leading.into_iter().partition(|row| row.has_receded());
+                let mut worse: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
+                if worse.is_empty() {
+                    worse.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
+                }
+                let when = comparison.failure.as_ref().map(|failure| {
+                    format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
+                });
+                let when = when.unwrap_or_else(|| "at an earlier look".to_owned());
+                if worse.is_empty() {
+                    let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
+                    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
+                    list.push(format!(
+                        "The new code was worse. The logs proved it {when},{by}; later numbers no longer show it."
+                    ));
+                } else {
+                    list.push(format!("The new code is worse. The logs prove it {when}."));
+                }
+                list.extend(worse);
                 list.extend(self.changes());
             }
             Verdict::Invalid => {
@@ -414,41 +488,66 @@ impl Judged<'_> {
         if self.comparison.by_request() { UnitKind::Request.plural() } else { self.comparison.unit.plural() }
     }
 
-    fn worse(&self, row: &Row) -> String {
-        let percent = |value: Option<f64>| value.map_or("?".to_owned(), percent);
+    /// Name of a guardrail for people.
+    fn name_of(&self, row: &Row) -> String {
+        match row.cell {
+            Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
+            _ => row.name.to_owned(),
+        }
+    }
+
+    /// How the candidate is worse; `None` when there are no numbers that show it.
+    fn worse(&self, row: &Row) -> Option<String> {
+        let pair = match row.values {
+            [Some(control), Some(candidate)] if candidate > control => Some([control, candidate]),
+            _ => None,
+        };
         match row.cell {
             Cell::ErrorUnits | Cell::LatencyP99Units => {
                 let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
-                let effect = row.effect.map_or(String::new(), |effect| {
-                    if effect.low > 0.0 { format!(", at least {:.2} times as many", effect.low) } else { String::new() }
+                let units = self.units();
+                let least = row.effect.filter(|effect| effect.low > 1.0).map_or(String::new(), |effect| {
+                    format!(", at least {} times as many", times(effect.low))
                 });
-                format!(
-                    "More {} {what}: {} instead of {}{effect}.",
-                    self.units(),
-                    percent(row.values[1]),
-                    percent(row.values[0])
-                )
+                match (pair, row.effect) {
+                    (Some([control, candidate]), _) => {
+                        Some(format!("More {units} {what}: {} instead of {}{least}.", percent(candidate), percent(control)))
+                    }
+                    // Where the canary's share was changed, plain shares of the whole time may say the opposite.
+                    (None, Some(effect)) if !least.is_empty() => Some(format!(
+                        "More {units} {what}: {} times as many at the same time{least}.",
+                        if effect.is_at_limit() { "over 1,000".to_owned() } else { times(effect.estimate) }
+                    )),
+                    _ => None,
+                }
             }
-            Cell::ErrorVolume => {
-                format!("More requests fail: {} instead of {}.", percent(row.values[1]), percent(row.values[0]))
-            }
-            Cell::LatencyMean => format!(
-                "Requests are slower: typically {} instead of {}.",
-                row.values[1].map_or("?".to_owned(), millis),
-                row.values[0].map_or("?".to_owned(), millis)
-            ),
-            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => format!(
-                "Requests are slower: {} is {} instead of {}.",
-                row.name.trim_start_matches("latency "),
-                row.values[1].map_or("?".to_owned(), millis),
-                row.values[0].map_or("?".to_owned(), millis)
-            ),
-            Cell::Deficit => format!(
+            Cell::ErrorVolume => pair.map(|[control, candidate]| {
+                format!("More requests fail: {} instead of {}.", percent(candidate), percent(control))
+            }),
+            Cell::LatencyMean => pair.map(|[control, candidate]| {
+                format!("Requests are slower: typically {} instead of {}.", millis(candidate), millis(control))
+            }),
+            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => match (pair, row.above) {
+                (Some([control, candidate]), _) => Some(format!(
+                    "Requests are slower: {} is {} instead of {}.",
+                    row.name.trim_start_matches("latency "),
+                    millis(candidate),
+                    millis(control)
+                )),
+                (None, Some(([control, candidate], threshold))) if candidate > control => Some(format!(
+                    "Requests are slower: {} take longer than {}, instead of {}.",
+                    percent(candidate),
+                    millis(threshold),
+                    percent(control)
+                )),
+                _ => None,
+            },
+            Cell::Deficit => Some(format!(
                 "{} of {} {} reach the candidate, far fewer than declared: it may die before it logs.",
                 grouped(row.counts[1]),
                 grouped(row.counts[0] + row.counts[1]),
                 self.units()
-            ),
+            )),
         }
     }
 
@@ -467,7 +566,10 @@ impl Judged<'_> {
                 Behaviour::CalledServices => {
                     list.extend(pairs(&comparison.called.ranked(), "of traces call", "service"));
                 }
-                Behaviour::Routes => list.extend(pairs(&comparison.routes.ranked(), "of units request", "route")),
+                Behaviour::Routes => {
+                    let of = format!("of {} request", self.units());
+                    list.extend(pairs(&comparison.routes.ranked(), &of, "route"));
+                }
                 Behaviour::Templates => {}
             }
         }
@@ -553,30 +655,31 @@ impl Judged<'_> {
 
     fn write_guardrails(&self, out: &mut String) {
         out.push('\n');
-        let line = |out: &mut String, cells: [&str; 6]| {
-            let [name, control, candidate, effect, evidence, finding] = cells;
-            let row = format!("  {name:<32} {control:>10} {candidate:>10}  {effect:<31} {evidence:<11} {finding}");
-            out.push_str(row.trim_end());
-            out.push('\n');
-        };
-        line(out, ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"]);
+        let mut table =
+            vec![["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"].map(str::to_owned)];
         for row in &self.rows {
             let show = |value: Option<f64>| match (row.cell, value) {
                 (_, None) => "-".to_owned(),
                 (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
                 (_, Some(value)) => millis(value),
             };
-            let name = match row.cell {
-                Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
-                _ => row.name.to_owned(),
+            let [control, candidate] = match row.cell {
+                Cell::Deficit => row.counts.map(grouped),
+                _ => row.values.map(show),
             };
-            let (control, candidate) = match row.cell {
-                Cell::Deficit => (grouped(row.counts[0]), grouped(row.counts[1])),
-                _ => (show(row.values[0]), show(row.values[1])),
-            };
-            let effect = row.effect.map_or("-".to_owned(), show_effect);
+            let effect = row.effect.map_or("-".to_owned(), |effect| show_effect(effect, row.values));
             let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
-            line(out, [&name, &control, &candidate, &effect, evidence, row.finding.name()]);
+            table.push([self.name_of(row), control, candidate, effect, evidence.to_owned(), row.finding_words().to_owned()]);
+        }
+        let width = |column: usize, least: usize| {
+            table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0).max(least)
+        };
+        let widths = [width(0, 32), width(1, 10), width(2, 10), width(3, 31), width(4, 11)];
+        for [name, control, candidate, effect, evidence, finding] in &table {
+            let [a, b, c, d, e] = widths;
+            let row = format!("  {name:<a$} {control:>b$} {candidate:>c$}  {effect:<d$} {evidence:<e$} {finding}");
+            out.push_str(row.trim_end());
+            out.push('\n');
         }
         if let Some(bin) = comparison_threshold(self.comparison) {
             let _infallible = writeln!(
@@ -805,12 +908,27 @@ fn pairs(ranked: &[Ranked<'_>], of: &str, what: &str) -> Vec<String> {
         .collect()
 }
 
-fn show_effect(effect: Effect) -> String {
+/// A difference with its interval. `values`: of control and candidate.
+fn show_effect(effect: Effect, values: [Option<f64>; 2]) -> String {
     let bound = |value: f64, show: &dyn Fn(f64) -> String| if value.is_finite() { show(value) } else { "?".to_owned() };
     match effect.kind {
         EffectKind::Ratio => {
-            let show = |value: f64| if value >= 100.0 { format!("{value:.0}x") } else { format!("{value:.2}x") };
-            format!("{} ({} to {})", show(effect.estimate), show(effect.low), bound(effect.high, &show))
+            let show = |value: f64| match value {
+                value if value > RATIO_LIMIT => "> 1,000x".to_owned(),
+                value => format!("{}x", times(value)),
+            };
+            let has_none = |arm: usize| values[arm] == Some(0.0);
+            match effect.is_at_limit() {
+                true if has_none(0) && effect.low > 1.0 => {
+                    format!("only the canary has them (at least {})", show(effect.low))
+                }
+                true if has_none(0) => "only the canary has them".to_owned(),
+                true if has_none(1) && effect.high < 1.0 => {
+                    format!("only the baseline has them (at most {})", show(effect.high))
+                }
+                true if has_none(1) => "only the baseline has them".to_owned(),
+                _ => format!("{} ({} to {})", show(effect.estimate), show(effect.low), bound(effect.high, &show)),
+            }
         }
         EffectKind::Difference => {
             let show = |value: f64| format!("{:+.2}", value * 100.0);
@@ -821,6 +939,11 @@ fn show_effect(effect: Effect) -> String {
             format!("{} % ({} to {})", show(effect.estimate), bound(effect.low, &show), bound(effect.high, &show))
         }
     }
+}
+
+/// How many times as many.
+fn times(ratio: f64) -> String {
+    if ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") }
 }
 
 /// A share in per cent with three significant digits or so.
@@ -919,6 +1042,43 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(span(90 * SECOND), "1 min 30 s");
         assert_eq!(span(26 * HOUR), "26 h 0 min");
+    }
+
+    fn ratio_of(estimate: f64, low: f64, high: f64) -> Effect {
+        Effect { kind: EffectKind::Ratio, estimate, low, high }
+    }
+
+    #[test]
+    fn a_ratio_at_the_end_of_the_search_is_no_number() {
+        let shown = |effect: Effect, control: f64, candidate: f64| show_effect(effect, [Some(control), Some(candidate)]);
+        assert_eq!(shown(ratio_of(1.5, 1.1, 2.0), 0.1, 0.15), "1.50x (1.10x to 2.00x)");
+        assert_eq!(shown(ratio_of(9_999.9, 259.4, f64::INFINITY), 0.0, 0.3), "only the canary has them (at least 259x)");
+        assert_eq!(shown(ratio_of(9_999.9, 0.5, f64::INFINITY), 0.0, 0.001), "only the canary has them");
+        assert_eq!(shown(ratio_of(9_999.9, 2.0, f64::INFINITY), 0.000_1, 0.001), "> 1,000x (2.00x to ?)");
+        assert_eq!(shown(ratio_of(0.000_1, 0.0, 0.9), 0.01, 0.0), "only the baseline has them (at most 0.90x)");
+    }
+
+    #[test]
+    fn what_has_receded_is_known() {
+        let row = |log_e: f64, effect: Option<Effect>| Row {
+            cell: Cell::ErrorUnits,
+            name: "with errors",
+            values: [Some(0.1), Some(0.2)],
+            effect,
+            log_e,
+            finding: Finding::Regressed,
+            counts: [10, 10],
+            above: None,
+        };
+        assert!(!row(9.0, Some(ratio_of(2.0, 1.5, 3.0))).has_receded());
+        assert!(row(1.0, Some(ratio_of(2.0, 0.5, 3.0))).has_receded(), "e below 3");
+        assert!(row(9.0, Some(ratio_of(0.9, 0.5, 3.0))).has_receded(), "fewer than in the baseline");
+        let no_data = |cell: Cell, values: [Option<f64>; 2]| {
+            Row { cell, values, finding: Finding::NoData, ..row(0.0, None) }.finding_words()
+        };
+        assert_eq!(no_data(Cell::ErrorVolume, [Some(0.0), Some(0.008)]), "too few errors to test");
+        assert_eq!(no_data(Cell::LatencyP99, [Some(1.0), Some(2.0)]), "too few to test");
+        assert_eq!(no_data(Cell::LatencyP99, [Some(1.0), None]), "no data");
     }
 
     #[test]

@@ -361,7 +361,7 @@ fn far_fewer_units_than_declared_is_a_failure() {
 /// CP-1: no data is never called held, and never passes.
 #[test]
 fn cp_1_no_data_is_never_held() {
-    let few = Traffic { seed: 26, requests: 150, users: 60, errors: vec![0.0, 0.0], ..Traffic::default() };
+    let few = Traffic { seed: 26, requests: 180, users: 120, errors: vec![0.0, 0.0], ..Traffic::default() };
     let no_latency = requests(34, 6_000, 2_000, 60, |request, _| request.latency = None);
     let folder = folder_with(&[("few.log", &bytes_of(&few.lines())), ("no.log", &no_latency)]);
     for (file, cells) in [
@@ -431,6 +431,11 @@ fn cp_3_a_failure_is_never_taken_back() {
         .collect();
     let first = looks.iter().position(|verdict| verdict == "fail").unwrap();
     assert!(first > 0 && looks[first..].iter().all(|verdict| verdict == "fail"), "{looks:?}");
+}
+
+/// Text whose sentences are broken into lines, in one.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Rows of the guardrail table, by the start of their name.
@@ -537,13 +542,129 @@ fn the_table_keeps_its_columns() {
     }
 }
 
+/// A service that has one version only is no reason to doubt the one that is rolled out.
+#[test]
+fn a_service_with_one_version_is_not_rolled_out() {
+    let traffic = Traffic { seed: 50, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let other = Traffic { seed: 51, service: "mail", shares: vec![0.0], ..Traffic::default() };
+    let mut lines = [traffic.lines(), other.lines()].concat();
+    lines.sort_by_key(|line| line.at);
+    let folder = folder_with(&[("both.log", &bytes_of(&lines)), ("mail.log", &bytes_of(&other.lines()))]);
+    let report = compare(folder.path(), &["both.log"], Verdict::Inconclusive);
+    assert_eq!((&report["verdict"], &report["exit_status"]), (&"inconclusive".into(), &3.into()));
+    assert_eq!(report["nothing_to_compare"][0]["service"], "mail");
+    let text = serin(folder.path(), &["compare", "both.log"]).expect(3).out;
+    assert!(text.contains("mail: not rolled out (only `baseline` was seen, ") && !text.contains("INVALID"), "{text}");
+    // Alone it leaves nothing to judge.
+    let report = compare(folder.path(), &["mail.log"], Verdict::Invalid);
+    assert_eq!((&report["verdict"], &report["exit_status"]), (&"invalid".into(), &4.into()));
+}
+
+/// Where nobody is named, each request counts by itself, and the verdict says under which condition that is right.
+#[test]
+fn a_verdict_by_requests_names_its_condition() {
+    let bytes = requests(52, 8_000, 2_000, 60, |request, random| {
+        request.names_user = false;
+        if request.arm == "canary" && random.chance(0.2) {
+            request.status = Some(500);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let words = "each request counts by itself: this holds if requests, not users, are assigned to arms; --role user=FIELD names users";
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    assert_eq!(report["comparisons"][0]["assumption"], words);
+    assert_eq!(
+        report["comparisons"][0]["reasons"][0].as_str().map(|text| text.split(". If so").next().unwrap().to_owned()),
+        Some(format!("The new code is worse ({words})"))
+    );
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    let first: String = text.lines().skip(1).take(3).map(str::trim).collect::<Vec<_>>().join(" ");
+    assert!(first.contains(words), "{text}");
+    // A hash of each request assigns requests: there it is no assumption.
+    let said = serin(folder.path(), &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)", "--format", "json"]);
+    assert_eq!(said.json()["comparisons"][0]["assumption"], Value::Null);
+}
+
+#[test]
+fn what_gave_the_arms_and_what_they_did_is_said() {
+    // A flag with three values beside the cohort; a tenth of the canary's requests names no user; some come late.
+    let bytes = requests(53, 6_000, 2_000, 60, |request, random| {
+        if request.arm == "canary" && random.chance(0.02) {
+            request.names_user = false;
+        }
+        if random.chance(0.002) {
+            request.written_at += 90 * SECOND;
+        }
+    });
+    let mut number = 0u64;
+    let text: String = String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            number += 1;
+            let log = if line.contains("canary") {
+                let ts = line.split("\"service\"").next().unwrap();
+                format!("{ts}\"service\":\"shop\",\"cohort\":\"canary\",\"level\":\"warn\",\"msg\":\"retry\"}}\n")
+            } else {
+                String::new()
+            };
+            let flag = ["on", "off", "auto"][(number % 3) as usize];
+            format!("{}\n{log}", line.replacen('{', &format!("{{\"version\":\"{flag}\","), 1))
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]);
+    for words in [
+        "by field `cohort`; not used: `version` (3 values); --arm-by FIELD takes another",
+        "of requests are the canary's",
+        "requests without a user of the baseline",
+        "lines of the baseline",
+    ] {
+        assert!(in_one_line(&said.out).contains(words), "{words}: {}", said.out);
+    }
+    let at = said.out.lines().position(|line| line.contains("services of this release")).unwrap();
+    let rows: Vec<Vec<&str>> =
+        said.out.lines().skip(at + 1).take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows[0][..2] == ["shop", "baseline"] && rows[1][0] == "canary", "{}", said.out);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["survey"]["arms"], serde_json::json!({ "by": "field", "path": "cohort" }));
+    let service = &report["comparisons"][0]["by_service"][0];
+    assert_eq!(service["service"], "shop");
+    let [baseline, canary] = [&service["baseline"], &service["canary"]];
+    assert_eq!((baseline["warn_lines"].as_u64(), baseline["without_unit"].as_u64()), (Some(0), Some(0)));
+    assert!(canary["without_unit"].as_u64() > Some(20), "{canary}");
+    let each = &canary["per_request"];
+    assert!(each["warn_lines"].as_f64().is_some_and(|each| (each - 1.0).abs() < 0.05), "{canary}");
+    assert!(each["lines"].as_f64().is_some_and(|each| (each - 2.0).abs() < 0.05), "{canary}");
+    assert!(canary["late"].as_u64() > Some(0) && canary["p50_ms"].as_f64() > Some(30.0), "{canary}");
+    assert_eq!(
+        canary["requests"],
+        canary["status"]["2xx"].as_u64().unwrap() + canary["status"]["5xx"].as_u64().unwrap()
+    );
+}
+
+/// A candidate that came when its control had gone: the words say what was seen, and when.
+#[test]
+fn arms_one_after_the_other_are_not_called_unseen() {
+    let bytes = requests(54, 8_000, 2_000, 60, |request, _| {
+        request.arm = if request.at < START + 30 * MINUTE { "baseline" } else { "canary" };
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(4).out;
+    let words = "requests of `baseline` ended before those of the other arm began";
+    assert!(in_one_line(&text).contains(words), "{text}");
+}
+
 #[test]
 fn the_json_report_has_the_documented_fields() {
     let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
     let said = serin(folder.path(), &["compare", "app.log", "--format", "json", "--share", "40%"]);
     let report = said.json();
     let keys = |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
-    assert_eq!(keys(&report), ["comparisons", "nothing_to_compare", "records", "survey", "version"]);
+    assert_eq!(
+        keys(&report),
+        ["comparisons", "exit_status", "nothing_to_compare", "records", "survey", "verdict", "version"]
+    );
     for key in [
         "service",
         "services",
@@ -562,6 +683,9 @@ fn the_json_report_has_the_documented_fields() {
         "units",
         "requests",
         "routing",
+        "assumption",
+        "control_from",
+        "by_service",
         "log_sum",
         "log_fail",
         "flaws",

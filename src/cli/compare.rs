@@ -9,7 +9,6 @@ use crate::cli::arguments::{CompareArguments, Format, LogArguments};
 use crate::cli::report::Report;
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, policy_file, report_json, terminal};
-use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::pipeline::clock;
@@ -59,10 +58,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
     }
-    Ok(match engine.verdict() {
-        Some(verdict) => exit_status(verdict),
-        None => exit_status(Verdict::Invalid),
-    })
+    Ok(exit_status(report.verdict))
 }
 
 /// What everything is decided by, from the arguments and from what `look` finds in the first lines.

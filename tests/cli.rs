@@ -251,13 +251,111 @@ fn a_missing_arm_is_invalid() {
 /// A candidate that was asked for by name and never came is no reason to pass (CP-1).
 #[test]
 fn a_named_candidate_that_never_came_is_invalid() {
-    let traffic = Traffic { seed: 25, errors: vec![0.01, 0.01], ..Traffic::default() };
+    // More lines than are looked at before everything is read: of later ones nobody knows yet.
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
     let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     let asked = ["app.log", "--control", "baseline", "--candidate", "canary", "--candidate", "canary-2"];
     let report = compare(folder.path(), &asked, Verdict::Invalid);
     let missing = report["comparisons"].as_array().unwrap().iter().find(|one| one["candidate"] == "canary-2").unwrap();
     assert_eq!(flaws(missing), [Flaw::MissingArm.name()]);
     assert_eq!(finding(missing, Cell::ErrorUnits), Finding::NoData.name());
+    let text = serin(folder.path(), &[&["compare"][..], &asked].concat()).expect(4).out;
+    assert!(in_one_line(&text).contains("`canary-2` was not seen. Seen: baseline ("), "{text}");
+    assert!(
+        in_one_line(&text).contains("did you mean `canary`? Arms: baseline, canary. (in the first lines)"),
+        "{text}"
+    );
+    // Nothing stands in the rows of an arm that nobody has seen.
+    let of_missing = text.split("shop: ").find(|part| part.starts_with("canary-2")).unwrap();
+    let row = table_row(of_missing, "users with a very slow request");
+    assert!(row.ends_with("no data") && !row.contains('x') && !row.contains('?'), "{row}");
+}
+
+/// What no line has is a slip of the keyboard, and is said before anything is judged.
+#[test]
+fn names_that_no_line_has_are_usage_errors() {
+    let traffic = Traffic { seed: 55, ..Traffic::default() };
+    let text =
+        String::from_utf8(bytes_of(&traffic.lines())).unwrap().replacen("{", "{\"environment\":\"production\",", 1_500);
+    let text = text.replace("\n{\"ts\"", "\n{\"environment\":\"production\",\"ts\"");
+    let large: String = (0..4).map(|_| text.as_str()).collect();
+    let policy = b"share_percent: 5\n";
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("large.log", large.as_bytes()), ("p.yaml", policy)]);
+    for (arguments, expect) in [
+        (
+            &["app.log", "--environment", "prduction"][..],
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+        ),
+        (
+            &["large.log", "--environment", "prduction"],
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+        ),
+        (
+            &["app.log", "--control", "basline"],
+            "--control basline: no line of this arm was seen; did you mean `baseline`? Arms: baseline, canary.",
+        ),
+        (
+            &["app.log", "--control", "baseline", "--candidate", "zzz"],
+            "--candidate zzz: no line of this arm was seen. Arms: baseline, canary.",
+        ),
+        (
+            &["app.log", "--until", "2000-01-01T00:00:00Z"],
+            "--until: nothing lies inside. The first lines of what was given are from 2026-06-01T10:",
+        ),
+        (&["app.log", "--since", "2030-01-01T00:00:00Z"], "--since: nothing lies inside."),
+        (&["app.log", "--ledger", "x.l", "--rejects", "./x.l"], "--ledger and --rejects are the same file"),
+        (&["app.log", "--threads", "0"], "at least one thread is needed"),
+        (&["app.log", "--role", "user="], "--role user=: a field has no name"),
+        (&["app.log", "--role", "latency=:ms"], "a field has no name"),
+        (&["app.log", "--role", "user=usr"], "no line has a field `usr`; did you mean `user`? Fields seen: "),
+        (&["app.log", "--role", "user=qqqqqqqq"], "no line has a field `qqqqqqqq`. Fields seen: "),
+    ] {
+        let said = serin(folder.path(), &[&["compare"][..], arguments].concat()).expect(2);
+        assert!(said.err.contains(expect), "{arguments:?}: {}", said.err);
+        assert!(said.out.is_empty(), "{arguments:?}: {}", said.out);
+    }
+    // What the command line says counts, and the report says so.
+    let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml", "--share", "40%"]);
+    assert!(said.out.contains("share: --share 40% counts, not the 5 % of the policy"), "{}", said.out);
+    assert!(said.out.contains("nothing against the declared 40.0 %"), "{}", said.out);
+}
+
+/// A span that begins behind the first lines is judged by the same fields and units.
+#[test]
+fn what_is_asked_for_may_lie_behind_the_first_lines() {
+    let bytes = requests(56, 9_000, 2_000, 90, |_, _| ());
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report =
+        serin(folder.path(), &["compare", "app.log", "--since", "2026-06-01T11:00:00Z", "--format", "json"]).json();
+    let comparison = &report["comparisons"][0];
+    assert_eq!((&comparison["unit"], &comparison["service"]), (&"user".into(), &"shop".into()));
+    assert!(comparison["started_at"].as_str() >= Some("2026-06-01T11:00:00Z"), "{comparison:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
+    serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson", "--rejects", "r.ndjson"]);
+    for name in ["l.ndjson", "r.ndjson"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// A log that has lost its last lines: the first look that differs is named, also where one list is only shorter.
+#[test]
+fn replay_names_the_first_look_of_a_log_that_has_lost_its_end() {
+    let traffic = Traffic { seed: 57, errors: vec![0.01, 0.01], minutes: 30, ..Traffic::default() };
+    let bytes = bytes_of(&traffic.lines());
+    let folder = folder_with(&[("app.log", &bytes)]);
+    serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson"]);
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(folder.path().join("app.log"), lines[..lines.len() - 30].join("\n")).unwrap();
+    let said = serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(1);
+    assert!(said.out.contains("first look that differs: number "), "{}", said.out);
 }
 
 /// Every flaw by name, from a log that has it and is healthy otherwise.

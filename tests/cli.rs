@@ -811,6 +811,61 @@ fn the_json_report_has_the_documented_fields() {
     assert!(verdicts.contains(&report["comparisons"][0]["verdict"].as_str().unwrap()));
 }
 
+/// Keys of all objects in a document.
+fn keys_of(value: &Value, keys: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| {
+            keys.insert(key.clone());
+            keys_of(inner, keys);
+        }),
+        Value::Array(list) => list.iter().for_each(|inner| keys_of(inner, keys)),
+        _ => {}
+    }
+}
+
+/// Whatever a report holds is explained in docs/report.md.
+#[test]
+fn every_field_of_a_report_is_documented() {
+    let page = include_str!("../docs/report.md");
+    let [compare_page, calibrate_page] = page.split_once("\n## calibrate\n").map(|(a, b)| [a, b]).unwrap();
+    let traffic = Traffic { seed: 58, errors: vec![0.02, 0.2], spans: true, retries: true, ..Traffic::default() };
+    let alone = Traffic { seed: 59, service: "mail", shares: vec![0.0], ..Traffic::default() };
+    let calm = Traffic { errors: vec![0.02, 0.02], ..traffic.clone() };
+    let folder = folder_with(&[
+        ("app.log", &bytes_of(&traffic.lines())),
+        ("mail.log", &bytes_of(&alone.lines())),
+        ("calm.log", &bytes_of(&calm.lines())),
+    ]);
+    let cases: [(&str, &[&str]); 5] = [
+        (compare_page, &["compare", "app.log", "mail.log", "--share", "40%"]),
+        (compare_page, &["compare", "calm.log"]),
+        (compare_page, &["compare", "app.log", "--baseline", "cohort:baseline", "--canary", "cohort:canary"]),
+        (compare_page, &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)"]),
+        (calibrate_page, &["calibrate", "app.log", "--splits", "2"]),
+    ];
+    for (page, arguments) in cases {
+        let report = serin(folder.path(), &[arguments, &["--format", "json"]].concat()).json();
+        let mut keys = std::collections::BTreeSet::new();
+        keys_of(&report, &mut keys);
+        // Names of arms are the user's own.
+        let own = report["survey"]["services"].as_array().into_iter().flatten();
+        let own: Vec<String> =
+            own.flat_map(|service| service["arms"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()).collect();
+        keys.retain(|key| !own.contains(key) && !page.contains(&format!("`{key}`")));
+        assert!(keys.is_empty(), "{arguments:?}: not in docs/report.md: {keys:?}");
+        // What only an inconclusive report needs, no other has.
+        for one in report["comparisons"].as_array().into_iter().flatten() {
+            let needs = one["needs"].as_array().unwrap();
+            assert!(needs.is_empty() || one["verdict"] == "inconclusive", "{one:#}");
+            let routing = one["routing"].as_str().unwrap();
+            assert!(["undecided", "sticky", "per request", "mixed"].contains(&routing), "{routing}");
+            for line in one["evidence"].as_array().unwrap().iter().filter(|line| line["class"] == "error") {
+                assert!(line["status"] == "5xx" && line["latency_ms"].as_f64() > Some(0.0), "{line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_ledger_is_written_replayed_and_shown() {
     let traffic = Traffic {

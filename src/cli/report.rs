@@ -713,10 +713,18 @@ impl Judged<'_> {
                 )
             }
             Flaw::MissingArm => {
-                let missing = match comparison.missing() {
-                    Some(Arm::Control) => &comparison.control,
-                    Some(Arm::Candidate) | None => &comparison.candidate,
+                let (arm, missing) = match comparison.missing() {
+                    Some(Arm::Control) => (0, &comparison.control),
+                    Some(Arm::Candidate) | None => (1, &comparison.candidate),
                 };
+                let nameless = comparison.totals.first().map_or(0, |totals| totals[arm].requests);
+                if nameless > 0 {
+                    return format!(
+                        "There is nothing to compare: the {} requests of `{missing}` name no {}.",
+                        grouped(nameless),
+                        comparison.unit.name()
+                    );
+                }
                 let before = self.arms_seen.iter().find(|(arm, requests)| arm == missing && *requests > 0);
                 match before {
                     Some((_, requests)) => format!(

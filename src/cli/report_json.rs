@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::compare::unit_rule::Routing;
-use crate::compare::verdict::{Behaviour, Verdict};
+use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::totals::Totals;
 use crate::event::RejectReason;
@@ -181,6 +181,16 @@ fn comparison(judged: &Judged<'_>) -> Value {
                 "finding": row.finding.name(),
                 "baseline": row.values[0].map(number),
                 "canary": row.values[1].map(number),
+                "values_in": match row.cell {
+                    Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
+                    Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
+                    Cell::Deficit => None,
+                },
+                "above": row.above.map(|([control, candidate], threshold)| json!({
+                    "threshold_ms": number(threshold),
+                    "baseline": number(control),
+                    "canary": number(candidate),
+                })),
                 "effect": effect,
                 "log_e": rounded(row.log_e),
                 "log_pass": rounded(look.cell(row.cell).log_pass),
@@ -248,6 +258,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "log_sum": rounded(look.log_sum),
         "log_fail": rounded(comparison.log_fail),
         "flaws": look.flaws.iter().map(|flaw| flaw.name()).collect::<Vec<_>>(),
+        "declared_share": judged.policy.declared_share,
         "sample_ratio": look.sample_ratio.map_or(json!("not checkable"), rounded),
         "guardrails": guardrails,
         "changed": changed,

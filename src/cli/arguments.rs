@@ -14,7 +14,6 @@ pub(super) struct Arguments {
 }
 
 /// What to do.
-#[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show the main job on generated traffic: five rollouts, judged from their log lines

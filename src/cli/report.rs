@@ -605,10 +605,9 @@ impl Judged<'_> {
             Cell::ErrorUnits | Cell::LatencyP99Units => {
                 let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
                 let units = self.units();
-                let least = row
-                    .effect
-                    .filter(|effect| effect.low > 1.0)
-                    .map_or(String::new(), |effect| format!(", at least {} times as many", times(effect.low)));
+                let least = row.effect.filter(|effect| effect.low > 1.0).map_or(String::new(), |effect| {
+                    format!(", at least {} times as many", times(effect.low.min(RATIO_LIMIT)))
+                });
                 match (pair, row.effect) {
                     (Some([control, candidate]), _) => Some(format!(
                         "More {units} {what}: {} instead of {}{least}.",

@@ -251,13 +251,111 @@ fn a_missing_arm_is_invalid() {
 /// A candidate that was asked for by name and never came is no reason to pass (CP-1).
 #[test]
 fn a_named_candidate_that_never_came_is_invalid() {
-    let traffic = Traffic { seed: 25, errors: vec![0.01, 0.01], ..Traffic::default() };
+    // More lines than are looked at before everything is read: of later ones nobody knows yet.
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
     let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
     let asked = ["app.log", "--control", "baseline", "--candidate", "canary", "--candidate", "canary-2"];
     let report = compare(folder.path(), &asked, Verdict::Invalid);
     let missing = report["comparisons"].as_array().unwrap().iter().find(|one| one["candidate"] == "canary-2").unwrap();
     assert_eq!(flaws(missing), [Flaw::MissingArm.name()]);
     assert_eq!(finding(missing, Cell::ErrorUnits), Finding::NoData.name());
+    let text = serin(folder.path(), &[&["compare"][..], &asked].concat()).expect(4).out;
+    assert!(in_one_line(&text).contains("`canary-2` was not seen. Seen: baseline ("), "{text}");
+    assert!(
+        in_one_line(&text).contains("did you mean `canary`? Arms: baseline, canary. (in the first lines)"),
+        "{text}"
+    );
+    // Nothing stands in the rows of an arm that nobody has seen.
+    let of_missing = text.split("shop: ").find(|part| part.starts_with("canary-2")).unwrap();
+    let row = table_row(of_missing, "users with a very slow request");
+    assert!(row.ends_with("no data") && !row.contains('x') && !row.contains('?'), "{row}");
+}
+
+/// What no line has is a slip of the keyboard, and is said before anything is judged.
+#[test]
+fn names_that_no_line_has_are_usage_errors() {
+    let traffic = Traffic { seed: 55, ..Traffic::default() };
+    let text =
+        String::from_utf8(bytes_of(&traffic.lines())).unwrap().replacen("{", "{\"environment\":\"production\",", 1_500);
+    let text = text.replace("\n{\"ts\"", "\n{\"environment\":\"production\",\"ts\"");
+    let large: String = (0..4).map(|_| text.as_str()).collect();
+    let policy = b"share_percent: 5\n";
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("large.log", large.as_bytes()), ("p.yaml", policy)]);
+    for (arguments, expect) in [
+        (
+            &["app.log", "--environment", "prduction"][..],
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+        ),
+        (
+            &["large.log", "--environment", "prduction"],
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+        ),
+        (
+            &["app.log", "--control", "basline"],
+            "--control basline: no line of this arm was seen; did you mean `baseline`? Arms: baseline, canary.",
+        ),
+        (
+            &["app.log", "--control", "baseline", "--candidate", "zzz"],
+            "--candidate zzz: no line of this arm was seen. Arms: baseline, canary.",
+        ),
+        (
+            &["app.log", "--until", "2000-01-01T00:00:00Z"],
+            "--until: nothing lies inside. The first lines of what was given are from 2026-06-01T10:",
+        ),
+        (&["app.log", "--since", "2030-01-01T00:00:00Z"], "--since: nothing lies inside."),
+        (&["app.log", "--ledger", "x.l", "--rejects", "./x.l"], "--ledger and --rejects are the same file"),
+        (&["app.log", "--threads", "0"], "at least one thread is needed"),
+        (&["app.log", "--role", "user="], "--role user=: a field has no name"),
+        (&["app.log", "--role", "latency=:ms"], "a field has no name"),
+        (&["app.log", "--role", "user=usr"], "no line has a field `usr`; did you mean `user`? Fields seen: "),
+        (&["app.log", "--role", "user=qqqqqqqq"], "no line has a field `qqqqqqqq`. Fields seen: "),
+    ] {
+        let said = serin(folder.path(), &[&["compare"][..], arguments].concat()).expect(2);
+        assert!(said.err.contains(expect), "{arguments:?}: {}", said.err);
+        assert!(said.out.is_empty(), "{arguments:?}: {}", said.out);
+    }
+    // What the command line says counts, and the report says so.
+    let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml", "--share", "40%"]);
+    assert!(said.out.contains("share: --share 40% counts, not the 5 % of the policy"), "{}", said.out);
+    assert!(said.out.contains("nothing against the declared 40.0 %"), "{}", said.out);
+}
+
+/// A span that begins behind the first lines is judged by the same fields and units.
+#[test]
+fn what_is_asked_for_may_lie_behind_the_first_lines() {
+    let bytes = requests(56, 9_000, 2_000, 90, |_, _| ());
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report =
+        serin(folder.path(), &["compare", "app.log", "--since", "2026-06-01T11:00:00Z", "--format", "json"]).json();
+    let comparison = &report["comparisons"][0];
+    assert_eq!((&comparison["unit"], &comparison["service"]), (&"user".into(), &"shop".into()));
+    assert!(comparison["started_at"].as_str() >= Some("2026-06-01T11:00:00Z"), "{comparison:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
+    serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson", "--rejects", "r.ndjson"]);
+    for name in ["l.ndjson", "r.ndjson"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// A log that has lost its last lines: the first look that differs is named, also where one list is only shorter.
+#[test]
+fn replay_names_the_first_look_of_a_log_that_has_lost_its_end() {
+    let traffic = Traffic { seed: 57, errors: vec![0.01, 0.01], minutes: 30, ..Traffic::default() };
+    let bytes = bytes_of(&traffic.lines());
+    let folder = folder_with(&[("app.log", &bytes)]);
+    serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson"]);
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(folder.path().join("app.log"), lines[..lines.len() - 30].join("\n")).unwrap();
+    let said = serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(1);
+    assert!(said.out.contains("first look that differs: number "), "{}", said.out);
 }
 
 /// Every flaw by name, from a log that has it and is healthy otherwise.
@@ -524,13 +622,238 @@ fn cp_3_a_failure_is_never_taken_back() {
     assert!(first > 0 && looks[first..].iter().all(|verdict| verdict == "fail"), "{looks:?}");
 }
 
+/// Text whose sentences are broken into lines, in one.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Rows of the guardrail table, by the start of their name.
+#[track_caller]
+fn table_row<'t>(text: &'t str, name: &str) -> &'t str {
+    let row = text.lines().find(|line| line.trim_start().starts_with(name));
+    row.unwrap_or_else(|| panic!("no row {name}: {text}"))
+}
+
+/// What is said of a failure fits the numbers beside it: what later numbers no longer show is not said of them.
+#[test]
+fn a_failure_that_later_numbers_do_not_show_says_so() {
+    let bytes = requests(36, 24_000, 8_000, 240, |request, random| {
+        let early = request.at < START + 30 * MINUTE;
+        let failing = if early { "canary" } else { "baseline" };
+        let failed = request.arm == failing && random.chance(0.3);
+        request.status = Some(if failed { 500 } else { 200 });
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    let reasons: Vec<&str> =
+        report["comparisons"][0]["reasons"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(reasons[0].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
+    assert!(reasons[0].ends_with("later numbers no longer show it."), "{reasons:?}");
+    assert!(reasons.iter().all(|reason| !reason.contains("instead of")), "{reasons:?}");
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    assert!(!text.contains("More users meet errors"), "{text}");
+}
+
+/// Attempts reach the tests without passing through the histogram: no number is better than a question mark.
+#[test]
+fn numbers_that_are_not_known_are_not_shown_as_question_marks() {
+    let bytes = requests(37, 12_000, 3_000, 60, |request, _| {
+        if request.arm == "canary" {
+            request.latency = request.latency.map(|latency| latency * 2.0);
+        }
+    });
+    let text = String::from_utf8(bytes).unwrap();
+    let mut number = 0u64;
+    let with_ids: String = text
+        .lines()
+        .map(|line| {
+            number += 1;
+            // Every hundredth request is tried twice.
+            let line = line.replacen('{', &format!("{{\"request_id\":\"r{number}\","), 1);
+            if number.is_multiple_of(100) { format!("{line}\n{line}\n") } else { format!("{line}\n") }
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", with_ids.as_bytes())]);
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    let sentences = text.lines().filter(|line| line.contains("slower")).collect::<Vec<_>>();
+    assert!(!sentences.is_empty() && sentences.iter().all(|line| !line.contains('?')), "{text}");
+    let typical = table_row(&text, "latency, typical");
+    assert!(typical.contains(" ms") && typical.contains("regressed"), "{typical}");
+}
+
+/// Latencies of spans inside a request are not those of requests.
+#[test]
+fn latency_of_spans_is_not_shown_as_that_of_requests() {
+    let mut number = 0u64;
+    let text: String = String::from_utf8(requests(38, 6_000, 2_000, 60, |request, _| request.latency = Some(100.0)))
+        .unwrap()
+        .lines()
+        .map(|line| {
+            number += 1;
+            let request = line.replacen('{', &format!("{{\"trace_id\":\"t{number}\",\"span_id\":\"a{number}\","), 1);
+            let span = line
+                .replacen('{', &format!("{{\"trace_id\":\"t{number}\",\"parent_span_id\":\"a{number}\","), 1)
+                .replace("\"latency_ms\":100.00", "\"latency_ms\":5.00");
+            format!("{request}\n{span}\n{span}\n{span}\n")
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]);
+    let typical = table_row(&said.out, "latency, typical");
+    assert!(typical.contains("100 ms") || typical.contains("99."), "{typical}");
+    for name in ["latency p50", "latency p90"] {
+        assert!(!table_row(&said.out, name).contains(" 5.0"), "{}", said.out);
+    }
+}
+
+#[test]
+fn the_table_keeps_its_columns() {
+    let mut random = Random::new(49);
+    let text: String = (0..1_500)
+        .map(|number| {
+            let client = random.below(300);
+            let (minute, second) = (number / 60, number % 60);
+            format!(
+                "10.0.{}.{} - - [01/Jun/2026:10:{minute:02}:{second:02} +0000] \"GET /a HTTP/1.1\" 200 512 \"-\" \"x\"\n",
+                client / 250,
+                client % 250,
+            )
+        })
+        .collect();
+    let folder = folder_with(&[("access.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "access.log", "--arm-by", "hash(unit, 50%, 1)"]);
+    let head = table_row(&said.out, "guardrail");
+    let at = head.find("evidence").unwrap();
+    for name in ["client addresses with errors", "client addresses with a very slow request", "latency p99"] {
+        let row = table_row(&said.out, name);
+        assert_eq!(row.as_bytes()[at - 1], b' ', "{}", said.out);
+        assert_ne!(row.as_bytes()[at], b' ', "{}", said.out);
+    }
+}
+
+/// A service that has one version only is no reason to doubt the one that is rolled out.
+#[test]
+fn a_service_with_one_version_is_not_rolled_out() {
+    let traffic = Traffic { seed: 50, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let other = Traffic { seed: 51, service: "mail", shares: vec![0.0], ..Traffic::default() };
+    let mut lines = [traffic.lines(), other.lines()].concat();
+    lines.sort_by_key(|line| line.at);
+    let folder = folder_with(&[("both.log", &bytes_of(&lines)), ("mail.log", &bytes_of(&other.lines()))]);
+    let report = compare(folder.path(), &["both.log"], Verdict::Inconclusive);
+    assert_eq!((&report["verdict"], &report["exit_status"]), (&"inconclusive".into(), &3.into()));
+    assert_eq!(report["nothing_to_compare"][0]["service"], "mail");
+    let text = serin(folder.path(), &["compare", "both.log"]).expect(3).out;
+    assert!(text.contains("mail: not rolled out (only `baseline` was seen, ") && !text.contains("INVALID"), "{text}");
+    // Alone it leaves nothing to judge.
+    let report = compare(folder.path(), &["mail.log"], Verdict::Invalid);
+    assert_eq!((&report["verdict"], &report["exit_status"]), (&"invalid".into(), &4.into()));
+}
+
+/// Where nobody is named, each request counts by itself, and the verdict says under which condition that is right.
+#[test]
+fn a_verdict_by_requests_names_its_condition() {
+    let bytes = requests(52, 8_000, 2_000, 60, |request, random| {
+        request.names_user = false;
+        if request.arm == "canary" && random.chance(0.2) {
+            request.status = Some(500);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let words = "each request counts by itself: this holds if requests, not users, are assigned to arms; --role user=FIELD names users";
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    assert_eq!(report["comparisons"][0]["assumption"], words);
+    assert_eq!(
+        report["comparisons"][0]["reasons"][0].as_str().map(|text| text.split(". If so").next().unwrap().to_owned()),
+        Some(format!("The new code is worse ({words})"))
+    );
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
+    let first: String = text.lines().skip(1).take(3).map(str::trim).collect::<Vec<_>>().join(" ");
+    assert!(first.contains(words), "{text}");
+    // A hash of each request assigns requests: there it is no assumption.
+    let said = serin(folder.path(), &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)", "--format", "json"]);
+    assert_eq!(said.json()["comparisons"][0]["assumption"], Value::Null);
+}
+
+#[test]
+fn what_gave_the_arms_and_what_they_did_is_said() {
+    // A flag with three values beside the cohort; a tenth of the canary's requests names no user; some come late.
+    let bytes = requests(53, 6_000, 2_000, 60, |request, random| {
+        if request.arm == "canary" && random.chance(0.02) {
+            request.names_user = false;
+        }
+        if random.chance(0.002) {
+            request.written_at += 90 * SECOND;
+        }
+    });
+    let mut number = 0u64;
+    let text: String = String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            number += 1;
+            let log = if line.contains("canary") {
+                let ts = line.split("\"service\"").next().unwrap();
+                format!("{ts}\"service\":\"shop\",\"cohort\":\"canary\",\"level\":\"warn\",\"msg\":\"retry\"}}\n")
+            } else {
+                String::new()
+            };
+            let flag = ["on", "off", "auto"][(number % 3) as usize];
+            format!("{}\n{log}", line.replacen('{', &format!("{{\"version\":\"{flag}\","), 1))
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]);
+    for words in [
+        "by field `cohort`; not used: `version` (3 values); --arm-by FIELD takes another",
+        "of requests are the canary's",
+        "requests without a user of the baseline",
+        "lines of the baseline",
+    ] {
+        assert!(in_one_line(&said.out).contains(words), "{words}: {}", said.out);
+    }
+    let at = said.out.lines().position(|line| line.contains("services of this release")).unwrap();
+    let rows: Vec<Vec<&str>> =
+        said.out.lines().skip(at + 1).take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows[0][..2] == ["shop", "baseline"] && rows[1][0] == "canary", "{}", said.out);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["survey"]["arms"], serde_json::json!({ "by": "field", "path": "cohort" }));
+    let service = &report["comparisons"][0]["by_service"][0];
+    assert_eq!(service["service"], "shop");
+    let [baseline, canary] = [&service["baseline"], &service["canary"]];
+    assert_eq!((baseline["warn_lines"].as_u64(), baseline["without_unit"].as_u64()), (Some(0), Some(0)));
+    assert!(canary["without_unit"].as_u64() > Some(20), "{canary}");
+    let each = &canary["per_request"];
+    assert!(each["warn_lines"].as_f64().is_some_and(|each| (each - 1.0).abs() < 0.05), "{canary}");
+    assert!(each["lines"].as_f64().is_some_and(|each| (each - 2.0).abs() < 0.05), "{canary}");
+    assert!(canary["late"].as_u64() > Some(0) && canary["p50_ms"].as_f64() > Some(30.0), "{canary}");
+    assert_eq!(
+        canary["requests"],
+        canary["status"]["2xx"].as_u64().unwrap() + canary["status"]["5xx"].as_u64().unwrap()
+    );
+}
+
+/// A candidate that came when its control had gone: the words say what was seen, and when.
+#[test]
+fn arms_one_after_the_other_are_not_called_unseen() {
+    let bytes = requests(54, 8_000, 2_000, 60, |request, _| {
+        request.arm = if request.at < START + 30 * MINUTE { "baseline" } else { "canary" };
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let text = serin(folder.path(), &["compare", "app.log"]).expect(4).out;
+    let words = "requests of `baseline` ended before those of the other arm began";
+    assert!(in_one_line(&text).contains(words), "{text}");
+}
+
 #[test]
 fn the_json_report_has_the_documented_fields() {
     let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
     let said = serin(folder.path(), &["compare", "app.log", "--format", "json", "--share", "40%"]);
     let report = said.json();
     let keys = |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
-    assert_eq!(keys(&report), ["comparisons", "nothing_to_compare", "records", "survey", "version"]);
+    assert_eq!(
+        keys(&report),
+        ["comparisons", "exit_status", "nothing_to_compare", "records", "survey", "verdict", "version"]
+    );
     for key in [
         "service",
         "services",
@@ -549,6 +872,9 @@ fn the_json_report_has_the_documented_fields() {
         "units",
         "requests",
         "routing",
+        "assumption",
+        "control_from",
+        "by_service",
         "log_sum",
         "log_fail",
         "flaws",
@@ -574,6 +900,61 @@ fn the_json_report_has_the_documented_fields() {
     assert_eq!(report["comparisons"][0]["unit"], "user");
     let verdicts: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::name).collect();
     assert!(verdicts.contains(&report["comparisons"][0]["verdict"].as_str().unwrap()));
+}
+
+/// Keys of all objects in a document.
+fn keys_of(value: &Value, keys: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| {
+            keys.insert(key.clone());
+            keys_of(inner, keys);
+        }),
+        Value::Array(list) => list.iter().for_each(|inner| keys_of(inner, keys)),
+        _ => {}
+    }
+}
+
+/// Whatever a report holds is explained in docs/report.md.
+#[test]
+fn every_field_of_a_report_is_documented() {
+    let page = include_str!("../docs/report.md");
+    let [compare_page, calibrate_page] = page.split_once("\n## calibrate\n").map(|(a, b)| [a, b]).unwrap();
+    let traffic = Traffic { seed: 58, errors: vec![0.02, 0.2], spans: true, retries: true, ..Traffic::default() };
+    let alone = Traffic { seed: 59, service: "mail", shares: vec![0.0], ..Traffic::default() };
+    let calm = Traffic { errors: vec![0.02, 0.02], ..traffic.clone() };
+    let folder = folder_with(&[
+        ("app.log", &bytes_of(&traffic.lines())),
+        ("mail.log", &bytes_of(&alone.lines())),
+        ("calm.log", &bytes_of(&calm.lines())),
+    ]);
+    let cases: [(&str, &[&str]); 5] = [
+        (compare_page, &["compare", "app.log", "mail.log", "--share", "40%"]),
+        (compare_page, &["compare", "calm.log"]),
+        (compare_page, &["compare", "app.log", "--baseline", "cohort:baseline", "--canary", "cohort:canary"]),
+        (compare_page, &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)"]),
+        (calibrate_page, &["calibrate", "app.log", "--splits", "2"]),
+    ];
+    for (page, arguments) in cases {
+        let report = serin(folder.path(), &[arguments, &["--format", "json"]].concat()).json();
+        let mut keys = std::collections::BTreeSet::new();
+        keys_of(&report, &mut keys);
+        // Names of arms are the user's own.
+        let own = report["survey"]["services"].as_array().into_iter().flatten();
+        let own: Vec<String> =
+            own.flat_map(|service| service["arms"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()).collect();
+        keys.retain(|key| !own.contains(key) && !page.contains(&format!("`{key}`")));
+        assert!(keys.is_empty(), "{arguments:?}: not in docs/report.md: {keys:?}");
+        // What only an inconclusive report needs, no other has.
+        for one in report["comparisons"].as_array().into_iter().flatten() {
+            let needs = one["needs"].as_array().unwrap();
+            assert!(needs.is_empty() || one["verdict"] == "inconclusive", "{one:#}");
+            let routing = one["routing"].as_str().unwrap();
+            assert!(["undecided", "sticky", "per request", "mixed"].contains(&routing), "{routing}");
+            for line in one["evidence"].as_array().unwrap().iter().filter(|line| line["class"] == "error") {
+                assert!(line["status"] == "5xx" && line["latency_ms"].as_f64() > Some(0.0), "{line}");
+            }
+        }
+    }
 }
 
 #[test]

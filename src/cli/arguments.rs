@@ -14,7 +14,6 @@ pub(super) struct Arguments {
 }
 
 /// What to do.
-#[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show the main job on generated traffic: five rollouts, judged from their log lines
@@ -49,6 +48,15 @@ pub(super) struct DemoArguments {
     pub story: Option<String>,
 }
 
+/// A number of threads: at least one.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one thread is needed".to_owned()),
+        Ok(threads) => Ok(threads),
+        Err(_) => Err("not a number of threads".to_owned()),
+    }
+}
+
 /// Which logs, and how to read them.
 #[derive(Debug, Args)]
 pub(super) struct LogArguments {
@@ -79,7 +87,7 @@ pub(super) struct LogArguments {
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Threads that decode and fold (default: all cores)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
 }
 
@@ -98,8 +106,10 @@ pub(super) enum Format {
     after_help = "Exit status: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (also when a changed behaviour holds \
 back a pass), 4 invalid.\n\nWithout options, fields are recognised by the names that OpenTelemetry, ECS, pino, zap, \
 logrus, structlog, Envoy and Istio use; Apache and nginx access logs by their shape.\n\nExamples:\n  serin compare \
-app.log\n  serin compare old.log new.log --baseline 'file:old.log' --canary 'file:new.log'\n  serin compare logs/ \
---baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -"
+app.log\n  serin compare pod-a.log pod-b.log --baseline 'file:pod-a.log' --canary 'file:pod-b.log'\n  serin compare logs/ \
+--baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -\n\nBoth arms must have run in the same \
+hours: pod-a.log and pod-b.log are of two pods that served at once. Logs from before and after a deploy cannot be \
+judged against each other."
 )]
 pub(super) struct CompareArguments {
     /// Which logs.
@@ -147,7 +157,7 @@ pub(super) struct ReplayArguments {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
     /// Threads that decode and fold (default: all cores)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
 }
 

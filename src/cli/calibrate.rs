@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         }
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
-    let found = look_at(&mut streams, &wishes(&arguments.logs, Some(arms))?)?;
+    let found = look_at(&mut streams, &wishes(&arguments.logs, Some(arms))?)?.found;
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];

@@ -1,5 +1,6 @@
 //! `serin compare`: files in, verdict out.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -8,11 +9,11 @@ use anyhow::{Context, anyhow, bail};
 use crate::cli::arguments::{CompareArguments, Format, LogArguments};
 use crate::cli::report::Report;
 use crate::cli::terminal::{Progress, harmless};
-use crate::cli::{exit_status, policy_file, report_json, terminal};
-use crate::compare::verdict::Verdict;
+use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::pipeline::clock;
+use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan};
 use crate::pipeline::plan_text;
 use crate::pipeline::roles::{LatencyUnit, Role};
@@ -34,11 +35,16 @@ const HEAD_LINES: usize = 4_000;
 /// Runs `compare`.
 pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     let mut streams = files::find(&arguments.logs.files)?;
+    if let (Some(ledger), Some(rejects)) = (&arguments.ledger, &arguments.rejects)
+        && output::same_file(ledger, rejects)
+    {
+        bail!("--ledger and --rejects are the same file, {}: each needs its own.", ledger.display());
+    }
     for (option, path) in [("--ledger", &arguments.ledger), ("--rejects", &arguments.rejects)] {
         if let Some(path) = path
             && files::is_among(path, &streams)
         {
-            bail!("{option} {}: this is one of the logs, and would be overwritten", path.display());
+            bail!("{option} {}: this is one of the logs, and would be overwritten.", path.display());
         }
     }
     let (found, settings) = ground(arguments, |wishes| look_at(&mut streams, wishes))?;
@@ -53,35 +59,119 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     observer.progress.finish();
     done?;
     observer.flush()?;
+    let tally = engine.tally();
+    if tally.events > 0 && tally.events == tally.outside {
+        nothing_left(arguments, &found, &mut streams)?;
+    }
 
     let report = Report::new(&engine, &found);
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
     }
-    Ok(match engine.verdict() {
-        Some(verdict) => exit_status(verdict),
-        None => exit_status(Verdict::Invalid),
-    })
+    Ok(exit_status(report.verdict))
+}
+
+/// What the first lines of streams show.
+pub(super) struct Looked {
+    /// What was found.
+    pub found: Survey,
+    /// There are no further lines.
+    pub is_all: bool,
+}
+
+/// Every line was left out as asked: says which times or environments were seen.
+fn nothing_left(arguments: &CompareArguments, found: &Survey, streams: &mut [Stream]) -> anyhow::Result<()> {
+    let options: Vec<&str> = [("--since", &arguments.logs.since), ("--until", &arguments.logs.until)]
+        .into_iter()
+        .filter(|(_, given)| given.is_some())
+        .map(|(option, _)| option)
+        .collect();
+    if options.is_empty() {
+        let of_environment = found.notes.iter().find(|note| note.starts_with("--environment"));
+        bail!("{}", of_environment.map_or("every line was left out as asked.", String::as_str));
+    }
+    let mut plan = found.plan.clone();
+    (plan.windowing.since, plan.windowing.until) = (None, None);
+    let mut times: Vec<Timestamp> = Vec::new();
+    for (name, text) in heads(streams)? {
+        let mut decoder = Decoder::new(&plan, &name);
+        times.extend(sample(&text).filter_map(|line| match decoder.decode(line, 0) {
+            Ok(Decoded::Event(event)) => Some(event.time),
+            _ => None,
+        }));
+    }
+    let seen = match (times.iter().min(), times.iter().max()) {
+        (Some(first), Some(last)) => format!(" The first lines of what was given are from {first} to {last}."),
+        _ => String::new(),
+    };
+    bail!("{}: nothing lies inside.{seen}", options.join(" and "))
 }
 
 /// What everything is decided by, from the arguments and from what `look` finds in the first lines.
 pub(super) fn ground(
     arguments: &CompareArguments,
-    look: impl FnOnce(&Wishes) -> anyhow::Result<Survey>,
+    mut look: impl FnMut(&Wishes) -> anyhow::Result<Looked>,
 ) -> anyhow::Result<(Survey, Settings)> {
     let mut policy = match &arguments.policy {
         Some(path) => policy_file::read(path)?,
         None => Policy::default(),
     };
+    let mut notes = Vec::new();
     if let Some(share) = &arguments.share {
-        policy.declared_share = Some(f64::from(parts_per_million(share).context("--share")?) / 1e6);
+        let share_asked = f64::from(parts_per_million(share).context("--share")?) / 1e6;
+        if let Some(of_policy) = policy.declared_share.replace(share_asked)
+            && of_policy != share_asked
+        {
+            notes.push(format!("share: --share {share} counts, not the {} % of the policy", of_policy * 100.0));
+        }
     }
-    let arms = arm_rule(arguments)?;
-    let found = look(&wishes(&arguments.logs, arms)?)?;
+    let wishes = wishes(&arguments.logs, arm_rule(arguments)?)?;
+    let Looked { mut found, is_all } = look(&wishes)?;
+    if let Some(environment) = &wishes.environment
+        && found.services.is_empty()
+        && found.lines > 0
+    {
+        // Nothing is of this environment: which are there?
+        let all = look(&Wishes { environment: None, ..wishes.clone() })?.found;
+        let there: BTreeSet<&str> = all.services.keys().map(|key| key.environment.as_str()).collect();
+        let words =
+            unknown("--environment", environment, "no line of this environment was seen", "Environments", &there);
+        if is_all {
+            bail!("{words}");
+        }
+        notes.push(format!("{words} (in the first lines)"));
+    }
     check(&found, arguments)?;
+    let arms: BTreeSet<&str> =
+        found.services.values().flat_map(|service| service.arms.keys()).map(String::as_str).collect();
+    let control = arguments.control.iter().map(|arm| ("--control", arm));
+    for (option, arm) in control.chain(arguments.candidates.iter().map(|arm| ("--candidate", arm))) {
+        if arms.contains(arm.as_str()) || (arms.is_empty() && !is_all) {
+            continue;
+        }
+        let words = unknown(option, arm, "no line of this arm was seen", "Arms", &arms);
+        if is_all {
+            bail!("{words}");
+        }
+        notes.push(format!("{words} (in the first lines)"));
+    }
+    found.notes.extend(notes);
     let settings = settings(&found, arm_choice(arguments, &found), policy);
     Ok((found, settings))
+}
+
+/// A name that no line has, with the nearest one and those that there are.
+fn unknown(option: &str, name: &str, what: &str, kind: &str, there: &BTreeSet<&str>) -> String {
+    let near = suggest(name, there.iter().copied());
+    let near = near.map_or(".".to_owned(), |near| format!("; did you mean `{}`?", harmless(near, 60)));
+    let list: Vec<String> = there
+        .iter()
+        .take(40)
+        .map(|name| if name.is_empty() { "(unnamed)".to_owned() } else { harmless(name, 60) })
+        .collect();
+    let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+    format!("{option} {}: {what}{near} {kind}: {list}.", harmless(name, 60))
 }
 
 /// What the user has said of how to read logs.
@@ -101,7 +191,10 @@ pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Resu
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             anyhow!("--role {role}: there is no role `{name}`{hint}")
         })?;
-        for field in fields.split(',').filter(|field| !field.is_empty()) {
+        for field in fields.split(',') {
+            if field.split(':').next().is_none_or(str::is_empty) {
+                bail!("--role {role}: a field has no name; write ROLE=FIELD, for example time=ts.");
+            }
             let (path, unit) = match field.rsplit_once(':') {
                 Some((path, unit)) if known == Role::Latency => {
                     let unit = LatencyUnit::from_name(unit)
@@ -207,33 +300,46 @@ pub(super) fn query(option: &str, text: &str) -> anyhow::Result<Query> {
     Query::parse(text).map_err(|error| anyhow!("{option}: {error}"))
 }
 
-/// Reads the first lines of streams and finds the plan. What was read of standard input is put back.
-pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result<Survey> {
-    let mut texts: Vec<(String, String)> = Vec::new();
+/// The first text of the first streams. What was read of standard input is put back.
+fn heads(streams: &mut [Stream]) -> anyhow::Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
     for stream in streams.iter_mut().take(HEAD_STREAMS) {
         let head = read_head(stream, HEAD_BYTES)?;
         texts.push((stream.name.clone(), String::from_utf8_lossy(&head).into_owned()));
     }
-    look_at_heads(&texts, wishes)
+    Ok(texts)
+}
+
+/// Lines of a head that are looked at.
+fn sample(text: &str) -> impl Iterator<Item = &str> {
+    let whole = match text.rfind('\n') {
+        Some(end) if text.len() >= HEAD_BYTES => &text[..end],
+        _ => text,
+    };
+    whole.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES)
+}
+
+/// Reads the first lines of streams and finds the plan. What was read of standard input is put back.
+pub(super) fn look_at(streams: &mut [Stream], wishes: &Wishes) -> anyhow::Result<Looked> {
+    let mut looked = look_at_heads(&heads(streams)?, wishes)?;
+    looked.is_all &= streams.len() <= HEAD_STREAMS && streams.iter().all(|stream| stream.parts.len() == 1);
+    Ok(looked)
 }
 
 /// The same for text that is at hand: of each stream its name and its first [`HEAD_BYTES`].
-pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyhow::Result<Survey> {
-    let heads: Vec<Head<'_>> = texts
-        .iter()
-        .map(|(name, text)| {
-            let whole = match text.rfind('\n') {
-                Some(end) if text.len() >= HEAD_BYTES => &text[..end],
-                _ => text.as_str(),
-            };
-            let lines = whole.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES).collect();
-            Head { stream: name, lines }
-        })
-        .collect();
+pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyhow::Result<Looked> {
+    let heads: Vec<Head<'_>> =
+        texts.iter().map(|(name, text)| Head { stream: name, lines: sample(text).collect() }).collect();
     if heads.iter().all(|head| head.lines.is_empty()) {
-        bail!("there is not a single line in what was given");
+        bail!("there is not a single line in what was given.");
     }
-    Ok(survey(&heads, wishes))
+    // Fields, services and arms are what they are, also outside the span that is judged.
+    let mut every_time = wishes.clone();
+    (every_time.windowing.since, every_time.windowing.until) = (None, None);
+    let mut found = survey(&heads, &every_time);
+    (found.plan.windowing.since, found.plan.windowing.until) = (wishes.windowing.since, wishes.windowing.until);
+    let is_all = texts.iter().all(|(_, text)| text.len() < HEAD_BYTES && text.lines().count() < HEAD_LINES);
+    Ok(Looked { found, is_all })
 }
 
 /// Says at the start what cannot work, with what to do.
@@ -241,13 +347,13 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
     let fields = |plan: &Plan, role: Role| !plan.fields(role).is_empty();
     if found.lines == 0 {
         bail!(
-            "no line is JSON or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}",
+            "no line is JSON or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
             found.first_line.as_deref().map(|line| harmless(line, 100)).unwrap_or_default()
         );
     }
     if !fields(&found.plan, Role::Time) && !fields(&found.plan, Role::Start) {
         bail!(
-            "no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}",
+            "no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}.",
             seen(found)
         );
     }
@@ -259,7 +365,7 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
     }
     match &found.plan.arms {
         ArmRule::None => bail!(
-            "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}",
+            "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}.",
             seen(found)
         ),
         ArmRule::Field(path) if arguments.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,
@@ -273,7 +379,7 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
             }
             if found.both_queries > 0 {
                 bail!(
-                    "--baseline and --canary overlap: {} of {} lines looked at match both, so they belong to neither arm",
+                    "--baseline and --canary overlap: {} of {} lines looked at match both, so they belong to neither arm.",
                     found.both_queries,
                     found.lines
                 );
@@ -284,10 +390,8 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
     if let Some(service) = &arguments.logs.service
         && found.services.keys().all(|key| key.service != *service)
     {
-        let names: Vec<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
-        let near =
-            suggest(service, names.iter().copied()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        bail!("--service {service}: no line of this service was seen{near} Services: {}", names.join(", "));
+        let names: BTreeSet<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
+        bail!("{}", unknown("--service", service, "no line of this service was seen", "Services", &names));
     }
     Ok(())
 }
@@ -303,8 +407,8 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
         return Ok(());
     }
     let near = suggest(path, found.paths.iter().map(String::as_str));
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    bail!("{option}: no line has a field `{}`{hint} Fields seen: {}", harmless(path, 80), seen(found))
+    let hint = near.map_or(".".to_owned(), |near| format!("; did you mean `{}`?", harmless(near, 80)));
+    bail!("{option}: no line has a field `{}`{hint} Fields seen: {}.", harmless(path, 80), seen(found))
 }
 
 fn arm_choice(arguments: &CompareArguments, found: &Survey) -> ArmChoice {
@@ -346,7 +450,8 @@ impl Recorder {
         let create = |path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<BufWriter<File>>> {
             path.as_ref()
                 .map(|path| {
-                    let file = File::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+                    let file =
+                        output::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
                     Ok(BufWriter::new(file))
                 })
                 .transpose()

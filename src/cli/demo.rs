@@ -16,6 +16,7 @@ use clap::Parser;
 use self::screen::{Paint, Screen, conclusion_words, time_of_day};
 use crate::cli::arguments::{Arguments, Command, CompareArguments, DemoArguments};
 use crate::cli::compare::{self, HEAD_BYTES};
+use crate::cli::output;
 use crate::cli::report::{Report, span, wrap_words};
 use crate::cli::terminal::{harmless, print};
 use crate::demo::course::Course;
@@ -297,7 +298,7 @@ fn paragraph(text: &mut String, indent: &str, sentence: &str) {
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path)
+    output::create(path)
         .with_context(|| format!("{}: cannot be written; choose a folder with --keep DIR", path.display()))
 }
 

@@ -74,11 +74,15 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     Ok(status)
 }
 
-/// In an entry for many looks, the first whose check differs.
+/// In an entry for many looks, the first whose check differs; where one list ends before the other, the first that only
+/// one of them has.
 fn first_look(difference: &ledger::Difference) -> Option<usize> {
     let (_, old, new) = difference.fields.iter().find(|(path, _, _)| path == "checks")?;
-    let (old, new) = (old.trim_matches('"').as_bytes(), new.trim_matches('"').as_bytes());
-    old.chunks(8).zip(new.chunks(8)).position(|(a, b)| a != b).map(|at| at + 1)
+    // What is no list of looks (`null`) has none.
+    let list = |text: &'_ str| serde_json::from_str::<String>(text).unwrap_or_default().into_bytes();
+    let (old, new) = (list(old), list(new));
+    let same = old.chunks(8).zip(new.chunks(8)).take_while(|(a, b)| a == b).count();
+    (same * 8 < old.len().max(new.len())).then_some(same + 1)
 }
 
 /// What the first entry says everything was decided by.
@@ -147,5 +151,25 @@ impl Observer for Recomputed {
 
     fn progress(&mut self, bytes: u64) {
         self.progress.add(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_look_that_differs_is_named_also_where_a_list_is_longer() {
+        let of = |old: &str, new: &str| {
+            let fields = vec![("checks".to_owned(), old.to_owned(), new.to_owned())];
+            first_look(&ledger::Difference { line: 2, about: String::new(), fields })
+        };
+        let quoted = |checks: &str| format!("\"{checks}\"");
+        let (one, two, other) = ("00000001", "0000000100000002", "0000000100000003");
+        assert_eq!(of(&quoted(two), &quoted(other)), Some(2));
+        assert_eq!(of(&quoted(two), &quoted(one)), Some(2), "the recorded list is longer");
+        assert_eq!(of(&quoted(one), &quoted(two)), Some(2), "the recomputed list is longer");
+        assert_eq!(of(&quoted(two), "null"), Some(1));
+        assert_eq!(of(&quoted(two), &quoted(two)), None);
     }
 }

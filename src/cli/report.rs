@@ -5,38 +5,82 @@ use std::fmt::Write as _;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
 use crate::compare::{bucket, margin, share};
-use crate::engine::comparison::{Comparison, Evidence};
+use crate::engine::comparison::{Comparison, ControlFrom, Evidence};
 use crate::engine::forecast::{Need, needs};
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::pair_test::Ranked;
 use crate::engine::policy::Policy;
+use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::engine::{Engine, Settings};
 use crate::event::{RejectReason, ServiceKey};
 use crate::math;
-use crate::pipeline::plan::UnitKind;
+use crate::pipeline::plan::{ArmRule, UnitKind};
 use crate::pipeline::survey::Survey;
 use crate::sketch::latency::{Histogram, bin_low, bin_middle};
 use crate::sketch::partial::Tally;
-use crate::time::{HOUR, MINUTE, Micros, SECOND};
+use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 
 use super::terminal::harmless;
 
+/// Time without a request or exposure after which an arm is called silent.
+const SILENT: Micros = 5 * MINUTE;
 /// Error level of displayed intervals.
 const ALPHA_SHOWN: f64 = 0.05;
+
+/// Forecasts beyond it are no forecasts.
+pub(super) const FORECAST_MAX: Micros = 90 * DAY;
+/// Services of one release that are listed.
+const SERVICES_MAX: usize = 20;
+/// ln 3: below it evidence is none to speak of.
+const LOG_WEAK: f64 = 1.098_612_288_668_109_8;
+/// Ratios beyond it (and below one in it) are said to be beyond: the estimate is searched only up to 10,000.
+const RATIO_LIMIT: f64 = 1_000.0;
 
 /// Everything a report says.
 #[derive(Debug)]
 pub(super) struct Report<'a> {
     /// The comparisons.
     pub comparisons: Vec<Judged<'a>>,
-    /// Releases without a comparison, with the arms that were seen.
-    pub alone: Vec<(String, Vec<(String, u64)>)>,
+    /// Releases without a comparison.
+    pub alone: Vec<Alone>,
+    /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
+    pub verdict: Verdict,
     /// What became of every record.
     pub tally: Tally,
     /// What the survey found; absent in a replay.
     pub survey: &'a Survey,
+}
+
+/// A release in which nothing is compared with anything.
+#[derive(Debug)]
+pub(super) struct Alone {
+    /// The entry service.
+    pub service: String,
+    /// Arms that were seen, with their requests.
+    pub arms: Vec<(String, u64)>,
+    /// Other releases are compared, so this one is merely not rolled out.
+    pub beside_others: bool,
+}
+
+impl Alone {
+    /// Why, in words.
+    pub(super) fn reason(&self) -> String {
+        match self.arms.as_slice() {
+            [] => "no line says which version or cohort it belongs to".to_owned(),
+            [(arm, requests)] => format!("only `{}` was seen, {} requests", harmless(arm, 60), grouped(*requests)),
+            several => format!("no arm is large enough beside the control; seen: {}", list_of_arms(several)),
+        }
+    }
+}
+
+/// Arms with their requests, the first twenty.
+fn list_of_arms(arms: &[(String, u64)]) -> String {
+    let list: Vec<String> =
+        arms.iter().take(20).map(|(arm, n)| format!("{} ({})", harmless(arm, 60), grouped(*n))).collect();
+    let more = if arms.len() > 20 { format!(" and {} more", arms.len() - 20) } else { String::new() };
+    format!("{}{more}", list.join(", "))
 }
 
 /// One comparison, judged.
@@ -56,8 +100,12 @@ pub(super) struct Judged<'a> {
     pub bounds: Vec<String>,
     /// Arms that are large enough and were not compared.
     pub not_judged: Vec<String>,
+    /// Arms that were seen at any time, with their requests.
+    pub arms_seen: Vec<(String, u64)>,
     /// What it was judged by.
     pub policy: &'a Policy,
+    /// How lines were read.
+    pub survey: &'a Survey,
 }
 
 /// One guardrail.
@@ -77,6 +125,25 @@ pub(super) struct Row {
     pub finding: Finding,
     /// Units or requests of control and candidate.
     pub counts: [u64; 2],
+    /// Of latency rows: the shares of requests above the frozen threshold, and the threshold in milliseconds.
+    pub above: Option<([f64; 2], f64)>,
+}
+
+impl Row {
+    /// The row carried a failure and would no longer: too little evidence, or an estimate on the good side.
+    fn has_receded(&self) -> bool {
+        self.log_e < LOG_WEAK || self.effect.is_some_and(|effect| !effect.is_worse())
+    }
+
+    /// What the finding is called for people.
+    fn finding_words(&self) -> &'static str {
+        match self.cell {
+            _ if self.finding == Finding::Regressed && self.has_receded() => "regressed earlier",
+            _ if self.finding != Finding::NoData || self.values.iter().any(Option::is_none) => self.finding.name(),
+            Cell::ErrorUnits | Cell::ErrorVolume => "too few errors to test",
+            _ => "too few to test",
+        }
+    }
 }
 
 /// Size of a difference.
@@ -90,6 +157,21 @@ pub(super) struct Effect {
     pub low: f64,
     /// Upper end.
     pub high: f64,
+}
+
+impl Effect {
+    /// The candidate looks worse than the control.
+    fn is_worse(self) -> bool {
+        match self.kind {
+            EffectKind::Ratio => self.estimate > 1.0,
+            EffectKind::Difference | EffectKind::Change => self.estimate > 0.0,
+        }
+    }
+
+    /// The estimate is the end of the search, not a number that the data give.
+    pub(super) fn is_at_limit(self) -> bool {
+        self.kind == EffectKind::Ratio && (self.estimate > RATIO_LIMIT || self.estimate < 1.0 / RATIO_LIMIT)
+    }
 }
 
 /// How an effect is to be read.
@@ -125,7 +207,7 @@ impl<'a> Report<'a> {
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
-                alone.push((service.clone(), engine.arms_seen(at)));
+                alone.push(Alone { service: service.clone(), arms: engine.arms_seen(at), beside_others: false });
             }
             for comparison in list {
                 comparisons.push(Judged {
@@ -136,11 +218,15 @@ impl<'a> Report<'a> {
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     not_judged: engine.arms_not_judged(at),
+                    arms_seen: engine.arms_seen(at),
                     policy,
+                    survey,
                 });
             }
         }
-        Report { comparisons, alone, tally: *engine.tally(), survey }
+        alone.iter_mut().for_each(|alone| alone.beside_others = !comparisons.is_empty());
+        let verdict = engine.verdict().unwrap_or(Verdict::Invalid);
+        Report { comparisons, alone, verdict, tally: *engine.tally(), survey }
     }
 
     /// For people: the verdict in words, then guardrails, checks, and what is still needed.
@@ -150,29 +236,26 @@ impl<'a> Report<'a> {
             judged.write(&mut out);
             out.push('\n');
         }
-        for (service, arms) in &self.alone {
-            let service = harmless(service, 80);
-            out.push_str(&format!("{service}: INVALID\n  There is nothing to compare: "));
-            match arms.as_slice() {
-                [] => out.push_str("no line says which version or cohort it belongs to. Use --arm-by FIELD, or --baseline QUERY --canary QUERY.\n"),
-                [(arm, requests)] => {
-                    let _infallible = writeln!(
-                        out,
-                        "only `{}` was seen ({} requests). Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
-                        harmless(arm, 60),
-                        grouped(*requests)
-                    );
-                }
-                several => {
-                    let list: Vec<String> =
-                        several.iter().map(|(arm, n)| format!("{} ({})", harmless(arm, 60), grouped(*n))).collect();
-                    let _infallible = writeln!(
-                        out,
-                        "no arm is large enough beside the control. Seen: {}. Name them with --control ARM --candidate ARM.",
-                        list.join(", ")
-                    );
-                }
+        for alone in &self.alone {
+            let service = harmless(&alone.service, 80);
+            let reason = alone.reason();
+            if alone.beside_others {
+                let what = if alone.arms.len() < 2 { "not rolled out" } else { "not compared" };
+                let _infallible = writeln!(out, "{service}: {what} ({reason})");
+                continue;
             }
+            let todo = match alone.arms.len() {
+                0 => "Use --arm-by FIELD, or --baseline QUERY --canary QUERY.",
+                1 => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
+                _ => "Name them with --control ARM --candidate ARM.",
+            };
+            let _infallible = writeln!(out, "{service}: INVALID");
+            for line in wrap_words(&format!("There is nothing to compare: {reason}. {todo}"), 98) {
+                let _infallible = writeln!(out, "  {line}");
+            }
+            out.push('\n');
+        }
+        if self.alone.iter().any(|alone| alone.beside_others) {
             out.push('\n');
         }
         if self.comparisons.is_empty() && self.alone.is_empty() {
@@ -201,6 +284,11 @@ impl<'a> Report<'a> {
             .collect();
         if !reasons.is_empty() {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
+        }
+        if t.late > t.on_time {
+            out.push_str(
+                "  most lines are late and in no test: lines are not in order of time. Give files that run side by side\n  apart from each other, or a longer --lateness.\n",
+            );
         }
         let s = self.survey;
         let share = |n: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * n as f64 / of as f64 };
@@ -267,6 +355,7 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
         .filter(|cell| *cell != Cell::Deficit || policy.declared_share.is_some())
         .map(|cell| {
             let said = look.cell(cell);
+            let mut above = None;
             let (name, values, effect, counts) = match cell {
                 Cell::ErrorUnits => share_row("with errors", &comparison.error_units),
                 Cell::LatencyP99Units => share_row("with a very slow request", &comparison.slow_units),
@@ -287,22 +376,32 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
                         low: change(low),
                         high: change(high),
                     });
-                    let values = [0, 1].map(|arm| geometric_mean_ms(histogram(comparison, arm)));
+                    let values = [0, 1].map(|arm| typical_ms(comparison, arm));
                     ("latency, typical", values, effect, comparison.latency.mean.events())
                 }
-                Cell::LatencyP50 => latency_row(comparison, Level::P50, said.has_data),
-                Cell::LatencyP90 => latency_row(comparison, Level::P90, said.has_data),
-                Cell::LatencyP99 => latency_row(comparison, Level::P99, said.has_data),
+                Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => {
+                    let level = match cell {
+                        Cell::LatencyP50 => Level::P50,
+                        Cell::LatencyP90 => Level::P90,
+                        _ => Level::P99,
+                    };
+                    above = shares_above(comparison, level);
+                    latency_row(comparison, level, said.has_data)
+                }
                 Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.units()),
             };
+            let finding = comparison.finding(cell);
+            // Of an arm that was never seen nothing is undecided: there is nothing to decide.
+            let unseen = counts.contains(&0) && cell != Cell::Deficit;
             Row {
                 cell,
                 name,
                 values,
-                effect: effect.filter(|_| said.has_data),
+                effect: effect.filter(|_| said.has_data && !unseen),
                 log_e: said.log_e,
-                finding: comparison.finding(cell),
+                finding: if unseen && finding == Finding::Undecided { Finding::NoData } else { finding },
                 counts,
+                above,
             }
         })
         .collect()
@@ -330,8 +429,22 @@ fn latency_row(comparison: &Comparison, level: Level, has_data: bool) -> RowPart
         Level::P90 => "latency p90",
         Level::P99 => "latency p99",
     };
-    let values = [0, 1].map(|arm| histogram(comparison, arm).quantile_us(level.quantile()).map(|us| us / 1000.0));
+    let values = [0, 1].map(|arm| {
+        let histogram = histogram(comparison, arm)?;
+        histogram.quantile_us(level.quantile()).map(|us| us / 1000.0)
+    });
     (name, values, effect, sums.events())
+}
+
+/// Shares of requests above the frozen threshold, which is what is tested, and the threshold in milliseconds.
+fn shares_above(comparison: &Comparison, level: Level) -> Option<([f64; 2], f64)> {
+    let threshold = comparison.latency.threshold(level)?;
+    let sums = &comparison.latency.above[level as usize];
+    let (above, events) = (sums.sums(), sums.events());
+    let [Some(control), Some(candidate)] = [0, 1].map(|arm| ratio(above[arm] as f64, events[arm])) else {
+        return None;
+    };
+    Some(([control, candidate], bin_low(threshold + 1) as f64 / 1000.0))
 }
 
 fn difference(sums: &crate::engine::bucket_sums::BucketSums, margin: f64) -> Effect {
@@ -344,18 +457,19 @@ fn ratio(part: f64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part / whole as f64)
 }
 
-/// Latency histogram of the entry service under an arm (0 control, 1 candidate).
-fn histogram(comparison: &Comparison, arm: usize) -> &Histogram {
-    static EMPTY: std::sync::LazyLock<Histogram> = std::sync::LazyLock::new(Histogram::default);
-    comparison.totals.first().map_or(&EMPTY, |totals| &totals[arm].latency)
+/// Latencies of requests of the entry service under an arm (0 control, 1 candidate), when they are all there and no
+/// others are: the latency test has counted the same requests.
+fn histogram(comparison: &Comparison, arm: usize) -> Option<&Histogram> {
+    let histogram = &comparison.totals.first()?[arm].latency;
+    let tested = comparison.latency.mean.events()[arm];
+    (histogram.count <= tested && histogram.count * 10 >= tested * 9).then_some(histogram)
 }
 
-fn geometric_mean_ms(histogram: &Histogram) -> Option<f64> {
-    if histogram.count == 0 {
-        return None;
-    }
-    let sum: f64 = histogram.iter().map(|(bin, count)| math::ln(bin_middle(bin)) * count as f64).sum();
-    Some(math::exp(sum / histogram.count as f64) / 1000.0)
+/// Geometric mean in milliseconds of the requests that the latency test has counted.
+fn typical_ms(comparison: &Comparison, arm: usize) -> Option<f64> {
+    let sums = &comparison.latency.mean;
+    let log2 = ratio(sums.sums()[arm] as f64 / 65_536.0, sums.events()[arm])?;
+    Some(math::exp(log2 * core::f64::consts::LN_2) / 1000.0)
 }
 
 impl Judged<'_> {
@@ -366,17 +480,30 @@ impl Judged<'_> {
         let mut list = Vec::new();
         match look.verdict {
             Verdict::Fail => {
-                if let Some(failure) = &comparison.failure {
-                    let after = failure.at.0 - comparison.started_at.0;
-                    list.push(format!(
-                        "The new code is worse. The logs prove it at {}, after {}.",
-                        failure.at,
-                        span(after)
-                    ));
-                }
                 let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
                 leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
-                list.extend(leading.into_iter().map(|row| self.worse(row)));
+                let (receded, lasting): (Vec<&Row>, Vec<&Row>) = leading.into_iter().partition(|row| row.has_receded());
+                let mut worse: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
+                if worse.is_empty() {
+                    worse.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
+                }
+                let when = comparison.failure.as_ref().map(|failure| {
+                    format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
+                });
+                let when = when.unwrap_or_else(|| "at an earlier look".to_owned());
+                if worse.is_empty() {
+                    let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
+                    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
+                    let assumption = self.assumption().map_or(String::new(), |words| format!(" ({words})"));
+                    list.push(format!(
+                        "The new code was worse{assumption}. The logs proved it {when},{by}; later numbers no longer show it."
+                    ));
+                } else if let Some(assumption) = self.assumption() {
+                    list.push(format!("The new code is worse ({assumption}). If so, the logs prove it {when}."));
+                } else {
+                    list.push(format!("The new code is worse. The logs prove it {when}."));
+                }
+                list.extend(worse);
                 list.extend(self.changes());
             }
             Verdict::Invalid => {
@@ -384,8 +511,9 @@ impl Judged<'_> {
                 list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw)));
             }
             Verdict::Pass => {
+                let assumption = self.assumption().map_or(String::new(), |words| format!(" ({words})"));
                 list.push(format!(
-                    "Every required guardrail is within its margin, after {}.",
+                    "Every required guardrail is within its margin, after {}{assumption}.",
                     span(comparison.ended_at.0 - comparison.started_at.0)
                 ));
                 list.extend(self.changes());
@@ -405,50 +533,132 @@ impl Judged<'_> {
                     "Not decided after {}: neither worse, nor shown to be within every margin.",
                     span(comparison.ended_at.0 - comparison.started_at.0)
                 ));
+                if let Some(until) = comparison.active_until[1]
+                    && comparison.ended_at.0 - until.0 >= SILENT
+                {
+                    list.push(format!(
+                        "`{}` has been silent since {until}: it was taken back, or it has died.",
+                        harmless(&comparison.candidate, 60)
+                    ));
+                }
             }
         }
         list
+    }
+
+    /// What has to be true for the verdict to mean anything, where nothing in the logs can show it.
+    pub(super) fn assumption(&self) -> Option<String> {
+        let unit = self.comparison.unit;
+        // A hash of each request assigns requests: there it holds.
+        let assigned_here = matches!(self.survey.plan.arms, ArmRule::Hash { .. });
+        (unit.is_once() && !assigned_here).then(|| {
+            format!(
+                "each {} counts by itself: this holds if requests, not users, are assigned to arms; --role user=FIELD names users",
+                unit.name()
+            )
+        })
+    }
+
+    /// What gave the arms, and which other fields could have.
+    fn arms_words(&self) -> String {
+        let plan = &self.survey.plan;
+        match &plan.arms {
+            ArmRule::None => "no field and no query gives them".to_owned(),
+            ArmRule::Field(path) => {
+                let others: Vec<String> = self
+                    .survey
+                    .arm_candidates
+                    .iter()
+                    .filter(|(other, values)| other != path && *values >= 2)
+                    .map(|(other, values)| format!("`{}` ({values} values)", harmless(other, 60)))
+                    .collect();
+                let others = if others.is_empty() {
+                    String::new()
+                } else {
+                    format!("; not used: {}; --arm-by FIELD takes another", others.join(", "))
+                };
+                format!("by field `{}`{others}", harmless(path, 60))
+            }
+            ArmRule::Queries { baseline, canary } => format!(
+                "by queries: baseline `{}`, canary `{}`",
+                harmless(baseline.source(), 100),
+                harmless(canary.source(), 100)
+            ),
+            ArmRule::Hash { share_ppm, seed } => format!(
+                "by a hash of the {}: {} into the canary, seed {}",
+                plan.unit.name(),
+                percent(f64::from(*share_ppm) / 1e6),
+                harmless(seed, 40)
+            ),
+        }
     }
 
     fn units(&self) -> &'static str {
         if self.comparison.by_request() { UnitKind::Request.plural() } else { self.comparison.unit.plural() }
     }
 
-    fn worse(&self, row: &Row) -> String {
-        let percent = |value: Option<f64>| value.map_or("?".to_owned(), percent);
+    /// Name of a guardrail for people.
+    fn name_of(&self, row: &Row) -> String {
+        match row.cell {
+            Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
+            _ => row.name.to_owned(),
+        }
+    }
+
+    /// How the candidate is worse; `None` when there are no numbers that show it.
+    fn worse(&self, row: &Row) -> Option<String> {
+        let pair = match row.values {
+            [Some(control), Some(candidate)] if candidate > control => Some([control, candidate]),
+            _ => None,
+        };
         match row.cell {
             Cell::ErrorUnits | Cell::LatencyP99Units => {
                 let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
-                let effect = row.effect.map_or(String::new(), |effect| {
-                    if effect.low > 0.0 { format!(", at least {:.2} times as many", effect.low) } else { String::new() }
+                let units = self.units();
+                let least = row.effect.filter(|effect| effect.low > 1.0).map_or(String::new(), |effect| {
+                    format!(", at least {} times as many", times(effect.low.min(RATIO_LIMIT)))
                 });
-                format!(
-                    "More {} {what}: {} instead of {}{effect}.",
-                    self.units(),
-                    percent(row.values[1]),
-                    percent(row.values[0])
-                )
+                match (pair, row.effect) {
+                    (Some([control, candidate]), _) => Some(format!(
+                        "More {units} {what}: {} instead of {}{least}.",
+                        percent(candidate),
+                        percent(control)
+                    )),
+                    // Where the canary's share was changed, plain shares of the whole time may say the opposite.
+                    (None, Some(effect)) if !least.is_empty() => Some(format!(
+                        "More {units} {what}: {} times as many at the same time{least}.",
+                        if effect.is_at_limit() { "over 1,000".to_owned() } else { times(effect.estimate) }
+                    )),
+                    _ => None,
+                }
             }
-            Cell::ErrorVolume => {
-                format!("More requests fail: {} instead of {}.", percent(row.values[1]), percent(row.values[0]))
-            }
-            Cell::LatencyMean => format!(
-                "Requests are slower: typically {} instead of {}.",
-                row.values[1].map_or("?".to_owned(), millis),
-                row.values[0].map_or("?".to_owned(), millis)
-            ),
-            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => format!(
-                "Requests are slower: {} is {} instead of {}.",
-                row.name.trim_start_matches("latency "),
-                row.values[1].map_or("?".to_owned(), millis),
-                row.values[0].map_or("?".to_owned(), millis)
-            ),
-            Cell::Deficit => format!(
+            Cell::ErrorVolume => pair.map(|[control, candidate]| {
+                format!("More requests fail: {} instead of {}.", percent(candidate), percent(control))
+            }),
+            Cell::LatencyMean => pair.map(|[control, candidate]| {
+                format!("Requests are slower: typically {} instead of {}.", millis(candidate), millis(control))
+            }),
+            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => match (pair, row.above) {
+                (Some([control, candidate]), _) => Some(format!(
+                    "Requests are slower: {} is {} instead of {}.",
+                    row.name.trim_start_matches("latency "),
+                    millis(candidate),
+                    millis(control)
+                )),
+                (None, Some(([control, candidate], threshold))) if candidate > control => Some(format!(
+                    "Requests are slower: {} take longer than {}, instead of {}.",
+                    percent(candidate),
+                    millis(threshold),
+                    percent(control)
+                )),
+                _ => None,
+            },
+            Cell::Deficit => Some(format!(
                 "{} of {} {} reach the candidate, far fewer than declared: it may die before it logs.",
                 grouped(row.counts[1]),
                 grouped(row.counts[0] + row.counts[1]),
                 self.units()
-            ),
+            )),
         }
     }
 
@@ -467,7 +677,10 @@ impl Judged<'_> {
                 Behaviour::CalledServices => {
                     list.extend(pairs(&comparison.called.ranked(), "of traces call", "service"));
                 }
-                Behaviour::Routes => list.extend(pairs(&comparison.routes.ranked(), "of units request", "route")),
+                Behaviour::Routes => {
+                    let of = format!("of {} request", self.units());
+                    list.extend(pairs(&comparison.routes.ranked(), &of, "route"));
+                }
                 Behaviour::Templates => {}
                 Behaviour::StatusClasses => {
                     list.extend(pairs(&comparison.statuses.ranked(), "of units meet", "status"))
@@ -483,7 +696,7 @@ impl Judged<'_> {
                     ));
                 }
                 Behaviour::Faster => {
-                    let [control, candidate] = [0, 1].map(|arm| geometric_mean_ms(histogram(comparison, arm)));
+                    let [control, candidate] = [0, 1].map(|arm| typical_ms(comparison, arm));
                     if let (Some(control), Some(candidate)) = (control, candidate) {
                         list.push(format!(
                             "What changed: requests are much faster, typically {} instead of {}. Does the new code do all of its work?",
@@ -531,12 +744,31 @@ impl Judged<'_> {
                     "{units} leave one arm for the other more often than the other way round: the arms select their users."
                 )
             }
-            Flaw::MissingArm => match comparison.missing() {
-                Some(Arm::Control) => format!("There is nothing to compare: only `{}` was seen.", comparison.candidate),
-                Some(Arm::Candidate) | None => {
-                    format!("There is nothing to compare: `{}` was not seen.", comparison.candidate)
+            Flaw::MissingArm => {
+                let (arm, missing) = match comparison.missing() {
+                    Some(Arm::Control) => (0, &comparison.control),
+                    Some(Arm::Candidate) | None => (1, &comparison.candidate),
+                };
+                let nameless = comparison.totals.first().map_or(0, |totals| totals[arm].requests);
+                if nameless > 0 {
+                    return format!(
+                        "There is nothing to compare: the {} requests of `{missing}` name no {}.",
+                        grouped(nameless),
+                        comparison.unit.name()
+                    );
                 }
-            },
+                let before = self.arms_seen.iter().find(|(arm, requests)| arm == missing && *requests > 0);
+                match before {
+                    Some((_, requests)) => format!(
+                        "There is nothing to compare: the {} requests of `{missing}` ended before those of the other arm began.",
+                        grouped(*requests)
+                    ),
+                    None => format!(
+                        "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
+                        list_of_arms(&self.arms_seen)
+                    ),
+                }
+            }
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
@@ -601,30 +833,40 @@ impl Judged<'_> {
 
     fn write_guardrails(&self, out: &mut String) {
         out.push('\n');
-        let line = |out: &mut String, cells: [&str; 6]| {
-            let [name, control, candidate, effect, evidence, finding] = cells;
-            let row = format!("  {name:<32} {control:>10} {candidate:>10}  {effect:<31} {evidence:<11} {finding}");
-            out.push_str(row.trim_end());
-            out.push('\n');
-        };
-        line(out, ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"]);
+        let mut table = vec![
+            ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"]
+                .map(str::to_owned),
+        ];
         for row in &self.rows {
             let show = |value: Option<f64>| match (row.cell, value) {
                 (_, None) => "-".to_owned(),
                 (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
                 (_, Some(value)) => millis(value),
             };
-            let name = match row.cell {
-                Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
-                _ => row.name.to_owned(),
+            let [control, candidate] = match row.cell {
+                Cell::Deficit => row.counts.map(grouped),
+                _ => row.values.map(show),
             };
-            let (control, candidate) = match row.cell {
-                Cell::Deficit => (grouped(row.counts[0]), grouped(row.counts[1])),
-                _ => (show(row.values[0]), show(row.values[1])),
-            };
-            let effect = row.effect.map_or("-".to_owned(), show_effect);
+            let effect = row.effect.map_or("-".to_owned(), |effect| show_effect(effect, row.values));
             let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
-            line(out, [&name, &control, &candidate, &effect, evidence, row.finding.name()]);
+            table.push([
+                self.name_of(row),
+                control,
+                candidate,
+                effect,
+                evidence.to_owned(),
+                row.finding_words().to_owned(),
+            ]);
+        }
+        let width = |column: usize, least: usize| {
+            table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0).max(least)
+        };
+        let widths = [width(0, 32), width(1, 10), width(2, 10), width(3, 31), width(4, 11)];
+        for [name, control, candidate, effect, evidence, finding] in &table {
+            let [a, b, c, d, e] = widths;
+            let row = format!("  {name:<a$} {control:>b$} {candidate:>c$}  {effect:<d$} {evidence:<e$} {finding}");
+            out.push_str(row.trim_end());
+            out.push('\n');
         }
         if let Some(bin) = comparison_threshold(self.comparison) {
             let _infallible = writeln!(
@@ -647,6 +889,7 @@ impl Judged<'_> {
             }
         };
         let [requests_control, requests_candidate] = comparison.error_volume.events();
+        check("arms", self.arms_words());
         check(
             "compared",
             format!(
@@ -658,6 +901,18 @@ impl Judged<'_> {
                 grouped(comparison.looks),
                 comparison.strata(),
                 if comparison.strata() == 1 { "um" } else { "a (its share changed, or traffic paused)" }
+            ),
+        );
+        let in_canary = |pair: [u64; 2]| match pair[0] + pair[1] {
+            0 => "-".to_owned(),
+            all => percent(pair[1] as f64 / all as f64),
+        };
+        check(
+            "traffic",
+            format!(
+                "{} of {units} and {} of requests are the canary's",
+                in_canary(comparison.units()),
+                in_canary(comparison.error_volume.events())
             ),
         );
         check(
@@ -701,14 +956,44 @@ impl Judged<'_> {
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
+        for (name, until) in [&comparison.control, &comparison.candidate].into_iter().zip(comparison.active_until) {
+            if let Some(until) = until
+                && comparison.ended_at.0 - until.0 >= SILENT
+            {
+                check(
+                    "silent",
+                    format!("`{}` since {until}, for {}", harmless(name, 60), span(comparison.ended_at.0 - until.0)),
+                );
+            }
+        }
+        check(
+            "control",
+            format!("`{}`: {}", harmless(&comparison.control, 60), control_words(comparison.control_from)),
+        );
         check(
             "behaviour",
             if changed.is_empty() {
-                "no change found in lines per trace, called services, routes".to_owned()
+                "no change found in lines, calls, routes, statuses, retries, warnings, speed".to_owned()
             } else {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },
         );
+        let pair = |name: &'static str, what: &str, counts: [u64; 2], of: [u64; 2]| {
+            let side = |arm: usize| match of[arm] {
+                0 => grouped(counts[arm]),
+                all => format!("{} ({})", grouped(counts[arm]), percent(counts[arm] as f64 / all as f64)),
+            };
+            (counts != [0; 2]).then(|| (name, format!("{} {what} of the baseline, {} of the canary", side(0), side(1))))
+        };
+        if let Some(entry) = comparison.totals.first() {
+            let of = |count: fn(&Totals) -> u64| [count(&entry[0]), count(&entry[1])];
+            let requests = of(|t| t.requests);
+            let unit = comparison.unit.name();
+            let named = format!("requests without a {unit}");
+            let without_unit = pair("without a unit", &named, of(|t| t.without_unit), requests);
+            let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late));
+            [without_unit, late].into_iter().flatten().for_each(|(name, text)| check(name, text));
+        }
         if comparison.unassigned > 0 {
             check(
                 "without an arm",
@@ -760,19 +1045,8 @@ impl Judged<'_> {
             } else {
                 "canary requests".to_owned()
             };
-            let have = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
-            let text = match need.time {
-                Some(time) if need.needed > need.have => {
-                    format!("about {} more {of}, {}", grouped((need.needed - need.have).ceil() as u64), span(time))
-                }
-                Some(_) => format!(
-                    "evidence is {:.0} % of what is asked, with traffic enough for equal arms: either a small difference is there, or {} differ too much",
-                    have * 100.0,
-                    self.units()
-                ),
-                None if need.have == 0.0 => format!("there are no {of} yet"),
-                None => "cannot be told yet".to_owned(),
-            };
+            let evidence = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
+            let text = need_words(need, &of, evidence, self.units(), self.comparison.error_volume.events()[1]);
             let _infallible = writeln!(out, "    {name:<32} {text}");
         }
     }
@@ -806,32 +1080,142 @@ impl Judged<'_> {
     }
 
     fn write_services(&self, out: &mut String) {
-        if self.services.len() < 2 {
-            return;
-        }
-        out.push_str("\n  services of this release (shown, not judged)      baseline                    canary\n");
-        for (key, [control, candidate]) in self.services.iter().zip(&self.comparison.totals) {
-            let side = |totals: &crate::engine::totals::Totals| {
-                let n = totals.requests + totals.spans;
-                let p50 = totals.latency.quantile_us(0.5).map_or("-".to_owned(), |us| millis(us / 1000.0));
-                let p99 = totals.latency.quantile_us(0.99).map_or("-".to_owned(), |us| millis(us / 1000.0));
-                format!("{:>9}  p50 {p50}, p99 {p99}", grouped(n))
-            };
-            if control.lines + candidate.lines > 0 {
-                let _infallible = writeln!(
-                    out,
-                    "    {:<40} {:<34} {}",
-                    harmless(&key.to_string(), 40),
-                    side(control),
-                    side(candidate)
-                );
+        let mut table = vec![
+            [
+                "services of this release",
+                "",
+                "requests",
+                "failed",
+                "4xx",
+                "error lines",
+                "warn lines",
+                "lines",
+                "spans",
+                "p50",
+                "p99",
+            ]
+            .map(str::to_owned),
+        ];
+        let seen = self.services.iter().zip(&self.comparison.totals).filter(|(_, [a, b])| a.lines + b.lines > 0);
+        for (key, pair) in seen.clone().take(SERVICES_MAX) {
+            for (at, (arm, totals)) in ["baseline", "canary"].into_iter().zip(pair).enumerate() {
+                let done = Done::of(totals);
+                let share = |value: Option<f64>| value.map_or("-".to_owned(), percent);
+                let each = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+                let time = |value: Option<f64>| value.map_or("-".to_owned(), millis);
+                let count = match (totals.requests, totals.spans) {
+                    (0, spans @ 1..) => format!("{} spans", grouped(spans)),
+                    (requests, _) => grouped(requests),
+                };
+                table.push([
+                    if at == 0 { harmless(&key.to_string(), 40) } else { String::new() },
+                    arm.to_owned(),
+                    count,
+                    share(done.failed),
+                    share(done.status_4xx),
+                    each(done.error_lines),
+                    each(done.warn_lines),
+                    each(done.lines),
+                    each(done.spans),
+                    time(done.p50_ms),
+                    time(done.p99_ms),
+                ]);
             }
         }
+        let widths: Vec<usize> =
+            (0..11).map(|column| table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0)).collect();
+        out.push('\n');
+        for cells in &table {
+            let mut line = String::from(" ");
+            for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+                match at {
+                    0 | 1 => line.push_str(&format!(" {cell:<width$}")),
+                    _ => line.push_str(&format!("  {cell:>width$}")),
+                }
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out.push_str("  (lines, spans, error and warn lines a request, or a span where there are no requests; of lines that name their arm");
+        out.push_str(if self.services.len() > 1 { "; only the first service is judged)\n" } else { ")\n" });
+        if seen.clone().count() > SERVICES_MAX {
+            let _infallible = writeln!(out, "  and {} more services", seen.count() - SERVICES_MAX);
+        }
+    }
+}
+
+/// What a service did under one arm, by request: by span where it has no requests.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Done {
+    /// Share of requests that failed.
+    pub failed: Option<f64>,
+    /// Share of requests with a status from 400 to 499, of those with a status.
+    pub status_4xx: Option<f64>,
+    /// Lines of level error or worse.
+    pub error_lines: Option<f64>,
+    /// Lines of level warn.
+    pub warn_lines: Option<f64>,
+    /// Lines.
+    pub lines: Option<f64>,
+    /// Spans; none where these are what is counted by.
+    pub spans: Option<f64>,
+    /// Median latency in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of latency in milliseconds.
+    pub p99_ms: Option<f64>,
+}
+
+impl Done {
+    /// From the sums of a service under an arm.
+    pub(super) fn of(totals: &Totals) -> Done {
+        let by = if totals.requests > 0 { totals.requests } else { totals.spans };
+        let each = |count: u64| ratio(count as f64, by);
+        let quantile = |share: f64| totals.shown_latency().quantile_us(share).map(|us| us / 1000.0);
+        let [_, with_status @ ..] = totals.status;
+        Done {
+            failed: ratio(totals.errors as f64, totals.requests),
+            status_4xx: ratio(totals.status[4] as f64, with_status.iter().sum()),
+            error_lines: each(totals.error_lines),
+            warn_lines: each(totals.warn_lines),
+            lines: each(totals.lines),
+            spans: ratio(totals.spans as f64, totals.requests),
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+        }
+    }
+}
+
+/// What one guardrail still needs. `of`: of what; `evidence`: the part that there is; `requests`: of the canary.
+fn need_words(need: &Need, of: &str, evidence: f64, units: &str, requests: u64) -> String {
+    match need.time {
+        Some(time) if time > FORECAST_MAX => "more than 90 days".to_owned(),
+        Some(time) if need.needed > need.have => {
+            format!("about {} more {of}, {}", grouped((need.needed - need.have).ceil() as u64), span(time))
+        }
+        Some(_) => format!(
+            "evidence is {:.0} % of what is asked, with traffic enough for equal arms: either a small difference is there, or {units} differ too much",
+            evidence * 100.0
+        ),
+        None if need.have == 0.0 && (need.cell == Cell::ErrorUnits || requests == 0) => {
+            format!("there are no {of} yet")
+        }
+        None => "cannot be told yet: there are too few requests".to_owned(),
     }
 }
 
 fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
     comparison.latency.threshold(Level::P99)
+}
+
+/// How it is known which arm is the old code.
+fn control_words(from: ControlFrom) -> &'static str {
+    match from {
+        ControlFrom::Named => "as you said",
+        ControlFrom::Label => "by its name",
+        ControlFrom::ServedBefore => "it served before the candidate was first seen",
+        ControlFrom::OlderVersion => "the older version; both were there from the beginning",
+        ControlFrom::Guess => "a guess, by its size; both were there from the beginning",
+    }
 }
 
 /// Sum for each event of (control, candidate).
@@ -864,12 +1248,27 @@ fn pairs(ranked: &[Ranked<'_>], of: &str, what: &str) -> Vec<String> {
         .collect()
 }
 
-fn show_effect(effect: Effect) -> String {
+/// A difference with its interval. `values`: of control and candidate.
+fn show_effect(effect: Effect, values: [Option<f64>; 2]) -> String {
     let bound = |value: f64, show: &dyn Fn(f64) -> String| if value.is_finite() { show(value) } else { "?".to_owned() };
     match effect.kind {
         EffectKind::Ratio => {
-            let show = |value: f64| if value >= 100.0 { format!("{value:.0}x") } else { format!("{value:.2}x") };
-            format!("{} ({} to {})", show(effect.estimate), show(effect.low), bound(effect.high, &show))
+            let show = |value: f64| match value {
+                value if value > RATIO_LIMIT => "> 1,000x".to_owned(),
+                value => format!("{}x", times(value)),
+            };
+            let has_none = |arm: usize| values[arm] == Some(0.0);
+            match effect.is_at_limit() {
+                true if has_none(0) && effect.low > 1.0 => {
+                    format!("only the canary has them (at least {})", show(effect.low))
+                }
+                true if has_none(0) => "only the canary has them".to_owned(),
+                true if has_none(1) && effect.high < 1.0 => {
+                    format!("only the baseline has them (at most {})", show(effect.high))
+                }
+                true if has_none(1) => "only the baseline has them".to_owned(),
+                _ => format!("{} ({} to {})", show(effect.estimate), show(effect.low), bound(effect.high, &show)),
+            }
         }
         EffectKind::Difference => {
             let show = |value: f64| format!("{:+.2}", value * 100.0);
@@ -880,6 +1279,11 @@ fn show_effect(effect: Effect) -> String {
             format!("{} % ({} to {})", show(effect.estimate), bound(effect.low, &show), bound(effect.high, &show))
         }
     }
+}
+
+/// How many times as many.
+fn times(ratio: f64) -> String {
+    if ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") }
 }
 
 /// A share in per cent with three significant digits or so.
@@ -978,6 +1382,65 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(span(90 * SECOND), "1 min 30 s");
         assert_eq!(span(26 * HOUR), "26 h 0 min");
+    }
+
+    fn ratio_of(estimate: f64, low: f64, high: f64) -> Effect {
+        Effect { kind: EffectKind::Ratio, estimate, low, high }
+    }
+
+    #[test]
+    fn a_ratio_at_the_end_of_the_search_is_no_number() {
+        let shown =
+            |effect: Effect, control: f64, candidate: f64| show_effect(effect, [Some(control), Some(candidate)]);
+        assert_eq!(shown(ratio_of(1.5, 1.1, 2.0), 0.1, 0.15), "1.50x (1.10x to 2.00x)");
+        assert_eq!(
+            shown(ratio_of(9_999.9, 259.4, f64::INFINITY), 0.0, 0.3),
+            "only the canary has them (at least 259x)"
+        );
+        assert_eq!(shown(ratio_of(9_999.9, 0.5, f64::INFINITY), 0.0, 0.001), "only the canary has them");
+        assert_eq!(shown(ratio_of(9_999.9, 2.0, f64::INFINITY), 0.000_1, 0.001), "> 1,000x (2.00x to ?)");
+        assert_eq!(shown(ratio_of(0.000_1, 0.0, 0.9), 0.01, 0.0), "only the baseline has them (at most 0.90x)");
+    }
+
+    #[test]
+    fn a_forecast_is_never_nonsense() {
+        let said = |cell: Cell, needed: f64, have: f64, time: Option<Micros>, requests: u64| {
+            need_words(&Need { cell, needed, have, time }, "canary requests", 0.5, "users", requests)
+        };
+        assert_eq!(said(Cell::LatencyP90, 4.8e8, 3.0, Some(4_037 * DAY), 9), "more than 90 days");
+        assert_eq!(
+            said(Cell::LatencyP90, 300.0, 100.0, Some(90 * SECOND), 100),
+            "about 200 more canary requests, 1 min 30 s"
+        );
+        assert_eq!(said(Cell::LatencyP99, 1_000.0, 0.0, None, 0), "there are no canary requests yet");
+        assert_eq!(
+            said(Cell::LatencyP99, 1_000.0, 0.0, None, 107),
+            "cannot be told yet: there are too few requests",
+            "they freeze no threshold, but they are there"
+        );
+    }
+
+    #[test]
+    fn what_has_receded_is_known() {
+        let row = |log_e: f64, effect: Option<Effect>| Row {
+            cell: Cell::ErrorUnits,
+            name: "with errors",
+            values: [Some(0.1), Some(0.2)],
+            effect,
+            log_e,
+            finding: Finding::Regressed,
+            counts: [10, 10],
+            above: None,
+        };
+        assert!(!row(9.0, Some(ratio_of(2.0, 1.5, 3.0))).has_receded());
+        assert!(row(1.0, Some(ratio_of(2.0, 0.5, 3.0))).has_receded(), "e below 3");
+        assert!(row(9.0, Some(ratio_of(0.9, 0.5, 3.0))).has_receded(), "fewer than in the baseline");
+        let no_data = |cell: Cell, values: [Option<f64>; 2]| {
+            Row { cell, values, finding: Finding::NoData, ..row(0.0, None) }.finding_words()
+        };
+        assert_eq!(no_data(Cell::ErrorVolume, [Some(0.0), Some(0.008)]), "too few errors to test");
+        assert_eq!(no_data(Cell::LatencyP99, [Some(1.0), Some(2.0)]), "too few to test");
+        assert_eq!(no_data(Cell::LatencyP99, [Some(1.0), None]), "no data");
     }
 
     #[test]

@@ -2,11 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::compare::verdict::Behaviour;
+use crate::compare::unit_rule::Routing;
+use crate::compare::verdict::{Behaviour, Cell, Verdict};
+use crate::engine::comparison::Evidence;
+use crate::engine::totals::Totals;
 use crate::event::RejectReason;
 use crate::ledger::rounded;
+use crate::pipeline::plan::ArmRule;
+use crate::sketch::latency::bin_middle;
 
-use super::report::{EffectKind, Judged, Report, strength};
+use super::exit_status;
+use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, strength};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -50,10 +56,13 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         .collect();
     json!({
         "version": REPORT_VERSION,
+        "verdict": report.verdict.name(),
+        "exit_status": exit_status(report.verdict),
         "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
-        "nothing_to_compare": report.alone.iter().map(|(service, arms)| json!({
-            "service": service,
-            "arms": arms.iter().map(|(arm, requests)| json!({ "arm": arm, "requests": requests })).collect::<Vec<_>>(),
+        "nothing_to_compare": report.alone.iter().map(|alone| json!({
+            "service": alone.service,
+            "reason": alone.reason(),
+            "arms": alone.arms.iter().map(|(arm, requests)| json!({ "arm": arm, "requests": requests })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "records": {
             "read": t.records,
@@ -67,6 +76,8 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "lines": s.lines,
             "requests": s.requests,
             "unit": s.plan.unit.name(),
+            "arms": arms_rule(&s.plan.arms),
+            "arm_fields": s.arm_candidates.iter().map(|(path, values)| json!({ "path": path, "values": values })).collect::<Vec<_>>(),
             "roles": roles,
             "services": services,
             "notes": s.notes,
@@ -76,6 +87,69 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
 
 fn number(value: f64) -> Value {
     if value.is_finite() { Value::from(value) } else { Value::Null }
+}
+
+/// What gives the arms.
+fn arms_rule(arms: &ArmRule) -> Value {
+    match arms {
+        ArmRule::None => json!({ "by": "none" }),
+        ArmRule::Field(path) => json!({ "by": "field", "path": path }),
+        ArmRule::Queries { baseline, canary } => {
+            json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
+        }
+        ArmRule::Hash { share_ppm, seed } => {
+            json!({ "by": "hash", "share": f64::from(*share_ppm) / 1e6, "seed": seed })
+        }
+    }
+}
+
+/// A line to look at.
+fn evidence_line(line: &Evidence) -> Value {
+    json!({
+        "class": if line.slow { "slow" } else { "error" },
+        "stream": line.stream,
+        "offset": line.offset,
+        "time": line.time.to_string(),
+        "route": line.route,
+        "status": (line.status_class > 0).then(|| format!("{}xx", line.status_class)),
+        "latency_ms": line.latency.checked_sub(1).map(|bin| number(bin_middle(bin) / 1000.0)),
+    })
+}
+
+fn routing(routing: Routing) -> &'static str {
+    match routing {
+        Routing::Undecided => "undecided",
+        Routing::Sticky => "sticky",
+        Routing::PerRequest => "per request",
+        Routing::Mixed => "mixed",
+    }
+}
+
+/// What a service did under one arm.
+fn totals(totals: &Totals) -> Value {
+    let done = Done::of(totals);
+    let [none, s1, s2, s3, s4, s5] = totals.status;
+    json!({
+        "requests": totals.requests,
+        "errors": totals.errors,
+        "status": { "1xx": s1, "2xx": s2, "3xx": s3, "4xx": s4, "5xx": s5, "none": none },
+        "lines": totals.lines,
+        "spans": totals.spans,
+        "error_lines": totals.error_lines,
+        "warn_lines": totals.warn_lines,
+        "without_unit": totals.without_unit,
+        "without_latency": totals.without_latency,
+        "late": totals.late,
+        "per_request": {
+            "errors": done.failed.map(number),
+            "lines": done.lines.map(number),
+            "spans": done.spans.map(number),
+            "error_lines": done.error_lines.map(number),
+            "warn_lines": done.warn_lines.map(number),
+        },
+        "p50_ms": done.p50_ms.map(number),
+        "p99_ms": done.p99_ms.map(number),
+    })
 }
 
 fn comparison(judged: &Judged<'_>) -> Value {
@@ -92,7 +166,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
                         EffectKind::Difference => "difference",
                         EffectKind::Change => "change",
                     },
-                    "estimate": number(effect.estimate),
+                    "estimate": if effect.is_at_limit() { Value::Null } else { number(effect.estimate) },
                     "low": number(effect.low),
                     "high": number(effect.high),
                 })
@@ -102,6 +176,16 @@ fn comparison(judged: &Judged<'_>) -> Value {
                 "finding": row.finding.name(),
                 "baseline": row.values[0].map(number),
                 "canary": row.values[1].map(number),
+                "values_in": match row.cell {
+                    Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
+                    Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
+                    Cell::Deficit => None,
+                },
+                "above": row.above.map(|([control, candidate], threshold)| json!({
+                    "threshold_ms": number(threshold),
+                    "baseline": number(control),
+                    "canary": number(candidate),
+                })),
                 "effect": effect,
                 "log_e": rounded(row.log_e),
                 "log_pass": rounded(look.cell(row.cell).log_pass),
@@ -114,6 +198,35 @@ fn comparison(judged: &Judged<'_>) -> Value {
         .into_iter()
         .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
         .collect();
+    let needs: Vec<Value> = judged
+        .needs
+        .iter()
+        .filter(|_| look.verdict == Verdict::Inconclusive)
+        .map(|need| {
+            let beyond = need.time.is_some_and(|time| time > FORECAST_MAX);
+            json!({
+                "guardrail": need.cell.name(),
+                "needed": number(need.needed),
+                "have": number(need.have),
+                "seconds": need.time.filter(|_| !beyond).map(|time| time as f64 / 1e6),
+                "over_90_days": beyond,
+            })
+        })
+        .collect();
+    let by_service: Vec<Value> = judged
+        .services
+        .iter()
+        .zip(&comparison.totals)
+        .map(|(key, [control, candidate])| {
+            json!({
+                "environment": key.environment,
+                "service": key.service,
+                "baseline": totals(control),
+                "canary": totals(candidate),
+            })
+        })
+        .collect();
+    let evidence: Vec<Value> = comparison.evidence[1].iter().map(evidence_line).collect();
     json!({
         "service": judged.service,
         "services": judged.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -134,29 +247,21 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "requests": comparison.error_volume.events(),
         "recovered_by_retry": comparison.recovered,
         "unassigned": comparison.unassigned,
-        "routing": format!("{:?}", comparison.routing).to_lowercase(),
+        "routing": routing(comparison.routing),
+        "assumption": judged.assumption(),
+        "by_service": by_service,
         "log_sum": rounded(look.log_sum),
         "log_fail": rounded(comparison.log_fail),
         "flaws": look.flaws.iter().map(|flaw| flaw.name()).collect::<Vec<_>>(),
+        "declared_share": judged.policy.declared_share,
         "sample_ratio": look.sample_ratio.map_or(json!("not checkable"), rounded),
         "guardrails": guardrails,
         "changed": changed,
         "log_changed": rounded(look.log_changed),
         "changed_groups": look.changed_groups().map(Behaviour::name).collect::<Vec<_>>(),
-        "needs": judged.needs.iter().map(|need| json!({
-            "guardrail": need.cell.name(),
-            "needed": number(need.needed),
-            "have": number(need.have),
-            "seconds": need.time.map(|time| time as f64 / 1e6),
-        })).collect::<Vec<_>>(),
+        "needs": needs,
         "bounds_met": judged.bounds,
         "arms_not_compared": judged.not_judged,
-        "evidence": comparison.evidence[1].iter().map(|line| json!({
-            "class": if line.slow { "slow" } else { "error" },
-            "stream": line.stream,
-            "offset": line.offset,
-            "time": line.time.to_string(),
-            "route": line.route,
-        })).collect::<Vec<_>>(),
+        "evidence": evidence,
     })
 }

@@ -7,7 +7,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Prints an error with its causes, and what to do where that is known.
 pub(super) fn error(error: &anyhow::Error) {
     // Where even that cannot be written, the exit status is left.
-    let _status_tells = writeln!(std::io::stderr(), "serin: {error:#}");
+    let _status_tells = writeln!(std::io::stderr(), "serin: {}", sentence(&format!("{error:#}")));
+}
+
+/// A message as a sentence: with a full stop, where it does not end otherwise.
+fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '?', '!', ':', '\u{2026}']) { text.to_owned() } else { format!("{text}.") }
 }
 
 /// Prints the result of a judgement. A reader that has gone (`| head`) changes nothing: the exit status is the verdict.
@@ -89,6 +95,13 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_sentences() {
+        assert_eq!(sentence("app.log: no such file"), "app.log: no such file.");
+        assert_eq!(sentence("did you mean `a`?\n"), "did you mean `a`?");
+        assert_eq!(sentence("Services: shop."), "Services: shop.");
+    }
 
     #[test]
     fn log_text_does_not_act_on_the_terminal() {

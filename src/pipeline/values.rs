@@ -156,7 +156,7 @@ pub fn failed(text: &str, notation: ErrorNotation) -> bool {
     match notation {
         ErrorNotation::Failed => {
             const NONE: [&str; 11] = ["", "-", "0", "no", "ok", "nil", "none", "null", "<nil>", "false", "undefined"];
-            !NONE.iter().any(|word| is(word))
+            !NONE.iter().any(is)
         }
         ErrorNotation::Success => truth(text) == Some(false) && !text.is_empty(),
         ErrorNotation::Outcome => ["failure", "failed", "error"].iter().any(is),

@@ -955,7 +955,7 @@ mod tests {
             assert_eq!(survey.plan.arms, ArmRule::Field(expect.to_owned()), "{note}");
             assert!(survey.notes.iter().any(|said| said == note), "{note}: {:?}", survey.notes);
         };
-        let two = |at: usize| if at % 2 == 0 { "1.0" } else { "2.0" };
+        let two = |at: usize| if at.is_multiple_of(2) { "1.0" } else { "2.0" };
         check(
             &|at| {
                 let variant = ["A", "B", "C", "D"][at % 4];

@@ -164,7 +164,7 @@ pub fn failed(text: &str, notation: ErrorNotation) -> bool {
     match notation {
         ErrorNotation::Failed => {
             const NONE: [&str; 11] = ["", "-", "0", "no", "ok", "nil", "none", "null", "<nil>", "false", "undefined"];
-            !NONE.iter().any(|word| is(word))
+            !NONE.iter().any(is)
         }
         ErrorNotation::Success => truth(text) == Some(false) && !text.is_empty(),
         ErrorNotation::Outcome => ["failure", "failed", "error"].iter().any(is),
@@ -222,7 +222,7 @@ fn go_duration_us(text: &str) -> Option<u64> {
     Some(total)
 }
 
-/// Route with what varies taken out: the query string, and path segments that are numbers or ids.
+/// Route with what varies taken out: the query string, and path segments that are numbers, ids, tokens or addresses.
 ///
 /// Appends to `out`; returns false (and appends nothing) when `path` can be used as it is.
 pub fn mask_route(path: &str, out: &mut String) -> bool {
@@ -231,7 +231,12 @@ pub fn mask_route(path: &str, out: &mut String) -> bool {
     let varies = |segment: &str| {
         let digits = segment.bytes().filter(u8::is_ascii_digit).count();
         let hex = segment.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        (digits > 0 && digits == segment.len()) || (segment.len() >= 8 && hex && digits >= 2) || segment.len() > 64
+        (digits > 0 && digits == segment.len())
+            || (segment.len() >= 8 && hex && digits >= 2)
+            || segment.len() > 64
+            || (segment.len() >= TOKEN_MIN && is_token(segment))
+            || segment.contains('@')
+            || (segment.contains('%') && segment.contains("%40"))
     };
     if end == path.len() && !clean.split('/').any(varies) {
         return false;
@@ -243,6 +248,25 @@ pub fn mask_route(path: &str, out: &mut String) -> bool {
         out.push_str(if varies(segment) { "{id}" } else { segment });
     }
     true
+}
+
+/// Bytes from which a path segment may be a token.
+const TOKEN_MIN: usize = 20;
+
+/// A part this long that mixes letters and digits is no word.
+const MIXED_MIN: usize = 8;
+
+/// A long segment is a token, not words: between separators it goes to and fro between letters and digits, or it
+/// changes case at every other letter. `hipstershop.ProductCatalogService` and `oauth2-callback-endpoint` do neither.
+fn is_token(segment: &str) -> bool {
+    let changes = |part: &[u8], differ: fn(u8, u8) -> bool| {
+        part.windows(2).filter(|pair| matches!(pair, [a, b] if differ(*a, *b))).count()
+    };
+    let separator = |b: &u8| matches!(b, b'-' | b'_' | b'.' | b'~' | b':' | b',' | b'+' | b'=');
+    let mixes =
+        |part: &[u8]| part.len() >= MIXED_MIN && changes(part, |a, b| a.is_ascii_digit() != b.is_ascii_digit()) >= 2;
+    segment.as_bytes().split(separator).any(mixes)
+        || changes(segment.as_bytes(), |a, b| a.is_ascii_uppercase() != b.is_ascii_uppercase()) * 2 >= segment.len()
 }
 
 #[cfg(test)]
@@ -415,5 +439,29 @@ mod tests {
         assert_eq!(mask("/u/550e8400-e29b-41d4-a716-446655440000/a"), "/u/{id}/a");
         assert_eq!(mask("/v2/items"), "/v2/items");
         assert_eq!(mask("grpc.Service/Get"), "grpc.Service/Get");
+        for segment in [
+            "AbCdEfGhIjKlMnOpQrStUvWxYz-u1594@example.com",
+            "ann@example.com",
+            "ann%40example.com",
+            "eyJhbGciOiJIUzI1NiJ9.secretpart",
+            "AbCdEfGhIjKlMnOpQrStUvWxYz",
+            "k3jf9x2mq8z7w1p5v4b6",
+            "dGhpcyBpcyBhIHRva2Vu_x1-Zm9yIHJlc2V0",
+            "order-a1b2c3d4e5f6g7h8",
+        ] {
+            assert_eq!(mask(&format!("/reset/{segment}/x")), "/reset/{id}/x", "{segment}");
+        }
+        for path in [
+            "/hipstershop.ProductCatalogService/GetProduct",
+            "/grpc.health.v1.Health/Check",
+            "/oauth2-callback-endpoint/GetOrdersByCustomerId",
+            "/apis/v1beta1.subresources.kubevirt.io",
+            "/elasticsearch7-cluster-status",
+            "/2026-summer-sale-landing",
+            "/getRecommendationsForUser",
+            "/a%20b",
+        ] {
+            assert_eq!(mask(path), path);
+        }
     }
 }

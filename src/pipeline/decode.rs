@@ -735,10 +735,10 @@ impl<'p> Decoder<'p> {
     }
 }
 
-/// A value of at most 32 bytes, zeros behind: equal bytes and lengths are equal values.
+/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Short {
-    bytes: [u8; SHORT_MAX],
+    words: [u64; 4],
     len: u32,
 }
 
@@ -773,13 +773,14 @@ impl Short {
         }
         let mask = FRONT.get(len as usize)?;
         let block = line.as_bytes().get(slot.from as usize..)?.first_chunk::<SHORT_MAX>()?;
-        Some(Short { bytes: std::array::from_fn(|at| block[at] & mask[at]), len })
+        let (block, mask) = (words(block), words(mask));
+        Some(Short { words: std::array::from_fn(|at| block[at] & mask[at]), len })
     }
 
     /// Any number that is mostly different for different values.
     #[inline]
     fn mixed(&self) -> u64 {
-        let [a, b, c, d] = words(&self.bytes);
+        let [a, b, c, d] = self.words;
         (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
@@ -1091,4 +1092,76 @@ fn nested_value(raw: &str) -> query::Value<'_> {
         _ => None,
     };
     query::Value::List(items.into_iter().filter_map(scalar).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::survey::{Head, Wishes, survey};
+    use proptest::prelude::*;
+
+    const HEAD: &str = r#"{"time":"2026-11-24T10:00:00Z","service":"cart","version":"1.2.0","user":"u-1","route":"/a","status":200,"duration_ms":1.5,"http":{"status_code":200,"route":"/b"}}"#;
+
+    /// Members of a line and the commas between them, some of them not JSON.
+    fn lines() -> impl Strategy<Value = Vec<String>> {
+        let member = prop_oneof![
+            3 => Just(r#""time":"2026-11-24T10:00:07.250Z""#),
+            3 => Just(r#""service":"cart""#),
+            1 => Just(r#""service": "shop""#),
+            1 => Just(r#""service":null"#),
+            2 => Just(r#""version":"1.2.0""#),
+            1 => Just(r#""version":17"#),
+            2 => Just(r#""user":"u-1""#),
+            1 => Just(r#""user" : "u-\u0031""#),
+            1 => Just(r#""us\u0065r":"u-2""#),
+            2 => Just(r#""status":200"#),
+            1 => Just(r#""status":"503""#),
+            1 => Just(r#""status": true"#),
+            2 => Just(r#""duration_ms":12.5"#),
+            1 => Just(r#""http":{"status_code":500,"route":"/c"}"#),
+            1 => Just(r#""http":{"route":"/c"}"#),
+            1 => Just(r#""a key that is longer than what is remembered of one":1"#),
+            1 => Just(r#""status":"#),
+            1 => Just(r#"service":"cart""#),
+        ];
+        let comma = prop_oneof![8 => Just(","), 1 => Just(" , "), 1 => Just(""), 1 => Just(",,")];
+        let line = proptest::collection::vec((member, comma), 0..8).prop_map(|members| {
+            let mut line = String::from("{");
+            for (at, (member, comma)) in members.iter().enumerate() {
+                // Rarely the comma is before the first member.
+                if at > 0 || *comma == ",," {
+                    line.push_str(comma);
+                }
+                line.push_str(member);
+            }
+            line + "}"
+        });
+        proptest::collection::vec(line, 1..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// What is expected of a line never changes what it means.
+        #[test]
+        fn lines_before_do_not_matter(lines in lines()) {
+            let found = survey(&[Head { stream: "s", lines: vec![HEAD; 30] }], &Wishes::default());
+            let mut decoder = Decoder::new(&found.plan, "s");
+            prop_assert!(decoder.decode(HEAD, 0).is_ok());
+            for line in &lines {
+                let mut fresh = Decoder::new(&found.plan, "s");
+                // The same names in the same order.
+                prop_assert!(fresh.fill(HEAD) == Filled::Json);
+                fresh.nodes.iter_mut().for_each(|node| node.expected.clear());
+                let (filled, expected) = (decoder.fill(line), fresh.fill(line));
+                prop_assert_eq!(filled, expected, "{}", line);
+                if filled == Filled::Json {
+                    prop_assert_eq!(&decoder.slots, &fresh.slots, "{}", line);
+                    prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{}", line);
+                } else {
+                    prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_err(), "{}", line);
+                }
+            }
+        }
+    }
 }

@@ -184,6 +184,9 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     engine.apply(Input::Finish);
     folding += cpu() - at;
     std::hint::black_box(weight);
+    let verdict = engine.verdict().map_or("none", |verdict| verdict.name()).to_owned();
+    // The run on all cores has an engine and a corpus of its own; memory is told of one run, not of two.
+    drop((engine, fold, corpus));
 
     let (threads, all, all_cpu) = on_all_cores(&found, &settings, lines, users, seed, &mut progress)?;
     let per_line = |ns: u64| ns as f64 / newlines.max(1) as f64;
@@ -208,7 +211,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         partial_bytes: partial_bytes as f64 / windows.div_ceil(16).max(1) as f64,
         window_bytes: from as f64 / windows.max(1) as f64,
         resident_max_mib: resident_max_mib(),
-        verdict: engine.verdict().map_or("none", |verdict| verdict.name()).to_owned(),
+        verdict,
     })
 }
 

@@ -1,12 +1,13 @@
 //! Measurements: the whole fold beside stated lower bounds, in one run, on a fixed corpus.
 //!
-//! The corpus is generated chunk by chunk and never held; generating is not timed on one core, and is part of the
-//! wall time on all cores.
+//! The corpus is generated chunk by chunk and never held. On one core generating is timed apart from the fold; on all
+//! cores it runs beside it and is part of the wall time, and of the CPU time that is told.
 
 use std::borrow::Cow;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use rustix::time::ClockId;
 use serde::Deserialize;
 
 use crate::compare::bucket::{self, Variance};
@@ -31,6 +32,8 @@ pub struct FoldFigures {
     pub lines: u64,
     /// Bytes of the corpus.
     pub bytes: u64,
+    /// Generating the corpus, ns of CPU a line.
+    pub generate_ns: f64,
     /// Newline scan, ns of CPU a line.
     pub newline_ns: f64,
     /// `serde_json::from_str` into a struct of 11 borrowed fields, ns of CPU a line: the bound.
@@ -47,6 +50,8 @@ pub struct FoldFigures {
     pub threads: usize,
     /// Events a second of wall time on all cores, generating included.
     pub events_per_second_all: f64,
+    /// The run on all cores, ns of CPU of all threads a line, generating included.
+    pub all_cpu_ns: f64,
     /// e-value of the share test (one stratum), microseconds.
     pub share_e_us: f64,
     /// e-value of the bucket test with its sums, microseconds.
@@ -111,7 +116,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
 
     let mut corpus = Corpus::new(lines, users, seed);
     let mut text = Vec::with_capacity(CHUNK_BYTES + 4096);
-    let (mut newline, mut bound, mut decode, mut folding) = (0u64, 0u64, 0u64, 0u64);
+    let (mut generate, mut newline, mut bound, mut decode, mut folding) = (0u64, 0u64, 0u64, 0u64, 0u64);
     let (mut from, mut weight, mut newlines) = (0u64, 0usize, 0u64);
     let mut engine = Engine::new(settings.clone());
     engine.apply(Input::Stream { name: stream.to_owned() });
@@ -122,7 +127,9 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     let (mut partial_bytes, mut windows) = (0u64, 0u64);
     loop {
         text.clear();
+        let at = cpu();
         let more = corpus.chunk(&mut text, CHUNK_BYTES);
+        generate += cpu() - at;
         if !more {
             break;
         }
@@ -177,13 +184,17 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     engine.apply(Input::Finish);
     folding += cpu() - at;
     std::hint::black_box(weight);
+    let verdict = engine.verdict().map_or("none", |verdict| verdict.name()).to_owned();
+    // The run on all cores has an engine and a corpus of its own; memory is told of one run, not of two.
+    drop((engine, fold, corpus));
 
-    let (threads, all) = on_all_cores(&found, &settings, lines, users, seed, &mut progress)?;
+    let (threads, all, all_cpu) = on_all_cores(&found, &settings, lines, users, seed, &mut progress)?;
     let per_line = |ns: u64| ns as f64 / newlines.max(1) as f64;
     let evidence = evidence();
     Ok(FoldFigures {
         lines: newlines,
         bytes: from,
+        generate_ns: per_line(generate),
         newline_ns: per_line(newline),
         bound_ns: per_line(bound),
         decode_ns: per_line(decode),
@@ -192,6 +203,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         events_per_second_one: 1e9 / per_line(folding).max(1e-9),
         threads,
         events_per_second_all: lines as f64 / all.as_secs_f64(),
+        all_cpu_ns: per_line(all_cpu),
         share_e_us: evidence[0],
         bucket_e_us: evidence[1],
         share_interval_us: evidence[2],
@@ -199,7 +211,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         partial_bytes: partial_bytes as f64 / windows.div_ceil(16).max(1) as f64,
         window_bytes: from as f64 / windows.max(1) as f64,
         resident_max_mib: resident_max_mib(),
-        verdict: engine.verdict().map_or("none", |verdict| verdict.name()).to_owned(),
+        verdict,
     })
 }
 
@@ -221,6 +233,7 @@ fn settings_of(found: &Survey) -> Settings {
     }
 }
 
+/// Threads, wall time and CPU time in nanoseconds of the run on all cores.
 fn on_all_cores(
     found: &Survey,
     settings: &Settings,
@@ -228,17 +241,17 @@ fn on_all_cores(
     users: u32,
     seed: u64,
     progress: &mut impl FnMut(u64),
-) -> Result<(usize, Duration), RunError> {
+) -> Result<(usize, Duration, u64), RunError> {
     let options = Options { chunk_bytes: CHUNK_BYTES, ..Options::default() };
     let source = CorpusText { corpus: Corpus::new(lines, users, seed), text: Vec::new(), at: 0 };
     let reader = ChunkReader::from_reader(Box::new(source), "corpus", CHUNK_BYTES);
     let mut engine = Engine::new(settings.clone());
     let mut observer = NothingObserved { progress };
     // The tables of the generator are made before the clock starts.
-    let start = Instant::now();
+    let (start, cpu_start) = (Instant::now(), clock(ClockId::ProcessCPUTime));
     let readers = vec![("corpus".to_owned(), reader)];
     run_readers(readers, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer)?;
-    Ok((options.threads, start.elapsed()))
+    Ok((options.threads, start.elapsed(), clock(ClockId::ProcessCPUTime) - cpu_start))
 }
 
 /// The corpus as text that is read.
@@ -312,7 +325,11 @@ fn micros(times: u32, run: impl Fn() -> f64) -> f64 {
 
 /// CPU time of this thread in nanoseconds.
 fn cpu() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    clock(ClockId::ThreadCPUTime)
+}
+
+fn clock(id: ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(id);
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 

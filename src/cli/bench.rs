@@ -25,6 +25,7 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
             "version": 1,
             "lines": figures.lines,
             "bytes": figures.bytes,
+            "generate_ns": figures.generate_ns,
             "newline_ns": figures.newline_ns,
             "bound_ns": figures.bound_ns,
             "decode_ns": figures.decode_ns,
@@ -33,6 +34,7 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
             "events_per_second_one": figures.events_per_second_one,
             "threads": figures.threads,
             "events_per_second_all": figures.events_per_second_all,
+            "all_cpu_ns": figures.all_cpu_ns,
             "share_e_us": figures.share_e_us,
             "bucket_e_us": figures.bucket_e_us,
             "share_interval_us": figures.share_interval_us,
@@ -52,6 +54,7 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
         grouped(figures.lines),
         figures.bytes as f64 / figures.lines.max(1) as f64
     )?;
+    line(&mut out, "generating the corpus, not part of the fold", format!("{:.0} ns a line", figures.generate_ns))?;
     line(&mut out, "newline scan", format!("{:.0} ns a line", figures.newline_ns))?;
     line(&mut out, "bound: serde_json into 11 borrowed fields", format!("{:.0} ns a line", figures.bound_ns))?;
     line(&mut out, "decode: roles, names, hashes", format!("{:.0} ns a line", figures.decode_ns))?;
@@ -69,6 +72,11 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
             grouped(figures.events_per_second_all as u64),
             figures.threads
         ),
+    )?;
+    line(
+        &mut out,
+        "CPU time of that, all threads",
+        format!("{:.0} ns a line, {:.0} of them generating", figures.all_cpu_ns, figures.generate_ns),
     )?;
     line(
         &mut out,

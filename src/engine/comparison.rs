@@ -66,7 +66,7 @@ pub struct WindowInput<'a> {
     /// Its end.
     pub end: Timestamp,
     /// Activities, sorted by unit.
-    pub activities: Vec<Activity>,
+    pub activities: &'a [Activity],
     /// Latencies of (control, candidate).
     pub latency: [LatencyTable; 2],
     /// Routes of sampled units: (unit, route, status classes as bits), sorted by unit.
@@ -398,7 +398,7 @@ impl Comparison {
             self.cuts.reset();
             self.cut();
         }
-        let arms_active = self.join(&mut input);
+        let arms_active = self.join(&input);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
                 *until = Some(input.end);
@@ -493,11 +493,11 @@ impl Comparison {
     }
 
     /// Units of the window: arms, risk, first events. Returns active (unit, arm) pairs of (control, candidate).
-    fn join(&mut self, input: &mut WindowInput<'_>) -> [u64; 2] {
+    fn join(&mut self, input: &WindowInput<'_>) -> [u64; 2] {
         let by_request = self.by_request();
         let threshold = self.latency.threshold(Level::P99);
         let mut active = [0u64; 2];
-        let activities = std::mem::take(&mut input.activities);
+        let activities = input.activities;
         let (mut at, mut fetched) = (0, 0);
         for group in activities.chunk_by(|a, b| a.unit == b.unit) {
             if at >= fetched && !by_request {

@@ -105,6 +105,8 @@ pub(super) struct ReleaseState {
     window: i64,
     /// Attempts of the window before, which this window may complete.
     attempts: BTreeMap<u64, OpenAttempt>,
+    /// Room for the activities of a window: a list made anew in each would be fresh memory every time.
+    activities: Vec<Activity>,
 }
 
 /// A request whose attempts may not all have been seen.
@@ -133,6 +135,7 @@ impl ReleaseState {
             traces: OpenTraces::default(),
             window: i64::MIN,
             attempts: BTreeMap::new(),
+            activities: Vec::new(),
         }
     }
 
@@ -481,7 +484,8 @@ impl ReleaseState {
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
-        let mut activities: Vec<Activity> = Vec::with_capacity(of_entry.len());
+        let activities = &mut self.activities;
+        activities.clear();
         activities.extend(of_entry.iter().filter_map(|row| {
             arm_of_id(row.arm).map(|arm| Activity {
                 unit: row.unit,

@@ -1,6 +1,8 @@
 //! The unit store: for each unit its arm in the current stratum and what it already had. 16 bytes a unit.
-
-use hashbrown::HashTable;
+//!
+//! A table with open addressing whose places follow the order of the hashes. The units of a window come in that order,
+//! so it is walked from front to back, and growing copies it from front to back: hundreds of thousands of units do not
+//! fit into a cache, and a walk waits for memory far less than leaps do.
 
 use crate::event::{self, KEY_STORE};
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -46,8 +48,8 @@ pub struct Unit {
     pub stratum: u16,
     /// See the constants.
     flags: u16,
-    /// Not used yet; the row stays 16 bytes either way.
-    spare: u32,
+    /// 1 for a unit, 0 for an empty place of the table.
+    taken: u32,
 }
 
 const ARM: u16 = 1;
@@ -60,8 +62,10 @@ const CROSSED: u16 = 1 << 6;
 const CROSSED_ARM: u16 = 1 << 7;
 
 impl Unit {
+    const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, taken: 0 };
+
     fn new(unit: u64, stratum: u16, arm: Arm) -> Unit {
-        Unit { unit, stratum, flags: if arm == Arm::Candidate { ARM } else { 0 }, spare: 0 }
+        Unit { unit, stratum, flags: if arm == Arm::Candidate { ARM } else { 0 }, taken: 1 }
     }
 
     /// Its arm in the stratum of its last activity.
@@ -150,10 +154,17 @@ impl Unit {
 /// All units of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct UnitStore {
-    table: HashTable<Unit>,
+    /// Places, a power of two of them or none. A unit stands at the place of its hash or, where that was taken, at the
+    /// next that was empty.
+    places: Vec<Unit>,
+    /// Places that are taken.
+    len: usize,
     /// Units whose keyed hash is above this are no longer followed.
     range: Range,
 }
+
+/// Fewest places.
+const PLACES_MIN: usize = 64;
 
 /// A share of units by keyed hash: all until a bound is hit, then halved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,12 +179,61 @@ impl Default for Range {
 impl UnitStore {
     /// Units that are followed.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     /// True before the first unit.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len == 0
+    }
+
+    /// Place of a hash: its first bits.
+    #[inline]
+    fn place(&self, unit: u64) -> usize {
+        // Places are at least two where this is asked.
+        (unit >> (u64::BITS - self.places.len().trailing_zeros()).min(63)) as usize
+    }
+
+    /// Place where a unit stands, or else where it would be put; `None` only without places.
+    #[inline]
+    fn find(&self, unit: u64) -> Option<usize> {
+        let mut at = self.place(unit);
+        loop {
+            let known = self.places.get(at)?;
+            if known.taken == 0 || known.unit == unit {
+                return Some(at);
+            }
+            // There is always an empty place.
+            at = (at + 1) & (self.places.len() - 1);
+        }
+    }
+
+    /// Makes room for one more unit: at most three of four places are taken.
+    #[inline]
+    fn make_room(&mut self) {
+        if (self.len + 1) * 4 > self.places.len() * 3 {
+            self.rebuild((self.places.len() * 2).max(PLACES_MIN), |_| true);
+        }
+    }
+
+    /// Moves the units that are kept to a table with so many places.
+    #[cold]
+    fn rebuild(&mut self, places: usize, keep: impl Fn(&Unit) -> bool) {
+        let units = std::mem::replace(&mut self.places, vec![Unit::EMPTY; places]);
+        self.len = 0;
+        for unit in units.iter().filter(|unit| unit.taken != 0 && keep(unit)) {
+            self.put(*unit);
+        }
+    }
+
+    /// Puts a unit; there is room.
+    fn put(&mut self, unit: Unit) {
+        if let Some(at) = self.find(unit.unit)
+            && let Some(place) = self.places.get_mut(at)
+        {
+            self.len += usize::from(place.taken == 0);
+            *place = unit;
+        }
     }
 
     /// Share of units that is followed: 1 until the store is full.
@@ -183,13 +243,14 @@ impl UnitStore {
 
     /// The unit, when it is known.
     pub fn get(&self, unit: u64) -> Option<&Unit> {
-        self.table.find(unit, |known| known.unit == unit)
+        self.places.get(self.find(unit)?).filter(|known| known.taken != 0)
     }
 
-    /// Brings the places of units into the cache. Each is a miss, and misses that follow each other at once are waited
-    /// for together; between them the work on a unit would make each wait for the one before.
+    /// Brings the places of units into the cache. What is not there is waited for, for all of them together; between
+    /// them the work on a unit would make each wait for the one before.
     pub fn fetch(&self, units: impl Iterator<Item = u64>) {
-        std::hint::black_box(units.filter(|unit| self.get(*unit).is_some()).count());
+        let touched = units.fold(0, |all, unit| all ^ self.places.get(self.place(unit)).map_or(0, |known| known.unit));
+        std::hint::black_box(touched);
     }
 
     /// The unit, made when it is new; with true when it was. `None`: it is not followed.
@@ -198,27 +259,30 @@ impl UnitStore {
         if self.range.0 != u64::MAX && event::mix(unit, KEY_STORE) > self.range.0 {
             return None;
         }
-        match self.table.entry(unit, |known| known.unit == unit, |known| known.unit) {
-            hashbrown::hash_table::Entry::Occupied(entry) => Some((entry.into_mut(), false)),
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                Some((entry.insert(Unit::new(unit, stratum, arm)).into_mut(), true))
-            }
+        self.make_room();
+        let at = self.find(unit)?;
+        let place = self.places.get_mut(at)?;
+        let is_new = place.taken == 0;
+        if is_new {
+            *place = Unit::new(unit, stratum, arm);
+            self.len += 1;
         }
+        Some((place, is_new))
     }
 
     /// Called at the close of a window, so that the result does not depend on the order within it.
     pub fn keep_bound(&mut self, units_max: usize) {
-        while self.table.len() > units_max {
+        while self.len > units_max {
             self.range.0 >>= 1;
             let range = self.range.0;
-            self.table.retain(|known| event::mix(known.unit, KEY_STORE) <= range);
+            self.rebuild(self.places.len(), |known| event::mix(known.unit, KEY_STORE) <= range);
         }
     }
 
     /// Writes the store; units by hash, so that equal stores have equal bytes.
     pub fn write(&self, w: &mut Writer) {
         w.fixed(self.range.0);
-        let mut units: Vec<Unit> = self.table.iter().copied().collect();
+        let mut units: Vec<Unit> = self.places.iter().filter(|unit| unit.taken != 0).copied().collect();
         units.sort_unstable_by_key(|unit| unit.unit);
         w.length(units.len());
         for unit in units {
@@ -233,10 +297,11 @@ impl UnitStore {
     /// # Errors
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<UnitStore, Damaged> {
-        let mut store = UnitStore { range: Range(r.fixed()?), table: HashTable::new() };
+        let mut store = UnitStore { range: Range(r.fixed()?), ..UnitStore::default() };
         for _ in 0..r.length()? {
-            let unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, spare: 0 };
-            store.table.insert_unique(unit.unit, unit, |known| known.unit);
+            let unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, taken: 1 };
+            store.make_room();
+            store.put(unit);
         }
         Ok(store)
     }
@@ -249,6 +314,27 @@ mod tests {
     #[test]
     fn a_unit_takes_sixteen_bytes() {
         assert_eq!(std::mem::size_of::<Unit>(), 16);
+    }
+
+    #[test]
+    fn finds_what_was_put_wherever_hashes_fall() {
+        let mut store = UnitStore::default();
+        assert!(store.get(1).is_none() && store.is_empty());
+        // Spread hashes, and runs of neighbours at both ends, which wrap around.
+        let spread = (1..3_000u64).map(|unit| event::mix(unit, 99));
+        let units: Vec<u64> = spread.chain(1..200).chain(u64::MAX - 200..=u64::MAX).collect();
+        for (at, unit) in units.iter().enumerate() {
+            let arm = if at % 3 == 0 { Arm::Candidate } else { Arm::Control };
+            store.fetch(units.iter().copied());
+            assert!(store.get_or_insert(*unit, 7, arm).is_some_and(|(_, is_new)| is_new));
+            assert!(store.get_or_insert(*unit, 8, arm.other()).is_some_and(|(_, is_new)| !is_new));
+        }
+        assert_eq!(store.len(), units.len());
+        for (at, unit) in units.iter().enumerate() {
+            let known = store.get(*unit).unwrap();
+            assert_eq!((known.unit, known.stratum, known.arm() == Arm::Candidate), (*unit, 7, at % 3 == 0));
+            assert!(store.get(unit ^ 1 << 33).is_none());
+        }
     }
 
     #[test]

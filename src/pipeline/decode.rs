@@ -6,10 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::event::{self, Event, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
-use crate::pipeline::json::{self, Str, Value};
+use crate::pipeline::json::{self, Kind as ValueKind, Str};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{access, clock, number, values};
@@ -66,20 +67,6 @@ struct Slot {
 }
 
 impl Slot {
-    /// The slot of a value; `origin`: address of the line.
-    #[inline]
-    fn new(value: &Value<'_>, origin: usize) -> Slot {
-        let (raw, form) = match value {
-            Value::Null => return Slot::default(),
-            Value::Bool(true) => return Slot { form: Form::True, ..Slot::default() },
-            Value::Bool(false) => return Slot { form: Form::False, ..Slot::default() },
-            Value::Number(raw) => (*raw, Form::Number),
-            Value::String(text) => (text.raw(), if text.plain().is_some() { Form::Plain } else { Form::Escaped }),
-            Value::Object(raw) | Value::Array(raw) => (*raw, Form::Nested),
-        };
-        Slot::of(raw, origin, form)
-    }
-
     /// The slot of a part of the line. Lines are shorter than 4 GiB ([`LINE_MAX`]).
     #[inline]
     fn of(part: &str, origin: usize, form: Form) -> Slot {
@@ -133,50 +120,88 @@ struct Step {
 #[derive(Debug, Default)]
 struct Node {
     keys: BTreeMap<String, Step>,
-    /// Keys as the last line had them, with what they led to.
-    expected: Vec<(Key, Step)>,
+    /// Keys in the order of the lines so far, with what they lead to. A line may leave some out.
+    expected: Vec<Lead>,
 }
 
 /// Keys that are remembered per level; longer objects are looked up key by key.
 const EXPECTED_MAX: usize = 64;
 
-/// Bytes of a line that are compared with a remembered key at once; longer keys are not remembered.
-const KEY_BLOCK: usize = 32;
+/// Remembered keys that are tried at a place.
+const LOOK_AHEAD: usize = 4;
 
-/// A remembered key with its closing quote, kept in place: comparing it touches no other memory.
+/// Bytes of a line that are compared at once; keys for which they are too few are not remembered.
+const LEAD_MAX: usize = 32;
+
+/// A remembered key with what stands around it, from behind the value before it up to its own value. Kept in place:
+/// comparing it touches no other memory.
 #[derive(Clone, Copy, Debug)]
-struct Key {
-    bytes: [u8; KEY_BLOCK],
+struct Lead {
+    bytes: [u8; LEAD_MAX],
     /// All ones where a byte counts.
-    mask: [u8; KEY_BLOCK],
+    mask: [u8; LEAD_MAX],
     len: u8,
+    /// The last byte is the opening quote of a string.
+    is_string: bool,
+    /// What the key leads to.
+    step: Step,
 }
 
-impl Key {
-    /// A key that no line has: it is not UTF-8.
-    const NONE: Key = Key { bytes: [u8::MAX; KEY_BLOCK], mask: [u8::MAX; KEY_BLOCK], len: 0 };
+impl Lead {
+    /// What no line has: it is not UTF-8.
+    const NONE: Lead = Lead {
+        bytes: [u8::MAX; LEAD_MAX],
+        mask: [u8::MAX; LEAD_MAX],
+        len: 0,
+        is_string: false,
+        step: Step { slot: None, node: None },
+    };
 
-    /// A key without escapes; `None` when it is too long.
-    fn new(text: &str) -> Option<Key> {
-        let len = text.len();
-        let mut key = Key { bytes: [0; KEY_BLOCK], mask: [0; KEY_BLOCK], len: u8::try_from(len).ok()? };
-        key.bytes.get_mut(..len)?.copy_from_slice(text.as_bytes());
-        *key.bytes.get_mut(len)? = b'"';
-        key.mask.get_mut(..=len)?.fill(u8::MAX);
-        Some(key)
+    /// `None` when the text is too long.
+    fn new(text: &[u8], is_string: bool, step: Step) -> Option<Lead> {
+        let len = u8::try_from(text.len()).ok()?;
+        let mut lead = Lead { bytes: [0; LEAD_MAX], mask: [0; LEAD_MAX], len, is_string, step };
+        lead.bytes.get_mut(..text.len())?.copy_from_slice(text);
+        lead.mask.get_mut(..text.len())?.fill(u8::MAX);
+        Some(lead)
     }
 
-    /// The key and its closing quote stand at a position. All bytes at once, whatever the length: keys are a few bytes
-    /// long, and a call or a loop to compare them costs more than they do.
+    /// Without the quote at its end.
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len).saturating_sub(usize::from(self.is_string))).unwrap_or_default()
+    }
+
+    /// It stands at a position.
     #[inline(always)]
     fn stands_at(&self, text: &[u8], at: usize) -> bool {
-        let Some(block) = text.get(at..at.wrapping_add(KEY_BLOCK)).and_then(|rest| rest.first_chunk::<KEY_BLOCK>())
-        else {
-            return false;
-        };
-        let different = |at: usize| (block[at] ^ self.bytes[at]) & self.mask[at];
-        (0..KEY_BLOCK).fold(0, |all, at| all | different(at)) == 0
+        match text.get(at..at.wrapping_add(LEAD_MAX)).and_then(|rest| rest.first_chunk::<LEAD_MAX>()) {
+            Some(block) => self.begins(block),
+            None => self.stands_near_end(text, at),
+        }
     }
+
+    /// All bytes at once, whatever the length: a loop or a call would cost more than the few bytes that there are.
+    #[inline(always)]
+    fn begins(&self, block: &[u8; LEAD_MAX]) -> bool {
+        let [block, bytes, mask] = [block, &self.bytes, &self.mask].map(words);
+        let different = |at: usize| (block[at] ^ bytes[at]) & mask[at];
+        different(0) | different(1) | different(2) | different(3) == 0
+    }
+
+    #[inline(never)]
+    fn stands_near_end(&self, text: &[u8], at: usize) -> bool {
+        let rest = text.get(at..).unwrap_or_default();
+        let mut block = [0; LEAD_MAX];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.begins(&block)
+    }
+}
+
+/// Bytes as numbers, for operations on eight at once.
+#[inline(always)]
+fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)))
 }
 
 /// Decodes lines of one stream after the other.
@@ -386,7 +411,7 @@ impl<'p> Decoder<'p> {
         self.slots.fill(Slot::default());
         self.access_len = None;
         if line.trim_ascii_start().starts_with('{') {
-            return match scan(&mut self.nodes, 0, line, line.as_ptr() as usize, &mut self.slots) {
+            return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots) {
                 Ok(()) => Filled::Json,
                 Err(_) => Filled::Malformed,
             };
@@ -850,10 +875,10 @@ impl<'p> Decoder<'p> {
     }
 }
 
-/// A value of at most 32 bytes, zeros behind: equal bytes and lengths are equal values.
+/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Short {
-    bytes: [u8; SHORT_MAX],
+    words: [u64; 4],
     len: u32,
 }
 
@@ -888,14 +913,14 @@ impl Short {
         }
         let mask = FRONT.get(len as usize)?;
         let block = line.as_bytes().get(slot.from as usize..)?.first_chunk::<SHORT_MAX>()?;
-        Some(Short { bytes: std::array::from_fn(|at| block[at] & mask[at]), len })
+        let (block, mask) = (words(block), words(mask));
+        Some(Short { words: std::array::from_fn(|at| block[at] & mask[at]), len })
     }
 
     /// Any number that is mostly different for different values.
     #[inline]
     fn mixed(&self) -> u64 {
-        let (words, _) = self.bytes.as_chunks::<8>();
-        let [a, b, c, d] = std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)));
+        let [a, b, c, d] = self.words;
         (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
@@ -1010,25 +1035,24 @@ pub fn split_key(seed: &str) -> u64 {
 /// Distinct fields that a plan may read.
 pub const SLOTS_MAX: usize = 200;
 
-/// Fills slots from an object; `node`: trie level of its keys, `origin`: address of the line.
-fn scan(nodes: &mut [Node], node: usize, text: &str, origin: usize, slots: &mut [Slot]) -> Result<(), json::Malformed> {
-    let Some(level) = nodes.get_mut(node) else { return Ok(()) };
-    let mut fill = Fill {
-        level,
-        slots,
-        origin,
-        start: text.as_ptr() as usize,
-        place: 0,
-        step: Step::default(),
-        nested: Nested::default(),
-    };
+/// Fills slots from an object that stands in a line; `node`: trie level of its keys.
+fn scan(
+    nodes: &mut [Node],
+    node: usize,
+    line: &str,
+    object: Range<usize>,
+    slots: &mut [Slot],
+) -> Result<(), json::Malformed> {
+    let (Some(level), Some(text)) = (nodes.get_mut(node), line.get(object.clone())) else { return Ok(()) };
+    let mut fill =
+        Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested: Nested::default() };
     json::visit_object(text, &mut fill)?;
     if fill.nested.len == 0 {
         return Ok(());
     }
     let nested = fill.nested;
     for &(child, slot) in nested.objects.iter().take(nested.len) {
-        scan(nodes, usize::from(child), slot.raw(text), origin, slots)?;
+        scan(nodes, usize::from(child), line, slot.from as usize..slot.until as usize, slots)?;
     }
     Ok(())
 }
@@ -1037,12 +1061,11 @@ fn scan(nodes: &mut [Node], node: usize, text: &str, origin: usize, slots: &mut 
 struct Fill<'n> {
     level: &'n mut Node,
     slots: &'n mut [Slot],
-    /// Addresses of the line and of the object.
-    origin: usize,
-    start: usize,
+    /// Where the object stands in the line.
+    from: usize,
     /// Keys so far.
     place: usize,
-    /// What the key that was expected leads to.
+    /// What the latest key leads to.
     step: Step,
     nested: Nested,
 }
@@ -1056,31 +1079,44 @@ struct Nested {
 
 impl<'a> json::Visit<'a> for Fill<'_> {
     #[inline(always)]
-    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
-        let (key, step) = self.level.expected.get(self.place)?;
-        if !key.stands_at(bytes, at) {
-            return None;
-        }
-        self.step = *step;
-        Some(usize::from(key.len))
+    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+        let (ahead, lead) =
+            self.level.candidates(self.place).iter().enumerate().find(|(_, lead)| lead.stands_at(bytes, at))?;
+        self.place += ahead;
+        self.step = lead.step;
+        Some((at + usize::from(lead.len), lead.is_string))
+    }
+
+    fn key(&mut self, key: Str<'a>, lead: &[u8], is_string: bool) {
+        (self.place, self.step) = self.level.look_up(self.place, &key, lead, is_string);
     }
 
     #[inline(always)]
-    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>) {
-        let step = match key {
-            None => self.step,
-            Some(key) => self.level.look_up(self.place, &key),
-        };
+    fn value(&mut self, kind: ValueKind, from: usize, until: usize) {
         self.place += 1;
-        if let Some(slot) = step.slot
+        if self.step == Step::default() {
+            return;
+        }
+        // Lines are shorter than 4 GiB ([`LINE_MAX`]).
+        let stands = |form| Slot { from: (self.from + from) as u32, until: (self.from + until) as u32, form };
+        let found = match kind {
+            ValueKind::Null => Slot::default(),
+            ValueKind::True => Slot { form: Form::True, ..Slot::default() },
+            ValueKind::False => Slot { form: Form::False, ..Slot::default() },
+            ValueKind::Number => stands(Form::Number),
+            ValueKind::Plain => stands(Form::Plain),
+            ValueKind::Escaped => stands(Form::Escaped),
+            ValueKind::Object | ValueKind::Array => stands(Form::Nested),
+        };
+        if let Some(slot) = self.step.slot
             && let Some(slot) = self.slots.get_mut(usize::from(slot))
         {
-            *slot = Slot::new(&value, self.origin);
+            *slot = found;
         }
-        if let (Some(child), Value::Object(_)) = (step.node, &value)
+        if let (Some(child), ValueKind::Object) = (self.step.node, kind)
             && let Some(object) = self.nested.objects.get_mut(self.nested.len)
         {
-            *object = (child, Slot::new(&value, self.start));
+            *object = (child, found);
             self.nested.len += 1;
         }
     }
@@ -1090,20 +1126,36 @@ impl<'a> json::Visit<'a> for Fill<'_> {
 const NESTED_MAX: usize = 16;
 
 impl Node {
+    /// What may come at a place. What was learned behind the opening brace holds only there.
+    #[inline(always)]
+    fn candidates(&self, place: usize) -> &[Lead] {
+        let rest = self.expected.get(place..).unwrap_or_default();
+        rest.get(..if place == 0 { 1 } else { LOOK_AHEAD }).unwrap_or(rest)
+    }
+
+    /// Finds a key that was not expected, and remembers it; gives its place and what it leads to.
     #[cold]
-    fn look_up(&mut self, place: usize, key: &Str<'_>) -> Step {
-        let text = key.get();
-        let step = self.keys.get(text.as_ref()).copied().unwrap_or_default();
-        if place < EXPECTED_MAX
-            && key.plain().is_some()
-            && let Some(key) = Key::new(&text)
+    fn look_up(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
+        let step = self.keys.get(key.get().as_ref()).copied().unwrap_or_default();
+        let text = if is_string { lead.split_last().map_or(lead, |(_, text)| text) } else { lead };
+        // A key whose value is a string in one line and none in the other.
+        if let Some(ahead) = self.candidates(place).iter().position(|known| known.text() == text)
+            && let (Some(known), Some(lead)) = (self.expected.get_mut(place + ahead), Lead::new(text, false, step))
         {
-            if self.expected.len() <= place {
-                self.expected.resize(place + 1, (Key::NONE, Step::default()));
-            }
-            self.expected[place] = (key, step);
+            *known = lead;
+            return (place + ahead, step);
         }
-        step
+        if let Some(lead) = Lead::new(lead, is_string, step) {
+            if place > 0 && place <= self.expected.len() && self.expected.len() < EXPECTED_MAX {
+                self.expected.insert(place, lead);
+            } else if place < EXPECTED_MAX {
+                if self.expected.len() <= place {
+                    self.expected.resize(place + 1, Lead::NONE);
+                }
+                self.expected[place] = lead;
+            }
+        }
+        (place, step)
     }
 }
 
@@ -1206,8 +1258,10 @@ fn nested_value(raw: &str) -> query::Value<'_> {
 mod tests {
     use super::*;
     use crate::pipeline::plan::FieldRef;
+    use crate::pipeline::survey::{Head, Wishes, survey};
     use crate::query::Query;
     use crate::time::Windowing;
+    use proptest::prelude::*;
 
     /// A plan whose roles are played by these fields.
     fn plan(roles: &[(Role, &str)]) -> Plan {
@@ -1315,8 +1369,8 @@ mod tests {
         let line = r#"{"ts":"2026-06-01T10:00:00Z","status":200}"#;
         let marked = format!("\u{feff}{line}");
         assert_eq!(decode(0, &marked), decode(0, line));
-        assert_eq!(decode(9, &marked), Err(RejectReason::Malformed));
-        assert_eq!(decode(0, &format!("\u{feff}{marked}")), Err(RejectReason::Malformed));
+        assert_eq!(decode(9, &marked), Err(RejectReason::UnknownFormat));
+        assert_eq!(decode(0, &format!("\u{feff}{marked}")), Err(RejectReason::UnknownFormat));
     }
 
     #[test]
@@ -1460,6 +1514,71 @@ mod tests {
         for line in [r#"{"a":"word"}"#, r#"  {"a":"word"}"#] {
             assert!(matches(line, "a:word"), "{line}");
             assert!(!matches(line, "word"), "{line}");
+        }
+    }
+
+    const HEAD: &str = r#"{"time":"2026-11-24T10:00:00Z","service":"cart","version":"1.2.0","user":"u-1","route":"/a","status":200,"duration_ms":1.5,"http":{"status_code":200,"route":"/b"}}"#;
+
+    /// Members of a line and the commas between them, some of them not JSON.
+    fn lines() -> impl Strategy<Value = Vec<String>> {
+        let member = prop_oneof![
+            3 => Just(r#""time":"2026-11-24T10:00:07.250Z""#),
+            3 => Just(r#""service":"cart""#),
+            1 => Just(r#""service": "shop""#),
+            1 => Just(r#""service":null"#),
+            2 => Just(r#""version":"1.2.0""#),
+            1 => Just(r#""version":17"#),
+            2 => Just(r#""user":"u-1""#),
+            1 => Just(r#""user" : "u-\u0031""#),
+            1 => Just(r#""us\u0065r":"u-2""#),
+            2 => Just(r#""status":200"#),
+            1 => Just(r#""status":"503""#),
+            1 => Just(r#""status": true"#),
+            2 => Just(r#""duration_ms":12.5"#),
+            1 => Just(r#""http":{"status_code":500,"route":"/c"}"#),
+            1 => Just(r#""http":{"route":"/c"}"#),
+            1 => Just(r#""a key that is longer than what is remembered of one":1"#),
+            1 => Just(r#""status":"#),
+            1 => Just(r#"service":"cart""#),
+        ];
+        let comma = prop_oneof![8 => Just(","), 1 => Just(" , "), 1 => Just(""), 1 => Just(",,")];
+        let line = proptest::collection::vec((member, comma), 0..8).prop_map(|members| {
+            let mut line = String::from("{");
+            for (at, (member, comma)) in members.iter().enumerate() {
+                // Rarely the comma is before the first member.
+                if at > 0 || *comma == ",," {
+                    line.push_str(comma);
+                }
+                line.push_str(member);
+            }
+            line + "}"
+        });
+        proptest::collection::vec(line, 1..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// What is expected of a line never changes what it means.
+        #[test]
+        fn lines_before_do_not_matter(lines in lines()) {
+            let found = survey(&[Head { stream: "s", lines: vec![HEAD; 30] }], &Wishes::default());
+            let mut decoder = Decoder::new(&found.plan, "s");
+            prop_assert!(decoder.decode(HEAD, 0).is_ok());
+            for line in &lines {
+                let mut fresh = Decoder::new(&found.plan, "s");
+                // The same names in the same order.
+                prop_assert!(fresh.fill(HEAD) == Filled::Json);
+                fresh.nodes.iter_mut().for_each(|node| node.expected.clear());
+                let (filled, expected) = (decoder.fill(line), fresh.fill(line));
+                prop_assert_eq!(filled, expected, "{}", line);
+                if filled == Filled::Json {
+                    prop_assert_eq!(&decoder.slots, &fresh.slots, "{}", line);
+                    prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{}", line);
+                } else {
+                    prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_err(), "{}", line);
+                }
+            }
         }
     }
 }

@@ -75,30 +75,81 @@ fn malformed<T>(at: usize, what: &'static str) -> Result<T, Malformed> {
     Err(Malformed { at, what })
 }
 
-/// What is done with the keys and values of an object.
+/// What kind a value is; of a string, whether it has escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// A number.
+    Number,
+    /// A string without escapes.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+/// What is done with the keys and values of an object: [`Visit::expected`] or [`Visit::key`] comes before each value.
 pub trait Visit<'a> {
-    /// Length of the key whose first byte is at `at`, when it is the one that is expected there. Its closing quote has
-    /// been seen too, and it has no escapes.
+    /// When the text behind `at`, up to where a value begins, is what was expected there: where that is, and whether
+    /// the value is a string, whose opening quote then is part of the text.
     ///
-    /// The keys of a log come in the same order in line after line; one that is expected need not be searched for its
-    /// end, and where the next value begins does not wait for that search.
-    #[inline(always)]
-    fn expected(&mut self, _bytes: &[u8], _at: usize) -> Option<usize> {
+    /// `at` is behind the opening brace or behind a value, and the answer must be what [`Visit::key`] was told of the
+    /// same text, behind the brace or behind a value as now.
+    ///
+    /// The keys of a log come in the same order in line after line, between the same commas and colons. Comparing all
+    /// of that at once is less work than searching for its parts, and where the value begins is known without waiting.
+    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<(usize, bool)>;
+
+    /// A key. `lead`: the text from behind the brace or the value before it up to its value; `is_string`: with the
+    /// opening quote of that.
+    fn key(&mut self, key: Str<'a>, lead: &[u8], is_string: bool);
+
+    /// The value of the key, from where to where it stands: of a string, what is between the quotes.
+    fn value(&mut self, kind: Kind, from: usize, until: usize);
+}
+
+/// Hands out keys and values, expecting nothing.
+struct Each<'a, 'f, F> {
+    text: &'a str,
+    key: Option<Str<'a>>,
+    visit: &'f mut F,
+}
+
+impl<'a, F: FnMut(Str<'a>, Value<'a>)> Visit<'a> for Each<'a, '_, F> {
+    #[inline]
+    fn expected(&mut self, _: &[u8], _: usize) -> Option<(usize, bool)> {
         None
     }
 
-    /// A value; `key` is `None` when it is the one that was expected.
-    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>);
-}
+    #[inline]
+    fn key(&mut self, key: Str<'a>, _: &[u8], _: bool) {
+        self.key = Some(key);
+    }
 
-/// Visits without expecting anything.
-struct Each<'f, F>(&'f mut F);
-
-impl<'a, F: FnMut(Str<'a>, Value<'a>)> Visit<'a> for Each<'_, F> {
-    #[inline(always)]
-    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>) {
-        if let Some(key) = key {
-            (self.0)(key, value);
+    #[inline]
+    fn value(&mut self, kind: Kind, from: usize, until: usize) {
+        // Quotes, brackets and digits are ASCII: there is a character boundary on both sides.
+        let raw = self.text.get(from..until).unwrap_or_default();
+        let value = match kind {
+            Kind::Null => Value::Null,
+            Kind::True => Value::Bool(true),
+            Kind::False => Value::Bool(false),
+            Kind::Number => Value::Number(raw),
+            Kind::Plain => Value::String(Str { raw, escaped: false }),
+            Kind::Escaped => Value::String(Str { raw, escaped: true }),
+            Kind::Object => Value::Object(raw),
+            Kind::Array => Value::Array(raw),
+        };
+        if let Some(key) = self.key {
+            (self.visit)(key, value);
         }
     }
 }
@@ -109,10 +160,10 @@ impl<'a, F: FnMut(Str<'a>, Value<'a>)> Visit<'a> for Each<'_, F> {
 ///
 /// The visitor may be called before a later mistake is found: on an error, discard what was collected.
 pub fn scan_object<'a>(text: &'a str, visit: &mut impl FnMut(Str<'a>, Value<'a>)) -> Result<(), Malformed> {
-    visit_object(text, &mut Each(visit))
+    visit_object(text, &mut Each { text, key: None, visit })
 }
 
-/// [`scan_object`] for a visitor that may know which key comes next.
+/// [`scan_object`] for a visitor that may know what comes next.
 #[inline(always)]
 pub fn visit_object<'a>(text: &'a str, visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
     let bytes = text.as_bytes();
@@ -120,86 +171,68 @@ pub fn visit_object<'a>(text: &'a str, visit: &mut impl Visit<'a>) -> Result<(),
     if byte(bytes, at) != b'{' {
         return malformed(at, "not an object");
     }
-    at = skip_space(bytes, at + 1);
-    if byte(bytes, at) == b'}' {
-        return end_of_line(bytes, at + 1);
-    }
-    at = opening_quote(bytes, at)?;
+    at += 1;
+    let mut is_first = true;
     loop {
-        // `at` is the first byte of a key, then its closing quote, then the last byte of its value.
-        let (name, name_end) = match visit.expected(bytes, at) {
-            Some(len) => (None, at + len),
+        // `at` is behind the opening brace or behind a value.
+        let (from, is_string) = match visit.expected(bytes, at) {
+            Some(found) => found,
             None => {
-                let (name, name_end) = key(text, at)?;
-                (Some(name), name_end)
+                let Some((key, from)) = next_key(text, at, is_first)? else { return Ok(()) };
+                let is_string = byte(bytes, from) == b'"';
+                let from = from + usize::from(is_string);
+                visit.key(key, bytes.get(at..from).unwrap_or_default(), is_string);
+                (from, is_string)
             }
         };
-        let value;
-        (value, at) = match next_string(bytes, name_end, b':') {
-            Some(from) => string_value(text, from)?,
-            None => any_value(text, colon(bytes, name_end + 1)?)?,
-        };
-        visit.value(name, value);
-        if let Some(from) = next_string(bytes, at, b',') {
-            at = from;
-            continue;
-        }
-        at = skip_space(bytes, at + 1);
-        match byte(bytes, at) {
-            b',' => at = opening_quote(bytes, skip_space(bytes, at + 1))?,
-            b'}' => return end_of_line(bytes, at + 1),
-            _ => return malformed(at, "comma or end of object expected"),
+        is_first = false;
+        if is_string {
+            let (end, escaped) = string_end(bytes, from)?;
+            visit.value(if escaped { Kind::Escaped } else { Kind::Plain }, from, end);
+            at = end + 1;
+        } else {
+            at = any_value(text, skip_space(bytes, from), visit)?;
         }
     }
 }
 
-/// Position behind the quote that must stand at `at`.
-#[inline(always)]
-fn opening_quote(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
-    if byte(bytes, at) == b'"' { Ok(at + 1) } else { malformed(at, "key expected") }
-}
-
-/// Where the next string begins when a string ends at `end` and only a separator, with or without one space, is between.
-///
-/// That is the case nearly everywhere in a log line, and one load answers it.
-#[inline(always)]
-fn next_string(bytes: &[u8], end: usize, separator: u8) -> Option<usize> {
-    let four = u32::from_le_bytes(*chunk_at::<4>(bytes, end)?);
-    let dense = u32::from_le_bytes([b'"', separator, b'"', 0]);
-    let spaced = u32::from_le_bytes([b'"', separator, b' ', b'"']);
-    if four & 0x00ff_ffff == dense {
-        Some(end + 3)
-    } else if four == spaced {
-        Some(end + 4)
-    } else {
-        None
-    }
-}
-
-/// Any value, whose first byte is at `at`; gives the position of its last byte.
-#[inline(always)]
-fn any_value(text: &str, at: usize) -> Result<(Value<'_>, usize), Malformed> {
+/// The key that follows at `at`, and where its value begins; `None` at the end of the object, and of the text.
+fn next_key(text: &str, at: usize, is_first: bool) -> Result<Option<(Str<'_>, usize)>, Malformed> {
     let bytes = text.as_bytes();
-    let (value, after) = match byte(bytes, at) {
-        b'-' | b'0'..=b'9' => {
-            let after = number(text, at)?;
-            (Value::Number(slice(text, at, after)?), after)
+    let mut at = skip_space(bytes, at);
+    match byte(bytes, at) {
+        b'}' => return end_of_line(bytes, at + 1).map(|()| None),
+        b',' if !is_first => at = skip_space(bytes, at + 1),
+        _ if !is_first => return malformed(at, "comma or end of object expected"),
+        _ => {}
+    }
+    if byte(bytes, at) != b'"' {
+        return malformed(at, "key expected");
+    }
+    let (name, end) = key(text, at + 1)?;
+    Ok(Some((name, colon(bytes, end + 1)?)))
+}
+
+/// Visits any value, whose first byte is at `at`; gives the position behind it.
+#[inline(always)]
+fn any_value<'a>(text: &'a str, at: usize, visit: &mut impl Visit<'a>) -> Result<usize, Malformed> {
+    let bytes = text.as_bytes();
+    let (kind, after) = match byte(bytes, at) {
+        b'-' | b'0'..=b'9' => (Kind::Number, number(text, at)?),
+        b't' => (Kind::True, word(bytes, at, b"true")?),
+        b'f' => (Kind::False, word(bytes, at, b"false")?),
+        b'n' => (Kind::Null, word(bytes, at, b"null")?),
+        b'{' => (Kind::Object, container(text, at)?),
+        b'[' => (Kind::Array, container(text, at)?),
+        b'"' => {
+            let (end, escaped) = string_end(bytes, at + 1)?;
+            visit.value(if escaped { Kind::Escaped } else { Kind::Plain }, at + 1, end);
+            return Ok(end + 1);
         }
-        b't' => (Value::Bool(true), word(bytes, at, b"true")?),
-        b'f' => (Value::Bool(false), word(bytes, at, b"false")?),
-        b'n' => (Value::Null, word(bytes, at, b"null")?),
-        b'{' => {
-            let after = container(text, at)?;
-            (Value::Object(slice(text, at, after)?), after)
-        }
-        b'[' => {
-            let after = container(text, at)?;
-            (Value::Array(slice(text, at, after)?), after)
-        }
-        b'"' => return string_value(text, at + 1),
         _ => return malformed(at, "value expected"),
     };
-    Ok((value, after - 1))
+    visit.value(kind, at, after);
+    Ok(after)
 }
 
 /// Looks up a dotted path in the text of an object.
@@ -294,13 +327,6 @@ fn key(text: &str, from: usize) -> Result<(Str<'_>, usize), Malformed> {
     }
     let end = escaped_string_end(bytes, at)?;
     Ok((Str { raw: slice(text, from, end)?, escaped: true }, end))
-}
-
-/// Reads the value whose first byte behind the opening quote is at `from`; gives the position of the closing quote.
-#[inline(always)]
-fn string_value(text: &str, from: usize) -> Result<(Value<'_>, usize), Malformed> {
-    let (end, escaped) = string_end(text.as_bytes(), from)?;
-    Ok((Value::String(Str { raw: slice(text, from, end)?, escaped }), end))
 }
 
 /// Position of the closing quote, and whether there are escapes before it.
@@ -575,11 +601,7 @@ fn key_and_colon(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if byte(bytes, at) != b'"' {
         return malformed(at, "key expected");
     }
-    let end = string_end(bytes, at + 1)?.0;
-    match next_string(bytes, end, b':') {
-        Some(from) => Ok(from - 1),
-        None => colon(bytes, end + 1),
-    }
+    colon(bytes, string_end(bytes, at + 1)?.0 + 1)
 }
 
 /// Position of the value behind a colon that stands at `at`, perhaps with space around it.

@@ -93,6 +93,7 @@ impl LatencyTable {
     pub fn settle(&mut self) {
         if !self.loose.is_empty() {
             sort_by_place(&mut self.loose, |key| u64::from(*key), |key| *key);
+            self.settled.reserve(self.loose.len());
             let mut run = self.loose.iter().copied().peekable();
             while let Some(key) = run.next() {
                 let mut count = 1u32;

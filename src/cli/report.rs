@@ -730,10 +730,17 @@ impl Judged<'_> {
                         "There is nothing to compare: the {} requests of `{missing}` ended before those of the other arm began.",
                         grouped(*requests)
                     ),
-                    None => format!(
-                        "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
-                        list_of_arms(&self.arms_seen)
-                    ),
+                    None => match self.arms_seen.as_slice() {
+                        [(only, requests)] => format!(
+                            "There is nothing to compare: only `{}` was seen, {} requests.",
+                            harmless(only, 60),
+                            grouped(*requests)
+                        ),
+                        seen => format!(
+                            "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
+                            list_of_arms(seen)
+                        ),
+                    },
                 }
             }
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),

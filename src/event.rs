@@ -58,7 +58,8 @@ pub struct Event {
     pub unit: u64,
     /// Hash of the trace; 0 when the line has none.
     pub trace: u64,
-    /// Hash of the request id; 0 when the line has none or attempts are not joined.
+    /// Hash of the request id with unit, route and method; 0 when the line has none that is unique within these, or
+    /// attempts are not joined.
     pub request: u64,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,
@@ -131,8 +132,10 @@ pub enum RejectReason {
     NotUtf8,
     /// Longer than the longest line that is read.
     TooLong,
-    /// Not of the format of its stream: truncated or malformed JSON, no access-log line.
+    /// Truncated or malformed JSON.
     Malformed,
+    /// Neither a JSON object nor a line of an access log.
+    UnknownFormat,
     /// No field with a time.
     NoTime,
     /// The time is in no known notation.
@@ -143,20 +146,37 @@ pub enum RejectReason {
     Quarantined,
     /// The service is past the bound of distinct services of a batch. (An arm or route past theirs is none.)
     TooManyNames,
+    /// Both arm queries match: the line would count for both arms, or for neither.
+    BothArms,
 }
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 8] = [
+    pub const ALL: [RejectReason; 10] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
+        RejectReason::UnknownFormat,
         RejectReason::NoTime,
         RejectReason::BadTime,
         RejectReason::TimeOutOfRange,
         RejectReason::Quarantined,
         RejectReason::TooManyNames,
+        RejectReason::BothArms,
     ];
+
+    /// A record was there, and cannot be told to belong to one arm: what it said is lost to the comparison.
+    pub fn is_damage(self) -> bool {
+        match self {
+            RejectReason::NotUtf8 | RejectReason::TooLong | RejectReason::Malformed | RejectReason::BothArms => true,
+            RejectReason::UnknownFormat
+            | RejectReason::NoTime
+            | RejectReason::BadTime
+            | RejectReason::TimeOutOfRange
+            | RejectReason::Quarantined
+            | RejectReason::TooManyNames => false,
+        }
+    }
 
     /// The word that counts and reject files use.
     pub fn name(self) -> &'static str {
@@ -164,11 +184,13 @@ impl RejectReason {
             RejectReason::NotUtf8 => "not_utf8",
             RejectReason::TooLong => "too_long",
             RejectReason::Malformed => "malformed",
+            RejectReason::UnknownFormat => "unknown_format",
             RejectReason::NoTime => "no_time",
             RejectReason::BadTime => "bad_time",
             RejectReason::TimeOutOfRange => "time_out_of_range",
             RejectReason::Quarantined => "quarantined",
             RejectReason::TooManyNames => "too_many_names",
+            RejectReason::BothArms => "both_arms",
         }
     }
 }

@@ -362,7 +362,7 @@ fn replay_names_the_first_look_of_a_log_that_has_lost_its_end() {
 #[test]
 fn every_flaw_makes_the_comparison_invalid_by_name() {
     type Change = fn(&mut Request, &mut Random);
-    let cases: [(Flaw, &[&str], Change); 10] = [
+    let cases: [(Flaw, &[&str], Change); 13] = [
         (Flaw::SampleRatio, &["--share", "30%"], |_, _| ()),
         (Flaw::MixedRouting, &[], |request, random| {
             if request.user % 4 < 2 && random.chance(0.5) {
@@ -402,6 +402,21 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
             request.status = Some(if failed { 500 } else { 200 });
             request.rate = Some(if failed { 1 } else { 10 });
         }),
+        // As when a service fails before it knows the user.
+        (Flaw::ErrorsWithoutUnit, &[], |request, random| {
+            if request.arm == "canary" && random.chance(0.018) {
+                (request.status, request.names_user) = (Some(500), false);
+            }
+        }),
+        (Flaw::GuessedControl, &[], |request, _| {
+            request.arm = if request.arm == "canary" { "blue" } else { "green" };
+        }),
+        // One arm's lines are in the file before all of the other's.
+        (Flaw::MostlyLate, &["--lateness", "5m"], |request, _| {
+            if request.nth % 5 == 0 && request.at > START + 5 * MINUTE {
+                request.written_at += 100 * MINUTE;
+            }
+        }),
     ];
     for (flaw, arguments, change) in cases {
         let bytes = requests(31, 16_000, 1_200, 120, change);
@@ -420,11 +435,87 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
     assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
 }
 
+/// Lines that are cut off belong to an arm that nobody knows.
+#[test]
+fn damaged_lines_make_the_comparison_invalid() {
+    let whole = requests(31, 8_000, 1_200, 60, |_, _| ());
+    let mut random = Random::new(5);
+    let mut cut = Vec::new();
+    for line in whole.split_inclusive(|byte| *byte == b'\n') {
+        let damaged = line.windows(8).any(|part| part == b"\"canary\"") && random.chance(0.05);
+        cut.extend_from_slice(if damaged { &line[..line.len() - 20] } else { line });
+        if damaged {
+            cut.push(b'\n');
+        }
+    }
+    let folder = folder_with(&[("app.log", &cut)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Invalid);
+    assert_eq!(flaws(&report["comparisons"][0]), [Flaw::DamagedLines.name()]);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
+    assert!(said.out.contains("lines are damaged or match both arms"), "{}", said.out);
+}
+
+/// What changes and is not worse by itself holds a pass back, by name.
+#[test]
+fn every_changed_behaviour_is_named() {
+    type Change = fn(&mut Vec<Line>, i64, u64, &str, &mut Random);
+    let request = |at: i64, user: u64, arm: &str, rest: &str| {
+        Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",{rest}"))
+    };
+    let cases: [(Behaviour, Change); 5] = [
+        (Behaviour::StatusClasses, |lines, at, user, arm, random| {
+            let missing = arm == "canary" && random.chance(0.5);
+            let status = if missing { 404 } else { 200 };
+            lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":{status},\"latency_ms\":20,\"route\":\"/a\"")));
+        }),
+        (Behaviour::RecoveredByRetry, |lines, at, user, arm, random| {
+            let fails = random.chance(if arm == "canary" { 0.3 } else { 0.01 });
+            for (status, later) in [(503, 0), (200, 40_000)] {
+                if status == 200 || fails {
+                    lines.push(Line::new(at + later, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":{status},\"latency_ms\":20,\"request_id\":\"a-long-request-id-{at}-{user}\",\"route\":\"/a\"")));
+                }
+            }
+        }),
+        (Behaviour::WarningLines, |lines, at, user, arm, random| {
+            lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":200,\"latency_ms\":20,\"route\":\"/a\"")));
+            if arm == "canary" || random.chance(0.1) {
+                lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"level\":\"warn\",\"msg\":\"slow store\"")));
+            }
+        }),
+        (Behaviour::Faster, |lines, at, user, arm, random| {
+            let latency = (20.0 + 80.0 * random.unit()) * if arm == "canary" { 0.1 } else { 1.0 };
+            lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":200,\"latency_ms\":{latency:.2},\"route\":\"/a\"")));
+        }),
+        (Behaviour::Routes, |lines, at, user, arm, random| {
+            let route = if arm == "canary" && random.chance(0.5) { "/help" } else { "/a" };
+            lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":200,\"latency_ms\":20,\"route\":\"{route}\"")));
+        }),
+    ];
+    for (behaviour, change) in cases {
+        let mut random = Random::new(41);
+        let mut lines = vec![request(START, 0, "baseline", "\"status\":200,\"latency_ms\":20,\"route\":\"/a\"")];
+        for number in 0..6_000 {
+            let user = random.below(2_000);
+            let arm = if user.is_multiple_of(2) { "baseline" } else { "canary" };
+            change(&mut lines, START + number * 30 * MINUTE / 6_000, user, arm, &mut random);
+        }
+        lines.sort_by_key(|line| line.at);
+        let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+        let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
+        let comparison = &report["comparisons"][0];
+        assert_eq!(comparison["held_back_by_change"], true, "{behaviour:?}");
+        let groups: Vec<&str> =
+            comparison["changed_groups"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(groups, [behaviour.name()]);
+        let said = serin(folder.path(), &["compare", "app.log"]).expect(3);
+        assert!(said.out.contains("What changed: "), "{}", said.out);
+    }
+}
+
 /// A measurement that is broken in one arm is said so, and is no evidence: it neither fails nor passes.
 #[test]
 fn a_broken_measurement_is_no_evidence() {
-    // Slow requests of the control lose their latency: the canary looks slower. (Not from the start: coverage is compared
-    // from 1,000 requests of each arm on.)
+    // Slow requests of the control lose their latency: the canary looks slower.
     let bytes = requests(32, 16_000, 3_000, 120, |request, _| {
         let lossy = request.at > START + 16 * MINUTE && request.arm == "baseline";
         if lossy && request.latency.is_some_and(|latency| latency > 45.0) {
@@ -459,7 +550,7 @@ fn far_fewer_units_than_declared_is_a_failure() {
 /// CP-1: no data is never called held, and never passes.
 #[test]
 fn cp_1_no_data_is_never_held() {
-    let few = Traffic { seed: 26, requests: 180, users: 120, errors: vec![0.0, 0.0], ..Traffic::default() };
+    let few = Traffic { seed: 26, requests: 150, users: 300, errors: vec![0.0, 0.0], ..Traffic::default() };
     let no_latency = requests(34, 6_000, 2_000, 60, |request, _| request.latency = None);
     let folder = folder_with(&[("few.log", &bytes_of(&few.lines())), ("no.log", &no_latency)]);
     for (file, cells) in [

@@ -18,7 +18,9 @@ use serin::engine::policy::Policy;
 use serin::event::RejectReason;
 use serin::fold::StreamFold;
 use serin::pipeline::decode::LINE_MAX;
+use serin::pipeline::plan::ArmRule;
 use serin::pipeline::survey::Wishes;
+use serin::query::Query;
 use serin::sketch::partial::{Tally, WindowPartial};
 use serin::source::fold_chunk::{fold_chunk, refold_chunk};
 use serin::source::lines::Chunk;
@@ -52,19 +54,19 @@ fn deep(levels: usize) -> String {
 fn hopeless() -> Vec<(RejectReason, Vec<u8>)> {
     let mut list: Vec<(RejectReason, Vec<u8>)> = vec![
         (RejectReason::NotUtf8, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"sh\xffop\"}".to_vec()),
-        (RejectReason::NotUtf8, vec![0x80; 300]),
-        (RejectReason::NotUtf8, b"\xc0\xaf\xed\xa0\x80".to_vec()),
+        (RejectReason::UnknownFormat, vec![0x80; 300]),
+        (RejectReason::UnknownFormat, b"\xc0\xaf\xed\xa0\x80".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"shop\",\"sta".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"shop\"".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",}".to_vec()),
         (RejectReason::Malformed, b"{".to_vec()),
         (RejectReason::Malformed, b"{}}".to_vec()),
-        (RejectReason::Malformed, b"[1,2,3]".to_vec()),
-        (RejectReason::Malformed, b"null".to_vec()),
-        (RejectReason::Malformed, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
-        (RejectReason::Malformed, b"\0\0\0\0\0\0".to_vec()),
+        (RejectReason::UnknownFormat, b"[1,2,3]".to_vec()),
+        (RejectReason::UnknownFormat, b"null".to_vec()),
+        (RejectReason::UnknownFormat, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
+        (RejectReason::UnknownFormat, b"\0\0\0\0\0\0".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"sh\0op\"}".to_vec()),
-        (RejectReason::Malformed, "[".repeat(10_000).into_bytes()),
+        (RejectReason::UnknownFormat, "[".repeat(10_000).into_bytes()),
         (RejectReason::Malformed, format!("{}1", "{\"a\":".repeat(10_000)).into_bytes()),
         (RejectReason::NoTime, b"{}".to_vec()),
         (RejectReason::NoTime, b"{\"service\":\"shop\",\"status\":200}".to_vec()),
@@ -88,7 +90,7 @@ fn hopeless() -> Vec<(RejectReason, Vec<u8>)> {
     ];
     let keys: Vec<String> = (0..100_000).map(|key| format!("\"k{key}\":{key}")).collect();
     list.push((RejectReason::NoTime, format!("{{{}}}", keys.join(",")).into_bytes()));
-    list.push((RejectReason::Malformed, vec![b'x'; 10 << 20]));
+    list.push((RejectReason::UnknownFormat, vec![b'x'; 10 << 20]));
     list
 }
 
@@ -659,6 +661,25 @@ fn names_past_the_bound_of_a_batch_are_rejects() {
     let expect = 70_000 - 65_535;
     assert_eq!(tally.rejects[RejectReason::TooManyNames as usize], expect);
     assert!(kept.len() as u64 == expect && kept.iter().all(|kept| kept.reason == RejectReason::TooManyNames));
+}
+
+/// Arms that overlap only later than the first lines show: such lines count for neither arm, and are not lost.
+#[test]
+fn lines_of_both_arms_are_rejects() {
+    let query = |text: &str| Query::parse(text).unwrap();
+    let arms = ArmRule::Queries { baseline: query("cohort:baseline*"), canary: query("cohort:*canary") };
+    let wishes = Wishes { arms: Some(arms), ..Wishes::default() };
+    let lines = bytes_of(&healthy().lines());
+    let case = Case::new("both", vec![("app.log".to_owned(), lines.clone())], &wishes, Policy::default());
+    let both = b"{\"ts\":\"2026-06-01T10:19:59Z\",\"service\":\"shop\",\"cohort\":\"baseline or canary\"}\n";
+    let bytes: Vec<u8> = [lines.as_slice(), both, both].concat();
+    let chunk = Chunk { bytes, from: 0, last: true, too_long: None };
+    let (_, kept) = fold_chunk(&case.plan, "app.log", &chunk, true);
+    let kept: Vec<(RejectReason, u64)> = kept.iter().map(|kept| (kept.reason, kept.offset)).collect();
+    let offset = lines.len() as u64;
+    let expect = [offset, offset + both.len() as u64].map(|offset| (RejectReason::BothArms, offset));
+    assert_eq!(kept, expect);
+    assert_eq!(RejectReason::BothArms.name(), "both_arms");
 }
 
 /// Survey, decode, fold and judge bytes as a log of one stream, beside a healthy one; the books must balance.

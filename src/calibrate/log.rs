@@ -8,6 +8,7 @@ use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, CANARY, Plan};
 use crate::sketch::latency::{Histogram, bin_of};
 use crate::source::files::{FilesError, Part, Stream};
+use crate::source::fold_chunk::not_utf8;
 use crate::source::lines::{Chunk, ChunkReader, lines};
 use crate::time::Timestamp;
 
@@ -260,7 +261,7 @@ impl<'a> Files<'a> {
             }
             let decoded = match std::str::from_utf8(line) {
                 Ok(line) => self.decoder.decode(line, offset),
-                Err(_) => Err(RejectReason::NotUtf8),
+                Err(_) => Err(not_utf8(line)),
             };
             match decoded {
                 Ok(Decoded::Event(event)) => {

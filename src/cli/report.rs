@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
 use crate::compare::{bucket, margin, share};
-use crate::engine::comparison::{Comparison, Evidence};
+use crate::engine::comparison::{Comparison, ControlFrom, Evidence};
 use crate::engine::forecast::{Need, needs};
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
@@ -24,6 +24,8 @@ use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND};
 
 use super::terminal::harmless;
 
+/// Time without a request or exposure after which an arm is called silent.
+const SILENT: Micros = 5 * MINUTE;
 /// Error level of displayed intervals.
 const ALPHA_SHOWN: f64 = 0.05;
 
@@ -386,7 +388,7 @@ fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
                     above = shares_above(comparison, level);
                     latency_row(comparison, level, said.has_data)
                 }
-                Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.distinct),
+                Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.units()),
             };
             let finding = comparison.finding(cell);
             // Of an arm that was never seen nothing is undecided: there is nothing to decide.
@@ -531,6 +533,14 @@ impl Judged<'_> {
                     "Not decided after {}: neither worse, nor shown to be within every margin.",
                     span(comparison.ended_at.0 - comparison.started_at.0)
                 ));
+                if let Some(until) = comparison.active_until[1]
+                    && comparison.ended_at.0 - until.0 >= SILENT
+                {
+                    list.push(format!(
+                        "`{}` has been silent since {until}: it was taken back, or it has died.",
+                        harmless(&comparison.candidate, 60)
+                    ));
+                }
             }
         }
         list
@@ -672,6 +682,29 @@ impl Judged<'_> {
                     list.extend(pairs(&comparison.routes.ranked(), &of, "route"));
                 }
                 Behaviour::Templates => {}
+                Behaviour::StatusClasses => {
+                    list.extend(pairs(&comparison.statuses.ranked(), "of units meet", "status"))
+                }
+                Behaviour::RecoveredByRetry => list.push(rates(
+                    &comparison.retried,
+                    "of requests fail at first and are recovered by a further attempt",
+                )),
+                Behaviour::WarningLines => {
+                    let [control, candidate] = per_event(&comparison.warnings);
+                    list.push(format!(
+                        "What changed: a request has {candidate:.2} lines of level warn or worse instead of {control:.2}, failed requests left aside."
+                    ));
+                }
+                Behaviour::Faster => {
+                    let [control, candidate] = [0, 1].map(|arm| typical_ms(comparison, arm));
+                    if let (Some(control), Some(candidate)) = (control, candidate) {
+                        list.push(format!(
+                            "What changed: requests are much faster, typically {} instead of {}. Does the new code do all of its work?",
+                            millis(candidate),
+                            millis(control)
+                        ));
+                    }
+                }
             }
         }
         list
@@ -686,7 +719,7 @@ impl Judged<'_> {
 
     fn flaw(&self, flaw: Flaw) -> String {
         let comparison = self.comparison;
-        let [control, candidate] = comparison.distinct;
+        let [control, candidate] = comparison.units();
         let units = self.units();
         match flaw {
             Flaw::SampleRatio => format!(
@@ -747,6 +780,31 @@ impl Judged<'_> {
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
             Flaw::Lateness => "Lines of one arm come too late far more often; give a longer --lateness.".to_owned(),
+            Flaw::ErrorsWithoutUnit => {
+                let [a, b] = self.comparison.totals.first().map_or([0.0; 2], |totals| {
+                    totals.each_ref().map(|t| t.errors_without_unit as f64 / t.requests.max(1) as f64)
+                });
+                format!(
+                    "{} of the candidate's requests fail and name no {}, {} of the control's: they are in no test, and would decide.",
+                    percent(b),
+                    comparison.unit.name(),
+                    percent(a)
+                )
+            }
+            Flaw::GuessedControl => format!(
+                "Nothing says whether `{}` or `{}` is the new code: both are there from the beginning. Name the old one: --control ARM",
+                comparison.control, comparison.candidate
+            ),
+            Flaw::MostlyLate => format!(
+                "{} of {} lines came too late to count. Most likely they are not in order of time: give each log as a file of its own, or a longer --lateness.",
+                grouped(comparison.read.late),
+                grouped(comparison.read.events)
+            ),
+            Flaw::DamagedLines => format!(
+                "{} of {} lines are damaged or match both arms, and nobody knows whose they are. --rejects FILE keeps them.",
+                grouped(comparison.read.damaged),
+                grouped(comparison.read.records)
+            ),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
@@ -829,7 +887,7 @@ impl Judged<'_> {
     fn write_checks(&self, out: &mut String) {
         let comparison = self.comparison;
         let look = &comparison.look;
-        let [control, candidate] = comparison.distinct;
+        let [control, candidate] = comparison.units();
         let units = comparison.unit.plural();
         out.push('\n');
         let mut check = |name: &str, text: String| {
@@ -860,7 +918,7 @@ impl Judged<'_> {
             "traffic",
             format!(
                 "{} of {units} and {} of requests are the canary's",
-                in_canary(comparison.distinct),
+                in_canary(comparison.units()),
                 in_canary(comparison.error_volume.events())
             ),
         );
@@ -905,10 +963,24 @@ impl Judged<'_> {
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
+        for (name, until) in [&comparison.control, &comparison.candidate].into_iter().zip(comparison.active_until) {
+            if let Some(until) = until
+                && comparison.ended_at.0 - until.0 >= SILENT
+            {
+                check(
+                    "silent",
+                    format!("`{}` since {until}, for {}", harmless(name, 60), span(comparison.ended_at.0 - until.0)),
+                );
+            }
+        }
+        check(
+            "control",
+            format!("`{}`: {}", harmless(&comparison.control, 60), control_words(comparison.control_from)),
+        );
         check(
             "behaviour",
             if changed.is_empty() {
-                "no change found in lines per trace, called services, routes".to_owned()
+                "no change found in lines, calls, routes, statuses, retries, warnings, speed".to_owned()
             } else {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },
@@ -1105,9 +1177,7 @@ impl Done {
     pub(super) fn of(totals: &Totals) -> Done {
         let by = if totals.requests > 0 { totals.requests } else { totals.spans };
         let each = |count: u64| ratio(count as f64, by);
-        // More latencies than requests: those of spans are among them.
-        let mixed = totals.requests > 0 && totals.latency.count > totals.requests;
-        let quantile = |share: f64| totals.latency.quantile_us(share).filter(|_| !mixed).map(|us| us / 1000.0);
+        let quantile = |share: f64| totals.shown_latency().quantile_us(share).map(|us| us / 1000.0);
         let [_, with_status @ ..] = totals.status;
         Done {
             failed: ratio(totals.errors as f64, totals.requests),
@@ -1142,6 +1212,28 @@ fn need_words(need: &Need, of: &str, evidence: f64, units: &str, requests: u64) 
 
 fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
     comparison.latency.threshold(Level::P99)
+}
+
+/// How it is known which arm is the old code.
+fn control_words(from: ControlFrom) -> &'static str {
+    match from {
+        ControlFrom::Named => "as you said",
+        ControlFrom::Label => "by its name",
+        ControlFrom::ServedBefore => "it served before the candidate was first seen",
+        ControlFrom::OlderVersion => "the older version; both were there from the beginning",
+        ControlFrom::Guess => "a guess, by its size; both were there from the beginning",
+    }
+}
+
+/// Sum for each event of (control, candidate).
+fn per_event(sums: &crate::engine::bucket_sums::BucketSums) -> [f64; 2] {
+    let (events, totals) = (sums.events(), sums.sums());
+    [0, 1].map(|arm| totals[arm] as f64 / events[arm].max(1) as f64)
+}
+
+fn rates(sums: &crate::engine::bucket_sums::BucketSums, what: &str) -> String {
+    let [control, candidate] = per_event(sums);
+    format!("What changed: {} {what} instead of {}.", percent(candidate), percent(control))
 }
 
 /// Categories that carry a change, at most four.

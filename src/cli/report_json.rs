@@ -116,11 +116,6 @@ fn evidence_line(line: &Evidence) -> Value {
     })
 }
 
-/// Why the control is the control; `null` while the engine does not tell.
-fn control_from(_: &Judged<'_>) -> Value {
-    Value::Null
-}
-
 fn routing(routing: Routing) -> &'static str {
     match routing {
         Routing::Undecided => "undecided",
@@ -237,7 +232,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "services": judged.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "control": comparison.control,
         "candidate": comparison.candidate,
-        "control_from": control_from(judged),
+        "control_from": comparison.control_from.name(),
         "verdict": look.verdict.name(),
         "held_back_by_change": look.held_back,
         "reasons": judged.sentences(),
@@ -248,7 +243,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "looks": comparison.looks,
         "strata": comparison.strata(),
         "unit": comparison.unit.name(),
-        "units": comparison.distinct,
+        "units": comparison.units(),
         "requests": comparison.error_volume.events(),
         "recovered_by_retry": comparison.recovered,
         "unassigned": comparison.unassigned,

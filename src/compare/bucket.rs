@@ -170,6 +170,13 @@ pub fn log_e_changed_arms(canary: &ArmStats, base: &ArmStats, tolerance: f64) ->
         .map_or(0.0, |difference| log_e_changed(difference.diff, difference.variance, difference.dof, tolerance))
 }
 
+/// ln e-value against "the canary's mean is lower by `tolerance` at most", both variances raised.
+pub fn log_e_lower(canary: &ArmStats, base: &ArmStats, tolerance: f64) -> f64 {
+    Difference::fail(canary, base, Variance::Adjusted).map_or(0.0, |difference| {
+        mixture(-difference.diff - tolerance, difference.variance, difference.dof, tolerance, Sides::One)
+    })
+}
+
 /// Interval (low, high) that holds the true difference at all looks at once with probability 1 - `alpha`: all differences
 /// that the two-sided test does not reject, both variances raised. Infinite ends when the data give none.
 pub fn interval(canary: &ArmStats, base: &ArmStats, margin: f64, alpha: f64) -> (f64, f64) {

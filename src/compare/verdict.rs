@@ -76,12 +76,28 @@ pub enum Behaviour {
     Routes,
     /// Which templates below error units meet. No data yet: it counts with e = 1.
     Templates,
+    /// Which status classes (2xx, 4xx, ...) units meet.
+    StatusClasses,
+    /// Requests that failed at first and succeeded when tried again.
+    RecoveredByRetry,
+    /// Lines of level warn or worse for each request, without the lines of failed requests.
+    WarningLines,
+    /// Requests are much faster.
+    Faster,
 }
 
 impl Behaviour {
     /// Every group, in order.
-    pub const ALL: [Behaviour; 4] =
-        [Behaviour::LinesPerTrace, Behaviour::CalledServices, Behaviour::Routes, Behaviour::Templates];
+    pub const ALL: [Behaviour; 8] = [
+        Behaviour::LinesPerTrace,
+        Behaviour::CalledServices,
+        Behaviour::Routes,
+        Behaviour::Templates,
+        Behaviour::StatusClasses,
+        Behaviour::RecoveredByRetry,
+        Behaviour::WarningLines,
+        Behaviour::Faster,
+    ];
 
     /// The word that ledgers and policies use.
     pub fn name(self) -> &'static str {
@@ -90,6 +106,10 @@ impl Behaviour {
             Behaviour::CalledServices => "called_services",
             Behaviour::Routes => "routes",
             Behaviour::Templates => "templates",
+            Behaviour::StatusClasses => "status_classes",
+            Behaviour::RecoveredByRetry => "recovered_by_retry",
+            Behaviour::WarningLines => "warning_lines",
+            Behaviour::Faster => "faster",
         }
     }
 
@@ -183,11 +203,19 @@ pub enum Flaw {
     SamplingByArm,
     /// Failed requests are sampled differently from others.
     SamplingByOutcome,
+    /// Failed requests of one arm name no unit more often: they are in no test.
+    ErrorsWithoutUnit,
+    /// Nothing says which arm is the new code.
+    GuessedControl,
+    /// Too many lines of the logs came after their window had closed.
+    MostlyLate,
+    /// Too many lines of the logs are damaged or match both arms: nobody knows whose they were.
+    DamagedLines,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 11] = [
+    pub const ALL: [Flaw; 15] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -199,6 +227,10 @@ impl Flaw {
         Flaw::Lateness,
         Flaw::SamplingByArm,
         Flaw::SamplingByOutcome,
+        Flaw::ErrorsWithoutUnit,
+        Flaw::GuessedControl,
+        Flaw::MostlyLate,
+        Flaw::DamagedLines,
     ];
 
     /// The word that ledgers use.
@@ -215,6 +247,10 @@ impl Flaw {
             Flaw::Lateness => "lateness",
             Flaw::SamplingByArm => "sampling_by_arm",
             Flaw::SamplingByOutcome => "sampling_by_outcome",
+            Flaw::ErrorsWithoutUnit => "errors_without_unit",
+            Flaw::GuessedControl => "guessed_control",
+            Flaw::MostlyLate => "mostly_late",
+            Flaw::DamagedLines => "damaged_lines",
         }
     }
 }

@@ -23,13 +23,15 @@ pub enum Values {
     Indicator,
     /// A binary logarithm in 16.16 fixed point.
     Log2,
+    /// How many of something there are for each event.
+    Count,
 }
 
 impl Values {
     /// One step of the integer value, in the metric's own unit (natural logarithm for [`Values::Log2`]).
     fn scale(self) -> f64 {
         match self {
-            Values::Indicator => 1.0,
+            Values::Indicator | Values::Count => 1.0,
             Values::Log2 => core::f64::consts::LN_2 / 65_536.0,
         }
     }
@@ -173,6 +175,8 @@ impl BucketSums {
                     let p = arm.sum.iter().sum::<i64>() as f64 / total;
                     p * (1.0 - p)
                 }
+                // The variance of a Poisson count is its mean.
+                Values::Count => arm.sum.iter().sum::<i64>() as f64 / total,
                 Values::Log2 => {
                     let mean: f64 = residual.iter().sum::<f64>() / total;
                     let square = arm.square as f64 * self.values.scale() * unit / total;
@@ -185,7 +189,7 @@ impl BucketSums {
 
     /// Writes the sums.
     pub fn write(&self, w: &mut Writer) {
-        w.flag(self.values == Values::Log2);
+        w.byte(self.values as u8);
         for (arm, block) in self.arms.iter().zip(&self.block) {
             for bucket in 0..BUCKETS {
                 w.wide(arm.residual[bucket]);
@@ -206,7 +210,13 @@ impl BucketSums {
     /// # Errors
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<BucketSums, Damaged> {
-        let mut sums = BucketSums::new(if r.flag()? { Values::Log2 } else { Values::Indicator });
+        let values = match r.byte()? {
+            0 => Values::Indicator,
+            1 => Values::Log2,
+            2 => Values::Count,
+            _ => return Err(Damaged("unknown values")),
+        };
+        let mut sums = BucketSums::new(values);
         for (arm, block) in sums.arms.iter_mut().zip(&mut sums.block) {
             for bucket in 0..BUCKETS {
                 arm.residual[bucket] = r.wide()?;

@@ -14,7 +14,7 @@ use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::look::{self, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::totals::Totals;
-use crate::engine::units::{Arm, UNITS_MAX, UnitStore};
+use crate::engine::units::{Arm, UNITS_MAX, Unit, UnitStore};
 use crate::event;
 use crate::math;
 use crate::pipeline::plan::UnitKind;
@@ -28,6 +28,12 @@ pub const GAP: Micros = 30 * MINUTE;
 
 /// Blocks next to a share change in which a unit in both arms is no crossover: it moved with the change.
 const CROSSOVER_BLOCKS: u32 = 3;
+
+/// Status classes whose share of units is compared. What succeeds is the rest, and 5xx are errors.
+const STATUS_CLASSES: [(u8, &str); 3] = [(1, "1xx"), (3, "3xx"), (4, "4xx")];
+
+/// Units that are looked up together before they are counted.
+const FETCHED: usize = 64;
 
 /// What a unit did in a window under one arm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +52,8 @@ pub struct Activity {
     pub errors: u32,
     /// Largest latency bin plus one.
     pub slowest: u16,
+    /// Requests whose first attempt failed and whose last did not.
+    pub recovered: u32,
 }
 
 /// Everything a window brings to a comparison.
@@ -61,8 +69,10 @@ pub struct WindowInput<'a> {
     pub activities: Vec<Activity>,
     /// Latencies of (control, candidate).
     pub latency: [LatencyTable; 2],
-    /// Routes of sampled units: (unit, route), sorted by unit.
-    pub routes: Vec<(u64, &'a str)>,
+    /// Routes of sampled units: (unit, route, status classes as bits), sorted by unit.
+    pub routes: Vec<(u64, Option<&'a str>, u8)>,
+    /// Lines of level warn or worse of (control, candidate), by bucket.
+    pub warnings: [LatencyTable; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).
@@ -121,6 +131,56 @@ impl Evidence {
     }
 }
 
+/// How it is known which arm is the old code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ControlFrom {
+    /// The user named it.
+    Named,
+    /// Its name is that of a control (baseline, stable, ...).
+    Label,
+    /// It served alone, or most units, before the candidate appeared.
+    ServedBefore,
+    /// Both appeared at once, and its version is the older one.
+    OlderVersion,
+    /// Nothing says it: it is the larger one.
+    Guess,
+}
+
+impl ControlFrom {
+    /// Every way, in order.
+    pub const ALL: [ControlFrom; 5] = [
+        ControlFrom::Named,
+        ControlFrom::Label,
+        ControlFrom::ServedBefore,
+        ControlFrom::OlderVersion,
+        ControlFrom::Guess,
+    ];
+
+    /// The words that ledgers and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            ControlFrom::Named => "named",
+            ControlFrom::Label => "label",
+            ControlFrom::ServedBefore => "served before",
+            ControlFrom::OlderVersion => "older version",
+            ControlFrom::Guess => "guess",
+        }
+    }
+}
+
+/// What was read of all logs when a look was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReadSoFar {
+    /// Lines.
+    pub records: u64,
+    /// Lines that are damaged: nobody knows which arm they belong to.
+    pub damaged: u64,
+    /// Events.
+    pub events: u64,
+    /// Events whose window had closed.
+    pub late: u64,
+}
+
 /// How the candidate failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -132,6 +192,21 @@ pub struct Failure {
     pub cells: Vec<Cell>,
 }
 
+/// Counts the first request of a unit in the stratum, or its second and whether that was in the other arm.
+fn note_request(entry: &mut Unit, rule: &mut [(u64, u64, u64); 2], arm: Arm) {
+    match entry.first_request() {
+        None => {
+            entry.set_first_request(arm);
+            rule[arm.at()].0 += 1;
+        }
+        Some(first) => {
+            entry.set_requested_again();
+            rule[first.at()].1 += 1;
+            rule[first.at()].2 += u64::from(arm != first);
+        }
+    }
+}
+
 /// State of one comparison.
 #[derive(Clone, Debug)]
 pub struct Comparison {
@@ -139,6 +214,8 @@ pub struct Comparison {
     pub control: String,
     /// Name of the candidate's arm.
     pub candidate: String,
+    /// How it is known which arm is the control.
+    pub control_from: ControlFrom,
     /// What the unit of assignment is.
     pub unit: UnitKind,
     /// ln of the evidence at which it fails: 1 / alpha, times the number of candidates that share an alpha.
@@ -190,6 +267,16 @@ pub struct Comparison {
     pub called: PairTest,
     /// Routes that units request.
     pub routes: PairTest,
+    /// Status classes that units meet.
+    pub statuses: PairTest,
+    /// Requests recovered by a further attempt.
+    pub retried: BucketSums,
+    /// Lines of level warn or worse for each request.
+    pub warnings: BucketSums,
+    /// End of the last window in which (control, candidate) was active.
+    pub active_until: [Option<Timestamp>; 2],
+    /// What was read of all logs.
+    pub read: ReadSoFar,
     /// Outcomes whose unit had no arm.
     pub unassigned: u64,
     /// Requests of (control, candidate) whose first attempt failed and whose last did not.
@@ -207,6 +294,7 @@ impl Comparison {
     pub fn new(
         control: &str,
         candidate: &str,
+        control_from: ControlFrom,
         unit: UnitKind,
         log_fail: f64,
         services: usize,
@@ -217,6 +305,7 @@ impl Comparison {
         Comparison {
             control: control.to_owned(),
             candidate: candidate.to_owned(),
+            control_from,
             unit,
             log_fail,
             started: window,
@@ -244,6 +333,11 @@ impl Comparison {
             lines: BucketSums::new(Values::Log2),
             called: PairTest::new(once),
             routes: PairTest::new(once),
+            statuses: PairTest::new(once),
+            retried: BucketSums::new(Values::Indicator),
+            warnings: BucketSums::new(Values::Count),
+            active_until: [None; 2],
+            read: ReadSoFar::default(),
             unassigned: 0,
             recovered: [0; 2],
             totals: vec![Default::default(); services],
@@ -305,10 +399,23 @@ impl Comparison {
             self.cut();
         }
         let arms_active = self.join(&mut input);
+        for (until, active) in self.active_until.iter_mut().zip(arms_active) {
+            if active > 0 {
+                *until = Some(input.end);
+            }
+        }
+        for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(&mut input.warnings) {
+            table.settle();
+            for (bucket, _, count) in table.iter() {
+                self.warnings.add(arm, bucket, 0, count as i64, 0);
+            }
+        }
         self.count_routes(&input);
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);
         self.lines.close_window(input.start, input.end);
+        self.retried.close_window(input.start, input.end);
+        self.warnings.close_window(input.start, input.end);
         let [control, candidate] = &mut input.latency;
         control.settle();
         candidate.settle();
@@ -331,6 +438,7 @@ impl Comparison {
         }
         self.store.keep_bound(UNITS_MAX);
         self.routes.keep_bound();
+        self.statuses.keep_bound();
         self.called.keep_bound();
         self.window = input.window;
         self.ended_at = input.end;
@@ -353,6 +461,17 @@ impl Comparison {
         self.ended = true;
     }
 
+    /// Units of (control, candidate); one that was in several strata counts in each, under its arm there.
+    pub fn units(&self) -> [u64; 2] {
+        let [(control, _), (candidate, _)] = self.crossover.totals();
+        if self.number_of_cuts == 0 || self.by_request() { self.distinct } else { [control, candidate] }
+    }
+
+    /// (control, candidate) units of each stratum.
+    pub fn units_by_stratum(&self) -> impl Iterator<Item = [u64; 2]> + '_ {
+        self.crossover.strata().iter().map(|stratum| [stratum.units - stratum.canary_units, stratum.canary_units])
+    }
+
     /// The arm of which nothing was seen to the end; of both, the candidate.
     pub fn missing(&self) -> Option<Arm> {
         let seen = |arm: Arm| self.distinct[arm.at()] + self.error_volume.events()[arm.at()] > 0;
@@ -366,6 +485,7 @@ impl Comparison {
         self.error_units.cut();
         self.slow_units.cut();
         self.routes.cut();
+        self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
         self.recent_crossover.clear();
@@ -378,7 +498,13 @@ impl Comparison {
         let threshold = self.latency.threshold(Level::P99);
         let mut active = [0u64; 2];
         let activities = std::mem::take(&mut input.activities);
+        let (mut at, mut fetched) = (0, 0);
         for group in activities.chunk_by(|a, b| a.unit == b.unit) {
+            if at >= fetched && !by_request {
+                fetched = activities.len().min(at + FETCHED);
+                self.store.fetch(activities[at..fetched].iter().map(|activity| activity.unit));
+            }
+            at += group.len();
             self.unit(group, by_request, threshold, &mut active);
         }
         active
@@ -390,11 +516,17 @@ impl Comparison {
         let bucket = event::bucket_of(unit) as usize;
         // Order of activities of the unit; at the same microsecond by a hash, which favours no arm.
         let order = |a: &Activity| (a.first, event::mix(unit ^ a.arm.at() as u64, event::KEY_TIE));
-        let Some(first_arm) = group.iter().min_by_key(|a| order(a)).map(|a| a.arm) else { return };
+        let first_arm = match group {
+            // Nearly always.
+            [only] => only.arm,
+            _ => group.iter().min_by_key(|a| order(a)).map_or(head.arm, |a| a.arm),
+        };
         let mut requests = [0u64; 2];
         let mut errors = [0u64; 2];
+        let mut recovered = [0u64; 2];
         let mut slowest = 0u16;
         for a in group {
+            recovered[a.arm.at()] += u64::from(a.recovered);
             requests[a.arm.at()] += u64::from(a.requests);
             errors[a.arm.at()] += u64::from(a.errors);
             slowest = slowest.max(a.slowest);
@@ -403,6 +535,9 @@ impl Comparison {
             let (n, x) = (requests[arm.at()], errors[arm.at()]);
             if n > 0 {
                 self.error_volume.add(arm, bucket, n, x as i64, i128::from(x));
+                let again = recovered[arm.at()];
+                self.retried.add(arm, bucket, n, again as i64, i128::from(again));
+                self.warnings.add(arm, bucket, n, 0, 0);
             }
             if by_request {
                 active[arm.at()] += n;
@@ -462,6 +597,10 @@ impl Comparison {
             }
         }
         if !entry.requested_again() && requests[0] + requests[1] > 0 {
+            if let [Activity { arm, second: NEVER, .. }] = group {
+                note_request(entry, &mut self.rule, *arm);
+                return;
+            }
             let mut times: Vec<(u32, u64, Arm)> = Vec::new();
             for a in group.iter().filter(|a| a.requests > 0) {
                 let (at, tie) = order(a);
@@ -472,17 +611,9 @@ impl Comparison {
             }
             times.sort_unstable();
             for (_, _, arm) in times {
-                match entry.first_request() {
-                    None => {
-                        entry.set_first_request(arm);
-                        self.rule[arm.at()].0 += 1;
-                    }
-                    Some(first) => {
-                        entry.set_requested_again();
-                        self.rule[first.at()].1 += 1;
-                        self.rule[first.at()].2 += u64::from(arm != first);
-                        break;
-                    }
+                note_request(entry, &mut self.rule, arm);
+                if entry.requested_again() {
+                    break;
                 }
             }
         }
@@ -516,9 +647,12 @@ impl Comparison {
 
     fn count_routes(&mut self, input: &WindowInput<'_>) {
         for group in input.routes.chunk_by(|a, b| a.0 == b.0) {
-            let Some((unit, _)) = group.first() else { continue };
+            let Some((unit, _, _)) = group.first() else { continue };
             if let Some(arm) = self.arm_of(*unit) {
-                self.routes.meet(*unit, arm, group.iter().map(|(_, route)| *route));
+                self.routes.meet(*unit, arm, group.iter().filter_map(|(_, route, _)| *route));
+                let classes = group.iter().fold(0, |classes, (_, _, more)| classes | more);
+                let met = STATUS_CLASSES.iter().filter(|(bit, _)| classes & (1 << bit) != 0);
+                self.statuses.meet(*unit, arm, met.map(|(_, name)| *name));
             }
         }
     }
@@ -590,7 +724,10 @@ impl Comparison {
         let units = self.unit.plural();
         followed(self.store.share(), units);
         followed(self.called.followed(), &format!("{units} that come new, for the services they call"));
-        followed(self.routes.followed(), &format!("{units} that come new, for the routes they request"));
+        followed(
+            self.routes.followed().min(self.statuses.followed()),
+            &format!("{units} that come new, for the routes they request"),
+        );
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
@@ -623,6 +760,7 @@ impl Comparison {
     pub fn write(&self, w: &mut Writer) {
         w.text(&self.control);
         w.text(&self.candidate);
+        w.byte(self.control_from as u8);
         w.text(self.unit.name());
         w.float(self.log_fail);
         w.int(self.started);
@@ -669,6 +807,15 @@ impl Comparison {
         }
         self.called.write(w);
         self.routes.write(w);
+        self.statuses.write(w);
+        self.retried.write(w);
+        self.warnings.write(w);
+        for until in self.active_until {
+            w.flag(until.is_some());
+            w.int(until.map_or(0, |until| until.0));
+        }
+        let ReadSoFar { records, damaged, events, late } = self.read;
+        [records, damaged, events, late].into_iter().for_each(|count| w.uint(count));
         w.uint(self.unassigned);
         self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
@@ -697,11 +844,12 @@ impl Comparison {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<Comparison, Damaged> {
         let (control, candidate) = (r.text()?, r.text()?);
+        let control_from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
         let unit = UnitKind::from_name(&r.text()?).ok_or(Damaged("unknown unit"))?;
         let log_fail = r.float()?;
         let started = r.int()?;
         let started_at = Timestamp(r.int()?);
-        let mut c = Comparison::new(&control, &candidate, unit, log_fail, 0, started, started_at);
+        let mut c = Comparison::new(&control, &candidate, control_from, unit, log_fail, 0, started, started_at);
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {
@@ -744,6 +892,14 @@ impl Comparison {
         }
         c.called = PairTest::read(r)?;
         c.routes = PairTest::read(r)?;
+        c.statuses = PairTest::read(r)?;
+        c.retried = BucketSums::read(r)?;
+        c.warnings = BucketSums::read(r)?;
+        for until in &mut c.active_until {
+            let (known, at) = (r.flag()?, r.int()?);
+            *until = known.then_some(Timestamp(at));
+        }
+        c.read = ReadSoFar { records: r.uint()?, damaged: r.uint()?, events: r.uint()?, late: r.uint()? };
         c.unassigned = r.uint()?;
         c.recovered = [r.uint()?, r.uint()?];
         for _ in 0..r.length()? {

@@ -62,6 +62,7 @@ pub(super) fn begin(
         "services": services(list),
         "control": comparison.control,
         "candidate": comparison.candidate,
+        "control_from": comparison.control_from.name(),
         "unit": comparison.unit.name(),
         "at": comparison.started_at.to_string(),
         "log_fail": rounded(comparison.log_fail),

@@ -4,7 +4,7 @@ use crate::compare::bucket::{self, ArmStats, Variance};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Facts, Flaw, Verdict};
 use crate::compare::{budget, margin, sample_ratio, share};
-use crate::engine::comparison::Comparison;
+use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::latency_tests::Level;
 use crate::engine::policy::Policy;
 use crate::math;
@@ -17,10 +17,24 @@ pub const LOG_CHANGED: f64 = 4.605_170_185_988_092;
 /// ln 1,000: evidence that a sample ratio or the spread of crossovers is wrong.
 pub const LOG_BROKEN: f64 = 6.907_755_278_982_137;
 
-/// Requests of each arm before coverage is compared.
-const COVERAGE_MIN: u64 = 1_000;
-/// Difference in coverage between the arms that breaks a measurement.
-const COVERAGE_DIFFERENCE: f64 = 0.05;
+/// Requests of each arm before what they lack is compared.
+const COVERAGE_MIN: u64 = 100;
+/// Requests of each arm before sampling rates are compared.
+const SAMPLING_MIN: u64 = 1_000;
+/// Standard errors that lie between two shares that differ by more than chance. No part of any error budget: a flaw only
+/// says that there is nothing to judge by.
+const COVERAGE_DEVIATIONS: f64 = 5.0;
+/// Difference in the share of requests without a unit that breaks a comparison.
+const UNIT_DIFFERENCE: f64 = 0.02;
+/// Difference in the share of requests without a latency that breaks latency: time-outs have none.
+const LATENCY_DIFFERENCE: f64 = 0.01;
+/// Share of late events of all logs above which nothing is judged: most likely the lines are not in order of time.
+const LATE_MAX: f64 = 0.1;
+/// Share of damaged lines of all logs above which nothing is judged, and the fewest.
+const DAMAGED_MAX: f64 = 0.01;
+const DAMAGED_MIN: u64 = 20;
+/// Difference of means of the logarithm of latency (ln 1.25) above which faster is a change of behaviour.
+const FASTER: f64 = 0.223_143_551_314_209_7;
 /// Difference in the share of late lines between the arms that breaks a measurement.
 const LATE_DIFFERENCE: f64 = 0.01;
 /// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
@@ -219,7 +233,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             },
         };
     }
-    look.flaws = flaws(comparison, sample_ratio);
+    look.flaws = flaws(comparison, &margins, sample_ratio);
     for cell in look.flaws.iter().flat_map(|flaw| breaks(*flaw)) {
         // What is not measured alike neither fails nor passes.
         let said = &mut look.cells[*cell as usize];
@@ -230,7 +244,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
-    look.changed = [lines_changed(comparison), comparison.called.log_e(), comparison.routes.log_e(), 0.0];
+    look.changed = changed_behaviours(comparison, &margins, &mean);
     look.log_changed = math::log_mean_exp(&look.changed.map(|log_e| log_e.min(budget::LOG_E_MAX)));
     let unexpected: Vec<f64> = Behaviour::ALL
         .into_iter()
@@ -246,7 +260,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         changed,
         held: false,
     };
-    if !facts.failed_before && !facts.regressed && !invalid {
+    if !invalid {
         add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean, &above);
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
             now.held = is_held(now.has_data, now.log_pass, before.held);
@@ -304,12 +318,59 @@ fn latency_stats(comparison: &Comparison, level: Option<Level>) -> Pair {
 }
 
 /// ln e of "the declared share is not what is seen", and whether the candidate has too few.
+///
+/// Each stratum is tested by itself, with weight .9 for the first and .1 / (i (i + 1)) for the i-th after it, so that a
+/// share that changes later is seen however long it was right before. (A weighted sum of e-values is an e-value.)
 fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, bool)> {
+    const FIRST: f64 = 0.9;
     let share = policy.declared_share?;
-    let [control, candidate] = comparison.distinct;
-    let log_e = sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS);
-    let few = (candidate as f64) < share * (control + candidate) as f64;
-    Some((log_e, few))
+    let test = |[control, candidate]: [u64; 2]| {
+        sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS)
+    };
+    let few = |[control, candidate]: [u64; 2]| (candidate as f64) < share * (control + candidate) as f64;
+    if comparison.by_request() || comparison.strata() <= 1 {
+        return Some((test(comparison.distinct), few(comparison.distinct)));
+    }
+    let strata: Vec<[u64; 2]> = comparison.units_by_stratum().collect();
+    let weight = |at: usize| if at == 0 { FIRST } else { (1.0 - FIRST) / (at * (at + 1)) as f64 };
+    let mut terms: Vec<f64> =
+        strata.iter().enumerate().map(|(at, units)| math::ln(weight(at)) + test(*units)).collect();
+    // Strata that are still to come count with e = 1.
+    terms.push(math::ln((1.0 - FIRST) / strata.len().max(1) as f64));
+    Some((math::log_sum_exp(&terms), few(comparison.units())))
+}
+
+/// ln e of each behaviour, in the order of [`Behaviour::ALL`].
+fn changed_behaviours(comparison: &mut Comparison, margins: &Margins, mean: &Pair) -> [f64; Behaviour::ALL.len()] {
+    let statuses = comparison.statuses.log_e();
+    let (called, routes) = (comparison.called.log_e(), comparison.routes.log_e());
+    let comparison = &*comparison;
+    Behaviour::ALL.map(|group| match group {
+        Behaviour::LinesPerTrace => lines_changed(comparison),
+        Behaviour::CalledServices => called,
+        Behaviour::Routes => routes,
+        Behaviour::Templates => 0.0,
+        Behaviour::StatusClasses => statuses,
+        // As much as the error rate may rise.
+        Behaviour::RecoveredByRetry => rate_changed(&comparison.retried, |_| margins.errors),
+        // Half as many again, and at least two in a hundred requests.
+        Behaviour::WarningLines => rate_changed(&comparison.warnings, |base| (0.5 * base).max(0.02)),
+        Behaviour::Faster => {
+            mean.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_lower(candidate, control, FASTER))
+        }
+    })
+}
+
+/// ln e of "a rate differs by more than the tolerance" that its base allows.
+fn rate_changed(sums: &crate::engine::bucket_sums::BucketSums, tolerance: impl Fn(f64) -> f64) -> f64 {
+    let events = sums.events();
+    let [in_control, in_candidate] = sums.sums();
+    if events.iter().any(|n| *n < COVERAGE_MIN) || in_control + in_candidate < 10 {
+        return 0.0;
+    }
+    let base = in_control.max(0) as f64 / events[0] as f64;
+    let [control, candidate] = sums.stats();
+    bucket::log_e_changed_arms(&candidate, &control, tolerance(base))
 }
 
 /// ln e of "lines of a trace differ by more than a tenth".
@@ -322,7 +383,19 @@ fn lines_changed(comparison: &Comparison) -> f64 {
     bucket::log_e_changed_arms(&candidate, &control, math::ln(1.1))
 }
 
-fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
+/// Two shares differ by more than `least`, and by more than chance.
+fn differs(part: [u64; 2], whole: [u64; 2], least: f64) -> bool {
+    let [n_a, n_b] = whole.map(|n| n as f64);
+    if whole.iter().any(|n| *n < COVERAGE_MIN) {
+        return false;
+    }
+    let [a, b] = [part[0] as f64 / n_a, part[1] as f64 / n_b];
+    let pooled = (part[0] + part[1]) as f64 / (n_a + n_b);
+    let variance = pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b);
+    (a - b).abs() > least && (a - b) * (a - b) > COVERAGE_DEVIATIONS * COVERAGE_DEVIATIONS * variance
+}
+
+fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     if comparison.missing().is_some() {
         flaws.push(Flaw::MissingArm);
@@ -348,20 +421,30 @@ fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw
         }
         Routing::Undecided | Routing::PerRequest => {}
     }
+    if comparison.control_from == ControlFrom::Guess {
+        flaws.push(Flaw::GuessedControl);
+    }
+    let read = comparison.read;
+    if read.late as f64 > LATE_MAX * read.events as f64 && read.late >= COVERAGE_MIN {
+        flaws.push(Flaw::MostlyLate);
+    }
+    if read.damaged as f64 > DAMAGED_MAX * read.records as f64 && read.damaged >= DAMAGED_MIN {
+        flaws.push(Flaw::DamagedLines);
+    }
     if let Some([control, candidate]) = comparison.totals.first() {
         let pair = [control, candidate];
-        let differs = |part: [u64; 2], whole: [u64; 2], most: f64| {
-            let [a, b] = [0, 1].map(|i| part[i] as f64 / whole[i].max(1) as f64);
-            whole.iter().all(|n| *n >= COVERAGE_MIN) && (a - b).abs() > most
-        };
         let requests = pair.map(|t| t.requests);
-        if differs(pair.map(|t| t.without_unit), requests, COVERAGE_DIFFERENCE) {
+        if differs(pair.map(|t| t.without_unit), requests, UNIT_DIFFERENCE) {
             flaws.push(Flaw::UnitCoverage);
         }
-        if differs(pair.map(|t| t.without_latency), requests, COVERAGE_DIFFERENCE) {
+        if differs(pair.map(|t| t.errors_without_unit), requests, margins.errors) {
+            flaws.push(Flaw::ErrorsWithoutUnit);
+        }
+        if differs(pair.map(|t| t.without_latency), requests, LATENCY_DIFFERENCE) {
             flaws.push(Flaw::LatencyCoverage);
         }
-        if differs(pair.map(|t| t.status[0]), requests, COVERAGE_DIFFERENCE) {
+        // A request whose status is lost may have failed.
+        if differs(pair.map(|t| t.status[0]), requests, margins.errors) {
             flaws.push(Flaw::StatusCoverage);
         }
         if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
@@ -369,7 +452,7 @@ fn flaws(comparison: &Comparison, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw
         }
         let rate = |weight: u64, n: u64| if n == 0 { 1.0 } else { weight as f64 / n as f64 };
         let [a, b] = pair.map(|t| rate(t.request_weight, t.requests));
-        if requests.iter().all(|n| *n >= COVERAGE_MIN) && (a - b).abs() > 0.05 * a.min(b) {
+        if requests.iter().all(|n| *n >= SAMPLING_MIN) && (a - b).abs() > 0.05 * a.min(b) {
             flaws.push(Flaw::SamplingByArm);
         }
         let outcome = pair.iter().any(|t| {
@@ -397,7 +480,11 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::MissingArm
         | Flaw::UnitCoverage
         | Flaw::Lateness
-        | Flaw::SamplingByArm => &[],
+        | Flaw::SamplingByArm
+        | Flaw::ErrorsWithoutUnit
+        | Flaw::GuessedControl
+        | Flaw::MostlyLate
+        | Flaw::DamagedLines => &[],
     }
 }
 
@@ -405,7 +492,7 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
 fn concerns(flaw: Flaw, policy: &Policy) -> bool {
     match flaw {
         Flaw::LatencyCoverage => policy.latency,
-        Flaw::StatusCoverage => policy.errors,
+        Flaw::StatusCoverage | Flaw::ErrorsWithoutUnit => policy.errors,
         Flaw::SamplingByOutcome => policy.errors,
         Flaw::SampleRatio
         | Flaw::MixedRouting
@@ -414,7 +501,10 @@ fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         | Flaw::MissingArm
         | Flaw::UnitCoverage
         | Flaw::Lateness
-        | Flaw::SamplingByArm => true,
+        | Flaw::SamplingByArm
+        | Flaw::GuessedControl
+        | Flaw::MostlyLate
+        | Flaw::DamagedLines => true,
     }
 }
 
@@ -488,15 +578,24 @@ fn add_pass_evidence(
 
 /// ln e against "erring units are at or beyond the margin".
 ///
-/// The share test needs erring units; a service without errors would never pass it. "At or beyond the margin" implies
-/// that at least the smallest margin (one unit in a thousand) of the candidate's units are affected, and that can be
-/// refuted without a single error. Both are averaged with fixed weights .9 and .1, so the result is an e-value.
+/// The share test needs erring units and a base rate to take its margin from; a service (almost) without errors would
+/// never pass it. As long as the control has no base rate, the margin is the smallest one of affected units (one in a
+/// thousand), and that can be refuted without a single error; where some requests of the candidate fail all the same,
+/// not more than this share of them may. Once there is a base rate only the ratio counts: a share of units says nothing
+/// where few units make most errors. Both have fixed weights, .9 and .1, so the result is an e-value.
 fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
-    let [_, (_, erring)] = comparison.error_units.totals();
-    let units = if comparison.by_request() { comparison.error_volume.events()[1] } else { comparison.distinct[1] };
-    let few = few_affected(units, erring, (ERROR_FLOOR * margins.mult).min(0.5));
-    math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few])
+    if margins.error_ratio.is_finite() {
+        return math::ln(0.9) + ratio;
+    }
+    let [_, (units, erring)] = comparison.error_units.totals();
+    let floor = (ERROR_FLOOR * margins.mult).min(0.5);
+    let [_, requests] = comparison.error_volume.events();
+    let [_, errors] = comparison.error_volume.sums();
+    if errors as f64 > floor * requests as f64 {
+        return 0.0;
+    }
+    math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few_affected(units, erring, floor)])
 }
 
 /// ln e against "at least a share `floor` of units is affected": likelihood ratio, mixed over smaller shares.

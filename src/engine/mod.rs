@@ -21,10 +21,10 @@ pub mod units;
 use std::collections::BTreeMap;
 
 use crate::compare::verdict::Verdict;
-use crate::engine::comparison::Comparison;
+use crate::engine::comparison::{Comparison, ReadSoFar};
 use crate::engine::policy::Policy;
 use crate::engine::release::ReleaseState;
-use crate::event::ServiceKey;
+use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -262,6 +262,7 @@ impl Engine {
         }
         let merged = WindowPartial::merge(window, partials.into_values().map(|waiting| waiting.partial));
         self.tally.add(&merged.tally);
+        let read = self.read_so_far();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
         }
@@ -273,11 +274,22 @@ impl Engine {
                 if let Some(body) = start {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));
                 }
-                for (kind, body) in release.look(comparison, &self.settings, &positions) {
+                for (kind, body) in release.look(comparison, &self.settings, &positions, read) {
                     outputs.push(Output::Entry(self.chain.append(kind, body)));
                 }
                 outputs.push(Output::Looked { release: at, comparison });
             }
+        }
+    }
+
+    fn read_so_far(&self) -> ReadSoFar {
+        let tally = &self.tally;
+        let damaged = RejectReason::ALL.into_iter().zip(tally.rejects).filter(|(reason, _)| reason.is_damage());
+        ReadSoFar {
+            records: tally.records,
+            damaged: damaged.map(|(_, count)| count).sum(),
+            events: tally.events,
+            late: tally.late,
         }
     }
 
@@ -297,6 +309,7 @@ impl Engine {
             return;
         }
         self.finished = true;
+        let read = self.read_so_far();
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
         for (at, release) in self.releases.iter_mut().enumerate() {
@@ -307,7 +320,7 @@ impl Engine {
                 if let Some(body) = release.begin_entry(comparison, &self.settings) {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));
                 }
-                for (kind, body) in release.last_look(comparison, &self.settings, &positions) {
+                for (kind, body) in release.last_look(comparison, &self.settings, &positions, read) {
                     outputs.push(Output::Entry(self.chain.append(kind, body)));
                 }
                 outputs.push(Output::Looked { release: at, comparison });

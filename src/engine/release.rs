@@ -1,10 +1,12 @@
 //! One release: which arms there are, who is compared with whom, and what a window brings to each comparison.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value};
 
-use crate::engine::comparison::{Activity, Comparison, CompleteTrace, Evidence, Failure, WindowInput};
+use crate::engine::comparison::{
+    Activity, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
+};
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
 use crate::engine::{Settings, entries, look};
@@ -12,9 +14,9 @@ use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
-use crate::sketch::partial::WindowPartial;
+use crate::sketch::partial::{OTHER, WindowPartial};
 use crate::sketch::rows::{AttemptRow, NEVER, OutcomeRow};
-use crate::time::{HOUR, Timestamp};
+use crate::time::{HOUR, MINUTE, Micros, Timestamp};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
 const CANDIDATE_UNITS: usize = 20;
@@ -26,6 +28,13 @@ const ARMS_MAX: usize = 1_024;
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
 
+/// How far back the size of an arm is looked at, and who served before another came.
+const RECENT: Micros = 30 * MINUTE;
+
+/// Units of a candidate that would have been expected before it was first seen, had it been there: fewer, and it may have
+/// been there unseen (with 7, that happens once in a thousand times).
+const EXPECTED_BEFORE: f64 = 7.0;
+
 /// Names by which a control is labelled.
 const CONTROL_NAMES: [&str; 9] =
     ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
@@ -36,19 +45,19 @@ const DIGEST_LOOKS: usize = 100;
 /// What was seen of an arm.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct ArmSeen {
-    /// First window with a request or exposure.
-    first: i64,
     requests: u64,
-    /// (unit, window) pairs: how large the arm is beside the others.
+    /// Units of each of the latest windows, by the start of the window.
+    recent: VecDeque<(i64, u64)>,
+    /// Sum of `recent`.
     units: u64,
     /// Hashes of distinct units, as many as a candidate needs.
     distinct: BTreeSet<u64>,
-    /// Requests before any other arm appeared.
-    alone: u64,
+    /// The arm that served most units in the time before this one was first seen, and the units of all arms then.
+    before: Option<(String, u64)>,
 }
 
 impl ArmSeen {
-    /// A unit was seen in a window.
+    /// A unit was seen in the window that is being counted.
     fn meet(&mut self, unit: u64) {
         self.units += 1;
         self.keep(unit);
@@ -57,6 +66,13 @@ impl ArmSeen {
     fn keep(&mut self, unit: u64) {
         if self.distinct.len() < CANDIDATE_UNITS {
             self.distinct.insert(unit);
+        }
+    }
+
+    /// Forgets windows that began before this time.
+    fn forget(&mut self, before: i64) {
+        while let Some((_, units)) = self.recent.pop_front_if(|(start, _)| *start < before) {
+            self.units -= units;
         }
     }
 }
@@ -82,7 +98,8 @@ pub(super) struct ReleaseState {
     untold: Vec<Untold>,
     arms: BTreeMap<String, ArmSeen>,
     arms_past_bound: bool,
-    control: Option<String>,
+    /// The control of arms that were there from the beginning, once there are two, and how it was found.
+    first_control: Option<(String, ControlFrom)>,
     traces: OpenTraces,
     /// Last window that had lines.
     window: i64,
@@ -95,6 +112,8 @@ pub(super) struct ReleaseState {
 struct OpenAttempt {
     arm: Option<String>,
     unit: u64,
+    /// When it counts, microseconds after the start of the window in which it is complete.
+    at: u32,
     latency: u16,
     /// Whether the first attempt failed, and whether the last so far did.
     first_error: bool,
@@ -110,7 +129,7 @@ impl ReleaseState {
             untold: Vec::new(),
             arms: BTreeMap::new(),
             arms_past_bound: false,
-            control: None,
+            first_control: None,
             traces: OpenTraces::default(),
             window: i64::MIN,
             attempts: BTreeMap::new(),
@@ -160,7 +179,7 @@ impl ReleaseState {
         );
         let complete = self.traces.take_complete(Some(merged.window));
         let attempts = self.join_attempts(merged, entry);
-        self.count_arms(merged, entry);
+        self.count_arms(merged, entry, settings);
         self.choose(merged, settings);
         let mut looked = Vec::new();
         for at in 0..self.comparisons.len() {
@@ -172,7 +191,7 @@ impl ReleaseState {
     }
 
     /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
-    fn count_arms(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
+    fn count_arms(&mut self, merged: &WindowPartial, entry: Option<NameId>, settings: &Settings) {
         // By index of the arm: most rows of a window come through here.
         let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
         for (service, arm, cell) in &merged.cells {
@@ -196,19 +215,25 @@ impl ReleaseState {
         }
         let now = now.into_iter().zip(&merged.names.arms).filter(|(seen, _)| seen.requests + seen.units > 0);
         let now: Vec<(ArmSeen, &String)> = now.collect();
-        let alone = self.arms.len() + now.iter().filter(|(_, name)| !self.arms.contains_key(*name)).count() <= 1;
+        let start = settings.windowing.start_of(merged.window).0;
+        self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
+        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
+        let most = self.arms.iter().max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
+        let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), all));
         for (here, name) in now {
-            if !self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX {
+            // What lies past the bound of names of a window is no arm.
+            if name == OTHER || (!self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX) {
                 self.arms_past_bound = true;
                 continue;
             }
-            let seen = self.arms.entry(name.clone()).or_insert(ArmSeen { first: merged.window, ..ArmSeen::default() });
+            let new = || ArmSeen { before: before.clone(), ..ArmSeen::default() };
+            let seen = self.arms.entry(name.clone()).or_insert_with(new);
             seen.requests += here.requests;
-            seen.units += here.units;
-            here.distinct.into_iter().for_each(|unit| seen.keep(unit));
-            if alone {
-                seen.alone += here.requests.max(here.units);
+            if here.units > 0 {
+                seen.recent.push_back((start, here.units));
+                seen.units += here.units;
             }
+            here.distinct.into_iter().for_each(|unit| seen.keep(unit));
         }
     }
 
@@ -220,15 +245,14 @@ impl ReleaseState {
 
     /// Arms that are large enough and are not compared, because the control has as many candidates as it may.
     pub(super) fn not_judged(&self, settings: &Settings) -> Vec<String> {
-        let Some(control) = &self.control else { return Vec::new() };
-        self.ready(control, settings)
+        if self.comparisons.len() < CANDIDATES_MAX { Vec::new() } else { self.ready(settings) }
     }
 
     /// Bounds that were met, in words.
     pub(super) fn bounds_met(&self) -> Vec<String> {
         let mut list = Vec::new();
         if self.arms_past_bound {
-            list.push(format!("more than {ARMS_MAX} arms: what further ones did is not seen"));
+            list.push("more arms than can be told apart: what further ones did is not seen".to_owned());
         }
         let followed = self.traces.followed();
         if followed < 1.0 {
@@ -240,31 +264,26 @@ impl ReleaseState {
         list
     }
 
-    /// Decides which arm is the control, and opens comparisons of candidates that have become large enough.
+    /// Opens comparisons of candidates that have become large enough.
     fn choose(&mut self, merged: &WindowPartial, settings: &Settings) {
-        if self.control.is_none() {
-            self.control = match &settings.arms.control {
-                Some(control) => Some(control.clone()),
-                None => self.find_control(),
-            };
-        }
-        let Some(control) = self.control.clone() else { return };
-        for candidate in self.ready(&control, settings) {
+        for candidate in self.ready(settings) {
             if self.comparisons.len() >= CANDIDATES_MAX {
                 return;
             }
-            self.open(&control, &candidate, merged.window, settings);
+            if let Some((control, from)) = self.control_of(&candidate, settings) {
+                self.open(&control, &candidate, from, merged.window, settings);
+            }
         }
     }
 
-    /// Arms that are candidates and are not compared yet: those that are named, or any that is large enough.
-    fn ready(&self, control: &str, settings: &Settings) -> Vec<String> {
+    /// Arms that may be candidates and are not compared yet: those that are named, or any that is large enough.
+    fn ready(&self, settings: &Settings) -> Vec<String> {
         let all: u64 = self.arms.values().map(|seen| seen.units).sum();
         let named = !settings.arms.candidates.is_empty();
         self.arms
             .iter()
             .filter(|(name, seen)| {
-                **name != control
+                settings.arms.control.as_ref() != Some(*name)
                     && self.comparisons.iter().all(|comparison| comparison.candidate != **name)
                     && if named {
                         settings.arms.candidates.contains(name)
@@ -276,11 +295,64 @@ impl ReleaseState {
             .collect()
     }
 
-    fn open(&mut self, control: &str, candidate: &str, window: i64, settings: &Settings) {
+    /// The control of a candidate; `None` when this arm is no candidate, or nothing to compare it with is there yet.
+    ///
+    /// In this order: the one that is named; the one that is so labelled; the one that served most units before the
+    /// candidate was first seen. Where both were there from the beginning, the older version, else a guess that is
+    /// called one.
+    fn control_of(&mut self, candidate: &str, settings: &Settings) -> Option<(String, ControlFrom)> {
+        if let Some(control) = &settings.arms.control {
+            return Some((control.clone(), ControlFrom::Named));
+        }
+        if is_control_name(candidate) && settings.arms.candidates.is_empty() {
+            return None;
+        }
+        if let Some(control) = self.arms.keys().find(|name| *name != candidate && is_control_name(name)) {
+            return Some((control.clone(), ControlFrom::Label));
+        }
+        if let Some(before) = self.before(candidate) {
+            return Some((before.to_owned(), ControlFrom::ServedBefore));
+        }
+        if self.first_control.is_none() {
+            self.first_control = self.find_first_control();
+        }
+        self.first_control.clone().filter(|(control, _)| control != candidate)
+    }
+
+    /// Who served before an arm was first seen, where that was no accident of thin traffic.
+    fn before(&self, arm: &str) -> Option<&str> {
+        let seen = self.arms.get(arm)?;
+        let (name, units) = seen.before.as_ref()?;
+        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
+        let expected = *units as f64 * seen.units as f64 / all.max(1) as f64;
+        (expected >= EXPECTED_BEFORE).then_some(name.as_str())
+    }
+
+    /// The control among arms that were there from the beginning.
+    fn find_first_control(&self) -> Option<(String, ControlFrom)> {
+        let first: Vec<&String> = self
+            .arms
+            .iter()
+            .filter(|(name, seen)| seen.distinct.len() >= CANDIDATE_UNITS && self.before(name).is_none())
+            .map(|(name, _)| name)
+            .collect();
+        if first.len() < 2 {
+            return None;
+        }
+        if let Some(oldest) = oldest_version(&first) {
+            return Some((oldest, ControlFrom::OlderVersion));
+        }
+        let units = |name: &str| self.arms.get(name).map_or(0, |seen| seen.units);
+        let largest = first.into_iter().max_by_key(|name| (units(name), std::cmp::Reverse(*name)))?;
+        Some((largest.clone(), ControlFrom::Guess))
+    }
+
+    fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
         self.comparisons.push(Comparison::new(
             control,
             candidate,
+            from,
             settings.unit,
             look::LOG_CHANGED + math::ln(sharing),
             self.services.len(),
@@ -294,67 +366,62 @@ impl ReleaseState {
     /// Candidates that were asked for by name and never came, beside others that did: nothing is known of them, and that
     /// is no pass (CP-1).
     pub(super) fn add_missing(&mut self, settings: &Settings) {
-        let Some(control) = self.control.clone().filter(|_| !self.comparisons.is_empty()) else { return };
+        let Some(known) = self.comparisons.first() else { return };
+        let (control, from) = (known.control.clone(), known.control_from);
         for candidate in &settings.arms.candidates {
             let known = self.comparisons.iter().any(|comparison| comparison.candidate == *candidate);
             if !known && *candidate != control && self.comparisons.len() < CANDIDATES_MAX {
-                self.open(&control, candidate, self.window, settings);
+                self.open(&control, candidate, from, self.window, settings);
             }
         }
     }
 
-    /// The arm that is so labelled, else the one that served most before another appeared, else most so far.
-    fn find_control(&self) -> Option<String> {
-        let labelled = self.arms.keys().find(|name| CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label)));
-        if let Some(name) = labelled {
-            return Some(name.clone());
-        }
-        if self.arms.len() < 2 {
-            return None;
-        }
-        // Both appeared at once: of versions that are numbers the older one is the control.
-        let at_once = self.arms.values().all(|seen| seen.alone == 0);
-        if at_once && let Some(oldest) = oldest_version(self.arms.keys()) {
-            return Some(oldest);
-        }
-        self.arms
-            .iter()
-            .max_by_key(|(name, seen)| (seen.alone, seen.requests.max(seen.units), std::cmp::Reverse(*name)))
-            .map(|(name, _)| name.clone())
-    }
-
-    /// Joins attempts that share a request id: the first attempt's arm owns the outcome, the last attempt's result is it.
+    /// Joins attempts that share a request: the first attempt's arm owns the outcome, the last attempt's result is it.
     ///
-    /// A request is complete one window after its first attempt. Returns the complete ones.
+    /// An attempt follows one that failed; after one that succeeded another request begins. A request that has failed so
+    /// far waits one window for a further attempt. Returns the complete ones.
     fn join_attempts(&mut self, merged: &WindowPartial, entry: Option<NameId>) -> Vec<OpenAttempt> {
         let rows = merged.attempts.as_slice();
         if rows.is_empty() && self.attempts.is_empty() {
             return Vec::new();
         }
-        let mut before = std::mem::take(&mut self.attempts);
+        let mut waiting = std::mem::take(&mut self.attempts);
+        let mut complete = Vec::new();
         for group in rows.chunk_by(|a: &AttemptRow, b: &AttemptRow| (a.service, a.request) == (b.service, b.request)) {
-            let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
-            if Some(first.service) != entry {
-                continue;
+            let Some(head) = group.first().filter(|head| Some(head.service) == entry) else { continue };
+            // One that comes from the window before has waited long enough, and is not put back.
+            let mut old = waiting.remove(&head.request);
+            let mut open: Option<OpenAttempt> = None;
+            for row in group {
+                match old.as_mut().or(open.as_mut()) {
+                    Some(earlier) if earlier.error && earlier.unit == row.unit => {
+                        earlier.error = row.error;
+                        earlier.latency = earlier.latency.max(row.latency);
+                        continue;
+                    }
+                    Some(_) | None => {}
+                }
+                complete.extend(old.take().or(open.take()));
+                open = Some(OpenAttempt {
+                    arm: event::name_at(&merged.names.arms, row.arm).cloned(),
+                    unit: row.unit,
+                    at: row.at,
+                    latency: row.latency,
+                    first_error: row.error,
+                    error: row.error,
+                });
             }
-            match before.get_mut(&first.request) {
-                Some(open) => {
-                    open.error = last.error;
-                    open.latency = open.latency.max(last.latency);
+            complete.extend(old);
+            match open {
+                Some(open) if open.error => {
+                    self.attempts.insert(head.request, OpenAttempt { at: 0, ..open });
                 }
-                None => {
-                    let open = OpenAttempt {
-                        arm: event::name_at(&merged.names.arms, first.arm).cloned(),
-                        unit: first.unit,
-                        latency: group.iter().map(|row| row.latency).max().unwrap_or(0),
-                        first_error: first.error,
-                        error: last.error,
-                    };
-                    self.attempts.insert(first.request, open);
-                }
+                Some(open) => complete.push(open),
+                None => {}
             }
         }
-        before.into_values().collect()
+        complete.extend(waiting.into_values());
+        complete
     }
 
     /// What each service of the release did under the two arms.
@@ -404,27 +471,29 @@ impl ReleaseState {
         };
         let start = settings.windowing.start_of(merged.window);
         let mut latency: [LatencyTable; 2] = Default::default();
+        let mut warnings: [LatencyTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
             {
                 latency[arm.at()].append(&cell.latency);
+                warnings[arm.at()].append(&cell.warnings);
             }
         }
-        let mut activities: Vec<Activity> = of_service(merged.units.as_slice(), entry, |row| row.service)
-            .iter()
-            .filter_map(|row| {
-                arm_of_id(row.arm).map(|arm| Activity {
-                    unit: row.unit,
-                    arm,
-                    first: row.first,
-                    second: row.second,
-                    requests: row.requests,
-                    errors: row.errors,
-                    slowest: row.slowest,
-                })
+        let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
+        let mut activities: Vec<Activity> = Vec::with_capacity(of_entry.len());
+        activities.extend(of_entry.iter().filter_map(|row| {
+            arm_of_id(row.arm).map(|arm| Activity {
+                unit: row.unit,
+                arm,
+                first: row.first,
+                second: row.second,
+                requests: row.requests,
+                errors: row.errors,
+                slowest: row.slowest,
+                recovered: 0,
             })
-            .collect();
+        }));
         let by_rows = activities.len();
         for row in merged.exposures.as_slice() {
             let ours = row_environment(merged, row.service).is_none_or(|of| Some(of) == environment);
@@ -437,6 +506,7 @@ impl ReleaseState {
                     requests: 0,
                     errors: 0,
                     slowest: 0,
+                    recovered: 0,
                 });
             }
         }
@@ -463,10 +533,13 @@ impl ReleaseState {
                     latency[arm.at()].add_count(event::bucket_of(request.unit), request.latency - 1, request.count);
                 }
                 let errors = if request.error { request.count } else { 0 };
-                if request.armless
-                    && let Some(totals) = comparison.totals.first_mut()
-                {
-                    totals[arm.at()].add_joined(u64::from(request.count), u64::from(errors), request.latency);
+                if let Some(totals) = comparison.totals.first_mut() {
+                    let (totals, count) = (&mut totals[arm.at()], u64::from(request.count));
+                    if request.armless {
+                        totals.add_joined(count, u64::from(errors), request.latency);
+                    } else {
+                        totals.add_latency(count, request.latency);
+                    }
                 }
                 comparison.recovered[arm.at()] += u64::from(request.recovered);
                 activities.push(Activity {
@@ -477,6 +550,7 @@ impl ReleaseState {
                     requests: request.count,
                     errors,
                     slowest: request.latency,
+                    recovered: u32::from(request.recovered),
                 });
             }
         }
@@ -488,7 +562,7 @@ impl ReleaseState {
         }
         let routes = of_service(merged.pairs.as_slice(), entry, |row| row.service)
             .iter()
-            .filter_map(|row| event::name_at(&merged.names.routes, row.route).map(|name| (row.unit, name.as_str())))
+            .map(|row| (row.unit, event::name_at(&merged.names.routes, row.route).map(String::as_str), row.classes))
             .collect();
         let evidence_of = |arm: usize| {
             merged
@@ -505,6 +579,7 @@ impl ReleaseState {
             end: settings.windowing.end_of(merged.window),
             activities,
             latency,
+            warnings,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
@@ -536,8 +611,10 @@ impl ReleaseState {
         at: usize,
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
+        read: ReadSoFar,
     ) -> Vec<(&'static str, Map<String, Value>)> {
         let comparison = &mut self.comparisons[at];
+        comparison.read = read;
         let look = look::look(comparison, &settings.policy);
         let regressed = look.log_sum >= comparison.log_fail;
         if regressed && comparison.failure.is_none() {
@@ -579,9 +656,10 @@ impl ReleaseState {
         at: usize,
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
+        read: ReadSoFar,
     ) -> Vec<(&'static str, Map<String, Value>)> {
         self.untold[at].full_at = None;
-        self.look(at, settings, positions)
+        self.look(at, settings, positions, read)
     }
 
     fn tell(
@@ -640,16 +718,22 @@ impl ReleaseState {
         w.length(self.arms.len());
         for (name, seen) in &self.arms {
             w.text(name);
-            w.int(seen.first);
             w.uint(seen.requests);
-            w.uint(seen.units);
-            w.uint(seen.alone);
+            w.length(seen.recent.len());
+            for (start, units) in &seen.recent {
+                w.int(*start);
+                w.uint(*units);
+            }
+            w.flag(seen.before.is_some());
+            w.text(seen.before.as_ref().map_or("", |(name, _)| name));
+            w.uint(seen.before.as_ref().map_or(0, |(_, units)| *units));
             w.length(seen.distinct.len());
             seen.distinct.iter().for_each(|unit| w.fixed(*unit));
         }
         w.flag(self.arms_past_bound);
-        w.flag(self.control.is_some());
-        w.text(self.control.as_deref().unwrap_or(""));
+        w.flag(self.first_control.is_some());
+        w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
+        w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
         self.traces.write(w);
         w.int(self.window);
         w.length(self.attempts.len());
@@ -685,13 +769,15 @@ impl ReleaseState {
         }
         for _ in 0..r.length()? {
             let name = r.text()?;
-            let mut seen = ArmSeen {
-                first: r.int()?,
-                requests: r.uint()?,
-                units: r.uint()?,
-                alone: r.uint()?,
-                distinct: BTreeSet::new(),
-            };
+            let mut seen = ArmSeen { requests: r.uint()?, ..ArmSeen::default() };
+            for _ in 0..r.length()? {
+                let (start, units) = (r.int()?, r.uint()?);
+                seen.recent.push_back((start, units));
+                seen.units = seen.units.checked_add(units).ok_or(Damaged("impossible units"))?;
+            }
+            let has_before = r.flag()?;
+            let before = (r.text()?, r.uint()?);
+            seen.before = has_before.then_some(before);
             for _ in 0..r.length()? {
                 seen.distinct.insert(r.fixed()?);
             }
@@ -700,7 +786,8 @@ impl ReleaseState {
         state.arms_past_bound = r.flag()?;
         let has_control = r.flag()?;
         let control = r.text()?;
-        state.control = has_control.then_some(control);
+        let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
+        state.first_control = has_control.then_some((control, from));
         state.traces = OpenTraces::read(r)?;
         state.window = r.int()?;
         for _ in 0..r.length()? {
@@ -709,6 +796,7 @@ impl ReleaseState {
             let open = OpenAttempt {
                 arm: has_arm.then_some(arm),
                 unit: r.fixed()?,
+                at: 0,
                 latency: r.uint16()?,
                 first_error: r.flag()?,
                 error: r.flag()?,
@@ -737,13 +825,42 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
         .collect()
 }
 
-/// The oldest of versions like `1.9.2` or `v12`; `None` when one of them is no such version.
-fn oldest_version<'n>(names: impl Iterator<Item = &'n String>) -> Option<String> {
-    let numbers = |name: &str| -> Option<Vec<u64>> {
-        name.trim_start_matches(['v', 'V']).split('.').map(|part| part.parse().ok()).collect()
-    };
-    let versions: Option<Vec<(Vec<u64>, &String)>> = names.map(|name| Some((numbers(name)?, name))).collect();
-    versions?.into_iter().min().map(|(_, name)| name.clone())
+fn is_control_name(name: &str) -> bool {
+    CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label))
+}
+
+/// The oldest of versions like `1.9.2`, `v12`, `1.10.0-rc1` or `2026-05-01`; `None` when their order is not certain.
+fn oldest_version(names: &[&String]) -> Option<String> {
+    let mut versions: Vec<(Version<'_>, &String)> =
+        names.iter().map(|name| Some((Version::parse(name)?, *name))).collect::<Option<_>>()?;
+    versions.sort();
+    let [(oldest, name), (next, _), ..] = versions.as_slice() else { return None };
+    // Of two pre-releases of one version only numbers would tell, and they may hide anywhere in the text.
+    let certain = oldest.numbers != next.numbers
+        || (oldest.is_release && !next.is_release) != (next.is_release && !oldest.is_release);
+    certain.then(|| (*name).clone())
+}
+
+/// A version, ordered by age.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Version<'n> {
+    numbers: Vec<u64>,
+    /// A pre-release comes before its release.
+    is_release: bool,
+    suffix: &'n str,
+}
+
+impl<'n> Version<'n> {
+    fn parse(name: &'n str) -> Option<Version<'n>> {
+        let text = name.trim_start_matches(['v', 'V']);
+        let text = text.split_once('+').map_or(text, |(version, _build)| version);
+        let is_date = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+        let (core, suffix) = if is_date { (text, "") } else { text.split_once('-').unwrap_or((text, "")) };
+        let numbers: Option<Vec<u64>> = core.split(['.', '-']).map(|part| part.parse().ok()).collect();
+        // Seven digits are as likely the start of a commit's hash.
+        let is_hash = core.len() == 7 && core.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.filter(|_| !is_hash).map(|numbers| Version { numbers, is_release: suffix.is_empty(), suffix })
+    }
 }
 
 /// A request that is joined to an arm when its window closes.
@@ -782,7 +899,7 @@ fn joined_requests(comparison: &Comparison, outcomes: &[OutcomeRow], attempts: &
         Some(Joined {
             unit: attempt.unit,
             arm,
-            at: 0,
+            at: attempt.at,
             count: 1,
             latency: attempt.latency,
             error: attempt.error,
@@ -809,4 +926,32 @@ fn of_service<R>(rows: &[R], service: Option<NameId>, of: impl Fn(&R) -> NameId)
 fn position<T: Ord>(list: &[T], item: &T) -> Option<NameId> {
     // Lists of a partial are sorted; the list of a release has its entry first, so it is searched in order.
     list.iter().position(|known| known == item).map(|at| at as NameId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_by_age() {
+        let oldest = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            oldest_version(&names.iter().collect::<Vec<_>>())
+        };
+        for (names, expected) in [
+            (["1.10.0", "1.9.2"], Some("1.9.2")),
+            (["v12", "v9"], Some("v9")),
+            (["1.10.0-rc1", "1.9.0"], Some("1.9.0")),
+            (["1.10.0-rc1", "1.10.0"], Some("1.10.0-rc1")),
+            (["1.10.0-rc1", "1.10.0-rc2"], None),
+            (["2026-06-01", "2026-05-01"], Some("2026-05-01")),
+            (["1.0.0+b7", "1.1.0+b2"], Some("1.0.0+b7")),
+            (["9f3c2ab", "1b7e0d4"], None),
+            (["1234567", "7654321"], None),
+            (["blue", "green"], None),
+            (["1.0", "green"], None),
+        ] {
+            assert_eq!(oldest(&names).as_deref(), expected, "{names:?}");
+        }
+    }
 }

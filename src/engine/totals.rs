@@ -21,8 +21,12 @@ pub struct Totals {
     pub error_lines: u64,
     /// Requests by status divided by 100; index 0 without one.
     pub status: [u64; 6],
+    /// Business events.
+    pub business: u64,
     /// Requests without a unit.
     pub without_unit: u64,
+    /// Those of them that failed.
+    pub errors_without_unit: u64,
     /// Requests without a latency.
     pub without_latency: u64,
     /// Sum of latencies, microseconds.
@@ -33,8 +37,10 @@ pub struct Totals {
     pub error_weight: u64,
     /// Late lines.
     pub late: u64,
-    /// Latency of requests (with a unit); of spans where the service has no requests.
+    /// Latency of requests with a unit.
     pub latency: Histogram,
+    /// Latency of spans.
+    pub span_latency: Histogram,
 }
 
 impl Totals {
@@ -49,14 +55,28 @@ impl Totals {
         for (mine, theirs) in self.status.iter_mut().zip(cell.status) {
             *mine += theirs;
         }
+        self.business += cell.business;
         self.without_unit += cell.without_unit;
+        self.errors_without_unit += cell.errors_without_unit;
         self.without_latency += cell.without_latency;
         self.latency_sum_us = self.latency_sum_us.saturating_add(cell.latency_sum_us);
         self.request_weight += cell.request_weight;
         self.error_weight += cell.error_weight;
         self.late += cell.late;
         cell.latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
-        cell.span_latency.iter().for_each(|(_, bin, count)| self.latency.add(bin, count));
+        cell.span_latency.iter().for_each(|(_, bin, count)| self.span_latency.add(bin, count));
+    }
+
+    /// Latency of requests; of spans where the service has no requests.
+    pub fn shown_latency(&self) -> &Histogram {
+        if self.requests > 0 { &self.latency } else { &self.span_latency }
+    }
+
+    /// Adds the latency of requests that a cell has counted without it; `latency`: their bin plus one, 0 without.
+    pub fn add_latency(&mut self, requests: u64, latency: u16) {
+        if let Some(bin) = latency.checked_sub(1) {
+            self.latency.add(bin, requests);
+        }
     }
 
     /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without.
@@ -71,7 +91,7 @@ impl Totals {
         self.error_weight += errors;
     }
 
-    fn counts(&self) -> [u64; 18] {
+    fn counts(&self) -> [u64; 20] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -86,7 +106,9 @@ impl Totals {
             s3,
             s4,
             s5,
+            self.business,
             self.without_unit,
+            self.errors_without_unit,
             self.without_latency,
             self.latency_sum_us,
             self.request_weight,
@@ -98,10 +120,12 @@ impl Totals {
     /// Writes the sums.
     pub fn write(&self, w: &mut Writer) {
         self.counts().into_iter().for_each(|count| w.uint(count));
-        w.length(self.latency.iter().count());
-        for (bin, count) in self.latency.iter() {
-            w.uint(u64::from(bin));
-            w.uint(count);
+        for histogram in [&self.latency, &self.span_latency] {
+            w.length(histogram.iter().count());
+            for (bin, count) in histogram.iter() {
+                w.uint(u64::from(bin));
+                w.uint(count);
+            }
         }
     }
 
@@ -122,15 +146,19 @@ impl Totals {
         for slot in &mut t.status {
             *slot = r.uint()?;
         }
+        t.business = r.uint()?;
         t.without_unit = r.uint()?;
+        t.errors_without_unit = r.uint()?;
         t.without_latency = r.uint()?;
         t.latency_sum_us = r.uint()?;
         t.request_weight = r.uint()?;
         t.error_weight = r.uint()?;
         t.late = r.uint()?;
-        for _ in 0..r.length()? {
-            let bin = r.uint16()?;
-            t.latency.add(bin, r.uint()?);
+        for histogram in [&mut t.latency, &mut t.span_latency] {
+            for _ in 0..r.length()? {
+                let bin = r.uint16()?;
+                histogram.add(bin, r.uint()?);
+            }
         }
         Ok(t)
     }

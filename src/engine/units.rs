@@ -186,6 +186,12 @@ impl UnitStore {
         self.table.find(unit, |known| known.unit == unit)
     }
 
+    /// Brings the places of units into the cache. Each is a miss, and misses that follow each other at once are waited
+    /// for together; between them the work on a unit would make each wait for the one before.
+    pub fn fetch(&self, units: impl Iterator<Item = u64>) {
+        std::hint::black_box(units.filter(|unit| self.get(*unit).is_some()).count());
+    }
+
     /// The unit, made when it is new; with true when it was. `None`: it is not followed.
     #[inline]
     pub fn get_or_insert(&mut self, unit: u64, stratum: u16, arm: Arm) -> Option<(&mut Unit, bool)> {

@@ -6,9 +6,13 @@
 
 use crate::event::{Event, Intern, NameId, ServiceKey, name_at};
 use crate::fold::JUMP;
+use crate::time::{HOUR, Micros};
 
 /// Further lines that must agree before a jump is believed.
 pub const AGREEING_LINES: usize = 20;
+
+/// At the end of a stream, how far ahead lines may lie that only a few others agree with: a pause, not a wrong clock.
+const END_JUMP: Micros = 24 * HOUR;
 
 /// An event that is held, with its names written out, since it may outlive its chunk.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,10 +96,12 @@ impl ClockGuard {
         released
     }
 
-    /// The stream ends: held events are taken when another agrees, or when nothing was there to contradict them.
-    pub fn end(&mut self, nothing_taken: bool) -> Released {
+    /// The stream ends: held events are taken when another agrees and they lie within a day of what was taken, or when
+    /// nothing was taken that could contradict them. `high`: greatest time taken, `i64::MIN` before the first.
+    pub fn end(&mut self, high: i64) -> Released {
         let mut released = Released::default();
-        if self.held.len() > 1 || nothing_taken {
+        let near = self.held.iter().all(|held| held.event.time.0 <= high.saturating_add(END_JUMP));
+        if high == i64::MIN || (self.held.len() > 1 && near) {
             released.accepted = std::mem::take(&mut self.held);
         } else {
             released.quarantined = self.held.drain(..).map(|held| held.event.offset).collect();

@@ -207,7 +207,7 @@ impl<'w> ChunkFold<'w> {
     /// The stream ends here: lines that the guard still holds are judged by those that agree.
     fn end_of_stream(&mut self, names: &mut impl Intern) {
         let Some(mut guard) = self.guard.take() else { return };
-        let released = guard.end(self.high == i64::MIN);
+        let released = guard.end(self.high);
         self.quarantine(released.quarantined);
         for held in released.accepted {
             let event = held.intern(names);

@@ -59,6 +59,59 @@ pub fn parse_time(text: &str) -> Result<Timestamp, TimeError> {
     parse_any(text)
 }
 
+/// Bytes of `YYYY-MM-DDTHH:MM:`.
+const MINUTE_LEN: usize = 17;
+
+/// Parses the times of lines that follow each other: nearly all share date and minute with the line before, so these
+/// are compared and not parsed again.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// Date and minute of the last time in RFC 3339 with `T` and `Z`.
+    minute: [u8; MINUTE_LEN],
+    /// Its start.
+    start: Micros,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        // What is not UTF-8 stands in no text.
+        Clock { minute: [u8::MAX; MINUTE_LEN], start: 0 }
+    }
+}
+
+impl Clock {
+    /// [`parse_time`].
+    #[inline]
+    pub fn parse_time(&mut self, text: &str) -> Result<Timestamp, TimeError> {
+        let Some((minute, rest)) = text.as_bytes().split_first_chunk::<MINUTE_LEN>() else { return parse_time(text) };
+        if *minute != self.minute {
+            return self.parse_minute(text, minute);
+        }
+        if let [s1, s2, rest @ ..] = rest
+            && let Some(second @ 0..60) = two_digits(*s1, *s2)
+            && let Some(micros) = fraction_and_z(rest)
+        {
+            return in_range(self.start + Micros::from(second) * SECOND + micros);
+        }
+        parse_time(text)
+    }
+
+    #[inline(never)]
+    fn parse_minute(&mut self, text: &str, minute: &[u8; MINUTE_LEN]) -> Result<Timestamp, TimeError> {
+        if let Some(start) = minute_start(minute) {
+            (self.minute, self.start) = (*minute, start);
+        }
+        parse_time(text)
+    }
+}
+
+/// Microseconds since 1970 of `YYYY-MM-DDTHH:MM:` where that exists; `None` for everything else.
+fn minute_start(minute: &[u8; MINUTE_LEN]) -> Option<Micros> {
+    let mut whole = [b'0'; MINUTE_LEN + 2];
+    whole.first_chunk_mut::<MINUTE_LEN>()?.copy_from_slice(minute);
+    date_t_time(&whole)
+}
+
 /// Parses a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
 ///
 /// The number may have a fraction or an exponent. Without a unit the magnitude decides: from 1980 to 2199 the four units
@@ -114,6 +167,14 @@ fn fraction_and_z(bytes: &[u8]) -> Option<Micros> {
 #[inline]
 fn fraction(digits: &[u8]) -> Option<Micros> {
     const PLACES: [Micros; 6] = [100_000, 10_000, 1_000, 100, 10, 1];
+    // As most logs have it.
+    if let [d1, d2, d3] = *digits {
+        return Some(Micros::from(digit(d1)? * 100_000 + digit(d2)? * 10_000 + digit(d3)? * 1_000));
+    }
+    if let [d1, d2, d3, d4, d5, d6] = *digits {
+        let thousands = digit(d1)? * 100 + digit(d2)? * 10 + digit(d3)?;
+        return Some(Micros::from(thousands * 1_000 + digit(d4)? * 100 + digit(d5)? * 10 + digit(d6)?));
+    }
     let mut micros = 0;
     for (place, b) in PLACES.iter().zip(digits) {
         micros += Micros::from(digit(*b)?) * place;
@@ -300,6 +361,9 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     fn check(text: &str, expected: &str) {
+        let mut clock = Clock::default();
+        assert_eq!(clock.parse_time(text), parse_time(text));
+        assert_eq!(clock.parse_time(text), parse_time(text), "with its minute known: {text}");
         match parse_time(text) {
             Ok(time) => assert_eq!(time.to_string(), expected, "{text}"),
             Err(error) => panic!("{text}: {error}"),
@@ -307,6 +371,8 @@ mod tests {
     }
 
     fn refused(text: &str, expected: TimeError) {
+        let mut clock = Clock::default();
+        assert_eq!((clock.parse_time(text), clock.parse_time(text)), (Err(expected), Err(expected)), "{text}");
         assert_eq!(parse_time(text), Err(expected), "{text}");
     }
 

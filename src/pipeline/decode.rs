@@ -11,9 +11,9 @@ use crate::event::{self, Event, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId
 use crate::pipeline::intern::Interner;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, Role, StatusNotation};
 use crate::pipeline::{access, clock, number, values};
-use crate::query::{self, Query};
+use crate::query;
 use crate::time::{Micros, Timestamp};
 
 /// Key of the hash that splits units into arms.
@@ -21,6 +21,9 @@ const KEY_SPLIT: u64 = 0x5e71_4000_0000_00a1;
 
 /// Status field of Envoy's and Istio's access logs.
 pub const PROXY_STATUS: &str = "response_code";
+
+/// Bytes from which a request id is taken to be unique, whoever asks; shorter ones may be counters.
+const UNIQUE_ID_MIN: usize = 16;
 
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
@@ -137,56 +140,43 @@ struct Node {
 /// Keys that are remembered per level; longer objects are looked up key by key.
 const EXPECTED_MAX: usize = 64;
 
-/// Longest key that is remembered.
-const KEY_MAX: usize = 24;
+/// Bytes of a line that are compared with a remembered key at once; longer keys are not remembered.
+const KEY_BLOCK: usize = 32;
 
-/// A remembered key, kept in place: comparing it touches no other memory.
+/// A remembered key with its closing quote, kept in place: comparing it touches no other memory.
 #[derive(Clone, Copy, Debug)]
 struct Key {
-    bytes: [u8; KEY_MAX],
+    bytes: [u8; KEY_BLOCK],
+    /// All ones where a byte counts.
+    mask: [u8; KEY_BLOCK],
     len: u8,
 }
 
 impl Key {
-    const NONE: Key = Key { bytes: [0; KEY_MAX], len: u8::MAX };
+    /// A key that no line has: it is not UTF-8.
+    const NONE: Key = Key { bytes: [u8::MAX; KEY_BLOCK], mask: [u8::MAX; KEY_BLOCK], len: 0 };
 
+    /// A key without escapes; `None` when it is too long.
     fn new(text: &str) -> Option<Key> {
-        let mut key = Key { bytes: [0; KEY_MAX], len: text.len().min(usize::from(u8::MAX)) as u8 };
-        key.bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let len = text.len();
+        let mut key = Key { bytes: [0; KEY_BLOCK], mask: [0; KEY_BLOCK], len: u8::try_from(len).ok()? };
+        key.bytes.get_mut(..len)?.copy_from_slice(text.as_bytes());
+        *key.bytes.get_mut(len)? = b'"';
+        key.mask.get_mut(..=len)?.fill(u8::MAX);
         Some(key)
     }
 
-    /// Equality by overlapping words: keys are a few bytes long, and a call to compare them costs more than they do.
-    #[inline]
-    fn is(&self, text: &[u8]) -> bool {
-        let len = usize::from(self.len);
-        if text.len() != len {
+    /// The key and its closing quote stand at a position. All bytes at once, whatever the length: keys are a few bytes
+    /// long, and a call or a loop to compare them costs more than they do.
+    #[inline(always)]
+    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        let Some(block) = text.get(at..at.wrapping_add(KEY_BLOCK)).and_then(|rest| rest.first_chunk::<KEY_BLOCK>())
+        else {
             return false;
-        }
-        match len {
-            0 => true,
-            1..=3 => text.iter().zip(&self.bytes).all(|(a, b)| a == b),
-            4..=7 => {
-                word::<4>(text, 0) == word::<4>(&self.bytes, 0)
-                    && word::<4>(text, len - 4) == word::<4>(&self.bytes, len - 4)
-            }
-            8..=16 => {
-                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
-                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
-            }
-            _ => {
-                word::<8>(text, 0) == word::<8>(&self.bytes, 0)
-                    && word::<8>(text, 8) == word::<8>(&self.bytes, 8)
-                    && word::<8>(text, len - 8) == word::<8>(&self.bytes, len - 8)
-            }
-        }
+        };
+        let different = |at: usize| (block[at] ^ self.bytes[at]) & self.mask[at];
+        (0..KEY_BLOCK).fold(0, |all, at| all | different(at)) == 0
     }
-}
-
-/// `N` bytes at a position; `None` past the end.
-#[inline]
-fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<&[u8; N]> {
-    bytes.get(at..)?.first_chunk::<N>()
 }
 
 /// Decodes lines of one stream after the other.
@@ -209,14 +199,24 @@ pub struct Decoder<'p> {
     arm_slot: Option<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
+    /// Time fields that say when the work ended.
+    end_times: [bool; FIELDS_MAX],
+    /// How each status field writes statuses.
+    notations: [StatusNotation; FIELDS_MAX],
+    /// What each field about failures holds.
+    error_notations: [ErrorNotation; FIELDS_MAX],
+    /// Slot of the first status field that holds gRPC codes.
+    grpc_status: Option<u8>,
     split_key: u64,
-    has_root: bool,
+    /// Where the last line says that its request, if it is one, is logged.
+    source: RequestSource,
     names: Interner,
     /// Names seen lately, by their bytes: most lines need no hash table.
-    services: ShortNames,
-    short_arms: ShortNames,
-    short_routes: ShortNames,
+    services: ShortNames<(Short, Short)>,
+    short_arms: ShortNames<Short>,
+    short_routes: ShortNames<Short>,
     routes: RouteCache,
+    clock: clock::Clock,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
     two_arms: Option<(NameId, NameId)>,
@@ -241,13 +241,18 @@ impl<'p> Decoder<'p> {
             access_len: None,
             arm_slot: None,
             proxy_status: None,
+            end_times: [false; FIELDS_MAX],
+            notations: [StatusNotation::Http; FIELDS_MAX],
+            error_notations: [ErrorNotation::Failed; FIELDS_MAX],
+            grpc_status: None,
             split_key: 0,
-            has_root: !plan.fields(Role::Root).is_empty(),
+            source: RequestSource::Application,
             names: Interner::default(),
             services: ShortNames::default(),
             short_arms: ShortNames::default(),
             short_routes: ShortNames::default(),
             routes: RouteCache::default(),
+            clock: clock::Clock::default(),
             stream: stream.to_owned(),
             two_arms: None,
             sources: Vec::new(),
@@ -260,6 +265,18 @@ impl<'p> Decoder<'p> {
                 list.len += 1;
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
+                }
+                if role == Role::Time {
+                    decoder.end_times[at] = roles::is_end_time(&field.path);
+                }
+                if role == Role::Error {
+                    decoder.error_notations[at] = ErrorNotation::of_field(&field.path);
+                }
+                if role == Role::Status {
+                    decoder.notations[at] = StatusNotation::of_field(&field.path);
+                    if decoder.notations[at] == StatusNotation::Grpc {
+                        decoder.grpc_status.get_or_insert(list.slots[at]);
+                    }
                 }
                 if role == Role::Level {
                     let path = field.path.to_ascii_lowercase();
@@ -347,6 +364,7 @@ impl<'p> Decoder<'p> {
         if line.len() > LINE_MAX {
             return Err(RejectReason::TooLong);
         }
+        let line = if offset == 0 { without_mark(line) } else { line };
         match self.fill(line) {
             Filled::Json => self.read(line, offset, false),
             Filled::Access => {
@@ -358,6 +376,7 @@ impl<'p> Decoder<'p> {
                 read
             }
             Filled::Malformed => Err(RejectReason::Malformed),
+            Filled::Unknown => Err(RejectReason::UnknownFormat),
         }
     }
 
@@ -375,7 +394,7 @@ impl<'p> Decoder<'p> {
         self.scratch.clear();
         self.scratch.push_str(line);
         self.access_len = Some(line.len());
-        let Some(parsed) = access::parse_access(line) else { return Filled::Malformed };
+        let Some(parsed) = access::parse_access(line) else { return Filled::Unknown };
         let origin = line.as_ptr() as usize;
         for (path, slot) in self.paths.iter().zip(&mut self.slots) {
             *slot = match access_field(&parsed, path) {
@@ -410,12 +429,40 @@ impl<'p> Decoder<'p> {
         self.first(role).map(|(slot, _)| slot.text(line))
     }
 
+    /// Hash of an identity: of the first field of its role that names one.
     #[inline]
     fn hash_of(&self, role: Role, line: &str) -> u64 {
-        match self.text(role, line) {
-            Some(text) if !text.is_empty() && text != "-" => event::identity_hash(text.as_bytes()),
-            _ => 0,
+        let list = &self.roles[role as usize];
+        for slot in list.slots.iter().take(usize::from(list.len)) {
+            if let Some(slot) = self.slots.get(usize::from(*slot))
+                && slot.is_scalar()
+            {
+                let text = slot.text(line);
+                if !values::is_nobody(&text) {
+                    return event::identity_hash(text.as_bytes());
+                }
+            }
         }
+        0
+    }
+
+    /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
+    ///
+    /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it
+    /// would join calls, and users, that have nothing to do with each other.
+    fn request(&self, line: &str, unit: u64) -> u64 {
+        let Some(id) = self.text(Role::Request, line).filter(|id| !values::is_nobody(id)) else { return 0 };
+        let unit = match self.plan.unit {
+            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
+            // A trace may begin anew, an instance may change, and each line is a request of its own.
+            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
+        };
+        if unit == 0 && id.len() < UNIQUE_ID_MIN {
+            return 0;
+        }
+        let within = |hash, role| event::mix(hash, self.hash_of(role, line));
+        let hash = event::mix(event::identity_hash(id.as_bytes()), unit);
+        within(within(hash, Role::Route), Role::Method).max(1)
     }
 
     fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
@@ -428,29 +475,30 @@ impl<'p> Decoder<'p> {
             None => NO_LATENCY,
         };
         let time = self.time(line, latency_us)?;
+        let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
 
         let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
         if service == NO_NAME {
             return Err(RejectReason::TooManyNames);
         }
 
-        let status = self.text(Role::Status, line).and_then(|text| values::status(&text));
+        let status = self.status(line);
         let level = self.level(line);
-        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line);
-        let kind = if kind == Kind::Request && self.source_of(service).is_some_and(|chosen| chosen != source) {
+        let chosen = self.source_of(service);
+        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
+        self.source = source;
+        let kind = if kind == Kind::Request && chosen.is_some_and(|chosen| chosen != source) {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log
         } else {
             kind
         };
 
-        let error = match (self.first(Role::Error), status) {
-            (Some((Slot { form: Form::True, .. }, _)), _) => true,
+        let error = match (self.failed(line), status) {
+            (Some(Failed::Said), _) => true,
+            (Some(Failed::Unsuccessful), status) => status.is_none_or(|status| status.class != 4),
             (_, Some(status)) => status.error,
-            (Some((slot, _)), None) => {
-                let text = slot.text(line);
-                values::truth(&text).unwrap_or(!text.is_empty())
-            }
+            (Some(says), None) => says == Failed::Named,
             (None, None) => kind == Kind::Request && level >= Level::Error,
         };
 
@@ -466,9 +514,9 @@ impl<'p> Decoder<'p> {
                 event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1)
             }
         };
-        let request = if plan.join_attempts && kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
+        let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
-        let arm = self.arm(line, unit);
+        let arm = self.arm(line, unit)?;
         let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
 
         Ok(Decoded::Event(Event {
@@ -490,24 +538,70 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn time(&self, line: &str, latency_us: u64) -> Result<Timestamp, RejectReason> {
-        let parse = |slot: Slot| match slot.form {
-            Form::Plain | Form::Number => clock::parse_time(slot.raw(line)),
-            Form::Escaped => clock::parse_time(&slot.text(line)),
+    fn time(&mut self, line: &str, latency_us: u64) -> Result<Timestamp, RejectReason> {
+        let (of_time, of_start) = (self.first(Role::Time), self.first(Role::Start));
+        let mut parse = |slot: Slot| match slot.form {
+            Form::Plain | Form::Number => self.clock.parse_time(slot.raw(line)),
+            Form::Escaped => self.clock.parse_time(&slot.text(line)),
             Form::Absent | Form::True | Form::False | Form::Nested => Err(clock::TimeError::NotATime),
         };
         let rejected = |error| match error {
             clock::TimeError::NotATime => RejectReason::BadTime,
             clock::TimeError::OutOfRange => RejectReason::TimeOutOfRange,
         };
-        if let Some((slot, _)) = self.first(Role::Time) {
+        if let Some((slot, _)) = of_time {
             return parse(slot).map_err(rejected);
         }
-        let (slot, _) = self.first(Role::Start).ok_or(RejectReason::NoTime)?;
+        let (slot, _) = of_start.ok_or(RejectReason::NoTime)?;
         let start = parse(slot).map_err(rejected)?;
         let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
         let end = Timestamp(start.0.saturating_add(latency));
         if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
+    }
+
+    /// What fields about failures say; `None` when there is none.
+    #[inline]
+    fn failed(&self, line: &str) -> Option<Failed> {
+        let list = &self.roles[Role::Error as usize];
+        let mut most = None;
+        for at in 0..usize::from(list.len).min(FIELDS_MAX) {
+            let Some(slot) = self.slots.get(usize::from(list.slots[at])) else { continue };
+            let notation = self.error_notations[at];
+            let says = match (slot.form, notation) {
+                (Form::Absent, _) => continue,
+                (Form::True, ErrorNotation::Failed) => Failed::Said,
+                (Form::Nested, _) if values::is_empty_json(slot.raw(line)) => Failed::No,
+                (Form::Nested, _) => Failed::Named,
+                _ if !values::failed(&slot.text(line), notation) => Failed::No,
+                (_, ErrorNotation::Failed) => Failed::Named,
+                (_, ErrorNotation::Success | ErrorNotation::Outcome) => Failed::Unsuccessful,
+            };
+            most = most.max(Some(says));
+        }
+        most
+    }
+
+    #[inline]
+    fn status(&self, line: &str) -> Option<values::Status> {
+        let first = self.first(Role::Status);
+        let status = first.and_then(|(slot, at)| values::status_in(&slot.text(line), self.notations[at]));
+        let Some(grpc) = self.grpc_status else { return status };
+        // A gRPC call fails inside an HTTP answer that is 200.
+        let slot = self.slots.get(usize::from(grpc)).filter(|slot| slot.is_scalar());
+        let grpc = slot.and_then(|slot| values::status_in(&slot.text(line), StatusNotation::Grpc));
+        match (status, grpc) {
+            (Some(status), Some(grpc)) if !status.error && status.class < 4 && grpc.class >= 4 => Some(grpc),
+            _ => status.or(grpc),
+        }
+    }
+
+    /// Latency of a line that has no field for it, but says when the work started and when it ended.
+    fn since_start(&self, line: &str, end: Timestamp) -> u64 {
+        if !self.first(Role::Time).is_some_and(|(_, at)| self.end_times[at]) {
+            return NO_LATENCY;
+        }
+        let start = self.text(Role::Start, line).and_then(|text| clock::parse_time(&text).ok());
+        start.and_then(|start| u64::try_from(end.0 - start.0).ok()).unwrap_or(NO_LATENCY)
     }
 
     #[inline]
@@ -519,8 +613,16 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    /// Kind of a line and the source that it belongs to; `chosen`: the source of its service's requests, once known.
     #[inline]
-    fn kind(&self, line: &str, has_status: bool, has_latency: bool, access_line: bool) -> (Kind, RequestSource) {
+    fn kind(
+        &self,
+        line: &str,
+        has_status: bool,
+        has_latency: bool,
+        access_line: bool,
+        chosen: Option<RequestSource>,
+    ) -> (Kind, RequestSource) {
         if access_line {
             return (Kind::Request, RequestSource::AccessLog);
         }
@@ -541,6 +643,11 @@ impl<'p> Decoder<'p> {
             Some("log") => Kind::Log,
             Some("exposure") => Kind::Exposure,
             Some("event") if !has_status => Kind::Business,
+            // OpenTelemetry: a service is asked by others, or by nobody it knows of.
+            Some("SPAN_KIND_SERVER" | "SPAN_KIND_CONSUMER") if !has_parent => {
+                return (Kind::Request, RequestSource::RootSpan);
+            }
+            Some(kind) if kind.starts_with("SPAN_KIND_") => Kind::Span,
             _ => {
                 let has_route = self.first(Role::Route).is_some() || self.first(Role::Method).is_some();
                 if root == Some(true) || has_status || (has_latency && has_route) { Kind::Request } else { Kind::Log }
@@ -555,7 +662,8 @@ impl<'p> Decoder<'p> {
         if self.is_proxy_line() {
             return (Kind::Request, RequestSource::AccessLog);
         }
-        if has_parent || self.has_root {
+        // Where a service marks its roots, what it does not mark is work inside them.
+        if has_parent || root == Some(false) || chosen == Some(RequestSource::RootSpan) {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
@@ -572,11 +680,13 @@ impl<'p> Decoder<'p> {
         let environment = self.first(Role::Environment).map(|(slot, _)| slot).unwrap_or_default();
         let service = self.first(Role::Service).map(|(slot, _)| slot).unwrap_or_default();
         let short = match (Short::of(line, service), Short::of(line, environment)) {
-            (Some(service), Some(environment)) => Some((service, environment)),
+            (Some(service), Some(environment)) => {
+                Some((service.mixed() ^ environment.mixed().rotate_left(7), (service, environment)))
+            }
             _ => None,
         };
-        if let Some((service, environment)) = short
-            && let Some(id) = self.services.get(service, environment)
+        if let Some((mixed, key)) = &short
+            && let Some(id) = self.services.get(*mixed, key)
         {
             return Some(id);
         }
@@ -588,8 +698,8 @@ impl<'p> Decoder<'p> {
         // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
         let name = text.rsplit_once('|').map_or(text.as_ref(), |(_, host)| host);
         let id = self.names.service(&environment, name);
-        if let Some((service, environment)) = short {
-            self.services.put(service, environment, id);
+        if let Some((mixed, key)) = short {
+            self.services.put(mixed, key, id);
         }
         Some(id)
     }
@@ -610,14 +720,14 @@ impl<'p> Decoder<'p> {
             Some((slot, _)) => {
                 let short = Short::of(line, slot);
                 if let Some(short) = short
-                    && let Some(id) = self.short_routes.get(short, Short::default())
+                    && let Some(id) = self.short_routes.get(short.mixed(), &short)
                 {
                     return id;
                 }
                 let text = slot.text(line);
                 let id = self.routes.id_of(&text, &mut self.names);
                 if let Some(short) = short {
-                    self.short_routes.put(short, Short::default(), id);
+                    self.short_routes.put(short.mixed(), short, id);
                 }
                 id
             }
@@ -626,44 +736,45 @@ impl<'p> Decoder<'p> {
     }
 
     #[inline]
-    fn arm(&mut self, line: &str, unit: u64) -> NameId {
+    fn arm(&mut self, line: &str, unit: u64) -> Result<NameId, RejectReason> {
         match &self.plan.arms {
-            ArmRule::None => NO_NAME,
+            ArmRule::None => Ok(NO_NAME),
             ArmRule::Field(_) => {
                 let slot =
                     self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
-                    return NO_NAME;
+                    return Ok(NO_NAME);
                 }
                 let short = Short::of(line, slot);
                 if let Some(short) = short
-                    && let Some(id) = self.short_arms.get(short, Short::default())
+                    && let Some(id) = self.short_arms.get(short.mixed(), &short)
                 {
-                    return id;
+                    return Ok(id);
                 }
                 let text = slot.text(line);
                 let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
                 if let Some(short) = short {
-                    self.short_arms.put(short, Short::default(), id);
+                    self.short_arms.put(short.mixed(), short, id);
                 }
-                id
+                Ok(id)
             }
             ArmRule::Hash { share_ppm, .. } => {
                 if unit == 0 {
-                    return NO_NAME;
+                    return Ok(NO_NAME);
                 }
                 let (baseline, canary) = self.two_arms();
-                if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline }
+                Ok(if in_split(unit, self.split_key, *share_ppm) { canary } else { baseline })
             }
             ArmRule::Queries { baseline, canary } => {
                 let record = self.record(line);
-                let arm = match (baseline.matches(&record), canary.matches(&record)) {
-                    (true, false) => Some(false),
-                    (false, true) => Some(true),
-                    (true, true) | (false, false) => None,
-                };
+                let matched = (baseline.matches(&record), canary.matches(&record));
                 let (baseline, canary) = self.two_arms();
-                arm.map_or(NO_NAME, |is_canary| if is_canary { canary } else { baseline })
+                match matched {
+                    (true, false) => Ok(baseline),
+                    (false, true) => Ok(canary),
+                    (false, false) => Ok(NO_NAME),
+                    (true, true) => Err(RejectReason::BothArms),
+                }
             }
         }
     }
@@ -688,30 +799,43 @@ impl<'p> Decoder<'p> {
         arms
     }
 
-    /// Whether a query matches a line: for the check, before anything starts, that arms do not overlap.
-    pub fn matches(&mut self, line: &str, query: &Query) -> bool {
+    /// Whether a query matches a line.
+    #[cfg(test)]
+    fn matches(&mut self, line: &str, query: &query::Query) -> bool {
         for path in query.fields() {
             self.want(&path);
         }
         match self.fill(line) {
             Filled::Json => query.matches(&self.record(line)),
             Filled::Access => query.matches(&self.record(&self.scratch)),
-            Filled::Malformed => false,
+            Filled::Malformed | Filled::Unknown => false,
         }
+    }
+
+    /// Where the line that was decoded last says that its request is logged.
+    pub(crate) fn source(&self) -> RequestSource {
+        self.source
     }
 
     /// Which field of each role has a value in a line; for the survey's coverage.
     pub(crate) fn covered(&mut self, line: &str) -> Vec<(Role, Option<usize>)> {
+        let line = without_mark(line);
         let text = match self.fill(line) {
             Filled::Json => line,
             Filled::Access => &self.scratch,
-            Filled::Malformed => return Vec::new(),
+            Filled::Malformed | Filled::Unknown => return Vec::new(),
         };
-        let has_value = |slot: u8| {
+        let has_value = |role: Role, slot: u8| {
             self.slots.get(usize::from(slot)).is_some_and(|slot| {
-                slot.is_scalar() && {
+                let told = role == Role::Error && slot.form == Form::Nested;
+                (slot.is_scalar() || told) && {
                     let text = slot.text(text);
-                    !text.is_empty() && text != "-"
+                    match role {
+                        Role::User | Role::Session | Role::Client | Role::Trace | Role::Instance => {
+                            !values::is_nobody(&text)
+                        }
+                        _ => !text.is_empty() && text != "-",
+                    }
                 }
             })
         };
@@ -719,19 +843,37 @@ impl<'p> Decoder<'p> {
             .into_iter()
             .map(|role| {
                 let list = &self.roles[role as usize];
-                let at = (0..usize::from(list.len).min(FIELDS_MAX)).find(|at| has_value(list.slots[*at]));
+                let at = (0..usize::from(list.len).min(FIELDS_MAX)).find(|at| has_value(role, list.slots[*at]));
                 (role, at)
             })
             .collect()
     }
 }
 
-/// A value of at most 32 bytes, its bytes as numbers, zeros behind: equal numbers and lengths are equal values.
+/// A value of at most 32 bytes, zeros behind: equal bytes and lengths are equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Short {
-    words: [u64; 4],
+    bytes: [u8; SHORT_MAX],
     len: u32,
 }
+
+/// Longest value that is remembered by its bytes.
+const SHORT_MAX: usize = 32;
+
+/// All ones in front, by how many.
+const FRONT: [[u8; SHORT_MAX]; SHORT_MAX + 1] = {
+    let mut masks = [[0; SHORT_MAX]; SHORT_MAX + 1];
+    let mut len = 0;
+    while len <= SHORT_MAX {
+        let mut at = 0;
+        while at < len {
+            masks[len][at] = u8::MAX;
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+};
 
 impl Short {
     /// The value of a slot, read with what follows it in the line; `None` when it is long, escaped, or near the end.
@@ -741,59 +883,79 @@ impl Short {
             return Some(Short::default());
         }
         let len = slot.until.wrapping_sub(slot.from);
-        if len > 32 || !matches!(slot.form, Form::Plain | Form::Number) {
+        if !matches!(slot.form, Form::Plain | Form::Number) {
             return None;
         }
-        let bytes = line.as_bytes().get(slot.from as usize..)?.first_chunk::<32>()?;
-        let (chunks, _) = bytes.as_chunks::<8>();
-        let mut words = [0; 4];
-        for (at, (word, chunk)) in words.iter_mut().zip(chunks).enumerate() {
-            let inside = len.saturating_sub(at as u32 * 8).min(8);
-            let mask = if inside == 8 { u64::MAX } else { (1 << (inside * 8)) - 1 };
-            *word = u64::from_le_bytes(*chunk) & mask;
-        }
-        Some(Short { words, len })
+        let mask = FRONT.get(len as usize)?;
+        let block = line.as_bytes().get(slot.from as usize..)?.first_chunk::<SHORT_MAX>()?;
+        Some(Short { bytes: std::array::from_fn(|at| block[at] & mask[at]), len })
+    }
+
+    /// Any number that is mostly different for different values.
+    #[inline]
+    fn mixed(&self) -> u64 {
+        let (words, _) = self.bytes.as_chunks::<8>();
+        let [a, b, c, d] = std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)));
+        (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
-/// Direct-mapped memory of short names.
+/// Direct-mapped memory of short names; `K` is one value or several.
 #[derive(Debug)]
-struct ShortNames {
-    entries: Vec<(Short, Short, NameId)>,
+struct ShortNames<K> {
+    /// Empty until the first name.
+    entries: Vec<Option<(K, NameId)>>,
 }
 
 /// Places of a [`ShortNames`], a power of two.
 const SHORT_PLACES: usize = 64;
 
-impl Default for ShortNames {
+impl<K> Default for ShortNames<K> {
     fn default() -> Self {
-        // The length of no value: an empty place equals nothing.
-        let none = Short { words: [0; 4], len: u32::MAX };
-        ShortNames { entries: vec![(none, none, NO_NAME); SHORT_PLACES] }
+        ShortNames { entries: Vec::new() }
     }
 }
 
-impl ShortNames {
+impl<K: Copy + PartialEq> ShortNames<K> {
     #[inline]
-    fn place(first: &Short, second: &Short) -> usize {
-        let [a, b, c, d] = first.words;
-        let mixed = (a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47) ^ second.words[0].rotate_left(7))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn place(mixed: u64) -> usize {
         (mixed >> 58) as usize % SHORT_PLACES
     }
 
     #[inline]
-    fn get(&self, first: Short, second: Short) -> Option<NameId> {
-        let (a, b, id) = self.entries.get(Self::place(&first, &second))?;
-        (*a == first && *b == second).then_some(*id)
-    }
-
-    fn put(&mut self, first: Short, second: Short, id: NameId) {
-        let place = Self::place(&first, &second);
-        if let Some(entry) = self.entries.get_mut(place) {
-            *entry = (first, second, id);
+    fn get(&self, mixed: u64, key: &K) -> Option<NameId> {
+        match self.entries.get(Self::place(mixed))? {
+            Some((known, id)) if known == key => Some(*id),
+            _ => None,
         }
     }
+
+    fn put(&mut self, mixed: u64, key: K, id: NameId) {
+        if self.entries.is_empty() {
+            self.entries = vec![None; SHORT_PLACES];
+        }
+        if let Some(entry) = self.entries.get_mut(Self::place(mixed)) {
+            *entry = Some((key, id));
+        }
+    }
+}
+
+/// A line without the mark (U+FEFF) that some programs put at the start of a file.
+pub(crate) fn without_mark(line: &str) -> &str {
+    line.strip_prefix('\u{feff}').unwrap_or(line)
+}
+
+/// What a line's fields about failures say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Failed {
+    /// Nothing failed.
+    No,
+    /// Something failed, and is named; a status says whether the request did.
+    Named,
+    /// There was no success; a status that blames the client says that the service is not to blame.
+    Unsuccessful,
+    /// The work failed.
+    Said,
 }
 
 /// What a line was filled from.
@@ -802,6 +964,7 @@ enum Filled {
     Json,
     Access,
     Malformed,
+    Unknown,
 }
 
 /// Routes by their text as written: masking is done once a text.
@@ -849,33 +1012,78 @@ pub const SLOTS_MAX: usize = 200;
 
 /// Fills slots from an object; `node`: trie level of its keys, `origin`: address of the line.
 fn scan(nodes: &mut [Node], node: usize, text: &str, origin: usize, slots: &mut [Slot]) -> Result<(), json::Malformed> {
-    let mut place = 0usize;
-    let mut nested: [(u16, &str); NESTED_MAX] = [(0, ""); NESTED_MAX];
-    let mut nested_len = 0;
     let Some(level) = nodes.get_mut(node) else { return Ok(()) };
-    json::scan_object(text, &mut |key: Str<'_>, value: Value<'_>| {
-        let step = match level.expected.get(place) {
-            Some((expected, step)) if expected.is(key.raw().as_bytes()) => *step,
-            _ => level.look_up(place, &key),
-        };
-        place += 1;
-        if let Some(slot) = step.slot
-            && let Some(slot) = slots.get_mut(usize::from(slot))
-        {
-            *slot = Slot::new(&value, origin);
-        }
-        if let (Some(child), Value::Object(_)) = (step.node, &value)
-            && nested_len < NESTED_MAX
-        {
-            let slot = Slot::new(&value, text.as_ptr() as usize);
-            nested[nested_len] = (child, slot.raw(text));
-            nested_len += 1;
-        }
-    })?;
-    for &(child, raw) in nested.iter().take(nested_len) {
-        scan(nodes, usize::from(child), raw, origin, slots)?;
+    let mut fill = Fill {
+        level,
+        slots,
+        origin,
+        start: text.as_ptr() as usize,
+        place: 0,
+        step: Step::default(),
+        nested: Nested::default(),
+    };
+    json::visit_object(text, &mut fill)?;
+    if fill.nested.len == 0 {
+        return Ok(());
+    }
+    let nested = fill.nested;
+    for &(child, slot) in nested.objects.iter().take(nested.len) {
+        scan(nodes, usize::from(child), slot.raw(text), origin, slots)?;
     }
     Ok(())
+}
+
+/// Fills slots from one object while it is scanned.
+struct Fill<'n> {
+    level: &'n mut Node,
+    slots: &'n mut [Slot],
+    /// Addresses of the line and of the object.
+    origin: usize,
+    start: usize,
+    /// Keys so far.
+    place: usize,
+    /// What the key that was expected leads to.
+    step: Step,
+    nested: Nested,
+}
+
+/// Objects to look into, with their trie level.
+#[derive(Default)]
+struct Nested {
+    objects: [(u16, Slot); NESTED_MAX],
+    len: usize,
+}
+
+impl<'a> json::Visit<'a> for Fill<'_> {
+    #[inline(always)]
+    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        let (key, step) = self.level.expected.get(self.place)?;
+        if !key.stands_at(bytes, at) {
+            return None;
+        }
+        self.step = *step;
+        Some(usize::from(key.len))
+    }
+
+    #[inline(always)]
+    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>) {
+        let step = match key {
+            None => self.step,
+            Some(key) => self.level.look_up(self.place, &key),
+        };
+        self.place += 1;
+        if let Some(slot) = step.slot
+            && let Some(slot) = self.slots.get_mut(usize::from(slot))
+        {
+            *slot = Slot::new(&value, self.origin);
+        }
+        if let (Some(child), Value::Object(_)) = (step.node, &value)
+            && let Some(object) = self.nested.objects.get_mut(self.nested.len)
+        {
+            *object = (child, Slot::new(&value, self.start));
+            self.nested.len += 1;
+        }
+    }
 }
 
 /// Objects of one level that are looked into: as many as wanted paths can share a level.
@@ -997,10 +1205,13 @@ fn nested_value(raw: &str) -> query::Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::plan::FieldRef;
+    use crate::query::Query;
     use crate::time::Windowing;
 
-    fn matches(line: &str, query: &str) -> bool {
-        let plan = Plan {
+    /// A plan whose roles are played by these fields.
+    fn plan(roles: &[(Role, &str)]) -> Plan {
+        let mut plan = Plan {
             roles: BTreeMap::new(),
             unit: UnitKind::Request,
             arms: ArmRule::None,
@@ -1011,7 +1222,221 @@ mod tests {
             join_attempts: false,
             windowing: Windowing::default(),
         };
-        Decoder::new(&plan, "log").matches(line, &Query::parse(query).unwrap())
+        for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {
+            plan.roles.entry(*role).or_default().push(FieldRef { path: (*path).to_owned(), unit: None });
+        }
+        plan
+    }
+
+    /// The event of a line; `fields` stand behind its time.
+    fn event(plan: &Plan, fields: &str) -> Event {
+        let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z",{fields}}}"#);
+        match Decoder::new(plan, "log").decode(&line, 0) {
+            Ok(Decoded::Event(event)) => event,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn matches(line: &str, query: &str) -> bool {
+        Decoder::new(&plan(&[]), "log").matches(line, &Query::parse(query).unwrap())
+    }
+
+    #[test]
+    fn a_line_of_both_arms_is_rejected() {
+        let mut plan = plan(&[(Role::Status, "status")]);
+        plan.arms = ArmRule::Queries {
+            baseline: Query::parse("build:b1*").unwrap(),
+            canary: Query::parse("build:*b2").unwrap(),
+        };
+        let mut decoder = Decoder::new(&plan, "log");
+        let mut arm = |build: &str| {
+            let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z","status":200,"build":"{build}"}}"#);
+            match decoder.decode(&line, 0) {
+                Ok(Decoded::Event(event)) => {
+                    Ok(event::name_at(&decoder.interner().names().arms, event.arm).cloned().unwrap_or_default())
+                }
+                Ok(Decoded::Outside) => panic!("outside"),
+                Err(reason) => Err(reason),
+            }
+        };
+        assert_eq!(arm("b1"), Ok(BASELINE.to_owned()));
+        assert_eq!(arm("b2"), Ok(CANARY.to_owned()));
+        assert_eq!(arm("b3"), Ok(String::new()));
+        assert_eq!(arm("b1.b2"), Err(RejectReason::BothArms));
+    }
+
+    #[test]
+    fn fields_about_failures() {
+        let error = |fields: &str| {
+            let roles = [
+                (Role::Error, "error"),
+                (Role::Error, "event.outcome"),
+                (Role::Error, "success"),
+                (Role::Status, "status"),
+                (Role::Latency, "ms"),
+                (Role::Route, "path"),
+            ];
+            event(&plan(&roles), &format!(r#""ms":5,"path":"/a",{fields}"#)).error
+        };
+        for (fields, expect) in [
+            (r#""error":"boom""#, true),
+            (r#""error":"none""#, false),
+            (r#""error":null"#, false),
+            (r#""error":{}"#, false),
+            (r#""error":[]"#, false),
+            (r#""error":{"code":7}"#, true),
+            (r#""error":true"#, true),
+            (r#""error":1"#, true),
+            (r#""error":0"#, false),
+            (r#""success":false"#, true),
+            (r#""success":true"#, false),
+            (r#""success":false,"error":"none""#, true),
+            (r#""event":{"outcome":"failure"}"#, true),
+            (r#""event.outcome":"success""#, false),
+            (r#""event.outcome":"unknown""#, false),
+            // The status says whether the request failed, unless the line does.
+            (r#""status":200,"error":"boom""#, false),
+            (r#""status":500,"error":"none""#, true),
+            (r#""status":200,"error":true"#, true),
+            (r#""status":200,"success":false"#, true),
+            (r#""status":200,"event.outcome":"failure""#, true),
+            (r#""status":404,"success":false"#, false),
+            (r#""status":404,"error":true"#, true),
+            (r#""status":500,"success":true"#, true),
+        ] {
+            assert_eq!(error(fields), expect, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_starts_a_stream_only() {
+        let plan = plan(&[(Role::Status, "status")]);
+        let decode = |offset: u64, line: &str| Decoder::new(&plan, "log").decode(line, offset);
+        let line = r#"{"ts":"2026-06-01T10:00:00Z","status":200}"#;
+        let marked = format!("\u{feff}{line}");
+        assert_eq!(decode(0, &marked), decode(0, line));
+        assert_eq!(decode(9, &marked), Err(RejectReason::Malformed));
+        assert_eq!(decode(0, &format!("\u{feff}{marked}")), Err(RejectReason::Malformed));
+    }
+
+    #[test]
+    fn spans_as_opentelemetry_writes_them() {
+        let roles = [
+            (Role::Time, "endTimeUnixNano"),
+            (Role::Start, "startTimeUnixNano"),
+            (Role::Kind, "kind"),
+            (Role::Parent, "parentSpanId"),
+            (Role::Status, "status.code"),
+        ];
+        let mut plan = plan(&roles);
+        plan.roles.get_mut(&Role::Time).unwrap().remove(0);
+        let check = |fields: &str, kind: Kind, error: bool| {
+            let line = format!(
+                r#"{{"startTimeUnixNano":"1780315199950775040","endTimeUnixNano":"1780315200007214592",{fields}}}"#
+            );
+            let Ok(Decoded::Event(event)) = Decoder::new(&plan, "log").decode(&line, 0) else { panic!("{line}") };
+            assert_eq!((event.kind, event.error, event.latency_us), (kind, error, 56_439), "{fields}");
+            assert_eq!(event.time.0, 1_780_315_200_007_214, "{fields}");
+        };
+        check(r#""kind":"SPAN_KIND_SERVER","status":{}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":0}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":2}"#, Kind::Request, true);
+        check(r#""kind":"SPAN_KIND_SERVER","status":{"code":"STATUS_CODE_ERROR"}"#, Kind::Request, true);
+        check(r#""kind":"SPAN_KIND_SERVER","parentSpanId":"","status":{"code":1}"#, Kind::Request, false);
+        check(r#""kind":"SPAN_KIND_SERVER","parentSpanId":"b2221a58008a05a6","status":{"code":1}"#, Kind::Span, false);
+        check(r#""kind":"SPAN_KIND_CLIENT","status":{"code":2}"#, Kind::Span, true);
+        check(r#""kind":"SPAN_KIND_INTERNAL""#, Kind::Span, false);
+    }
+
+    #[test]
+    fn roots_of_one_service_say_nothing_of_another() {
+        let mut plan = plan(&[(Role::Service, "service"), (Role::Root, "root"), (Role::Status, "status")]);
+        let kind = |plan: &Plan, fields: &str| event(plan, &format!("{fields},\"status\":200")).kind;
+        assert_eq!(kind(&plan, r#""service":"front","root":true"#), Kind::Request);
+        assert_eq!(kind(&plan, r#""service":"front","root":false"#), Kind::Span);
+        let key = |service: &str| event::ServiceKey { environment: String::new(), service: service.to_owned() };
+        plan.sources.insert(key("front"), RequestSource::RootSpan);
+        plan.sources.insert(key("billing"), RequestSource::Application);
+        assert_eq!(kind(&plan, r#""service":"front""#), Kind::Span);
+        assert_eq!(kind(&plan, r#""service":"billing""#), Kind::Request);
+        assert_eq!(kind(&plan, r#""service":"new""#), Kind::Request);
+    }
+
+    #[test]
+    fn nobody_is_no_unit() {
+        let mut plan = plan(&[(Role::User, "user"), (Role::User, "user_id"), (Role::Status, "status")]);
+        plan.unit = UnitKind::User;
+        let unit = |fields: &str| event(&plan, fields).unit;
+        let seven = unit(r#""user_id":7"#);
+        assert_ne!(seven, 0);
+        for fields in
+            [r#""user":"anonymous""#, r#""user":"Unknown","user_id":"-""#, r#""user":null"#, r#""user":"","user_id":0"#]
+        {
+            assert_eq!(unit(fields), 0, "{fields}");
+        }
+        assert_eq!(unit(r#""user":"guest","user_id":7"#), seven);
+    }
+
+    #[test]
+    fn a_request_id_counts_within_its_unit_route_and_method() {
+        let roles = [
+            (Role::Request, "id"),
+            (Role::User, "user"),
+            (Role::Route, "path"),
+            (Role::Method, "method"),
+            (Role::Status, "status"),
+        ];
+        let mut plan = plan(&roles);
+        plan.join_attempts = true;
+        let long = "550e8400-e29b-41d4-a716-446655440000";
+        let request = |plan: &Plan, id: &str, user: &str, path: &str, method: &str| {
+            let fields = format!(r#""id":"{id}","user":"{user}","path":"{path}","method":"{method}","status":500"#);
+            event(plan, &fields).request
+        };
+        plan.unit = UnitKind::User;
+        for id in ["req-1", long] {
+            let first = request(&plan, id, "ann", "/a", "GET");
+            assert_ne!(first, 0, "{id}");
+            assert_eq!(request(&plan, id, "ann", "/a", "GET"), first, "{id}");
+            assert_ne!(request(&plan, id, "bob", "/a", "GET"), first, "{id}: another user");
+            assert_ne!(request(&plan, id, "ann", "/b", "GET"), first, "{id}: another call");
+            assert_ne!(request(&plan, id, "ann", "/a", "POST"), first, "{id}: another method");
+        }
+        assert_eq!(request(&plan, "req-1", "", "/a", "GET"), 0, "a counter without a user");
+        assert_ne!(request(&plan, long, "", "/a", "GET"), 0);
+        for id in ["", "-"] {
+            assert_eq!(request(&plan, id, "ann", "/a", "GET"), 0, "{id}");
+        }
+        for unit in [UnitKind::Request, UnitKind::Trace, UnitKind::Instance] {
+            plan.unit = unit;
+            assert_eq!(request(&plan, "req-1", "ann", "/a", "GET"), 0, "{unit:?}");
+            let first = request(&plan, long, "ann", "/a", "GET");
+            assert_eq!(request(&plan, long, "ann", "/a", "GET"), first, "{unit:?}");
+            assert_ne!(request(&plan, long, "ann", "/b", "GET"), first, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn a_grpc_status_decides_behind_an_http_status_that_is_fine() {
+        let plan = plan(&[(Role::Status, "response_code"), (Role::Status, "grpc_status")]);
+        for (fields, class, error) in [
+            (r#""response_code":200,"grpc_status":"Unavailable""#, 5, true),
+            (r#""response_code":200,"grpc_status":14"#, 5, true),
+            (r#""response_code":200,"grpc_status":"NotFound""#, 4, false),
+            (r#""response_code":200,"grpc_status":"OK""#, 2, false),
+            (r#""response_code":200,"grpc_status":0"#, 2, false),
+            (r#""response_code":200,"grpc_status":"-""#, 2, false),
+            (r#""response_code":200,"grpc_status":null"#, 2, false),
+            (r#""response_code":503,"grpc_status":"OK""#, 5, true),
+            (r#""response_code":404,"grpc_status":"Unimplemented""#, 4, false),
+            (r#""response_code":0,"grpc_status":"OK""#, 0, true),
+            (r#""grpc_status":0"#, 2, false),
+            (r#""grpc_status":13"#, 5, true),
+            (r#""response_code":"-","grpc_status":"Internal""#, 5, true),
+        ] {
+            let event = event(&plan, fields);
+            assert_eq!((event.kind, event.status_class, event.error), (Kind::Request, class, error), "{fields}");
+        }
     }
 
     #[test]

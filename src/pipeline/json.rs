@@ -75,12 +75,46 @@ fn malformed<T>(at: usize, what: &'static str) -> Result<T, Malformed> {
     Err(Malformed { at, what })
 }
 
+/// What is done with the keys and values of an object.
+pub trait Visit<'a> {
+    /// Length of the key whose first byte is at `at`, when it is the one that is expected there. Its closing quote has
+    /// been seen too, and it has no escapes.
+    ///
+    /// The keys of a log come in the same order in line after line; one that is expected need not be searched for its
+    /// end, and where the next value begins does not wait for that search.
+    #[inline(always)]
+    fn expected(&mut self, _bytes: &[u8], _at: usize) -> Option<usize> {
+        None
+    }
+
+    /// A value; `key` is `None` when it is the one that was expected.
+    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>);
+}
+
+/// Visits without expecting anything.
+struct Each<'f, F>(&'f mut F);
+
+impl<'a, F: FnMut(Str<'a>, Value<'a>)> Visit<'a> for Each<'_, F> {
+    #[inline(always)]
+    fn value(&mut self, key: Option<Str<'a>>, value: Value<'a>) {
+        if let Some(key) = key {
+            (self.0)(key, value);
+        }
+    }
+}
+
 /// Visits the keys of the object in `text`, in the order of the text; a key written twice is visited twice.
 ///
 /// White space around the object is allowed, anything else is not.
 ///
 /// The visitor may be called before a later mistake is found: on an error, discard what was collected.
 pub fn scan_object<'a>(text: &'a str, visit: &mut impl FnMut(Str<'a>, Value<'a>)) -> Result<(), Malformed> {
+    visit_object(text, &mut Each(visit))
+}
+
+/// [`scan_object`] for a visitor that may know which key comes next.
+#[inline(always)]
+pub fn visit_object<'a>(text: &'a str, visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
     let bytes = text.as_bytes();
     let mut at = skip_space(bytes, 0);
     if byte(bytes, at) != b'{' {
@@ -93,13 +127,19 @@ pub fn scan_object<'a>(text: &'a str, visit: &mut impl FnMut(Str<'a>, Value<'a>)
     at = opening_quote(bytes, at)?;
     loop {
         // `at` is the first byte of a key, then its closing quote, then the last byte of its value.
-        let (name, name_end) = key(text, at)?;
+        let (name, name_end) = match visit.expected(bytes, at) {
+            Some(len) => (None, at + len),
+            None => {
+                let (name, name_end) = key(text, at)?;
+                (Some(name), name_end)
+            }
+        };
         let value;
         (value, at) = match next_string(bytes, name_end, b':') {
             Some(from) => string_value(text, from)?,
             None => any_value(text, colon(bytes, name_end + 1)?)?,
         };
-        visit(name, value);
+        visit.value(name, value);
         if let Some(from) = next_string(bytes, at, b',') {
             at = from;
             continue;
@@ -248,7 +288,7 @@ fn word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Malformed> {
 #[inline(always)]
 fn key(text: &str, from: usize) -> Result<(Str<'_>, usize), Malformed> {
     let bytes = text.as_bytes();
-    let at = special_soon(bytes, from).unwrap_or_else(|| special(bytes, from));
+    let at = special(bytes, from);
     if byte(bytes, at) == b'"' {
         return Ok((Str { raw: slice(text, from, at)?, escaped: false }, at));
     }
@@ -263,43 +303,10 @@ fn string_value(text: &str, from: usize) -> Result<(Value<'_>, usize), Malformed
     Ok((Value::String(Str { raw: slice(text, from, end)?, escaped }), end))
 }
 
-/// [`special`] for keys: `None` when there is none among the next 16 bytes.
-///
-/// It branches on the length of the key where [`special`] computes with it. The keys of a log come in the same order in
-/// line after line, so the branch is predicted and the next bytes are read without waiting for the end of this key to be
-/// known; without this a line takes about 15 % longer. For values, whose lengths vary, it would be slower.
-#[inline(always)]
-fn special_soon(bytes: &[u8], from: usize) -> Option<usize> {
-    let block = chunk_at::<16>(bytes, from)?;
-    let mut at = from;
-    for chunk in block.as_chunks::<8>().0 {
-        let found = special_bytes(u64::from_le_bytes(*chunk));
-        for length in 0..8 {
-            if found & (0x80 << (8 * length)) != 0 {
-                return Some(at + length);
-            }
-        }
-        at += 8;
-    }
-    None
-}
-
 /// Position of the closing quote, and whether there are escapes before it.
 #[inline(always)]
 fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), Malformed> {
-    let mut at = from;
-    while let Some(chunk) = chunk_at::<8>(bytes, at) {
-        let found = special_bytes(u64::from_le_bytes(*chunk));
-        if found != 0 {
-            at += (found.trailing_zeros() / 8) as usize;
-            if byte(bytes, at) == b'"' {
-                return Ok((at, false));
-            }
-            return Ok((escaped_string_end(bytes, at)?, true));
-        }
-        at += 8;
-    }
-    at = special_in_tail(bytes, at);
+    let at = special(bytes, from);
     match byte(bytes, at) {
         b'"' => Ok((at, false)),
         _ => Ok((escaped_string_end(bytes, at)?, true)),
@@ -307,21 +314,24 @@ fn string_end(bytes: &[u8], from: usize) -> Result<(usize, bool), Malformed> {
 }
 
 /// Continues behind the plain beginning of a string: at an escape, a control character or the end of the line.
-#[cold]
 #[inline(never)]
 fn escaped_string_end(bytes: &[u8], mut at: usize) -> Result<usize, Malformed> {
     loop {
-        match bytes.get(at) {
-            Some(b'"') => return Ok(at),
-            Some(b'\\') => at = escape(bytes, at)?.1,
-            Some(_) => return malformed(at, "control character in a string"),
-            None => return malformed(at, "string without end"),
-        }
+        at = match (byte(bytes, at), byte(bytes, at + 1)) {
+            (b'"', _) => return Ok(at),
+            (b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
+            (b'\\', _) => escape(bytes, at)?.1,
+            _ if at < bytes.len() => return malformed(at, "control character in a string"),
+            _ => return malformed(at, "string without end"),
+        };
         at = special(bytes, at);
     }
 }
 
 /// Position of the next quote, backslash or control character; the length of the line when there is none.
+///
+/// Sixteen bytes at a time, without a branch on which half has it: strings of a field are mostly shorter than that, and
+/// whether they are shorter than eight cannot be foreseen.
 #[inline(always)]
 fn special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = chunk_at::<8>(bytes, at) {
@@ -334,9 +344,23 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
     special_in_tail(bytes, at)
 }
 
+#[inline(always)]
+fn halves(chunk: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*chunk);
+    [both as u64, (both >> 64) as u64]
+}
+
 /// [`special`] for the last few bytes of a line.
-#[inline(never)]
+#[inline(always)]
 fn special_in_tail(bytes: &[u8], mut at: usize) -> usize {
+    // The last bytes of the line, those before `at` shifted out; the zeros that come in end the search.
+    if let Some(chunk) = bytes.last_chunk::<16>()
+        && let Some(left @ 1..) = bytes.len().checked_sub(at)
+    {
+        let shifted = u128::from_le_bytes(*chunk) >> (8 * (16 - left.min(16)));
+        let [low, high] = halves(&shifted.to_le_bytes()).map(|half| u128::from(special_bytes(half)));
+        return at + ((high << 64 | low).trailing_zeros() / 8) as usize;
+    }
     while let Some(b) = bytes.get(at) {
         if matches!(b, b'"' | b'\\' | 0..0x20) {
             break;
@@ -449,8 +473,21 @@ fn number(text: &str, from: usize) -> Result<usize, Malformed> {
     if integer_digits <= 200 && exponent_digits <= 2 { Ok(at) } else { in_range(text, from, at) }
 }
 
+/// Position behind the digits that begin at `at`.
+///
+/// Eight at a time: how many digits a number has is different in every line, and a branch on each could not be foreseen.
 #[inline(always)]
 fn skip_digits(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    while let Some(chunk) = chunk_at::<8>(bytes, at) {
+        // Digits become 0 to 9, all else is more; what carries over reaches only bytes above one that is no digit.
+        let less_zero = u64::from_le_bytes(*chunk) ^ (ONES * b'0' as u64);
+        let others = (less_zero.wrapping_add(ONES * 0x76) | less_zero) & (ONES * 0x80);
+        if others != 0 {
+            return at + (others.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
     while byte(bytes, at).is_ascii_digit() {
         at += 1;
     }
@@ -538,7 +575,11 @@ fn key_and_colon(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if byte(bytes, at) != b'"' {
         return malformed(at, "key expected");
     }
-    colon(bytes, string_end(bytes, at + 1)?.0 + 1)
+    let end = string_end(bytes, at + 1)?.0;
+    match next_string(bytes, end, b':') {
+        Some(from) => Ok(from - 1),
+        None => colon(bytes, end + 1),
+    }
 }
 
 /// Position of the value behind a colon that stands at `at`, perhaps with space around it.

@@ -18,6 +18,17 @@ const EXACT_POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
+/// Powers of ten that fit.
+const POWERS: [u64; 20] = {
+    let mut powers = [1; 20];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// Parses a text of nothing but digits; `None` also when it does not fit.
 #[inline]
 pub fn parse_u64(text: &str) -> Option<u64> {
@@ -80,7 +91,7 @@ pub fn micros_from_decimal(text: &str, numer: u64, denom: u64) -> Option<u64> {
 fn simple_micros(text: &str, numer: u64, denom: u64) -> Option<u64> {
     let (digits, fraction_digits) = simple_decimal(text.as_bytes())?;
     let dividend = digits.checked_mul(numer)?;
-    let divisor = 10_u64.checked_pow(fraction_digits)?.checked_mul(denom)?;
+    let divisor = POWERS.get(fraction_digits as usize)?.checked_mul(denom)?;
     let (quotient, remainder) = (dividend / divisor, dividend % divisor);
     Some(quotient + u64::from(remainder >= divisor - remainder))
 }

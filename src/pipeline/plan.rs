@@ -27,7 +27,7 @@ pub enum ArmRule {
     None,
     /// The value of a field is the arm.
     Field(String),
-    /// Two queries decide; a line that matches both or neither has no arm.
+    /// Two queries decide; a line that matches neither has no arm, one that matches both is rejected.
     Queries {
         /// Lines of the baseline.
         baseline: Query,

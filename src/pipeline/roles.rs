@@ -121,7 +121,7 @@ impl Role {
     /// the name.
     ///
     /// Sources: OpenTelemetry semantic conventions and log data model; Elastic Common Schema; the default keys of pino,
-    /// zap, logrus, structlog and bunyan; Envoy's and Istio's JSON access logs; common spellings.
+    /// zap, logrus, structlog and bunyan; Envoy's and Istio's JSON access logs; nginx's variables; common spellings.
     pub fn known_names(self) -> &'static [&'static str] {
         match self {
             Role::Time => &[
@@ -141,12 +141,23 @@ impl Role {
                 "logged_at",
                 "end_time",
                 "endTime",
+                "endTimeUnixNano",
+                "end_time_unix_nano",
                 "event.end",
                 "asctime",
+                "msec",
+                "time_iso8601",
+                "time_local",
             ],
-            Role::Start => {
-                &["start_time", "startTime", "startTimeUnixNano", "start_timestamp", "event.start", "StartTime"]
-            }
+            Role::Start => &[
+                "start_time",
+                "startTime",
+                "startTimeUnixNano",
+                "start_time_unix_nano",
+                "start_timestamp",
+                "event.start",
+                "StartTime",
+            ],
             Role::Environment => &[
                 "environment",
                 "env",
@@ -302,6 +313,7 @@ impl Role {
                 "latency",
                 "duration",
                 "durationNano",
+                "grpc.time_ms",
             ],
             Role::Status => &[
                 "status",
@@ -319,11 +331,28 @@ impl Role {
                 "Attributes.http.status_code",
                 "attributes.http.status_code",
                 "grpc.code",
+                "grpc.status_code",
                 "grpc_status",
+                "grpc_code",
+                "grpc-status",
                 "rpc.grpc.status_code",
+                "Attributes.rpc.grpc.status_code",
+                "attributes.rpc.grpc.status_code",
                 "code",
+                "status.code",
+                "otel.status_code",
             ],
-            Role::Error => &["error", "is_error", "failed", "err", "error.message", "error.type", "exception.type"],
+            Role::Error => &[
+                "error",
+                "is_error",
+                "failed",
+                "err",
+                "error.message",
+                "error.type",
+                "exception.type",
+                "event.outcome",
+                "success",
+            ],
             Role::Level => &[
                 "level",
                 "log.level",
@@ -356,6 +385,7 @@ impl Role {
                 "endpoint",
                 "operation",
                 "rpc.method",
+                "grpc.method",
             ],
             Role::Method => &[
                 "method",
@@ -411,6 +441,16 @@ impl LatencyUnit {
         }
     }
 
+    /// Microseconds of one.
+    pub fn micros(self) -> f64 {
+        match self {
+            LatencyUnit::Nanos => 1e-3,
+            LatencyUnit::Micros => 1.0,
+            LatencyUnit::Millis => 1e3,
+            LatencyUnit::Seconds => 1e6,
+        }
+    }
+
     /// The unit of a suffix.
     pub fn from_name(name: &str) -> Option<LatencyUnit> {
         [LatencyUnit::Nanos, LatencyUnit::Micros, LatencyUnit::Millis, LatencyUnit::Seconds]
@@ -440,9 +480,81 @@ impl LatencyUnit {
     }
 }
 
+/// How a field writes statuses; its name says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StatusNotation {
+    /// HTTP statuses, and the words for them.
+    #[default]
+    Http,
+    /// gRPC codes: numbers from 0 (OK) to 16, or their names.
+    Grpc,
+    /// Status of an OpenTelemetry span: 0 (unset), 1 (ok), 2 (error), or their names.
+    Span,
+}
+
+impl StatusNotation {
+    /// The notation of a field, by its path.
+    pub fn of_field(path: &str) -> StatusNotation {
+        let mut letters: String = path.chars().filter(|c| !matches!(c, '.' | '_' | '-')).collect();
+        letters.make_ascii_lowercase();
+        let is_grpc = ["grpccode", "grpcstatus", "grpcstatuscode"].iter().any(|name| letters.ends_with(name));
+        match path {
+            _ if is_grpc => StatusNotation::Grpc,
+            "status.code" | "otel.status_code" => StatusNotation::Span,
+            _ => StatusNotation::Http,
+        }
+    }
+}
+
+/// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.
+pub fn is_end_time(path: &str) -> bool {
+    ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end"].contains(&path)
+}
+
+/// What a field about failures holds; its name says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ErrorNotation {
+    /// That the work failed, or what failed.
+    #[default]
+    Failed,
+    /// That it succeeded.
+    Success,
+    /// `success`, `failure` or `unknown`.
+    Outcome,
+}
+
+impl ErrorNotation {
+    /// The notation of a field, by the last part of its path.
+    pub fn of_field(path: &str) -> ErrorNotation {
+        match path.rsplit('.').next() {
+            Some("success" | "succeeded") => ErrorNotation::Success,
+            Some("outcome") => ErrorNotation::Outcome,
+            _ => ErrorNotation::Failed,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn status_fields_that_hold_grpc_codes() {
+        for (path, notation) in [
+            ("grpc.code", StatusNotation::Grpc),
+            ("grpc_status", StatusNotation::Grpc),
+            ("grpc-status", StatusNotation::Grpc),
+            ("grpcStatus", StatusNotation::Grpc),
+            ("Attributes.rpc.grpc.status_code", StatusNotation::Grpc),
+            ("status", StatusNotation::Http),
+            ("http.response.status_code", StatusNotation::Http),
+            ("response_code", StatusNotation::Http),
+            ("code", StatusNotation::Http),
+            ("status.code", StatusNotation::Span),
+        ] {
+            assert_eq!(StatusNotation::of_field(path), notation, "{path}");
+        }
+    }
 
     #[test]
     fn words_round_trip_and_no_field_name_is_listed_twice_in_a_role() {

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{self, Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
-use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS};
+use crate::event::{Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
+use crate::pipeline::decode::{ACCESS_ROLES, Decoded, Decoder, PROXY_STATUS, without_mark};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{LatencyUnit, Role};
-use crate::pipeline::{number, values};
+use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
+use crate::pipeline::{clock, number, roles, values};
 use crate::time::{Timestamp, Windowing};
 
 /// Distinct paths that are counted; further ones are not considered for roles.
@@ -16,7 +16,11 @@ const PATHS_MAX: usize = 4096;
 /// Depth to which objects are looked into.
 const DEPTH_MAX: usize = 5;
 /// A unit field must be on this share of request lines to be chosen.
-const UNIT_COVERAGE: f64 = 0.8;
+const UNIT_COVERAGE: f64 = 0.5;
+/// One that is on this share is taken before better ones that are on fewer lines.
+const UNIT_COVERAGE_GOOD: f64 = 0.8;
+/// From this share on nearly all requests have a unit, and nothing is said.
+const UNIT_COVERAGE_FULL: f64 = 0.995;
 /// Rows of one window that samples of pairs and traces aim at.
 const ROWS_AIM: f64 = 8_192.0;
 
@@ -103,7 +107,7 @@ pub struct Survey {
     pub services: BTreeMap<ServiceKey, ServiceReport>,
     /// What is rolled out together.
     pub releases: Vec<Release>,
-    /// Field whose values are arms, with the other candidates and their number of distinct values.
+    /// Fields whose values may be arms, the one that gives them first, with the most distinct values in one service.
     pub arm_candidates: Vec<(String, usize)>,
     /// What is missing or doubtful, and how to supply it.
     pub notes: Vec<String>,
@@ -130,18 +134,23 @@ impl Survey {
 struct PathCount {
     lines: u64,
     scalars: u64,
+    objects: u64,
     numbers: Vec<f64>,
     fractions: u64,
     texts: u64,
     /// Lines whose value could be a status.
     statuses: u64,
+    /// Of these: 0, which is "no answer" in a proxy's log and "all is well" in others.
+    zeros: u64,
     values: BTreeSet<String>,
 }
 
 impl PathCount {
     /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
-    fn mostly_statuses(&self) -> bool {
-        self.statuses * 10 >= self.scalars * 8
+    fn mostly_statuses(&self, path: &str) -> bool {
+        let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) != StatusNotation::Http;
+        let zeros_of_codes = if zero_is_status { 0 } else { self.zeros * 2 };
+        self.statuses * 10 >= self.scalars * 8 && zeros_of_codes <= self.statuses
     }
 }
 
@@ -151,7 +160,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let known: BTreeSet<&str> = Role::ALL.iter().flat_map(|role| role.known_names().iter().copied()).collect();
     let mut json_lines = 0u64;
     let mut access_lines = 0u64;
-    for line in heads.iter().flat_map(|head| head.lines.iter()) {
+    for line in heads.iter().flat_map(|head| head.lines.iter()).map(|line| without_mark(line)) {
         if line.trim_ascii_start().starts_with('{') {
             let mut seen = Vec::new();
             if collect(line, "", 0, &mut seen).is_ok() {
@@ -166,20 +175,10 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
     name_latency_units(&mut roles, &paths, &mut notes);
 
-    let arm_candidates: Vec<(String, usize)> = [Role::Cohort, Role::Variant, Role::Version]
-        .iter()
-        .flat_map(|role| roles.get(role).into_iter().flatten())
-        .map(|field| (field.path.clone(), paths.get(&field.path).map_or(0, |count| count.values.len())))
-        .collect();
-    let arms = wishes.arms.clone().unwrap_or_else(|| {
-        let two = arm_candidates.iter().find(|(_, values)| *values >= 2).or(arm_candidates.first());
-        two.map_or(ArmRule::None, |(path, _)| ArmRule::Field(path.clone()))
-    });
-
     let mut plan = Plan {
         roles,
         unit: UnitKind::Request,
-        arms,
+        arms: ArmRule::None,
         sources: BTreeMap::new(),
         service: wishes.service.clone(),
         environment: wishes.environment.clone(),
@@ -187,10 +186,14 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         join_attempts: false,
         windowing: wishes.windowing,
     };
+    let (arm_candidates, sources) = look_at_services(heads, &plan);
+    plan.sources = choose_sources(sources, &mut notes);
+    plan.arms = match &wishes.arms {
+        Some(arms) => arms.clone(),
+        None => choose_arms(&arm_candidates, &mut notes),
+    };
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
-    plan.sources = choose_sources(&covered, &mut notes);
-    plan.join_attempts = covered.repeated_request_ids > 0;
     plan.follow_traces = covered.shared_traces > 0;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
@@ -200,6 +203,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
 
     // Read the sample once more, as everything will be read.
     let read = cover(heads, &plan);
+    // Ids count within their unit, which the first reading did not know.
+    plan.join_attempts = read.repeated_request_ids > 0;
     let releases = find_releases(&read, wishes);
     let reports = Role::ALL
         .into_iter()
@@ -229,11 +234,11 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         roles: reports,
         services: read.services.clone(),
         releases,
-        arm_candidates,
+        arm_candidates: arm_candidates.into_iter().map(|candidate| (candidate.path, candidate.values.len())).collect(),
         notes,
         paths: paths.into_keys().collect(),
         access_lines,
-        both_queries: read.both_queries,
+        both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
     say_what_is_missing(&mut survey);
@@ -289,7 +294,11 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     let count = paths.entry(path.to_owned()).or_default();
     count.lines += 1;
     let text = match value {
-        Value::Null | Value::Object(_) | Value::Array(_) => return,
+        Value::Null => return,
+        Value::Object(_) | Value::Array(_) => {
+            count.objects += 1;
+            return;
+        }
         Value::Bool(b) => b.to_string(),
         Value::Number(n) => {
             if let Some(number) = number::parse_f64(n) {
@@ -306,7 +315,8 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
         }
     };
     count.scalars += 1;
-    count.statuses += u64::from(values::status(&text).is_some());
+    count.statuses += u64::from(values::status_in(&text, StatusNotation::of_field(path)).is_some());
+    count.zeros += u64::from(text == "0");
     if count.values.len() < 64 && text.len() < 200 {
         count.values.insert(text);
     }
@@ -322,12 +332,23 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
         let mut fields: Vec<FieldRef> = role
             .known_names()
             .iter()
-            .filter(|path| paths.get(**path).is_some_and(|count| count.scalars > 0))
+            .filter(|path| {
+                // What failed may be told in an object.
+                let told = |count: &PathCount| count.scalars > 0 || (role == Role::Error && count.objects > 0);
+                paths.get(**path).is_some_and(told)
+            })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
+        if role == Role::Time {
+            // nginx calls a time so, others a duration.
+            let is_time = |text: &String| clock::parse_time(text).is_ok();
+            fields.retain(|f| {
+                f.path != "msec" || paths.get("msec").is_some_and(|count| count.values.iter().all(is_time))
+            });
+        }
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
-            fields.retain(|field| paths.get(&field.path).is_some_and(PathCount::mostly_statuses));
+            fields.retain(|field| paths.get(&field.path).is_some_and(|count| count.mostly_statuses(&field.path)));
         }
         if access
             && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
@@ -345,6 +366,13 @@ fn choose_fields(paths: &BTreeMap<String, PathCount>, access: bool, wishes: &Wis
     roles
 }
 
+/// Integers from this median on are nanoseconds: as milliseconds half of the requests would take longer than a quarter
+/// of an hour.
+const NANOS_FROM: f64 = 1_000_000.0;
+
+/// A median from here on is doubtful, in microseconds.
+const DOUBTFUL_US: f64 = 600e6;
+
 /// Latency fields without a telling name: the unit is guessed from the values, and that is said.
 fn name_latency_units(
     roles: &mut BTreeMap<Role, Vec<FieldRef>>,
@@ -352,31 +380,152 @@ fn name_latency_units(
     notes: &mut Vec<String>,
 ) {
     for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
-        if field.unit.is_some() {
-            continue;
-        }
-        if let Some(unit) = LatencyUnit::of_field(&field.path) {
-            field.unit = Some(unit);
-            continue;
-        }
         let count = paths.get(&field.path).cloned().unwrap_or_default();
         let mut numbers = count.numbers;
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
-        let unit = if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
-            LatencyUnit::Seconds
-        } else {
-            LatencyUnit::Millis
+        let path = &field.path;
+        let named = field.unit.or(LatencyUnit::of_field(path));
+        let unit = match named {
+            Some(unit) => unit,
+            None if count.fractions == 0 && median >= NANOS_FROM => LatencyUnit::Nanos,
+            None if count.fractions * 2 > numbers.len() as u64 && median < 5.0 => LatencyUnit::Seconds,
+            None => LatencyUnit::Millis,
         };
         field.unit = Some(unit);
-        if !numbers.is_empty() {
+        if named.is_none() && !numbers.is_empty() {
             notes.push(format!(
                 "latency: `{path}` does not name its unit; read as {unit} (median {median}). If that is wrong: --role latency={path}:us",
-                path = field.path,
                 unit = unit.name(),
             ));
         }
+        let seconds = median * unit.micros() / 1e6;
+        if seconds * 1e6 > DOUBTFUL_US {
+            notes.push(format!(
+                "latency: half of `{path}` would be above {:.0} minutes when read as {}; that is doubtful. Name its unit with --role latency={path}:us, or another field",
+                seconds / 60.0,
+                unit.name(),
+            ));
+        }
     }
+}
+
+/// A field whose values may be arms.
+#[derive(Clone, Debug)]
+struct ArmCandidate {
+    path: String,
+    role: Role,
+    /// Distinct values within the service that has most of them: services have versions of their own, which are no arms.
+    values: BTreeSet<String>,
+}
+
+impl ArmCandidate {
+    /// Place in the order of preference. A flag has variants whatever is rolled out, and a release is what versions
+    /// tell apart; variants come first only where their names are those of arms.
+    fn rank(&self) -> usize {
+        let is_arm = |value: &String| ARM_NAMES.iter().any(|name| value.eq_ignore_ascii_case(name));
+        match self.role {
+            Role::Cohort => 0,
+            Role::Variant if self.values.iter().any(is_arm) => 1,
+            Role::Version => 2,
+            _ => 3,
+        }
+    }
+}
+
+/// Values that only arms have.
+const ARM_NAMES: [&str; 7] = ["control", "baseline", "stable", "primary", "canary", "candidate", "treatment"];
+
+/// Distinct values of a field that are kept.
+const ARM_VALUES_MAX: usize = 64;
+
+/// Fields that may give the arms, best first, and the sources that log requests of each service.
+fn look_at_services(
+    heads: &[Head<'_>],
+    plan: &Plan,
+) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeSet<RequestSource>>) {
+    let mut sources: BTreeMap<ServiceKey, BTreeSet<RequestSource>> = BTreeMap::new();
+    let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version]
+        .into_iter()
+        .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
+        .collect();
+    let mut values: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    for head in heads {
+        let mut decoder = Decoder::new(plan, head.stream);
+        for (offset, line) in head.lines.iter().enumerate() {
+            let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
+            let source = decoder.source();
+            let services = &decoder.interner().names().services;
+            let Some(service) = services.get(usize::from(event.service)) else { continue };
+            if event.kind == Kind::Request {
+                sources.entry(service.clone()).or_default().insert(source);
+            }
+            for (at, (_, path)) in fields.iter().enumerate() {
+                let Some(value) =
+                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| !value.is_empty())
+                else {
+                    continue;
+                };
+                let known = values.entry((at, service.clone())).or_default();
+                if known.len() < ARM_VALUES_MAX {
+                    known.insert(value);
+                }
+            }
+        }
+    }
+    let mut candidates: Vec<ArmCandidate> = fields
+        .into_iter()
+        .enumerate()
+        .map(|(at, (role, path))| {
+            let of_field = values.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
+            let most = of_field.max_by_key(|values| values.len()).cloned().unwrap_or_default();
+            ArmCandidate { path: path.to_owned(), role, values: most }
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
+    (candidates, sources)
+}
+
+/// A scalar as text.
+fn scalar_text(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) | Value::Array(_) => None,
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(number) => Some(number.to_owned()),
+        Value::String(text) => Some(text.get().into_owned()),
+    }
+}
+
+/// The best candidate gives the arms; those that would give others are named.
+fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
+    let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
+    let others: Vec<&ArmCandidate> = others.iter().filter(|other| other.values.len() >= 2).collect();
+    let mut note = format!("arms: the values of `{}` ({})", chosen.path, some_of(&chosen.values));
+    for other in &others {
+        note.push_str(&format!(
+            "; `{}` has {} values too ({})",
+            other.path,
+            other.values.len(),
+            some_of(&other.values)
+        ));
+    }
+    if !others.is_empty() {
+        note.push_str("; --arm-by FIELD takes another");
+    }
+    notes.push(note);
+    ArmRule::Field(chosen.path.clone())
+}
+
+/// A few values, to be recognised by.
+fn some_of(values: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 3;
+    // A value may be anything, and a note is shown as it is.
+    let short = |value: &String| value.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+    let mut text = values.iter().take(SHOWN).map(short).collect::<Vec<_>>().join(", ");
+    if values.len() > SHOWN {
+        text.push_str(", ...");
+    }
+    text
 }
 
 /// Coverage of a role.
@@ -403,7 +552,6 @@ struct Covered {
     /// Services that appear in one trace together, with how often the first of a pair was the slower request.
     neighbours: BTreeMap<(ServiceKey, ServiceKey), u64>,
     slowest: BTreeMap<ServiceKey, u64>,
-    both_queries: u64,
 }
 
 impl Covered {
@@ -418,7 +566,7 @@ impl Covered {
 fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     let mut covered = Covered::default();
     let mut traces: BTreeMap<u64, (u64, BTreeMap<ServiceKey, u64>)> = BTreeMap::new();
-    let mut requests: BTreeSet<(u16, u64)> = BTreeSet::new();
+    let mut requests: BTreeSet<(ServiceKey, u64)> = BTreeSet::new();
     // Request ids are looked at whatever the plan says of joining.
     let plan = Plan { join_attempts: true, follow_traces: true, ..plan.clone() };
     for head in heads {
@@ -444,20 +592,14 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
                 counts.requests += u64::from(is_request);
                 *counts.by_field.entry(field).or_default() += 1;
             }
-            if let ArmRule::Queries { baseline, canary } = &plan.arms
-                && event.arm == NO_NAME
-                && decoder.matches(line, baseline)
-                && decoder.matches(line, canary)
-            {
-                covered.both_queries += 1;
-            }
+            let source = decoder.source();
             let names = decoder.interner().names();
             let key = names.services.get(usize::from(event.service)).cloned().unwrap_or_default();
             let service = covered.services.entry(key.clone()).or_default();
             match event.kind {
                 Kind::Request => {
                     service.requests += 1;
-                    *service.sources.entry(source_of_line(line, &plan)).or_default() += 1;
+                    *service.sources.entry(source).or_default() += 1;
                 }
                 Kind::Span => service.spans += 1,
                 Kind::Log | Kind::Exposure | Kind::Business => service.logs += 1,
@@ -467,15 +609,15 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             {
                 *service.arms.entry(arm.clone()).or_default() += 1;
             }
+            if event.request != 0 && !requests.insert((key.clone(), event.request)) {
+                covered.repeated_request_ids += 1;
+            }
             if event.trace != 0 {
                 let (lines, slowest) = traces.entry(event.trace).or_default();
                 *lines += 1;
                 let latency = if is_request && event.latency_us != NO_LATENCY { event.latency_us + 1 } else { 0 };
                 let known = slowest.entry(key).or_default();
                 *known = (*known).max(latency);
-            }
-            if event.request != 0 && !requests.insert((event.service, event::mix(event.request, 0))) {
-                covered.repeated_request_ids += 1;
             }
         }
     }
@@ -498,32 +640,21 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     covered
 }
 
-/// Source of a request line: what the line looks like.
-fn source_of_line(line: &str, plan: &Plan) -> RequestSource {
-    if !line.trim_ascii_start().starts_with('{') {
-        return RequestSource::AccessLog;
-    }
-    if plan
-        .fields(Role::Status)
-        .iter()
-        .any(|field| field.path == PROXY_STATUS && json::lookup(line, &field.path).is_some())
-    {
-        return RequestSource::AccessLog;
-    }
-    if plan.fields(Role::Root).is_empty() { RequestSource::Application } else { RequestSource::RootSpan }
-}
-
-fn choose_sources(covered: &Covered, notes: &mut Vec<String>) -> BTreeMap<ServiceKey, RequestSource> {
+fn choose_sources(
+    seen: BTreeMap<ServiceKey, BTreeSet<RequestSource>>,
+    notes: &mut Vec<String>,
+) -> BTreeMap<ServiceKey, RequestSource> {
     let mut sources = BTreeMap::new();
-    for (key, service) in &covered.services {
-        let Some(best) = service.sources.keys().min() else { continue };
-        sources.insert(key.clone(), *best);
-        if service.sources.len() > 1 {
+    for (key, several) in seen {
+        let Some(best) = several.first().copied() else { continue };
+        // Beside roots, lines that look like requests are the work inside them.
+        if several.len() > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
                 "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
                 best.name()
             ));
         }
+        sources.insert(key, best);
     }
     sources
 }
@@ -533,31 +664,59 @@ fn choose_unit(covered: &Covered, wishes: &Wishes, notes: &mut Vec<String>) -> U
         let requests = covered.roles.get(&role).map_or(0, |counts| counts.requests);
         if covered.requests == 0 { 0.0 } else { requests as f64 / covered.requests as f64 }
     };
+    let percent = |role: Role| format!("{:.0} %", share(role) * 100.0);
+    let say_the_rest = |unit: UnitKind, role: Role, notes: &mut Vec<String>| {
+        if share(role) < UNIT_COVERAGE_FULL {
+            notes.push(format!(
+                "unit: {} of requests name a {}; the others belong to none",
+                percent(role),
+                unit.name()
+            ));
+        }
+    };
     // A field that the user named as a unit is the unit.
     for (unit, role) in UnitKind::BY_ROLE {
         if wishes.roles.contains_key(&role) && role != Role::Trace && role != Role::Instance && share(role) > 0.0 {
+            say_the_rest(unit, role, notes);
             return unit;
         }
     }
-    let chosen = UnitKind::BY_ROLE.into_iter().find(|(unit, role)| {
-        // One pod serves many users: as a unit it is for the user to choose.
-        *unit != UnitKind::Instance && share(*role) >= UNIT_COVERAGE
-    });
-    for (unit, role) in UnitKind::BY_ROLE {
-        let covered = share(role);
-        if unit < chosen.map_or(UnitKind::Request, |(unit, _)| unit) && covered > 0.0 && unit != UnitKind::Instance {
-            notes.push(format!(
-                "unit: only {:.0} % of requests name a {}, too few to judge by; name it on every request, or use --role {}=FIELD",
-                covered * 100.0,
-                unit.name(),
-                role.name()
-            ));
-        }
+    // One pod serves many users: as a unit it is for the user to choose. A trace is one visit of a user at most: it
+    // counts only where no better unit does.
+    let (users, traces): (Vec<_>, Vec<_>) = UnitKind::BY_ROLE
+        .into_iter()
+        .filter(|(unit, _)| *unit != UnitKind::Instance)
+        .partition(|(unit, _)| *unit != UnitKind::Trace);
+    let chosen = [(&users, UNIT_COVERAGE_GOOD), (&users, UNIT_COVERAGE), (&traces, UNIT_COVERAGE)]
+        .into_iter()
+        .find_map(|(units, least)| units.iter().find(|(_, role)| share(*role) >= least).copied());
+    let (unit, of_role) = chosen.unzip();
+    let unit = unit.unwrap_or(UnitKind::Request);
+    let passed_over: Vec<String> = users
+        .iter()
+        .filter(|(other, role)| *other < unit && share(*role) > 0.0)
+        .map(|(other, role)| format!("{} of requests name a {}", percent(*role), other.name()))
+        .collect();
+    if unit.is_once() && covered.requests > 0 {
+        let why = match passed_over.is_empty() {
+            true => "no user, session or client address is logged".to_owned(),
+            false => format!("only {}", passed_over.join(", ")),
+        };
+        notes.push(format!(
+            "unit: {why}, so each {} is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            unit.name()
+        ));
+    } else if !passed_over.is_empty() {
+        notes.push(format!(
+            "unit: only {}, so the {} is taken; name it on every request, or use --role user=FIELD",
+            passed_over.join(", "),
+            unit.name()
+        ));
     }
-    match chosen {
-        Some((unit, _)) => unit,
-        None => UnitKind::Request,
+    if let Some(role) = of_role {
+        say_the_rest(unit, role, notes);
     }
+    unit
 }
 
 /// Services that share traces are released together; services that do not stand alone.
@@ -625,7 +784,10 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    if !has(Role::Latency) && survey.requests > 0 {
+    let is_end =
+        |role: &RoleReport| role.fields.iter().any(|(field, lines)| *lines > 0 && roles::is_end_time(&field.path));
+    let has_ends = has(Role::Start) && survey.roles.iter().any(|role| role.role == Role::Time && is_end(role));
+    if !has(Role::Latency) && !has_ends && survey.requests > 0 {
         notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
     }
     if !has(Role::Status) && !has(Role::Error) && survey.requests > 0 {
@@ -634,12 +796,218 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    match survey.plan.unit {
-        UnitKind::Trace | UnitKind::Request if survey.requests > 0 => notes.push(format!(
-            "unit: no user, session or client address is logged, so each {} is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
-            survey.plan.unit.name()
-        )),
-        _ => {}
-    }
     survey.notes.splice(0..0, notes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in lines of one stream.
+    fn found(lines: &[String]) -> Survey {
+        let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+        survey(&[head], &Wishes::default())
+    }
+
+    /// Lines a second apart; each gives the fields behind its time.
+    fn lines(count: usize, fields: impl Fn(usize) -> String) -> Vec<String> {
+        let time = |at: usize| format!("2026-06-01T10:{:02}:{:02}Z", at / 60 % 60, at % 60);
+        (0..count).map(|at| format!(r#"{{"ts":"{}",{}}}"#, time(at), fields(at))).collect()
+    }
+
+    fn fields_of(survey: &Survey, role: Role) -> Vec<&str> {
+        survey.plan.fields(role).iter().map(|field| field.path.as_str()).collect()
+    }
+
+    #[test]
+    fn attempts_are_joined_where_one_call_of_one_user_repeats_an_id() {
+        let joined = |fields: &dyn Fn(usize) -> String| found(&lines(40, fields)).plan.join_attempts;
+        let request = r#""path":"/a","status":200"#;
+        // A counter of each process: four users come to the same number.
+        assert!(!joined(&|at| format!(r#""user":"u{at}","reqId":"req-{}",{request}"#, at / 4)));
+        assert!(joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{request}"#, at / 2, at / 2)));
+        // Two calls that pass an id on.
+        let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
+        assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
+        assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
+    }
+
+    #[test]
+    fn each_service_has_a_request_source_of_its_own() {
+        let survey = found(&lines(40, |at| match at % 4 {
+            0 => r#""service":"front","root":true,"kind":"span","status":200"#.to_owned(),
+            1 => r#""service":"front","kind":"span","status":200"#.to_owned(),
+            2 => r#""service":"front","status":200"#.to_owned(),
+            _ => r#""service":"billing","status":200"#.to_owned(),
+        }));
+        let seen = |service: &str| {
+            let key = ServiceKey { environment: String::new(), service: service.to_owned() };
+            let report = &survey.services[&key];
+            (survey.plan.sources[&key], report.requests, report.spans)
+        };
+        assert_eq!(seen("front"), (RequestSource::RootSpan, 10, 20));
+        assert_eq!(seen("billing"), (RequestSource::Application, 10, 0));
+        assert!(survey.notes.iter().all(|note| !note.contains("several sources")), "{:?}", survey.notes);
+    }
+
+    #[test]
+    fn units_of_latencies_without_a_telling_name() {
+        let doubt = |text: &str| format!("latency: half of {text}, or another field");
+        for (field, value, unit, doubtful) in [
+            ("duration", "54000000", LatencyUnit::Nanos, None),
+            ("duration", "1000000", LatencyUnit::Nanos, None),
+            ("duration", "54.5", LatencyUnit::Millis, None),
+            ("duration", "54", LatencyUnit::Millis, None),
+            ("duration", "0.054", LatencyUnit::Seconds, None),
+            (
+                "duration",
+                "960000",
+                LatencyUnit::Millis,
+                Some(
+                    "`duration` would be above 16 minutes when read as ms; that is doubtful. Name its unit with --role latency=duration:us",
+                ),
+            ),
+            (
+                "duration_s",
+                "54000",
+                LatencyUnit::Seconds,
+                Some(
+                    "`duration_s` would be above 900 minutes when read as s; that is doubtful. Name its unit with --role latency=duration_s:us",
+                ),
+            ),
+        ] {
+            let survey = found(&lines(30, |_| format!(r#""{field}":{value},"path":"/a","status":200"#)));
+            assert_eq!(survey.plan.fields(Role::Latency)[0].unit, Some(unit), "{field} {value}");
+            let guess = format!(
+                "latency: `{field}` does not name its unit; read as {} (median {value}). If that is wrong: --role latency={field}:us",
+                unit.name()
+            );
+            let said: Vec<&String> = survey.notes.iter().filter(|note| note.starts_with("latency")).collect();
+            let mut expect = Vec::new();
+            expect.extend((field == "duration").then_some(guess));
+            expect.extend(doubtful.map(doubt));
+            assert_eq!(said, expect.iter().collect::<Vec<_>>(), "{field} {value}");
+        }
+    }
+
+    #[test]
+    fn times_as_nginx_calls_them() {
+        let time = |fields: &str| {
+            let line = format!("{{{fields},\"status\":200}}");
+            let survey = found(&[format!("\u{feff}{line}"), line.clone(), line]);
+            let seen = (survey.requests, survey.rejects.values().sum::<u64>());
+            (seen, fields_of(&survey, Role::Time).join(" "))
+        };
+        let local = r#""time_local":"01/Jun/2026:12:00:00 +0000""#;
+        assert_eq!(time(local), ((3, 0), "time_local".to_owned()));
+        assert_eq!(time(r#""time_iso8601":"2026-06-01T12:00:00+00:00""#), ((3, 0), "time_iso8601".to_owned()));
+        assert_eq!(time(&format!(r#""msec":"1780315200.007",{local}"#)), ((3, 0), "msec time_local".to_owned()));
+        assert_eq!(time(&format!(r#""msec":12,{local}"#)), ((3, 0), "time_local".to_owned()));
+    }
+
+    #[test]
+    fn half_of_the_requests_must_name_a_unit() {
+        let check = |fields: &dyn Fn(usize) -> String, expect: UnitKind, about_units: &[&str]| {
+            let survey = found(&lines(100, |at| format!(r#"{},"version":"1","status":200"#, fields(at))));
+            let said: Vec<&str> =
+                survey.notes.iter().map(String::as_str).filter(|note| note.starts_with("unit")).collect();
+            assert_eq!((survey.plan.unit, said.as_slice()), (expect, about_units));
+        };
+        let user = |at: usize, percent: usize| if at < percent { format!("u{at}") } else { "anonymous".to_owned() };
+        check(&|at| format!(r#""user":"{}""#, user(at, 100)), UnitKind::User, &[]);
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 60)),
+            UnitKind::User,
+            &["unit: 60 % of requests name a user; the others belong to none"],
+        );
+        check(
+            &|at| format!(r#""user":"{}","trace_id":"{at}a""#, user(at, 60)),
+            UnitKind::User,
+            &["unit: 60 % of requests name a user; the others belong to none"],
+        );
+        check(
+            &|at| format!(r#""user":"{}","session_id":"s{at}""#, user(at, 60)),
+            UnitKind::Session,
+            &[
+                "unit: only 60 % of requests name a user, so the session is taken; name it on every request, or use --role user=FIELD",
+            ],
+        );
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 40)),
+            UnitKind::Request,
+            &[
+                "unit: only 40 % of requests name a user, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            ],
+        );
+        check(
+            &|at| format!(r#""user":"{}""#, user(at, 0)),
+            UnitKind::Request,
+            &[
+                "unit: no user, session or client address is logged, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+            ],
+        );
+    }
+
+    #[test]
+    fn which_field_gives_the_arms() {
+        let check = |fields: &dyn Fn(usize) -> String, expect: &str, note: &str| {
+            let survey = found(&lines(40, fields));
+            assert_eq!(survey.plan.arms, ArmRule::Field(expect.to_owned()), "{note}");
+            assert!(survey.notes.iter().any(|said| said == note), "{note}: {:?}", survey.notes);
+        };
+        let two = |at: usize| if at % 2 == 0 { "1.0" } else { "2.0" };
+        check(
+            &|at| {
+                let variant = ["A", "B", "C", "D"][at % 4];
+                format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+            },
+            "version",
+            "arms: the values of `version` (1.0, 2.0); `variant` has 4 values too (A, B, C, ...); --arm-by FIELD takes another",
+        );
+        check(
+            &|at| {
+                let variant = ["Control", "blue"][at / 2 % 2];
+                format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+            },
+            "variant",
+            "arms: the values of `variant` (Control, blue); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+        );
+        check(
+            &|at| format!(r#""service":"s","track":"{}","version":"{}","status":200"#, ["x", "y"][at / 2 % 2], two(at)),
+            "track",
+            "arms: the values of `track` (x, y); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+        );
+        // Each service has a version of its own, and the canary has not begun.
+        check(
+            &|at| format!(r#""service":"s{}","track":"stable","version":"{}","status":200"#, two(at), two(at)),
+            "track",
+            "arms: the values of `track` (stable)",
+        );
+        check(
+            &|at| format!(r#""service":"s","variant":"{}","version":"1.0","status":200"#, two(at)),
+            "variant",
+            "arms: the values of `variant` (1.0, 2.0)",
+        );
+    }
+
+    #[test]
+    fn codes_are_statuses_where_they_look_like_them() {
+        for (field, values, expect) in [
+            ("code", [200, 500], true),
+            ("code", [0, 50_001], false),
+            ("code", [0, 500], false),
+            ("status", [0, 0], false),
+            ("status", [200, 0], true),
+            ("grpc.code", [0, 13], true),
+            ("response_code", [0, 0], true),
+        ] {
+            // One in ten fails.
+            let lines = lines(50, |at| {
+                format!(r#""{field}":{},"path":"/a","latency_ms":5"#, values[usize::from(at % 10 == 9)])
+            });
+            let survey = found(&lines);
+            assert_eq!(!fields_of(&survey, Role::Status).is_empty(), expect, "{field} {values:?}");
+            assert_eq!(survey.requests, 50, "{field} {values:?}");
+        }
+    }
 }

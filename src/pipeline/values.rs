@@ -2,7 +2,7 @@
 
 use crate::event::Level;
 use crate::pipeline::number;
-use crate::pipeline::roles::LatencyUnit;
+use crate::pipeline::roles::{ErrorNotation, LatencyUnit, StatusNotation};
 
 /// Severity from a word, a letter, a pino number (10 to 60), a syslog severity (0 to 7) or an OpenTelemetry number text.
 pub fn level(text: &str) -> Level {
@@ -63,6 +63,14 @@ pub struct Status {
 /// Server errors are HTTP 500 to 599 and the gRPC codes that the gRPC documentation maps to them: UNKNOWN,
 /// DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. Status 0 (Envoy: no answer) is an error.
 pub fn status(text: &str) -> Option<Status> {
+    // Nearly always.
+    if let [hundreds @ b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] = text.as_bytes() {
+        return Some(Status { class: hundreds - b'0', error: *hundreds == b'5' });
+    }
+    any_status(text)
+}
+
+fn any_status(text: &str) -> Option<Status> {
     if let Some(number) = number::parse_u64(text.trim()) {
         return match number {
             100..=599 => Some(Status { class: (number / 100) as u8, error: number >= 500 }),
@@ -102,6 +110,45 @@ pub fn status(text: &str) -> Option<Status> {
     client.iter().any(|word| is(word)).then_some(Status { class: 4, error: false })
 }
 
+/// Status in the notation of its field.
+#[inline]
+pub fn status_in(text: &str, notation: StatusNotation) -> Option<Status> {
+    match notation {
+        StatusNotation::Http => status(text),
+        StatusNotation::Grpc => grpc_status(text),
+        StatusNotation::Span => span_status(text),
+    }
+}
+
+/// Status from a gRPC code: its number or its name. Other numbers are read as HTTP statuses.
+fn grpc_status(text: &str) -> Option<Status> {
+    match number::parse_u64(text.trim()) {
+        Some(0) => Some(Status { class: 2, error: false }),
+        // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+        Some(2 | 4 | 12..=15) => Some(Status { class: 5, error: true }),
+        Some(1..=16) => Some(Status { class: 4, error: false }),
+        _ => status(text),
+    }
+}
+
+/// Status of an OpenTelemetry span. Other numbers are read as HTTP statuses.
+fn span_status(text: &str) -> Option<Status> {
+    let word = text.strip_prefix("STATUS_CODE_").unwrap_or(text);
+    match word {
+        "0" | "1" => Some(Status { class: 2, error: false }),
+        "2" => Some(Status { class: 5, error: true }),
+        _ if word.eq_ignore_ascii_case("unset") => Some(Status { class: 2, error: false }),
+        _ => status(word),
+    }
+}
+
+/// A word that stands where an identity is missing: `anonymous` is nobody, however many requests it makes.
+#[inline]
+pub fn is_nobody(text: &str) -> bool {
+    const WORDS: [&str; 10] = ["-", "0", "nil", "anon", "null", "none", "guest", "unknown", "anonymous", "undefined"];
+    text.is_empty() || (text.len() <= 9 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
+}
+
 /// Truth from a word or number.
 pub fn truth(text: &str) -> Option<bool> {
     match text {
@@ -111,8 +158,29 @@ pub fn truth(text: &str) -> Option<bool> {
     }
 }
 
+/// A field about failures says that the work failed. Text that is no word for "none" says what failed.
+pub fn failed(text: &str, notation: ErrorNotation) -> bool {
+    let is = |word: &&str| text.eq_ignore_ascii_case(word);
+    match notation {
+        ErrorNotation::Failed => {
+            const NONE: [&str; 11] = ["", "-", "0", "no", "ok", "nil", "none", "null", "<nil>", "false", "undefined"];
+            !NONE.iter().any(|word| is(word))
+        }
+        ErrorNotation::Success => truth(text) == Some(false) && !text.is_empty(),
+        ErrorNotation::Outcome => ["failure", "failed", "error"].iter().any(is),
+    }
+}
+
+/// The text of an object or list without anything in it.
+pub fn is_empty_json(raw: &str) -> bool {
+    raw.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '{' | '}' | '[' | ']')).is_empty()
+}
+
 /// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`).
 pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
+    if let [b'0'..=b'9', .., b'0'..=b'9'] = text.as_bytes() {
+        return decimal_us(text, unit);
+    }
     let text = text.trim();
     match text.bytes().last() {
         Some(b'0'..=b'9' | b'.') => decimal_us(text, unit),
@@ -220,6 +288,107 @@ mod tests {
         assert_eq!(status("NotFound"), Some(Status { class: 4, error: false }));
         assert_eq!(status("shipped"), None);
         assert_eq!(status("7"), None);
+    }
+
+    #[test]
+    fn failures() {
+        for (text, notation, expect) in [
+            ("boom", ErrorNotation::Failed, true),
+            ("true", ErrorNotation::Failed, true),
+            ("1", ErrorNotation::Failed, true),
+            ("none", ErrorNotation::Failed, false),
+            ("None", ErrorNotation::Failed, false),
+            ("false", ErrorNotation::Failed, false),
+            ("False", ErrorNotation::Failed, false),
+            ("0", ErrorNotation::Failed, false),
+            ("", ErrorNotation::Failed, false),
+            ("null", ErrorNotation::Failed, false),
+            ("no", ErrorNotation::Failed, false),
+            ("OK", ErrorNotation::Failed, false),
+            ("<nil>", ErrorNotation::Failed, false),
+            ("not found", ErrorNotation::Failed, true),
+            ("false", ErrorNotation::Success, true),
+            ("0", ErrorNotation::Success, true),
+            ("true", ErrorNotation::Success, false),
+            ("", ErrorNotation::Success, false),
+            ("perhaps", ErrorNotation::Success, false),
+            ("failure", ErrorNotation::Outcome, true),
+            ("success", ErrorNotation::Outcome, false),
+            ("unknown", ErrorNotation::Outcome, false),
+        ] {
+            assert_eq!(failed(text, notation), expect, "{text} {notation:?}");
+        }
+        for (raw, expect) in [("{}", true), ("[ ]", true), ("{ }", true), (r#"{"a":1}"#, false), ("[0]", false)] {
+            assert_eq!(is_empty_json(raw), expect, "{raw}");
+        }
+    }
+
+    #[test]
+    fn statuses_of_spans() {
+        let ok = Some(Status { class: 2, error: false });
+        let failed = Some(Status { class: 5, error: true });
+        for (text, expect) in [
+            ("0", ok),
+            ("1", ok),
+            ("2", failed),
+            ("STATUS_CODE_UNSET", ok),
+            ("STATUS_CODE_OK", ok),
+            ("STATUS_CODE_ERROR", failed),
+            ("Error", failed),
+            ("Unset", ok),
+            ("503", failed),
+            ("3", None),
+        ] {
+            assert_eq!(status_in(text, StatusNotation::Span), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn nobody() {
+        for text in ["", "-", "0", "null", "None", "nil", "unknown", "Anonymous", "ANON", "guest", "undefined"] {
+            assert!(is_nobody(text), "{text}");
+        }
+        for text in ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " "] {
+            assert!(!is_nobody(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn grpc_codes() {
+        let ok = Some(Status { class: 2, error: false });
+        let server = Some(Status { class: 5, error: true });
+        let client = Some(Status { class: 4, error: false });
+        for (text, expect) in [
+            ("0", ok),
+            ("OK", ok),
+            ("1", client),
+            ("CANCELLED", client),
+            ("2", server),
+            ("Unknown", server),
+            ("3", client),
+            ("4", server),
+            ("DeadlineExceeded", server),
+            ("5", client),
+            ("NotFound", client),
+            ("11", client),
+            ("12", server),
+            ("13", server),
+            ("INTERNAL", server),
+            ("14", server),
+            ("Unavailable", server),
+            ("15", server),
+            ("DATA_LOSS", server),
+            ("16", client),
+            ("UNAUTHENTICATED", client),
+            ("200", ok),
+            ("17", None),
+            ("-", None),
+            ("", None),
+        ] {
+            assert_eq!(status_in(text, StatusNotation::Grpc), expect, "{text}");
+        }
+        assert_eq!(status_in("14", StatusNotation::Http), None);
+        assert_eq!(status_in("0", StatusNotation::Http), Some(Status { class: 0, error: true }));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use crate::math;
+use crate::sketch::sort::sort_by_place;
 
 /// Bins of one octave.
 const BINS_PER_OCTAVE: u32 = 64;
@@ -91,7 +92,7 @@ impl LatencyTable {
     /// Sorts and adds up equal keys: the canonical form.
     pub fn settle(&mut self) {
         if !self.loose.is_empty() {
-            self.loose.sort_unstable();
+            sort_by_place(&mut self.loose, |key| u64::from(*key), |key| *key);
             let mut run = self.loose.iter().copied().peekable();
             while let Some(key) = run.next() {
                 let mut count = 1u32;
@@ -105,7 +106,7 @@ impl LatencyTable {
         if self.settled.is_sorted_by(|a, b| a.0 < b.0) {
             return;
         }
-        self.settled.sort_by_key(|entry| entry.0);
+        sort_by_place(&mut self.settled, |entry| u64::from(entry.0), |entry| entry.0);
         self.settled.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
             if same {

@@ -7,3 +7,4 @@ pub mod codec;
 pub mod latency;
 pub mod partial;
 pub mod rows;
+mod sort;

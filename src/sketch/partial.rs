@@ -51,6 +51,8 @@ pub struct Cell {
     pub status: [u64; 6],
     /// Requests without a unit: they enter no test.
     pub without_unit: u64,
+    /// Those of them that failed.
+    pub errors_without_unit: u64,
     /// Requests without a latency.
     pub without_latency: u64,
     /// Sum of latencies in microseconds.
@@ -65,6 +67,9 @@ pub struct Cell {
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
     pub span_latency: LatencyTable,
+    /// Lines of level warn or worse by bucket of their unit, else of their trace (bin 0); without the lines of failed
+    /// requests, which are counted as errors.
+    pub warnings: LatencyTable,
 }
 
 impl Cell {
@@ -74,9 +79,15 @@ impl Cell {
         }
         self.latency.append(&other.latency);
         self.span_latency.append(&other.span_latency);
+        self.warnings.append(&other.warnings);
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 20] {
+    /// The tables, in the order in which they are encoded.
+    fn tables_mut(&mut self) -> [&mut LatencyTable; 3] {
+        [&mut self.latency, &mut self.span_latency, &mut self.warnings]
+    }
+
+    fn counts_mut(&mut self) -> [&mut u64; 21] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -94,6 +105,7 @@ impl Cell {
             s4,
             s5,
             &mut self.without_unit,
+            &mut self.errors_without_unit,
             &mut self.without_latency,
             &mut self.latency_sum_us,
             &mut self.request_weight,
@@ -102,7 +114,7 @@ impl Cell {
         ]
     }
 
-    fn counts(&self) -> [u64; 20] {
+    fn counts(&self) -> [u64; 21] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -120,6 +132,7 @@ impl Cell {
             s4,
             s5,
             self.without_unit,
+            self.errors_without_unit,
             self.without_latency,
             self.latency_sum_us,
             self.request_weight,
@@ -277,14 +290,45 @@ impl WindowPartial {
 
     /// Merges a list of partials of one window into one canonical partial.
     pub fn merge(window: i64, partials: impl IntoIterator<Item = WindowPartial>) -> WindowPartial {
+        let partials: Vec<WindowPartial> = partials.into_iter().collect();
+        let [units, exposures, outcomes, attempts, pairs, traces, evidence] =
+            partials.iter().map(WindowPartial::row_counts).fold([0; 7], |mut all, counts| {
+                all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
+                all
+            });
         let mut partials = partials.into_iter();
         // An empty start would take the first partial's names in by search; the first partial is the start instead.
         let mut merged = partials.next().unwrap_or_else(|| WindowPartial::new(window));
+        if partials.len() > 0 {
+            // Room for all at once: lists that grow by and by are copied again and again.
+            let [has_units, has_exposures, has_outcomes, has_attempts, has_pairs, has_traces, has_evidence] =
+                merged.row_counts();
+            merged.units.reserve(units - has_units);
+            merged.exposures.reserve(exposures - has_exposures);
+            merged.outcomes.reserve(outcomes - has_outcomes);
+            merged.attempts.reserve(attempts - has_attempts);
+            merged.pairs.reserve(pairs - has_pairs);
+            merged.traces.reserve(traces - has_traces);
+            merged.evidence.reserve(evidence - has_evidence);
+        }
         for partial in partials {
             merged.append(partial);
         }
         merged.settle();
         merged
+    }
+
+    /// Rows of each kind.
+    fn row_counts(&self) -> [usize; 7] {
+        [
+            self.units.as_slice().len(),
+            self.exposures.as_slice().len(),
+            self.outcomes.as_slice().len(),
+            self.attempts.as_slice().len(),
+            self.pairs.as_slice().len(),
+            self.traces.as_slice().len(),
+            self.evidence.as_slice().len(),
+        ]
     }
 
     /// Brings the partial into its canonical form.
@@ -313,8 +357,7 @@ impl WindowPartial {
             same
         });
         for (_, _, cell) in &mut self.cells {
-            cell.latency.settle();
-            cell.span_latency.settle();
+            cell.tables_mut().into_iter().for_each(LatencyTable::settle);
         }
         self.units.settle();
         self.exposures.settle();
@@ -399,6 +442,12 @@ impl WindowPartial {
         counters.lines += 1;
         counters.warn_lines += u64::from(event.level == Level::Warn);
         counters.error_lines += u64::from(event.level >= Level::Error);
+        if event.level >= Level::Warn && !event.error && event.arm != NO_NAME {
+            let whose = if event.unit != 0 { event.unit } else { event.trace };
+            if whose != 0 {
+                counters.warnings.add(event::bucket_of(whose), 0);
+            }
+        }
         let latency =
             if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
         match event.kind {
@@ -417,6 +466,7 @@ impl WindowPartial {
                 }
                 if event.unit == 0 {
                     counters.without_unit += 1;
+                    counters.errors_without_unit += u64::from(event.error);
                 } else if event.request != 0 {
                     self.attempts.add(AttemptRow {
                         request: event.request,
@@ -451,8 +501,13 @@ impl WindowPartial {
                         slowest: latency,
                     });
                 }
-                if event.route != NO_NAME && event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
-                    self.pairs.add(PairRow { unit: event.unit, service: event.service, route: event.route });
+                if event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
+                    self.pairs.add(PairRow {
+                        unit: event.unit,
+                        service: event.service,
+                        route: event.route,
+                        classes: 1 << event.status_class.min(7),
+                    });
                 }
                 keep.consider(event, offset_us, latency, stream_hash);
             }
@@ -493,6 +548,7 @@ impl WindowPartial {
     /// Takes over the evidence that was kept while lines were counted.
     pub fn take_evidence(&mut self, keep: &mut Keep) {
         for top in &mut keep.tops {
+            top.pick();
             top.rows.drain(..).for_each(|row| self.evidence.add(row));
         }
     }
@@ -516,7 +572,7 @@ impl WindowPartial {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
-            for table in [&cell.latency, &cell.span_latency] {
+            for table in [&cell.latency, &cell.span_latency, &cell.warnings] {
                 w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {
@@ -570,6 +626,7 @@ impl WindowPartial {
             w.fixed(row.unit);
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.route));
+            w.byte(row.classes);
         }
         w.fixed(self.trace_range);
         w.length(self.traces.as_slice().len());
@@ -628,7 +685,7 @@ impl WindowPartial {
             for slot in cell.counts_mut() {
                 *slot = r.uint()?;
             }
-            for table in [&mut cell.latency, &mut cell.span_latency] {
+            for table in cell.tables_mut() {
                 let mut entries = Vec::new();
                 let mut key = 0u32;
                 for _ in 0..r.length()? {
@@ -692,7 +749,7 @@ impl WindowPartial {
         partial.pair_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {
-            rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()? });
+            rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()?, classes: r.byte()? });
         }
         partial.pairs = Rows::from_vec(rows);
         partial.trace_range = r.fixed()?;
@@ -776,23 +833,41 @@ impl Keep {
     }
 }
 
-/// The rows of smallest rank so far.
+/// The rows of smallest rank so far, and a few more until the next time that there are too many.
 #[derive(Clone, Debug, Default)]
 struct Top {
     rows: Vec<EvidenceRow>,
+    /// Largest rank that can still get in, once there are enough rows.
+    bound: Option<(u8, u64)>,
 }
 
 impl Top {
+    /// Rows at which the best are picked out. Keeping the list sorted instead would move rows for every one that gets
+    /// in, and the first lines of every chunk all do.
+    const TOO_MANY: usize = 3 * EVIDENCE_MAX;
+
     /// No row whose rank starts with this number can get in.
     #[inline]
     fn refuses(&self, rank: u8) -> bool {
-        self.rows.len() >= EVIDENCE_MAX && self.rows.last().is_some_and(|worst| worst.rank.0 < rank)
+        self.bound.is_some_and(|bound| bound.0 < rank)
     }
 
+    #[inline]
     fn add(&mut self, row: EvidenceRow) {
-        let at = self.rows.partition_point(|kept| kept.rank < row.rank);
-        if at < EVIDENCE_MAX {
-            self.rows.insert(at, row);
+        if self.bound.is_some_and(|bound| bound < row.rank) {
+            return;
+        }
+        self.rows.push(row);
+        if self.rows.len() >= Top::TOO_MANY {
+            self.pick();
+        }
+    }
+
+    /// Keeps the best.
+    fn pick(&mut self) {
+        if self.rows.len() > EVIDENCE_MAX {
+            let (_, worst, _) = self.rows.select_nth_unstable_by_key(EVIDENCE_MAX - 1, |row| row.rank);
+            self.bound = Some(worst.rank);
             self.rows.truncate(EVIDENCE_MAX);
         }
     }

@@ -4,6 +4,7 @@
 //! microseconds, so a window is at most an hour long.
 
 use crate::event::{self, NameId};
+use crate::sketch::sort::sort_by_place;
 
 /// Longest window, in microseconds: offsets inside it fit 32 bits.
 pub const WINDOW_MAX: i64 = 3_600_000_000;
@@ -20,6 +21,8 @@ pub trait Row: Copy {
     type Key: Ord;
     /// The key of this row.
     fn key(&self) -> Self::Key;
+    /// First bits of the key as a number: the row with the smaller place has the smaller key.
+    fn place(&self) -> u64;
     /// Adds a row with the same key.
     fn combine(&mut self, other: &Self);
     /// Renames service, arm and route.
@@ -81,14 +84,19 @@ impl<R: Row> Rows<R> {
         }
     }
 
+    /// Makes room for rows that will be appended.
+    pub fn reserve(&mut self, rows: usize) {
+        self.rows.reserve_exact(rows);
+    }
+
     /// Appends rows of another list; the result must be settled.
     pub fn append(&mut self, other: &Rows<R>) {
         self.rows.extend_from_slice(&other.rows);
     }
 
-    /// Sorts and combines: the canonical form. Sorted runs (of merged partials) are merged, not sorted again.
+    /// Sorts and combines: the canonical form. Rows with equal keys combine to the same row in any order.
     pub fn settle(&mut self) {
-        self.rows.sort_by_key(Row::key);
+        sort_by_place(&mut self.rows, Row::place, Row::key);
         self.rows.dedup_by(|next, kept| {
             let same = next.key() == kept.key();
             if same {
@@ -123,6 +131,12 @@ impl<R: Row> Rows<R> {
     }
 }
 
+/// Place of rows that are sorted by service and then by a hash.
+#[inline]
+fn place_of(service: NameId, hash: u64) -> u64 {
+    u64::from(service) << 48 | hash >> 16
+}
+
 /// What one unit did in one service under one arm in a window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UnitRow {
@@ -150,6 +164,10 @@ impl Row for UnitRow {
     #[inline]
     fn key(&self) -> Self::Key {
         u128::from(self.service) << 80 | u128::from(self.unit) << 16 | u128::from(self.arm)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.unit)
     }
     #[inline]
     fn combine(&mut self, other: &Self) {
@@ -193,6 +211,10 @@ impl Row for ExposureRow {
     fn key(&self) -> Self::Key {
         (self.service, self.unit, self.arm)
     }
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.unit)
+    }
     fn combine(&mut self, other: &Self) {
         self.at = self.at.min(other.at);
         self.count = self.count.saturating_add(other.count);
@@ -224,6 +246,10 @@ impl Row for OutcomeRow {
     type Key = (NameId, u64, u32, u16, bool);
     fn key(&self) -> Self::Key {
         (self.service, self.unit, self.at, self.latency, self.error)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.unit)
     }
     fn combine(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
@@ -257,6 +283,10 @@ impl Row for AttemptRow {
     fn key(&self) -> Self::Key {
         (self.service, self.request, self.at, self.arm, self.unit, self.latency, self.error)
     }
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.request)
+    }
     fn combine(&mut self, _: &Self) {}
     fn rename(&mut self, names: &Renaming) {
         self.service = names.service(self.service);
@@ -271,8 +301,10 @@ pub struct PairRow {
     pub unit: u64,
     /// Service.
     pub service: NameId,
-    /// Route.
+    /// Route, or [`event::NO_NAME`].
     pub route: NameId,
+    /// Bit n: a request had a status of class n (0: none).
+    pub classes: u8,
 }
 
 impl Row for PairRow {
@@ -280,7 +312,13 @@ impl Row for PairRow {
     fn key(&self) -> Self::Key {
         (self.service, self.unit, self.route)
     }
-    fn combine(&mut self, _: &Self) {}
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.unit)
+    }
+    fn combine(&mut self, other: &Self) {
+        self.classes |= other.classes;
+    }
     fn rename(&mut self, names: &Renaming) {
         self.service = names.service(self.service);
         self.route = names.route(self.route);
@@ -308,6 +346,10 @@ impl Row for TraceRow {
     type Key = (u64, NameId);
     fn key(&self) -> Self::Key {
         (self.trace, self.service)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        self.trace
     }
     fn combine(&mut self, other: &Self) {
         self.lines = self.lines.saturating_add(other.lines);
@@ -364,6 +406,14 @@ impl Row for EvidenceRow {
     type Key = (NameId, NameId, EvidenceClass, (u8, u64), u64, NameId);
     fn key(&self) -> Self::Key {
         (self.service, self.arm, self.class, self.rank, self.offset, self.stream)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        u64::from(self.service) << 48
+            | u64::from(self.arm) << 32
+            | u64::from(self.class as u8) << 31
+            | u64::from(self.rank.0) << 23
+            | self.rank.1 >> 41
     }
     fn combine(&mut self, _: &Self) {}
     fn rename(&mut self, names: &Renaming) {

@@ -113,7 +113,7 @@ impl<'p> ChunkFolder<'p> {
                     None => match std::str::from_utf8(line) {
                         Ok(text) => text,
                         Err(_) => {
-                            reject(&mut fold, RejectReason::NotUtf8, line, offset);
+                            reject(&mut fold, not_utf8(line), line, offset);
                             continue;
                         }
                     },
@@ -129,6 +129,11 @@ impl<'p> ChunkFolder<'p> {
         self.decoder = Some((stream.to_owned(), decoder));
         (folded, rejects)
     }
+}
+
+/// Why a line that is no UTF-8 is rejected: only what began as a record is a damaged one.
+pub fn not_utf8(line: &[u8]) -> RejectReason {
+    if line.trim_ascii_start().starts_with(b"{") { RejectReason::NotUtf8 } else { RejectReason::UnknownFormat }
 }
 
 /// Folds one chunk with a decoder of its own.

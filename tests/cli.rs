@@ -919,6 +919,12 @@ fn keys_of(value: &Value, keys: &mut std::collections::BTreeSet<String>) {
 fn every_field_of_a_report_is_documented() {
     let page = include_str!("../docs/report.md");
     let [compare_page, calibrate_page] = page.split_once("\n## calibrate\n").map(|(a, b)| [a, b]).unwrap();
+    let flaws = Flaw::ALL.into_iter().map(Flaw::name);
+    let words =
+        flaws.chain(Cell::ALL.into_iter().map(Cell::name)).chain(Behaviour::ALL.into_iter().map(Behaviour::name));
+    for word in words.chain(Verdict::ALL.into_iter().map(Verdict::name)) {
+        assert!(compare_page.contains(&format!("`{word}`")), "{word}");
+    }
     let traffic = Traffic { seed: 58, errors: vec![0.02, 0.2], spans: true, retries: true, ..Traffic::default() };
     let alone = Traffic { seed: 59, service: "mail", shares: vec![0.0], ..Traffic::default() };
     let calm = Traffic { errors: vec![0.02, 0.02], ..traffic.clone() };

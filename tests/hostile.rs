@@ -606,7 +606,7 @@ fn arguments_that_make_no_sense_are_errors_with_a_remedy() {
     }
     let said = serin(folder, &["compare", "app.log", "--baseline", "cohort:old", "--canary", "cohort:new"]).expect(4);
     assert!(said.out.contains("INVALID"), "{}", said.out);
-    for threads in ["0", "1000000", "18446744073709551615"] {
+    for threads in ["1000000", "18446744073709551615"] {
         serin(folder, &["compare", "app.log", "--threads", threads]).expect(1);
     }
 }

@@ -20,7 +20,7 @@ pub enum Change {
 }
 
 /// Key of the choice of requests that fail.
-const KEY_PLANT: u64 = 0x706c_616e_74;
+const KEY_PLANT: u64 = 0x0070_6c61_6e74;
 /// Per cent past which "slower" says nothing any more.
 const SLOWER_MAX: f64 = 10_000.0;
 

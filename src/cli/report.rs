@@ -683,7 +683,7 @@ impl Judged<'_> {
                 }
                 Behaviour::Templates => {}
                 Behaviour::StatusClasses => {
-                    list.extend(pairs(&comparison.statuses.ranked(), "of units meet", "status"))
+                    list.extend(pairs(&comparison.statuses.ranked(), &format!("of {} meet", self.units()), "status"))
                 }
                 Behaviour::RecoveredByRetry => list.push(rates(
                     &comparison.retried,
@@ -763,10 +763,17 @@ impl Judged<'_> {
                         "There is nothing to compare: the {} requests of `{missing}` ended before those of the other arm began.",
                         grouped(*requests)
                     ),
-                    None => format!(
-                        "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
-                        list_of_arms(&self.arms_seen)
-                    ),
+                    None => match self.arms_seen.as_slice() {
+                        [(only, requests)] => format!(
+                            "There is nothing to compare: only `{}` was seen, {} requests.",
+                            harmless(only, 60),
+                            grouped(*requests)
+                        ),
+                        seen => format!(
+                            "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
+                            list_of_arms(seen)
+                        ),
+                    },
                 }
             }
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
@@ -785,7 +792,7 @@ impl Judged<'_> {
                 )
             }
             Flaw::GuessedControl => format!(
-                "Nothing says whether `{}` or `{}` is the new code: both are there from the beginning. Name the old one: --control ARM",
+                "Nothing says whether `{}` or `{}` is the new code: both are there from the beginning. Name the old one: --control ARM.",
                 comparison.control, comparison.candidate
             ),
             Flaw::MostlyLate => format!(
@@ -1091,6 +1098,7 @@ impl Judged<'_> {
                 "warn lines",
                 "lines",
                 "spans",
+                "events",
                 "p50",
                 "p99",
             ]
@@ -1117,13 +1125,14 @@ impl Judged<'_> {
                     each(done.warn_lines),
                     each(done.lines),
                     each(done.spans),
+                    each(done.business),
                     time(done.p50_ms),
                     time(done.p99_ms),
                 ]);
             }
         }
         let widths: Vec<usize> =
-            (0..11).map(|column| table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0)).collect();
+            (0..12).map(|column| table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0)).collect();
         out.push('\n');
         for cells in &table {
             let mut line = String::from(" ");
@@ -1136,7 +1145,7 @@ impl Judged<'_> {
             out.push_str(line.trim_end());
             out.push('\n');
         }
-        out.push_str("  (lines, spans, error and warn lines a request, or a span where there are no requests; of lines that name their arm");
+        out.push_str("  (lines, spans and business events a request, or a span where there are no requests; of lines that name their arm");
         out.push_str(if self.services.len() > 1 { "; only the first service is judged)\n" } else { ")\n" });
         if seen.clone().count() > SERVICES_MAX {
             let _infallible = writeln!(out, "  and {} more services", seen.count() - SERVICES_MAX);
@@ -1159,6 +1168,8 @@ pub(super) struct Done {
     pub lines: Option<f64>,
     /// Spans; none where these are what is counted by.
     pub spans: Option<f64>,
+    /// Business events.
+    pub business: Option<f64>,
     /// Median latency in milliseconds.
     pub p50_ms: Option<f64>,
     /// 99th percentile of latency in milliseconds.
@@ -1179,6 +1190,7 @@ impl Done {
             warn_lines: each(totals.warn_lines),
             lines: each(totals.lines),
             spans: ratio(totals.spans as f64, totals.requests),
+            business: each(totals.business),
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
         }

@@ -168,6 +168,17 @@ impl ControlFrom {
     }
 }
 
+/// Who is compared with whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Between<'n> {
+    /// Name of the control's arm.
+    pub control: &'n str,
+    /// Name of the candidate's arm.
+    pub candidate: &'n str,
+    /// How it is known which arm is the control.
+    pub control_from: ControlFrom,
+}
+
 /// What was read of all logs when a look was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReadSoFar {
@@ -292,9 +303,7 @@ pub struct Comparison {
 impl Comparison {
     /// A comparison that begins with a window.
     pub fn new(
-        control: &str,
-        candidate: &str,
-        control_from: ControlFrom,
+        between: Between<'_>,
         unit: UnitKind,
         log_fail: f64,
         services: usize,
@@ -303,9 +312,9 @@ impl Comparison {
     ) -> Comparison {
         let once = unit.is_once();
         Comparison {
-            control: control.to_owned(),
-            candidate: candidate.to_owned(),
-            control_from,
+            control: between.control.to_owned(),
+            candidate: between.candidate.to_owned(),
+            control_from: between.control_from,
             unit,
             log_fail,
             started: window,
@@ -849,7 +858,8 @@ impl Comparison {
         let log_fail = r.float()?;
         let started = r.int()?;
         let started_at = Timestamp(r.int()?);
-        let mut c = Comparison::new(&control, &candidate, control_from, unit, log_fail, 0, started, started_at);
+        let between = Between { control: &control, candidate: &candidate, control_from };
+        let mut c = Comparison::new(between, unit, log_fail, 0, started, started_at);
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Map, Value};
 
 use crate::engine::comparison::{
-    Activity, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
+    Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
 };
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
@@ -353,9 +353,7 @@ impl ReleaseState {
     fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
         self.comparisons.push(Comparison::new(
-            control,
-            candidate,
-            from,
+            Between { control, candidate, control_from: from },
             settings.unit,
             look::LOG_CHANGED + math::ln(sharing),
             self.services.len(),

@@ -1,10 +1,9 @@
 //! Measurements: the whole fold beside stated lower bounds, in one run, on a fixed corpus.
 //!
-//! The corpus is generated chunk by chunk and never held. On one core generating is timed apart from the fold; on all
-//! cores it runs beside it and is part of the wall time, and of the CPU time that is told.
+//! On one core the corpus is generated chunk by chunk and never held, and generating is timed apart from the fold. For the
+//! run on all cores its first lines are generated before and held, so that the generator takes no core from the fold.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::time::{Duration, Instant};
 
 use rustix::time::ClockId;
@@ -24,6 +23,8 @@ use crate::source::run::{Observer, Options, RunError, run_readers};
 
 /// Bytes of a chunk.
 const CHUNK_BYTES: usize = 1 << 20;
+/// Lines of the run on all cores, which are held in memory.
+const ALL_CORES_LINES: u64 = 1_000_000;
 
 /// What was measured.
 #[derive(Clone, PartialEq, Debug)]
@@ -48,9 +49,11 @@ pub struct FoldFigures {
     pub events_per_second_one: f64,
     /// Threads of the run on all cores.
     pub threads: usize,
-    /// Events a second of wall time on all cores, generating included.
+    /// Lines of that run.
+    pub lines_all: u64,
+    /// Events a second of wall time on all cores.
     pub events_per_second_all: f64,
-    /// The run on all cores, ns of CPU of all threads a line, generating included.
+    /// The run on all cores, ns of CPU of all threads a line.
     pub all_cpu_ns: f64,
     /// e-value of the share test (one stratum), microseconds.
     pub share_e_us: f64,
@@ -185,10 +188,11 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     folding += cpu() - at;
     std::hint::black_box(weight);
     let verdict = engine.verdict().map_or("none", |verdict| verdict.name()).to_owned();
-    // The run on all cores has an engine and a corpus of its own; memory is told of one run, not of two.
+    // The run on all cores holds its lines in memory, so memory is told before it.
+    let resident_max_mib = resident_max_mib();
     drop((engine, fold, corpus));
 
-    let (threads, all, all_cpu) = on_all_cores(&found, &settings, lines, users, seed, &mut progress)?;
+    let all = on_all_cores(&found, &settings, lines.min(ALL_CORES_LINES), users, seed)?;
     let per_line = |ns: u64| ns as f64 / newlines.max(1) as f64;
     let evidence = evidence();
     Ok(FoldFigures {
@@ -201,16 +205,17 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         fold_ns: per_line(folding),
         ratio: folding as f64 / bound.max(1) as f64,
         events_per_second_one: 1e9 / per_line(folding).max(1e-9),
-        threads,
-        events_per_second_all: lines as f64 / all.as_secs_f64(),
-        all_cpu_ns: per_line(all_cpu),
+        threads: all.threads,
+        lines_all: all.lines,
+        events_per_second_all: all.lines as f64 / all.wall.as_secs_f64(),
+        all_cpu_ns: all.cpu_ns as f64 / all.lines.max(1) as f64,
         share_e_us: evidence[0],
         bucket_e_us: evidence[1],
         share_interval_us: evidence[2],
         bucket_interval_us: evidence[3],
         partial_bytes: partial_bytes as f64 / windows.div_ceil(16).max(1) as f64,
         window_bytes: from as f64 / windows.max(1) as f64,
-        resident_max_mib: resident_max_mib(),
+        resident_max_mib,
         verdict,
     })
 }
@@ -233,66 +238,46 @@ fn settings_of(found: &Survey) -> Settings {
     }
 }
 
-/// Threads, wall time and CPU time in nanoseconds of the run on all cores.
-fn on_all_cores(
-    found: &Survey,
-    settings: &Settings,
+/// The run on all cores.
+struct AllCores {
+    threads: usize,
     lines: u64,
-    users: u32,
-    seed: u64,
-    progress: &mut impl FnMut(u64),
-) -> Result<(usize, Duration, u64), RunError> {
+    wall: Duration,
+    /// CPU time of all threads.
+    cpu_ns: u64,
+}
+
+/// Folds lines that were generated before, so that the generator takes no core from the fold.
+fn on_all_cores(found: &Survey, settings: &Settings, lines: u64, users: u32, seed: u64) -> Result<AllCores, RunError> {
+    let mut text = Vec::new();
+    let mut corpus = Corpus::new(lines, users, seed);
+    while corpus.chunk(&mut text, CHUNK_BYTES) {}
+    let lines = memchr::memchr_iter(b'\n', &text).count() as u64;
     let options = Options { chunk_bytes: CHUNK_BYTES, ..Options::default() };
-    let source = CorpusText { corpus: Corpus::new(lines, users, seed), text: Vec::new(), at: 0 };
-    let reader = ChunkReader::from_reader(Box::new(source), "corpus", CHUNK_BYTES);
+    let reader = ChunkReader::from_reader(Box::new(std::io::Cursor::new(text)), "corpus", CHUNK_BYTES);
     let mut engine = Engine::new(settings.clone());
-    let mut observer = NothingObserved { progress };
-    // The tables of the generator are made before the clock starts.
     let (start, cpu_start) = (Instant::now(), clock(ClockId::ProcessCPUTime));
     let readers = vec![("corpus".to_owned(), reader)];
-    run_readers(readers, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut observer)?;
-    Ok((options.threads, start.elapsed(), clock(ClockId::ProcessCPUTime) - cpu_start))
+    run_readers(readers, &found.plan, &mut engine, plan_text::to_json(&found.plan), options, &mut NothingObserved)?;
+    Ok(AllCores {
+        threads: options.threads,
+        lines,
+        wall: start.elapsed(),
+        cpu_ns: clock(ClockId::ProcessCPUTime) - cpu_start,
+    })
 }
 
-/// The corpus as text that is read.
-struct CorpusText {
-    corpus: Corpus,
-    text: Vec<u8>,
-    at: usize,
-}
+/// The figures are all that is looked at.
+struct NothingObserved;
 
-impl Read for CorpusText {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        if self.at >= self.text.len() {
-            self.text.clear();
-            self.at = 0;
-            if !self.corpus.chunk(&mut self.text, CHUNK_BYTES) {
-                return Ok(0);
-            }
-        }
-        let rest = &self.text[self.at..];
-        let n = rest.len().min(out.len());
-        out[..n].copy_from_slice(&rest[..n]);
-        self.at += n;
-        Ok(n)
-    }
-}
-
-/// Only progress is looked at.
-struct NothingObserved<'p, P: FnMut(u64)> {
-    progress: &'p mut P,
-}
-
-impl<P: FnMut(u64)> Observer for NothingObserved<'_, P> {
+impl Observer for NothingObserved {
     fn outputs(&mut self, _: &Engine, _: Vec<Output>) -> std::io::Result<()> {
         Ok(())
     }
     fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
         Ok(())
     }
-    fn progress(&mut self, bytes: u64) {
-        (self.progress)(bytes);
-    }
+    fn progress(&mut self, _: u64) {}
 }
 
 /// Microseconds of: share test, bucket test with its sums, and the displayed interval of each.

@@ -32,6 +32,9 @@ const CROSSOVER_BLOCKS: u32 = 3;
 /// Status classes whose share of units is compared. What succeeds is the rest, and 5xx are errors.
 const STATUS_CLASSES: [(u8, &str); 3] = [(1, "1xx"), (3, "3xx"), (4, "4xx")];
 
+/// Windows of a stratum of which a unit's first request counts for PASS on latency.
+const EARLY_WINDOWS: u16 = 8;
+
 /// Units that are looked up together before they are counted.
 const FETCHED: usize = 64;
 
@@ -52,6 +55,8 @@ pub struct Activity {
     pub errors: u32,
     /// Largest latency bin plus one.
     pub slowest: u16,
+    /// Latency bin plus one of the earliest request.
+    pub first_latency: u16,
     /// Requests whose first attempt failed and whose last did not.
     pub recovered: u32,
 }
@@ -272,6 +277,8 @@ pub struct Comparison {
     waiting_slow: Vec<(u64, u16)>,
     /// Latency.
     pub latency: LatencyTests,
+    /// First requests of units above the p90 and p99 thresholds: what PASS on latency asks where units stick to an arm.
+    pub early: [BucketSums; 2],
     /// Lines and spans of a trace.
     pub lines: BucketSums,
     /// Services that traces call.
@@ -339,6 +346,7 @@ impl Comparison {
             slow_units: FirstEvents::default(),
             waiting_slow: Vec::new(),
             latency: LatencyTests::default(),
+            early: [BucketSums::new(Values::Indicator), BucketSums::new(Values::Indicator)],
             lines: BucketSums::new(Values::Log2),
             called: PairTest::new(once),
             routes: PairTest::new(once),
@@ -423,6 +431,7 @@ impl Comparison {
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);
         self.lines.close_window(input.start, input.end);
+        self.early.iter_mut().for_each(|sums| sums.close_window(input.start, input.end));
         self.retried.close_window(input.start, input.end);
         self.warnings.close_window(input.start, input.end);
         let [control, candidate] = &mut input.latency;
@@ -468,6 +477,21 @@ impl Comparison {
         self.called.keep_bound();
         self.commit_crossover(true);
         self.ended = true;
+    }
+
+    /// What PASS at a latency level is asked of.
+    ///
+    /// Where units stick to their arm, a few of them make most requests, and without history nothing tells a slow user
+    /// from slow code: the share of all requests above a threshold stays uncertain for days. Each unit's first requests
+    /// weigh units alike, so thousands of users answer within minutes. FAIL goes by all requests.
+    pub fn pass_sums(&self, level: Level) -> &BucketSums {
+        let [p90, p99] = &self.early;
+        match level {
+            _ if self.unit.is_once() || self.by_request() => &self.latency.above[level as usize],
+            Level::P50 => &self.latency.above[level as usize],
+            Level::P90 => p90,
+            Level::P99 => p99,
+        }
     }
 
     /// Units of (control, candidate); one that was in several strata counts in each, under its arm there.
@@ -525,11 +549,12 @@ impl Comparison {
         let bucket = event::bucket_of(unit) as usize;
         // Order of activities of the unit; at the same microsecond by a hash, which favours no arm.
         let order = |a: &Activity| (a.first, event::mix(unit ^ a.arm.at() as u64, event::KEY_TIE));
-        let first_arm = match group {
+        let first = match group {
             // Nearly always.
-            [only] => only.arm,
-            _ => group.iter().min_by_key(|a| order(a)).map_or(head.arm, |a| a.arm),
+            [only] => only,
+            _ => group.iter().min_by_key(|a| order(a)).unwrap_or(head),
         };
+        let first_arm = first.arm;
         let mut requests = [0u64; 2];
         let mut errors = [0u64; 2];
         let mut recovered = [0u64; 2];
@@ -577,6 +602,16 @@ impl Comparison {
                 self.slow_units.at_risk(first_arm, 1);
             }
             self.crossover.at_risk(first_arm, 1);
+        }
+        if let (Some(above_p90), Some(above_p99)) = (self.latency.threshold(Level::P90), threshold)
+            && first.first_latency > 0
+            && entry.early() < EARLY_WINDOWS
+        {
+            entry.add_early();
+            for (sums, threshold) in self.early.iter_mut().zip([above_p90, above_p99]) {
+                let above = i64::from(first.first_latency > threshold + 1);
+                sums.add(first_arm, bucket, 1, above, i128::from(above));
+            }
         }
         let arm = entry.arm();
         if errors[0] + errors[1] > 0 && !entry.erred() {
@@ -763,6 +798,9 @@ impl Comparison {
         self.latency.write(w);
         self.lines.write(w);
         self.crossover.write(w);
+        self.early.iter().for_each(|sums| sums.write(w));
+        self.retried.write(w);
+        self.warnings.write(w);
     }
 
     /// Writes the whole state.
@@ -817,8 +855,6 @@ impl Comparison {
         self.called.write(w);
         self.routes.write(w);
         self.statuses.write(w);
-        self.retried.write(w);
-        self.warnings.write(w);
         for until in self.active_until {
             w.flag(until.is_some());
             w.int(until.map_or(0, |until| until.0));
@@ -903,8 +939,6 @@ impl Comparison {
         c.called = PairTest::read(r)?;
         c.routes = PairTest::read(r)?;
         c.statuses = PairTest::read(r)?;
-        c.retried = BucketSums::read(r)?;
-        c.warnings = BucketSums::read(r)?;
         for until in &mut c.active_until {
             let (known, at) = (r.flag()?, r.int()?);
             *until = known.then_some(Timestamp(at));
@@ -940,6 +974,9 @@ impl Comparison {
         c.latency = LatencyTests::read(r)?;
         c.lines = BucketSums::read(r)?;
         c.crossover = FirstEvents::read(r)?;
+        c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
+        c.retried = BucketSums::read(r)?;
+        c.warnings = BucketSums::read(r)?;
         Ok(c)
     }
 }

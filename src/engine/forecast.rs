@@ -45,7 +45,7 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
                         Cell::LatencyP90 => Level::P90,
                         _ => Level::P99,
                     };
-                    let sums = &comparison.latency.above[level as usize];
+                    let sums = comparison.pass_sums(level);
                     requests(sums, margins.mult * level.margin(), (10.0 / level.exceedance()).max(200.0))
                 }
             };

@@ -4,6 +4,7 @@ use crate::compare::bucket::{self, ArmStats, Variance};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Facts, Flaw, Verdict};
 use crate::compare::{budget, margin, sample_ratio, share};
+use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::latency_tests::Level;
 use crate::engine::policy::Policy;
@@ -261,7 +262,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         held: false,
     };
     if !invalid {
-        add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean, &above);
+        add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean);
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
@@ -312,6 +313,10 @@ fn latency_stats(comparison: &Comparison, level: Option<Level>) -> Pair {
         None => (&comparison.latency.mean, 1.0),
         Some(level) => (&comparison.latency.above[level as usize], level.exceedance()),
     };
+    enough_latencies(sums, exceedance)
+}
+
+fn enough_latencies(sums: &BucketSums, exceedance: f64) -> Pair {
     let [control, candidate] = sums.events();
     let fewest = control.min(candidate);
     (fewest >= 200 && fewest as f64 * exceedance >= 10.0).then(|| sums.stats())
@@ -362,7 +367,7 @@ fn changed_behaviours(comparison: &mut Comparison, margins: &Margins, mean: &Pai
 }
 
 /// ln e of "a rate differs by more than the tolerance" that its base allows.
-fn rate_changed(sums: &crate::engine::bucket_sums::BucketSums, tolerance: impl Fn(f64) -> f64) -> f64 {
+fn rate_changed(sums: &BucketSums, tolerance: impl Fn(f64) -> f64) -> f64 {
     let events = sums.events();
     let [in_control, in_candidate] = sums.sums();
     if events.iter().any(|n| *n < COVERAGE_MIN) || in_control + in_candidate < 10 {
@@ -549,7 +554,6 @@ fn is_held(has_data: bool, log_pass: f64, held_before: bool) -> bool {
     has_data && (log_pass >= LOG_PASS || (held_before && log_pass >= 0.0))
 }
 
-#[allow(clippy::too_many_arguments)]
 fn add_pass_evidence(
     look: &mut Look,
     comparison: &Comparison,
@@ -557,20 +561,23 @@ fn add_pass_evidence(
     margins: &Margins,
     volume: &Pair,
     mean: &Pair,
-    above: &[Pair; 3],
 ) {
     let mult = margins.mult;
     let within = |stats: &Pair, margin: f64, mult: f64| {
         stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
+    };
+    let level_within = |level: Level| {
+        let stats = enough_latencies(comparison.pass_sums(level), level.exceedance());
+        within(&stats, level.margin(), mult)
     };
     for cell in required(comparison, policy, volume.is_some()) {
         look.cells[cell as usize].log_pass = match cell {
             Cell::ErrorUnits => error_units_within(comparison, margins),
             Cell::ErrorVolume => within(volume, margins.errors, 4.0 * mult),
             Cell::LatencyMean => within(mean, margin::LATENCY_MEAN, mult),
-            Cell::LatencyP50 => within(&above[0], Level::P50.margin(), mult),
-            Cell::LatencyP90 => within(&above[1], Level::P90.margin(), mult),
-            Cell::LatencyP99 => within(&above[2], Level::P99.margin(), mult),
+            Cell::LatencyP50 => level_within(Level::P50),
+            Cell::LatencyP90 => level_within(Level::P90),
+            Cell::LatencyP99 => level_within(Level::P99),
             Cell::LatencyP99Units | Cell::Deficit => 0.0,
         };
     }

@@ -493,6 +493,7 @@ impl ReleaseState {
                 requests: row.requests,
                 errors: row.errors,
                 slowest: row.slowest,
+                first_latency: row.first_latency,
                 recovered: 0,
             })
         }));
@@ -508,6 +509,7 @@ impl ReleaseState {
                     requests: 0,
                     errors: 0,
                     slowest: 0,
+                    first_latency: 0,
                     recovered: 0,
                 });
             }
@@ -552,6 +554,7 @@ impl ReleaseState {
                     requests: request.count,
                     errors,
                     slowest: request.latency,
+                    first_latency: request.latency,
                     recovered: u32::from(request.recovered),
                 });
             }

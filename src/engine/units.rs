@@ -60,6 +60,9 @@ const REQUESTED_AGAIN: u16 = 1 << 4;
 const FIRST_REQUEST_ARM: u16 = 1 << 5;
 const CROSSED: u16 = 1 << 6;
 const CROSSED_ARM: u16 = 1 << 7;
+/// Four bits: windows of the stratum whose first request was counted for PASS on latency.
+const EARLY_SHIFT: u16 = 8;
+const EARLY: u16 = 0xf << EARLY_SHIFT;
 
 impl Unit {
     const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, taken: 0 };
@@ -137,6 +140,19 @@ impl Unit {
     /// Notes the second request.
     pub fn set_requested_again(&mut self) {
         self.set(REQUESTED_AGAIN, true);
+    }
+
+    /// Windows of the stratum whose first request was counted.
+    #[inline]
+    pub fn early(&self) -> u16 {
+        (self.flags & EARLY) >> EARLY_SHIFT
+    }
+
+    /// Counts another one; at most 15.
+    #[inline]
+    pub fn add_early(&mut self) {
+        let more = (self.early() + 1).min(15);
+        self.flags = self.flags & !EARLY | more << EARLY_SHIFT;
     }
 
     /// It was in both arms of the stratum.

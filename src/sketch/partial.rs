@@ -499,6 +499,7 @@ impl WindowPartial {
                         service: event.service,
                         arm: event.arm,
                         slowest: latency,
+                        first_latency: latency,
                     });
                 }
                 if event.unit != 0 && pair_hash(event.unit) <= self.pair_range {
@@ -592,6 +593,7 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
             w.uint(u64::from(row.slowest));
+            w.uint(u64::from(row.first_latency));
         }
         w.length(self.exposures.as_slice().len());
         for row in self.exposures.as_slice() {
@@ -707,6 +709,7 @@ impl WindowPartial {
                 service: r.uint16()?,
                 arm: r.uint16()?,
                 slowest: r.uint16()?,
+                first_latency: r.uint16()?,
             });
         }
         partial.units = Rows::from_vec(rows);

@@ -156,6 +156,8 @@ pub struct UnitRow {
     pub arm: NameId,
     /// Largest latency bin plus one, 0 when no request had a latency.
     pub slowest: u16,
+    /// Latency bin plus one of the earliest request, 0 when it had none.
+    pub first_latency: u16,
 }
 
 impl Row for UnitRow {
@@ -171,6 +173,12 @@ impl Row for UnitRow {
     }
     #[inline]
     fn combine(&mut self, other: &Self) {
+        // Of requests at the same microsecond the slowest: no order of arrival decides.
+        self.first_latency = match self.first.cmp(&other.first) {
+            core::cmp::Ordering::Less => self.first_latency,
+            core::cmp::Ordering::Equal => self.first_latency.max(other.first_latency),
+            core::cmp::Ordering::Greater => other.first_latency,
+        };
         let (first, second) = two_smallest([self.first, self.second, other.first, other.second]);
         self.first = first;
         self.second = second;

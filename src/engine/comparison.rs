@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::compare::arrivals::{Block, ShareCuts, ShareCutsParts};
+use crate::compare::bucket::BUCKETS;
 use crate::compare::unit_rule::{Routing, unit_rule};
 use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
@@ -61,6 +62,15 @@ pub struct Activity {
     pub recovered: u32,
 }
 
+/// Requests, failed ones, and those recovered by a further attempt, of a window by arm and bucket.
+struct Volume([[[u64; 3]; BUCKETS]; 2]);
+
+impl Default for Volume {
+    fn default() -> Self {
+        Volume([[[0; 3]; BUCKETS]; 2])
+    }
+}
+
 /// Everything a window brings to a comparison.
 #[derive(Debug)]
 pub struct WindowInput<'a> {
@@ -78,6 +88,8 @@ pub struct WindowInput<'a> {
     pub routes: Vec<(u64, Option<&'a str>, u8)>,
     /// Lines of level warn or worse of (control, candidate), by bucket.
     pub warnings: [LatencyTable; 2],
+    /// What requests of (control, candidate) lack, by bucket.
+    pub gaps: [LatencyTable; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).
@@ -291,6 +303,8 @@ pub struct Comparison {
     pub retried: BucketSums,
     /// Lines of level warn or worse for each request.
     pub warnings: BucketSums,
+    /// Requests without a latency, and without a status.
+    pub gaps: [BucketSums; 2],
     /// End of the last window in which (control, candidate) was active.
     pub active_until: [Option<Timestamp>; 2],
     /// What was read of all logs.
@@ -353,6 +367,7 @@ impl Comparison {
             statuses: PairTest::new(once),
             retried: BucketSums::new(Values::Indicator),
             warnings: BucketSums::new(Values::Count),
+            gaps: [BucketSums::new(Values::Indicator), BucketSums::new(Values::Indicator)],
             active_until: [None; 2],
             read: ReadSoFar::default(),
             unassigned: 0,
@@ -427,12 +442,21 @@ impl Comparison {
                 self.warnings.add(arm, bucket, 0, count as i64, 0);
             }
         }
+        for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(&mut input.gaps) {
+            table.settle();
+            for (bucket, gap, count) in table.iter() {
+                if let Some(sums) = self.gaps.get_mut(usize::from(gap)) {
+                    sums.add(arm, bucket, 0, count as i64, i128::from(count));
+                }
+            }
+        }
         self.count_routes(&input);
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);
         self.lines.close_window(input.start, input.end);
         self.early.iter_mut().for_each(|sums| sums.close_window(input.start, input.end));
         self.retried.close_window(input.start, input.end);
+        self.gaps.iter_mut().for_each(|sums| sums.close_window(input.start, input.end));
         self.warnings.close_window(input.start, input.end);
         let [control, candidate] = &mut input.latency;
         control.settle();
@@ -530,6 +554,7 @@ impl Comparison {
         let by_request = self.by_request();
         let threshold = self.latency.threshold(Level::P99);
         let mut active = [0u64; 2];
+        let mut volume = Volume::default();
         let activities = input.activities;
         let (mut at, mut fetched) = (0, 0);
         for group in activities.chunk_by(|a, b| a.unit == b.unit) {
@@ -538,12 +563,34 @@ impl Comparison {
                 self.store.fetch(activities[at..fetched].iter().map(|activity| activity.unit));
             }
             at += group.len();
-            self.unit(group, by_request, threshold, &mut active);
+            self.unit(group, by_request, threshold, &mut active, &mut volume);
         }
+        self.add_volume(&volume);
         active
     }
 
-    fn unit(&mut self, group: &[Activity], by_request: bool, threshold: Option<u16>, active: &mut [u64; 2]) {
+    /// Requests of the window by bucket: the denominators of every rate.
+    fn add_volume(&mut self, volume: &Volume) {
+        for arm in [Arm::Control, Arm::Candidate] {
+            for (bucket, [n, errors, recovered]) in
+                volume.0[arm.at()].into_iter().enumerate().filter(|(_, of)| of[0] > 0)
+            {
+                self.error_volume.add(arm, bucket, n, errors as i64, i128::from(errors));
+                self.retried.add(arm, bucket, n, recovered as i64, i128::from(recovered));
+                self.warnings.add(arm, bucket, n, 0, 0);
+                self.gaps.iter_mut().for_each(|sums| sums.add(arm, bucket, n, 0, 0));
+            }
+        }
+    }
+
+    fn unit(
+        &mut self,
+        group: &[Activity],
+        by_request: bool,
+        threshold: Option<u16>,
+        active: &mut [u64; 2],
+        volume: &mut Volume,
+    ) {
         let Some(head) = group.first() else { return };
         let unit = head.unit;
         let bucket = event::bucket_of(unit) as usize;
@@ -567,12 +614,10 @@ impl Comparison {
         }
         for arm in [Arm::Control, Arm::Candidate] {
             let (n, x) = (requests[arm.at()], errors[arm.at()]);
-            if n > 0 {
-                self.error_volume.add(arm, bucket, n, x as i64, i128::from(x));
-                let again = recovered[arm.at()];
-                self.retried.add(arm, bucket, n, again as i64, i128::from(again));
-                self.warnings.add(arm, bucket, n, 0, 0);
-            }
+            let sums = &mut volume.0[arm.at()][bucket % BUCKETS];
+            sums[0] += n;
+            sums[1] += x;
+            sums[2] += recovered[arm.at()];
             if by_request {
                 active[arm.at()] += n;
                 self.error_units.at_risk(arm, n);
@@ -801,6 +846,7 @@ impl Comparison {
         self.early.iter().for_each(|sums| sums.write(w));
         self.retried.write(w);
         self.warnings.write(w);
+        self.gaps.iter().for_each(|sums| sums.write(w));
     }
 
     /// Writes the whole state.
@@ -977,6 +1023,7 @@ impl Comparison {
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
+        c.gaps = [BucketSums::read(r)?, BucketSums::read(r)?];
         Ok(c)
     }
 }

@@ -22,11 +22,11 @@ pub const LOG_BROKEN: f64 = 6.907_755_278_982_137;
 const COVERAGE_MIN: u64 = 100;
 /// Requests of each arm before sampling rates are compared.
 const SAMPLING_MIN: u64 = 1_000;
-/// Standard errors that lie between two shares that differ by more than chance. No part of any error budget: a flaw only
-/// says that there is nothing to judge by.
+/// Standard errors that lie between two shares that differ by more than chance, where no unit is known by which chance
+/// could be judged better. No part of any error budget: a flaw only says that there is nothing to judge by.
 const COVERAGE_DEVIATIONS: f64 = 5.0;
 /// Difference in the share of requests without a unit that breaks a comparison.
-const UNIT_DIFFERENCE: f64 = 0.02;
+const UNIT_DIFFERENCE: f64 = 0.05;
 /// Difference in the share of requests without a latency that breaks latency: time-outs have none.
 const LATENCY_DIFFERENCE: f64 = 0.01;
 /// Share of late events of all logs above which nothing is judged: most likely the lines are not in order of time.
@@ -36,8 +36,9 @@ const DAMAGED_MAX: f64 = 0.01;
 const DAMAGED_MIN: u64 = 20;
 /// Difference of means of the logarithm of latency (ln 1.25) above which faster is a change of behaviour.
 const FASTER: f64 = 0.223_143_551_314_209_7;
-/// Difference in the share of late lines between the arms that breaks a measurement.
-const LATE_DIFFERENCE: f64 = 0.01;
+/// Difference in the share of late lines between the arms that breaks a measurement: more than a few clients with a slow
+/// connection make.
+const LATE_DIFFERENCE: f64 = 0.03;
 /// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
 pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
 
@@ -445,11 +446,12 @@ fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Option<(f64, 
         if differs(pair.map(|t| t.errors_without_unit), requests, margins.errors) {
             flaws.push(Flaw::ErrorsWithoutUnit);
         }
-        if differs(pair.map(|t| t.without_latency), requests, LATENCY_DIFFERENCE) {
+        let [latency, status] = &comparison.gaps;
+        if rate_changed(latency, |_| LATENCY_DIFFERENCE) >= LOG_BROKEN {
             flaws.push(Flaw::LatencyCoverage);
         }
         // A request whose status is lost may have failed.
-        if differs(pair.map(|t| t.status[0]), requests, margins.errors) {
+        if rate_changed(status, |_| margins.errors) >= LOG_BROKEN {
             flaws.push(Flaw::StatusCoverage);
         }
         if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {

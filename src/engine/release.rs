@@ -14,7 +14,7 @@ use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
-use crate::sketch::partial::{OTHER, WindowPartial};
+use crate::sketch::partial::{GAP_LATENCY, OTHER, WindowPartial};
 use crate::sketch::rows::{AttemptRow, NEVER, OutcomeRow};
 use crate::time::{HOUR, MINUTE, Micros, Timestamp};
 
@@ -35,6 +35,13 @@ const RECENT: Micros = 30 * MINUTE;
 /// been there unseen (with 7, that happens once in a thousand times).
 const EXPECTED_BEFORE: f64 = 7.0;
 
+/// Distinct units of a release that are remembered until then; more than enough to tell.
+const FIRST_UNITS_MAX: usize = 4_096;
+
+/// Names that no control has.
+const CANDIDATE_NAMES: [&str; 9] =
+    ["canary", "candidate", "treatment", "experiment", "variant", "new", "next", "preview", "true"];
+
 /// Names by which a control is labelled.
 const CONTROL_NAMES: [&str; 9] =
     ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
@@ -52,7 +59,8 @@ struct ArmSeen {
     units: u64,
     /// Hashes of distinct units, as many as a candidate needs.
     distinct: BTreeSet<u64>,
-    /// The arm that served most units in the time before this one was first seen, and the units of all arms then.
+    /// The arm that served most units in the time before this one was first seen, and how many distinct units had been
+    /// seen of any arm by then.
     before: Option<(String, u64)>,
 }
 
@@ -98,6 +106,8 @@ pub(super) struct ReleaseState {
     untold: Vec<Untold>,
     arms: BTreeMap<String, ArmSeen>,
     arms_past_bound: bool,
+    /// Hashes of distinct units of any arm, the first [`FIRST_UNITS_MAX`].
+    first_units: BTreeSet<u64>,
     /// The control of arms that were there from the beginning, once there are two, and how it was found.
     first_control: Option<(String, ControlFrom)>,
     traces: OpenTraces,
@@ -131,6 +141,7 @@ impl ReleaseState {
             untold: Vec::new(),
             arms: BTreeMap::new(),
             arms_past_bound: false,
+            first_units: BTreeSet::new(),
             first_control: None,
             traces: OpenTraces::default(),
             window: i64::MIN,
@@ -220,9 +231,11 @@ impl ReleaseState {
         let now: Vec<(ArmSeen, &String)> = now.collect();
         let start = settings.windowing.start_of(merged.window).0;
         self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
-        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
-        let most = self.arms.iter().max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
-        let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), all));
+        let most = self.arms.iter().filter(|(name, _)| !is_candidate_name(name));
+        let most = most.max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
+        let distinct = self.first_units.len() as u64;
+        let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), distinct));
+        self.note_first_units(merged, entry);
         for (here, name) in now {
             // What lies past the bound of names of a window is no arm.
             if name == OTHER || (!self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX) {
@@ -237,6 +250,18 @@ impl ReleaseState {
                 seen.units += here.units;
             }
             here.distinct.into_iter().for_each(|unit| seen.keep(unit));
+        }
+    }
+
+    fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
+        let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service).iter().map(|row| row.unit);
+        let exposed = merged.exposures.as_slice().iter().map(|row| row.unit);
+        let attempts = of_service(merged.attempts.as_slice(), entry, |row| row.service).iter().map(|row| row.unit);
+        for unit in of_entry.chain(exposed).chain(attempts) {
+            if self.first_units.len() >= FIRST_UNITS_MAX {
+                return;
+            }
+            self.first_units.insert(unit);
         }
     }
 
@@ -314,7 +339,14 @@ impl ReleaseState {
             return Some((control.clone(), ControlFrom::Label));
         }
         if let Some(before) = self.before(candidate) {
-            return Some((before.to_owned(), ControlFrom::ServedBefore));
+            // An older version that comes later may be a rollback, or the log begins in the middle of a rollout.
+            let oldest = oldest_version(&[&before.to_owned(), &candidate.to_owned()]);
+            let from = if oldest.is_some_and(|oldest| oldest == candidate) && !is_candidate_name(candidate) {
+                ControlFrom::Guess
+            } else {
+                ControlFrom::ServedBefore
+            };
+            return Some((before.to_owned(), from));
         }
         if self.first_control.is_none() {
             self.first_control = self.find_first_control();
@@ -322,7 +354,8 @@ impl ReleaseState {
         self.first_control.clone().filter(|(control, _)| control != candidate)
     }
 
-    /// Who served before an arm was first seen, where that was no accident of thin traffic.
+    /// Who served before an arm was first seen, where that was no accident of thin traffic: units are counted once, since
+    /// one that comes back tells nothing new.
     fn before(&self, arm: &str) -> Option<&str> {
         let seen = self.arms.get(arm)?;
         let (name, units) = seen.before.as_ref()?;
@@ -337,10 +370,13 @@ impl ReleaseState {
             .arms
             .iter()
             .filter(|(name, seen)| seen.distinct.len() >= CANDIDATE_UNITS && self.before(name).is_none())
+            .filter(|(name, _)| !is_candidate_name(name))
             .map(|(name, _)| name)
             .collect();
-        if first.len() < 2 {
-            return None;
+        // One alone is the control of those that are called candidates.
+        if let [only] = first.as_slice() {
+            let labelled = self.arms.keys().any(|name| is_candidate_name(name));
+            return labelled.then(|| ((*only).clone(), ControlFrom::Label));
         }
         if let Some(oldest) = oldest_version(&first) {
             return Some((oldest, ControlFrom::OlderVersion));
@@ -473,12 +509,14 @@ impl ReleaseState {
         let start = settings.windowing.start_of(merged.window);
         let mut latency: [LatencyTable; 2] = Default::default();
         let mut warnings: [LatencyTable; 2] = Default::default();
+        let mut gaps: [LatencyTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
             {
                 latency[arm.at()].append(&cell.latency);
                 warnings[arm.at()].append(&cell.warnings);
+                gaps[arm.at()].append(&cell.gaps);
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -533,7 +571,9 @@ impl ReleaseState {
                     comparison.unassigned += u64::from(request.count);
                     continue;
                 };
-                if request.latency > 0 {
+                if request.latency == 0 && request.armless {
+                    gaps[arm.at()].add_count(event::bucket_of(request.unit), GAP_LATENCY, request.count);
+                } else if request.latency > 0 {
                     latency[arm.at()].add_count(event::bucket_of(request.unit), request.latency - 1, request.count);
                 }
                 let errors = if request.error { request.count } else { 0 };
@@ -585,6 +625,7 @@ impl ReleaseState {
             activities,
             latency,
             warnings,
+            gaps,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
@@ -736,6 +777,8 @@ impl ReleaseState {
             seen.distinct.iter().for_each(|unit| w.fixed(*unit));
         }
         w.flag(self.arms_past_bound);
+        w.length(self.first_units.len());
+        self.first_units.iter().for_each(|unit| w.fixed(*unit));
         w.flag(self.first_control.is_some());
         w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
         w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
@@ -789,6 +832,9 @@ impl ReleaseState {
             state.arms.insert(name, seen);
         }
         state.arms_past_bound = r.flag()?;
+        for _ in 0..r.length()? {
+            state.first_units.insert(r.fixed()?);
+        }
         let has_control = r.flag()?;
         let control = r.text()?;
         let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
@@ -828,6 +874,10 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
             Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
+}
+
+fn is_candidate_name(name: &str) -> bool {
+    CANDIDATE_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label))
 }
 
 fn is_control_name(name: &str) -> bool {

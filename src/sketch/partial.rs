@@ -70,7 +70,14 @@ pub struct Cell {
     /// Lines of level warn or worse by bucket of their unit, else of their trace (bin 0); without the lines of failed
     /// requests, which are counted as errors.
     pub warnings: LatencyTable,
+    /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), by bucket of the unit.
+    pub gaps: LatencyTable,
 }
+
+/// Bin of [`Cell::gaps`] of requests without a latency.
+pub const GAP_LATENCY: u16 = 0;
+/// Bin of [`Cell::gaps`] of requests without a status.
+pub const GAP_STATUS: u16 = 1;
 
 impl Cell {
     fn add(&mut self, other: &Cell) {
@@ -80,11 +87,12 @@ impl Cell {
         self.latency.append(&other.latency);
         self.span_latency.append(&other.span_latency);
         self.warnings.append(&other.warnings);
+        self.gaps.append(&other.gaps);
     }
 
     /// The tables, in the order in which they are encoded.
-    fn tables_mut(&mut self) -> [&mut LatencyTable; 3] {
-        [&mut self.latency, &mut self.span_latency, &mut self.warnings]
+    fn tables_mut(&mut self) -> [&mut LatencyTable; 4] {
+        [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
     }
 
     fn counts_mut(&mut self) -> [&mut u64; 21] {
@@ -464,6 +472,14 @@ impl WindowPartial {
                 } else {
                     counters.latency_sum_us = counters.latency_sum_us.saturating_add(event.latency_us);
                 }
+                if event.unit != 0 && (latency == 0 || event.status_class == 0) {
+                    let bucket = event::bucket_of(event.unit);
+                    for (lacks, gap) in [(latency == 0, GAP_LATENCY), (event.status_class == 0, GAP_STATUS)] {
+                        if lacks {
+                            counters.gaps.add(bucket, gap);
+                        }
+                    }
+                }
                 if event.unit == 0 {
                     counters.without_unit += 1;
                     counters.errors_without_unit += u64::from(event.error);
@@ -573,7 +589,7 @@ impl WindowPartial {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
-            for table in [&cell.latency, &cell.span_latency, &cell.warnings] {
+            for table in [&cell.latency, &cell.span_latency, &cell.warnings, &cell.gaps] {
                 w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {

@@ -392,7 +392,7 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
             }
         }),
         (Flaw::Lateness, &[], |request, random| {
-            if request.arm == "canary" && random.chance(0.05) {
+            if request.arm == "canary" && random.chance(0.09) {
                 request.written_at += 90 * SECOND;
             }
         }),

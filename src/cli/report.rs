@@ -792,7 +792,7 @@ impl Judged<'_> {
                 )
             }
             Flaw::GuessedControl => format!(
-                "Nothing says whether `{}` or `{}` is the new code: both are there from the beginning. Name the old one: --control ARM.",
+                "Nothing certain says whether `{}` or `{}` is the new code. Name the old one: --control ARM.",
                 comparison.control, comparison.candidate
             ),
             Flaw::MostlyLate => format!(
@@ -1226,7 +1226,7 @@ fn control_words(from: ControlFrom) -> &'static str {
         ControlFrom::Label => "by its name",
         ControlFrom::ServedBefore => "it served before the candidate was first seen",
         ControlFrom::OlderVersion => "the older version; both were there from the beginning",
-        ControlFrom::Guess => "a guess, by its size; both were there from the beginning",
+        ControlFrom::Guess => "a guess",
     }
 }
 

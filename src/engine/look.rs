@@ -38,7 +38,7 @@ const DAMAGED_MIN: u64 = 20;
 const FASTER: f64 = 0.223_143_551_314_209_7;
 /// Difference in the share of late lines between the arms that breaks a measurement: more than a few clients with a slow
 /// connection make.
-const LATE_DIFFERENCE: f64 = 0.03;
+const LATE_DIFFERENCE: f64 = 0.05;
 /// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
 pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
 

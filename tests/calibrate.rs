@@ -81,6 +81,9 @@ fn nothing_is_rolled_back_and_what_is_planted_is() {
     assert_eq!(report["requests"], 12_000);
     assert_eq!(rule(&report["healthy"], "Serin")["rolled_back"], 0);
     assert!(rule(&report["healthy"], "z-test each minute")["rolled_back"].as_u64() > Some(3), "{report}");
+    // What is planted is in the canary alone, for every rule.
+    let each_minute = |group: &str| rule(&report[group], "z-test each minute")["rolled_back"].as_u64();
+    assert_eq!(each_minute("planted"), Some(30), "{:?} of 30 when nothing is planted", each_minute("healthy"));
     let planted = rule(&report["planted"], "Serin");
     assert_eq!((&planted["rolled_back"], &planted["promoted"]), (&Value::from(30), &Value::from(0)));
     assert!(planted["seconds_visible"].as_f64().is_some_and(|time| time > 0.0 && time < 2_400.0), "{planted}");

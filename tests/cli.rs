@@ -1126,6 +1126,98 @@ fn attempts_of_one_request_count_once_and_none_is_lost() {
     );
 }
 
+/// An attempt follows one that failed: after a success the same id is another request.
+#[test]
+fn an_id_that_comes_again_after_a_success_is_another_request() {
+    let mut random = Random::new(46);
+    let lines: Vec<Line> = (0..4_000u64)
+        .map(|number| {
+            let user = number / 2 % 400;
+            let cohort = if user.is_multiple_of(2) { "baseline" } else { "canary" };
+            let latency = 30.0 + 50.0 * random.unit();
+            let fields = format!(
+                "\"service\":\"shop\",\"cohort\":\"{cohort}\",\"user\":\"u{user}\",\"request_id\":\"r{}\",\"route\":\"/a\",\"method\":\"GET\",\"status\":200,\"latency_ms\":{latency:.2}",
+                number / 2
+            );
+            Line::new(START + number as i64 * SECOND / 4, user, 0, &fields)
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let asked = ["app.log", "--control", "baseline", "--candidate", "canary"];
+    let said = serin(folder.path(), &[&["compare"][..], &asked, &["--format", "json"]].concat());
+    let report = said.json();
+    let requests: u64 = report["comparisons"][0]["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert!((3_980..=4_000).contains(&requests), "{requests}");
+}
+
+/// Of two versions that were there from the beginning the older is the control, whichever line came first; of two that
+/// followed each other, the one that served before.
+#[test]
+fn the_control_is_the_older_version_or_the_one_that_served_before() {
+    fn arms(report: &Value) -> Vec<[&str; 3]> {
+        let list = report["comparisons"].as_array().unwrap();
+        list.iter().map(|one| ["control", "candidate", "control_from"].map(|key| one[key].as_str().unwrap())).collect()
+    }
+    let judge = |change: fn(&mut Request, &mut Random)| {
+        let folder = folder_with(&[("app.log", &requests(61, 8_000, 64, 120, change))]);
+        serin(folder.path(), &["compare", "app.log", "--format", "json"]).json()
+    };
+    // One line of the newer version stands alone before all others.
+    let report = judge(|request, _| {
+        request.arm = if request.arm == "canary" { "1.10.0" } else { "1.9.0" };
+        if request.at == START {
+            (request.at, request.written_at, request.arm) = (START - MINUTE, START - MINUTE, "1.10.0");
+        }
+    });
+    assert_eq!(arms(&report), [["1.9.0", "1.10.0", "older version"]]);
+    // The newer version served for half an hour, then the older one came back.
+    let report = judge(|request, _| {
+        let older = request.arm == "baseline" && request.at > START + 30 * MINUTE;
+        request.arm = if older { "1.9.0" } else { "1.10.0" };
+    });
+    assert_eq!(arms(&report), [["1.10.0", "1.9.0", "served before"]]);
+    // Few users are no rollout, however often they come.
+    let report = judge(|request, _| {
+        request.arm = match (request.user < 19, request.arm) {
+            (true, _) => "1.8.0",
+            (false, "canary") => "1.10.0",
+            (false, _) => "1.9.0",
+        };
+    });
+    assert_eq!(arms(&report), [["1.9.0", "1.10.0", "older version"]]);
+}
+
+/// Exposures of staging say nothing about who is in which arm in production.
+#[test]
+fn exposures_of_another_environment_do_not_count() {
+    let healthy =
+        Traffic { seed: 62, users: 400, errors: vec![0.02, 0.02], slower: vec![1.0; 2], ..Traffic::default() };
+    let lines = healthy.lines();
+    let production = String::from_utf8(bytes_of(&lines))
+        .unwrap()
+        .replace("\"service\":\"shop\"", "\"environment\":\"production\",\"service\":\"shop\"");
+    let exposures: Vec<Line> = lines
+        .iter()
+        .map(|line| {
+            let cohort = if line.user.is_multiple_of(2) { "canary" } else { "other" };
+            let fields = format!(
+                "\"environment\":\"staging\",\"service\":\"flags\",\"kind\":\"exposure\",\"cohort\":\"{cohort}\",\"user\":\"u{}\"",
+                line.user
+            );
+            Line::new(line.at, line.user, 0, &fields)
+        })
+        .collect();
+    let folder = folder_with(&[("shop.log", production.as_bytes()), ("flags.log", &bytes_of(&exposures))]);
+    let judge = |files: &[&str]| {
+        let report = compare(folder.path(), files, Verdict::Inconclusive);
+        let list = report["comparisons"].as_array().unwrap();
+        list.iter().map(|one| (one["candidate"].clone(), one["units"].clone())).collect::<Vec<_>>()
+    };
+    let alone = judge(&["shop.log"]);
+    assert_eq!(alone.len(), 1);
+    assert_eq!(judge(&["shop.log", "flags.log"]), alone);
+}
+
 #[test]
 fn apache_lines_are_split_by_a_hash_of_the_client() {
     let mut random = Random::new(47);

@@ -12,11 +12,12 @@ use common::{Case, Fed, Labels, Line, Random, Traffic, bytes_of, cases, entries,
 use serde_json::{Map, Value, json};
 use serin::engine::policy::Policy;
 use serin::engine::{Engine, Input};
-use serin::ledger::Chain;
+use serin::ledger::{Chain, GENESIS};
 use serin::pipeline::survey::Wishes;
 use serin::sketch::partial::WindowPartial;
 use serin::source::run::Options;
 use serin::time::MINUTE;
+use sha2::{Digest as _, Sha256};
 
 const SEEDS: [u64; 2] = [3, 11];
 
@@ -240,6 +241,48 @@ fn en_2_what_comes_again_changes_nothing() {
         }
         assert!(engine.snapshot() == before, "{}", case.name);
     }
+}
+
+/// WN-2: a stream that is announced once windows have closed reopens none of them; all that it brings there is late.
+#[test]
+fn wn_2_a_stream_that_is_announced_too_late_reopens_nothing() {
+    let case = cases(5).swap_remove(0);
+    let fed = case.inputs(1_500, &mut Random::new(5));
+    let (mut engine, _) = case.engine();
+    for input in &fed {
+        engine.apply(input.input());
+    }
+    let before = *engine.tally();
+    assert!(before.on_time > 1_000, "{before:?}");
+    let name = "announced too late";
+    engine.apply(Input::Stream { name: name.to_owned() });
+    for input in &fed {
+        let outputs = engine.apply(match input.input() {
+            Input::Partial { partial, at, .. } => Input::Partial { stream: name.to_owned(), partial, at },
+            Input::Progress { oldest_open, .. } => Input::Progress { stream: name.to_owned(), oldest_open },
+            other => other,
+        });
+        assert!(outputs.is_empty(), "{outputs:?}");
+    }
+    let tally = *engine.tally();
+    assert_eq!((tally.on_time, tally.late), (before.on_time, 2 * before.late + before.on_time));
+    assert_eq!((tally.records, tally.events), (2 * before.records, 2 * before.events));
+    assert!(tally.balances(), "{tally:?}");
+}
+
+/// LG-1: an entry carries the SHA-256 of the whole line before it, as any tool computes it.
+#[test]
+fn lg_1_an_entry_carries_the_hash_of_the_line_before() {
+    let case = cases(5).swap_remove(0);
+    let (_folder, files) = write(&case);
+    let ledger = case.judge_files(&files, options(1, 1 << 20)).ledger;
+    let mut before = GENESIS.to_owned();
+    for line in ledger.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(entry["previous"], before.as_str(), "{line}");
+        before = Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    }
+    assert!(ledger.lines().count() > 10, "{ledger}");
 }
 
 /// EV-1: every record has one place, and places rise.

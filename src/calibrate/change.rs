@@ -83,6 +83,7 @@ impl std::fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn changes_as_people_write_them() {
@@ -92,5 +93,40 @@ mod tests {
         for wrong in ["errors", "errors:", "errors:0", "errors:101%", "latency:0%", "latency:1e9", "crashes:1%", ""] {
             assert!(Change::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_share_that_is_planted_fails_and_each_split_chooses_anew() {
+        let plain = Event {
+            time: Timestamp(0),
+            offset: 0,
+            unit: 7,
+            trace: 0,
+            request: 0,
+            latency_us: 1_000,
+            service: 0,
+            arm: event::NO_NAME,
+            route: event::NO_NAME,
+            weight: 1,
+            kind: Kind::Request,
+            level: event::Level::Info,
+            status_class: 2,
+            error: false,
+        };
+        let failing = |kind: Kind, salt: u64| -> Vec<u64> {
+            let fails = |offset: &u64| {
+                let mut event = Event { offset: *offset, kind, ..plain };
+                Change::Errors { ppm: 20_000 }.plant(&mut event, salt);
+                event.error
+            };
+            (0..100_000).filter(fails).collect()
+        };
+        let (one, two) = (failing(Kind::Request, 1), failing(Kind::Request, 2));
+        for list in [&one, &two] {
+            assert!((1_800..=2_200).contains(&list.len()), "{}", list.len());
+        }
+        let both = one.iter().filter(|offset| two.binary_search(offset).is_ok()).count();
+        assert!(both < 100, "{both} of {}", one.len());
+        assert!(failing(Kind::Log, 1).is_empty());
     }
 }

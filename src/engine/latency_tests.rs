@@ -253,4 +253,20 @@ mod tests {
         tests.write(&mut w);
         assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes)).unwrap(), tests);
     }
+
+    #[test]
+    fn thresholds_wait_for_their_requests() {
+        let mut tests = LatencyTests::default();
+        let empty = LatencyTable::default();
+        for (pooled, more, frozen) in [
+            (199, 199, [false, false, false]),
+            (200, 1, [true, true, false]),
+            (499, 299, [true, true, false]),
+            (500, 1, [true, true, true]),
+        ] {
+            let requests = table((1..=more).map(|i| i * 1_000));
+            tests.close_window([&requests, &empty], Timestamp(0), Timestamp(10));
+            assert_eq!(Level::ALL.map(|level| tests.threshold(level).is_some()), frozen, "{pooled} requests");
+        }
+    }
 }

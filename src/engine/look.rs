@@ -328,7 +328,6 @@ fn enough_latencies(sums: &BucketSums, exceedance: f64) -> Pair {
 /// Each stratum is tested by itself, with weight .9 for the first and .1 / (i (i + 1)) for the i-th after it, so that a
 /// share that changes later is seen however long it was right before. (A weighted sum of e-values is an e-value.)
 fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, bool)> {
-    const FIRST: f64 = 0.9;
     let share = policy.declared_share?;
     let test = |[control, candidate]: [u64; 2]| {
         sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS)
@@ -337,13 +336,18 @@ fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, boo
     if comparison.by_request() || comparison.strata() <= 1 {
         return Some((test(comparison.distinct), few(comparison.distinct)));
     }
-    let strata: Vec<[u64; 2]> = comparison.units_by_stratum().collect();
+    let strata: Vec<f64> = comparison.units_by_stratum().map(test).collect();
+    Some((over_strata(&strata), few(comparison.units())))
+}
+
+/// ln of the weighted sum over strata, from the ln e of each.
+fn over_strata(strata: &[f64]) -> f64 {
+    const FIRST: f64 = 0.9;
     let weight = |at: usize| if at == 0 { FIRST } else { (1.0 - FIRST) / (at * (at + 1)) as f64 };
-    let mut terms: Vec<f64> =
-        strata.iter().enumerate().map(|(at, units)| math::ln(weight(at)) + test(*units)).collect();
+    let mut terms: Vec<f64> = strata.iter().enumerate().map(|(at, log_e)| math::ln(weight(at)) + log_e).collect();
     // Strata that are still to come count with e = 1.
     terms.push(math::ln((1.0 - FIRST) / strata.len().max(1) as f64));
-    Some((math::log_sum_exp(&terms), few(comparison.units())))
+    math::log_sum_exp(&terms)
 }
 
 /// ln e of each behaviour, in the order of [`Behaviour::ALL`].
@@ -629,6 +633,10 @@ fn few_affected(units: u64, affected: u64, floor: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::comparison::Between;
+    use crate::engine::units::Arm;
+    use crate::pipeline::plan::UnitKind;
+    use crate::time::Timestamp;
 
     #[test]
     fn a_service_without_errors_can_be_shown_to_be_within_the_margin() {
@@ -636,6 +644,48 @@ mod tests {
         assert!(few_affected(10_000, 0, ERROR_FLOOR) > LOG_PASS + math::ln(10.0));
         assert!(few_affected(10_000, 12, ERROR_FLOOR) < 0.0);
         assert_eq!(few_affected(0, 0, ERROR_FLOOR), 0.0);
+    }
+
+    #[test]
+    fn only_the_ratio_counts_once_there_is_a_base_rate() {
+        let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
+        let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        comparison.error_units.at_risk(Arm::Control, 10_000);
+        comparison.error_units.at_risk(Arm::Candidate, 10_000);
+        let mut margins = Margins { base_rate: 0.0, errors: 0.001, mult: 1.0, error_ratio: f64::INFINITY };
+        assert!(error_units_within(&comparison, &margins) > LOG_PASS);
+        comparison.error_units.first(Arm::Control, 3);
+        margins.error_ratio = 1.5;
+        let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
+        assert_eq!(error_units_within(&comparison, &margins), math::ln(0.9) + ratio);
+        assert!(ratio < LOG_PASS, "{ratio}");
+    }
+
+    #[test]
+    fn evidence_is_held_until_it_has_turned() {
+        assert!(is_held(true, LOG_PASS, false) && !is_held(true, LOG_PASS - 0.1, false));
+        assert!(is_held(true, 0.1, true) && !is_held(true, -0.1, true));
+        assert!(!is_held(false, LOG_PASS, true));
+    }
+
+    #[test]
+    fn shares_differ_by_more_than_the_least_and_by_more_than_chance() {
+        assert!(differs([100, 400], [10_000; 2], 0.02) && differs([400, 100], [10_000; 2], 0.02));
+        assert!(!differs([100, 250], [10_000; 2], 0.02), "less than the least");
+        assert!(!differs([1, 4], [100; 2], 0.02), "as chance would have it");
+        assert!(!differs([0, 99], [1_000, 99], 0.02), "too few to say");
+    }
+
+    #[test]
+    fn weights_of_strata_sum_to_one_and_the_first_has_most() {
+        for strata in [1, 2, 3, 10] {
+            let neutral = over_strata(&vec![0.0; strata]);
+            assert!(neutral.abs() < 1e-12, "{strata} strata: {neutral:e}");
+        }
+        let [first, second, third] = [[20.0, 0.0, 0.0], [0.0, 20.0, 0.0], [0.0, 0.0, 20.0]].map(|e| over_strata(&e));
+        assert!((first - (20.0 + math::ln(0.9))).abs() < 1e-6, "{first}");
+        assert!((second - (20.0 + math::ln(0.05))).abs() < 1e-6, "{second}");
+        assert!((third - (20.0 + math::ln(0.1 / 6.0))).abs() < 1e-6, "{third}");
     }
 
     #[test]

@@ -154,6 +154,25 @@ fn an_empty_stream_passes_its_rejects() {
     assert!(fold(&[], &[]).is_empty());
 }
 
+#[test]
+fn what_chunks_saw_of_a_unit_is_joined() {
+    let windowing = Windowing::default();
+    let part = |classes: &[u8]| {
+        let mut names = Plain::default();
+        let mut fold = ChunkFold::new(&windowing, "s", 0);
+        for (offset, class) in classes.iter().enumerate() {
+            let plain = event((1_000_000, 1, 0), offset as u64, &mut names);
+            fold.event(&Event { status_class: *class, level: Level::Warn, ..plain }, offset as u64 + 1, &mut names);
+        }
+        fold.finish(&mut names, false).windows.into_iter().next().unwrap()
+    };
+    let merged = WindowPartial::merge(100_000, [part(&[2, 4]), part(&[5])]);
+    let classes: Vec<u8> = merged.pairs.as_slice().iter().map(|row| row.classes).collect();
+    assert_eq!(classes, [1 << 2 | 1 << 4 | 1 << 5]);
+    let warned: u64 = merged.cells.iter().flat_map(|(_, _, cell)| cell.warnings.iter()).map(|(_, _, n)| n).sum();
+    assert_eq!(warned, 3);
+}
+
 /// Streams with disorder, gaps, jumps of single clocks and lines that are no events.
 fn streams() -> impl Strategy<Value = Vec<Line>> {
     let step = prop_oneof![

@@ -211,6 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn lg_1_every_field_is_part_of_the_hash() {
+        let text = ledger(&[1, 2, 3]);
+        let line = text.lines().nth(1).unwrap();
+        let entry: Map<String, Value> = serde_json::from_str(line).unwrap();
+        assert_eq!(entry.len(), 4, "{line}");
+        for field in entry.keys() {
+            let mut altered = entry.clone();
+            altered.insert(field.clone(), Value::from("other"));
+            assert_ne!(hash_of(&Value::Object(altered).to_string()), hash_of(line), "{field}");
+        }
+        // Whoever alters an entry and mends the one after it has changed that one too.
+        let altered = text.replacen("\"value\":1", "\"value\":9", 1);
+        let first: Vec<&str> = text.lines().take(1).collect();
+        let mended = altered.replacen(&hash_of(first[0]), &hash_of(altered.lines().next().unwrap()), 1);
+        assert!(matches!(read(&mended), Err(LedgerError::Chain { line: 3, .. })), "{mended}");
+    }
+
+    #[test]
     fn a_difference_names_the_entry_and_the_counters() {
         assert_eq!(compare(&ledger(&[1, 2]), &ledger(&[1, 2])), None);
         let difference = compare(&ledger(&[1, 2, 3]), &ledger(&[1, 5, 3])).unwrap();

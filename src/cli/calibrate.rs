@@ -9,10 +9,11 @@ use crate::calibrate::change::Change;
 use crate::calibrate::log::{EVENTS_MAX, Log};
 use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, Split};
 use crate::cli::arguments::{CalibrateArguments, Format};
-use crate::cli::compare::{look_at, parts_per_million, query, settings, two_arms, wishes};
+use crate::cli::compare::{check_roles, look_at, parts_per_million, query, settings, two_arms, wishes};
 use crate::cli::policy_file;
 use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
+use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::pipeline::plan::{ArmRule, UnitKind};
 use crate::pipeline::roles::Role;
@@ -51,6 +52,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
     let found = look_at(&mut streams, &wishes(&arguments.logs, Some(arms))?)?.found;
+    check_roles(&found, &arguments.logs)?;
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];
@@ -126,6 +128,8 @@ fn filter(arguments: &CalibrateArguments) -> String {
 struct Counts {
     rolled_back: usize,
     promoted: usize,
+    /// Splits of which only Serin says that they cannot be judged, or in which there was nothing to compare.
+    invalid: usize,
 }
 
 /// Everything that is printed.
@@ -154,6 +158,8 @@ fn counts(group: &Group, rule: usize) -> Counts {
             counts.rolled_back += 1;
         } else if outcome.passed_after.is_some() {
             counts.promoted += 1;
+        } else if rule == 0 && split.verdict.is_none_or(|verdict| verdict == Verdict::Invalid) {
+            counts.invalid += 1;
         }
     }
     counts
@@ -221,6 +227,9 @@ impl Shown<'_> {
         let of = healthy.splits.len();
         row(&mut out, "healthy: rolled back (false)", &each(&|rule| of_n(counts(healthy, rule).rolled_back, of)));
         row(&mut out, "         promoted", &each(&|rule| of_n(counts(healthy, rule).promoted, of)));
+        if counts(healthy, 0).invalid > 0 {
+            row(&mut out, "         invalid", &[of_n(counts(healthy, 0).invalid, of)]);
+        }
         let planted = &self.result.planted;
         let of = planted.splits.len();
         row(&mut out, &format!("{}:", planted.change), &[]);
@@ -277,6 +286,13 @@ impl Shown<'_> {
                 self.arguments.share.trim()
             ),
         ];
+        let invalid = counts(&self.result.healthy, 0).invalid;
+        if invalid > 0 {
+            notes.push(format!(
+                "{} splits could not be judged: `serin compare` with their number says why. They prove nothing.",
+                grouped(invalid as u64)
+            ));
+        }
         if self.found.releases.len() > 1 && self.arguments.logs.service.is_none() {
             notes.push(format!(
                 "Judged: {}, which has the most requests; --service NAME takes another.",
@@ -291,7 +307,7 @@ impl Shown<'_> {
         }
         if matches!(self.found.plan.unit, UnitKind::Trace | UnitKind::Request) {
             notes.push(format!(
-                "No field tells users apart, so {} were split, and each counted by itself.",
+                "No field tells users apart, so {} were split, and each counted by itself. That proves nothing of rollouts in which users stick to an arm.",
                 self.units()
             ));
         }
@@ -354,6 +370,7 @@ impl Shown<'_> {
                     "rule": name,
                     "rolled_back": counts.rolled_back,
                     "promoted": counts.promoted,
+                    "invalid": counts.invalid,
                     "seconds_half": time_by(group, rule, 0.5),
                     "seconds_visible": time_by(group, rule, VISIBLE_SHARE),
                 })

@@ -342,6 +342,17 @@ pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyh
     Ok(Looked { found, is_all })
 }
 
+/// Fields that the user names must be there.
+pub(super) fn check_roles(found: &Survey, logs: &LogArguments) -> anyhow::Result<()> {
+    for role in &logs.roles {
+        for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
+            let path = path.split(':').next().unwrap_or(path);
+            unknown_field(found, path, "--role")?;
+        }
+    }
+    Ok(())
+}
+
 /// Says at the start what cannot work, with what to do.
 fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
     let fields = |plan: &Plan, role: Role| !plan.fields(role).is_empty();
@@ -357,12 +368,7 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
             seen(found)
         );
     }
-    for role in &arguments.logs.roles {
-        for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
-            let path = path.split(':').next().unwrap_or(path);
-            unknown_field(found, path, "--role")?;
-        }
-    }
+    check_roles(found, &arguments.logs)?;
     match &found.plan.arms {
         ArmRule::None => bail!(
             "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}.",

@@ -800,6 +800,11 @@ impl Judged<'_> {
                 grouped(comparison.read.late),
                 grouped(comparison.read.events)
             ),
+            Flaw::DamagedLines if comparison.damaged.iter().sum::<u64>() > 0 => format!(
+                "{} lines of the candidate could not be read, {} of the control: they are in no test, and might decide. --rejects FILE keeps them.",
+                grouped(comparison.damaged[1]),
+                grouped(comparison.damaged[0])
+            ),
             Flaw::DamagedLines => format!(
                 "{} of {} lines are damaged or match both arms, and nobody knows whose they are. --rejects FILE keeps them.",
                 grouped(comparison.read.damaged),
@@ -980,7 +985,7 @@ impl Judged<'_> {
         check(
             "behaviour",
             if changed.is_empty() {
-                "no change found in lines, calls, routes, statuses, retries, warnings, speed".to_owned()
+                "no change found in lines of a trace, calls, routes, statuses, retries, speed, warnings that name a unit".to_owned()
             } else {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },

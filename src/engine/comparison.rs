@@ -203,9 +203,9 @@ pub struct ReadSoFar {
     pub records: u64,
     /// Lines that are damaged: nobody knows which arm they belong to.
     pub damaged: u64,
-    /// Events.
+    /// Events of the release's services.
     pub events: u64,
-    /// Events whose window had closed.
+    /// Those of them whose window had closed.
     pub late: u64,
 }
 
@@ -309,6 +309,8 @@ pub struct Comparison {
     pub active_until: [Option<Timestamp>; 2],
     /// What was read of all logs.
     pub read: ReadSoFar,
+    /// Lines of (control, candidate) that could not be read.
+    pub damaged: [u64; 2],
     /// Outcomes whose unit had no arm.
     pub unassigned: u64,
     /// Requests of (control, candidate) whose first attempt failed and whose last did not.
@@ -370,6 +372,7 @@ impl Comparison {
             gaps: [BucketSums::new(Values::Indicator), BucketSums::new(Values::Indicator)],
             active_until: [None; 2],
             read: ReadSoFar::default(),
+            damaged: [0; 2],
             unassigned: 0,
             recovered: [0; 2],
             totals: vec![Default::default(); services],
@@ -906,7 +909,7 @@ impl Comparison {
             w.int(until.map_or(0, |until| until.0));
         }
         let ReadSoFar { records, damaged, events, late } = self.read;
-        [records, damaged, events, late].into_iter().for_each(|count| w.uint(count));
+        [records, damaged, events, late].into_iter().chain(self.damaged).for_each(|count| w.uint(count));
         w.uint(self.unassigned);
         self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
@@ -990,6 +993,7 @@ impl Comparison {
             *until = known.then_some(Timestamp(at));
         }
         c.read = ReadSoFar { records: r.uint()?, damaged: r.uint()?, events: r.uint()?, late: r.uint()? };
+        c.damaged = [r.uint()?, r.uint()?];
         c.unassigned = r.uint()?;
         c.recovered = [r.uint()?, r.uint()?];
         for _ in 0..r.length()? {

@@ -29,10 +29,11 @@ const COVERAGE_DEVIATIONS: f64 = 5.0;
 const UNIT_DIFFERENCE: f64 = 0.05;
 /// Difference in the share of requests without a latency that breaks latency: time-outs have none.
 const LATENCY_DIFFERENCE: f64 = 0.01;
-/// Share of late events of all logs above which nothing is judged: most likely the lines are not in order of time.
+/// Share of late events of a release's services above which nothing is judged: most likely the lines are not in order of time.
 const LATE_MAX: f64 = 0.1;
-/// Share of damaged lines of all logs above which nothing is judged, and the fewest.
-const DAMAGED_MAX: f64 = 0.01;
+/// Share of damaged lines of all logs above which nothing is judged, and the fewest. Below it, those whose text names their
+/// arm are compared.
+const DAMAGED_MAX: f64 = 0.1;
 const DAMAGED_MIN: u64 = 20;
 /// Difference of means of the logarithm of latency (ln 1.25) above which faster is a change of behaviour.
 const FASTER: f64 = 0.223_143_551_314_209_7;
@@ -438,7 +439,11 @@ fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Option<(f64, 
     if read.late as f64 > LATE_MAX * read.events as f64 && read.late >= COVERAGE_MIN {
         flaws.push(Flaw::MostlyLate);
     }
-    if read.damaged as f64 > DAMAGED_MAX * read.records as f64 && read.damaged >= DAMAGED_MIN {
+    let requests = comparison.error_volume.events();
+    let with_damaged = [0, 1].map(|arm| requests[arm] + comparison.damaged[arm]);
+    if (read.damaged as f64 > DAMAGED_MAX * read.records as f64 && read.damaged >= DAMAGED_MIN)
+        || differs(comparison.damaged, with_damaged, margins.errors)
+    {
         flaws.push(Flaw::DamagedLines);
     }
     if let Some([control, candidate]) = comparison.totals.first() {

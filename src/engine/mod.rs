@@ -285,12 +285,7 @@ impl Engine {
     fn read_so_far(&self) -> ReadSoFar {
         let tally = &self.tally;
         let damaged = RejectReason::ALL.into_iter().zip(tally.rejects).filter(|(reason, _)| reason.is_damage());
-        ReadSoFar {
-            records: tally.records,
-            damaged: damaged.map(|(_, count)| count).sum(),
-            events: tally.events,
-            late: tally.late,
-        }
+        ReadSoFar { records: tally.records, damaged: damaged.map(|(_, count)| count).sum(), ..ReadSoFar::default() }
     }
 
     /// Services that take requests are releases of their own when none were named.

@@ -62,6 +62,8 @@ struct ArmSeen {
     /// The arm that served most units in the time before this one was first seen, and how many distinct units had been
     /// seen of any arm by then.
     before: Option<(String, u64)>,
+    /// (unit, window) pairs of this arm, and of all arms since it was first seen.
+    since: [u64; 2],
 }
 
 impl ArmSeen {
@@ -111,6 +113,8 @@ pub(super) struct ReleaseState {
     /// The control of arms that were there from the beginning, once there are two, and how it was found.
     first_control: Option<(String, ControlFrom)>,
     traces: OpenTraces,
+    /// Lines of its services, and those of them that were late.
+    arrived: [u64; 2],
     /// Last window that had lines.
     window: i64,
     /// Attempts of the window before, which this window may complete.
@@ -144,6 +148,7 @@ impl ReleaseState {
             first_units: BTreeSet::new(),
             first_control: None,
             traces: OpenTraces::default(),
+            arrived: [0; 2],
             window: i64::MIN,
             attempts: BTreeMap::new(),
             activities: Vec::new(),
@@ -163,6 +168,13 @@ impl ReleaseState {
     /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:
     /// whether there is one depends on how lines were dealt over streams.
     pub(super) fn close_window(&mut self, merged: &WindowPartial, settings: &Settings) -> Vec<usize> {
+        for (service, _, cell) in &merged.cells {
+            let key = merged.names.services.get(usize::from(*service));
+            if key.is_some_and(|key| self.services.contains(key)) {
+                self.arrived[0] += cell.lines + cell.late;
+                self.arrived[1] += cell.late;
+            }
+        }
         if merged.is_empty() {
             for at in 0..self.comparisons.len() {
                 self.count_totals(at, merged);
@@ -236,6 +248,7 @@ impl ReleaseState {
         let distinct = self.first_units.len() as u64;
         let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), distinct));
         self.note_first_units(merged, entry);
+        let in_window: u64 = now.iter().map(|(seen, _)| seen.units).sum();
         for (here, name) in now {
             // What lies past the bound of names of a window is no arm.
             if name == OTHER || (!self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX) {
@@ -249,8 +262,10 @@ impl ReleaseState {
                 seen.recent.push_back((start, here.units));
                 seen.units += here.units;
             }
+            seen.since[0] += here.units;
             here.distinct.into_iter().for_each(|unit| seen.keep(unit));
         }
+        self.arms.values_mut().for_each(|seen| seen.since[1] += in_window);
     }
 
     fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
@@ -298,7 +313,12 @@ impl ReleaseState {
             if self.comparisons.len() >= CANDIDATES_MAX {
                 return;
             }
-            if let Some((control, from)) = self.control_of(&candidate, settings) {
+            let control = self.control_of(&candidate, settings);
+            // Two arms are compared one way only.
+            let reversed = |control: &str| {
+                self.comparisons.iter().any(|known| known.candidate == control && known.control == candidate)
+            };
+            if let Some((control, from)) = control.filter(|(control, _)| !reversed(control)) {
                 self.open(&control, &candidate, from, merged.window, settings);
             }
         }
@@ -359,8 +379,8 @@ impl ReleaseState {
     fn before(&self, arm: &str) -> Option<&str> {
         let seen = self.arms.get(arm)?;
         let (name, units) = seen.before.as_ref()?;
-        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
-        let expected = *units as f64 * seen.units as f64 / all.max(1) as f64;
+        let [own, all] = seen.since;
+        let expected = *units as f64 * own as f64 / all.max(1) as f64;
         (expected >= EXPECTED_BEFORE).then_some(name.as_str())
     }
 
@@ -378,7 +398,12 @@ impl ReleaseState {
             let labelled = self.arms.keys().any(|name| is_candidate_name(name));
             return labelled.then(|| ((*only).clone(), ControlFrom::Label));
         }
-        if let Some(oldest) = oldest_version(&first) {
+        // The older version that came after many users had been served is a rollback, or the log begins in the middle.
+        let came_later = |name: &str| {
+            let before = self.arms.get(name).and_then(|seen| seen.before.as_ref());
+            before.is_some_and(|(_, distinct)| *distinct >= CANDIDATE_UNITS as u64)
+        };
+        if let Some(oldest) = oldest_version(&first).filter(|oldest| !came_later(oldest)) {
             return Some((oldest, ControlFrom::OlderVersion));
         }
         let units = |name: &str| self.arms.get(name).map_or(0, |seen| seen.units);
@@ -473,7 +498,9 @@ impl ReleaseState {
             } else {
                 continue;
             };
-            if let Some(key) = merged.names.services.get(usize::from(*service))
+            if *service == NO_NAME {
+                comparison.damaged[arm.at()] += cell.damaged;
+            } else if let Some(key) = merged.names.services.get(usize::from(*service))
                 && let Some(of_service) = position(&self.services, key)
                 && let Some(totals) = comparison.totals.get_mut(usize::from(of_service))
             {
@@ -660,7 +687,8 @@ impl ReleaseState {
         read: ReadSoFar,
     ) -> Vec<(&'static str, Map<String, Value>)> {
         let comparison = &mut self.comparisons[at];
-        comparison.read = read;
+        let [events, late] = self.arrived;
+        comparison.read = ReadSoFar { events, late, ..read };
         let look = look::look(comparison, &settings.policy);
         let regressed = look.log_sum >= comparison.log_fail;
         if regressed && comparison.failure.is_none() {
@@ -773,6 +801,7 @@ impl ReleaseState {
             w.flag(seen.before.is_some());
             w.text(seen.before.as_ref().map_or("", |(name, _)| name));
             w.uint(seen.before.as_ref().map_or(0, |(_, units)| *units));
+            seen.since.into_iter().for_each(|count| w.uint(count));
             w.length(seen.distinct.len());
             seen.distinct.iter().for_each(|unit| w.fixed(*unit));
         }
@@ -783,6 +812,7 @@ impl ReleaseState {
         w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
         w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
         self.traces.write(w);
+        self.arrived.into_iter().for_each(|count| w.uint(count));
         w.int(self.window);
         w.length(self.attempts.len());
         for (request, open) in &self.attempts {
@@ -826,6 +856,7 @@ impl ReleaseState {
             let has_before = r.flag()?;
             let before = (r.text()?, r.uint()?);
             seen.before = has_before.then_some(before);
+            seen.since = [r.uint()?, r.uint()?];
             for _ in 0..r.length()? {
                 seen.distinct.insert(r.fixed()?);
             }
@@ -840,6 +871,7 @@ impl ReleaseState {
         let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
         state.first_control = has_control.then_some((control, from));
         state.traces = OpenTraces::read(r)?;
+        state.arrived = [r.uint()?, r.uint()?];
         state.window = r.int()?;
         for _ in 0..r.length()? {
             let request = r.fixed()?;

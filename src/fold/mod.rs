@@ -55,11 +55,13 @@ struct Segment {
     tally: Tally,
     /// Late lines by (service, arm).
     late: BTreeMap<(NameId, NameId), u64>,
+    /// Lines that could not be read, by the arm that their text names.
+    damaged: BTreeMap<NameId, u64>,
 }
 
 impl Segment {
     fn new(open: i64, from: u64) -> Segment {
-        Segment { open, from, tally: Tally::default(), late: BTreeMap::new() }
+        Segment { open, from, tally: Tally::default(), late: BTreeMap::new(), damaged: BTreeMap::new() }
     }
 }
 
@@ -166,6 +168,12 @@ impl<'w> ChunkFold<'w> {
         let tally = &mut self.segment().tally;
         tally.records += 1;
         tally.reject(reason);
+    }
+
+    /// Counts a line that could not become an event, and whose text names an arm all the same.
+    pub fn reject_of_arm(&mut self, reason: RejectReason, arm: NameId) {
+        self.reject(reason);
+        *self.segment().damaged.entry(arm).or_default() += 1;
     }
 
     /// Counts an event that was asked to be left out.

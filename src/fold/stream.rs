@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Names;
+use crate::event::{NO_NAME, Names};
 use crate::fold::clock_guard::ClockGuard;
 use crate::fold::{FoldedChunk, JUMP, Segment};
 use crate::sketch::partial::{Tally, WindowPartial};
@@ -141,6 +141,9 @@ impl StreamFold {
         partial.tally = segment.tally;
         for ((service, arm), late) in segment.late {
             partial.cell_mut(service, arm).late += late;
+        }
+        for (arm, damaged) in segment.damaged {
+            partial.cell_mut(NO_NAME, arm).damaged += damaged;
         }
         if !partial.cells.is_empty() {
             partial.names = names.clone();

@@ -405,6 +405,23 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    /// The arm that the text of a line names which could not be read, where a field gives the arms: the first scalar
+    /// behind the field's name. By the line alone, so that it does not matter what was read before.
+    pub fn arm_of_damaged(&mut self, line: &[u8]) -> Option<NameId> {
+        let ArmRule::Field(path) = &self.plan.arms else { return None };
+        let key = format!("\"{}\"", path.rsplit('.').next()?);
+        let behind = line.get(memchr::memmem::find(line, key.as_bytes())? + key.len()..)?;
+        let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let value = match value.strip_prefix(b"\"") {
+            Some(text) => {
+                text.get(..memchr::memchr2(b'"', b'\\', text).filter(|end| text.get(*end) == Some(&b'"'))?)?
+            }
+            None => value.get(..value.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.')?)?,
+        };
+        let text = std::str::from_utf8(value).ok().filter(|text| !text.is_empty() && text.len() <= ARM_TEXT_MAX)?;
+        Some(self.names.arm(text)).filter(|arm| *arm != NO_NAME)
+    }
+
     /// Fills the slots from a line. For an access-log line they refer to `scratch`, which then holds the line.
     #[inline]
     fn fill(&mut self, line: &str) -> Filled {
@@ -1031,6 +1048,9 @@ pub fn in_split(unit: u64, split_key: u64, share_ppm: u32) -> bool {
 pub fn split_key(seed: &str) -> u64 {
     event::identity_hash(seed.as_bytes()) ^ KEY_SPLIT
 }
+
+/// Bytes of the name of an arm in a damaged line; what is longer is no arm.
+const ARM_TEXT_MAX: usize = 128;
 
 /// Distinct fields that a plan may read.
 pub const SLOTS_MAX: usize = 200;

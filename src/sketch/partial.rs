@@ -63,12 +63,14 @@ pub struct Cell {
     pub error_weight: u64,
     /// Lines whose window had closed; counted where they arrived.
     pub late: u64,
+    /// Lines that could not be read and whose text names the arm; of no service. Counted where they arrived.
+    pub damaged: u64,
     /// Latency of requests with a unit by (bucket of the unit, bin).
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
     pub span_latency: LatencyTable,
-    /// Lines of level warn or worse by bucket of their unit, else of their trace (bin 0); without the lines of failed
-    /// requests, which are counted as errors.
+    /// Lines of level warn or worse that name a unit, by its bucket (bin 0); without the lines of failed requests, which are
+    /// counted as errors.
     pub warnings: LatencyTable,
     /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), by bucket of the unit.
     pub gaps: LatencyTable,
@@ -95,7 +97,7 @@ impl Cell {
         [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 21] {
+    fn counts_mut(&mut self) -> [&mut u64; 22] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -119,10 +121,11 @@ impl Cell {
             &mut self.request_weight,
             &mut self.error_weight,
             &mut self.late,
+            &mut self.damaged,
         ]
     }
 
-    fn counts(&self) -> [u64; 21] {
+    fn counts(&self) -> [u64; 22] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -146,6 +149,7 @@ impl Cell {
             self.request_weight,
             self.error_weight,
             self.late,
+            self.damaged,
         ]
     }
 }
@@ -450,11 +454,9 @@ impl WindowPartial {
         counters.lines += 1;
         counters.warn_lines += u64::from(event.level == Level::Warn);
         counters.error_lines += u64::from(event.level >= Level::Error);
-        if event.level >= Level::Warn && !event.error && event.arm != NO_NAME {
-            let whose = if event.unit != 0 { event.unit } else { event.trace };
-            if whose != 0 {
-                counters.warnings.add(event::bucket_of(whose), 0);
-            }
+        // Only by the buckets that requests are counted in: warnings of one unit come in bursts.
+        if event.level >= Level::Warn && !event.error && event.arm != NO_NAME && event.unit != 0 {
+            counters.warnings.add(event::bucket_of(event.unit), 0);
         }
         let latency =
             if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };

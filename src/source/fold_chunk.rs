@@ -92,14 +92,18 @@ impl<'p> ChunkFolder<'p> {
             _ => Decoder::new(self.plan, stream),
         };
         let mut rejects = Vec::new();
-        let mut reject = |fold: &mut ChunkFold<'_>, reason: RejectReason, line: &[u8], offset: u64| {
-            fold.reject(reason);
-            if self.keep {
-                rejects.push(KeptReject::new(reason, offset, line));
-            }
-        };
+        let mut reject =
+            |fold: &mut ChunkFold<'_>, decoder: &mut Decoder<'_>, reason: RejectReason, line: &[u8], offset: u64| {
+                match decoder.arm_of_damaged(line) {
+                    Some(arm) => fold.reject_of_arm(reason, arm),
+                    None => fold.reject(reason),
+                }
+                if self.keep {
+                    rejects.push(KeptReject::new(reason, offset, line));
+                }
+            };
         if chunk.too_long.is_some() {
-            reject(&mut fold, RejectReason::TooLong, &chunk.bytes, chunk.from);
+            reject(&mut fold, &mut decoder, RejectReason::TooLong, &chunk.bytes, chunk.from);
         } else {
             // One check of the whole chunk is faster than one a line; only a chunk with bad bytes is looked at by line.
             let valid = std::str::from_utf8(&chunk.bytes).ok();
@@ -113,7 +117,7 @@ impl<'p> ChunkFolder<'p> {
                     None => match std::str::from_utf8(line) {
                         Ok(text) => text,
                         Err(_) => {
-                            reject(&mut fold, not_utf8(line), line, offset);
+                            reject(&mut fold, &mut decoder, not_utf8(line), line, offset);
                             continue;
                         }
                     },
@@ -121,7 +125,7 @@ impl<'p> ChunkFolder<'p> {
                 match decoder.decode(text, offset) {
                     Ok(Decoded::Event(event)) => fold.event(&event, after, decoder.interner()),
                     Ok(Decoded::Outside) => fold.outside(),
-                    Err(reason) => reject(&mut fold, reason, line, offset),
+                    Err(reason) => reject(&mut fold, &mut decoder, reason, line, offset),
                 }
             }
         }

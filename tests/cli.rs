@@ -183,6 +183,7 @@ fn usage_is_2_and_says_what_to_do() {
         (&["compare", "app.log", "--window", "soon"], "10s"),
         (&["compare", "app.log", "--since", "yesterday"], "--since"),
         (&["compare", "app.log", "--threads", "many"], "--threads"),
+        (&["compare", "app.log", "--unit", "pod"], "user, session, client, trace, instance, request"),
         (&["compare", "app.log", "--arm-by", "hash(user)"], "hash(unit, 5%, seed)"),
         (&["judge"], "unrecognized subcommand"),
     ] {
@@ -246,6 +247,46 @@ fn a_missing_arm_is_invalid() {
     assert_eq!(report["nothing_to_compare"][0]["arms"][0]["arm"], "baseline");
     let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
     assert!(said.out.contains("INVALID") && said.out.contains("only `baseline` was seen"), "{}", said.out);
+}
+
+/// What counts once is for the user to say, where requests name several things.
+#[test]
+fn the_unit_is_the_one_that_is_asked_for() {
+    let traffic = Traffic { seed: 27, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let text = String::from_utf8(bytes_of(&traffic.lines())).unwrap();
+    let mut pod = 0;
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            pod = (pod + 1) % 3;
+            let arm = if line.contains("canary") { "canary" } else { "stable" };
+            format!("{},\"pod\":\"shop-{arm}-{pod}\"}}\n", line.trim_end_matches('}'))
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", lines.concat().as_bytes())]);
+    for (asked, unit, units) in
+        [("user", "user", None), ("instance", "instance", Some(6)), ("request", "request", None)]
+    {
+        let said = serin(
+            folder.path(),
+            &[
+                "compare",
+                "app.log",
+                "--format",
+                "json",
+                "--unit",
+                asked,
+                "--control",
+                "baseline",
+                "--candidate",
+                "canary",
+            ],
+        );
+        let comparison = &said.json()["comparisons"][0];
+        assert_eq!(comparison["unit"], unit);
+        let seen: u64 = comparison["units"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+        assert!(units.is_none_or(|units| units == seen), "{asked}: {seen}");
+    }
 }
 
 /// A candidate that was asked for by name and never came is no reason to pass (CP-1).

@@ -68,6 +68,10 @@ pub(super) struct LogArguments {
     /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,
+    /// What is assigned to an arm and counts once: user, session, client, trace, instance, request
+    /// (default: the best that the requests name)
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Option<String>,
     /// The service whose rollout is judged
     #[arg(long)]
     pub service: Option<String>,

@@ -14,7 +14,7 @@ use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan};
+use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan, UnitKind};
 use crate::pipeline::plan_text;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
@@ -181,6 +181,7 @@ pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Resu
         service: logs.service.clone(),
         environment: logs.environment.clone(),
         windowing: windowing(logs)?,
+        unit: logs.unit.as_deref().map(unit).transpose()?,
         ..Wishes::default()
     };
     for role in &logs.roles {
@@ -207,6 +208,12 @@ pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Resu
         }
     }
     Ok(wishes)
+}
+
+fn unit(text: &str) -> anyhow::Result<UnitKind> {
+    let name = if text == "client" { UnitKind::Client.name() } else { text };
+    UnitKind::from_name(name)
+        .ok_or_else(|| anyhow!("--unit {text}: there are user, session, client, trace, instance, request."))
 }
 
 fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {

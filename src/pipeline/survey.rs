@@ -31,6 +31,8 @@ pub struct Wishes {
     pub roles: BTreeMap<Role, Vec<FieldRef>>,
     /// How lines find their arm.
     pub arms: Option<ArmRule>,
+    /// What the unit of assignment is.
+    pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.
     pub service: Option<String>,
     /// The environment whose lines are read.
@@ -674,6 +676,12 @@ fn choose_unit(covered: &Covered, wishes: &Wishes, notes: &mut Vec<String>) -> U
             ));
         }
     };
+    if let Some(unit) = wishes.unit {
+        if let Some((_, role)) = UnitKind::BY_ROLE.into_iter().find(|(known, _)| *known == unit) {
+            say_the_rest(unit, role, notes);
+        }
+        return unit;
+    }
     // A field that the user named as a unit is the unit.
     for (unit, role) in UnitKind::BY_ROLE {
         if wishes.roles.contains_key(&role) && role != Role::Trace && role != Role::Instance && share(role) > 0.0 {

@@ -161,7 +161,8 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         decode += cpu() - at;
 
         let bytes = text.len() as u64;
-        let chunk = Chunk { bytes: std::mem::take(&mut text), from, last: false, too_long: None };
+        let chunk =
+            Chunk { bytes: std::mem::take(&mut text), from, last: false, too_long: None, positions: Vec::new() };
         let at = cpu();
         let (folded, _) = folder.fold(stream, &chunk);
         let passed = fold.push(folded, None, |state| refold_chunk(&found.plan, stream, &chunk, false, state).0);

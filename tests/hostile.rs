@@ -647,7 +647,7 @@ fn names_past_the_bound_of_a_batch_are_rejects() {
     );
     let text: String =
         (0..70_000).map(|number| format!("{{\"ts\":1780308000,\"service\":\"s{number}\",\"status\":200}}\n")).collect();
-    let chunk = Chunk { bytes: text.into_bytes(), from: 0, last: true, too_long: None };
+    let chunk = Chunk { bytes: text.into_bytes(), from: 0, last: true, too_long: None, positions: Vec::new() };
     let (folded, kept) = fold_chunk(&case.plan, "app.log", &chunk, true);
     let mut stream = StreamFold::new(case.plan.windowing);
     let mut tally = Tally::default();
@@ -673,7 +673,7 @@ fn lines_of_both_arms_are_rejects() {
     let case = Case::new("both", vec![("app.log".to_owned(), lines.clone())], &wishes, Policy::default());
     let both = b"{\"ts\":\"2026-06-01T10:19:59Z\",\"service\":\"shop\",\"cohort\":\"baseline or canary\"}\n";
     let bytes: Vec<u8> = [lines.as_slice(), both, both].concat();
-    let chunk = Chunk { bytes, from: 0, last: true, too_long: None };
+    let chunk = Chunk { bytes, from: 0, last: true, too_long: None, positions: Vec::new() };
     let (_, kept) = fold_chunk(&case.plan, "app.log", &chunk, true);
     let kept: Vec<(RejectReason, u64)> = kept.iter().map(|kept| (kept.reason, kept.offset)).collect();
     let offset = lines.len() as u64;

@@ -48,7 +48,7 @@ const SAME_LAYER: [(&str, &str); 4] = [
 const CORE: u32 = 5;
 
 /// What the core never mentions, with the reason.
-const FORBIDDEN_IN_CORE: [(&str, &str); 28] = [
+const FORBIDDEN_IN_CORE: [(&str, &str); 30] = [
     ("std::fs", "no files"),
     ("std::net", "no network (addresses as values are in core::net)"),
     ("std::thread", "no threads"),
@@ -60,6 +60,8 @@ const FORBIDDEN_IN_CORE: [(&str, &str); 28] = [
     ("Instant", "no clock"),
     ("rand", "no randomness"),
     ("tokio", "no runtime"),
+    ("axum", "edge only"),
+    ("rdkafka", "edge only"),
     ("anyhow", "edge only"),
     ("clap", "edge only"),
     ("flate2", "edge only"),

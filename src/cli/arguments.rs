@@ -20,6 +20,9 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
+    /// Judge a rollout while its log lines come from Kafka, and show the verdict over HTTP
+    #[cfg(feature = "kafka")]
+    Run(RunArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
     Replay(ReplayArguments),
     /// Print a ledger for people
@@ -63,6 +66,17 @@ pub(super) struct LogArguments {
     /// Log files, folders, patterns, or - for standard input; plain, gzip or zstd
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<String>,
+    /// How to read them.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// Threads that decode and fold (default: all cores)
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+}
+
+/// How log lines are read.
+#[derive(Debug, Args)]
+pub(super) struct HowArguments {
     /// The field that plays a role, as ROLE=FIELD; several with commas. Latency may name its unit: latency=took:ms.
     /// Roles: time, start, environment, service, cohort, variant, version, user, session, client, request_id, trace,
     /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
@@ -90,9 +104,6 @@ pub(super) struct LogArguments {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Threads that decode and fold (default: all cores)
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub threads: Option<usize>,
 }
 
 /// How a report is printed.
@@ -119,6 +130,23 @@ pub(super) struct CompareArguments {
     /// Which logs.
     #[command(flatten)]
     pub logs: LogArguments,
+    /// What is compared with what.
+    #[command(flatten)]
+    pub judge: JudgeArguments,
+    /// Write the record of decisions here
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write rejected lines with their reason here
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+}
+
+/// What is compared with what, and what the team asks.
+#[derive(Debug, Args)]
+pub(super) struct JudgeArguments {
     /// Lines of the baseline, as a query (version:1.4.2)
     #[arg(long, value_name = "QUERY", requires = "canary", conflicts_with = "arm_by")]
     pub baseline: Option<String>,
@@ -140,15 +168,44 @@ pub(super) struct CompareArguments {
     /// What the team asks: guardrails, step, expected changes (YAML)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Write the record of decisions here
-    #[arg(long, value_name = "FILE")]
-    pub ledger: Option<PathBuf>,
-    /// Text for people or JSON for programs
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Write rejected lines with their reason here
-    #[arg(long, value_name = "FILE")]
-    pub rejects: Option<PathBuf>,
+}
+
+/// Arguments of `run`.
+#[cfg(feature = "kafka")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every partition is a log of its own, named TOPIC/PARTITION, and is read from its earliest record; each \
+record is one JSON or access-log line, or several. No consumer group is joined and nothing is committed. The state of the \
+comparison is not kept: a program that starts again reads the topics again from their beginning, shows nothing until it \
+has come to the same ledger, and then goes on. If a topic has lost records that the ledger rests on, it says so and ends. \
+Partitions that are added later are not seen.\n\nA partition from which nothing has come for --idle, though it was \
+read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
+DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it. Exit status: 0 stopped, 2 usage, input or broker \
+error; the verdict is in the report.\n\nOver HTTP, on this machine alone: / for people, /v1/report as of `compare \
+--format json`, /healthz.\n\nExample:\n  serin run --brokers localhost:9092 --topic logs --arm-by version"
+)]
+pub(super) struct RunArguments {
+    /// Brokers to ask first; several with commas. Without TLS and without a password
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: String,
+    /// A topic of log lines (may be given several times)
+    #[arg(long = "topic", value_name = "NAME", required = true)]
+    pub topics: Vec<String>,
+    /// Keep the ledger in this folder
+    #[arg(long, value_name = "DIR", default_value = "serin-state")]
+    pub state: PathBuf,
+    /// Where the verdict is shown; an address of this machine alone
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
+    pub listen: String,
+    /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
+    #[arg(long, default_value = "30s", value_name = "DURATION")]
+    pub idle: String,
+    /// How lines are read.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// What is compared with what.
+    #[command(flatten)]
+    pub judge: JudgeArguments,
 }
 
 /// Arguments of `replay`.

@@ -51,8 +51,8 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         }
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
-    let found = look_at(&mut streams, &wishes(&arguments.logs, Some(arms))?)?.found;
-    check_roles(&found, &arguments.logs)?;
+    let found = look_at(&mut streams, &wishes(&arguments.logs.how, Some(arms))?)?.found;
+    check_roles(&found, &arguments.logs.how)?;
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];
@@ -110,7 +110,7 @@ fn choose(found: &Survey, arguments: &CalibrateArguments) -> anyhow::Result<usiz
         found.services.get(&entry).map_or(0, |service| service.requests)
     };
     let busiest = (0..found.releases.len()).max_by_key(|at| (requests(*at), std::cmp::Reverse(*at)));
-    busiest.ok_or_else(|| match &arguments.logs.service {
+    busiest.ok_or_else(|| match &arguments.logs.how.service {
         Some(service) => {
             let names: Vec<String> = found.services.keys().map(|key| harmless(&key.to_string(), 60)).collect();
             anyhow!("--service {service}: no request of this service was seen. Services: {}", names.join(", "))
@@ -293,7 +293,7 @@ impl Shown<'_> {
                 grouped(invalid as u64)
             ));
         }
-        if self.found.releases.len() > 1 && self.arguments.logs.service.is_none() {
+        if self.found.releases.len() > 1 && self.arguments.logs.how.service.is_none() {
             notes.push(format!(
                 "Judged: {}, which has the most requests; --service NAME takes another.",
                 harmless(&self.log.entry.to_string(), 60)

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::cli::arguments::{CompareArguments, Format, LogArguments};
+use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArguments};
 use crate::cli::report::Report;
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
@@ -28,7 +28,7 @@ use crate::time::{MINUTE, Micros, SECOND, Timestamp, Windowing};
 /// Bytes of each stream that the survey looks at.
 pub(super) const HEAD_BYTES: usize = 1 << 20;
 /// Streams that the survey looks at.
-const HEAD_STREAMS: usize = 64;
+pub(super) const HEAD_STREAMS: usize = 64;
 /// Lines of each stream that the survey looks at.
 const HEAD_LINES: usize = 4_000;
 
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
             bail!("{option} {}: this is one of the logs, and would be overwritten.", path.display());
         }
     }
-    let (found, settings) = ground(arguments, |wishes| look_at(&mut streams, wishes))?;
+    let (found, settings) = ground(&arguments.logs.how, &arguments.judge, |wishes| look_at(&mut streams, wishes))?;
     let mut engine = Engine::new(settings);
     let mut observer = Recorder::new(arguments, streams.iter().map(files::size_on_disk).sum())?;
     let options = Options {
@@ -82,7 +82,7 @@ pub(super) struct Looked {
 
 /// Every line was left out as asked: says which times or environments were seen.
 fn nothing_left(arguments: &CompareArguments, found: &Survey, streams: &mut [Stream]) -> anyhow::Result<()> {
-    let options: Vec<&str> = [("--since", &arguments.logs.since), ("--until", &arguments.logs.until)]
+    let options: Vec<&str> = [("--since", &arguments.logs.how.since), ("--until", &arguments.logs.how.until)]
         .into_iter()
         .filter(|(_, given)| given.is_some())
         .map(|(option, _)| option)
@@ -110,15 +110,16 @@ fn nothing_left(arguments: &CompareArguments, found: &Survey, streams: &mut [Str
 
 /// What everything is decided by, from the arguments and from what `look` finds in the first lines.
 pub(super) fn ground(
-    arguments: &CompareArguments,
+    how: &HowArguments,
+    judge: &JudgeArguments,
     mut look: impl FnMut(&Wishes) -> anyhow::Result<Looked>,
 ) -> anyhow::Result<(Survey, Settings)> {
-    let mut policy = match &arguments.policy {
+    let mut policy = match &judge.policy {
         Some(path) => policy_file::read(path)?,
         None => Policy::default(),
     };
     let mut notes = Vec::new();
-    if let Some(share) = &arguments.share {
+    if let Some(share) = &judge.share {
         let share_asked = f64::from(parts_per_million(share).context("--share")?) / 1e6;
         if let Some(of_policy) = policy.declared_share.replace(share_asked)
             && of_policy != share_asked
@@ -126,7 +127,7 @@ pub(super) fn ground(
             notes.push(format!("share: --share {share} counts, not the {} % of the policy", of_policy * 100.0));
         }
     }
-    let wishes = wishes(&arguments.logs, arm_rule(arguments)?)?;
+    let wishes = wishes(how, arm_rule(judge)?)?;
     let Looked { mut found, is_all } = look(&wishes)?;
     if let Some(environment) = &wishes.environment
         && found.services.is_empty()
@@ -142,11 +143,11 @@ pub(super) fn ground(
         }
         notes.push(format!("{words} (in the first lines)"));
     }
-    check(&found, arguments)?;
+    check(&found, how, judge)?;
     let arms: BTreeSet<&str> =
         found.services.values().flat_map(|service| service.arms.keys()).map(String::as_str).collect();
-    let control = arguments.control.iter().map(|arm| ("--control", arm));
-    for (option, arm) in control.chain(arguments.candidates.iter().map(|arm| ("--candidate", arm))) {
+    let control = judge.control.iter().map(|arm| ("--control", arm));
+    for (option, arm) in control.chain(judge.candidates.iter().map(|arm| ("--candidate", arm))) {
         if arms.contains(arm.as_str()) || (arms.is_empty() && !is_all) {
             continue;
         }
@@ -157,7 +158,7 @@ pub(super) fn ground(
         notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
-    let settings = settings(&found, arm_choice(arguments, &found), policy);
+    let settings = settings(&found, arm_choice(judge, &found), policy);
     Ok((found, settings))
 }
 
@@ -175,16 +176,16 @@ fn unknown(option: &str, name: &str, what: &str, kind: &str, there: &BTreeSet<&s
 }
 
 /// What the user has said of how to read logs.
-pub(super) fn wishes(logs: &LogArguments, arms: Option<ArmRule>) -> anyhow::Result<Wishes> {
+pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Result<Wishes> {
     let mut wishes = Wishes {
         arms,
-        service: logs.service.clone(),
-        environment: logs.environment.clone(),
-        windowing: windowing(logs)?,
-        unit: logs.unit.as_deref().map(unit).transpose()?,
+        service: how.service.clone(),
+        environment: how.environment.clone(),
+        windowing: windowing(how)?,
+        unit: how.unit.as_deref().map(unit).transpose()?,
         ..Wishes::default()
     };
-    for role in &logs.roles {
+    for role in &how.roles {
         let (name, fields) =
             role.split_once('=').ok_or_else(|| anyhow!("--role {role}: write ROLE=FIELD, for example time=ts"))?;
         let known = Role::from_name(name).ok_or_else(|| {
@@ -216,10 +217,10 @@ fn unit(text: &str) -> anyhow::Result<UnitKind> {
         .ok_or_else(|| anyhow!("--unit {text}: there are user, session, client, trace, instance, request."))
 }
 
-fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
-    let window = duration(&logs.window).context("--window")?;
+fn windowing(how: &HowArguments) -> anyhow::Result<Windowing> {
+    let window = duration(&how.window).context("--window")?;
     if !(SECOND..=crate::sketch::rows::WINDOW_MAX).contains(&window) {
-        bail!("--window: must be between 1s and 1h, got {}", logs.window);
+        bail!("--window: must be between 1s and 1h, got {}", how.window);
     }
     let time = |text: &Option<String>, option: &str| -> anyhow::Result<Option<Timestamp>> {
         text.as_deref()
@@ -228,7 +229,7 @@ fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
             })
             .transpose()
     };
-    let (since, until) = (time(&logs.since, "--since")?, time(&logs.until, "--until")?);
+    let (since, until) = (time(&how.since, "--since")?, time(&how.until, "--until")?);
     if let (Some(since), Some(until)) = (since, until)
         && since >= until
     {
@@ -236,7 +237,7 @@ fn windowing(logs: &LogArguments) -> anyhow::Result<Windowing> {
     }
     Ok(Windowing {
         window,
-        lateness: duration(&logs.lateness).context("--lateness")?,
+        lateness: duration(&how.lateness).context("--lateness")?,
         since,
         until,
         ..Windowing::default()
@@ -278,14 +279,14 @@ pub(super) fn parts_per_million(text: &str) -> anyhow::Result<u32> {
 }
 
 /// How lines find their arm, as far as the user has said.
-fn arm_rule(arguments: &CompareArguments) -> anyhow::Result<Option<ArmRule>> {
-    if let (Some(baseline), Some(canary)) = (&arguments.baseline, &arguments.canary) {
+pub(super) fn arm_rule(judge: &JudgeArguments) -> anyhow::Result<Option<ArmRule>> {
+    if let (Some(baseline), Some(canary)) = (&judge.baseline, &judge.canary) {
         return Ok(Some(ArmRule::Queries {
             baseline: query("--baseline", baseline)?,
             canary: query("--canary", canary)?,
         }));
     }
-    arguments.arm_by.as_deref().map(arm_by).transpose()
+    judge.arm_by.as_deref().map(arm_by).transpose()
 }
 
 /// `FIELD` or `hash(unit, 5%, seed)`.
@@ -350,8 +351,8 @@ pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyh
 }
 
 /// Fields that the user names must be there.
-pub(super) fn check_roles(found: &Survey, logs: &LogArguments) -> anyhow::Result<()> {
-    for role in &logs.roles {
+pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<()> {
+    for role in &how.roles {
         for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
             let path = path.split(':').next().unwrap_or(path);
             unknown_field(found, path, "--role")?;
@@ -361,7 +362,7 @@ pub(super) fn check_roles(found: &Survey, logs: &LogArguments) -> anyhow::Result
 }
 
 /// Says at the start what cannot work, with what to do.
-fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
+fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::Result<()> {
     let fields = |plan: &Plan, role: Role| !plan.fields(role).is_empty();
     if found.lines == 0 {
         bail!(
@@ -375,13 +376,13 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
             seen(found)
         );
     }
-    check_roles(found, &arguments.logs)?;
+    check_roles(found, how)?;
     match &found.plan.arms {
         ArmRule::None => bail!(
             "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}.",
             seen(found)
         ),
-        ArmRule::Field(path) if arguments.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,
+        ArmRule::Field(path) if judge.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,
         ArmRule::Queries { baseline, canary } => {
             for (option, query) in [("--baseline", baseline), ("--canary", canary)] {
                 for path in query.fields() {
@@ -400,7 +401,7 @@ fn check(found: &Survey, arguments: &CompareArguments) -> anyhow::Result<()> {
         }
         ArmRule::Field(_) | ArmRule::Hash { .. } => {}
     }
-    if let Some(service) = &arguments.logs.service
+    if let Some(service) = &how.service
         && found.services.keys().all(|key| key.service != *service)
     {
         let names: BTreeSet<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
@@ -424,13 +425,13 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
     bail!("{option}: no line has a field `{}`{hint} Fields seen: {}.", harmless(path, 80), seen(found))
 }
 
-fn arm_choice(arguments: &CompareArguments, found: &Survey) -> ArmChoice {
+fn arm_choice(judge: &JudgeArguments, found: &Survey) -> ArmChoice {
     match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
         ArmRule::None | ArmRule::Field(_) => {
-            let candidates = arguments.candidates.clone();
+            let candidates = judge.candidates.clone();
             let sharing = if candidates.is_empty() { found.candidates_seen() } else { candidates.len() };
-            ArmChoice { control: arguments.control.clone(), candidates, sharing }
+            ArmChoice { control: judge.control.clone(), candidates, sharing }
         }
     }
 }

@@ -126,7 +126,8 @@ impl Show<'_> {
         while head.len() < HEAD_BYTES && traffic.minute(&mut head) {}
         let start = String::from_utf8_lossy(head.get(..HEAD_BYTES).unwrap_or(&head)).into_owned();
         let texts = [(stream.clone(), start)];
-        let (found, settings) = compare::ground(&judged_as, |wishes| compare::look_at_heads(&texts, wishes))?;
+        let (found, settings) =
+            compare::ground(&judged_as.logs.how, &judged_as.judge, |wishes| compare::look_at_heads(&texts, wishes))?;
 
         let mut engine = Engine::new(settings);
         let mut log = Log::create(&log_path)?;
@@ -368,7 +369,7 @@ mod tests {
         for story in stories() {
             let arguments = parse(&compare_command(&story, Path::new("/tmp/a b.ndjson.zst"))).unwrap();
             assert_eq!(arguments.logs.files, ["/tmp/a b.ndjson.zst"]);
-            let share = arguments.share.map(|share| compare::parts_per_million(&share).unwrap());
+            let share = arguments.judge.share.map(|share| compare::parts_per_million(&share).unwrap());
             assert_eq!(share, story.declared_share.map(|share| (share * 1e6) as u32), "{}", story.name);
         }
     }

@@ -10,6 +10,8 @@ mod policy_file;
 mod replay;
 mod report;
 mod report_json;
+#[cfg(feature = "kafka")]
+mod run;
 mod show;
 mod terminal;
 
@@ -41,6 +43,8 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        #[cfg(feature = "kafka")]
+        Command::Run(arguments) => run::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),

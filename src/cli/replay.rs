@@ -86,7 +86,7 @@ fn first_look(difference: &ledger::Difference) -> Option<usize> {
 }
 
 /// What the first entry says everything was decided by.
-fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
+pub(super) fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
     if start.get("kind").and_then(Value::as_str) != Some("start") {
         bail!("the first entry does not say what everything was decided by");
     }

@@ -31,6 +31,9 @@ const ALPHA_SHOWN: f64 = 0.05;
 
 /// Forecasts beyond it are no forecasts.
 pub(super) const FORECAST_MAX: Micros = 90 * DAY;
+/// Columns of the table of guardrails.
+pub(super) const GUARDRAIL_COLUMNS: [&str; 6] =
+    ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"];
 /// Services of one release that are listed.
 const SERVICES_MAX: usize = 20;
 /// ln 3: below it evidence is none to speak of.
@@ -845,31 +848,8 @@ impl Judged<'_> {
 
     fn write_guardrails(&self, out: &mut String) {
         out.push('\n');
-        let mut table = vec![
-            ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"]
-                .map(str::to_owned),
-        ];
-        for row in &self.rows {
-            let show = |value: Option<f64>| match (row.cell, value) {
-                (_, None) => "-".to_owned(),
-                (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
-                (_, Some(value)) => millis(value),
-            };
-            let [control, candidate] = match row.cell {
-                Cell::Deficit => row.counts.map(grouped),
-                _ => row.values.map(show),
-            };
-            let effect = row.effect.map_or("-".to_owned(), |effect| show_effect(effect, row.values));
-            let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
-            table.push([
-                self.name_of(row),
-                control,
-                candidate,
-                effect,
-                evidence.to_owned(),
-                row.finding_words().to_owned(),
-            ]);
-        }
+        let mut table = vec![GUARDRAIL_COLUMNS.map(str::to_owned)];
+        table.extend(self.guardrails());
         let width = |column: usize, least: usize| {
             table.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0).max(least)
         };
@@ -887,6 +867,25 @@ impl Judged<'_> {
                 millis(bin_low(bin + 1) as f64 / 1000.0)
             );
         }
+    }
+
+    /// Guardrails for people, in the columns of [`GUARDRAIL_COLUMNS`].
+    pub(super) fn guardrails(&self) -> Vec<[String; 6]> {
+        let cells = |row: &Row| {
+            let show = |value: Option<f64>| match (row.cell, value) {
+                (_, None) => "-".to_owned(),
+                (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
+                (_, Some(value)) => millis(value),
+            };
+            let [control, candidate] = match row.cell {
+                Cell::Deficit => row.counts.map(grouped),
+                _ => row.values.map(show),
+            };
+            let effect = row.effect.map_or("-".to_owned(), |effect| show_effect(effect, row.values));
+            let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
+            [self.name_of(row), control, candidate, effect, evidence.to_owned(), row.finding_words().to_owned()]
+        };
+        self.rows.iter().map(cells).collect()
     }
 
     fn write_checks(&self, out: &mut String) {

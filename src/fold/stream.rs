@@ -49,6 +49,17 @@ impl StreamFold {
         if self.ended { i64::MAX } else { self.windowing.oldest_open(self.high) }
     }
 
+    /// Moves the stream on to a window without a line of it: what comes later and lies before is late. `at`: the offset
+    /// from which on. Returns the windows that are passed so.
+    pub fn advance(&mut self, oldest_open: i64, at: u64) -> Vec<Passed> {
+        let mut passed = Vec::new();
+        if oldest_open > self.oldest_open() && oldest_open < i64::MAX {
+            self.high = self.windowing.start_of(oldest_open).0.saturating_add(self.windowing.lateness);
+            self.pass(self.oldest_open(), at, &mut passed);
+        }
+        passed
+    }
+
     /// Offsets of lines whose clock is not believed yet: they may still become rejects.
     pub fn held(&self) -> impl Iterator<Item = u64> + '_ {
         self.guard.offsets()

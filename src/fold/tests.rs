@@ -251,3 +251,36 @@ proptest! {
         prop_assert_eq!(&WindowPartial::decode(&together.encode()).unwrap(), &together);
     }
 }
+
+#[test]
+fn a_stream_that_was_moved_on_takes_what_lies_before_as_late() {
+    let windowing = Windowing::default();
+    let mut stream = StreamFold::new(windowing);
+    let push = |stream: &mut StreamFold, lines: &[(i64, u64)], end: Option<u64>| {
+        let run = |mut fold: ChunkFold<'_>| {
+            let mut names = Plain::default();
+            for (seconds, offset) in lines {
+                fold.event(&event((*seconds, 1, 0), *offset, &mut names), offset + 1, &mut names);
+            }
+            fold.finish(&mut names, end.is_some())
+        };
+        let from = lines.first().map_or(0, |line| line.1);
+        stream.push(run(ChunkFold::new(&windowing, "s", from)), end, |state| {
+            run(ChunkFold::with_guard(&windowing, "s", from, state.high, state.guard))
+        })
+    };
+    let window = |seconds: i64| windowing.window_of(Timestamp(seconds * SECOND));
+    // A first line is believed once others agree.
+    let lines: Vec<(i64, u64)> = (0..30).map(|offset| (1_000, offset)).collect();
+    let mut all = push(&mut stream, &lines, None);
+    let passed = stream.advance(window(1_100), 30);
+    assert!(passed.iter().any(|p| p.partial.window == window(1_000)) && passed.iter().all(|p| p.at == 30));
+    all.extend(passed);
+    assert_eq!(stream.oldest_open(), window(1_100));
+    assert!(stream.advance(window(1_050), 30).is_empty() && stream.oldest_open() == window(1_100), "never back");
+    all.extend(push(&mut stream, &[(1_001, 30)], None));
+    all.extend(push(&mut stream, &[(1_002, 31), (1_105, 32)], Some(33)));
+    let count = |what: fn(&Tally) -> u64| all.iter().map(|p| what(&p.partial.tally)).sum::<u64>();
+    assert_eq!((count(|t| t.late), count(|t| t.on_time), count(|t| t.records)), (2, 31, 33));
+    assert!(all.windows(2).all(|pair| pair[0].partial.window < pair[1].partial.window), "ascending");
+}

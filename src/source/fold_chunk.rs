@@ -68,7 +68,7 @@ impl<'p> ChunkFolder<'p> {
     /// Folds a chunk of a stream.
     pub fn fold(&mut self, stream: &str, chunk: &Chunk) -> (FoldedChunk, Vec<KeptReject>) {
         let windowing = &self.plan.windowing;
-        let fold = if chunk.from == 0 {
+        let fold = if chunk.from == 0 && chunk.positions.is_empty() {
             // How far the stream has come is known: not at all.
             ChunkFold::with_guard(windowing, stream, 0, i64::MIN, ClockGuard::default())
         } else {
@@ -107,11 +107,17 @@ impl<'p> ChunkFolder<'p> {
         } else {
             // One check of the whole chunk is faster than one a line; only a chunk with bad bytes is looked at by line.
             let valid = std::str::from_utf8(&chunk.bytes).ok();
-            for (line, offset, after) in lines(&chunk.bytes, chunk.from) {
+            for (number, (line, offset, after)) in lines(&chunk.bytes, chunk.from).enumerate() {
+                let at = (offset - chunk.from) as usize;
+                let position = chunk.positions.get(number);
+                let (offset, after) = position.map_or((offset, after), |position| (*position, position + 1));
                 if line.trim_ascii().is_empty() {
+                    // Between lines of a text there is room; a record with a position that holds nothing is one.
+                    if position.is_some() {
+                        reject(&mut fold, &mut decoder, RejectReason::UnknownFormat, line, offset);
+                    }
                     continue;
                 }
-                let at = (offset - chunk.from) as usize;
                 let text = match valid.and_then(|text| text.get(at..at + line.len())) {
                     Some(text) => text,
                     None => match std::str::from_utf8(line) {

@@ -16,6 +16,9 @@ pub struct Chunk {
     pub last: bool,
     /// The first line is longer than the longest that is read; only its start is here. (Its length, in bytes.)
     pub too_long: Option<u64>,
+    /// Of a stream whose lines have positions of their own: the position of each line, in order; empty for text, whose
+    /// lines lie where their first byte does. `from` is then the first of them.
+    pub positions: Vec<u64>,
 }
 
 /// Reads a stream chunk by chunk.
@@ -99,7 +102,7 @@ impl ChunkReader {
         let bytes = std::mem::replace(&mut self.rest, tail);
         let from = self.offset;
         self.offset += too_long.unwrap_or(bytes.len() as u64);
-        Chunk { bytes, from, last, too_long }
+        Chunk { bytes, from, last, too_long, positions: Vec::new() }
     }
 
     /// Reads on to the end of a line that is too long, keeping only its start.

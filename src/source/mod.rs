@@ -1,7 +1,9 @@
-//! Files as streams: which files there are, what is in them, and reading them side by side.
+//! Streams: which files there are, what is in them, and reading them side by side; topics of Kafka.
 
 pub mod files;
 pub mod fold_chunk;
 pub mod head;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod lines;
 pub mod run;

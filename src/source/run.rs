@@ -287,13 +287,18 @@ impl Taken {
         if !rejects.is_empty() {
             observer.rejects(&self.name, rejects)?;
         }
+        self.pass(passed, engine, observer)?;
+        Ok(chunk.bytes)
+    }
+
+    /// Tells the engine what the stream has passed, and how far it has come.
+    fn pass(&self, passed: Vec<Passed>, engine: &mut Engine, observer: &mut dyn Observer) -> Result<(), RunError> {
         for Passed { partial, at } in passed {
             let oldest_open = partial.window.saturating_add(1);
             engine.apply(Input::Partial { stream: self.name.to_string(), partial, at });
             progress(engine, &self.name, oldest_open, observer)?;
         }
-        progress(engine, &self.name, self.fold.oldest_open(), observer)?;
-        Ok(chunk.bytes)
+        progress(engine, &self.name, self.fold.oldest_open(), observer)
     }
 }
 
@@ -305,11 +310,75 @@ fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dy
     Ok(())
 }
 
-/// The one stream of an engine whose text is handed over as it comes, instead of read from files.
-pub struct PushedStream<'a> {
-    taken: Taken,
+/// The streams of an engine whose chunks are handed over as they come, instead of read from files.
+pub struct PushedStreams<'a> {
     plan: &'a Plan,
-    folder: ChunkFolder<'a>,
+    streams: Vec<(Taken, ChunkFolder<'a>)>,
+}
+
+impl<'a> PushedStreams<'a> {
+    /// Tells a fresh engine of the streams; the ledger's first entry comes first.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn begin(
+        names: &[String],
+        plan: &'a Plan,
+        engine: &mut Engine,
+        plan_text: serde_json::Value,
+        observer: &mut dyn Observer,
+    ) -> Result<PushedStreams<'a>, RunError> {
+        for name in names {
+            engine.apply(Input::Stream { name: name.clone() });
+        }
+        let outputs = engine.start(plan_text);
+        observer.outputs(engine, outputs)?;
+        let streams = names.iter().map(|name| (Taken::new(name, plan), ChunkFolder::new(plan, false))).collect();
+        Ok(PushedStreams { plan, streams })
+    }
+
+    /// Takes the next chunk of the stream with this index; returns the chunk's bytes for another use.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn push(
+        &mut self,
+        stream: usize,
+        chunk: Chunk,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<u8>, RunError> {
+        let Some((taken, folder)) = self.streams.get_mut(stream) else { return Ok(chunk.bytes) };
+        let folded = fold(folder, chunk, &taken.name);
+        taken.take(self.plan, engine, folded, false, observer)
+    }
+
+    /// Oldest window that a stream can still add to.
+    pub fn oldest_open(&self, stream: usize) -> i64 {
+        self.streams.get(stream).map_or(i64::MAX, |(taken, _)| taken.fold.oldest_open())
+    }
+
+    /// Moves a stream on to a window, though none of its lines has come so far. `at`: where the stream stands.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn advance(
+        &mut self,
+        stream: usize,
+        oldest_open: i64,
+        at: u64,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let Some((taken, _)) = self.streams.get_mut(stream) else { return Ok(()) };
+        let passed = taken.fold.advance(oldest_open, at);
+        taken.pass(passed, engine, observer)
+    }
+}
+
+/// The one stream of an engine whose text is handed over as it comes.
+pub struct PushedStream<'a> {
+    one: PushedStreams<'a>,
     /// Bytes handed over so far.
     offset: u64,
 }
@@ -326,11 +395,8 @@ impl<'a> PushedStream<'a> {
         plan_text: serde_json::Value,
         observer: &mut dyn Observer,
     ) -> Result<PushedStream<'a>, RunError> {
-        engine.apply(Input::Stream { name: name.to_owned() });
-        let outputs = engine.start(plan_text);
-        observer.outputs(engine, outputs)?;
-        let folder = ChunkFolder::new(plan, false);
-        Ok(PushedStream { taken: Taken::new(name, plan), plan, folder, offset: 0 })
+        let one = PushedStreams::begin(&[name.to_owned()], plan, engine, plan_text, observer)?;
+        Ok(PushedStream { one, offset: 0 })
     }
 
     /// Takes the next whole lines; returns the bytes for another use.
@@ -364,9 +430,8 @@ impl<'a> PushedStream<'a> {
         engine: &mut Engine,
         observer: &mut dyn Observer,
     ) -> Result<Vec<u8>, RunError> {
-        let chunk = Chunk { bytes, from: self.offset, last, too_long: None };
+        let chunk = Chunk { bytes, from: self.offset, last, too_long: None, positions: Vec::new() };
         self.offset += chunk.bytes.len() as u64;
-        let folded = fold(&mut self.folder, chunk, &self.taken.name);
-        self.taken.take(self.plan, engine, folded, false, observer)
+        self.one.push(0, chunk, engine, observer)
     }
 }

@@ -340,7 +340,7 @@ pub fn chunks_of(bytes: &[u8], chunk_bytes: usize) -> Vec<Chunk> {
         let end = rest.iter().enumerate().position(|(at, byte)| at + 1 >= chunk_bytes && *byte == b'\n');
         let cut = end.map_or(rest.len(), |end| end + 1);
         let (head, tail) = rest.split_at(cut);
-        chunks.push(Chunk { bytes: head.to_vec(), from, last: tail.is_empty(), too_long: None });
+        chunks.push(Chunk { bytes: head.to_vec(), from, last: tail.is_empty(), too_long: None, positions: Vec::new() });
         from += cut as u64;
         rest = tail;
         if rest.is_empty() {

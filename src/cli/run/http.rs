@@ -1,0 +1,155 @@
+//! The verdict over HTTP, for this machine alone.
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use crate::cli::run::page;
+
+/// How often a page asks again, in seconds.
+pub(super) const REFRESH_SECONDS: u32 = 5;
+
+/// What readers of the page see, and whether to stop.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// The program is to stop.
+    pub stop: AtomicBool,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Clone, Default)]
+struct Shown {
+    /// What is waited for, where that is so.
+    waiting: Option<String>,
+    /// What is out of order, where something is.
+    trouble: Option<String>,
+    /// The report as JSON and as a page.
+    report: Option<(Arc<str>, Arc<str>)>,
+}
+
+impl Shared {
+    fn with<T>(&self, what: impl FnOnce(&mut Shown) -> T) -> T {
+        what(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// There is nothing to show yet, and why.
+    pub(super) fn wait_for(&self, what: &str) {
+        self.with(|shown| shown.waiting = Some(what.to_owned()));
+    }
+
+    /// Something is out of order, or nothing is any more.
+    pub(super) fn trouble(&self, what: Option<String>) {
+        self.with(|shown| shown.trouble = what);
+    }
+
+    /// There is a report.
+    pub(super) fn show(&self, json: String, html: String) {
+        self.with(|shown| {
+            shown.waiting = None;
+            shown.report = Some((json.into(), html.into()));
+        });
+    }
+}
+
+/// The routes, for requests that name this machine.
+pub(super) fn routes(shared: Arc<Shared>, address: SocketAddr) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(health))
+        .route("/v1/report", get(report))
+        .with_state(shared)
+        .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))
+}
+
+/// A page elsewhere must not reach in through a name that it has made lead here.
+async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if !host.is_some_and(|host| is_this_machine(host, address)) {
+        return (StatusCode::FORBIDDEN, "this name does not lead here\n").into_response();
+    }
+    let mut response = next.run(request).await;
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The name, with the port, under which this machine is spoken to.
+fn is_this_machine(host: &str, address: SocketAddr) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port == address.port().to_string() => name,
+        Some(_) => return false,
+        None if address.port() == 80 => host,
+        None => return false,
+    };
+    let own = match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    };
+    name.eq_ignore_ascii_case("localhost") || name == own
+}
+
+async fn index(State(shared): State<Arc<Shared>>) -> Response {
+    let shown = shared.with(|shown| shown.clone());
+    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    match (shown.report, shown.waiting) {
+        (Some((_, html)), None) => (kind, html.to_string()).into_response(),
+        (_, waiting) => (kind, page::waiting(waiting.as_deref().unwrap_or("starting"))).into_response(),
+    }
+}
+
+async fn report(State(shared): State<Arc<Shared>>) -> Response {
+    let shown = shared.with(|shown| shown.clone());
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    match (shown.report, shown.waiting) {
+        (Some((json, _)), None) => (kind, json.to_string()).into_response(),
+        (_, waiting) => {
+            let body = format!("{}\n", json!({ "waiting_for": waiting.as_deref().unwrap_or("starting") }));
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], kind, body).into_response()
+        }
+    }
+}
+
+/// Well while nothing is out of order; waiting for lines is in order.
+async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    let shown = shared.with(|shown| shown.clone());
+    let status = if shown.trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let words = match (&shown.trouble, &shown.waiting) {
+        (Some(_), _) => "trouble",
+        (None, Some(_)) => "waiting",
+        (None, None) => "ok",
+    };
+    let body = json!({ "status": words, "trouble": shown.trouble, "waiting_for": shown.waiting });
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_lead_here() {
+        let address: SocketAddr = "127.0.0.1:7878".parse().unwrap();
+        assert!(is_this_machine("127.0.0.1:7878", address) && is_this_machine("LocalHost:7878", address));
+        for host in ["evil.example:7878", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:7878", "", ":7878"] {
+            assert!(!is_this_machine(host, address), "{host}");
+        }
+        let six: SocketAddr = "[::1]:7878".parse().unwrap();
+        assert!(is_this_machine("[::1]:7878", six) && !is_this_machine("[::2]:7878", six));
+    }
+}

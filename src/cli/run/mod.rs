@@ -1,0 +1,463 @@
+//! `serin run`: log lines from Kafka, judged while they come; the verdict over HTTP.
+//!
+//! One thread reads, folds and decides; another answers. What is shown has been made durable before. A program that
+//! starts again reads the topics from their beginning and must come to the same ledger before it shows anything.
+
+mod http;
+mod page;
+mod state;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use self::http::Shared;
+use self::state::{Move, State};
+use crate::cli::arguments::RunArguments;
+use crate::cli::report::{Report, grouped};
+use crate::cli::terminal::harmless;
+use crate::cli::{compare, replay, report_json};
+use crate::compare::verdict::Verdict;
+use crate::engine::{Engine, Output, Settings};
+use crate::pipeline::plan_text;
+use crate::pipeline::survey::Survey;
+use crate::source::fold_chunk::KeptReject;
+use crate::source::kafka::{Batch, Came, Topics};
+use crate::source::lines::Chunk;
+use crate::source::run::{Observer, PushedStreams};
+use crate::time::Windowing;
+
+/// Records after which the first lines are looked at.
+const HEAD_RECORDS: usize = 4_000;
+/// Bytes after which they are, and time since the first record.
+const HEAD_BYTES: usize = 16 << 20;
+const HEAD_TIME: Duration = Duration::from_secs(3);
+/// How long one question for a record waits.
+const POLL: Duration = Duration::from_millis(100);
+/// Records are folded together for so long.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// Between two reports, and between two looks for partitions from which nothing comes.
+const SHOW: Duration = Duration::from_millis(500);
+const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
+/// How long stopping may take.
+const STOP: Duration = Duration::from_secs(8);
+
+/// Runs `run`.
+pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
+    let listen: SocketAddr = arguments
+        .listen
+        .parse()
+        .map_err(|_| anyhow!("--listen {}: write ADDRESS:PORT, for example 127.0.0.1:7878", arguments.listen))?;
+    if !listen.ip().is_loopback() {
+        bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("the runtime of the server")?;
+    let status = runtime.block_on(serve(arguments, listen));
+    runtime.shutdown_background();
+    status
+}
+
+async fn serve(arguments: RunArguments, listen: SocketAddr) -> anyhow::Result<u8> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let listener =
+        tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
+    let address = listener.local_addr()?;
+    let mut state = State::open(&arguments.state)?;
+    say(&format!("the verdict is at http://{address}/"));
+
+    let shared = Arc::new(Shared::default());
+    let (done_in, mut done) = oneshot::channel();
+    let of_reader = Arc::clone(&shared);
+    std::thread::spawn(move || {
+        let read = Reader::new(&arguments, &of_reader).and_then(|reader| reader.read(&mut state));
+        // Nobody listens any more when stopping took too long.
+        let _may_be_gone = done_in.send(read);
+    });
+    let ended = |read: Result<anyhow::Result<()>, _>| match read {
+        Ok(read) => read.map(|()| 0),
+        Err(_) => bail!("the reader has died"),
+    };
+    tokio::select! {
+        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), address)).await } => {
+            served.context("the server")?;
+            bail!("the server has ended");
+        }
+        read = &mut done => return ended(read),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    say("stopping");
+    shared.stop.store(true, Ordering::Relaxed);
+    match tokio::time::timeout(STOP, done).await {
+        Ok(read) => ended(read),
+        Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
+    }
+}
+
+/// A line on standard error.
+fn say(words: &str) {
+    // Where nobody reads it, nothing is lost that the ledger does not have.
+    let _nobody_reads = writeln!(std::io::stderr(), "serin: {words}");
+}
+
+/// Reads topics until it is told to stop.
+struct Reader<'a> {
+    arguments: &'a RunArguments,
+    shared: &'a Shared,
+    idle: Duration,
+}
+
+impl<'a> Reader<'a> {
+    fn new(arguments: &'a RunArguments, shared: &'a Shared) -> anyhow::Result<Reader<'a>> {
+        let idle = compare::duration(&arguments.idle).context("--idle")?;
+        let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
+        Ok(Reader { arguments, shared, idle })
+    }
+
+    fn stopping(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    fn read(&self, state: &mut State) -> anyhow::Result<()> {
+        let done = self.read_topics(state);
+        match state.differs() {
+            Some(words) => bail!("{}: {words}", self.arguments.state.display()),
+            None => done,
+        }
+    }
+
+    fn read_topics(&self, state: &mut State) -> anyhow::Result<()> {
+        let mut topics_asked = self.arguments.topics.clone();
+        topics_asked.sort();
+        topics_asked.dedup();
+        let stop: &AtomicBool = &self.shared.stop;
+        self.shared.wait_for("a broker");
+        let mut wait = |what: String| {
+            say(&what);
+            self.shared.wait_for(&what);
+        };
+        let Some(mut topics) = Topics::open(&self.arguments.brokers, &topics_asked, stop, &mut wait)? else {
+            return Ok(());
+        };
+        let names = topics.names().to_vec();
+        say(&format!("reading {} from the beginning", count(names.len(), "partition")));
+        self.shared.wait_for("the first log lines");
+        let mut batches: Vec<Batch> = names.iter().map(|_| Batch::default()).collect();
+        let Some(heads) = self.heads(&mut topics, &mut batches)? else { return Ok(()) };
+
+        let (found, settings) = self.ground(&names, &heads, state)?;
+        let plan = found.plan.clone();
+        let mut engine = Engine::new(settings);
+        let moves = state.moves(&names)?;
+        if !state.is_caught_up() {
+            self.shared.wait_for("the topics to be read again up to where the ledger ends");
+        }
+        let mut watch = Watch { state, found: &found, verdicts: BTreeMap::new(), looked: true };
+        let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
+        let now = Instant::now();
+        let live = Live { reader: self, last: vec![now; names.len()], names, topics, batches, pushed, moves };
+        live.follow(heads, &mut engine, &mut watch)
+    }
+
+    /// The first lines of all streams; `None` when it was told to stop.
+    fn heads(&self, topics: &mut Topics, batches: &mut [Batch]) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
+        let mut heads: Vec<Vec<Chunk>> = batches.iter().map(|_| Vec::new()).collect();
+        let mut first: Option<Instant> = None;
+        let (mut records, mut bytes) = (0, 0);
+        while records < HEAD_RECORDS && bytes < HEAD_BYTES && first.is_none_or(|first| first.elapsed() < HEAD_TIME) {
+            if self.stopping() {
+                return Ok(None);
+            }
+            let came = topics.poll(POLL, |stream, offset, payload| {
+                let payload_is_text = payload.is_some_and(|payload| !payload.trim_ascii().is_empty());
+                if let Some(batch) = batches.get_mut(stream) {
+                    batch.add(offset, payload);
+                }
+                if payload_is_text {
+                    first.get_or_insert_with(Instant::now);
+                    records += 1;
+                    bytes += payload.map_or(0, <[u8]>::len);
+                }
+            })?;
+            self.hear(came);
+        }
+        for (head, batch) in heads.iter_mut().zip(batches) {
+            *head = batch.chunks();
+        }
+        Ok(Some(heads))
+    }
+
+    fn hear(&self, came: Came) {
+        match came {
+            Came::Record(_) => self.shared.trouble(None),
+            Came::Nothing => {}
+            Came::Trouble(code) => self.shared.trouble(Some(format!("Kafka: {code}"))),
+        }
+    }
+
+    /// What everything is decided by: as the ledger says, where there is one.
+    fn ground(&self, names: &[String], heads: &[Vec<Chunk>], state: &State) -> anyhow::Result<(Survey, Settings)> {
+        let RunArguments { how, judge, .. } = self.arguments;
+        let texts: Vec<(String, String)> = names
+            .iter()
+            .zip(heads)
+            .filter(|(_, chunks)| !chunks.is_empty())
+            .take(compare::HEAD_STREAMS)
+            .map(|(name, chunks)| {
+                let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
+                let head = bytes.get(..compare::HEAD_BYTES).unwrap_or(&bytes);
+                (name.clone(), String::from_utf8_lossy(head).into_owned())
+            })
+            .collect();
+        let (mut found, mut settings) = compare::ground(how, judge, |wishes| {
+            let mut looked = compare::look_at_heads(&texts, wishes)?;
+            looked.is_all = false;
+            Ok(looked)
+        })?;
+        if let Some(start) = state.start()? {
+            let (plan, recorded, streams) = replay::ground(&start)?;
+            let mut sorted: Vec<&String> = names.iter().collect();
+            sorted.sort();
+            let asked = compare::wishes(how, compare::arm_rule(judge)?)?;
+            // How much is sampled comes from the first lines, not from options.
+            let times = |w: &Windowing| (w.window, w.lateness, w.since, w.until);
+            let same = streams.iter().eq(sorted)
+                && recorded.policy == settings.policy
+                && recorded.arms.control == settings.arms.control
+                && recorded.arms.candidates == settings.arms.candidates
+                && times(&plan.windowing) == times(&found.plan.windowing)
+                && plan.service == found.plan.service
+                && plan.environment == found.plan.environment
+                && asked.arms.is_none_or(|arms| arms == plan.arms)
+                && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role));
+            if !same {
+                bail!(
+                    "{}: the ledger there was made from other topics, partitions or options; give those, or another \
+                     --state",
+                    self.arguments.state.display()
+                );
+            }
+            say(&format!("reading again what {} of the ledger rest on", count(state.entries_held(), "entry")));
+            (found.plan, settings) = (plan, recorded);
+        }
+        Ok((found, settings))
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    let many = match (n, what.strip_suffix('y')) {
+        (1, _) => what.to_owned(),
+        (_, Some(stem)) => format!("{stem}ies"),
+        _ => format!("{what}s"),
+    };
+    format!("{} {many}", grouped(n as u64))
+}
+
+/// Streams that are being followed.
+struct Live<'a> {
+    reader: &'a Reader<'a>,
+    names: Vec<String>,
+    topics: Topics,
+    batches: Vec<Batch>,
+    pushed: PushedStreams<'a>,
+    /// When the last record of each stream came.
+    last: Vec<Instant>,
+    /// Moves of earlier runs that are still to be made again.
+    moves: Vec<VecDeque<Move>>,
+}
+
+impl Live<'_> {
+    fn follow(mut self, heads: Vec<Vec<Chunk>>, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        // The first lines go the way of all others, so that moves among them are made in their places.
+        for (stream, chunks) in heads.into_iter().enumerate() {
+            for chunk in chunks {
+                self.push_around_moves(stream, chunk, engine, watch)?;
+            }
+        }
+        let (mut shown, mut looked_for_idle) = (None::<Instant>, Instant::now());
+        while !self.reader.stopping() {
+            let began = Instant::now();
+            while began.elapsed() < TOGETHER && !self.reader.stopping() {
+                let (batches, last) = (&mut self.batches, &mut self.last);
+                let mut at = None;
+                let came = self.topics.poll(POLL, |stream, offset, payload| {
+                    batches[stream].add(offset, payload);
+                    last[stream] = Instant::now();
+                    at = Some(stream);
+                })?;
+                self.reader.hear(came);
+                if at.is_none_or(|stream| self.batches[stream].is_full()) {
+                    break;
+                }
+            }
+            for stream in 0..self.batches.len() {
+                for chunk in self.batches[stream].chunks() {
+                    self.push_around_moves(stream, chunk, engine, watch)?;
+                }
+            }
+            if looked_for_idle.elapsed() >= LOOK_FOR_IDLE {
+                self.move_idle(engine, watch)?;
+                looked_for_idle = Instant::now();
+            }
+            if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
+                watch.state.sync()?;
+                let report = Report::new(engine, watch.found);
+                self.reader.shared.show(format!("{:#}\n", report_json::to_json(&report)), page::of(&report));
+                watch.looked = false;
+                shown = Some(Instant::now());
+            }
+        }
+        watch.state.sync()?;
+        Ok(())
+    }
+
+    /// Pushes a chunk, cut where an earlier run moved the stream on.
+    fn push_around_moves(
+        &mut self,
+        stream: usize,
+        chunk: Chunk,
+        engine: &mut Engine,
+        watch: &mut Watch<'_>,
+    ) -> anyhow::Result<()> {
+        let mut chunk = chunk;
+        while let Some(due) = self.moves[stream].front().copied() {
+            let before = chunk.positions.partition_point(|position| *position < due.next);
+            if before == chunk.positions.len() {
+                break;
+            }
+            if before > 0 {
+                let end = memchr::memchr_iter(b'\n', &chunk.bytes).nth(before - 1).map_or(0, |newline| newline + 1);
+                let rest = Chunk {
+                    bytes: chunk.bytes.split_off(end),
+                    from: chunk.positions[before],
+                    positions: chunk.positions.split_off(before),
+                    ..chunk
+                };
+                self.pushed.push(stream, chunk, engine, watch)?;
+                chunk = rest;
+            }
+            self.moves[stream].pop_front();
+            self.pushed.advance(stream, due.window, due.next, engine, watch)?;
+        }
+        watch.looked = true;
+        self.pushed.push(stream, chunk, engine, watch)?;
+        Ok(())
+    }
+
+    /// A partition from which nothing has come for a while, and in which nothing is left to read, does not hold windows
+    /// back: it is moved on to where the others are. What it brings later and lies before is late.
+    fn move_idle(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        let mut idle = Vec::new();
+        for stream in 0..self.names.len() {
+            let quiet = self.last[stream].elapsed() >= self.reader.idle;
+            if self.reader.stopping() {
+                return Ok(());
+            }
+            match quiet.then(|| self.topics.is_at_end(stream)) {
+                None => {}
+                // Whose broker does not answer may still have lines: nothing is moved on.
+                Some(None) => return Ok(()),
+                Some(Some(ended)) => {
+                    self.reader.shared.trouble(None);
+                    if ended {
+                        idle.push(stream);
+                    }
+                }
+            }
+        }
+        for stream in &idle {
+            while let Some(Move { next, window }) = self.moves[*stream].pop_front() {
+                self.pushed.advance(*stream, window, next, engine, watch)?;
+                watch.looked = true;
+            }
+        }
+        if idle.len() == self.names.len() && !watch.state.is_caught_up() {
+            bail!(
+                "the topics hold less than what the ledger rests on (were they emptied or made anew?); begin anew with \
+                 another --state"
+            );
+        }
+        let active = (0..self.names.len()).filter(|stream| !idle.contains(stream));
+        let to = match active.map(|stream| self.pushed.oldest_open(stream)).min() {
+            Some(slowest) => slowest,
+            // Nothing comes from anywhere: what has come is judged as far as the furthest stream allows.
+            None => idle.iter().map(|stream| self.pushed.oldest_open(*stream)).max().unwrap_or(i64::MIN),
+        };
+        let moved: Vec<(usize, Move)> = idle
+            .into_iter()
+            .filter(|stream| self.pushed.oldest_open(*stream) < to)
+            .map(|stream| (stream, Move { next: self.batches[stream].after(), window: to }))
+            .collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)))?;
+        for (stream, Move { next, window }) in moved {
+            self.pushed.advance(stream, window, next, engine, watch)?;
+        }
+        watch.looked = true;
+        Ok(())
+    }
+}
+
+/// Keeps the ledger, and tells of verdicts.
+struct Watch<'a> {
+    state: &'a mut State,
+    found: &'a Survey,
+    /// The verdict of each comparison that was told last.
+    verdicts: BTreeMap<(usize, usize), Verdict>,
+    /// Something has come since the last report.
+    looked: bool,
+}
+
+impl Observer for Watch<'_> {
+    fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        for output in &outputs {
+            if let Output::Entry(line) = output {
+                self.state.entry(line)?;
+            }
+        }
+        if !self.state.is_caught_up() {
+            return Ok(());
+        }
+        for output in outputs {
+            let Output::Looked { release, comparison: at } = output else { continue };
+            let Some(comparison) = engine.comparison(release, at) else { continue };
+            let verdict = comparison.look.verdict;
+            if self.verdicts.insert((release, at), verdict) == Some(verdict) {
+                continue;
+            }
+            self.state.sync()?;
+            let report = Report::new(engine, self.found);
+            let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
+            let Some(judged) = judged else { continue };
+            let words = judged.sentences().into_iter().next().unwrap_or_default();
+            say(&format!(
+                "{}: {} against {}: {}. {}",
+                harmless(&judged.service, 60),
+                harmless(&comparison.candidate, 60),
+                harmless(&comparison.control, 60),
+                verdict.name().to_uppercase(),
+                harmless(&words, 300)
+            ));
+        }
+        Ok(())
+    }
+
+    fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: u64) {}
+}

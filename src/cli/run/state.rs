@@ -1,0 +1,207 @@
+//! What `serin run` keeps on disk: the ledger, and which partitions were moved on while nothing came from them.
+
+use std::collections::VecDeque;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
+
+use crate::ledger;
+
+/// An append-only file, for the eyes of its owner, with what it held when it was opened.
+struct Appended {
+    file: File,
+    held: String,
+    dirty: bool,
+}
+
+impl Appended {
+    fn open(path: &Path) -> anyhow::Result<Appended> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let shown = path.display();
+        let mut file = options.open(path).with_context(|| format!("{shown}: cannot be written"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("{shown}: another `serin run` uses it; give each its own --state"),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{shown}: cannot be locked")),
+        }
+        let mut held = String::new();
+        file.read_to_string(&mut held).with_context(|| format!("{shown}: cannot be read"))?;
+        // A line that was being written when the power went was never acted on.
+        held.truncate(held.rfind('\n').map_or(0, |end| end + 1));
+        file.set_len(held.len() as u64).with_context(|| format!("{shown}: cannot be written"))?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Appended { file, held, dirty: false })
+    }
+
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        self.dirty = true;
+        self.file.write_all(line.as_bytes())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.file.sync_data()?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+/// A stream was moved on to a window, before any line at or behind a position had come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Move {
+    /// The stream's next position then.
+    pub next: u64,
+    /// Its oldest open window since.
+    pub window: i64,
+}
+
+/// The folder of `--state`.
+pub(super) struct State {
+    ledger: Appended,
+    /// Bytes of the held ledger that have been computed again.
+    agreed: usize,
+    idle: Appended,
+    /// The ledger was made from other lines, and where that shows.
+    differs: Option<String>,
+}
+
+impl State {
+    /// Opens the folder, or makes it.
+    pub(super) fn open(folder: &Path) -> anyhow::Result<State> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let shown = folder.display();
+        builder.create(folder).with_context(|| format!("{shown}: cannot be made; choose a folder with --state DIR"))?;
+        let ledger = Appended::open(&folder.join("ledger.ndjson"))?;
+        let idle = Appended::open(&folder.join("idle.ndjson"))?;
+        if !ledger.held.is_empty() {
+            ledger::read(&ledger.held).with_context(|| format!("{shown}: ledger.ndjson"))?;
+        }
+        // The names of new files last as long as what is in them.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .with_context(|| format!("{shown}: cannot be synced"))?;
+        Ok(State { ledger, agreed: 0, idle, differs: None })
+    }
+
+    /// The first entry, when there is one: what everything was decided by.
+    pub(super) fn start(&self) -> anyhow::Result<Option<serde_json::Map<String, Value>>> {
+        let Some(line) = self.ledger.held.lines().next() else { return Ok(None) };
+        Ok(Some(serde_json::from_str(line)?))
+    }
+
+    /// Takes the next entry: it must be the one that the ledger has in this place, or becomes its next.
+    pub(super) fn entry(&mut self, line: &str) -> io::Result<()> {
+        let held = &self.ledger.held.as_bytes()[self.agreed..];
+        if held.is_empty() {
+            return self.ledger.append(line);
+        }
+        if !held.starts_with(line.as_bytes()) {
+            let number = self.ledger.held[..self.agreed].lines().count() + 1;
+            let words = format!(
+                "entry {number} of the ledger was made from other lines than the topics have now (have they lost their \
+                 oldest records?); begin anew with another --state"
+            );
+            self.differs = Some(words.clone());
+            return Err(io::Error::other(words));
+        }
+        self.agreed += line.len();
+        Ok(())
+    }
+
+    /// What was read is not what the ledger was made from, in words.
+    pub(super) fn differs(&self) -> Option<&str> {
+        self.differs.as_deref()
+    }
+
+    /// Everything that the ledger held has been computed again.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.agreed == self.ledger.held.len()
+    }
+
+    /// Entries that were held.
+    pub(super) fn entries_held(&self) -> usize {
+        self.ledger.held.lines().count()
+    }
+
+    /// Everything that was written lasts.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.ledger.sync()
+    }
+
+    /// Moves of each stream that were made in earlier runs, in order.
+    pub(super) fn moves(&self, names: &[String]) -> anyhow::Result<Vec<VecDeque<Move>>> {
+        let mut moves = vec![VecDeque::new(); names.len()];
+        for (number, line) in self.idle.held.lines().enumerate() {
+            let wrong = || anyhow!("idle.ndjson: line {} is not what it should be", number + 1);
+            let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
+            let stream = value.get("stream").and_then(Value::as_str).ok_or_else(wrong)?;
+            let next = value.get("next").and_then(Value::as_u64).ok_or_else(wrong)?;
+            let window = value.get("window").and_then(Value::as_i64).ok_or_else(wrong)?;
+            if let Some(at) = names.iter().position(|name| name == stream) {
+                moves[at].push_back(Move { next, window });
+            }
+        }
+        Ok(moves)
+    }
+
+    /// Writes moves down; they last when this returns.
+    pub(super) fn moved<'a>(&mut self, moves: impl Iterator<Item = (&'a str, Move)>) -> io::Result<()> {
+        for (stream, Move { next, window }) in moves {
+            self.idle.append(&format!("{}\n", json!({ "stream": stream, "next": next, "window": window })))?;
+        }
+        self.idle.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Chain;
+    use serde_json::Map;
+
+    #[test]
+    fn a_ledger_goes_on_where_it_ended_and_takes_no_other_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("state");
+        let mut chain = Chain::default();
+        let lines: Vec<String> = ["start", "look", "look"].iter().map(|kind| chain.append(kind, Map::new())).collect();
+        let mut state = State::open(&at).unwrap();
+        assert!(state.is_caught_up() && state.start().unwrap().is_none());
+        assert!(State::open(&at).is_err(), "one at a time");
+        lines[..2].iter().for_each(|line| state.entry(line).unwrap());
+        let there = Move { next: 8, window: -3 };
+        state.moved([("t/0", there)].into_iter()).unwrap();
+        state.sync().unwrap();
+        drop(state);
+
+        // The third entry was being written.
+        let path = at.join("ledger.ndjson");
+        std::fs::write(&path, format!("{}{}{}", lines[0], lines[1], &lines[2][..20])).unwrap();
+        let mut state = State::open(&at).unwrap();
+        assert_eq!(state.start().unwrap().unwrap()["kind"], "start");
+        assert_eq!(state.moves(&["t/1".to_owned(), "t/0".to_owned()]).unwrap(), [vec![], vec![there]]);
+        state.entry(&lines[0]).unwrap();
+        assert!(!state.is_caught_up());
+        assert!(state.entry(&lines[2]).unwrap_err().to_string().starts_with("entry 2 "));
+        state.entry(&lines[1]).unwrap();
+        assert!(state.is_caught_up());
+        state.entry(&lines[2]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), lines.concat());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&at), mode(&path)), (0o700, 0o600));
+        }
+    }
+}

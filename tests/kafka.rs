@@ -1,0 +1,246 @@
+//! `serin run` against a real Kafka node: lines judged while they come, and the same ledger after `kill -9`.
+//!
+//! The node comes by Maven and runs on Java. Where `mvn` or `java` is missing the test says so and is skipped; in CI
+//! (`CI=true`) that is a failure.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Line, Traffic, command, folder_with, serin};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::Value;
+
+const TOPIC: &str = "requests";
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn script(arguments: &[&str]) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/kafka.sh");
+    Command::new(path).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A node in a folder of its own; it ends with this.
+struct Node {
+    folder: PathBuf,
+    brokers: String,
+}
+
+impl Node {
+    fn start(folder: &Path) -> Node {
+        let folder = folder.join("kafka");
+        let free = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, controller] = free.map(|listener| listener.local_addr().unwrap().port().to_string());
+        assert!(script(&["start", folder.to_str().unwrap(), &port, &controller]), "the node starts");
+        Node { folder, brokers: format!("127.0.0.1:{port}") }
+    }
+
+    fn producer(&self) -> BaseProducer {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("enable.idempotence", "true")
+            .set("compression.type", "zstd")
+            .set("allow.auto.create.topics", "true")
+            .create()
+            .unwrap();
+        // The first question for the topic makes it, with the node's three partitions.
+        until("the node answers", || {
+            let answer = producer.client().fetch_metadata(Some(TOPIC), Duration::from_secs(1)).ok()?;
+            (answer.topics().first()?.partitions().len() == 3).then_some(())
+        });
+        producer
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        script(&["stop", self.folder.to_str().unwrap()]);
+    }
+}
+
+/// A program that runs; it ends with this.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    fn start(node: &Node, state: &Path) -> Running {
+        let mut child = command()
+            .args(["run", "--brokers", &node.brokers, "--topic", TOPIC, "--listen", "127.0.0.1:0", "--idle", "2s"])
+            .arg("--state")
+            .arg(state)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
+            .expect("it says where it listens");
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
+        Running { child, address }
+    }
+
+    /// Status and body of an answer.
+    fn ask(&self, path: &str, host: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    fn report(&self) -> Option<Value> {
+        let (status, body) = self.ask("/v1/report", &self.address)?;
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    }
+
+    /// The report, once it stays as it is.
+    fn settled(&self, enough: impl Fn(&Value) -> bool) -> Value {
+        let mut before = (Value::Null, Instant::now());
+        until("the report settles", || {
+            let report = self.report()?;
+            if report != before.0 {
+                before = (report, Instant::now());
+            }
+            (enough(&before.0) && before.1.elapsed() > Duration::from_secs(5)).then(|| before.0.clone())
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = (self.child.kill(), self.child.wait());
+    }
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn send(producer: &BaseProducer, partition: i32, text: Option<&str>) {
+    let mut record = BaseRecord::<(), str>::to(TOPIC).partition(partition);
+    record.payload = text;
+    while let Err((_, again)) = producer.send(record) {
+        producer.poll(Duration::from_millis(50));
+        record = again;
+    }
+}
+
+fn send_lines(producer: &BaseProducer, lines: &[Line]) {
+    for line in lines {
+        send(producer, i32::try_from(line.user % 2).unwrap(), Some(&line.text()));
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
+    for tool in ["mvn", "java"] {
+        let there = Command::new(tool).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !there.is_ok_and(|status| status.success()) {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing in CI");
+            println!("skipped: {tool} is missing");
+            return;
+        }
+    }
+    let folder = folder_with(&[]);
+    let node = Node::start(folder.path());
+    let producer = node.producer();
+    let traffic = Traffic {
+        seed: 61,
+        requests: 12_000,
+        users: 3_000,
+        minutes: 30,
+        errors: vec![0.01, 0.2],
+        ..Traffic::default()
+    };
+    let lines = traffic.lines();
+    let state = folder.path().join("state");
+    let ledger = || std::fs::read(state.join("ledger.ndjson")).unwrap();
+
+    let running = Running::start(&node, &state);
+    let (status, body) = running.ask("/v1/report", &running.address).unwrap();
+    assert!(status == 503 && body.contains("waiting_for"), "{status} {body}");
+    assert_eq!(running.ask("/healthz", &running.address).unwrap().0, 200);
+    assert_eq!(running.ask("/v1/report", "elsewhere.example").unwrap().0, 403);
+
+    // Two partitions bring lines, one brings nothing, and still windows close.
+    send_lines(&producer, &lines[..4_000]);
+    until("a first report", || running.report());
+    send_lines(&producer, &lines[4_000..9_000]);
+    let report = running.settled(|report| report["verdict"] == "fail");
+    assert_eq!(report["comparisons"][0]["candidate"], "canary");
+    let page = running.ask("/", &running.address).unwrap().1;
+    assert!(page.contains("<h1 class=\"fail\">FAIL</h1>"), "{page}");
+
+    // From the silent partition come old lines, and records that hold nothing: late, and rejected.
+    for line in &lines[..5] {
+        send(&producer, 2, Some(&line.text()));
+    }
+    send(&producer, 2, None);
+    send(&producer, 2, Some(""));
+    producer.flush(PATIENCE).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    send_lines(&producer, &lines[9_000..]);
+    let before = running.settled(|report| report["records"]["late"].as_u64() >= Some(5));
+    assert_eq!(before["records"]["late"], 5);
+    assert_eq!(before["records"]["rejects"]["unknown_format"], 2);
+    let kept = ledger();
+    // One more behind the place up to which it was moved on.
+    send(&producer, 2, Some(&lines[0].text()));
+    producer.flush(PATIENCE).unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+
+    // kill -9: the same again from nothing but the topic.
+    drop(running);
+    let mut running = Running::start(&node, &state);
+    let again = running.settled(|report| report["records"] == before["records"]);
+    assert_eq!(again["verdict"], "fail");
+    assert_eq!(again["comparisons"], before["comparisons"]);
+    assert_eq!(ledger(), kept);
+
+    // The same lines as files are judged alike.
+    let of = |partition: u64| -> String {
+        lines.iter().filter(|line| line.user % 2 == partition).map(|line| line.text() + "\n").collect()
+    };
+    std::fs::write(folder.path().join("0.log"), of(0)).unwrap();
+    std::fs::write(folder.path().join("1.log"), of(1)).unwrap();
+    let files = serin(folder.path(), &["compare", "0.log", "1.log", "--format", "json"]).expect(1);
+    let files: Value = serde_json::from_str(&files.out).unwrap();
+    assert_eq!(files["comparisons"][0]["failed_at"], again["comparisons"][0]["failed_at"]);
+
+    // Asked to stop, it stops.
+    let asked = Instant::now();
+    let pid = running.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert_eq!(ledger(), kept);
+}
+
+#[test]
+fn only_this_machine_may_ask() {
+    let folder = folder_with(&[]);
+    let arguments = ["run", "--brokers", "127.0.0.1:1", "--topic", "t", "--listen", "0.0.0.0:0"];
+    let refused = serin(folder.path(), &arguments).expect(2);
+    assert!(refused.err.contains("only this machine"), "{}", refused.err);
+    assert!(!folder.path().join("serin-state").exists());
+}

@@ -184,6 +184,7 @@ fn usage_is_2_and_says_what_to_do() {
         (&["compare", "app.log", "--since", "yesterday"], "--since"),
         (&["compare", "app.log", "--threads", "many"], "--threads"),
         (&["compare", "app.log", "--unit", "pod"], "user, session, client, trace, instance, request"),
+        (&["compare", "app.log", "--requests-from", "shop=proxy"], "access-log, root-span or application"),
         (&["compare", "app.log", "--arm-by", "hash(user)"], "hash(unit, 5%, seed)"),
         (&["judge"], "unrecognized subcommand"),
     ] {
@@ -247,6 +248,31 @@ fn a_missing_arm_is_invalid() {
     assert_eq!(report["nothing_to_compare"][0]["arms"][0]["arm"], "baseline");
     let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
     assert!(said.out.contains("INVALID") && said.out.contains("only `baseline` was seen"), "{}", said.out);
+}
+
+/// A request that two sources tell of counts once, by the outermost or by the one that is asked for.
+#[test]
+fn requests_are_taken_from_one_source_of_each_service() {
+    let traffic = Traffic { seed: 28, requests: 4_000, users: 1_500, errors: vec![0.01, 0.2], ..Traffic::default() };
+    // The application knows of failures that its root spans do not.
+    let text = String::from_utf8(bytes_of(&traffic.lines())).unwrap();
+    let both: String = text
+        .lines()
+        .flat_map(|line| {
+            let root = format!("{},\"root\":true}}\n", line.replace("503", "200").trim_end_matches('}'));
+            [root, format!("{line}\n")]
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", both.as_bytes())]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
+    let requests = |report: &Value| -> u64 {
+        report["comparisons"][0]["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum()
+    };
+    assert!((3_900..=4_000).contains(&requests(&report)), "{}", requests(&report));
+    let asked = ["app.log", "--requests-from", "shop=application"];
+    let report = compare(folder.path(), &asked, Verdict::Fail);
+    assert!((3_900..=4_000).contains(&requests(&report)), "{}", requests(&report));
+    assert_eq!(finding(&report["comparisons"][0], Cell::ErrorUnits), Finding::Regressed.name());
 }
 
 /// What counts once is for the user to say, where requests name several things.

@@ -82,6 +82,10 @@ pub(super) struct HowArguments {
     /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,
+    /// Where the requests of a service are taken from, where several lines tell of one: SERVICE=access-log, root-span or
+    /// application (default: the outermost that is logged)
+    #[arg(long = "requests-from", value_name = "SERVICE=SOURCE")]
+    pub requests_from: Vec<String>,
     /// What is assigned to an arm and counts once: user, session, client, trace, instance, request
     /// (default: the best that the requests name)
     #[arg(long, value_name = "UNIT")]

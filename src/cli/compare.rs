@@ -14,7 +14,7 @@ use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan, UnitKind};
+use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::plan_text;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
@@ -183,6 +183,7 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
         environment: how.environment.clone(),
         windowing: windowing(how)?,
         unit: how.unit.as_deref().map(unit).transpose()?,
+        sources: how.requests_from.iter().map(|text| source(text)).collect::<anyhow::Result<_>>()?,
         ..Wishes::default()
     };
     for role in &how.roles {
@@ -209,6 +210,18 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
         }
     }
     Ok(wishes)
+}
+
+fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
+    let sources = [
+        ("access-log", RequestSource::AccessLog),
+        ("root-span", RequestSource::RootSpan),
+        ("application", RequestSource::Application),
+    ];
+    let parts = text.split_once('=').and_then(|(service, name)| {
+        sources.into_iter().find(|(known, _)| *known == name).map(|(_, source)| (service.to_owned(), source))
+    });
+    parts.ok_or_else(|| anyhow!("--requests-from {text}: write SERVICE=access-log, root-span or application."))
 }
 
 fn unit(text: &str) -> anyhow::Result<UnitKind> {

@@ -31,6 +31,8 @@ pub struct Wishes {
     pub roles: BTreeMap<Role, Vec<FieldRef>>,
     /// How lines find their arm.
     pub arms: Option<ArmRule>,
+    /// Request sources of services, by name.
+    pub sources: BTreeMap<String, RequestSource>,
     /// What the unit of assignment is.
     pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.
@@ -189,7 +191,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);
-    plan.sources = choose_sources(sources, &mut notes);
+    plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),
         None => choose_arms(&arm_candidates, &mut notes),
@@ -644,11 +646,17 @@ fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
 
 fn choose_sources(
     seen: BTreeMap<ServiceKey, BTreeSet<RequestSource>>,
+    asked: &BTreeMap<String, RequestSource>,
     notes: &mut Vec<String>,
 ) -> BTreeMap<ServiceKey, RequestSource> {
     let mut sources = BTreeMap::new();
     for (key, several) in seen {
-        let Some(best) = several.first().copied() else { continue };
+        let Some(outermost) = several.first().copied() else { continue };
+        let asked = asked.get(&key.service).copied();
+        let best = asked.filter(|asked| several.contains(asked)).unwrap_or(outermost);
+        if let Some(asked) = asked.filter(|asked| !several.contains(asked)) {
+            notes.push(format!("{key} has no requests from its {}; its {} counts", asked.name(), best.name()));
+        }
         // Beside roots, lines that look like requests are the work inside them.
         if several.len() > 1 && best != RequestSource::RootSpan {
             notes.push(format!(

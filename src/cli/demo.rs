@@ -167,6 +167,7 @@ impl Show<'_> {
         if self.arguments.speed > 0.0 {
             let wait = Duration::try_from_secs_f64(1.0 / (60.0 * self.arguments.speed)).unwrap_or(Duration::MAX);
             screen.settle(wait)?;
+            // The pace that `--speed` asks for; it decides nothing.
             std::thread::sleep(wait);
         }
         Ok(())

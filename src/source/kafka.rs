@@ -234,6 +234,7 @@ fn partitions_of(
             say(why.clone());
             said = why;
         }
+        // No broker or no topic yet: nothing here could wake us, so it is asked again.
         std::thread::sleep(PAUSE);
     }
     None

@@ -1,0 +1,209 @@
+//! What is found in the first lines of logs.
+
+use super::*;
+
+/// What is found in lines of one stream.
+fn found(lines: &[String]) -> Survey {
+    let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+    survey(&[head], &Wishes::default())
+}
+
+/// Lines a second apart; each gives the fields behind its time.
+fn lines(count: usize, fields: impl Fn(usize) -> String) -> Vec<String> {
+    let time = |at: usize| format!("2026-06-01T10:{:02}:{:02}Z", at / 60 % 60, at % 60);
+    (0..count).map(|at| format!(r#"{{"ts":"{}",{}}}"#, time(at), fields(at))).collect()
+}
+
+fn fields_of(survey: &Survey, role: Role) -> Vec<&str> {
+    survey.plan.fields(role).iter().map(|field| field.path.as_str()).collect()
+}
+
+#[test]
+fn attempts_are_joined_where_one_call_of_one_user_repeats_an_id() {
+    let joined = |fields: &dyn Fn(usize) -> String| found(&lines(40, fields)).plan.join_attempts;
+    let request = r#""path":"/a","status":200"#;
+    // A counter of each process: four users come to the same number.
+    assert!(!joined(&|at| format!(r#""user":"u{at}","reqId":"req-{}",{request}"#, at / 4)));
+    assert!(joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{request}"#, at / 2, at / 2)));
+    // Two calls that pass an id on.
+    let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
+    assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
+    assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
+}
+
+#[test]
+fn each_service_has_a_request_source_of_its_own() {
+    let survey = found(&lines(40, |at| match at % 4 {
+        0 => r#""service":"front","root":true,"kind":"span","status":200"#.to_owned(),
+        1 => r#""service":"front","kind":"span","status":200"#.to_owned(),
+        2 => r#""service":"front","status":200"#.to_owned(),
+        _ => r#""service":"billing","status":200"#.to_owned(),
+    }));
+    let seen = |service: &str| {
+        let key = ServiceKey { environment: String::new(), service: service.to_owned() };
+        let report = &survey.services[&key];
+        (survey.plan.sources[&key], report.requests, report.spans)
+    };
+    assert_eq!(seen("front"), (RequestSource::RootSpan, 10, 20));
+    assert_eq!(seen("billing"), (RequestSource::Application, 10, 0));
+    assert!(survey.notes.iter().all(|note| !note.contains("several sources")), "{:?}", survey.notes);
+}
+
+#[test]
+fn units_of_latencies_without_a_telling_name() {
+    let doubt = |text: &str| format!("latency: half of {text}, or another field");
+    for (field, value, unit, doubtful) in [
+        ("duration", "54000000", LatencyUnit::Nanos, None),
+        ("duration", "1000000", LatencyUnit::Nanos, None),
+        ("duration", "54.5", LatencyUnit::Millis, None),
+        ("duration", "54", LatencyUnit::Millis, None),
+        ("duration", "0.054", LatencyUnit::Seconds, None),
+        (
+            "duration",
+            "960000",
+            LatencyUnit::Millis,
+            Some(
+                "`duration` would be above 16 minutes when read as ms; that is doubtful. Name its unit with --role latency=duration:us",
+            ),
+        ),
+        (
+            "duration_s",
+            "54000",
+            LatencyUnit::Seconds,
+            Some(
+                "`duration_s` would be above 900 minutes when read as s; that is doubtful. Name its unit with --role latency=duration_s:us",
+            ),
+        ),
+    ] {
+        let survey = found(&lines(30, |_| format!(r#""{field}":{value},"path":"/a","status":200"#)));
+        assert_eq!(survey.plan.fields(Role::Latency)[0].unit, Some(unit), "{field} {value}");
+        let guess = format!(
+            "latency: `{field}` does not name its unit; read as {} (median {value}). If that is wrong: --role latency={field}:us",
+            unit.name()
+        );
+        let said: Vec<&String> = survey.notes.iter().filter(|note| note.starts_with("latency")).collect();
+        let mut expect = Vec::new();
+        expect.extend((field == "duration").then_some(guess));
+        expect.extend(doubtful.map(doubt));
+        assert_eq!(said, expect.iter().collect::<Vec<_>>(), "{field} {value}");
+    }
+}
+
+#[test]
+fn times_as_nginx_calls_them() {
+    let time = |fields: &str| {
+        let line = format!("{{{fields},\"status\":200}}");
+        let survey = found(&[format!("\u{feff}{line}"), line.clone(), line]);
+        let seen = (survey.requests, survey.rejects.values().sum::<u64>());
+        (seen, fields_of(&survey, Role::Time).join(" "))
+    };
+    let local = r#""time_local":"01/Jun/2026:12:00:00 +0000""#;
+    assert_eq!(time(local), ((3, 0), "time_local".to_owned()));
+    assert_eq!(time(r#""time_iso8601":"2026-06-01T12:00:00+00:00""#), ((3, 0), "time_iso8601".to_owned()));
+    assert_eq!(time(&format!(r#""msec":"1780315200.007",{local}"#)), ((3, 0), "msec time_local".to_owned()));
+    assert_eq!(time(&format!(r#""msec":12,{local}"#)), ((3, 0), "time_local".to_owned()));
+}
+
+#[test]
+fn half_of_the_requests_must_name_a_unit() {
+    let check = |fields: &dyn Fn(usize) -> String, expect: UnitKind, about_units: &[&str]| {
+        let survey = found(&lines(100, |at| format!(r#"{},"version":"1","status":200"#, fields(at))));
+        let said: Vec<&str> = survey.notes.iter().map(String::as_str).filter(|note| note.starts_with("unit")).collect();
+        assert_eq!((survey.plan.unit, said.as_slice()), (expect, about_units));
+    };
+    let user = |at: usize, percent: usize| if at < percent { format!("u{at}") } else { "anonymous".to_owned() };
+    check(&|at| format!(r#""user":"{}""#, user(at, 100)), UnitKind::User, &[]);
+    check(
+        &|at| format!(r#""user":"{}""#, user(at, 60)),
+        UnitKind::User,
+        &["unit: 60 % of requests name a user; the others belong to none"],
+    );
+    check(
+        &|at| format!(r#""user":"{}","trace_id":"{at}a""#, user(at, 60)),
+        UnitKind::User,
+        &["unit: 60 % of requests name a user; the others belong to none"],
+    );
+    check(
+        &|at| format!(r#""user":"{}","session_id":"s{at}""#, user(at, 60)),
+        UnitKind::Session,
+        &[
+            "unit: only 60 % of requests name a user, so the session is taken; name it on every request, or use --role user=FIELD",
+        ],
+    );
+    check(
+        &|at| format!(r#""user":"{}""#, user(at, 40)),
+        UnitKind::Request,
+        &[
+            "unit: only 40 % of requests name a user, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+        ],
+    );
+    check(
+        &|at| format!(r#""user":"{}""#, user(at, 0)),
+        UnitKind::Request,
+        &[
+            "unit: no user, session or client address is logged, so each request is its own unit. If users stick to an arm, every test is then too bold; name the field that assignment goes by with --role user=FIELD",
+        ],
+    );
+}
+
+#[test]
+fn which_field_gives_the_arms() {
+    let check = |fields: &dyn Fn(usize) -> String, expect: &str, note: &str| {
+        let survey = found(&lines(40, fields));
+        assert_eq!(survey.plan.arms, ArmRule::Field(expect.to_owned()), "{note}");
+        assert!(survey.notes.iter().any(|said| said == note), "{note}: {:?}", survey.notes);
+    };
+    let two = |at: usize| if at.is_multiple_of(2) { "1.0" } else { "2.0" };
+    check(
+        &|at| {
+            let variant = ["A", "B", "C", "D"][at % 4];
+            format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+        },
+        "version",
+        "arms: the values of `version` (1.0, 2.0); `variant` has 4 values too (A, B, C, ...); --arm-by FIELD takes another",
+    );
+    check(
+        &|at| {
+            let variant = ["Control", "blue"][at / 2 % 2];
+            format!(r#""service":"s","variant":"{variant}","version":"{}","status":200"#, two(at))
+        },
+        "variant",
+        "arms: the values of `variant` (Control, blue); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+    );
+    check(
+        &|at| format!(r#""service":"s","track":"{}","version":"{}","status":200"#, ["x", "y"][at / 2 % 2], two(at)),
+        "track",
+        "arms: the values of `track` (x, y); `version` has 2 values too (1.0, 2.0); --arm-by FIELD takes another",
+    );
+    // Each service has a version of its own, and the canary has not begun.
+    check(
+        &|at| format!(r#""service":"s{}","track":"stable","version":"{}","status":200"#, two(at), two(at)),
+        "track",
+        "arms: the values of `track` (stable)",
+    );
+    check(
+        &|at| format!(r#""service":"s","variant":"{}","version":"1.0","status":200"#, two(at)),
+        "variant",
+        "arms: the values of `variant` (1.0, 2.0)",
+    );
+}
+
+#[test]
+fn codes_are_statuses_where_they_look_like_them() {
+    for (field, values, expect) in [
+        ("code", [200, 500], true),
+        ("code", [0, 50_001], false),
+        ("code", [0, 500], false),
+        ("status", [0, 0], false),
+        ("status", [200, 0], true),
+        ("grpc.code", [0, 13], true),
+        ("response_code", [0, 0], true),
+    ] {
+        // One in ten fails.
+        let lines =
+            lines(50, |at| format!(r#""{field}":{},"path":"/a","latency_ms":5"#, values[usize::from(at % 10 == 9)]));
+        let survey = found(&lines);
+        assert_eq!(!fields_of(&survey, Role::Status).is_empty(), expect, "{field} {values:?}");
+        assert_eq!(survey.requests, 50, "{field} {values:?}");
+    }
+}

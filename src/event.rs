@@ -222,6 +222,8 @@ pub const KEY_EVIDENCE: u64 = 4;
 pub const KEY_TIE: u64 = 5;
 /// Key of the sample of units that the unit store goes on with once it is full.
 pub const KEY_STORE: u64 = 6;
+/// Cell of the user effects.
+pub const KEY_EFFECTS: u64 = 8;
 
 /// Bucket (0..64) of a unit for the bucket test.
 pub fn bucket_of(unit: u64) -> u32 {

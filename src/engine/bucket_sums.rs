@@ -61,12 +61,55 @@ impl Default for ArmSums {
 struct Block {
     n: [u64; BUCKETS],
     sum: [i64; BUCKETS],
+    /// What is usual for the units, 2^-32.
+    expected: [i128; BUCKETS],
     square: i128,
 }
 
 impl Default for Block {
     fn default() -> Self {
-        Block { n: [0; BUCKETS], sum: [0; BUCKETS], square: 0 }
+        Block { n: [0; BUCKETS], sum: [0; BUCKETS], expected: [0; BUCKETS], square: 0 }
+    }
+}
+
+impl ArmSums {
+    fn write(&self, w: &mut Writer) {
+        for bucket in 0..BUCKETS {
+            w.wide(self.residual[bucket]);
+            w.uint(self.n[bucket]);
+            w.int(self.sum[bucket]);
+        }
+        w.wide(self.square);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<ArmSums, Damaged> {
+        let mut sums = ArmSums::default();
+        for bucket in 0..BUCKETS {
+            sums.residual[bucket] = r.wide()?;
+            sums.n[bucket] = r.uint()?;
+            sums.sum[bucket] = r.int()?;
+        }
+        sums.square = r.wide()?;
+        Ok(sums)
+    }
+}
+
+/// The sums as they were when a restart began.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark(Box<[ArmSums; 2]>);
+
+impl Mark {
+    /// Writes the mark.
+    pub fn write(&self, w: &mut Writer) {
+        self.0.iter().for_each(|arm| arm.write(w));
+    }
+
+    /// Reads what [`Mark::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read(r: &mut Reader<'_>) -> Result<Mark, Damaged> {
+        Ok(Mark(Box::new([ArmSums::read(r)?, ArmSums::read(r)?])))
     }
 }
 
@@ -74,6 +117,8 @@ impl Default for Block {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketSums {
     values: Values,
+    /// What is usual for each unit is taken from its values: they may vary less than independent events would.
+    adjusted: bool,
     arms: [ArmSums; 2],
     block: [Block; 2],
     /// Start of the first window of the open block.
@@ -83,7 +128,18 @@ pub struct BucketSums {
 impl BucketSums {
     /// Nothing counted.
     pub fn new(values: Values) -> BucketSums {
-        BucketSums { values, arms: Default::default(), block: Default::default(), block_start: None }
+        BucketSums { values, adjusted: false, arms: Default::default(), block: Default::default(), block_start: None }
+    }
+
+    /// Nothing counted; what is usual for each unit will be told by [`BucketSums::expect`].
+    pub fn adjusted(values: Values) -> BucketSums {
+        BucketSums { adjusted: true, ..BucketSums::new(values) }
+    }
+
+    /// Takes from the values of a bucket what is usual for their units: `expected` in 2^-32.
+    #[inline]
+    pub fn expect(&mut self, arm: Arm, bucket: usize, expected: i128) {
+        self.block[arm.at()].expected[bucket % BUCKETS] += expected;
     }
 
     /// Adds `n` events of a bucket whose values sum to `sum` and whose squares sum to `square`.
@@ -111,26 +167,28 @@ impl BucketSums {
         }
     }
 
-    /// Pooled mean of a block in 2^-32, and its folding into the sums.
+    /// Pooled mean of a block in 2^-32, and its folding into the sums. `square` of an adjusted block is one of values from
+    /// which the usual was taken.
     fn fold(arms: &mut [ArmSums; 2], block: &[Block; 2]) {
         let events: u64 = block.iter().flat_map(|block| block.n).sum();
         if events == 0 {
             return;
         }
-        let total: i128 = block.iter().flat_map(|block| block.sum).map(i128::from).sum();
-        let mean = (total << FRACTION).div_euclid(i128::from(events));
+        let value = |block: &Block, bucket: usize| (i128::from(block.sum[bucket]) << FRACTION) - block.expected[bucket];
+        let total: i128 = block.iter().flat_map(|block| (0..BUCKETS).map(|bucket| value(block, bucket))).sum();
+        let mean = total.div_euclid(i128::from(events));
         for (arm, block) in arms.iter_mut().zip(block) {
             let (mut n, mut sum) = (0i128, 0i128);
             for bucket in 0..BUCKETS {
-                arm.residual[bucket] +=
-                    (i128::from(block.sum[bucket]) << FRACTION) - mean * i128::from(block.n[bucket]);
+                arm.residual[bucket] += value(block, bucket) - mean * i128::from(block.n[bucket]);
                 arm.n[bucket] += block.n[bucket];
                 arm.sum[bucket] += block.sum[bucket];
                 n += i128::from(block.n[bucket]);
-                sum += i128::from(block.sum[bucket]);
+                sum += value(block, bucket);
             }
             // Sum of (y - mean)^2 = sum y^2 - 2 mean sum y + n mean^2.
-            arm.square += (block.square << FRACTION) - 2 * mean * sum + ((n * mean) >> FRACTION) * mean;
+            let product = |a: i128, b: i128| (a >> (FRACTION / 2)) * (b >> (FRACTION / 2));
+            arm.square += (block.square << FRACTION) - 2 * product(mean, sum) + product(n * mean, mean);
         }
     }
 
@@ -158,6 +216,29 @@ impl BucketSums {
         })
     }
 
+    /// Closes the open block, so that what comes later shares no mean with what came before.
+    pub fn mark(&mut self) -> Mark {
+        let block = std::mem::take(&mut self.block);
+        Self::fold(&mut self.arms, &block);
+        self.block_start = None;
+        Mark(Box::new(self.arms.clone()))
+    }
+
+    /// What was added since a mark of these sums.
+    pub fn since(&self, mark: &Mark) -> BucketSums {
+        let mut sums = self.clone();
+        for (arm, before) in sums.arms.iter_mut().zip(&*mark.0) {
+            for bucket in 0..BUCKETS {
+                arm.residual[bucket] -= before.residual[bucket];
+                // A mark is never ahead of its sums; of damaged ones nothing is claimed.
+                arm.n[bucket] = arm.n[bucket].saturating_sub(before.n[bucket]);
+                arm.sum[bucket] -= before.sum[bucket];
+            }
+            arm.square -= before.square;
+        }
+        sums
+    }
+
     /// (control, candidate) as the tests take them, the open block added provisionally.
     pub fn stats(&self) -> [ArmStats; 2] {
         let mut arms = self.arms.clone();
@@ -171,6 +252,7 @@ impl BucketSums {
             }
             let residual = arm.residual.map(|r| r as f64 * unit);
             let floor = match self.values {
+                Values::Indicator if self.adjusted => 0.0,
                 Values::Indicator => {
                     let p = arm.sum.iter().sum::<i64>() as f64 / total;
                     p * (1.0 - p)
@@ -190,15 +272,14 @@ impl BucketSums {
     /// Writes the sums.
     pub fn write(&self, w: &mut Writer) {
         w.byte(self.values as u8);
+        w.flag(self.adjusted);
         for (arm, block) in self.arms.iter().zip(&self.block) {
+            arm.write(w);
             for bucket in 0..BUCKETS {
-                w.wide(arm.residual[bucket]);
-                w.uint(arm.n[bucket]);
-                w.int(arm.sum[bucket]);
                 w.uint(block.n[bucket]);
                 w.int(block.sum[bucket]);
+                w.wide(block.expected[bucket]);
             }
-            w.wide(arm.square);
             w.wide(block.square);
         }
         w.flag(self.block_start.is_some());
@@ -216,16 +297,14 @@ impl BucketSums {
             2 => Values::Count,
             _ => return Err(Damaged("unknown values")),
         };
-        let mut sums = BucketSums::new(values);
+        let mut sums = BucketSums { adjusted: r.flag()?, ..BucketSums::new(values) };
         for (arm, block) in sums.arms.iter_mut().zip(&mut sums.block) {
+            *arm = ArmSums::read(r)?;
             for bucket in 0..BUCKETS {
-                arm.residual[bucket] = r.wide()?;
-                arm.n[bucket] = r.uint()?;
-                arm.sum[bucket] = r.int()?;
                 block.n[bucket] = r.uint()?;
                 block.sum[bucket] = r.int()?;
+                block.expected[bucket] = r.wide()?;
             }
-            arm.square = r.wide()?;
             block.square = r.wide()?;
         }
         let open = r.flag()?;
@@ -273,6 +352,34 @@ mod tests {
         let [control, candidate] = sums.stats();
         let difference = candidate.mean - control.mean;
         assert!((difference - 0.048_145).abs() < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn since_a_mark_only_what_came_later_counts() {
+        let mut sums = BucketSums::new(Values::Indicator);
+        let mut later = BucketSums::new(Values::Indicator);
+        let add = |sums: &mut BucketSums, window: i64, errors: i64| {
+            for bucket in 0..BUCKETS {
+                sums.add(Arm::Control, bucket, 4, 1, 1);
+                sums.add(Arm::Candidate, bucket, 2, errors, i128::from(errors));
+            }
+            sums.close_window(Timestamp(window * 10 * SECOND), Timestamp((window + 1) * 10 * SECOND));
+        };
+        add(&mut sums, 0, 0);
+        // The block is still open.
+        sums.add(Arm::Candidate, 7, 1, 1, 1);
+        sums.close_window(Timestamp(10 * SECOND), Timestamp(20 * SECOND));
+        let mark = sums.mark();
+        assert_eq!(sums.since(&mark), BucketSums::new(Values::Indicator));
+        for window in 2..5 {
+            add(&mut sums, window, 2);
+            add(&mut later, window, 2);
+        }
+        assert_eq!(sums.since(&mark), later);
+        assert_eq!(sums.since(&mark).stats(), later.stats());
+        let mut w = Writer::default();
+        mark.write(&mut w);
+        assert_eq!(Mark::read(&mut Reader::new(&w.bytes)).unwrap(), mark);
     }
 
     #[test]

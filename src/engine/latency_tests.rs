@@ -1,11 +1,16 @@
 //! Latency metrics of one comparison: mean of the logarithm, and shares above thresholds that freeze early.
 //!
 //! Thresholds are the quantiles of the first requests of both arms pooled, blind to the arm. They freeze at the close
-//! of the window in which enough requests have been seen; the windows before it are kept and enter then.
+//! of the window in which enough requests have been seen; the windows before it are kept and enter then. With a history
+//! (see [`crate::engine::user_effects`]) they are known from the start, and what is usual for each unit is taken from its
+//! values.
+
+use std::sync::Arc;
 
 use crate::compare::margin;
 use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::units::Arm;
+use crate::engine::user_effects::Effects;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::{Histogram, LatencyTable, log2_fixed};
 use crate::time::Timestamp;
@@ -80,6 +85,10 @@ pub struct LatencyTests {
     thresholds: [Option<u16>; 3],
     pooled: Histogram,
     waiting: Vec<Waiting>,
+    /// What is usual for each unit, where a history tells it.
+    effects: Option<Arc<Effects>>,
+    /// Squares of the open window's values from which the usual was taken, of (control, candidate).
+    squares: [i128; 2],
 }
 
 impl Default for LatencyTests {
@@ -94,11 +103,48 @@ impl Default for LatencyTests {
             thresholds: [None; 3],
             pooled: Histogram::default(),
             waiting: Vec::new(),
+            effects: None,
+            squares: [0; 2],
         }
     }
 }
 
 impl LatencyTests {
+    /// Tests of what differs from the usual of each unit; without `effects`, of plain values.
+    pub fn new(effects: Option<Arc<Effects>>) -> LatencyTests {
+        let Some(effects) = effects else { return LatencyTests::default() };
+        LatencyTests {
+            mean: BucketSums::adjusted(Values::Log2),
+            above: [
+                BucketSums::adjusted(Values::Indicator),
+                BucketSums::adjusted(Values::Indicator),
+                BucketSums::adjusted(Values::Indicator),
+            ],
+            thresholds: effects.thresholds.map(Some),
+            effects: Some(effects),
+            ..LatencyTests::default()
+        }
+    }
+
+    /// What is usual for each unit, where a history tells it.
+    pub fn effects(&self) -> Option<&Effects> {
+        self.effects.as_deref()
+    }
+
+    /// A unit makes `requests` in the window that closes next, the first of them with latency `bin`.
+    #[inline]
+    pub fn unit(&mut self, arm: Arm, unit: u64, bucket: usize, requests: u32, bin: u16) {
+        let Some(effects) = &self.effects else { return };
+        let (effect, n) = (effects.of(unit), i128::from(requests));
+        self.mean.expect(arm, bucket, (i128::from(effect.on_mean()) * n) << 32);
+        for (level, sums) in Level::ALL.into_iter().zip(&mut self.above) {
+            sums.expect(arm, bucket, i128::from(effect.on_share(level)) * n);
+        }
+        // Of the others of the window only their sum is known. The first stands for them: this is the floor of a variance.
+        let value = i128::from(i64::from(log2_fixed(bin)) - effect.on_mean());
+        self.squares[arm.at()] += value * value * n;
+    }
+
     /// The bin above which a request counts at a level, once frozen.
     pub fn threshold(&self, level: Level) -> Option<u16> {
         self.thresholds[level as usize]
@@ -110,8 +156,10 @@ impl LatencyTests {
             for (bucket, bin, count) in table.iter() {
                 let value = i64::from(log2_fixed(bin));
                 let n = count as i64;
-                self.mean.add(arm, bucket, count, value * n, i128::from(value * value) * i128::from(n));
+                let square = if self.effects.is_some() { 0 } else { i128::from(value * value) * i128::from(n) };
+                self.mean.add(arm, bucket, count, value * n, square);
             }
+            self.mean.add(arm, 0, 0, 0, std::mem::take(&mut self.squares[arm.at()]));
         }
         self.mean.close_window(start, end);
         let frozen_before = self.thresholds;
@@ -175,6 +223,10 @@ impl LatencyTests {
                 }
             }
         }
+        w.flag(self.effects.is_some());
+        if let Some(effects) = &self.effects {
+            effects.write(w);
+        }
     }
 
     /// Reads what [`LatencyTests::write`] wrote.
@@ -206,6 +258,9 @@ impl LatencyTests {
             }
             tests.waiting.push(Waiting { start, end, tables });
         }
+        if r.flag()? {
+            tests.effects = Some(Effects::read(r)?);
+        }
         Ok(tests)
     }
 }
@@ -222,7 +277,11 @@ fn add_above(sums: &mut BucketSums, threshold: u16, tables: [&LatencyTable; 2]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::bucket;
+    use crate::engine::user_effects::Learning;
+    use crate::event;
     use crate::sketch::latency::bin_of;
+    use crate::time::MINUTE;
 
     fn table(latencies: impl Iterator<Item = u64>) -> LatencyTable {
         let mut table = LatencyTable::default();
@@ -252,6 +311,42 @@ mod tests {
         let mut w = Writer::default();
         tests.write(&mut w);
         assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes)).unwrap(), tests);
+    }
+
+    #[test]
+    fn with_a_history_slow_users_do_not_hide_slow_code() {
+        // Half of the users are ten times as slow; by chance more of them are in the control. The candidate adds a tenth.
+        let user = |i: u64| event::mix(i, 55);
+        let usual = |i: u64| if i % 2 == 0 { 20_000.0 } else { 200_000.0 };
+        let mut learning = Learning::new("old", Timestamp(0));
+        for hour in 0..25 {
+            (0..2_000).for_each(|i| learning.request(user(i), bin_of(usual(i) as u64 + i)));
+            learning.close_window(Timestamp((hour + 1) * 60 * MINUTE));
+        }
+        let in_candidate = |i: u64| i % 3 == 0 && (i % 2 == 0 || i % 5 != 0);
+        let log_e = |effects: Option<Arc<Effects>>| {
+            let mut tests = LatencyTests::new(effects);
+            for window in 0..20i64 {
+                let mut tables = [LatencyTable::default(), LatencyTable::default()];
+                for i in 0..2_000 {
+                    let arm = if in_candidate(i) { Arm::Candidate } else { Arm::Control };
+                    let us = usual(i) * if arm == Arm::Candidate { 1.1 } else { 1.0 };
+                    let (bin, bucket) = (bin_of(us as u64 + i), event::bucket_of(user(i)));
+                    tests.unit(arm, user(i), bucket as usize, 1, bin);
+                    tables[arm.at()].add(bucket, bin);
+                }
+                tables.iter_mut().for_each(LatencyTable::settle);
+                tests.close_window([&tables[0], &tables[1]], Timestamp(window * MINUTE), Timestamp((window + 1) * MINUTE));
+            }
+            let [control, candidate] = tests.mean.stats();
+            let difference = candidate.mean - control.mean;
+            (difference, bucket::log_e_fail(&candidate, &control, margin::LATENCY_MEAN, bucket::Variance::Adjusted))
+        };
+        let (raw, plain) = log_e(None);
+        let (adjusted, with_history) = log_e(learning.effects());
+        assert!(raw < -0.1, "slow users weigh on the control: {raw}");
+        assert!((adjusted - 0.0953).abs() < 0.02, "a tenth slower: {adjusted}");
+        assert!(plain < 1.0 && with_history > 20.0, "{plain} {with_history}");
     }
 
     #[test]

@@ -14,9 +14,11 @@ pub mod look;
 pub mod pair_test;
 pub mod policy;
 mod release;
+pub mod restarts;
 pub mod totals;
 pub mod traces;
 pub mod units;
+pub mod user_effects;
 
 use std::collections::BTreeMap;
 

@@ -48,8 +48,21 @@ pub struct Unit {
     pub stratum: u16,
     /// See the constants.
     flags: u16,
-    /// 1 for a unit, 0 for an empty place of the table.
-    taken: u32,
+    /// What it did since each restart that runs; see [`Restarted`].
+    restarts: [u8; 3],
+    /// An empty place of the table holds no unit.
+    taken: bool,
+}
+
+/// What a unit did since a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restarted {
+    /// It was active in the current stratum.
+    Entered,
+    /// It had an error.
+    Erred,
+    /// It had a request above the p99 threshold.
+    Slow,
 }
 
 const ARM: u16 = 1;
@@ -65,10 +78,25 @@ const EARLY_SHIFT: u16 = 8;
 const EARLY: u16 = 0xf << EARLY_SHIFT;
 
 impl Unit {
-    const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, taken: 0 };
+    const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, restarts: [0; 3], taken: false };
 
     fn new(unit: u64, stratum: u16, arm: Arm) -> Unit {
-        Unit { unit, stratum, flags: if arm == Arm::Candidate { ARM } else { 0 }, taken: 1 }
+        Unit { unit, stratum, flags: if arm == Arm::Candidate { ARM } else { 0 }, restarts: [0; 3], taken: true }
+    }
+
+    /// Notes what it does, for the restarts of a mask; returns those of them for which it is the first time.
+    #[inline]
+    pub fn restarted(&mut self, what: Restarted, mask: u8) -> u8 {
+        let had = &mut self.restarts[what as usize];
+        let first = mask & !*had;
+        *had |= mask;
+        first
+    }
+
+    /// Restarts since which it did something.
+    #[inline]
+    pub fn since(&self, what: Restarted) -> u8 {
+        self.restarts[what as usize]
     }
 
     /// Its arm in the stratum of its last activity.
@@ -94,6 +122,7 @@ impl Unit {
     pub fn enter(&mut self, stratum: u16, arm: Arm) {
         self.stratum = stratum;
         self.flags &= ERRED | SLOW;
+        self.restarts[Restarted::Entered as usize] = 0;
         self.set(ARM, arm == Arm::Candidate);
     }
 
@@ -216,7 +245,7 @@ impl UnitStore {
         let mut at = self.place(unit);
         loop {
             let known = self.places.get(at)?;
-            if known.taken == 0 || known.unit == unit {
+            if !known.taken || known.unit == unit {
                 return Some(at);
             }
             // There is always an empty place.
@@ -237,7 +266,7 @@ impl UnitStore {
     fn rebuild(&mut self, places: usize, keep: impl Fn(&Unit) -> bool) {
         let units = std::mem::replace(&mut self.places, vec![Unit::EMPTY; places]);
         self.len = 0;
-        for unit in units.iter().filter(|unit| unit.taken != 0 && keep(unit)) {
+        for unit in units.iter().filter(|unit| unit.taken && keep(unit)) {
             self.put(*unit);
         }
     }
@@ -247,7 +276,7 @@ impl UnitStore {
         if let Some(at) = self.find(unit.unit)
             && let Some(place) = self.places.get_mut(at)
         {
-            self.len += usize::from(place.taken == 0);
+            self.len += usize::from(!place.taken);
             *place = unit;
         }
     }
@@ -259,7 +288,7 @@ impl UnitStore {
 
     /// The unit, when it is known.
     pub fn get(&self, unit: u64) -> Option<&Unit> {
-        self.places.get(self.find(unit)?).filter(|known| known.taken != 0)
+        self.places.get(self.find(unit)?).filter(|known| known.taken)
     }
 
     /// Brings the places of units into the cache. What is not there is waited for, for all of them together; between
@@ -278,7 +307,7 @@ impl UnitStore {
         self.make_room();
         let at = self.find(unit)?;
         let place = self.places.get_mut(at)?;
-        let is_new = place.taken == 0;
+        let is_new = !place.taken;
         if is_new {
             *place = Unit::new(unit, stratum, arm);
             self.len += 1;
@@ -295,16 +324,24 @@ impl UnitStore {
         }
     }
 
+    /// A restart begins whose bit another has used: no unit has done anything since.
+    pub fn clear_restart(&mut self, mask: u8) {
+        for unit in &mut self.places {
+            unit.restarts.iter_mut().for_each(|had| *had &= !mask);
+        }
+    }
+
     /// Writes the store; units by hash, so that equal stores have equal bytes.
     pub fn write(&self, w: &mut Writer) {
         w.fixed(self.range.0);
-        let mut units: Vec<Unit> = self.places.iter().filter(|unit| unit.taken != 0).copied().collect();
+        let mut units: Vec<Unit> = self.places.iter().filter(|unit| unit.taken).copied().collect();
         units.sort_unstable_by_key(|unit| unit.unit);
         w.length(units.len());
         for unit in units {
             w.fixed(unit.unit);
             w.uint(u64::from(unit.stratum));
             w.uint(u64::from(unit.flags));
+            unit.restarts.into_iter().for_each(|had| w.byte(had));
         }
     }
 
@@ -315,7 +352,10 @@ impl UnitStore {
     pub fn read(r: &mut Reader<'_>) -> Result<UnitStore, Damaged> {
         let mut store = UnitStore { range: Range(r.fixed()?), ..UnitStore::default() };
         for _ in 0..r.length()? {
-            let unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, taken: 1 };
+            let mut unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, ..Unit::new(0, 0, Arm::Control) };
+            for had in &mut unit.restarts {
+                *had = r.byte()?;
+            }
             store.make_room();
             store.put(unit);
         }

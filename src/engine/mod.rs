@@ -4,14 +4,19 @@
 //! partials of all streams, closes windows in order once every stream has passed them, and looks at each comparison.
 //! It knows no clock, no files and no threads.
 
+mod arms;
+mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
 mod entries;
 pub mod first_events;
+pub mod flaws;
 pub mod forecast;
 pub mod latency_tests;
 pub mod look;
+mod lookup;
 pub mod pair_test;
+pub mod pass;
 pub mod policy;
 mod release;
 pub mod restarts;

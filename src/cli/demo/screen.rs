@@ -8,7 +8,7 @@ use crate::cli::terminal::print;
 use crate::compare::verdict::{Cell, Finding, Verdict};
 use crate::demo::course::Conclusion;
 use crate::engine::comparison::Comparison;
-use crate::engine::look;
+use crate::engine::pass;
 use crate::engine::policy::Policy;
 use crate::time::{MINUTE, Micros, Timestamp};
 
@@ -193,7 +193,7 @@ impl Frame {
                 quantile(0.99),
             ]
         });
-        let required = look::required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
+        let required = pass::required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
         // Once something is wrong nobody asks whether the rest is within its margins.
         let asked = matches!(look.verdict, Verdict::Pass | Verdict::Inconclusive);
         let held = required.iter().filter(|cell| comparison.finding(**cell) == Finding::Held).count();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::report::{GUARDRAIL_COLUMNS, Judged, Report, grouped};
+use crate::cli::report::{GUARDRAIL_COLUMNS, Judged, Report, fates, grouped};
 use crate::cli::run::http::REFRESH_SECONDS;
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
@@ -63,14 +63,11 @@ pub(super) fn of(report: &Report<'_>) -> String {
     if report.comparisons.is_empty() && report.alone.is_empty() {
         body.push_str("<section><h1>Nothing to compare yet</h1><h2>No requests were found.</h2></section>\n");
     }
-    let tally = &report.tally;
     let _infallible = writeln!(
         body,
-        "<footer>{} lines read: {} counted, {} late, {} rejected. <a href=\"/v1/report\">All of it as JSON</a></footer>",
-        grouped(tally.records),
-        grouped(tally.on_time),
-        grouped(tally.late),
-        grouped(tally.rejected()),
+        "<footer>{} lines read: {}. <a href=\"/v1/report\">All of it as JSON</a></footer>",
+        grouped(report.tally.records),
+        fates(&report.tally),
     );
     let title = if report.comparisons.is_empty() { "nothing to compare yet" } else { report.verdict.name() };
     whole(&format!("Serin: {title}"), &body)

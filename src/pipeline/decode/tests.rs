@@ -1,7 +1,10 @@
 //! Lines of every notation, and what they become.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::pipeline::plan::FieldRef;
+use crate::event::Intern;
+use crate::pipeline::plan::{BASELINE, CANARY, FieldRef};
 use crate::pipeline::survey::{Head, Wishes, survey};
 use crate::query::Query;
 use crate::time::Windowing;

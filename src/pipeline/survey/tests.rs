@@ -1,6 +1,7 @@
 //! What is found in the first lines of logs.
 
 use super::*;
+use crate::pipeline::roles::LatencyUnit;
 
 /// What is found in lines of one stream.
 fn found(lines: &[String]) -> Survey {

@@ -1,0 +1,97 @@
+//! How the lines were read: what became of them, and which field plays which role.
+
+use std::fmt::Write as _;
+
+use super::Report;
+use super::text::{grouped, wrap, wrap_words};
+use crate::cli::terminal::harmless;
+use crate::event::RejectReason;
+use crate::sketch::partial::Tally;
+
+/// What became of the lines that were read.
+pub(in crate::cli) fn fates(tally: &Tally) -> String {
+    let outside = match tally.outside {
+        0 => String::new(),
+        outside => format!(", {} left out as asked", grouped(outside)),
+    };
+    format!(
+        "{} counted, {} late, {} rejected{outside}",
+        grouped(tally.on_time),
+        grouped(tally.late),
+        grouped(tally.rejected())
+    )
+}
+
+impl Report<'_> {
+    pub(super) fn write_reading(&self, out: &mut String) {
+        let t = &self.tally;
+        let _infallible = writeln!(out, "Read {} lines: {}.", grouped(t.records), fates(t));
+        let reasons: Vec<String> = RejectReason::ALL
+            .into_iter()
+            .zip(t.rejects)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " ")))
+            .collect();
+        if !reasons.is_empty() {
+            let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
+        }
+        if t.late > t.on_time {
+            out.push_str(
+                "  most lines are late and in no test: lines are not in order of time. Give files that run side by side\n  apart from each other, or a longer --lateness.\n",
+            );
+        }
+        let s = self.survey;
+        let share = |n: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * n as f64 / of as f64 };
+        let roles: Vec<String> = s
+            .roles
+            .iter()
+            .map(|role| {
+                let fields: Vec<String> = role
+                    .fields
+                    .iter()
+                    .filter(|(_, lines)| *lines > 0)
+                    .map(|(field, _)| match field.unit {
+                        Some(unit) => format!("{} ({})", harmless(&field.path, 60), unit.name()),
+                        None => harmless(&field.path, 60),
+                    })
+                    .collect();
+                format!("{} {} {:.0}%", role.role.name(), fields.join("+"), share(role.lines, s.lines))
+            })
+            .collect();
+        out.push_str("Fields (share of lines that have them):\n");
+        for line in wrap(&roles, 100) {
+            let _infallible = writeln!(out, "  {line}");
+        }
+        let services: Vec<String> = s
+            .services
+            .iter()
+            .take(20)
+            .map(|(key, report)| {
+                let source =
+                    s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
+                format!(
+                    "{} ({} requests{source}, {} spans, {} other lines in the sample)",
+                    harmless(&key.to_string(), 60),
+                    report.requests,
+                    report.spans,
+                    report.logs
+                )
+            })
+            .collect();
+        out.push_str("Services:\n");
+        services.iter().for_each(|line| {
+            let _infallible = writeln!(out, "  {line}");
+        });
+        if s.services.len() > 20 {
+            let _infallible = writeln!(out, "  and {} more", s.services.len() - 20);
+        }
+        if !s.notes.is_empty() {
+            out.push_str("Notes:\n");
+            for note in &s.notes {
+                for (at, line) in wrap_words(note, 98).into_iter().enumerate() {
+                    let _infallible = writeln!(out, "  {} {line}", if at == 0 { "-" } else { " " });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Arms of a release: what was seen of each, which are large enough to be candidates, and which is the control.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::engine::Settings;
+use crate::engine::comparison::ControlFrom;
+use crate::engine::lookup::{of_service, row_environment};
+use crate::event::NameId;
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::partial::{OTHER, WindowPartial};
+use crate::time::{MINUTE, Micros};
+
+/// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
+const CANDIDATE_UNITS: usize = 20;
+const CANDIDATE_SHARE: f64 = 0.001;
+
+/// Arms of one release that are told apart; what further ones do is not seen.
+const ARMS_MAX: usize = 1_024;
+
+/// How far back the size of an arm is looked at, and who served before another came.
+const RECENT: Micros = 30 * MINUTE;
+
+/// Units of a candidate that would have been expected before it was first seen, had it been there: fewer, and it may have
+/// been there unseen (with 7, that happens once in a thousand times).
+const EXPECTED_BEFORE: f64 = 7.0;
+
+/// Distinct units of a release that are remembered until then; more than enough to tell.
+const FIRST_UNITS_MAX: usize = 4_096;
+
+/// Names that no control has.
+const CANDIDATE_NAMES: [&str; 9] =
+    ["canary", "candidate", "treatment", "experiment", "variant", "new", "next", "preview", "true"];
+
+/// Names by which a control is labelled.
+const CONTROL_NAMES: [&str; 9] =
+    ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
+
+/// What was seen of an arm.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct ArmSeen {
+    requests: u64,
+    /// Units of each of the latest windows, by the start of the window.
+    recent: VecDeque<(i64, u64)>,
+    /// Sum of `recent`.
+    units: u64,
+    /// Hashes of distinct units, as many as a candidate needs.
+    distinct: BTreeSet<u64>,
+    /// The arm that served most units in the time before this one was first seen, and how many distinct units had been
+    /// seen of any arm by then.
+    before: Option<(String, u64)>,
+    /// (unit, window) pairs of this arm, and of all arms since it was first seen.
+    since: [u64; 2],
+}
+
+impl ArmSeen {
+    /// A unit was seen in the window that is being counted.
+    fn meet(&mut self, unit: u64) {
+        self.units += 1;
+        self.keep(unit);
+    }
+
+    fn keep(&mut self, unit: u64) {
+        if self.distinct.len() < CANDIDATE_UNITS {
+            self.distinct.insert(unit);
+        }
+    }
+
+    /// Forgets windows that began before this time.
+    fn forget(&mut self, before: i64) {
+        while let Some((_, units)) = self.recent.pop_front_if(|(start, _)| *start < before) {
+            self.units -= units;
+        }
+    }
+}
+
+/// Every arm of a release.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Arms {
+    arms: BTreeMap<String, ArmSeen>,
+    past_bound: bool,
+    /// Hashes of distinct units of any arm, the first [`FIRST_UNITS_MAX`].
+    first_units: BTreeSet<u64>,
+    /// The control of arms that were there from the beginning, once there are two, and how it was found.
+    first_control: Option<(String, ControlFrom)>,
+}
+
+impl Arms {
+    /// Each arm with its requests.
+    pub(super) fn requests(&self) -> Vec<(String, u64)> {
+        self.arms.iter().map(|(arm, seen)| (arm.clone(), seen.requests)).collect()
+    }
+
+    /// There were more arms than are told apart.
+    pub(super) fn past_bound(&self) -> bool {
+        self.past_bound
+    }
+
+    /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
+    ///
+    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment.
+    pub(super) fn count(
+        &mut self,
+        merged: &WindowPartial,
+        entry: Option<NameId>,
+        environment: Option<&str>,
+        settings: &Settings,
+    ) {
+        let concerns = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
+        // By index of the arm: most rows of a window come through here.
+        let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
+        for (service, arm, cell) in &merged.cells {
+            let Some(seen) = now.get_mut(usize::from(*arm)) else { continue };
+            if Some(*service) == entry {
+                seen.requests += cell.requests;
+            }
+        }
+        for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
+            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
+        }
+        for row in merged.exposures.as_slice().iter().filter(|row| concerns(row.service)) {
+            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
+        }
+        let of_attempts: BTreeSet<(NameId, u64)> = of_service(merged.attempts.as_slice(), entry, |row| row.service)
+            .iter()
+            .map(|row| (row.arm, row.unit))
+            .collect();
+        for (arm, unit) in of_attempts {
+            now.get_mut(usize::from(arm)).into_iter().for_each(|seen| seen.meet(unit));
+        }
+        let now = now.into_iter().zip(&merged.names.arms).filter(|(seen, _)| seen.requests + seen.units > 0);
+        let now: Vec<(ArmSeen, &String)> = now.collect();
+        let start = settings.windowing.start_of(merged.window).0;
+        self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
+        let most = self.arms.iter().filter(|(name, _)| !is_candidate_name(name));
+        let most = most.max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
+        let distinct = self.first_units.len() as u64;
+        let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), distinct));
+        self.note_first_units(merged, entry);
+        let in_window: u64 = now.iter().map(|(seen, _)| seen.units).sum();
+        for (here, name) in now {
+            // What lies past the bound of names of a window is no arm.
+            if name == OTHER || (!self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX) {
+                self.past_bound = true;
+                continue;
+            }
+            let new = || ArmSeen { before: before.clone(), ..ArmSeen::default() };
+            let seen = self.arms.entry(name.clone()).or_insert_with(new);
+            seen.requests += here.requests;
+            if here.units > 0 {
+                seen.recent.push_back((start, here.units));
+                seen.units += here.units;
+            }
+            seen.since[0] += here.units;
+            here.distinct.into_iter().for_each(|unit| seen.keep(unit));
+        }
+        self.arms.values_mut().for_each(|seen| seen.since[1] += in_window);
+    }
+
+    fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
+        let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service).iter().map(|row| row.unit);
+        let exposed = merged.exposures.as_slice().iter().map(|row| row.unit);
+        let attempts = of_service(merged.attempts.as_slice(), entry, |row| row.service).iter().map(|row| row.unit);
+        for unit in of_entry.chain(exposed).chain(attempts) {
+            if self.first_units.len() >= FIRST_UNITS_MAX {
+                return;
+            }
+            self.first_units.insert(unit);
+        }
+    }
+
+    /// Arms that may be candidates and are not compared yet: those that are named, or any that is large enough.
+    pub(super) fn ready(&self, settings: &Settings, compared: impl Fn(&str) -> bool) -> Vec<String> {
+        let all: u64 = self.arms.values().map(|seen| seen.units).sum();
+        let named = !settings.arms.candidates.is_empty();
+        self.arms
+            .iter()
+            .filter(|(name, seen)| {
+                settings.arms.control.as_ref() != Some(*name)
+                    && !compared(name)
+                    && if named {
+                        settings.arms.candidates.contains(name)
+                    } else {
+                        seen.distinct.len() >= CANDIDATE_UNITS && seen.units as f64 >= CANDIDATE_SHARE * all as f64
+                    }
+            })
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// The control of a candidate; `None` when this arm is no candidate, or nothing to compare it with is there yet.
+    ///
+    /// In this order: the one that is named; the one that is so labelled; the one that served most units before the
+    /// candidate was first seen. Where both were there from the beginning, the older version, else a guess that is
+    /// called one.
+    pub(super) fn control_of(&mut self, candidate: &str, settings: &Settings) -> Option<(String, ControlFrom)> {
+        if let Some(control) = &settings.arms.control {
+            return Some((control.clone(), ControlFrom::Named));
+        }
+        if is_control_name(candidate) && settings.arms.candidates.is_empty() {
+            return None;
+        }
+        if let Some(control) = self.arms.keys().find(|name| *name != candidate && is_control_name(name)) {
+            return Some((control.clone(), ControlFrom::Label));
+        }
+        if let Some(before) = self.before(candidate) {
+            // An older version that comes later may be a rollback, or the log begins in the middle of a rollout.
+            let oldest = oldest_version(&[&before.to_owned(), &candidate.to_owned()]);
+            let from = if oldest.is_some_and(|oldest| oldest == candidate) && !is_candidate_name(candidate) {
+                ControlFrom::Guess
+            } else {
+                ControlFrom::ServedBefore
+            };
+            return Some((before.to_owned(), from));
+        }
+        if self.first_control.is_none() {
+            self.first_control = self.find_first_control();
+        }
+        self.first_control.clone().filter(|(control, _)| control != candidate)
+    }
+
+    /// Who served before an arm was first seen, where that was no accident of thin traffic: units are counted once, since
+    /// one that comes back tells nothing new.
+    fn before(&self, arm: &str) -> Option<&str> {
+        let seen = self.arms.get(arm)?;
+        let (name, units) = seen.before.as_ref()?;
+        let [own, all] = seen.since;
+        let expected = *units as f64 * own as f64 / all.max(1) as f64;
+        (expected >= EXPECTED_BEFORE).then_some(name.as_str())
+    }
+
+    /// The control among arms that were there from the beginning.
+    fn find_first_control(&self) -> Option<(String, ControlFrom)> {
+        let first: Vec<&String> = self
+            .arms
+            .iter()
+            .filter(|(name, seen)| seen.distinct.len() >= CANDIDATE_UNITS && self.before(name).is_none())
+            .filter(|(name, _)| !is_candidate_name(name))
+            .map(|(name, _)| name)
+            .collect();
+        // One alone is the control of those that are called candidates.
+        if let [only] = first.as_slice() {
+            let labelled = self.arms.keys().any(|name| is_candidate_name(name));
+            return labelled.then(|| ((*only).clone(), ControlFrom::Label));
+        }
+        // The older version that came after many users had been served is a rollback, or the log begins in the middle.
+        let came_later = |name: &str| {
+            let before = self.arms.get(name).and_then(|seen| seen.before.as_ref());
+            before.is_some_and(|(_, distinct)| *distinct >= CANDIDATE_UNITS as u64)
+        };
+        if let Some(oldest) = oldest_version(&first).filter(|oldest| !came_later(oldest)) {
+            return Some((oldest, ControlFrom::OlderVersion));
+        }
+        let units = |name: &str| self.arms.get(name).map_or(0, |seen| seen.units);
+        let largest = first.into_iter().max_by_key(|name| (units(name), std::cmp::Reverse(*name)))?;
+        Some((largest.clone(), ControlFrom::Guess))
+    }
+
+    pub(super) fn write(&self, w: &mut Writer) {
+        w.length(self.arms.len());
+        for (name, seen) in &self.arms {
+            w.text(name);
+            w.uint(seen.requests);
+            w.length(seen.recent.len());
+            for (start, units) in &seen.recent {
+                w.int(*start);
+                w.uint(*units);
+            }
+            w.flag(seen.before.is_some());
+            w.text(seen.before.as_ref().map_or("", |(name, _)| name));
+            w.uint(seen.before.as_ref().map_or(0, |(_, units)| *units));
+            seen.since.into_iter().for_each(|count| w.uint(count));
+            w.length(seen.distinct.len());
+            seen.distinct.iter().for_each(|unit| w.fixed(*unit));
+        }
+        w.flag(self.past_bound);
+        w.length(self.first_units.len());
+        self.first_units.iter().for_each(|unit| w.fixed(*unit));
+        w.flag(self.first_control.is_some());
+        w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
+        w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
+    }
+
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Arms, Damaged> {
+        let mut state = Arms::default();
+        for _ in 0..r.length()? {
+            let name = r.text()?;
+            let mut seen = ArmSeen { requests: r.uint()?, ..ArmSeen::default() };
+            for _ in 0..r.length()? {
+                let (start, units) = (r.int()?, r.uint()?);
+                seen.recent.push_back((start, units));
+                seen.units = seen.units.checked_add(units).ok_or(Damaged("impossible units"))?;
+            }
+            let has_before = r.flag()?;
+            let before = (r.text()?, r.uint()?);
+            seen.before = has_before.then_some(before);
+            seen.since = [r.uint()?, r.uint()?];
+            for _ in 0..r.length()? {
+                seen.distinct.insert(r.fixed()?);
+            }
+            state.arms.insert(name, seen);
+        }
+        state.past_bound = r.flag()?;
+        for _ in 0..r.length()? {
+            state.first_units.insert(r.fixed()?);
+        }
+        let has_control = r.flag()?;
+        let control = r.text()?;
+        let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
+        state.first_control = has_control.then_some((control, from));
+        Ok(state)
+    }
+}
+
+fn is_candidate_name(name: &str) -> bool {
+    CANDIDATE_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label))
+}
+
+fn is_control_name(name: &str) -> bool {
+    CONTROL_NAMES.iter().any(|label| name.eq_ignore_ascii_case(label))
+}
+
+/// The oldest of versions like `1.9.2`, `v12`, `1.10.0-rc1` or `2026-05-01`; `None` when their order is not certain.
+fn oldest_version(names: &[&String]) -> Option<String> {
+    let mut versions: Vec<(Version<'_>, &String)> =
+        names.iter().map(|name| Some((Version::parse(name)?, *name))).collect::<Option<_>>()?;
+    versions.sort();
+    let [(oldest, name), (next, _), ..] = versions.as_slice() else { return None };
+    // Of two pre-releases of one version only numbers would tell, and they may hide anywhere in the text.
+    let certain = oldest.numbers != next.numbers
+        || (oldest.is_release && !next.is_release) != (next.is_release && !oldest.is_release);
+    certain.then(|| (*name).clone())
+}
+
+/// A version, ordered by age.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Version<'n> {
+    numbers: Vec<u64>,
+    /// A pre-release comes before its release.
+    is_release: bool,
+    suffix: &'n str,
+}
+
+impl<'n> Version<'n> {
+    fn parse(name: &'n str) -> Option<Version<'n>> {
+        let text = name.trim_start_matches(['v', 'V']);
+        let text = text.split_once('+').map_or(text, |(version, _build)| version);
+        let is_date = text.len() == 10 && text.bytes().filter(|byte| *byte == b'-').count() == 2;
+        let (core, suffix) = if is_date { (text, "") } else { text.split_once('-').unwrap_or((text, "")) };
+        let numbers: Option<Vec<u64>> = core.split(['.', '-']).map(|part| part.parse().ok()).collect();
+        // Seven digits are as likely the start of a commit's hash.
+        let is_hash = core.len() == 7 && core.bytes().all(|byte| byte.is_ascii_digit());
+        numbers.filter(|_| !is_hash).map(|numbers| Version { numbers, is_release: suffix.is_empty(), suffix })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_by_age() {
+        let oldest = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            oldest_version(&names.iter().collect::<Vec<_>>())
+        };
+        for (names, expected) in [
+            (["1.10.0", "1.9.2"], Some("1.9.2")),
+            (["v12", "v9"], Some("v9")),
+            (["1.10.0-rc1", "1.9.0"], Some("1.9.0")),
+            (["1.10.0-rc1", "1.10.0"], Some("1.10.0-rc1")),
+            (["1.10.0-rc1", "1.10.0-rc2"], None),
+            (["2026-06-01", "2026-05-01"], Some("2026-05-01")),
+            (["1.0.0+b7", "1.1.0+b2"], Some("1.0.0+b7")),
+            (["9f3c2ab", "1b7e0d4"], None),
+            (["1234567", "7654321"], None),
+            (["blue", "green"], None),
+            (["1.0", "green"], None),
+        ] {
+            assert_eq!(oldest(&names).as_deref(), expected, "{names:?}");
+        }
+    }
+}

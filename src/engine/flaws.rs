@@ -1,0 +1,173 @@
+//! What is broken in a comparison, and which measurements and verdicts that touches.
+
+use crate::compare::share;
+use crate::compare::unit_rule::Routing;
+use crate::compare::verdict::{Cell, Flaw};
+use crate::engine::comparison::{Comparison, ControlFrom};
+use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
+use crate::engine::policy::Policy;
+use crate::math;
+
+/// Requests of each arm before sampling rates are compared.
+const SAMPLING_MIN: u64 = 1_000;
+/// Standard errors that lie between two shares that differ by more than chance, where no unit is known by which chance
+/// could be judged better. No part of any error budget: a flaw only says that there is nothing to judge by.
+const COVERAGE_DEVIATIONS: f64 = 5.0;
+/// Difference in the share of requests without a unit that breaks a comparison.
+const UNIT_DIFFERENCE: f64 = 0.05;
+/// Difference in the share of requests without a latency that breaks latency: time-outs have none.
+const LATENCY_DIFFERENCE: f64 = 0.01;
+/// Share of late events of a release's services above which nothing is judged: most likely the lines are not in order of time.
+const LATE_MAX: f64 = 0.1;
+/// Share of damaged lines of all logs above which nothing is judged, and the fewest. Below it, those whose text names their
+/// arm are compared.
+const DAMAGED_MAX: f64 = 0.1;
+const DAMAGED_MIN: u64 = 20;
+/// Difference in the share of late lines between the arms that breaks a measurement: more than a few clients with a slow
+/// connection make.
+const LATE_DIFFERENCE: f64 = 0.05;
+/// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
+pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
+
+/// Two shares differ by more than `least`, and by more than chance.
+fn differs(part: [u64; 2], whole: [u64; 2], least: f64) -> bool {
+    let [n_a, n_b] = whole.map(|n| n as f64);
+    if whole.iter().any(|n| *n < COVERAGE_MIN) {
+        return false;
+    }
+    let [a, b] = [part[0] as f64 / n_a, part[1] as f64 / n_b];
+    let pooled = (part[0] + part[1]) as f64 / (n_a + n_b);
+    let variance = pooled * (1.0 - pooled) * (1.0 / n_a + 1.0 / n_b);
+    (a - b).abs() > least && (a - b) * (a - b) > COVERAGE_DEVIATIONS * COVERAGE_DEVIATIONS * variance
+}
+
+pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    if comparison.missing().is_some() {
+        flaws.push(Flaw::MissingArm);
+    }
+    if let Some((log_e, false)) = sample_ratio
+        && log_e >= LOG_BROKEN
+    {
+        flaws.push(Flaw::SampleRatio);
+    }
+    match comparison.routing {
+        Routing::Mixed => flaws.push(Flaw::MixedRouting),
+        Routing::Sticky => {
+            let [(control, crossed_control), (candidate, crossed_candidate)] = comparison.crossovers();
+            let (units, crossed) = (control + candidate, crossed_control + crossed_candidate);
+            if crossed as f64 > CROSSOVER_SHARE_MAX * units as f64 {
+                flaws.push(Flaw::Crossover);
+            }
+            let strata = comparison.crossover_cell().strata();
+            let unequal = math::log_mean_exp_2(share::log_e_fail(strata, 1.0), share::log_e_pass(strata, 1.0));
+            if unequal >= LOG_BROKEN {
+                flaws.push(Flaw::UnequalCrossover);
+            }
+        }
+        Routing::Undecided | Routing::PerRequest => {}
+    }
+    if comparison.control_from == ControlFrom::Guess {
+        flaws.push(Flaw::GuessedControl);
+    }
+    let read = comparison.read;
+    if read.late as f64 > LATE_MAX * read.events as f64 && read.late >= COVERAGE_MIN {
+        flaws.push(Flaw::MostlyLate);
+    }
+    let requests = comparison.error_volume.events();
+    let with_damaged = [0, 1].map(|arm| requests[arm] + comparison.damaged[arm]);
+    if (read.damaged as f64 > DAMAGED_MAX * read.records as f64 && read.damaged >= DAMAGED_MIN)
+        || differs(comparison.damaged, with_damaged, margins.errors)
+    {
+        flaws.push(Flaw::DamagedLines);
+    }
+    if let Some([control, candidate]) = comparison.totals.first() {
+        let pair = [control, candidate];
+        let requests = pair.map(|t| t.requests);
+        if differs(pair.map(|t| t.without_unit), requests, UNIT_DIFFERENCE) {
+            flaws.push(Flaw::UnitCoverage);
+        }
+        if differs(pair.map(|t| t.errors_without_unit), requests, margins.errors) {
+            flaws.push(Flaw::ErrorsWithoutUnit);
+        }
+        let [latency, status] = &comparison.gaps;
+        if rate_changed(latency, |_| LATENCY_DIFFERENCE) >= LOG_BROKEN {
+            flaws.push(Flaw::LatencyCoverage);
+        }
+        // A request whose status is lost may have failed.
+        if rate_changed(status, |_| margins.errors) >= LOG_BROKEN {
+            flaws.push(Flaw::StatusCoverage);
+        }
+        if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
+            flaws.push(Flaw::Lateness);
+        }
+        let rate = |weight: u64, n: u64| if n == 0 { 1.0 } else { weight as f64 / n as f64 };
+        let [a, b] = pair.map(|t| rate(t.request_weight, t.requests));
+        if requests.iter().all(|n| *n >= SAMPLING_MIN) && (a - b).abs() > 0.05 * a.min(b) {
+            flaws.push(Flaw::SamplingByArm);
+        }
+        let outcome = pair.iter().any(|t| {
+            let (failed, other) = (rate(t.error_weight, t.errors), rate(t.request_weight, t.requests));
+            t.errors >= 100 && (failed - other).abs() > 0.05 * failed.min(other)
+        });
+        if outcome {
+            flaws.push(Flaw::SamplingByOutcome);
+        }
+    }
+    flaws
+}
+
+/// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
+pub fn breaks(flaw: Flaw) -> &'static [Cell] {
+    match flaw {
+        Flaw::LatencyCoverage => {
+            &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
+        }
+        Flaw::StatusCoverage | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
+        Flaw::SampleRatio
+        | Flaw::MixedRouting
+        | Flaw::Crossover
+        | Flaw::UnequalCrossover
+        | Flaw::MissingArm
+        | Flaw::UnitCoverage
+        | Flaw::Lateness
+        | Flaw::SamplingByArm
+        | Flaw::ErrorsWithoutUnit
+        | Flaw::GuessedControl
+        | Flaw::MostlyLate
+        | Flaw::DamagedLines => &[],
+    }
+}
+
+/// A flaw that touches a guardrail that PASS needs makes the comparison invalid.
+pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
+    match flaw {
+        Flaw::LatencyCoverage => policy.latency,
+        Flaw::StatusCoverage | Flaw::ErrorsWithoutUnit => policy.errors,
+        Flaw::SamplingByOutcome => policy.errors,
+        Flaw::SampleRatio
+        | Flaw::MixedRouting
+        | Flaw::Crossover
+        | Flaw::UnequalCrossover
+        | Flaw::MissingArm
+        | Flaw::UnitCoverage
+        | Flaw::Lateness
+        | Flaw::SamplingByArm
+        | Flaw::GuessedControl
+        | Flaw::MostlyLate
+        | Flaw::DamagedLines => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_differ_by_more_than_the_least_and_by_more_than_chance() {
+        assert!(differs([100, 400], [10_000; 2], 0.02) && differs([400, 100], [10_000; 2], 0.02));
+        assert!(!differs([100, 250], [10_000; 2], 0.02), "less than the least");
+        assert!(!differs([1, 4], [100; 2], 0.02), "as chance would have it");
+        assert!(!differs([0, 99], [1_000, 99], 0.02), "too few to say");
+    }
+}

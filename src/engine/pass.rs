@@ -1,0 +1,164 @@
+//! Evidence for PASS: which cells it asks, and what each says against "at or beyond the margin".
+
+use crate::compare::unit_rule::Routing;
+use crate::compare::verdict::Cell;
+use crate::compare::{bucket, margin, share};
+use crate::engine::comparison::Comparison;
+use crate::engine::latency_tests::Level;
+use crate::engine::look::{LOG_PASS, Look, Margins, Pair, enough_latencies};
+use crate::engine::policy::Policy;
+use crate::math;
+
+/// Rate of affected units that even a service without errors may reach: the smallest margin of 4.7.
+const ERROR_FLOOR: f64 = 0.001;
+
+/// Cells that PASS needs to be held.
+pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    if policy.errors {
+        cells.push(Cell::ErrorUnits);
+        // The last step asks for volume too, unless errors are so rare that it cannot be tested.
+        if policy.next_share >= 1.0 && has_volume {
+            cells.push(Cell::ErrorVolume);
+        }
+    }
+    if policy.latency {
+        cells.extend([Cell::LatencyP90, Cell::LatencyP99]);
+        // Without a user-effect table the mean is too noisy where users stick to an arm.
+        if comparison.unit.is_once() || comparison.by_request() {
+            cells.push(Cell::LatencyMean);
+        }
+    }
+    cells
+}
+
+/// Everything but the evidence: routing is known and the time is over.
+pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
+    let routing_known =
+        comparison.unit.is_once() || matches!(comparison.routing, Routing::Sticky | Routing::PerRequest);
+    routing_known && comparison.ended_at.0 - comparison.started_at.0 >= policy.minimum_time
+}
+
+pub(super) fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
+    let cells = required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
+    !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).held)
+}
+
+/// Evidence that has reached the line holds until it has turned against "within the margin".
+///
+/// The line may be crossed at any look, so whoever asks later must not get another answer only because evidence has come
+/// and gone around it. By Ville's inequality even the first crossing alone would do; that evidence must not have turned is
+/// caution, for a change that begins late.
+pub(super) fn is_held(has_data: bool, log_pass: f64, held_before: bool) -> bool {
+    has_data && (log_pass >= LOG_PASS || (held_before && log_pass >= 0.0))
+}
+
+pub(super) fn add_pass_evidence(
+    look: &mut Look,
+    comparison: &Comparison,
+    policy: &Policy,
+    margins: &Margins,
+    volume: &Pair,
+    mean: &Pair,
+) {
+    let mult = margins.mult;
+    let within = |stats: &Pair, margin: f64, mult: f64| {
+        stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
+    };
+    let level_within = |level: Level| {
+        let stats = enough_latencies(comparison.pass_sums(level), level.exceedance());
+        within(&stats, level.margin(), mult)
+    };
+    for cell in required(comparison, policy, volume.is_some()) {
+        look.cells[cell as usize].log_pass = match cell {
+            Cell::ErrorUnits => error_units_within(comparison, margins),
+            Cell::ErrorVolume => within(volume, margins.errors, 4.0 * mult),
+            Cell::LatencyMean => within(mean, margin::LATENCY_MEAN, mult),
+            Cell::LatencyP50 => level_within(Level::P50),
+            Cell::LatencyP90 => level_within(Level::P90),
+            Cell::LatencyP99 => level_within(Level::P99),
+            Cell::LatencyP99Units | Cell::Deficit => 0.0,
+        };
+    }
+}
+
+/// ln e against "erring units are at or beyond the margin".
+///
+/// The share test needs erring units and a base rate to take its margin from; a service (almost) without errors would
+/// never pass it. As long as the control has no base rate, the margin is the smallest one of affected units (one in a
+/// thousand), and that can be refuted without a single error; where some requests of the candidate fail all the same,
+/// not more than this share of them may. Once there is a base rate only the ratio counts: a share of units says nothing
+/// where few units make most errors. Both have fixed weights, .9 and .1, so the result is an e-value.
+fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
+    let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
+    if margins.error_ratio.is_finite() {
+        return math::ln(0.9) + ratio;
+    }
+    let [_, (units, erring)] = comparison.error_units.totals();
+    let floor = (ERROR_FLOOR * margins.mult).min(0.5);
+    let [_, requests] = comparison.error_volume.events();
+    let [_, errors] = comparison.error_volume.sums();
+    if errors as f64 > floor * requests as f64 {
+        return 0.0;
+    }
+    math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few_affected(units, erring, floor)])
+}
+
+/// ln e against "at least a share `floor` of units is affected": likelihood ratio, mixed over smaller shares.
+fn few_affected(units: u64, affected: u64, floor: f64) -> f64 {
+    if units == 0 || affected > units {
+        return 0.0;
+    }
+    let (n, x) = (units as f64, affected as f64);
+    let against = |share: f64| {
+        let hits = if affected == 0 {
+            0.0
+        } else if share > 0.0 {
+            x * math::ln(share / floor)
+        } else {
+            f64::NEG_INFINITY
+        };
+        hits + (n - x) * (math::ln_1p(-share) - math::ln_1p(-floor))
+    };
+    math::log_mean_exp(&[0.0, 0.125, 0.25, 0.5].map(|part| against(part * floor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::comparison::{Between, ControlFrom};
+    use crate::engine::look::LOG_CHANGED;
+    use crate::engine::units::Arm;
+    use crate::pipeline::plan::UnitKind;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn a_service_without_errors_can_be_shown_to_be_within_the_margin() {
+        assert!(few_affected(2_000, 0, ERROR_FLOOR) < LOG_PASS);
+        assert!(few_affected(10_000, 0, ERROR_FLOOR) > LOG_PASS + math::ln(10.0));
+        assert!(few_affected(10_000, 12, ERROR_FLOOR) < 0.0);
+        assert_eq!(few_affected(0, 0, ERROR_FLOOR), 0.0);
+    }
+
+    #[test]
+    fn only_the_ratio_counts_once_there_is_a_base_rate() {
+        let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
+        let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        comparison.error_units.at_risk(Arm::Control, 10_000);
+        comparison.error_units.at_risk(Arm::Candidate, 10_000);
+        let mut margins = Margins { base_rate: 0.0, errors: 0.001, mult: 1.0, error_ratio: f64::INFINITY };
+        assert!(error_units_within(&comparison, &margins) > LOG_PASS);
+        comparison.error_units.first(Arm::Control, 3);
+        margins.error_ratio = 1.5;
+        let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
+        assert_eq!(error_units_within(&comparison, &margins), math::ln(0.9) + ratio);
+        assert!(ratio < LOG_PASS, "{ratio}");
+    }
+
+    #[test]
+    fn evidence_is_held_until_it_has_turned() {
+        assert!(is_held(true, LOG_PASS, false) && !is_held(true, LOG_PASS - 0.1, false));
+        assert!(is_held(true, 0.1, true) && !is_held(true, -0.1, true));
+        assert!(!is_held(false, LOG_PASS, true));
+    }
+}

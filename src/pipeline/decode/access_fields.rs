@@ -1,0 +1,42 @@
+//! Parts of an access-log line under the names that roles and queries use.
+
+use crate::pipeline::access;
+use crate::pipeline::roles::Role;
+
+/// Parts of an access-log line under the names that roles and queries use.
+pub(super) fn access_field<'a>(line: &access::Access<'a>, path: &str) -> AccessField<'a> {
+    let text = match path {
+        "status" => return AccessField::Number(u64::from(line.status)),
+        "bytes" => return line.bytes.map_or(AccessField::Absent, AccessField::Number),
+        "time" => Some(line.time),
+        "client" => Some(line.client),
+        "user" => line.user,
+        "method" => line.method,
+        "path" => line.path,
+        "protocol" => line.protocol,
+        "referer" => line.referer,
+        "agent" => line.agent,
+        "request_time" => line.request_time,
+        "host" => line.vhost,
+        _ => None,
+    };
+    text.map_or(AccessField::Absent, AccessField::Text)
+}
+
+/// A part of an access-log line.
+pub(super) enum AccessField<'a> {
+    Text(&'a str),
+    Number(u64),
+    Absent,
+}
+
+/// Roles of access-log lines.
+pub const ACCESS_ROLES: [(Role, &str); 7] = [
+    (Role::Time, "time"),
+    (Role::Client, "client"),
+    (Role::User, "user"),
+    (Role::Status, "status"),
+    (Role::Route, "path"),
+    (Role::Method, "method"),
+    (Role::Latency, "request_time"),
+];

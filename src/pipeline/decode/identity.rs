@@ -1,0 +1,48 @@
+//! Who asked: hashes of units and of request ids.
+
+use crate::event;
+use crate::pipeline::decode::Decoder;
+use crate::pipeline::plan::UnitKind;
+use crate::pipeline::roles::Role;
+use crate::pipeline::values;
+
+/// Bytes from which a request id is taken to be unique, whoever asks; shorter ones may be counters.
+const UNIQUE_ID_MIN: usize = 16;
+
+impl Decoder<'_> {
+    /// Hash of an identity: of the first field of its role that names one.
+    #[inline]
+    pub(super) fn hash_of(&self, role: Role, line: &str) -> u64 {
+        let list = &self.roles[role as usize];
+        for slot in list.slots.iter().take(usize::from(list.len)) {
+            if let Some(slot) = self.slots.get(usize::from(*slot))
+                && slot.is_scalar()
+            {
+                let text = slot.text(line);
+                if !values::is_nobody(&text) {
+                    return event::identity_hash(text.as_bytes());
+                }
+            }
+        }
+        0
+    }
+
+    /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
+    ///
+    /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it
+    /// would join calls, and users, that have nothing to do with each other.
+    pub(super) fn request(&self, line: &str, unit: u64) -> u64 {
+        let Some(id) = self.text(Role::Request, line).filter(|id| !values::is_nobody(id)) else { return 0 };
+        let unit = match self.plan.unit {
+            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
+            // A trace may begin anew, an instance may change, and each line is a request of its own.
+            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
+        };
+        if unit == 0 && id.len() < UNIQUE_ID_MIN {
+            return 0;
+        }
+        let within = |hash, role| event::mix(hash, self.hash_of(role, line));
+        let hash = event::mix(event::identity_hash(id.as_bytes()), unit);
+        within(within(hash, Role::Route), Role::Method).max(1)
+    }
+}

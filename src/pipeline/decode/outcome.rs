@@ -1,0 +1,129 @@
+//! What a line says of a piece of work: whether it is a request, how it ended, how bad that was.
+
+use crate::event::{Kind, Level};
+use crate::pipeline::decode::slots::{Form, Slot};
+use crate::pipeline::decode::{Decoder, FIELDS_MAX};
+use crate::pipeline::plan::RequestSource;
+use crate::pipeline::roles::{ErrorNotation, Role, StatusNotation};
+use crate::pipeline::values;
+
+/// What a line's fields about failures say.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Failed {
+    /// Nothing failed.
+    No,
+    /// Something failed, and is named; a status says whether the request did.
+    Named,
+    /// There was no success; a status that blames the client says that the service is not to blame.
+    Unsuccessful,
+    /// The work failed.
+    Said,
+}
+
+impl Decoder<'_> {
+    /// What fields about failures say; `None` when there is none.
+    #[inline]
+    pub(super) fn failed(&self, line: &str) -> Option<Failed> {
+        let list = &self.roles[Role::Error as usize];
+        let mut most = None;
+        for at in 0..usize::from(list.len).min(FIELDS_MAX) {
+            let Some(slot) = self.slots.get(usize::from(list.slots[at])) else { continue };
+            let notation = self.error_notations[at];
+            let says = match (slot.form, notation) {
+                (Form::Absent, _) => continue,
+                (Form::True, ErrorNotation::Failed) => Failed::Said,
+                (Form::Nested, _) if values::is_empty_json(slot.raw(line)) => Failed::No,
+                (Form::Nested, _) => Failed::Named,
+                _ if !values::failed(&slot.text(line), notation) => Failed::No,
+                (_, ErrorNotation::Failed) => Failed::Named,
+                (_, ErrorNotation::Success | ErrorNotation::Outcome) => Failed::Unsuccessful,
+            };
+            most = most.max(Some(says));
+        }
+        most
+    }
+
+    #[inline]
+    pub(super) fn status(&self, line: &str) -> Option<values::Status> {
+        let first = self.first(Role::Status);
+        let status = first.and_then(|(slot, at)| values::status_in(&slot.text(line), self.notations[at]));
+        let Some(grpc) = self.grpc_status else { return status };
+        // A gRPC call fails inside an HTTP answer that is 200.
+        let slot = self.slots.get(usize::from(grpc)).filter(|slot| slot.is_scalar());
+        let grpc = slot.and_then(|slot| values::status_in(&slot.text(line), StatusNotation::Grpc));
+        match (status, grpc) {
+            (Some(status), Some(grpc)) if !status.error && status.class < 4 && grpc.class >= 4 => Some(grpc),
+            _ => status.or(grpc),
+        }
+    }
+
+    #[inline]
+    pub(super) fn level(&self, line: &str) -> Level {
+        match self.first(Role::Level) {
+            Some((slot, at)) if self.otel_levels[at] => values::level_of_severity_number(&slot.text(line)),
+            Some((slot, _)) => values::level(&slot.text(line)),
+            None => Level::Unknown,
+        }
+    }
+
+    /// Kind of a line and the source that it belongs to; `chosen`: the source of its service's requests, once known.
+    #[inline]
+    pub(super) fn kind(
+        &self,
+        line: &str,
+        has_status: bool,
+        has_latency: bool,
+        access_line: bool,
+        chosen: Option<RequestSource>,
+    ) -> (Kind, RequestSource) {
+        if access_line {
+            return (Kind::Request, RequestSource::AccessLog);
+        }
+        let root = match self.first(Role::Root) {
+            Some((Slot { form: Form::True, .. }, _)) => Some(true),
+            Some((slot, _)) => values::truth(&slot.text(line)),
+            None => None,
+        };
+        let has_parent = self.text(Role::Parent, line).is_some_and(|text| {
+            // Some loggers write zeros for "no parent".
+            !text.is_empty() && !text.bytes().all(|b| b == b'0')
+        });
+        let said = self.text(Role::Kind, line);
+        let kind = match said.as_deref() {
+            Some("request") => Kind::Request,
+            Some("span") if root == Some(true) => Kind::Request,
+            Some("span") => Kind::Span,
+            Some("log") => Kind::Log,
+            Some("exposure") => Kind::Exposure,
+            Some("event") if !has_status => Kind::Business,
+            // OpenTelemetry: a service is asked by others, or by nobody it knows of.
+            Some("SPAN_KIND_SERVER" | "SPAN_KIND_CONSUMER") if !has_parent => {
+                return (Kind::Request, RequestSource::RootSpan);
+            }
+            Some(kind) if kind.starts_with("SPAN_KIND_") => Kind::Span,
+            _ => {
+                let has_route = self.first(Role::Route).is_some() || self.first(Role::Method).is_some();
+                if root == Some(true) || has_status || (has_latency && has_route) { Kind::Request } else { Kind::Log }
+            }
+        };
+        if kind != Kind::Request {
+            return (kind, RequestSource::Application);
+        }
+        if root == Some(true) {
+            return (Kind::Request, RequestSource::RootSpan);
+        }
+        if self.is_proxy_line() {
+            return (Kind::Request, RequestSource::AccessLog);
+        }
+        // Where a service marks its roots, what it does not mark is work inside them.
+        if has_parent || root == Some(false) || chosen == Some(RequestSource::RootSpan) {
+            return (Kind::Span, RequestSource::RootSpan);
+        }
+        (Kind::Request, RequestSource::Application)
+    }
+
+    /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
+    fn is_proxy_line(&self) -> bool {
+        self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))
+    }
+}

@@ -1,0 +1,230 @@
+//! The scan of a line: each key is looked up in a trie of wanted paths, and its value fills a slot.
+//!
+//! Lines of one logger repeat their keys in the same order, so the key expected at each place is tried first.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::pipeline::decode::slots::{Form, Slot};
+use crate::pipeline::json::{self, Kind as ValueKind, Str};
+
+/// What a wanted key leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Slot that the value fills.
+    pub(super) slot: Option<u8>,
+    /// Trie node for the fields of the object below.
+    pub(super) node: Option<u16>,
+}
+
+/// One level of wanted paths.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    pub(super) keys: BTreeMap<String, Step>,
+    /// Keys in the order of the lines so far, with what they lead to. A line may leave some out.
+    pub(super) expected: Vec<Lead>,
+}
+
+/// Keys that are remembered per level; longer objects are looked up key by key.
+const EXPECTED_MAX: usize = 64;
+
+/// Remembered keys that are tried at a place.
+const LOOK_AHEAD: usize = 4;
+
+/// Bytes of a line that are compared at once; keys for which they are too few are not remembered.
+const LEAD_MAX: usize = 32;
+
+/// A remembered key with what stands around it, from behind the value before it up to its own value. Kept in place:
+/// comparing it touches no other memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lead {
+    bytes: [u8; LEAD_MAX],
+    /// All ones where a byte counts.
+    mask: [u8; LEAD_MAX],
+    len: u8,
+    /// The last byte is the opening quote of a string.
+    is_string: bool,
+    /// What the key leads to.
+    step: Step,
+}
+
+impl Lead {
+    /// What no line has: it is not UTF-8.
+    const NONE: Lead = Lead {
+        bytes: [u8::MAX; LEAD_MAX],
+        mask: [u8::MAX; LEAD_MAX],
+        len: 0,
+        is_string: false,
+        step: Step { slot: None, node: None },
+    };
+
+    /// `None` when the text is too long.
+    fn new(text: &[u8], is_string: bool, step: Step) -> Option<Lead> {
+        let len = u8::try_from(text.len()).ok()?;
+        let mut lead = Lead { bytes: [0; LEAD_MAX], mask: [0; LEAD_MAX], len, is_string, step };
+        lead.bytes.get_mut(..text.len())?.copy_from_slice(text);
+        lead.mask.get_mut(..text.len())?.fill(u8::MAX);
+        Some(lead)
+    }
+
+    /// Without the quote at its end.
+    fn text(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len).saturating_sub(usize::from(self.is_string))).unwrap_or_default()
+    }
+
+    /// It stands at a position.
+    #[inline(always)]
+    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        match text.get(at..at.wrapping_add(LEAD_MAX)).and_then(|rest| rest.first_chunk::<LEAD_MAX>()) {
+            Some(block) => self.begins(block),
+            None => self.stands_near_end(text, at),
+        }
+    }
+
+    /// All bytes at once, whatever the length: a loop or a call would cost more than the few bytes that there are.
+    #[inline(always)]
+    fn begins(&self, block: &[u8; LEAD_MAX]) -> bool {
+        let [block, bytes, mask] = [block, &self.bytes, &self.mask].map(words);
+        let different = |at: usize| (block[at] ^ bytes[at]) & mask[at];
+        different(0) | different(1) | different(2) | different(3) == 0
+    }
+
+    #[inline(never)]
+    fn stands_near_end(&self, text: &[u8], at: usize) -> bool {
+        let rest = text.get(at..).unwrap_or_default();
+        let mut block = [0; LEAD_MAX];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.begins(&block)
+    }
+}
+
+/// Bytes as numbers, for operations on eight at once.
+#[inline(always)]
+pub(super) fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)))
+}
+
+/// Fills slots from an object that stands in a line; `node`: trie level of its keys.
+pub(super) fn scan(
+    nodes: &mut [Node],
+    node: usize,
+    line: &str,
+    object: Range<usize>,
+    slots: &mut [Slot],
+) -> Result<(), json::Malformed> {
+    let (Some(level), Some(text)) = (nodes.get_mut(node), line.get(object.clone())) else { return Ok(()) };
+    let mut fill =
+        Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested: Nested::default() };
+    json::visit_object(text, &mut fill)?;
+    if fill.nested.len == 0 {
+        return Ok(());
+    }
+    let nested = fill.nested;
+    for &(child, slot) in nested.objects.iter().take(nested.len) {
+        scan(nodes, usize::from(child), line, slot.from as usize..slot.until as usize, slots)?;
+    }
+    Ok(())
+}
+
+/// Fills slots from one object while it is scanned.
+struct Fill<'n> {
+    level: &'n mut Node,
+    slots: &'n mut [Slot],
+    /// Where the object stands in the line.
+    from: usize,
+    /// Keys so far.
+    place: usize,
+    /// What the latest key leads to.
+    step: Step,
+    nested: Nested,
+}
+
+/// Objects to look into, with their trie level.
+#[derive(Default)]
+struct Nested {
+    objects: [(u16, Slot); NESTED_MAX],
+    len: usize,
+}
+
+impl<'a> json::Visit<'a> for Fill<'_> {
+    #[inline(always)]
+    fn expected(&mut self, bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+        let (ahead, lead) =
+            self.level.candidates(self.place).iter().enumerate().find(|(_, lead)| lead.stands_at(bytes, at))?;
+        self.place += ahead;
+        self.step = lead.step;
+        Some((at + usize::from(lead.len), lead.is_string))
+    }
+
+    fn key(&mut self, key: Str<'a>, lead: &[u8], is_string: bool) {
+        (self.place, self.step) = self.level.look_up(self.place, &key, lead, is_string);
+    }
+
+    #[inline(always)]
+    fn value(&mut self, kind: ValueKind, from: usize, until: usize) {
+        self.place += 1;
+        if self.step == Step::default() {
+            return;
+        }
+        // Lines are shorter than 4 GiB ([`LINE_MAX`]).
+        let stands = |form| Slot { from: (self.from + from) as u32, until: (self.from + until) as u32, form };
+        let found = match kind {
+            ValueKind::Null => Slot::default(),
+            ValueKind::True => Slot { form: Form::True, ..Slot::default() },
+            ValueKind::False => Slot { form: Form::False, ..Slot::default() },
+            ValueKind::Number => stands(Form::Number),
+            ValueKind::Plain => stands(Form::Plain),
+            ValueKind::Escaped => stands(Form::Escaped),
+            ValueKind::Object | ValueKind::Array => stands(Form::Nested),
+        };
+        if let Some(slot) = self.step.slot
+            && let Some(slot) = self.slots.get_mut(usize::from(slot))
+        {
+            *slot = found;
+        }
+        if let (Some(child), ValueKind::Object) = (self.step.node, kind)
+            && let Some(object) = self.nested.objects.get_mut(self.nested.len)
+        {
+            *object = (child, found);
+            self.nested.len += 1;
+        }
+    }
+}
+
+/// Objects of one level that are looked into: as many as wanted paths can share a level.
+const NESTED_MAX: usize = 16;
+
+impl Node {
+    /// What may come at a place. What was learned behind the opening brace holds only there.
+    #[inline(always)]
+    fn candidates(&self, place: usize) -> &[Lead] {
+        let rest = self.expected.get(place..).unwrap_or_default();
+        rest.get(..if place == 0 { 1 } else { LOOK_AHEAD }).unwrap_or(rest)
+    }
+
+    /// Finds a key that was not expected, and remembers it; gives its place and what it leads to.
+    #[cold]
+    fn look_up(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
+        let step = self.keys.get(key.get().as_ref()).copied().unwrap_or_default();
+        let text = if is_string { lead.split_last().map_or(lead, |(_, text)| text) } else { lead };
+        // A key whose value is a string in one line and none in the other.
+        if let Some(ahead) = self.candidates(place).iter().position(|known| known.text() == text)
+            && let (Some(known), Some(lead)) = (self.expected.get_mut(place + ahead), Lead::new(text, false, step))
+        {
+            *known = lead;
+            return (place + ahead, step);
+        }
+        if let Some(lead) = Lead::new(lead, is_string, step) {
+            if place > 0 && place <= self.expected.len() && self.expected.len() < EXPECTED_MAX {
+                self.expected.insert(place, lead);
+            } else if place < EXPECTED_MAX {
+                if self.expected.len() <= place {
+                    self.expected.resize(place + 1, Lead::NONE);
+                }
+                self.expected[place] = lead;
+            }
+        }
+        (place, step)
+    }
+}

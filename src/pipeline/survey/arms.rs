@@ -1,0 +1,153 @@
+//! Which field gives the arms, and which sources log the requests of each service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{Intern, Kind, ServiceKey};
+use crate::pipeline::decode::{Decoded, Decoder, without_mark};
+use crate::pipeline::json::{self, Value};
+use crate::pipeline::plan::{ArmRule, Plan, RequestSource};
+use crate::pipeline::roles::Role;
+use crate::pipeline::survey::Head;
+
+/// A field whose values may be arms.
+#[derive(Clone, Debug)]
+pub(super) struct ArmCandidate {
+    pub(super) path: String,
+    role: Role,
+    /// Distinct values within the service that has most of them: services have versions of their own, which are no arms.
+    pub(super) values: BTreeSet<String>,
+}
+
+impl ArmCandidate {
+    /// Place in the order of preference. A flag has variants whatever is rolled out, and a release is what versions
+    /// tell apart; variants come first only where their names are those of arms.
+    fn rank(&self) -> usize {
+        let is_arm = |value: &String| ARM_NAMES.iter().any(|name| value.eq_ignore_ascii_case(name));
+        match self.role {
+            Role::Cohort => 0,
+            Role::Variant if self.values.iter().any(is_arm) => 1,
+            Role::Version => 2,
+            _ => 3,
+        }
+    }
+}
+
+/// Values that only arms have.
+const ARM_NAMES: [&str; 7] = ["control", "baseline", "stable", "primary", "canary", "candidate", "treatment"];
+
+/// Distinct values of a field that are kept.
+const ARM_VALUES_MAX: usize = 64;
+
+/// Fields that may give the arms, best first, and the sources that log requests of each service.
+pub(super) fn look_at_services(
+    heads: &[Head<'_>],
+    plan: &Plan,
+) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeSet<RequestSource>>) {
+    let mut sources: BTreeMap<ServiceKey, BTreeSet<RequestSource>> = BTreeMap::new();
+    let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version]
+        .into_iter()
+        .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
+        .collect();
+    let mut values: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    for head in heads {
+        let mut decoder = Decoder::new(plan, head.stream);
+        for (offset, line) in head.lines.iter().enumerate() {
+            let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
+            let source = decoder.source();
+            let services = &decoder.interner().names().services;
+            let Some(service) = services.get(usize::from(event.service)) else { continue };
+            if event.kind == Kind::Request {
+                sources.entry(service.clone()).or_default().insert(source);
+            }
+            for (at, (_, path)) in fields.iter().enumerate() {
+                let Some(value) =
+                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| !value.is_empty())
+                else {
+                    continue;
+                };
+                let known = values.entry((at, service.clone())).or_default();
+                if known.len() < ARM_VALUES_MAX {
+                    known.insert(value);
+                }
+            }
+        }
+    }
+    let mut candidates: Vec<ArmCandidate> = fields
+        .into_iter()
+        .enumerate()
+        .map(|(at, (role, path))| {
+            let of_field = values.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
+            let most = of_field.max_by_key(|values| values.len()).cloned().unwrap_or_default();
+            ArmCandidate { path: path.to_owned(), role, values: most }
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
+    (candidates, sources)
+}
+
+/// A scalar as text.
+fn scalar_text(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) | Value::Array(_) => None,
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(number) => Some(number.to_owned()),
+        Value::String(text) => Some(text.get().into_owned()),
+    }
+}
+
+/// The best candidate gives the arms; those that would give others are named.
+pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
+    let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
+    let others: Vec<&ArmCandidate> = others.iter().filter(|other| other.values.len() >= 2).collect();
+    let mut note = format!("arms: the values of `{}` ({})", chosen.path, some_of(&chosen.values));
+    for other in &others {
+        note.push_str(&format!(
+            "; `{}` has {} values too ({})",
+            other.path,
+            other.values.len(),
+            some_of(&other.values)
+        ));
+    }
+    if !others.is_empty() {
+        note.push_str("; --arm-by FIELD takes another");
+    }
+    notes.push(note);
+    ArmRule::Field(chosen.path.clone())
+}
+
+/// A few values, to be recognised by.
+fn some_of(values: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 3;
+    // A value may be anything, and a note is shown as it is.
+    let short = |value: &String| value.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+    let mut text = values.iter().take(SHOWN).map(short).collect::<Vec<_>>().join(", ");
+    if values.len() > SHOWN {
+        text.push_str(", ...");
+    }
+    text
+}
+
+pub(super) fn choose_sources(
+    seen: BTreeMap<ServiceKey, BTreeSet<RequestSource>>,
+    asked: &BTreeMap<String, RequestSource>,
+    notes: &mut Vec<String>,
+) -> BTreeMap<ServiceKey, RequestSource> {
+    let mut sources = BTreeMap::new();
+    for (key, several) in seen {
+        let Some(outermost) = several.first().copied() else { continue };
+        let asked = asked.get(&key.service).copied();
+        let best = asked.filter(|asked| several.contains(asked)).unwrap_or(outermost);
+        if let Some(asked) = asked.filter(|asked| !several.contains(asked)) {
+            notes.push(format!("{key} has no requests from its {}; its {} counts", asked.name(), best.name()));
+        }
+        // Beside roots, lines that look like requests are the work inside them.
+        if several.len() > 1 && best != RequestSource::RootSpan {
+            notes.push(format!(
+                "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
+                best.name()
+            ));
+        }
+        sources.insert(key, best);
+    }
+    sources
+}

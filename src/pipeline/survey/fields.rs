@@ -1,0 +1,178 @@
+//! Which field plays which role, by the names and values of all fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::pipeline::decode::{ACCESS_ROLES, PROXY_STATUS, without_mark};
+use crate::pipeline::json::{self, Str, Value};
+use crate::pipeline::plan::FieldRef;
+use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
+use crate::pipeline::survey::{Head, Wishes};
+use crate::pipeline::{access, clock, number, values};
+
+/// Distinct paths that are counted; further ones are not considered for roles.
+const PATHS_MAX: usize = 4096;
+/// Depth to which objects are looked into.
+const DEPTH_MAX: usize = 5;
+
+/// Counts of one path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PathCount {
+    lines: u64,
+    scalars: u64,
+    objects: u64,
+    pub(super) numbers: Vec<f64>,
+    pub(super) fractions: u64,
+    texts: u64,
+    /// Lines whose value could be a status.
+    statuses: u64,
+    /// Of these: 0, which is "no answer" in a proxy's log and "all is well" in others.
+    zeros: u64,
+    values: BTreeSet<String>,
+}
+
+impl PathCount {
+    /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
+    fn mostly_statuses(&self, path: &str) -> bool {
+        let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) != StatusNotation::Http;
+        let zeros_of_codes = if zero_is_status { 0 } else { self.zeros * 2 };
+        self.statuses * 10 >= self.scalars * 8 && zeros_of_codes <= self.statuses
+    }
+}
+
+/// What the lines of the sample are made of.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Counts of each path.
+    pub(super) paths: BTreeMap<String, PathCount>,
+    /// Lines that are JSON objects.
+    pub(super) json_lines: u64,
+    /// Lines of access logs.
+    pub(super) access_lines: u64,
+}
+
+impl Seen {
+    /// Looks at every line.
+    pub(super) fn of(heads: &[Head<'_>]) -> Seen {
+        let mut seen = Seen::default();
+        let known: BTreeSet<&str> = Role::ALL.iter().flat_map(|role| role.known_names().iter().copied()).collect();
+        for line in heads.iter().flat_map(|head| head.lines.iter()).map(|line| without_mark(line)) {
+            if line.trim_ascii_start().starts_with('{') {
+                let mut values = Vec::new();
+                if collect(line, "", 0, &mut values).is_ok() {
+                    seen.json_lines += 1;
+                    values.iter().for_each(|(path, value)| count_path(&mut seen.paths, &known, path, value));
+                }
+            } else if access::parse_access(line).is_some() {
+                seen.access_lines += 1;
+            }
+        }
+        seen
+    }
+}
+fn collect<'a>(
+    text: &'a str,
+    prefix: &str,
+    depth: usize,
+    seen: &mut Vec<(String, Value<'a>)>,
+) -> Result<(), json::Malformed> {
+    let mut nested = Vec::new();
+    json::scan_object(text, &mut |key: Str<'a>, value: Value<'a>| {
+        let path = if prefix.is_empty() { key.get().into_owned() } else { format!("{prefix}.{}", key.get()) };
+        if let Value::Object(raw) = value {
+            nested.push((path.clone(), raw));
+        }
+        if seen.len() < PATHS_MAX {
+            seen.push((path, value));
+        }
+    })?;
+    if depth < DEPTH_MAX {
+        for (path, raw) in nested {
+            collect(raw, &path, depth + 1, seen)?;
+        }
+    }
+    Ok(())
+}
+
+fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, path: &str, value: &Value<'_>) {
+    // One line with very many fields must not hide those that play a role in all others.
+    if !paths.contains_key(path) && paths.len() >= PATHS_MAX && !known.contains(path) {
+        return;
+    }
+    let count = paths.entry(path.to_owned()).or_default();
+    count.lines += 1;
+    let text = match value {
+        Value::Null => return,
+        Value::Object(_) | Value::Array(_) => {
+            count.objects += 1;
+            return;
+        }
+        Value::Bool(b) => b.to_string(),
+        Value::Number(n) => {
+            if let Some(number) = number::parse_f64(n) {
+                if count.numbers.len() < 4096 {
+                    count.numbers.push(number);
+                }
+                count.fractions += u64::from(number.fract() != 0.0);
+            }
+            (*n).to_owned()
+        }
+        Value::String(s) => {
+            count.texts += 1;
+            s.get().into_owned()
+        }
+    };
+    count.scalars += 1;
+    count.statuses += u64::from(values::status_in(&text, StatusNotation::of_field(path)).is_some());
+    count.zeros += u64::from(text == "0");
+    if count.values.len() < 64 && text.len() < 200 {
+        count.values.insert(text);
+    }
+}
+
+pub(super) fn choose_fields(
+    paths: &BTreeMap<String, PathCount>,
+    access: bool,
+    wishes: &Wishes,
+) -> BTreeMap<Role, Vec<FieldRef>> {
+    let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
+    for role in Role::ALL {
+        if let Some(fields) = wishes.roles.get(&role) {
+            roles.insert(role, fields.clone());
+            continue;
+        }
+        let mut fields: Vec<FieldRef> = role
+            .known_names()
+            .iter()
+            .filter(|path| {
+                // What failed may be told in an object.
+                let told = |count: &PathCount| count.scalars > 0 || (role == Role::Error && count.objects > 0);
+                paths.get(**path).is_some_and(told)
+            })
+            .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
+            .collect();
+        if role == Role::Time {
+            // nginx calls a time so, others a duration.
+            let is_time = |text: &String| clock::parse_time(text).is_ok();
+            fields.retain(|f| {
+                f.path != "msec" || paths.get("msec").is_some_and(|count| count.values.iter().all(is_time))
+            });
+        }
+        if role == Role::Status {
+            // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
+            fields.retain(|field| paths.get(&field.path).is_some_and(|count| count.mostly_statuses(&field.path)));
+        }
+        if access
+            && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
+            && fields.iter().all(|field| field.path != *path)
+        {
+            let unit = (role == Role::Latency).then_some(LatencyUnit::Seconds);
+            fields.push(FieldRef { path: (*path).to_owned(), unit });
+        }
+        fields.truncate(6);
+        if !fields.is_empty() {
+            roles.insert(role, fields);
+        }
+    }
+    // `log` and `event` are texts of a line only when nothing better is.
+    roles
+}

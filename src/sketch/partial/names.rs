@@ -1,0 +1,167 @@
+//! Names of a partial in their canonical form: sorted, used, and no more than their bound.
+
+use crate::event::{self, NO_NAME, NameId, Names, ServiceKey};
+use crate::sketch::partial::{ARMS_MAX, OTHER, ROUTES_MAX, SERVICES_MAX, WindowPartial};
+use crate::sketch::rows::Renaming;
+
+impl WindowPartial {
+    /// Sorts names, drops those that nothing refers to, and folds names past their bound into [`OTHER`].
+    pub(super) fn settle_names(&mut self, names: &Names, streams: &[String]) {
+        let mut used = Used::new(names, streams);
+        for (service, arm, _) in &self.cells {
+            Used::mark(&mut used.services, *service);
+            Used::mark(&mut used.arms, *arm);
+        }
+        // Services and arms of rows are those of cells: each line that makes a row also counts in a cell.
+        self.pairs.as_slice().iter().for_each(|row| Used::mark(&mut used.routes, row.route));
+        for row in self.evidence.as_slice() {
+            Used::mark(&mut used.routes, row.route);
+            Used::mark(&mut used.streams, row.stream);
+        }
+        let text_hash = |name: &String| event::identity_hash(name.as_bytes());
+        let service_hash = |key: &ServiceKey| {
+            event::identity_hash(key.service.as_bytes())
+                ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
+        };
+        let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, service_hash);
+        let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, text_hash);
+        let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, text_hash);
+        let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
+        self.names = Names { services, arms, routes };
+        self.streams = streams;
+        let renaming = Renaming { services: new_services, arms: new_arms, routes: new_routes, streams: new_streams };
+        if !renaming.is_identity() {
+            self.rename(&renaming);
+        }
+    }
+
+    pub(super) fn rename(&mut self, renaming: &Renaming) {
+        for (service, arm, _) in &mut self.cells {
+            *service = renaming.service(*service);
+            *arm = renaming.arm(*arm);
+        }
+        self.units.rename(renaming);
+        self.exposures.rename(renaming);
+        self.outcomes.rename(renaming);
+        self.attempts.rename(renaming);
+        self.pairs.rename(renaming);
+        self.traces.rename(renaming);
+        self.evidence.rename(renaming);
+    }
+}
+
+/// Adds the names of `theirs` that `mine` lacks; returns the new index of each of theirs.
+pub(super) fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs: &[T]) -> Vec<NameId> {
+    if theirs.len() <= 8 && mine.len() <= 64 {
+        return theirs
+            .iter()
+            .map(|name| match mine.iter().position(|m| m == name) {
+                Some(at) => at as NameId,
+                None => {
+                    mine.push(name.clone());
+                    (mine.len() - 1) as NameId
+                }
+            })
+            .collect();
+    }
+    let mut at: std::collections::BTreeMap<T, usize> =
+        mine.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
+    theirs
+        .iter()
+        .map(|name| {
+            let next = mine.len();
+            let id = *at.entry(name.clone()).or_insert(next);
+            if id == next {
+                mine.push(name.clone());
+            }
+            id.min(usize::from(NO_NAME)) as NameId
+        })
+        .collect()
+}
+
+/// Sorts a list of names, drops unused ones and folds those past `most` into [`OTHER`]; returns the list and the new
+/// index of each old one.
+///
+/// Those with the smallest hash stay: whichever way lines were cut up, the same names stay.
+fn settle_list<T: Clone + Ord + FromOther>(
+    list: &[T],
+    used: &[bool],
+    most: usize,
+    hash: impl Fn(&T) -> u64,
+) -> (Vec<T>, Vec<NameId>) {
+    let mut kept: Vec<(&T, usize)> =
+        list.iter().enumerate().filter(|(at, _)| used.get(*at) == Some(&true)).map(|(at, n)| (n, at)).collect();
+    let mut new = vec![NO_NAME; list.len()];
+    let other = T::other();
+    let mut dropped = Vec::new();
+    if kept.len() > most {
+        kept.sort_by_cached_key(|(name, _)| (**name != other, hash(name), (*name).clone()));
+        // One place is for the name of the others, whether it is there already or comes now.
+        let has_other = kept.first().is_some_and(|(name, _)| **name == other);
+        dropped = kept.split_off(if has_other { most } else { most.saturating_sub(1) });
+    }
+    kept.sort();
+    let mut names: Vec<T> = kept.iter().map(|(name, _)| (*name).clone()).collect();
+    if !dropped.is_empty()
+        && let Err(at) = names.binary_search(&other)
+    {
+        names.insert(at, other.clone());
+    }
+    for (name, at) in kept.into_iter().chain(dropped.iter().map(|(_, at)| (&other, *at))) {
+        if let (Some(slot), Ok(id)) = (new.get_mut(at), names.binary_search(name)) {
+            *slot = id as NameId;
+        }
+    }
+    (names, new)
+}
+
+/// Which names something refers to.
+struct Used {
+    services: Vec<bool>,
+    arms: Vec<bool>,
+    routes: Vec<bool>,
+    streams: Vec<bool>,
+}
+
+impl Used {
+    fn new(names: &Names, streams: &[String]) -> Used {
+        Used {
+            services: vec![false; names.services.len()],
+            arms: vec![false; names.arms.len()],
+            routes: vec![false; names.routes.len()],
+            streams: vec![false; streams.len()],
+        }
+    }
+
+    #[inline]
+    fn mark(list: &mut [bool], id: NameId) {
+        if let Some(slot) = list.get_mut(usize::from(id)) {
+            *slot = true;
+        }
+    }
+}
+
+/// Makes the name that stands for names past a bound.
+trait FromOther {
+    fn other() -> Self;
+}
+
+impl FromOther for String {
+    fn other() -> Self {
+        OTHER.to_owned()
+    }
+}
+
+impl FromOther for ServiceKey {
+    fn other() -> Self {
+        ServiceKey { environment: String::new(), service: OTHER.to_owned() }
+    }
+}
+
+impl Renaming {
+    fn is_identity(&self) -> bool {
+        [&self.services, &self.arms, &self.routes, &self.streams]
+            .iter()
+            .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
+    }
+}

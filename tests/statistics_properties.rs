@@ -72,7 +72,6 @@ fn rules_and_lists_take_any_input() {
         no_nan("sample ratio", sample_ratio::log_e(&counts, &numbers, number))?;
         let parts: Vec<(f64, f64)> = numbers.iter().map(|other| (number, *other)).collect();
         no_nan("sum", budget::log_sum(&parts, number))?;
-        no_nan("guardrail", budget::log_guardrail(number, &numbers))?;
         no_nan("margin", margin::error_margin(number))?;
         let few = counts.first().copied().unwrap_or(0);
         let rate = margin::running_base_rate(few, count);

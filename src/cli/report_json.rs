@@ -10,6 +10,7 @@ use crate::event::RejectReason;
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
 use crate::sketch::latency::bin_middle;
+use crate::time::HOUR;
 
 use super::exit_status;
 use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, strength};
@@ -265,6 +266,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "changed_groups": look.changed_groups().map(Behaviour::name).collect::<Vec<_>>(),
         "needs": needs,
         "bounds_met": judged.bounds,
+        "history_hours": judged.history.map(|history| history as f64 / HOUR as f64),
         "arms_not_compared": judged.not_judged,
         "evidence": evidence,
     })

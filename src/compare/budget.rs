@@ -91,15 +91,6 @@ pub fn log_sum(parts: &[(f64, f64)], idle: f64) -> f64 {
     if terms.is_empty() { 0.0 } else { math::log_sum_exp(&terms) }
 }
 
-/// ln e-value of one guardrail: the test from the `start`, and `restarts` 1, 2, ... as far as they have opened (a frozen
-/// one with the value at which it was frozen).
-pub fn log_guardrail(start: f64, restarts: &[f64]) -> f64 {
-    let numbered = (1..).zip(restarts).map(|(i, log_e)| (restart_weight(i), *log_e));
-    let parts: Vec<(f64, f64)> = std::iter::once((RESTART_START, start)).chain(numbered).collect();
-    let num_opened = u32::try_from(restarts.len()).unwrap_or(u32::MAX);
-    log_sum(&parts, unopened_restarts_weight(num_opened))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,8 +117,6 @@ mod tests {
         assert_eq!(log_sum(&[], 0.0), 0.0);
         assert_eq!(log_sum(&[(0.0, 50.0), (-1.0, 50.0), (f64::NAN, 50.0)], 1.0), 0.0);
         assert!(log_sum(&[(0.5, f64::NAN)], 0.5).abs() < 1e-15);
-        assert!(log_guardrail(0.0, &[]).abs() < 1e-15);
-        assert!(log_guardrail(0.0, &[0.0; 20]).abs() < 1e-15);
     }
 
     #[test]

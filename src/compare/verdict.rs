@@ -50,6 +50,20 @@ impl Cell {
         }
     }
 
+    /// It is tested anew every six hours too (statistics design 4.6). The sample ratio weighs its strata instead.
+    pub fn restarts(self) -> bool {
+        match self {
+            Cell::ErrorUnits
+            | Cell::ErrorVolume
+            | Cell::LatencyMean
+            | Cell::LatencyP50
+            | Cell::LatencyP90
+            | Cell::LatencyP99
+            | Cell::LatencyP99Units => true,
+            Cell::Deficit => false,
+        }
+    }
+
     /// Its weight in the error budget.
     pub fn weight(self) -> f64 {
         match self {

@@ -194,26 +194,12 @@ impl BucketSums {
 
     /// Events of (control, candidate), the open block included.
     pub fn events(&self) -> [u64; 2] {
-        [Arm::Control, Arm::Candidate].map(|arm| {
-            let at = arm.at();
-            self.arms[at].n.iter().chain(&self.block[at].n).sum()
-        })
+        [0, 1].map(|arm| self.arms[arm].n.iter().chain(&self.block[arm].n).sum())
     }
 
     /// Sum of values of (control, candidate), the open block included.
     pub fn sums(&self) -> [i64; 2] {
-        [Arm::Control, Arm::Candidate].map(|arm| {
-            let at = arm.at();
-            self.arms[at].sum.iter().chain(&self.block[at].sum).sum()
-        })
-    }
-
-    /// Buckets with a value other than 0, of (control, candidate).
-    pub fn buckets_hit(&self) -> [usize; 2] {
-        [Arm::Control, Arm::Candidate].map(|arm| {
-            let at = arm.at();
-            self.arms[at].sum.iter().zip(&self.block[at].sum).filter(|(a, b)| **a + **b != 0).count()
-        })
+        [0, 1].map(|arm| self.arms[arm].sum.iter().chain(&self.block[arm].sum).sum())
     }
 
     /// Closes the open block, so that what comes later shares no mean with what came before.
@@ -224,49 +210,16 @@ impl BucketSums {
         Mark(Box::new(self.arms.clone()))
     }
 
-    /// What was added since a mark of these sums.
-    pub fn since(&self, mark: &Mark) -> BucketSums {
-        let mut sums = self.clone();
-        for (arm, before) in sums.arms.iter_mut().zip(&*mark.0) {
-            for bucket in 0..BUCKETS {
-                arm.residual[bucket] -= before.residual[bucket];
-                // A mark is never ahead of its sums; of damaged ones nothing is claimed.
-                arm.n[bucket] = arm.n[bucket].saturating_sub(before.n[bucket]);
-                arm.sum[bucket] -= before.sum[bucket];
-            }
-            arm.square -= before.square;
-        }
-        sums
+    /// All sums, the open block added provisionally.
+    pub fn view(&self) -> View {
+        let mut arms = self.arms.clone();
+        Self::fold(&mut arms, &self.block);
+        View { values: self.values, adjusted: self.adjusted, arms }
     }
 
     /// (control, candidate) as the tests take them, the open block added provisionally.
     pub fn stats(&self) -> [ArmStats; 2] {
-        let mut arms = self.arms.clone();
-        Self::fold(&mut arms, &self.block);
-        let unit = self.values.scale() / (1u64 << FRACTION) as f64;
-        arms.map(|arm| {
-            let n = arm.n.map(|n| n as f64);
-            let total: f64 = n.iter().sum();
-            if total < 1.0 {
-                return ArmStats::EMPTY;
-            }
-            let residual = arm.residual.map(|r| r as f64 * unit);
-            let floor = match self.values {
-                Values::Indicator if self.adjusted => 0.0,
-                Values::Indicator => {
-                    let p = arm.sum.iter().sum::<i64>() as f64 / total;
-                    p * (1.0 - p)
-                }
-                // The variance of a Poisson count is its mean.
-                Values::Count => arm.sum.iter().sum::<i64>() as f64 / total,
-                Values::Log2 => {
-                    let mean: f64 = residual.iter().sum::<f64>() / total;
-                    let square = arm.square as f64 * self.values.scale() * unit / total;
-                    (square - mean * mean).max(0.0)
-                }
-            };
-            bucket::arm_stats(&residual, &n, floor)
-        })
+        self.view().stats()
     }
 
     /// Writes the sums.
@@ -311,6 +264,74 @@ impl BucketSums {
         let start = r.int()?;
         sums.block_start = open.then_some(start);
         Ok(sums)
+    }
+}
+
+/// Sums as a look sees them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct View {
+    values: Values,
+    adjusted: bool,
+    arms: [ArmSums; 2],
+}
+
+impl View {
+    /// What was added since a mark of these sums.
+    pub fn since(&self, mark: &Mark) -> View {
+        let mut view = self.clone();
+        for (arm, before) in view.arms.iter_mut().zip(&*mark.0) {
+            for bucket in 0..BUCKETS {
+                arm.residual[bucket] -= before.residual[bucket];
+                // A mark is never ahead of its sums; of damaged ones nothing is claimed.
+                arm.n[bucket] = arm.n[bucket].saturating_sub(before.n[bucket]);
+                arm.sum[bucket] -= before.sum[bucket];
+            }
+            arm.square -= before.square;
+        }
+        view
+    }
+
+    /// Events of (control, candidate).
+    pub fn events(&self) -> [u64; 2] {
+        self.arms.each_ref().map(|arm| arm.n.iter().sum())
+    }
+
+    /// Sum of values of (control, candidate).
+    pub fn sums(&self) -> [i64; 2] {
+        self.arms.each_ref().map(|arm| arm.sum.iter().sum())
+    }
+
+    /// Buckets with a value other than 0, of (control, candidate).
+    pub fn buckets_hit(&self) -> [usize; 2] {
+        self.arms.each_ref().map(|arm| arm.sum.iter().filter(|sum| **sum != 0).count())
+    }
+
+    /// (control, candidate) as the tests take them.
+    pub fn stats(&self) -> [ArmStats; 2] {
+        let unit = self.values.scale() / (1u64 << FRACTION) as f64;
+        self.arms.each_ref().map(|arm| {
+            let n = arm.n.map(|n| n as f64);
+            let total: f64 = n.iter().sum();
+            if total < 1.0 {
+                return ArmStats::EMPTY;
+            }
+            let residual = arm.residual.map(|r| r as f64 * unit);
+            let floor = match self.values {
+                Values::Indicator if self.adjusted => 0.0,
+                Values::Indicator => {
+                    let p = arm.sum.iter().sum::<i64>() as f64 / total;
+                    p * (1.0 - p)
+                }
+                // The variance of a Poisson count is its mean.
+                Values::Count => arm.sum.iter().sum::<i64>() as f64 / total,
+                Values::Log2 => {
+                    let mean: f64 = residual.iter().sum::<f64>() / total;
+                    let square = arm.square as f64 * self.values.scale() * unit / total;
+                    (square - mean * mean).max(0.0)
+                }
+            };
+            bucket::arm_stats(&residual, &n, floor)
+        })
     }
 }
 
@@ -370,13 +391,13 @@ mod tests {
         sums.add(Arm::Candidate, 7, 1, 1, 1);
         sums.close_window(Timestamp(10 * SECOND), Timestamp(20 * SECOND));
         let mark = sums.mark();
-        assert_eq!(sums.since(&mark), BucketSums::new(Values::Indicator));
+        assert_eq!(sums.view().since(&mark), BucketSums::new(Values::Indicator).view());
         for window in 2..5 {
             add(&mut sums, window, 2);
             add(&mut later, window, 2);
         }
-        assert_eq!(sums.since(&mark), later);
-        assert_eq!(sums.since(&mark).stats(), later.stats());
+        assert_eq!(sums.view().since(&mark), later.view());
+        assert_eq!(sums.view().since(&mark).stats(), later.stats());
         let mut w = Writer::default();
         mark.write(&mut w);
         assert_eq!(Mark::read(&mut Reader::new(&w.bytes)).unwrap(), mark);
@@ -388,7 +409,7 @@ mod tests {
         sums.add(Arm::Candidate, 3, 4, 1, 1);
         sums.add(Arm::Control, 9, 6, 2, 2);
         sums.close_window(Timestamp(0), Timestamp(10 * SECOND));
-        assert_eq!((sums.events(), sums.sums(), sums.buckets_hit()), ([6, 4], [2, 1], [1, 1]));
+        assert_eq!((sums.events(), sums.sums(), sums.view().buckets_hit()), ([6, 4], [2, 1], [1, 1]));
         let mut w = Writer::default();
         sums.write(&mut w);
         assert_eq!(BucketSums::read(&mut Reader::new(&w.bytes)).unwrap(), sums);

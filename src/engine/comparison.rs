@@ -8,6 +8,7 @@ mod snapshot;
 mod window;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
@@ -18,8 +19,10 @@ use crate::engine::flaws;
 use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::look::Look;
 use crate::engine::pair_test::{self, PairTest};
+use crate::engine::restarts::Restarts;
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UnitStore};
+use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
 use crate::time::Timestamp;
 
@@ -182,6 +185,8 @@ pub struct Comparison {
     pub totals: Vec<[Totals; 2]>,
     /// Best evidence lines of (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
+    /// The guardrails' tests begun anew.
+    pub restarts: Restarts,
     /// The latest look.
     pub look: Look,
 }
@@ -240,8 +245,15 @@ impl Comparison {
             recovered: [0; 2],
             totals: vec![Default::default(); services],
             evidence: Default::default(),
+            restarts: Restarts::default(),
             look: Look::default(),
         }
+    }
+
+    /// The same, with what a history tells of each unit's latency.
+    #[must_use]
+    pub fn with_effects(self, effects: Option<Arc<Effects>>) -> Comparison {
+        Comparison { latency: LatencyTests::new(effects), ..self }
     }
 
     /// Units are requests: each counts by itself.
@@ -294,11 +306,14 @@ impl Comparison {
     ///
     /// Where units stick to their arm, a few of them make most requests, and without history nothing tells a slow user
     /// from slow code: the share of all requests above a threshold stays uncertain for days. Each unit's first requests
-    /// weigh units alike, so thousands of users answer within minutes. FAIL goes by all requests.
+    /// weigh units alike, so thousands of users answer within minutes. FAIL goes by all requests, and so does PASS where a
+    /// history tells what is usual for each unit.
     pub fn pass_sums(&self, level: Level) -> &BucketSums {
         let [p90, p99] = &self.early;
         match level {
-            _ if self.unit.is_once() || self.by_request() => &self.latency.above[level as usize],
+            _ if self.unit.is_once() || self.by_request() || self.latency.effects().is_some() => {
+                &self.latency.above[level as usize]
+            }
             Level::P50 => &self.latency.above[level as usize],
             Level::P90 => p90,
             Level::P99 => p99,

@@ -95,6 +95,7 @@ pub(super) fn look(
             let said = look.cell(cell);
             let value = json!({
                 "log_e": rounded(said.log_e),
+                "log_e_start": rounded(said.log_start),
                 "log_pass": rounded(said.log_pass),
                 "finding": comparison.finding(cell).name(),
             });

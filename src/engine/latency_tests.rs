@@ -127,8 +127,8 @@ impl LatencyTests {
     }
 
     /// What is usual for each unit, where a history tells it.
-    pub fn effects(&self) -> Option<&Effects> {
-        self.effects.as_deref()
+    pub fn effects(&self) -> Option<&Arc<Effects>> {
+        self.effects.as_ref()
     }
 
     /// A unit makes `requests` in the window that closes next, the first of them with latency `bin`.
@@ -201,7 +201,7 @@ impl LatencyTests {
         }
     }
 
-    /// Writes the state.
+    /// Writes the state; of the effects only their hash, since they never change.
     pub fn write(&self, w: &mut Writer) {
         self.mean.write(w);
         self.above.iter().for_each(|sums| sums.write(w));
@@ -223,18 +223,15 @@ impl LatencyTests {
                 }
             }
         }
-        w.flag(self.effects.is_some());
-        if let Some(effects) = &self.effects {
-            effects.write(w);
-        }
+        w.fixed(self.effects.as_ref().map_or(0, |effects| effects.digest));
     }
 
-    /// Reads what [`LatencyTests::write`] wrote.
+    /// Reads what [`LatencyTests::write`] wrote. `effects`: those that it had.
     ///
     /// # Errors
     /// [`Damaged`] for any other bytes.
-    pub fn read(r: &mut Reader<'_>) -> Result<LatencyTests, Damaged> {
-        let mut tests = LatencyTests { mean: BucketSums::read(r)?, ..LatencyTests::default() };
+    pub fn read(r: &mut Reader<'_>, effects: Option<Arc<Effects>>) -> Result<LatencyTests, Damaged> {
+        let mut tests = LatencyTests { effects, mean: BucketSums::read(r)?, ..LatencyTests::default() };
         for sums in &mut tests.above {
             *sums = BucketSums::read(r)?;
         }
@@ -258,8 +255,8 @@ impl LatencyTests {
             }
             tests.waiting.push(Waiting { start, end, tables });
         }
-        if r.flag()? {
-            tests.effects = Some(Effects::read(r)?);
+        if r.fixed()? != tests.effects.as_ref().map_or(0, |effects| effects.digest) {
+            return Err(Damaged("other effects"));
         }
         Ok(tests)
     }
@@ -310,7 +307,7 @@ mod tests {
         assert_eq!(tests.above.each_ref().map(BucketSums::events), [[550, 60]; 3]);
         let mut w = Writer::default();
         tests.write(&mut w);
-        assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes)).unwrap(), tests);
+        assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes), None).unwrap(), tests);
     }
 
     #[test]
@@ -336,7 +333,11 @@ mod tests {
                     tables[arm.at()].add(bucket, bin);
                 }
                 tables.iter_mut().for_each(LatencyTable::settle);
-                tests.close_window([&tables[0], &tables[1]], Timestamp(window * MINUTE), Timestamp((window + 1) * MINUTE));
+                tests.close_window(
+                    [&tables[0], &tables[1]],
+                    Timestamp(window * MINUTE),
+                    Timestamp((window + 1) * MINUTE),
+                );
             }
             let [control, candidate] = tests.mean.stats();
             let difference = candidate.mean - control.mean;

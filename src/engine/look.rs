@@ -1,12 +1,12 @@
 //! One look: what the evidence says when a window has closed, and the verdict that follows.
 
-use crate::compare::bucket::{self, ArmStats, Variance};
+use crate::compare::bucket;
 use crate::compare::verdict::{Behaviour, Cell, Facts, Flaw, Verdict};
-use crate::compare::{budget, margin, sample_ratio, share};
+use crate::compare::{budget, margin, sample_ratio};
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
+use crate::engine::fail::{Pair, Tested, since_restarts};
 use crate::engine::flaws::{breaks, concerns, flaws};
-use crate::engine::latency_tests::Level;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
 use crate::math;
@@ -28,8 +28,10 @@ const FASTER: f64 = 0.223_143_551_314_209_7;
 pub struct CellLook {
     /// Enough data to test.
     pub has_data: bool,
-    /// ln e against "not worse".
+    /// ln e against "not worse", from the start and from all restarts together.
     pub log_e: f64,
+    /// The same from the start alone.
+    pub log_start: f64,
     /// ln e against "at or beyond the margin"; 0 where PASS does not ask.
     pub log_pass: f64,
     /// Within its margin: `log_pass` has reached [`LOG_PASS`], and has not turned since.
@@ -37,8 +39,8 @@ pub struct CellLook {
 }
 
 impl CellLook {
-    fn of(has_data: bool, log_e: f64) -> CellLook {
-        CellLook { has_data, log_e, ..CellLook::default() }
+    pub(super) fn of(has_data: bool, log_start: f64) -> CellLook {
+        CellLook { has_data, log_start, ..CellLook::default() }
     }
 }
 
@@ -86,7 +88,7 @@ impl Look {
 
     /// ln of a cell's contribution to the sum.
     pub fn contribution(&self, cell: Cell) -> f64 {
-        math::ln(cell.weight() * budget::RESTART_START) + self.cell(cell).log_e
+        math::ln(cell.weight()) + self.cell(cell).log_e
     }
 
     /// Cells that carry the evidence, strongest first: those that would fail the rollout alone, and any that makes up a
@@ -110,6 +112,7 @@ impl Look {
         for cell in &self.cells {
             w.flag(cell.has_data);
             w.float(cell.log_e);
+            w.float(cell.log_start);
             w.float(cell.log_pass);
             w.flag(cell.held);
         }
@@ -131,7 +134,13 @@ impl Look {
     pub fn read(r: &mut Reader<'_>) -> Result<Look, Damaged> {
         let mut look = Look::default();
         for cell in &mut look.cells {
-            *cell = CellLook { has_data: r.flag()?, log_e: r.float()?, log_pass: r.float()?, held: r.flag()? };
+            *cell = CellLook {
+                has_data: r.flag()?,
+                log_e: r.float()?,
+                log_start: r.float()?,
+                log_pass: r.float()?,
+                held: r.flag()?,
+            };
         }
         look.log_sum = r.float()?;
         for log_e in &mut look.changed {
@@ -179,52 +188,28 @@ impl Margins {
     }
 }
 
-/// Looks at a comparison.
+/// Looks at a comparison, and begins the restart that is due.
 pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let margins = Margins::of(comparison, policy);
     let mut look = Look::default();
     let sample_ratio = sample_ratio_of(comparison, policy);
     look.sample_ratio = sample_ratio.map(|(log_e, _)| log_e);
-    let volume = volume_stats(comparison);
-    let mean = latency_stats(comparison, None);
-    let above = Level::ALL.map(|level| latency_stats(comparison, Some(level)));
-    for cell in Cell::ALL {
-        look.cells[cell as usize] = match cell {
-            Cell::ErrorUnits => {
-                CellLook::of(has_units(comparison), share::log_e_fail(comparison.error_units.strata(), 1.0))
-            }
-            Cell::ErrorVolume => fail_of(&volume, |[control, candidate]| {
-                bucket::log_e_fail(candidate, control, margins.errors, Variance::RawCounts)
-            }),
-            Cell::LatencyMean => fail_of(&mean, |[control, candidate]| {
-                bucket::log_e_fail(candidate, control, margin::LATENCY_MEAN, Variance::Adjusted)
-            }),
-            Cell::LatencyP50 => exceedance(&above[0], Level::P50),
-            Cell::LatencyP90 => exceedance(&above[1], Level::P90),
-            Cell::LatencyP99 => exceedance(&above[2], Level::P99),
-            Cell::LatencyP99Units => {
-                let has_data = comparison.latency.threshold(Level::P99).is_some();
-                CellLook::of(has_data, share::log_e_fail(comparison.slow_units.strata(), 1.0))
-            }
-            Cell::Deficit => match sample_ratio {
-                Some((log_e, true)) => CellLook::of(true, log_e),
-                Some((_, false)) => CellLook::of(true, 0.0),
-                None => CellLook::default(),
-            },
-        };
-    }
     look.flaws = flaws(comparison, &margins, sample_ratio);
-    for cell in look.flaws.iter().flat_map(|flaw| breaks(*flaw)) {
-        // What is not measured alike neither fails nor passes.
-        let said = &mut look.cells[*cell as usize];
-        said.log_e = said.log_e.min(0.0);
+    // What is not measured alike neither fails nor passes.
+    let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(*flaw)).copied().collect();
+    let categories = [comparison.called.log_e(), comparison.routes.log_e(), comparison.statuses.log_e()];
+    let now = Tested::from_start(comparison);
+    look.cells = now.cells(&margins, &broken, sample_ratio);
+    let since = since_restarts(comparison, &margins, &broken);
+    for cell in Cell::ALL.into_iter().filter(|cell| cell.restarts()) {
+        let said = &mut look.cells[cell as usize];
+        said.log_e = comparison.restarts.log_guardrail(cell, said.log_start, &since);
     }
-    let parts: Vec<(f64, f64)> =
-        Cell::ALL.into_iter().map(|cell| (cell.weight() * budget::RESTART_START, look.cell(cell).log_e)).collect();
+    let parts: Vec<(f64, f64)> = Cell::ALL.into_iter().map(|cell| (cell.weight(), look.cell(cell).log_e)).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
-    look.changed = changed_behaviours(comparison, &margins, &mean);
+    look.changed = changed_behaviours(comparison, categories, &margins, &now.mean);
     look.log_changed = math::log_mean_exp(&look.changed.map(|log_e| log_e.min(budget::LOG_E_MAX)));
     let unexpected: Vec<f64> = Behaviour::ALL
         .into_iter()
@@ -241,7 +226,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         held: false,
     };
     if !invalid {
-        add_pass_evidence(&mut look, comparison, policy, &margins, &volume, &mean);
+        add_pass_evidence(&mut look, comparison, policy, &margins, &now);
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
@@ -249,56 +234,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let held = !invalid && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;
+    comparison.restart(&since);
     look
-}
-
-pub(super) type Pair = Option<[ArmStats; 2]>;
-
-fn fail_of(stats: &Pair, log_e: impl Fn(&[ArmStats; 2]) -> f64) -> CellLook {
-    match stats {
-        Some(stats) => CellLook::of(true, log_e(stats)),
-        None => CellLook::default(),
-    }
-}
-
-fn exceedance(stats: &Pair, level: Level) -> CellLook {
-    fail_of(stats, |[control, candidate]| bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted))
-}
-
-/// Both arms have units.
-fn has_units(comparison: &Comparison) -> bool {
-    let [(control, _), (candidate, _)] = comparison.error_units.totals();
-    control > 0 && candidate > 0
-}
-
-/// Minimum rule of errors (statistics design 4.2).
-fn volume_stats(comparison: &Comparison) -> Pair {
-    let sums = &comparison.error_volume;
-    let [control, candidate] = sums.events();
-    let errors: i64 = sums.sums().iter().sum();
-    let [hit_control, hit_candidate] = sums.buckets_hit();
-    let enough = control >= 100
-        && candidate >= 100
-        && errors >= 10
-        && hit_control >= 5
-        && hit_candidate >= 5
-        && hit_control + hit_candidate >= 25;
-    enough.then(|| sums.stats())
-}
-
-/// Minimum rule of latency: the mean (`None`) and the shares above thresholds.
-fn latency_stats(comparison: &Comparison, level: Option<Level>) -> Pair {
-    let (sums, exceedance) = match level {
-        None => (&comparison.latency.mean, 1.0),
-        Some(level) => (&comparison.latency.above[level as usize], level.exceedance()),
-    };
-    enough_latencies(sums, exceedance)
-}
-
-pub(super) fn enough_latencies(sums: &BucketSums, exceedance: f64) -> Pair {
-    let [control, candidate] = sums.events();
-    let fewest = control.min(candidate);
-    (fewest >= 200 && fewest as f64 * exceedance >= 10.0).then(|| sums.stats())
 }
 
 /// ln e of "the declared share is not what is seen", and whether the candidate has too few.
@@ -328,11 +265,14 @@ fn over_strata(strata: &[f64]) -> f64 {
     math::log_sum_exp(&terms)
 }
 
-/// ln e of each behaviour, in the order of [`Behaviour::ALL`].
-fn changed_behaviours(comparison: &mut Comparison, margins: &Margins, mean: &Pair) -> [f64; Behaviour::ALL.len()] {
-    let statuses = comparison.statuses.log_e();
-    let (called, routes) = (comparison.called.log_e(), comparison.routes.log_e());
-    let comparison = &*comparison;
+/// ln e of each behaviour, in the order of [`Behaviour::ALL`]; those of called services, routes and status classes are
+/// known.
+fn changed_behaviours(
+    comparison: &Comparison,
+    [called, routes, statuses]: [f64; 3],
+    margins: &Margins,
+    mean: &Pair,
+) -> [f64; Behaviour::ALL.len()] {
     Behaviour::ALL.map(|group| match group {
         Behaviour::LinesPerTrace => lines_changed(comparison),
         Behaviour::CalledServices => called,

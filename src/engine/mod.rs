@@ -9,6 +9,7 @@ mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
 mod entries;
+mod fail;
 pub mod first_events;
 pub mod flaws;
 pub mod forecast;
@@ -42,6 +43,8 @@ use crate::time::{Timestamp, Windowing};
 pub const ENGINE_VERSION: u64 = 1;
 /// Releases that are discovered; services past it are counted, not judged.
 const RELEASES_MAX: usize = 256;
+/// Releases of which a history is kept: one takes 2 MiB.
+const HISTORIES_MAX: usize = 64;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -148,10 +151,17 @@ pub struct Engine {
     finished: bool,
 }
 
+/// A release, the `at`-th of all.
+fn new_release(at: usize, services: Vec<ServiceKey>) -> ReleaseState {
+    let release = ReleaseState::new(services);
+    if at < HISTORIES_MAX { release } else { release.without_history() }
+}
+
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(settings: Settings) -> Engine {
-        let releases = settings.releases.iter().map(|services| ReleaseState::new(services.clone())).collect();
+        let releases =
+            settings.releases.iter().enumerate().map(|(at, services)| new_release(at, services.clone())).collect();
         Engine {
             settings,
             streams: BTreeMap::new(),
@@ -301,7 +311,7 @@ impl Engine {
             let requests = merged.cells.iter().any(|(s, _, cell)| usize::from(*s) == at && cell.requests > 0);
             let room = self.releases.len() < RELEASES_MAX;
             if requests && room && self.releases.iter().all(|release| release.services.first() != Some(key)) {
-                self.releases.push(ReleaseState::new(vec![key.clone()]));
+                self.releases.push(new_release(self.releases.len(), vec![key.clone()]));
             }
         }
     }

@@ -4,8 +4,9 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::compare::{bucket, margin, share};
 use crate::engine::comparison::Comparison;
+use crate::engine::fail::{Pair, Tested, enough_latencies};
 use crate::engine::latency_tests::Level;
-use crate::engine::look::{LOG_PASS, Look, Margins, Pair, enough_latencies};
+use crate::engine::look::{LOG_PASS, Look, Margins};
 use crate::engine::policy::Policy;
 use crate::math;
 
@@ -24,8 +25,8 @@ pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> V
     }
     if policy.latency {
         cells.extend([Cell::LatencyP90, Cell::LatencyP99]);
-        // Without a user-effect table the mean is too noisy where users stick to an arm.
-        if comparison.unit.is_once() || comparison.by_request() {
+        // Where users stick to an arm the mean is too noisy, unless a history tells what is usual for each.
+        if comparison.unit.is_once() || comparison.by_request() || comparison.latency.effects().is_some() {
             cells.push(Cell::LatencyMean);
         }
     }
@@ -58,22 +59,21 @@ pub(super) fn add_pass_evidence(
     comparison: &Comparison,
     policy: &Policy,
     margins: &Margins,
-    volume: &Pair,
-    mean: &Pair,
+    now: &Tested<'_>,
 ) {
     let mult = margins.mult;
     let within = |stats: &Pair, margin: f64, mult: f64| {
         stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
     };
     let level_within = |level: Level| {
-        let stats = enough_latencies(comparison.pass_sums(level), level.exceedance());
+        let stats = enough_latencies(&comparison.pass_sums(level).view(), level.exceedance());
         within(&stats, level.margin(), mult)
     };
-    for cell in required(comparison, policy, volume.is_some()) {
+    for cell in required(comparison, policy, now.volume.is_some()) {
         look.cells[cell as usize].log_pass = match cell {
             Cell::ErrorUnits => error_units_within(comparison, margins),
-            Cell::ErrorVolume => within(volume, margins.errors, 4.0 * mult),
-            Cell::LatencyMean => within(mean, margin::LATENCY_MEAN, mult),
+            Cell::ErrorVolume => within(&now.volume, margins.errors, 4.0 * mult),
+            Cell::LatencyMean => within(&now.mean, margin::LATENCY_MEAN, mult),
             Cell::LatencyP50 => level_within(Level::P50),
             Cell::LatencyP90 => level_within(Level::P90),
             Cell::LatencyP99 => level_within(Level::P99),

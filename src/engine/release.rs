@@ -12,6 +12,7 @@ use crate::engine::comparison::{
 use crate::engine::lookup::{of_service, position, row_environment};
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
+use crate::engine::user_effects::History;
 use crate::engine::{Settings, entries, look};
 use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
@@ -53,6 +54,8 @@ pub(super) struct ReleaseState {
     /// Last window that had lines.
     window: i64,
     attempts: OpenAttempts,
+    /// What is usual for its users; `None` where it may not be kept.
+    history: Option<History>,
     /// Room for the activities of a window: a list made anew in each would be fresh memory every time.
     activities: Vec<Activity>,
 }
@@ -69,8 +72,14 @@ impl ReleaseState {
             arrived: [0; 2],
             window: i64::MIN,
             attempts: OpenAttempts::default(),
+            history: Some(History::default()),
             activities: Vec::new(),
         }
+    }
+
+    /// The same without a history: there are too many releases for all to keep one.
+    pub(super) fn without_history(self) -> ReleaseState {
+        ReleaseState { history: None, ..self }
     }
 
     pub(super) fn name(&self) -> String {
@@ -125,6 +134,15 @@ impl ReleaseState {
         let attempts = self.attempts.join(merged, entry);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
         self.arms.count(merged, entry, environment, settings);
+        if let Some(history) = &mut self.history
+            && self.comparisons.is_empty()
+            && !settings.unit.is_once()
+        {
+            let rows = of_service(merged.units.as_slice(), entry, |row| row.service);
+            let windowing = &settings.windowing;
+            let (start, end) = (windowing.start_of(merged.window), windowing.start_of(merged.window + 1));
+            history.close_window(rows, &merged.names.arms, start, end);
+        }
         self.choose(merged, settings);
         let mut looked = Vec::new();
         for at in 0..self.comparisons.len() {
@@ -143,6 +161,9 @@ impl ReleaseState {
     /// Bounds that were met, in words.
     pub(super) fn bounds_met(&self) -> Vec<String> {
         let mut list = Vec::new();
+        if self.history.is_none() {
+            list.push("too many services: no history of this one's users is kept".to_owned());
+        }
         if self.arms.past_bound() {
             list.push("more arms than can be told apart: what further ones did is not seen".to_owned());
         }
@@ -180,14 +201,16 @@ impl ReleaseState {
 
     fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
-        self.comparisons.push(Comparison::new(
+        let comparison = Comparison::new(
             Between { control, candidate, control_from: from },
             settings.unit,
             look::LOG_CHANGED + math::ln(sharing),
             self.services.len(),
             window,
             settings.windowing.start_of(window),
-        ));
+        );
+        let effects = self.history.as_mut().and_then(|history| history.freeze(control));
+        self.comparisons.push(comparison.with_effects(effects));
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
@@ -513,6 +536,10 @@ impl ReleaseState {
         self.arrived.into_iter().for_each(|count| w.uint(count));
         w.int(self.window);
         self.attempts.write(w);
+        w.flag(self.history.is_some());
+        if let Some(history) = &self.history {
+            history.write(w);
+        }
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<ReleaseState, Damaged> {
@@ -539,6 +566,7 @@ impl ReleaseState {
         state.arrived = [r.uint()?, r.uint()?];
         state.window = r.int()?;
         state.attempts = OpenAttempts::read(r)?;
+        state.history = if r.flag()? { Some(History::read(r)?) } else { None };
         Ok(state)
     }
 }

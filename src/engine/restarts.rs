@@ -120,15 +120,15 @@ impl Restarts {
     /// ln e of a guardrail: the test from the `start`, and what the restarts that run have `said`, oldest first.
     pub fn log_guardrail(&self, cell: Cell, start: f64, said: &[Evidence]) -> f64 {
         let mut terms = vec![
-            math::ln(budget::RESTART_START) + start.min(budget::LOG_E_MAX),
+            add(f64::NEG_INFINITY, budget::RESTART_START, start),
             math::ln(budget::unopened_restarts_weight(self.begun)),
         ];
         let frozen = self.frozen[cell as usize];
         terms.extend(frozen.is_finite().then_some(frozen));
         let running = self.running.iter().zip(said);
-        terms.extend(
-            running.map(|(restart, said)| add(f64::NEG_INFINITY, budget::restart_weight(restart.number), said[cell as usize])),
-        );
+        terms.extend(running.map(|(restart, said)| {
+            add(f64::NEG_INFINITY, budget::restart_weight(restart.number), said[cell as usize])
+        }));
         math::log_sum_exp(&terms)
     }
 

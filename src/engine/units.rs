@@ -352,7 +352,8 @@ impl UnitStore {
     pub fn read(r: &mut Reader<'_>) -> Result<UnitStore, Damaged> {
         let mut store = UnitStore { range: Range(r.fixed()?), ..UnitStore::default() };
         for _ in 0..r.length()? {
-            let mut unit = Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, ..Unit::new(0, 0, Arm::Control) };
+            let mut unit =
+                Unit { unit: r.fixed()?, stratum: r.uint16()?, flags: r.uint16()?, ..Unit::new(0, 0, Arm::Control) };
             for had in &mut unit.restarts {
                 *had = r.byte()?;
             }

@@ -195,9 +195,16 @@ impl Judged<'_> {
                 ),
             );
         }
+        let units = self.comparison.unit.plural();
         check(
             "small latency shifts",
-            "not found: there is no history of this service to compare users with themselves".to_owned(),
+            match self.history {
+                Some(history) => format!("{units} are compared with their own latency of the {} before", span(history)),
+                None if self.comparison.unit.is_once() => format!("{units} are compared with each other"),
+                None => {
+                    format!("not found: no day of this service alone came before, to compare {units} with themselves")
+                }
+            },
         );
     }
 }

@@ -91,6 +91,8 @@ pub(super) struct Judged<'a> {
     pub needs: Vec<Need>,
     /// Bounds of the release and of the comparison that were met.
     pub bounds: Vec<String>,
+    /// Event time before the rollout from which it is known what is usual for each unit.
+    pub history: Option<Micros>,
     /// Arms that are large enough and were not compared.
     pub not_judged: Vec<String>,
     /// Arms that were seen at any time, with their requests.
@@ -120,6 +122,7 @@ impl<'a> Report<'a> {
                     rows: rows(comparison, policy),
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
+                    history: comparison.latency.effects().map(|effects| effects.history),
                     not_judged: engine.arms_not_judged(at),
                     arms_seen: engine.arms_seen(at),
                     policy,

@@ -9,8 +9,10 @@ use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::LatencyTests;
 use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
+use crate::engine::restarts::Restarts;
 use crate::engine::totals::Totals;
 use crate::engine::units::UnitStore;
+use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::time::Timestamp;
@@ -117,6 +119,11 @@ impl Comparison {
             }
         }
         self.look.write(w);
+        self.restarts.write(w);
+        w.flag(self.latency.effects().is_some());
+        if let Some(effects) = self.latency.effects() {
+            effects.write(w);
+        }
         self.write_counters(w);
     }
 
@@ -202,6 +209,8 @@ impl Comparison {
             }
         }
         c.look = Look::read(r)?;
+        c.restarts = Restarts::read(r)?;
+        let effects = if r.flag()? { Some(Effects::read(r)?) } else { None };
         c.looks = r.uint()?;
         c.window = r.int()?;
         c.stratum = r.uint16()?;
@@ -209,7 +218,7 @@ impl Comparison {
         c.error_units = FirstEvents::read(r)?;
         c.error_volume = BucketSums::read(r)?;
         c.slow_units = FirstEvents::read(r)?;
-        c.latency = LatencyTests::read(r)?;
+        c.latency = LatencyTests::read(r, effects)?;
         c.lines = BucketSums::read(r)?;
         c.crossover = FirstEvents::read(r)?;
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];

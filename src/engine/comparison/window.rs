@@ -4,7 +4,8 @@ use crate::compare::bucket::BUCKETS;
 use crate::compare::unit_rule::{Routing, unit_rule};
 use crate::engine::comparison::{Activity, Comparison, CompleteTrace, WindowInput};
 use crate::engine::latency_tests::Level;
-use crate::engine::units::{Arm, UNITS_MAX, Unit};
+use crate::engine::restarts::Evidence;
+use crate::engine::units::{Arm, Restarted, UNITS_MAX, Unit};
 use crate::event;
 use crate::math;
 use crate::sketch::latency::LatencyTable;
@@ -51,6 +52,15 @@ fn note_request(entry: &mut Unit, rule: &mut [(u64, u64, u64); 2], arm: Arm) {
 }
 
 impl Comparison {
+    /// Begins the restart that is due after the look of the latest window; `said`: what those that run said there.
+    pub fn restart(&mut self, said: &[Evidence]) {
+        let Some(number) = self.restarts.due(self.started_at, self.ended_at) else { return };
+        let [p50, p90, p99] = &mut self.latency.above;
+        let marks = [self.error_volume.mark(), self.latency.mean.mark(), p50.mark(), p90.mark(), p99.mark()];
+        let bit = self.restarts.begin(number, marks, said);
+        self.store.clear_restart(bit);
+    }
+
     /// A window closes.
     pub fn close_window(&mut self, mut input: WindowInput<'_>) {
         if input.start.0 - self.ended_at.0 >= GAP && self.looks > 0 {
@@ -140,6 +150,7 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
+        self.restarts.cut();
         self.recent_crossover.clear();
         self.rule = [(0, 0, 0); 2];
     }
@@ -217,6 +228,15 @@ impl Comparison {
                 active[arm.at()] += n;
                 self.error_units.at_risk(arm, n);
                 self.error_units.first(arm, x);
+                for restart in self.restarts.of(u8::MAX) {
+                    restart.error_units.at_risk(arm, n);
+                    restart.error_units.first(arm, x);
+                }
+            }
+        }
+        if self.latency.effects().is_some() {
+            for a in group.iter().filter(|a| a.first_latency > 0) {
+                self.latency.unit(a.arm, unit, bucket, a.requests, a.first_latency - 1);
             }
         }
         if by_request {
@@ -243,6 +263,14 @@ impl Comparison {
             }
             self.crossover.at_risk(first_arm, 1);
         }
+        let restarts = self.restarts.mask();
+        if restarts != 0 {
+            let arm = entry.arm();
+            let entered = entry.restarted(Restarted::Entered, restarts);
+            let (erred, slow) = (entry.since(Restarted::Erred), entry.since(Restarted::Slow));
+            self.restarts.of(entered & !erred).for_each(|restart| restart.error_units.at_risk(arm, 1));
+            self.restarts.of(entered & !slow).for_each(|restart| restart.slow_units.at_risk(arm, 1));
+        }
         if let (Some(above_p90), Some(above_p99)) = (self.latency.threshold(Level::P90), threshold)
             && first.first_latency > 0
             && entry.early() < EARLY_WINDOWS
@@ -254,14 +282,22 @@ impl Comparison {
             }
         }
         let arm = entry.arm();
-        if errors[0] + errors[1] > 0 && !entry.erred() {
-            entry.set_erred();
-            self.error_units.first(arm, 1);
+        if errors[0] + errors[1] > 0 {
+            if !entry.erred() {
+                entry.set_erred();
+                self.error_units.first(arm, 1);
+            }
+            let first = entry.restarted(Restarted::Erred, restarts);
+            self.restarts.of(first).for_each(|restart| restart.error_units.first(arm, 1));
         }
         match threshold {
-            Some(threshold) if slowest > threshold + 1 && !entry.slow() => {
-                entry.set_slow();
-                self.slow_units.first(arm, 1);
+            Some(threshold) if slowest > threshold + 1 => {
+                if !entry.slow() {
+                    entry.set_slow();
+                    self.slow_units.first(arm, 1);
+                }
+                let first = entry.restarted(Restarted::Slow, restarts);
+                self.restarts.of(first).for_each(|restart| restart.slow_units.first(arm, 1));
             }
             None if slowest > 0 => self.waiting_slow.push((unit, slowest)),
             _ => {}
@@ -350,9 +386,12 @@ impl Comparison {
     fn count_slow_requests(&mut self, tables: [&LatencyTable; 2], threshold: u16) {
         for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(tables) {
             for (_, bin, count) in table.iter() {
+                let above = if bin > threshold { count } else { 0 };
                 self.slow_units.at_risk(arm, count);
-                if bin > threshold {
-                    self.slow_units.first(arm, count);
+                self.slow_units.first(arm, above);
+                for restart in self.restarts.of(u8::MAX) {
+                    restart.slow_units.at_risk(arm, count);
+                    restart.slow_units.first(arm, above);
                 }
             }
         }

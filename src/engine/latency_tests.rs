@@ -316,11 +316,11 @@ mod tests {
         let user = |i: u64| event::mix(i, 55);
         let usual = |i: u64| if i % 2 == 0 { 20_000.0 } else { 200_000.0 };
         let mut learning = Learning::new("old", Timestamp(0));
-        for hour in 0..25 {
+        for quarter in 0..100 {
             (0..2_000).for_each(|i| learning.request(user(i), bin_of(usual(i) as u64 + i)));
-            learning.close_window(Timestamp((hour + 1) * 60 * MINUTE));
+            learning.close_window(Timestamp((quarter + 1) * 15 * MINUTE));
         }
-        let in_candidate = |i: u64| i % 3 == 0 && (i % 2 == 0 || i % 5 != 0);
+        let in_candidate = |i: u64| i % 3 == 0 && (i % 2 == 0 || i % 5 > 1);
         let log_e = |effects: Option<Arc<Effects>>| {
             let mut tests = LatencyTests::new(effects);
             for window in 0..20i64 {
@@ -346,7 +346,7 @@ mod tests {
         let (raw, plain) = log_e(None);
         let (adjusted, with_history) = log_e(learning.effects());
         assert!(raw < -0.1, "slow users weigh on the control: {raw}");
-        assert!((adjusted - 0.0953).abs() < 0.02, "a tenth slower: {adjusted}");
+        assert!((adjusted - 0.0953).abs() < 0.03, "a tenth slower, less what shrinking and shared cells leave: {adjusted}");
         assert!(plain < 1.0 && with_history > 20.0, "{plain} {with_history}");
     }
 

@@ -346,7 +346,10 @@ mod tests {
         let (raw, plain) = log_e(None);
         let (adjusted, with_history) = log_e(learning.effects());
         assert!(raw < -0.1, "slow users weigh on the control: {raw}");
-        assert!((adjusted - 0.0953).abs() < 0.03, "a tenth slower, less what shrinking and shared cells leave: {adjusted}");
+        assert!(
+            (adjusted - 0.0953).abs() < 0.03,
+            "a tenth slower, less what shrinking and shared cells leave: {adjusted}"
+        );
         assert!(plain < 1.0 && with_history > 20.0, "{plain} {with_history}");
     }
 

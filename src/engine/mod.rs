@@ -16,6 +16,7 @@ pub mod forecast;
 pub mod latency_tests;
 pub mod look;
 mod lookup;
+pub mod notifications;
 pub mod pair_test;
 pub mod pass;
 pub mod policy;

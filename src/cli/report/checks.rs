@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::Judged;
 use super::text::{grouped, percent, span, wrap_words};
-use super::{Judged, SILENT};
 use crate::cli::terminal::harmless;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Behaviour;
@@ -125,14 +125,10 @@ impl Judged<'_> {
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
-        for (name, until) in [&comparison.control, &comparison.candidate].into_iter().zip(comparison.active_until) {
-            if let Some(until) = until
-                && comparison.ended_at.0 - until.0 >= SILENT
-            {
-                check(
-                    "silent",
-                    format!("`{}` since {until}, for {}", harmless(name, 60), span(comparison.ended_at.0 - until.0)),
-                );
+        for (arm, name) in [&comparison.control, &comparison.candidate].into_iter().enumerate() {
+            if let Some(until) = self.silent_since(arm) {
+                let since = span(comparison.ended_at.0 - until.0);
+                check("silent", format!("`{}` since {until}, for {since}", harmless(name, 60)));
             }
         }
         check(

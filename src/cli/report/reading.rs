@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use super::text::{grouped, wrap, wrap_words};
+use super::text::{count, grouped, wrap, wrap_words};
 use crate::cli::terminal::harmless;
 use crate::event::RejectReason;
 use crate::sketch::partial::Tally;
@@ -25,7 +25,7 @@ pub(in crate::cli) fn fates(tally: &Tally) -> String {
 impl Report<'_> {
     pub(super) fn write_reading(&self, out: &mut String) {
         let t = &self.tally;
-        let _infallible = writeln!(out, "Read {} lines: {}.", grouped(t.records), fates(t));
+        let _infallible = writeln!(out, "Read {}: {}.", count(t.records, "line"), fates(t));
         let reasons: Vec<String> = RejectReason::ALL
             .into_iter()
             .zip(t.rejects)
@@ -70,11 +70,11 @@ impl Report<'_> {
                 let source =
                     s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
                 format!(
-                    "{} ({} requests{source}, {} spans, {} other lines in the sample)",
+                    "{} ({}{source}, {}, {} in the sample)",
                     harmless(&key.to_string(), 60),
-                    report.requests,
-                    report.spans,
-                    report.logs
+                    count(report.requests, "request"),
+                    count(report.spans, "span"),
+                    count(report.logs, "other line")
                 )
             })
             .collect();

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::Judged;
 use super::guardrails::ratio;
 use super::text::{grouped, millis, percent};
+use super::{Judged, paragraph};
 use crate::cli::terminal::harmless;
 use crate::engine::totals::Totals;
 
@@ -71,8 +71,14 @@ impl Judged<'_> {
             out.push_str(line.trim_end());
             out.push('\n');
         }
-        out.push_str("  (lines, spans and business events a request, or a span where there are no requests; of lines that name their arm");
-        out.push_str(if self.services.len() > 1 { "; only the first service is judged)\n" } else { ")\n" });
+        let judged = if self.services.len() > 1 { "; only the first service is judged" } else { "" };
+        paragraph(
+            out,
+            &format!(
+                "(lines, spans and business events a request, or a span where there are no requests; of lines that name \
+                 their arm{judged})"
+            ),
+        );
         if seen.clone().count() > SERVICES_MAX {
             let _infallible = writeln!(out, "  and {} more services", seen.count() - SERVICES_MAX);
         }

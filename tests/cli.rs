@@ -127,7 +127,7 @@ fn pass_is_0_and_every_required_guardrail_is_held() {
     assert_eq!(flaws(comparison), Vec::<&str>::new());
     let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml"]).expect(0);
     assert!(
-        said.out.lines().next().is_some_and(|line| line.starts_with("PASS  ") && line.contains(" is as good as ")),
+        said.out.lines().next().is_some_and(|line| line.starts_with("PASS  ") && line.contains(" is no worse than ")),
         "{}",
         said.out
     );
@@ -825,7 +825,10 @@ fn the_worst_verdict_comes_first() {
     let headlines: Vec<&str> = lines.filter(|line| line.contains("  shop: ")).collect();
     let [invalid, undecided] = headlines.as_slice() else { panic!("{text}") };
     assert_eq!(*invalid, "INVALID  shop: canary-2 and baseline cannot be compared");
-    assert!(undecided.starts_with("INCONCLUSIVE  shop: not decided yet: canary "), "{text}");
+    assert!(
+        undecided.starts_with("INCONCLUSIVE  shop: no decision yet; nothing proves that canary is worse"),
+        "{text}"
+    );
 }
 
 /// What was asked for and is not there is named, with what to do.
@@ -850,6 +853,8 @@ fn names_that_no_line_has_are_said() {
     for command in [&["show", "not.ledger"][..], &["replay", "not.ledger", "app.log"]] {
         assert!(said(command, 2).contains("this is no ledger"), "{command:?}");
     }
+    let twice = ["compare", "app.log", "--control", "canary", "--candidate", "canary"];
+    assert!(said(&twice, 2).contains("`canary` is the control; name the other arm."));
     assert!(said(&["bench", "fold", "--lines", "0"], 2).contains("--lines"));
 }
 

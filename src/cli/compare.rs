@@ -127,6 +127,9 @@ pub(super) fn ground(
             notes.push(format!("share: --share {share} counts, not the {} % of the policy", of_policy * 100.0));
         }
     }
+    if let Some(control) = judge.control.as_ref().filter(|control| judge.candidates.contains(control)) {
+        bail!("--candidate {0}: `{0}` is the control; name the other arm.", harmless(control, 60));
+    }
     let wishes = wishes(how, arm_rule(judge)?)?;
     let Looked { mut found, is_all } = look(&wishes)?;
     if let Some(environment) = &wishes.environment
@@ -394,7 +397,7 @@ pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<
 pub(super) fn check_readable(found: &Survey) -> anyhow::Result<()> {
     if found.lines == 0 {
         bail!(
-            "no line is JSON or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
+            "no line is JSON (one object a line) or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
             found.first_line.as_deref().map(|line| harmless(line, 100)).unwrap_or_default()
         );
     }
@@ -463,7 +466,13 @@ fn arm_choice(judge: &JudgeArguments, found: &Survey) -> ArmChoice {
     match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
         ArmRule::None | ArmRule::Field(_) => {
-            let candidates = judge.candidates.clone();
+            // Named twice it is still one: the error level is shared by as many as there are.
+            let mut candidates: Vec<String> = Vec::new();
+            for name in &judge.candidates {
+                if !candidates.contains(name) {
+                    candidates.push(name.clone());
+                }
+            }
             let sharing = if candidates.is_empty() { found.candidates_seen() } else { candidates.len() };
             ArmChoice { control: judge.control.clone(), candidates, sharing }
         }

@@ -26,15 +26,17 @@ impl Judged<'_> {
             }
             Verdict::Fail => format!("{candidate} was worse than {control}{condition}"),
             Verdict::Invalid => format!("{candidate} and {control} cannot be compared"),
-            Verdict::Pass => format!("{candidate} is as good as {control}, within every margin asked for{condition}"),
+            Verdict::Pass => {
+                format!("{candidate} is no worse than {control}, within every margin asked for{condition}")
+            }
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
             }
             Verdict::Inconclusive if self.silent_since(1).is_some() => {
-                format!("not decided, and {candidate} has gone silent")
+                format!("no decision, and {candidate} has gone silent")
             }
             Verdict::Inconclusive => {
-                format!("not decided yet: {candidate} is neither proven worse than {control} nor proven as good")
+                format!("no decision yet; nothing proves that {candidate} is worse than {control}")
             }
         }
     }
@@ -61,7 +63,10 @@ impl Judged<'_> {
                 ));
             }
             Verdict::Inconclusive => {
-                list.push(format!("Watched for {watched}.{}", self.time_to_pass()));
+                list.push(format!(
+                    "Watched for {watched}: not every guardrail is shown to be within its margin.{}",
+                    self.time_to_pass()
+                ));
                 list.extend(self.silent_since(1).map(|until| {
                     let candidate = harmless(&comparison.candidate, 60);
                     format!("`{candidate}` has been silent since {until}: it was taken back, or it has died.")

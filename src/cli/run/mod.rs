@@ -57,17 +57,19 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
     if !listen.ip().is_loopback() {
         bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
     }
+    let idle = compare::duration(&arguments.idle).context("--idle")?;
+    let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen));
+    let status = runtime.block_on(serve(arguments, listen, idle));
     runtime.shutdown_background();
     status
 }
 
-async fn serve(arguments: RunArguments, listen: SocketAddr) -> anyhow::Result<u8> {
+async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
@@ -79,7 +81,8 @@ async fn serve(arguments: RunArguments, listen: SocketAddr) -> anyhow::Result<u8
     let (done_in, mut done) = oneshot::channel();
     let of_reader = Arc::clone(&shared);
     std::thread::spawn(move || {
-        let read = Reader::new(&arguments, &of_reader).and_then(|reader| reader.read(&mut state));
+        let reader = Reader { arguments: &arguments, shared: &of_reader, idle };
+        let read = reader.read(&mut state);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
     });
@@ -117,13 +120,7 @@ struct Reader<'a> {
     idle: Duration,
 }
 
-impl<'a> Reader<'a> {
-    fn new(arguments: &'a RunArguments, shared: &'a Shared) -> anyhow::Result<Reader<'a>> {
-        let idle = compare::duration(&arguments.idle).context("--idle")?;
-        let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
-        Ok(Reader { arguments, shared, idle })
-    }
-
+impl Reader<'_> {
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
     }

@@ -78,7 +78,7 @@ impl Alone<'_> {
             }
             (several, _) if !self.unseen.is_empty() => {
                 let unseen: Vec<String> = self.unseen.iter().map(|arm| format!("`{}`", harmless(arm, 60))).collect();
-                format!("{} was not seen; seen: {}", unseen.join(", "), list_of_arms(several))
+                format!("{} was not seen; seen: {}", unseen.join(" or "), list_of_arms(several))
             }
             (several, _) => format!("no arm is large enough beside the control; seen: {}", list_of_arms(several)),
         }

@@ -126,7 +126,11 @@ fn pass_is_0_and_every_required_guardrail_is_held() {
     assert_ne!(finding(comparison, Cell::LatencyMean), Finding::Regressed.name());
     assert_eq!(flaws(comparison), Vec::<&str>::new());
     let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml"]).expect(0);
-    assert!(said.out.lines().next().is_some_and(|line| line.ends_with("PASS")), "{}", said.out);
+    assert!(
+        said.out.lines().next().is_some_and(|line| line.starts_with("PASS  ") && line.contains(" is no worse than ")),
+        "{}",
+        said.out
+    );
     assert!(said.out.contains("Every required guardrail is within its margin"), "{}", said.out);
 }
 
@@ -157,8 +161,14 @@ fn fail_is_1_with_reasons_and_lines_to_look_at() {
         assert!(at == 0 || bytes[at - 1] == b'\n');
     }
     let said = serin(folder.path(), &["compare", "app.log"]).expect(1);
-    assert!(said.out.lines().next().is_some_and(|line| line.ends_with("FAIL")), "{}", said.out);
-    assert!(said.out.contains("The new code is worse") && said.out.contains("meet errors"), "{}", said.out);
+    assert!(said.out.lines().next().is_some_and(|line| line.starts_with("FAIL  ")), "{}", said.out);
+    assert!(
+        said.out.contains(" is worse than ")
+            && said.out.contains("The logs proved it at ")
+            && said.out.contains("meet errors"),
+        "{}",
+        said.out
+    );
     assert!(said.out.contains("app.log"), "a line to look at: {}", said.out);
 }
 
@@ -247,7 +257,7 @@ fn a_missing_arm_is_invalid() {
     assert_eq!(report["comparisons"].as_array().map(Vec::len), Some(0));
     assert_eq!(report["nothing_to_compare"][0]["arms"][0]["arm"], "baseline");
     let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
-    assert!(said.out.contains("INVALID") && said.out.contains("only `baseline` was seen"), "{}", said.out);
+    assert!(said.out.starts_with("INVALID  ") && said.out.contains("Only `baseline` was seen"), "{}", said.out);
 }
 
 /// A request that two sources tell of counts once, by the outermost or by the one that is asked for.
@@ -328,10 +338,7 @@ fn a_named_candidate_that_never_came_is_invalid() {
     assert_eq!(finding(missing, Cell::ErrorUnits), Finding::NoData.name());
     let text = serin(folder.path(), &[&["compare"][..], &asked].concat()).expect(4).out;
     assert!(in_one_line(&text).contains("`canary-2` was not seen. Seen: baseline ("), "{text}");
-    assert!(
-        in_one_line(&text).contains("did you mean `canary`? Arms: baseline, canary. (in the first lines)"),
-        "{text}"
-    );
+    assert!(in_one_line(&text).contains("did you mean `canary`? Arms in the first lines: baseline, canary."), "{text}");
     // Nothing stands in the rows of an arm that nobody has seen.
     let of_missing = text.split("shop: ").find(|part| part.starts_with("canary-2")).unwrap();
     let row = table_row(of_missing, "users with a very slow request");
@@ -355,7 +362,7 @@ fn names_that_no_line_has_are_usage_errors() {
         ),
         (
             &["large.log", "--environment", "prduction"],
-            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments in the first lines: production.",
         ),
         (
             &["app.log", "--control", "basline"],
@@ -493,8 +500,14 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
         let comparison = &report["comparisons"][0];
         assert_eq!(flaws(comparison), [flaw.name()]);
         let said = serin(folder.path(), &[&["compare"][..], &arguments].concat()).expect(4);
-        assert!(said.out.lines().next().is_some_and(|line| line.ends_with("INVALID")), "{}", said.out);
-        assert!(said.out.contains("The two arms cannot be compared"), "{}", said.out);
+        assert!(
+            said.out
+                .lines()
+                .next()
+                .is_some_and(|line| line.starts_with("INVALID  ") && line.ends_with(" cannot be compared")),
+            "{}",
+            said.out
+        );
     }
     // Without any of these the same log is no worse than undecided.
     let folder = folder_with(&[("app.log", &requests(31, 16_000, 1_200, 120, |_, _| ()))]);
@@ -714,8 +727,9 @@ fn a_failure_that_later_numbers_do_not_show_says_so() {
     let report = compare(folder.path(), &["app.log"], Verdict::Fail);
     let reasons: Vec<&str> =
         report["comparisons"][0]["reasons"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(reasons[0].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
-    assert!(reasons[0].ends_with("later numbers no longer show it."), "{reasons:?}");
+    assert!(reasons[0].contains(" was worse than "), "{reasons:?}");
+    assert!(reasons[1].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
+    assert!(reasons[1].ends_with("later numbers no longer show it."), "{reasons:?}");
     assert!(reasons.iter().all(|reason| !reason.contains("instead of")), "{reasons:?}");
     let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
     assert!(!text.contains("More users meet errors"), "{text}");
@@ -798,6 +812,52 @@ fn the_table_keeps_its_columns() {
     }
 }
 
+/// Whoever reads only the first line knows the worst of all verdicts.
+#[test]
+fn the_worst_verdict_comes_first() {
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
+    let asked = ["compare", "app.log", "--control", "baseline", "--candidate", "canary", "--candidate", "canary-2"];
+    let text = serin(folder.path(), &asked).expect(4).out;
+    let mut lines = text.lines();
+    let overall = "INVALID overall, the worst of 2 comparisons: 1 invalid, 1 inconclusive";
+    assert_eq!(lines.next(), Some(overall), "{text}");
+    let headlines: Vec<&str> = lines.filter(|line| line.contains("  shop: ")).collect();
+    let [invalid, undecided] = headlines.as_slice() else { panic!("{text}") };
+    assert_eq!(*invalid, "INVALID  shop: canary-2 and baseline cannot be compared");
+    assert!(
+        undecided.starts_with("INCONCLUSIVE  shop: no decision yet; nothing proves that canary is worse"),
+        "{text}"
+    );
+}
+
+/// What was asked for and is not there is named, with what to do.
+#[test]
+fn names_that_no_line_has_are_said() {
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let log = bytes_of(&traffic.lines());
+    let folder =
+        folder_with(&[("app.log", &log), ("not.ledger", b"{\"time\":1}\n"), ("p.yaml", b"guardrail: [errors]\n")]);
+    let said = |arguments: &[&str], status: u8| {
+        let said = serin(folder.path(), arguments).expect(status.into());
+        in_one_line(if status == 2 { &said.err } else { &said.out })
+    };
+    let queries = ["compare", "app.log", "--baseline", "cohort:x", "--canary", "cohort:y"];
+    assert!(said(&queries, 4).contains("No request matches --baseline, and none matches --canary. "));
+    let text = said(&["compare", "app.log", "--candidate", "canry"], 4);
+    assert!(text.contains("`canry` was not seen; seen: baseline ("), "{text}");
+    let text = said(&["compare", "app.log", "--requests-from", "shp=application"], 3);
+    assert!(text.contains("--requests-from shp: no line of this service was seen; did you mean `shop`?"), "{text}");
+    let text = said(&["compare", "app.log", "--policy", "p.yaml"], 2);
+    assert!(text.contains("unknown field `guardrail`") && !text.contains("<input>"), "{text}");
+    for command in [&["show", "not.ledger"][..], &["replay", "not.ledger", "app.log"]] {
+        assert!(said(command, 2).contains("this is no ledger"), "{command:?}");
+    }
+    let twice = ["compare", "app.log", "--control", "canary", "--candidate", "canary"];
+    assert!(said(&twice, 2).contains("`canary` is the control; name the other arm."));
+    assert!(said(&["bench", "fold", "--lines", "0"], 2).contains("--lines"));
+}
+
 /// A service that has one version only is no reason to doubt the one that is rolled out.
 #[test]
 fn a_service_with_one_version_is_not_rolled_out() {
@@ -829,13 +889,13 @@ fn a_verdict_by_requests_names_its_condition() {
     let words = "each request counts by itself: this holds if requests, not users, are assigned to arms; --role user=FIELD names users";
     let report = compare(folder.path(), &["app.log"], Verdict::Fail);
     assert_eq!(report["comparisons"][0]["assumption"], words);
-    assert_eq!(
-        report["comparisons"][0]["reasons"][0].as_str().map(|text| text.split(". If so").next().unwrap().to_owned()),
-        Some(format!("The new code is worse ({words})"))
-    );
+    let reasons = report["comparisons"][0]["reasons"].as_array().unwrap();
+    assert_eq!(reasons.last().unwrap(), &format!("The condition: {words}."));
     let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
-    let first: String = text.lines().skip(1).take(3).map(str::trim).collect::<Vec<_>>().join(" ");
-    assert!(first.contains(words), "{text}");
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert!(first.ends_with(" is worse than baseline, on one condition"), "{text}");
+    let before_the_table = rest.split("\n\n").next().unwrap();
+    assert!(in_one_line(before_the_table).contains(words), "{text}");
     // A hash of each request assigns requests: there it is no assumption.
     let said = serin(folder.path(), &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)", "--format", "json"]);
     assert_eq!(said.json()["comparisons"][0]["assumption"], Value::Null);

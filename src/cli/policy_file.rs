@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::compare::verdict::Behaviour;
@@ -18,7 +18,7 @@ struct PolicyFile {
     next_share_percent: f64,
     /// Shortest time under observation before a pass, in minutes.
     minimum_minutes: f64,
-    /// Behaviours whose change is expected: lines_per_trace, called_services, routes, templates.
+    /// Behaviours whose change is expected, by [`Behaviour::name`].
     expect: Vec<String>,
     /// Share of units meant for the canary, in per cent.
     share_percent: Option<f64>,
@@ -43,7 +43,16 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Policy> {
-    let file: PolicyFile = if text.trim().is_empty() { PolicyFile::default() } else { serde_saphyr::from_str(text)? };
+    let file: PolicyFile = if text.trim().is_empty() {
+        PolicyFile::default()
+    } else {
+        // The first line says what and where; what follows shows the file, which its owner has.
+        serde_saphyr::from_str(text).map_err(|error| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            anyhow!("{}", line.strip_prefix("error: ").unwrap_or(line))
+        })?
+    };
     let mut problems = Vec::new();
     let mut policy = Policy { errors: false, latency: false, ..Policy::default() };
     for name in &file.guardrails {

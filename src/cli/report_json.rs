@@ -141,6 +141,7 @@ fn totals(totals: &Totals) -> Value {
         "without_unit": totals.without_unit,
         "errors_without_unit": totals.errors_without_unit,
         "without_latency": totals.without_latency,
+        "rates_unread": totals.rates_unread,
         "late": totals.late,
         "per_request": {
             "errors": done.failed.map(number),

@@ -19,8 +19,8 @@ use std::borrow::Cow;
 use crate::event::{self, Event, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, Role, StatusNotation};
-use crate::pipeline::{access, clock, number, values};
+use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
+use crate::pipeline::{access, clock, values};
 
 use access_fields::{AccessField, access_field};
 use outcome::Failed;
@@ -87,6 +87,8 @@ pub struct Decoder<'p> {
     notations: [StatusNotation; FIELDS_MAX],
     /// What each field about failures holds.
     error_notations: [ErrorNotation; FIELDS_MAX],
+    /// How each sampling field writes rates.
+    rate_notations: [RateNotation; FIELDS_MAX],
     /// Slot of the first status field that holds gRPC codes.
     grpc_status: Option<u8>,
     split_key: u64,
@@ -126,6 +128,7 @@ impl<'p> Decoder<'p> {
             end_times: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
             error_notations: [ErrorNotation::Failed; FIELDS_MAX],
+            rate_notations: [RateNotation::OneInMany; FIELDS_MAX],
             grpc_status: None,
             split_key: 0,
             source: RequestSource::Application,
@@ -153,6 +156,9 @@ impl<'p> Decoder<'p> {
                 }
                 if role == Role::Error {
                     decoder.error_notations[at] = ErrorNotation::of_field(&field.path);
+                }
+                if role == Role::SampleRate {
+                    decoder.rate_notations[at] = RateNotation::of_field(&field.path);
                 }
                 if role == Role::Status {
                     decoder.notations[at] = StatusNotation::of_field(&field.path);
@@ -363,7 +369,7 @@ impl<'p> Decoder<'p> {
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
-        let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
+        let (weight, rate_unread) = self.weight(line);
 
         Ok(Decoded::Event(Event {
             time,
@@ -376,6 +382,7 @@ impl<'p> Decoder<'p> {
             arm,
             route,
             weight,
+            rate_unread,
             kind,
             level,
             status_class: status.map_or(0, |status| status.class),
@@ -457,16 +464,6 @@ enum Filled {
     Access,
     Malformed,
     Unknown,
-}
-
-/// Sampling weight: how many events a line stands for.
-fn sample_weight(text: &str) -> u32 {
-    match number::parse_f64(text) {
-        // A rate above one says "one in so many"; a share below one says the same the other way round.
-        Some(rate) if rate >= 1.0 => rate.min(1e6) as u32,
-        Some(share) if share > 0.0 => (1.0 / share).min(1e6) as u32,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

@@ -412,7 +412,23 @@ impl Role {
                 "host.name",
                 "host",
             ],
-            Role::SampleRate => &["sample_rate", "sampleRate", "SampleRate", "samplerate", "sampling_rate"],
+            // What a line says of itself comes before what its trace says.
+            Role::SampleRate => &[
+                "sample_rate",
+                "sampleRate",
+                "SampleRate",
+                "samplerate",
+                "sampling_rate",
+                "_sample_rate",
+                "metrics._sample_rate",
+                "sampling.threshold",
+                "Attributes.sampling.threshold",
+                "attributes.sampling.threshold",
+                "tracestate",
+                "trace_state",
+                "traceState",
+                "TraceState",
+            ],
         }
     }
 }
@@ -511,6 +527,34 @@ pub fn is_end_time(path: &str) -> bool {
     ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end"].contains(&path)
 }
 
+/// How a field writes a sampling rate; its name says so. See [`super::sampling`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RateNotation {
+    /// "One in so many"; below 1, and in per cent, a probability.
+    #[default]
+    OneInMany,
+    /// A probability.
+    Probability,
+    /// OpenTelemetry's rejection threshold, of a log record.
+    Threshold,
+    /// The trace state of W3C, in which OpenTelemetry has an entry.
+    TraceState,
+}
+
+impl RateNotation {
+    /// The notation of a field, by its path.
+    pub fn of_field(path: &str) -> RateNotation {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        let is_state = || last.replace('_', "").eq_ignore_ascii_case("tracestate");
+        match last {
+            "_sample_rate" => RateNotation::Probability,
+            "threshold" if path.ends_with("sampling.threshold") => RateNotation::Threshold,
+            _ if is_state() => RateNotation::TraceState,
+            _ => RateNotation::OneInMany,
+        }
+    }
+}
+
 /// What a field about failures holds; its name says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ErrorNotation {
@@ -553,6 +597,22 @@ mod tests {
             ("status.code", StatusNotation::Span),
         ] {
             assert_eq!(StatusNotation::of_field(path), notation, "{path}");
+        }
+    }
+
+    #[test]
+    fn sampling_fields_by_what_they_hold() {
+        for (path, notation) in [
+            ("sample_rate", RateNotation::OneInMany),
+            ("SampleRate", RateNotation::OneInMany),
+            ("metrics._sample_rate", RateNotation::Probability),
+            ("Attributes.sampling.threshold", RateNotation::Threshold),
+            ("alert.threshold", RateNotation::OneInMany),
+            ("tracestate", RateNotation::TraceState),
+            ("span.trace_state", RateNotation::TraceState),
+            ("TraceState", RateNotation::TraceState),
+        ] {
+            assert_eq!(RateNotation::of_field(path), notation, "{path}");
         }
     }
 

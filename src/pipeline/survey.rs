@@ -171,6 +171,16 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let read = cover(heads, &plan);
     // Ids count within their unit, which the first reading did not know.
     plan.join_attempts = read.repeated_request_ids > 0;
+    if read.rates_unread > 0 {
+        let fields: Vec<String> =
+            plan.fields(Role::SampleRate).iter().map(|field| format!("`{}`", field.path)).collect();
+        notes.push(format!(
+            "sampling: {} of {} lines have a rate that is none ({}); they count as not sampled",
+            read.rates_unread,
+            read.events,
+            fields.join(", ")
+        ));
+    }
     let releases = find_releases(&read, wishes);
     let reports = Role::ALL
         .into_iter()

@@ -57,7 +57,9 @@ pub struct Cell {
     pub without_latency: u64,
     /// Sum of latencies in microseconds.
     pub latency_sum_us: u64,
-    /// Sum of sampling weights of requests; equal to `requests` when nothing is sampled.
+    /// Requests with a sampling rate that is none; they count once.
+    pub rates_unread: u64,
+    /// Sum of sampling weights of requests, in units of 1 / [`event::WEIGHT_ONE`].
     pub request_weight: u64,
     /// Sum of sampling weights of failed requests.
     pub error_weight: u64,
@@ -97,7 +99,7 @@ impl Cell {
         [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 22] {
+    fn counts_mut(&mut self) -> [&mut u64; 23] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -118,6 +120,7 @@ impl Cell {
             &mut self.errors_without_unit,
             &mut self.without_latency,
             &mut self.latency_sum_us,
+            &mut self.rates_unread,
             &mut self.request_weight,
             &mut self.error_weight,
             &mut self.late,
@@ -125,7 +128,7 @@ impl Cell {
         ]
     }
 
-    fn counts(&self) -> [u64; 22] {
+    fn counts(&self) -> [u64; 23] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -146,6 +149,7 @@ impl Cell {
             self.errors_without_unit,
             self.without_latency,
             self.latency_sum_us,
+            self.rates_unread,
             self.request_weight,
             self.error_weight,
             self.late,
@@ -467,6 +471,7 @@ impl WindowPartial {
                 if let Some(slot) = counters.status.get_mut(usize::from(event.status_class)) {
                     *slot += 1;
                 }
+                counters.rates_unread += u64::from(event.rate_unread);
                 counters.request_weight += u64::from(event.weight);
                 counters.error_weight += if event.error { u64::from(event.weight) } else { 0 };
                 if latency == 0 {

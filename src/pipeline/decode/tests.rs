@@ -239,6 +239,34 @@ fn a_grpc_status_decides_behind_an_http_status_that_is_fine() {
 }
 
 #[test]
+fn what_a_line_says_of_its_sampling_comes_before_what_its_trace_says() {
+    let fields = ["sample_rate", "_sample_rate", "Attributes.sampling.threshold", "tracestate"];
+    let plan = plan(&fields.map(|path| (Role::SampleRate, path)));
+    let one = event::WEIGHT_ONE;
+    for (fields, times, unread) in [
+        (r#""a":1"#, one, false),
+        (r#""sample_rate":1"#, one, false),
+        (r#""sample_rate":20,"tracestate":"ot=th:c""#, 20 * one, false),
+        (r#""sample_rate":"25%""#, 4 * one, false),
+        (r#""tracestate":"congo=1,ot=th:c""#, 4 * one, false),
+        (r#""Attributes":{"sampling.threshold":"8"},"tracestate":"ot=th:c""#, 2 * one, false),
+        (r#""Attributes":{"sampling":{"threshold":"8"}}"#, 2 * one, false),
+        (r#""_sample_rate":0.5"#, 2 * one, false),
+        // What is no rate leaves the word to the next field, and is counted where none has one.
+        (r#""sample_rate":0,"tracestate":"ot=th:c""#, 4 * one, false),
+        (r#""sample_rate":null,"tracestate":"congo=1""#, one, false),
+        (r#""_sample_rate":2"#, one, true),
+        (r#""tracestate":"ot=th:C""#, one, true),
+        (r#""tracestate":["ot=th:c"]"#, one, true),
+        (r#""sample_rate":true"#, one, true),
+        (r#""Attributes.sampling.threshold":8"#, one, true),
+    ] {
+        let event = event(&plan, fields);
+        assert_eq!((event.weight, event.rate_unread), (times, unread), "{fields}");
+    }
+}
+
+#[test]
 fn the_message_of_an_access_log_line_is_the_line() {
     let line = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 2326"#;
     // Status and bytes are read as numbers, which stand behind the line.

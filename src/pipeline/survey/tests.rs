@@ -208,3 +208,15 @@ fn codes_are_statuses_where_they_look_like_them() {
         assert_eq!(survey.requests, 50, "{field} {values:?}");
     }
 }
+
+#[test]
+fn rates_that_are_none_are_said() {
+    let said = |state: &str| {
+        let survey = found(&lines(20, |_| format!(r#""tracestate":"{state}","path":"/a","status":200"#)));
+        survey.notes.into_iter().find(|note| note.starts_with("sampling"))
+    };
+    assert_eq!(said("ot=th:c"), None);
+    assert_eq!(said("congo=th:C"), None);
+    let expect = "sampling: 20 of 20 lines have a rate that is none (`tracestate`); they count as not sampled";
+    assert_eq!(said("ot=th:C").as_deref(), Some(expect));
+}

@@ -1396,3 +1396,34 @@ fn a_closed_pipe_does_not_change_the_verdict() {
         assert!(said.err.is_empty(), "{}", said.err);
     }
 }
+
+/// Neither version nor cohort is logged, but the name of the pod: its ReplicaSet tells the arms apart.
+#[test]
+fn the_name_of_the_pod_tells_control_and_candidate_apart() {
+    let mut random = Random::new(83);
+    let lines: Vec<Line> = (0..12_000)
+        .map(|number| {
+            let at = START + number * 120 * MINUTE / 12_000;
+            let user = random.below(3_000);
+            let is_new = number > 4_000 && user % 2 == 1;
+            let (pod, errors) = if is_new { ("web-66b6c48dd5-cxlzw", 0.3) } else { ("web-5d9c7b8f6d-x7k2p", 0.01) };
+            let status = if random.chance(errors) { 500 } else { 200 };
+            let fields = format!(
+                r#""service":"web","pod":"{pod}","zone":"{}","user":"u{user}","status":{status},"latency_ms":20,"route":"/a""#,
+                if is_new { "east" } else { "west" }
+            );
+            Line::new(at, user, 0, &fields)
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    let comparison = &report["comparisons"][0];
+    assert_eq!((&comparison["control"], &comparison["candidate"]), (&"5d9c7b8f6d".into(), &"66b6c48dd5".into()));
+    assert_eq!(comparison["control_from"], "served before");
+    assert_eq!(report["survey"]["arms"], serde_json::json!({ "by": "pod_template", "path": "pod" }));
+    let said = serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson"]).expect(1);
+    assert!(said.out.contains("version taken from the pod's name (`pod`)"), "{}", said.out);
+    serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(0);
+    let report = compare(folder.path(), &["app.log", "--arm-by", "zone"], Verdict::Fail);
+    assert_eq!(report["comparisons"][0]["candidate"], "east");
+}

@@ -412,7 +412,7 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
                 );
             }
         }
-        ArmRule::Field(_) | ArmRule::Hash { .. } => {}
+        ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. } => {}
     }
     if let Some(service) = &how.service
         && found.services.keys().all(|key| key.service != *service)
@@ -441,7 +441,7 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
 fn arm_choice(judge: &JudgeArguments, found: &Survey) -> ArmChoice {
     match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
-        ArmRule::None | ArmRule::Field(_) => {
+        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
             let candidates = judge.candidates.clone();
             let sharing = if candidates.is_empty() { found.candidates_seen() } else { candidates.len() };
             ArmChoice { control: judge.control.clone(), candidates, sharing }

@@ -582,6 +582,10 @@ impl Judged<'_> {
                 };
                 format!("by field `{}`{others}", harmless(path, 60))
             }
+            ArmRule::PodTemplate(path) => format!(
+                "version taken from the pod's name (`{}`), since no field has one; --arm-by FIELD takes another",
+                harmless(path, 60)
+            ),
             ArmRule::Queries { baseline, canary } => format!(
                 "by queries: baseline `{}`, canary `{}`",
                 harmless(baseline.source(), 100),

@@ -220,3 +220,28 @@ fn rates_that_are_none_are_said() {
     let expect = "sampling: 20 of 20 lines have a rate that is none (`tracestate`); they count as not sampled";
     assert_eq!(said("ot=th:C").as_deref(), Some(expect));
 }
+
+#[test]
+fn the_pods_name_gives_the_arms_where_no_field_does() {
+    let pod = |at: usize| {
+        let (hash, end) = [("5d9c7b8f6d", "x7k2p"), ("66b6c48dd5", "cxlzw"), ("5d9c7b8f6d", "2mnqz")][at % 3];
+        format!(r#""service":"s","kubernetes":{{"pod_name":"web-{hash}-{end}"}},"status":200"#)
+    };
+    let survey = found(&lines(40, pod));
+    assert_eq!(survey.plan.arms, ArmRule::PodTemplate("kubernetes.pod_name".to_owned()));
+    let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
+    assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
+    assert_eq!(survey.services[&key].arms.keys().collect::<Vec<_>>(), ["5d9c7b8f6d", "66b6c48dd5"]);
+    // Any version, cohort or variant is better, also one that all lines share.
+    let survey = found(&lines(40, |at| format!(r#"{},"version":"1.0""#, pod(at))));
+    assert_eq!(survey.plan.arms, ArmRule::Field("version".to_owned()));
+    for pod in ["web-0", "web-x7k2p", "backup-29547810-x7k2p"] {
+        let survey = found(&lines(40, |_| format!(r#""service":"s","pod":"{pod}","status":200"#)));
+        assert_eq!(survey.plan.arms, ArmRule::None, "{pod}");
+    }
+    let wishes = Wishes { arms: Some(ArmRule::Field("zone".to_owned())), ..Wishes::default() };
+    let lines = lines(40, pod);
+    let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+    assert_eq!(super::survey(&[head], &wishes).plan.arms, ArmRule::Field("zone".to_owned()));
+}

@@ -29,7 +29,7 @@ use scan::{Node, scan};
 use seen::{RouteCache, Short, ShortNames};
 use slots::{Form, Slot};
 
-pub use access_fields::ACCESS_ROLES;
+pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
 
 /// Status field of Envoy's and Istio's access logs.
@@ -83,6 +83,8 @@ pub struct Decoder<'p> {
     proxy_status: Option<u8>,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
+    /// Latency fields of lines whose time says when the work began.
+    from_received: [bool; FIELDS_MAX],
     /// How each status field writes statuses.
     notations: [StatusNotation; FIELDS_MAX],
     /// What each field about failures holds.
@@ -126,6 +128,7 @@ impl<'p> Decoder<'p> {
             arm_slot: None,
             proxy_status: None,
             end_times: [false; FIELDS_MAX],
+            from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
             error_notations: [ErrorNotation::Failed; FIELDS_MAX],
             rate_notations: [RateNotation::OneInMany; FIELDS_MAX],
@@ -150,6 +153,9 @@ impl<'p> Decoder<'p> {
                 list.len += 1;
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
+                }
+                if role == Role::Latency {
+                    decoder.from_received[at] = field.path == ACCESS_DURATION;
                 }
                 if role == Role::Time {
                     decoder.end_times[at] = roles::is_end_time(&field.path);
@@ -319,14 +325,17 @@ impl<'p> Decoder<'p> {
 
     fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
+        let mut from_received = false;
         let latency_us = match self.first(Role::Latency) {
             Some((slot, at)) => {
+                from_received = self.from_received[at];
                 let unit = self.roles[Role::Latency as usize].units[at].unwrap_or(LatencyUnit::Millis);
                 values::latency_us(&slot.text(line), unit).unwrap_or(NO_LATENCY)
             }
             None => NO_LATENCY,
         };
         let time = self.time(line, latency_us)?;
+        let time = if from_received && latency_us != NO_LATENCY { times::after(time, latency_us)? } else { time };
         let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
 
         let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };

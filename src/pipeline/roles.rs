@@ -479,13 +479,17 @@ impl LatencyUnit {
         let last = path.rsplit('.').next().unwrap_or(path);
         let lower = last.to_ascii_lowercase();
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
-        if ends(&["_ms", "_millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
+        if ends(&["_ms", "millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
             Some(LatencyUnit::Millis)
-        } else if ends(&["_us", "_micros", "microseconds"]) {
+        } else if ends(&["_us", "micros", "microseconds"]) || last.ends_with("Us") {
             Some(LatencyUnit::Micros)
-        } else if ends(&["_ns", "_nanos", "nanoseconds"]) || last == "durationNano" || path == "event.duration" {
+        } else if ends(&["_ns", "nanos", "nanoseconds"])
+            || last.ends_with("Ns")
+            || last == "durationNano"
+            || path == "event.duration"
+        {
             Some(LatencyUnit::Nanos)
-        } else if ends(&["_s", "_sec", "_secs", "_seconds"])
+        } else if ends(&["_s", "_sec", "_secs", "seconds"])
             || last == "request_time"
             || path.ends_with("http.server.request.duration")
         {
@@ -634,6 +638,14 @@ mod tests {
             ("latency_ms", Some(LatencyUnit::Millis)),
             ("durationMs", Some(LatencyUnit::Millis)),
             ("event.duration", Some(LatencyUnit::Nanos)),
+            ("durationNs", Some(LatencyUnit::Nanos)),
+            ("elapsedNanos", Some(LatencyUnit::Nanos)),
+            ("elapsedMicros", Some(LatencyUnit::Micros)),
+            ("durationUs", Some(LatencyUnit::Micros)),
+            ("tookMillis", Some(LatencyUnit::Millis)),
+            ("elapsedMilliseconds", Some(LatencyUnit::Millis)),
+            ("elapsedSeconds", Some(LatencyUnit::Seconds)),
+            ("status", None),
             ("request_time", Some(LatencyUnit::Seconds)),
             ("duration_us", Some(LatencyUnit::Micros)),
             ("duration", None),

@@ -139,6 +139,10 @@ impl Decoder<'_> {
             else {
                 continue;
             };
+            if slot.form == Form::Nested {
+                unread |= !values::is_empty_json(slot.raw(line));
+                continue;
+            }
             match sampling::rate(&slot.text(line), slot.form == Form::Number, self.rate_notations[at]) {
                 Rate::Silent => {}
                 Rate::Weight(weight) => return (weight, false),

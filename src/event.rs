@@ -38,6 +38,20 @@ pub enum Level {
     Fatal,
 }
 
+/// How the value of a role stands in a line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum FieldForm {
+    /// No field of the role, or one that says nothing (null, empty, `-`).
+    #[default]
+    Absent,
+    /// A JSON number; the notation of an access log, which knows no other.
+    Number,
+    /// A text.
+    Text,
+    /// A field is there, and its value is none of the role: an object, a list, a word.
+    Unreadable,
+}
+
 /// Index of a name in the [`Names`] that belong to the same batch.
 pub type NameId = u16;
 
@@ -79,6 +93,10 @@ pub struct Event {
     pub route: NameId,
     /// How many events this line stands for, as the sampler that kept it says, in units of 1 / [`WEIGHT_ONE`].
     pub weight: u32,
+    /// How its latency stands in the line.
+    pub latency_form: FieldForm,
+    /// How its status stands in the line.
+    pub status_form: FieldForm,
     /// The line has a sampling rate that is none; it counts once.
     pub rate_unread: bool,
     /// What the line counts towards.

@@ -84,6 +84,8 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 route: NO_NAME,
                 weight: serin::event::WEIGHT_ONE,
                 rate_unread: false,
+                latency_form: serin::event::FieldForm::Absent,
+                status_form: serin::event::FieldForm::Absent,
                 kind: Kind::Request,
                 level: Level::Info,
                 status_class: if error { 5 } else { 2 },

@@ -109,6 +109,8 @@ mod tests {
             route: event::NO_NAME,
             weight: event::WEIGHT_ONE,
             rate_unread: false,
+            latency_form: event::FieldForm::Absent,
+            status_form: event::FieldForm::Absent,
             kind: Kind::Request,
             level: event::Level::Info,
             status_class: 2,

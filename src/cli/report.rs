@@ -48,6 +48,8 @@ pub(super) struct Report<'a> {
     pub comparisons: Vec<Judged<'a>>,
     /// Releases without a comparison.
     pub alone: Vec<Alone>,
+    /// Services with requests that the plan did not see, which are not judged.
+    pub unplanned: Vec<(ServiceKey, u64)>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
     /// What became of every record.
@@ -229,7 +231,10 @@ impl<'a> Report<'a> {
         }
         alone.iter_mut().for_each(|alone| alone.beside_others = !comparisons.is_empty());
         let verdict = engine.verdict().unwrap_or(Verdict::Invalid);
-        Report { comparisons, alone, verdict, tally: *engine.tally(), survey }
+        // Who asks for one service knows that others are there.
+        let others = engine.unplanned().iter().filter(|_| survey.plan.service.is_none());
+        let unplanned = others.map(|(key, requests)| (key.clone(), *requests)).collect();
+        Report { comparisons, alone, unplanned, verdict, tally: *engine.tally(), survey }
     }
 
     /// For people: the verdict in words, then guardrails, checks, and what is still needed.
@@ -287,6 +292,23 @@ impl<'a> Report<'a> {
             .collect();
         if !reasons.is_empty() {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
+        }
+        if !self.unplanned.is_empty() {
+            let named = self
+                .unplanned
+                .iter()
+                .take(20)
+                .map(|(service, requests)| (harmless(&service.to_string(), 60), requests));
+            let names: Vec<String> = named.map(|(name, requests)| format!("{name} ({})", grouped(*requests))).collect();
+            let all: u64 = self.unplanned.iter().map(|(_, requests)| requests).sum();
+            let said = format!(
+                "{} requests of services that the first lines did not show are not judged: {}. Give their log as a file of its own, so that its first lines are looked at.",
+                grouped(all),
+                names.join(", ")
+            );
+            wrap_words(&said, 98).iter().for_each(|line| {
+                let _infallible = writeln!(out, "  {line}");
+            });
         }
         if t.late > t.on_time {
             out.push_str(
@@ -817,6 +839,12 @@ impl Judged<'_> {
                 grouped(comparison.read.damaged),
                 grouped(comparison.read.records)
             ),
+            Flaw::LatencyType => {
+                "The arms write latencies in different types (numbers, texts, what cannot be read).".to_owned()
+            }
+            Flaw::StatusType => {
+                "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
+            }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
@@ -1007,7 +1035,12 @@ impl Judged<'_> {
             let named = format!("requests without a {unit}");
             let without_unit = pair("without a unit", &named, of(|t| t.without_unit), requests);
             let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late));
-            [without_unit, late].into_iter().flatten().for_each(|(name, text)| check(name, text));
+            let unread = pair("unreadable latency", "requests", of(|t| t.latency_unread), requests);
+            let unread_status = pair("unreadable status", "requests", of(|t| t.status_unread), requests);
+            [without_unit, unread, unread_status, late]
+                .into_iter()
+                .flatten()
+                .for_each(|(name, text)| check(name, text));
         }
         if comparison.unassigned > 0 {
             check(

@@ -28,6 +28,14 @@ pub struct Totals {
     pub without_unit: u64,
     /// Those of them that failed.
     pub errors_without_unit: u64,
+    /// Requests that did not fail and whose latency is a text.
+    pub latency_text: u64,
+    /// Requests that did not fail, with a latency field whose value is none.
+    pub latency_unread: u64,
+    /// Requests that did not fail and whose status is a text.
+    pub status_text: u64,
+    /// Requests that did not fail, with a status field whose value is none.
+    pub status_unread: u64,
     /// Requests whose sampling rate is none.
     pub rates_unread: u64,
     /// Requests without a latency.
@@ -61,6 +69,10 @@ impl Totals {
         self.business += cell.business;
         self.without_unit += cell.without_unit;
         self.errors_without_unit += cell.errors_without_unit;
+        self.latency_text += cell.latency_text;
+        self.latency_unread += cell.latency_unread;
+        self.status_text += cell.status_text;
+        self.status_unread += cell.status_unread;
         self.rates_unread += cell.rates_unread;
         self.without_latency += cell.without_latency;
         self.latency_sum_us = self.latency_sum_us.saturating_add(cell.latency_sum_us);
@@ -95,7 +107,7 @@ impl Totals {
         self.error_weight += errors * u64::from(WEIGHT_ONE);
     }
 
-    fn counts(&self) -> [u64; 21] {
+    fn counts(&self) -> [u64; 25] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -113,6 +125,10 @@ impl Totals {
             self.business,
             self.without_unit,
             self.errors_without_unit,
+            self.latency_text,
+            self.latency_unread,
+            self.status_text,
+            self.status_unread,
             self.rates_unread,
             self.without_latency,
             self.latency_sum_us,
@@ -154,6 +170,10 @@ impl Totals {
         t.business = r.uint()?;
         t.without_unit = r.uint()?;
         t.errors_without_unit = r.uint()?;
+        t.latency_text = r.uint()?;
+        t.latency_unread = r.uint()?;
+        t.status_text = r.uint()?;
+        t.status_unread = r.uint()?;
         t.rates_unread = r.uint()?;
         t.without_latency = r.uint()?;
         t.latency_sum_us = r.uint()?;

@@ -50,6 +50,8 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         route: names.route(["/x", "/y", "/z"][unit as usize % 3]),
         weight: crate::event::WEIGHT_ONE,
         rate_unread: false,
+        latency_form: crate::event::FieldForm::Absent,
+        status_form: crate::event::FieldForm::Absent,
         kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },
         level: Level::Info,
         status_class: 2,

@@ -334,6 +334,7 @@ impl<'p> Decoder<'p> {
             }
             None => NO_LATENCY,
         };
+        let latency_form = self.form(Role::Latency, line, access_line, latency_us != NO_LATENCY);
         let time = self.time(line, latency_us)?;
         let time = if from_received && latency_us != NO_LATENCY { times::after(time, latency_us)? } else { time };
         let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
@@ -344,6 +345,7 @@ impl<'p> Decoder<'p> {
         }
 
         let status = self.status(line);
+        let status_form = self.form(Role::Status, line, access_line, status.is_some());
         let level = self.level(line);
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
@@ -391,6 +393,8 @@ impl<'p> Decoder<'p> {
             arm,
             route,
             weight,
+            latency_form,
+            status_form,
             rate_unread,
             kind,
             level,

@@ -1,6 +1,6 @@
 //! What a line says of a piece of work: whether it is a request, how it ended, how bad that was, how many it stands for.
 
-use crate::event::{Kind, Level, WEIGHT_ONE};
+use crate::event::{FieldForm, Kind, Level, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::decode::{Decoder, FIELDS_MAX};
 use crate::pipeline::plan::RequestSource;
@@ -150,5 +150,26 @@ impl Decoder<'_> {
             }
         }
         (WEIGHT_ONE, unread)
+    }
+
+    /// How the value of a role stands in the line; `read`: it could be read.
+    #[inline]
+    pub(super) fn form(&self, role: Role, line: &str, access_line: bool, read: bool) -> FieldForm {
+        match self.first(role) {
+            Some(_) if read && access_line => FieldForm::Number,
+            Some((Slot { form: Form::Number, .. }, _)) if read => FieldForm::Number,
+            Some(_) if read => FieldForm::Text,
+            Some((slot, _)) if matches!(slot.text(line).trim_ascii(), "" | "-") => FieldForm::Absent,
+            Some(_) => FieldForm::Unreadable,
+            None => self.nested_form(role),
+        }
+    }
+
+    /// An object or a list stands where a role's value is looked for.
+    fn nested_form(&self, role: Role) -> FieldForm {
+        let list = &self.roles[role as usize];
+        let slots = list.slots.iter().take(usize::from(list.len));
+        let is_nested = |slot: &u8| self.slots.get(usize::from(*slot)).is_some_and(|slot| slot.form == Form::Nested);
+        if slots.into_iter().any(is_nested) { FieldForm::Unreadable } else { FieldForm::Absent }
     }
 }

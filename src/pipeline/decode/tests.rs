@@ -376,3 +376,24 @@ fn a_request_counts_when_it_was_completed() {
     assert_eq!(decode(&line("61"), &[(ACCESS_DURATION, LatencyUnit::Seconds)]), (start + 61_000_000, 61_000_000));
     assert_eq!(decode(&line("-"), &fields), (start, NO_LATENCY));
 }
+
+#[test]
+fn how_latency_and_status_stand_in_a_line() {
+    use event::FieldForm::{Absent, Number, Text, Unreadable};
+    let plan = plan(&[(Role::Latency, "ms"), (Role::Status, "status"), (Role::Route, "path")]);
+    for (fields, latency, status) in [
+        (r#""ms":5,"status":200"#, Number, Number),
+        (r#""ms":"5","status":"200""#, Text, Text),
+        (r#""ms":"5ms","status":"OK""#, Text, Text),
+        (r#""status":200"#, Absent, Number),
+        (r#""ms":null,"status":"-""#, Absent, Absent),
+        (r#""ms":"","status":"""#, Absent, Absent),
+        (r#""ms":"slow","status":"shipped""#, Unreadable, Unreadable),
+        (r#""ms":-5,"status":7"#, Unreadable, Unreadable),
+        (r#""ms":true,"status":false"#, Unreadable, Unreadable),
+        (r#""ms":{"p":5},"status":[200]"#, Unreadable, Unreadable),
+    ] {
+        let event = event(&plan, &format!(r#"{fields},"path":"/a""#));
+        assert_eq!((event.latency_form, event.status_form), (latency, status), "{fields}");
+    }
+}

@@ -416,6 +416,7 @@ mod tests {
                 agent: Some("curl/8.5.0"),
                 rest,
                 request_time,
+                duration: (rest == "1234").then_some(rest),
                 forwarded_for,
                 ..common()
             };

@@ -265,6 +265,14 @@ fn microseconds_without_a_name_are_told_by_what_else_the_lines_say() {
     // Fractions of milliseconds at that rate are no seconds.
     let fast: Vec<String> = (0..1_000).map(|at| busy(at, format!("3.{}", at % 7 + 1))).collect();
     assert_eq!(said_of_latency(&fast).0, Some(LatencyUnit::Millis));
+    // 10,000 requests a second of 50 ms: 500 are in flight.
+    let gateway: Vec<String> = (0..1_000)
+        .map(|at| {
+            let time = format!("2026-06-01T10:00:00.{:06}Z", at * 100);
+            format!(r#"{{"ts":"{time}","duration":{},"path":"/a","status":200}}"#, 50 + at % 7)
+        })
+        .collect();
+    assert_eq!(said_of_latency(&gateway).0, Some(LatencyUnit::Millis));
     // A few slow requests are what they say.
     let slow = lines(30, |_| r#""duration":54000,"path":"/a","status":200"#.to_owned());
     assert_eq!(said_of_latency(&slow).0, Some(LatencyUnit::Millis));

@@ -22,8 +22,12 @@ const NANOS_FROM: f64 = 1_000_000.0;
 /// A median from here on is doubtful, in microseconds.
 const DOUBTFUL_US: f64 = 600e6;
 
-/// Requests in flight at once above which another unit is more plausible.
-const IN_FLIGHT_MAX: f64 = 200.0;
+/// Requests in flight at once above which another unit is more plausible, where half of them would take longer than
+/// [`LONG_US`]; and however long they take.
+const IN_FLIGHT_MAX: [f64; 2] = [200.0, 5_000.0];
+
+/// A second, in microseconds.
+const LONG_US: f64 = 1e6;
 
 /// Lines on which two statements about one piece of work are compared, at least.
 const COMPARED_MIN: usize = 10;
@@ -187,8 +191,12 @@ pub(super) fn name_latency_units(
             why = format!(", by {name} of the same lines");
             unit
         } else {
-            let is_plausible =
-                |unit: &LatencyUnit| evidence.in_flight(path, *unit).is_none_or(|number| number <= IN_FLIGHT_MAX);
+            let is_plausible = |unit: &LatencyUnit| {
+                // A busy service has many short requests in flight.
+                let [most, most_of_all] = IN_FLIGHT_MAX;
+                let most = if median * unit.micros() >= LONG_US { most } else { most_of_all };
+                evidence.in_flight(path, *unit).is_none_or(|number| number <= most)
+            };
             let from = UNITS.iter().position(|unit| *unit == usual).unwrap_or(0);
             let unit = UNITS.into_iter().skip(from).find(is_plausible).unwrap_or(usual);
             if unit != usual {

@@ -22,6 +22,8 @@ struct Request {
     arm: &'static str,
     status: Option<u32>,
     latency: Option<f64>,
+    /// Latency and status are written as texts.
+    as_text: [bool; 2],
     rate: Option<u32>,
 }
 
@@ -52,6 +54,7 @@ fn requests(
                 arm,
                 status: Some(status),
                 latency: Some(latency),
+                as_text: [false; 2],
                 rate: None,
             };
             change(&mut request, &mut random);
@@ -68,10 +71,12 @@ fn requests(
                 fields.push_str(&format!(",\"user\":\"u{}\"", request.user));
             }
             if let Some(status) = request.status {
-                fields.push_str(&format!(",\"status\":{status}"));
+                let quote = if request.as_text[1] { "\"" } else { "" };
+                fields.push_str(&format!(",\"status\":{quote}{status}{quote}"));
             }
             if let Some(latency) = request.latency {
-                fields.push_str(&format!(",\"latency_ms\":{latency:.2}"));
+                let quote = if request.as_text[0] { "\"" } else { "" };
+                fields.push_str(&format!(",\"latency_ms\":{quote}{latency:.2}{quote}"));
             }
             if let Some(rate) = request.rate {
                 fields.push_str(&format!(",\"sample_rate\":{rate}"));
@@ -436,7 +441,7 @@ fn replay_names_the_first_look_of_a_log_that_has_lost_its_end() {
 #[test]
 fn every_flaw_makes_the_comparison_invalid_by_name() {
     type Change = fn(&mut Request, &mut Random);
-    let cases: [(Flaw, &[&str], Change); 13] = [
+    let cases: [(Flaw, &[&str], Change); 15] = [
         (Flaw::SampleRatio, &["--share", "30%"], |_, _| ()),
         (Flaw::MixedRouting, &[], |request, random| {
             if request.user % 4 < 2 && random.chance(0.5) {
@@ -465,6 +470,8 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
                 request.status = None;
             }
         }),
+        (Flaw::LatencyType, &[], |request, _| request.as_text[0] = request.arm == "canary"),
+        (Flaw::StatusType, &[], |request, random| request.as_text[1] = request.arm == "canary" && random.chance(0.1)),
         (Flaw::Lateness, &[], |request, random| {
             if request.arm == "canary" && random.chance(0.09) {
                 request.written_at += 90 * SECOND;
@@ -1455,4 +1462,93 @@ fn a_closed_pipe_does_not_change_the_verdict() {
         let said = said.expect(1);
         assert!(said.err.is_empty(), "{}", said.err);
     }
+}
+
+/// Neither version nor cohort is logged, but the name of the pod: its ReplicaSet tells the arms apart.
+#[test]
+fn the_name_of_the_pod_tells_control_and_candidate_apart() {
+    let mut random = Random::new(83);
+    let lines: Vec<Line> = (0..12_000)
+        .map(|number| {
+            let at = START + number * 120 * MINUTE / 12_000;
+            let user = random.below(3_000);
+            let is_new = number > 4_000 && user % 2 == 1;
+            let (pod, errors) = if is_new { ("web-66b6c48dd5-cxlzw", 0.3) } else { ("web-5d9c7b8f6d-x7k2p", 0.01) };
+            let status = if random.chance(errors) { 500 } else { 200 };
+            let fields = format!(
+                r#""service":"web","pod":"{pod}","zone":"{}","user":"u{user}","status":{status},"latency_ms":20,"route":"/a""#,
+                if is_new { "east" } else { "west" }
+            );
+            Line::new(at, user, 0, &fields)
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    let comparison = &report["comparisons"][0];
+    assert_eq!((&comparison["control"], &comparison["candidate"]), (&"5d9c7b8f6d".into(), &"66b6c48dd5".into()));
+    assert_eq!(comparison["control_from"], "served before");
+    assert_eq!(report["survey"]["arms"], serde_json::json!({ "by": "pod_template", "path": "pod" }));
+    let said = serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson"]).expect(1);
+    assert!(said.out.contains("version taken from the pod's name (`pod`)"), "{}", said.out);
+    serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(0);
+    let report = compare(folder.path(), &["app.log", "--arm-by", "zone"], Verdict::Fail);
+    assert_eq!(report["comparisons"][0]["candidate"], "east");
+}
+
+/// Code that writes its failures another way has failed all the same; what is no latency is told.
+#[test]
+fn failures_in_another_type_are_failures() {
+    let bytes = requests(31, 16_000, 1_200, 120, |request, random| {
+        if request.arm == "canary" && random.chance(0.2) {
+            (request.status, request.as_text[1]) = (Some(500), true);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
+    let text = String::from_utf8(requests(31, 16_000, 1_200, 120, |_, _| ())).unwrap();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            if line.contains("canary") && line.contains("\"status\":200") {
+                line.replace("\"latency_ms\":3", "\"latency_ms\":\"slow\",\"was\":3")
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", lines.join("\n").as_bytes())]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Invalid);
+    let comparison = &report["comparisons"][0];
+    assert_eq!(flaws(comparison), [Flaw::LatencyCoverage.name(), Flaw::LatencyType.name()]);
+    let [control, candidate] = ["baseline", "canary"].map(|arm| &comparison["by_service"][0][arm]["latency_unread"]);
+    assert_eq!((control.as_u64(), candidate.as_u64() > Some(1_000)), (Some(0), true), "{comparison:#}");
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
+    assert!(said.out.contains("unreadable latency"), "{}", said.out);
+}
+
+/// A service that begins after the lines that were looked at is not judged, and that is said with its requests.
+#[test]
+fn requests_of_services_that_the_plan_did_not_see_are_counted() {
+    let line = |number: i64, service: &str| {
+        let at = START + number * 60 * MINUTE / 5_000;
+        let arm = if number % 2 == 0 { "baseline" } else { "canary" };
+        let fields = format!(
+            r#""service":"{service}","cohort":"{arm}","user":"u{}","status":200,"latency_ms":20,"route":"/a""#,
+            number % 500
+        );
+        Line::new(at, number as u64, 0, &fields)
+    };
+    let late = |number: i64| number > 4_200 && number % 4 == 0;
+    let lines: Vec<Line> =
+        (0..5_000).map(|number| line(number, if late(number) { "billing" } else { "shop" })).collect();
+    let billing = (0..5_000).filter(|number| late(*number)).count();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
+    let expect = serde_json::json!([{ "environment": "", "service": "billing", "requests": billing }]);
+    assert_eq!(report["not_in_plan"], expect);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(3);
+    assert!(said.out.contains(&format!("billing ({billing})")), "{}", said.out);
+    let report = compare(folder.path(), &["app.log", "--service", "shop"], Verdict::Inconclusive);
+    assert_eq!(report["not_in_plan"], serde_json::json!([]));
 }

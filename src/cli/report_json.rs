@@ -36,6 +36,11 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "reason": alone.reason(),
             "arms": alone.arms.iter().map(|(arm, requests)| json!({ "arm": arm, "requests": requests })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
+        "not_in_plan": report.unplanned.iter().map(|(key, requests)| json!({
+            "environment": key.environment,
+            "service": key.service,
+            "requests": requests,
+        })).collect::<Vec<_>>(),
         "records": {
             "read": t.records,
             "events": t.events,
@@ -99,6 +104,7 @@ fn arms_rule(arms: &ArmRule) -> Value {
     match arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
+        ArmRule::PodTemplate(path) => json!({ "by": "pod_template", "path": path }),
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
         }
@@ -146,6 +152,11 @@ fn totals(totals: &Totals) -> Value {
         "without_unit": totals.without_unit,
         "errors_without_unit": totals.errors_without_unit,
         "without_latency": totals.without_latency,
+        "rates_unread": totals.rates_unread,
+        "latency_text": totals.latency_text,
+        "latency_unread": totals.latency_unread,
+        "status_text": totals.status_text,
+        "status_unread": totals.status_unread,
         "late": totals.late,
         "per_request": {
             "errors": done.failed.map(number),

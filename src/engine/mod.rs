@@ -33,13 +33,15 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::partial::{Tally, WindowPartial};
+use crate::sketch::partial::{OTHER, Tally, WindowPartial};
 use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
 /// Releases that are discovered; services past it are counted, not judged.
 const RELEASES_MAX: usize = 256;
+/// Services without a release that are counted by name.
+const UNPLANNED_MAX: usize = 256;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -142,6 +144,8 @@ pub struct Engine {
     closed_before: i64,
     tally: Tally,
     releases: Vec<ReleaseState>,
+    /// Requests of services that no given release has.
+    unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
     finished: bool,
 }
@@ -157,6 +161,7 @@ impl Engine {
             closed_before: i64::MIN,
             tally: Tally::default(),
             releases,
+            unplanned: BTreeMap::new(),
             chain: Chain::default(),
             finished: false,
         }
@@ -270,6 +275,8 @@ impl Engine {
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
+        } else {
+            self.count_unplanned(&merged);
         }
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
@@ -302,6 +309,24 @@ impl Engine {
                 self.releases.push(ReleaseState::new(vec![key.clone()]));
             }
         }
+    }
+
+    /// Services that came after what was given was found take requests that nothing judges.
+    fn count_unplanned(&mut self, merged: &WindowPartial) {
+        for (service, _, cell) in merged.cells.iter().filter(|(_, _, cell)| cell.requests > 0) {
+            let Some(key) = merged.names.services.get(usize::from(*service)) else { continue };
+            if self.releases.iter().any(|release| release.services.contains(key)) {
+                continue;
+            }
+            let is_known = self.unplanned.contains_key(key) || self.unplanned.len() < UNPLANNED_MAX;
+            let other = || ServiceKey { environment: String::new(), service: OTHER.to_owned() };
+            *self.unplanned.entry(if is_known { key.clone() } else { other() }).or_default() += cell.requests;
+        }
+    }
+
+    /// Requests, in closed windows, of services that no given release has; past 256 services they share a name.
+    pub fn unplanned(&self) -> &BTreeMap<ServiceKey, u64> {
+        &self.unplanned
     }
 
     fn finish(&mut self, outputs: &mut Vec<Output>) {
@@ -362,6 +387,12 @@ impl Engine {
         t.rejects.iter().for_each(|count| w.uint(*count));
         w.length(self.releases.len());
         self.releases.iter().for_each(|release| release.write(&mut w));
+        w.length(self.unplanned.len());
+        for (key, requests) in &self.unplanned {
+            w.text(&key.environment);
+            w.text(&key.service);
+            w.uint(*requests);
+        }
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
         w.flag(self.finished);
@@ -414,6 +445,10 @@ impl Engine {
         engine.releases.clear();
         for _ in 0..r.length()? {
             engine.releases.push(ReleaseState::read(&mut r)?);
+        }
+        for _ in 0..r.length()? {
+            let key = ServiceKey { environment: r.text()?, service: r.text()? };
+            engine.unplanned.insert(key, r.uint()?);
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
         engine.finished = r.flag()?;

@@ -33,6 +33,10 @@ impl Judged<'_> {
                 };
                 format!("by field `{}`{others}", harmless(path, 60))
             }
+            ArmRule::PodTemplate(path) => format!(
+                "version taken from the pod's name (`{}`), since no field has one; --arm-by FIELD takes another",
+                harmless(path, 60)
+            ),
             ArmRule::Queries { baseline, canary } => format!(
                 "by queries: baseline `{}`, canary `{}`",
                 harmless(baseline.source(), 100),
@@ -190,7 +194,12 @@ impl Judged<'_> {
             let named = format!("requests without a {unit}");
             let without_unit = pair("without a unit", &named, of(|t| t.without_unit), requests);
             let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late));
-            [without_unit, late].into_iter().flatten().for_each(|(name, text)| list.check(name, text));
+            let unread = pair("unreadable latency", "requests", of(|t| t.latency_unread), requests);
+            let unread_status = pair("unreadable status", "requests", of(|t| t.status_unread), requests);
+            [without_unit, unread, unread_status, late]
+                .into_iter()
+                .flatten()
+                .for_each(|(name, text)| list.check(name, text));
         }
         if comparison.unassigned > 0 {
             list.check(

@@ -42,6 +42,8 @@ pub(super) struct Report<'a> {
     pub comparisons: Vec<Judged<'a>>,
     /// Releases without a comparison.
     pub alone: Vec<Alone<'a>>,
+    /// Services with requests that the plan did not see, which are not judged.
+    pub unplanned: Vec<(ServiceKey, u64)>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
     /// What became of every record.
@@ -70,7 +72,7 @@ impl Alone<'_> {
     pub(super) fn reason(&self) -> String {
         match (self.arms.as_slice(), self.rule) {
             ([], ArmRule::Queries { .. }) => "no request matches --baseline, and none matches --canary".to_owned(),
-            ([], ArmRule::None | ArmRule::Field(_) | ArmRule::Hash { .. }) => {
+            ([], ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
                 "no request says which version or cohort it belongs to".to_owned()
             }
             ([(arm, requests)], _) => {
@@ -88,7 +90,7 @@ impl Alone<'_> {
     fn remedy(&self) -> &'static str {
         match (self.arms.len(), self.rule) {
             (0, ArmRule::Queries { .. }) => "Look at a line, and write queries that match the lines of each arm.",
-            (0, ArmRule::None | ArmRule::Field(_) | ArmRule::Hash { .. }) => {
+            (0, ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
                 "Use --arm-by FIELD, or --baseline QUERY --canary QUERY."
             }
             (1, _) => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
@@ -179,7 +181,10 @@ impl<'a> Report<'a> {
         }
         alone.iter_mut().for_each(|alone| alone.beside_others = !comparisons.is_empty());
         let verdict = engine.verdict().unwrap_or(Verdict::Invalid);
-        Report { comparisons, alone, verdict, tally: *engine.tally(), survey }
+        // Who asks for one service knows that others are there.
+        let others = engine.unplanned().iter().filter(|_| survey.plan.service.is_none());
+        let unplanned = others.map(|(key, requests)| (key.clone(), *requests)).collect();
+        Report { comparisons, alone, unplanned, verdict, tally: *engine.tally(), survey }
     }
 
     /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.

@@ -42,9 +42,31 @@ impl Report<'_> {
                  apart from each other, or a longer --lateness.",
             );
         }
+        self.write_unplanned(out);
         self.write_fields(out);
         self.write_seen(out);
         self.write_notes(out);
+    }
+
+    /// Requests of services that the first lines did not show.
+    fn write_unplanned(&self, out: &mut String) {
+        if self.unplanned.is_empty() {
+            return;
+        }
+        let named = self.unplanned.iter().take(20);
+        let names: Vec<String> = named
+            .map(|(service, requests)| format!("{} ({})", harmless(&service.to_string(), 60), grouped(*requests)))
+            .collect();
+        let all: u64 = self.unplanned.iter().map(|(_, requests)| requests).sum();
+        paragraph(
+            out,
+            &format!(
+                "{} of services that the first lines did not show are not judged: {}. Give their log as a file of its own, \
+                 so that its first lines are looked at.",
+                count(all, "request"),
+                names.join(", ")
+            ),
+        );
     }
 
     /// Which fields play which role.

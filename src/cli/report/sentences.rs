@@ -344,6 +344,12 @@ impl Judged<'_> {
                 grouped(comparison.read.damaged),
                 grouped(comparison.read.records)
             ),
+            Flaw::LatencyType => {
+                "The arms write latencies in different types (numbers, texts, what cannot be read).".to_owned()
+            }
+            Flaw::StatusType => {
+                "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
+            }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()

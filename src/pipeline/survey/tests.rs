@@ -318,6 +318,9 @@ fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it(
         assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{rest}");
         assert!(survey.notes.iter().all(|said| !said.starts_with("time")), "{:?}", survey.notes);
     }
+    // One line of nginx says that the others' whole number may be anything.
+    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { " 54000".to_owned() });
+    assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
     // Now and then is too seldom.
     let survey = access(&|at| if at % 3 == 0 { " 54000".to_owned() } else { String::new() });
     assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);

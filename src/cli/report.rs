@@ -546,6 +546,9 @@ impl Judged<'_> {
                 }
             }
         }
+        if let Some(end) = comparison.end {
+            list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
+        }
         list
     }
 

@@ -244,6 +244,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "started_at": comparison.started_at.to_string(),
         "ended_at": comparison.ended_at.to_string(),
         "active_until": comparison.active_until.map(|until| until.map(|until| until.to_string())),
+        "rollout_end": comparison.end.map(|end| json!({ "at": end.at.to_string(), "reason": end.reason.name() })),
         "looks": comparison.looks,
         "strata": comparison.strata(),
         "unit": comparison.unit.name(),

@@ -77,6 +77,9 @@ fn describe(entry: &Map<String, Value>) -> String {
             who(),
             count("looks")
         ),
+        "ended" => {
+            format!("ended     {}  {}  {}: {}", word("at"), who(), word("verdict"), word("reason").replace('_', " "))
+        }
         "end" => format!(
             "end       {} records, {} late, verdicts: {}",
             count("records"),

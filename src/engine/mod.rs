@@ -8,6 +8,7 @@ mod arms;
 mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
+pub mod ending;
 mod entries;
 pub mod first_events;
 pub mod flaws;
@@ -53,6 +54,13 @@ pub struct ArmChoice {
     /// Candidates that share the error level of FAIL: as many as are named, or were seen when the plan was made. 0
     /// counts as 1. Each has its own budget at this part of the level (statistics design 4.6).
     pub sharing: usize,
+}
+
+impl ArmChoice {
+    /// Somebody said which arm is which: such a rollout is over when they say so.
+    pub fn is_declared(&self) -> bool {
+        self.control.is_some() || !self.candidates.is_empty()
+    }
 }
 
 /// What an engine decides by; the same for its whole life.
@@ -284,6 +292,12 @@ impl Engine {
                 }
                 outputs.push(Output::Looked { release: at, comparison });
             }
+            for (comparison, list) in release.end_rollouts(&self.settings) {
+                for (kind, body) in list {
+                    outputs.push(Output::Entry(self.chain.append(kind, body)));
+                }
+                outputs.push(Output::Looked { release: at, comparison });
+            }
         }
     }
 
@@ -316,7 +330,7 @@ impl Engine {
             release.end_attempts(&self.settings);
             release.add_missing(&self.settings);
             release.end_traces();
-            for comparison in 0..release.comparisons.len() {
+            for comparison in release.live() {
                 if let Some(body) = release.begin_entry(comparison, &self.settings) {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));
                 }

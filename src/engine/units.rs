@@ -203,6 +203,12 @@ impl UnitStore {
         self.len == 0
     }
 
+    /// Forgets every unit; which share of them was followed is still known.
+    pub fn forget(&mut self) {
+        self.places = Vec::new();
+        self.len = 0;
+    }
+
     /// Place of a hash: its first bits.
     #[inline]
     fn place(&self, unit: u64) -> usize {

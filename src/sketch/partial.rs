@@ -452,6 +452,7 @@ impl WindowPartial {
                         service: event.service,
                         arm: event.arm,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else if event.arm == NO_NAME {
@@ -461,6 +462,7 @@ impl WindowPartial {
                         count: 1,
                         service: event.service,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Case, Line, Random, Traffic, bytes_of, entries, ledger_values};
+use common::{Case, Line, Random, Traffic, bytes_of, entries, folder_with, ledger_values, serin};
 use serin::compare::verdict::Verdict;
 use serin::engine::ending::EndReason;
 use serin::engine::policy::Policy;
@@ -173,4 +173,22 @@ fn an_ended_rollout_remembers_no_units() {
     let largest = sizes.iter().map(|(_, size)| *size).max().unwrap();
     let (ended, last) = *sizes.last().unwrap();
     assert!(ended && last * 3 < largest, "{last} of {largest} bytes");
+}
+
+#[test]
+fn reports_say_that_it_is_over_and_why() {
+    let lines = stretches(&[both(30), control_alone(45)]);
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let folder = folder.path();
+    let said = serin(folder, &["compare", "app.log", "--ledger", "l.ndjson"]).expect(3);
+    assert!(said.out.contains("The rollout ended at 2026-06-01T11:00"), "{}", said.out);
+    assert!(said.out.contains("the candidate was silent for 30 minutes"), "{}", said.out);
+    let report = serin(folder, &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["comparisons"][0]["rollout_end"]["reason"], "candidate_silent");
+    let shown = serin(folder, &["show", "l.ndjson"]).expect(0);
+    assert!(shown.out.contains("inconclusive: candidate silent"), "{}", shown.out);
+    serin(folder, &["replay", "l.ndjson", "app.log"]).expect(0);
+    // Whoever names the arms decides when it is over.
+    let named = ["compare", "app.log", "--control", "baseline", "--candidate", "canary", "--format", "json"];
+    assert!(serin(folder, &named).json()["comparisons"][0]["rollout_end"].is_null());
 }

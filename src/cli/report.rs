@@ -11,6 +11,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::pair_test::Ranked;
 use crate::engine::policy::Policy;
+use crate::engine::shared_units::SharedUnits;
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::engine::{Engine, Settings};
@@ -103,12 +104,45 @@ pub(super) struct Judged<'a> {
     pub bounds: Vec<String>,
     /// Arms that are large enough and were not compared.
     pub not_judged: Vec<String>,
+    /// Other live rollouts with units in common.
+    pub shared: Vec<Shared>,
+    /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    pub unattributed_warnings: u64,
     /// Arms that were seen at any time, with their requests.
     pub arms_seen: Vec<(String, u64)>,
     /// What it was judged by.
     pub policy: &'a Policy,
     /// How lines were read.
     pub survey: &'a Survey,
+}
+
+/// Units that another live rollout has in common with this one.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Entry service and candidate of the other.
+    pub service: String,
+    pub candidate: String,
+    /// By [arm here][arm there], each (control, candidate).
+    pub units: [[u64; 2]; 2],
+    /// They are a sample, one of so many.
+    pub one_of: u64,
+}
+
+/// Other live rollouts that share units with the one at (release, comparison).
+fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> Vec<Shared> {
+    all.iter()
+        .filter_map(|pair| {
+            let [[a, b], [c, d]] = pair.units;
+            let (other, units) = match place {
+                _ if place == pair.first => (pair.second, pair.units),
+                _ if place == pair.second => (pair.first, [[a, c], [b, d]]),
+                _ => return None,
+            };
+            let service = engine.releases().nth(other.0).and_then(|(services, _)| services.first())?.to_string();
+            let candidate = engine.comparison(other.0, other.1)?.candidate.clone();
+            Some(Shared { service, candidate, units, one_of: pair.one_of })
+        })
+        .collect()
 }
 
 /// One guardrail.
@@ -207,12 +241,13 @@ impl<'a> Report<'a> {
         let Settings { policy, .. } = engine.settings();
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
+        let shared = engine.shared_units();
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
                 alone.push(Alone { service: service.clone(), arms: engine.arms_seen(at), beside_others: false });
             }
-            for comparison in list {
+            for (number, comparison) in list.iter().enumerate() {
                 comparisons.push(Judged {
                     service: service.clone(),
                     services,
@@ -221,6 +256,8 @@ impl<'a> Report<'a> {
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     not_judged: engine.arms_not_judged(at),
+                    shared: shared_with(engine, &shared, (at, number)),
+                    unattributed_warnings: engine.unattributed_warnings(at),
                     arms_seen: engine.arms_seen(at),
                     policy,
                     survey,
@@ -1023,6 +1060,31 @@ impl Judged<'_> {
                     "{} of the baseline's requests, {} of the canary's",
                     percent(control as f64 / a.max(1) as f64),
                     percent(candidate as f64 / b.max(1) as f64)
+                ),
+            );
+        }
+        for Shared { service, candidate, units: [[cc, ck], [kc, kk]], one_of } in &self.shared {
+            let sample = if *one_of > 1 { format!(" (a sample, one of {one_of})") } else { String::new() };
+            check(
+                "another rollout",
+                format!(
+                    "`{}` of {} shares {units}{sample}: of the baseline's here {} are in its baseline and {} in its canary, of the canary's {} and {}",
+                    harmless(candidate, 60),
+                    harmless(service, 60),
+                    grouped(*cc),
+                    grouped(*ck),
+                    grouped(*kc),
+                    grouped(*kk)
+                ),
+            );
+        }
+        if self.unattributed_warnings > 0 {
+            check(
+                "unattributed",
+                format!(
+                    "{} lines of level warn or worse name neither a {} nor an arm: they count for neither",
+                    grouped(self.unattributed_warnings),
+                    comparison.unit.name()
                 ),
             );
         }

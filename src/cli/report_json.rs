@@ -266,6 +266,13 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "changed_groups": look.changed_groups().map(Behaviour::name).collect::<Vec<_>>(),
         "needs": needs,
         "bounds_met": judged.bounds,
+        "shared_units": judged.shared.iter().map(|shared| json!({
+            "service": shared.service,
+            "candidate": shared.candidate,
+            "units": shared.units,
+            "one_of": shared.one_of,
+        })).collect::<Vec<_>>(),
+        "unattributed_warnings": judged.unattributed_warnings,
         "arms_not_compared": judged.not_judged,
         "evidence": evidence,
     })

@@ -297,6 +297,16 @@ impl Comparison {
         self.store.share()
     }
 
+    /// Units that the store remembers.
+    pub fn units_followed(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Units with their arm, sorted: one of every 2^`halvings`, the same in every comparison.
+    pub fn sample(&self, halvings: u32) -> Vec<(u64, Arm)> {
+        self.store.sample(halvings)
+    }
+
     /// Units that were in both arms of a stratum, and units at risk of it, of (control, candidate) by first arm.
     pub fn crossovers(&self) -> [(u64, u64); 2] {
         self.crossover.totals()

@@ -20,6 +20,7 @@ pub mod pair_test;
 pub mod pass;
 pub mod policy;
 mod release;
+pub mod shared_units;
 pub mod totals;
 pub mod traces;
 pub mod units;
@@ -30,6 +31,7 @@ use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
 use crate::engine::policy::Policy;
 use crate::engine::release::ReleaseState;
+use crate::engine::shared_units::SharedUnits;
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
@@ -198,6 +200,20 @@ impl Engine {
     /// Bounds that a release has met, in words; empty when everything was followed.
     pub fn bounds_met(&self, release: usize) -> Vec<String> {
         self.releases.get(release).map(ReleaseState::bounds_met).unwrap_or_default()
+    }
+
+    /// Lines of level warn or worse of a release's services that name neither a unit nor an arm: nobody knows whose they were.
+    pub fn unattributed_warnings(&self, release: usize) -> u64 {
+        self.releases.get(release).map_or(0, |release| release.unattributed_warnings)
+    }
+
+    /// Rollouts that are live at once and have units in common.
+    pub fn shared_units(&self) -> Vec<SharedUnits> {
+        let of_release = |(at, release): (usize, &'_ ReleaseState)| -> Vec<(usize, usize)> {
+            (0..release.comparisons.len()).map(|comparison| (at, comparison)).collect()
+        };
+        let places = self.releases.iter().enumerate().flat_map(of_release);
+        shared_units::shared_units(places.filter_map(|place| Some((place, self.comparison(place.0, place.1)?))))
     }
 
     /// Arms that were seen in a release, with their requests.

@@ -57,6 +57,8 @@ pub(super) struct ReleaseState {
     traces: OpenTraces,
     /// Lines of its services, and those of them that were late.
     arrived: [u64; 2],
+    /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    pub(super) unattributed_warnings: u64,
     /// Last window that had lines.
     window: i64,
     attempts: OpenAttempts,
@@ -74,6 +76,7 @@ impl ReleaseState {
             arms: Arms::default(),
             traces: OpenTraces::default(),
             arrived: [0; 2],
+            unattributed_warnings: 0,
             window: i64::MIN,
             attempts: OpenAttempts::default(),
             activities: Vec::new(),
@@ -98,6 +101,7 @@ impl ReleaseState {
             if key.is_some_and(|key| self.services.contains(key)) {
                 self.arrived[0] += cell.lines + cell.late;
                 self.arrived[1] += cell.late;
+                self.unattributed_warnings += cell.warnings_unattributed;
             }
         }
         if merged.is_empty() {
@@ -588,6 +592,7 @@ impl ReleaseState {
         self.arms.write(w);
         self.traces.write(w);
         self.arrived.into_iter().for_each(|count| w.uint(count));
+        w.uint(self.unattributed_warnings);
         w.int(self.window);
         self.attempts.write(w);
     }
@@ -614,6 +619,7 @@ impl ReleaseState {
         state.arms = Arms::read(r)?;
         state.traces = OpenTraces::read(r)?;
         state.arrived = [r.uint()?, r.uint()?];
+        state.unattributed_warnings = r.uint()?;
         state.window = r.int()?;
         state.attempts = OpenAttempts::read(r)?;
         Ok(state)

@@ -82,6 +82,46 @@ fn units_of_two_rollouts_are_laid_across_each_other() {
     assert!(pair.one_of >= 2 && listed > 200 && listed <= 4_096, "{pair:?}");
 }
 
+/// Services that are declared to be released together share one budget, and one that is worse fails the release.
+#[test]
+fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
+    let part = |service, seed, errors| Traffic { service, seed, errors, ..Traffic::default() };
+    let web = part("web", 1, vec![0.02, 0.02]).lines();
+    let api = part("api", 2, vec![0.02, 0.6]).lines();
+    let worker = part("worker", 3, vec![0.02, 0.02]).lines();
+    let folder = folder_with(&[
+        ("web.log", &bytes_of(&web)),
+        ("api.log", &bytes_of(&api)),
+        ("worker.log", &bytes_of(&worker)),
+        ("p.yaml", b"release: [web, worker]\n"),
+    ]);
+    let folder = folder.path();
+    let logs = ["compare", "web.log", "api.log", "worker.log"];
+    let json =
+        |more: &[&str], status| serin(folder, &[&logs[..], more, &["--format", "json"]].concat()).expect(status).json();
+    let report = json(&["--release", "web,api,worker", "--ledger", "l.ndjson"], 1);
+    assert_eq!(report["verdict"], "fail");
+    assert_eq!(report["carried_by"], serde_json::json!(["api"]));
+    let ln = |part: f64| 100f64.ln() - part.ln();
+    let line = |report: &serde_json::Value, service: &str| {
+        let list = report["comparisons"].as_array().unwrap();
+        list.iter().find(|one| one["service"] == service).unwrap()["log_fail"].as_f64().unwrap()
+    };
+    for (service, part) in [("web", 0.5), ("api", 0.25), ("worker", 0.25)] {
+        assert!((line(&report, service) - ln(part)).abs() < 1e-5, "{service}: {}", line(&report, service));
+    }
+    serin(folder, &["replay", "l.ndjson", "web.log", "api.log", "worker.log"]).expect(0);
+    let said = serin(folder, &[&logs[..], &["--release", "web,api,worker"]].concat()).expect(1);
+    assert!(said.out.starts_with("Release of web, api, worker: FAIL, by api\n"), "{}", said.out);
+    // In a policy; who is not named has a budget of its own.
+    let report = json(&["--policy", "p.yaml"], 1);
+    for (service, part) in [("web", 0.5), ("api", 1.0), ("worker", 0.5)] {
+        assert!((line(&report, service) - ln(part)).abs() < 1e-5, "{service}: {}", line(&report, service));
+    }
+    let said = serin(folder, &[&logs[..], &["--release", "web,apy"]].concat()).expect(2);
+    assert!(said.err.contains("--release apy") && said.err.contains("api"), "{}", said.err);
+}
+
 #[test]
 fn units_of_others_are_not_shared() {
     let shop = Traffic::default();

@@ -169,6 +169,9 @@ pub(super) struct JudgeArguments {
     /// Share of units meant for the canary (5%); without it no sample ratio is checked
     #[arg(long, value_name = "PERCENT")]
     pub share: Option<String>,
+    /// Services that carry the new version together, the entry first (web,api,worker): each is judged, under one error budget
+    #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
+    pub release: Vec<String>,
     /// What the team asks: guardrails, step, expected changes (YAML)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

@@ -51,6 +51,10 @@ pub(super) struct Report<'a> {
     pub alone: Vec<Alone>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
+    /// Services whose comparison has that verdict.
+    pub carried_by: Vec<String>,
+    /// Services of the declared release.
+    pub release: &'a [String],
     /// What became of every record.
     pub tally: Tally,
     /// What the survey found; absent in a replay.
@@ -266,12 +270,29 @@ impl<'a> Report<'a> {
         }
         alone.iter_mut().for_each(|alone| alone.beside_others = !comparisons.is_empty());
         let verdict = engine.verdict().unwrap_or(Verdict::Invalid);
-        Report { comparisons, alone, verdict, tally: *engine.tally(), survey }
+        let mut carried_by: Vec<String> = comparisons
+            .iter()
+            .filter(|judged| judged.comparison.look.verdict == verdict)
+            .map(|judged| judged.service.clone())
+            .collect();
+        carried_by.dedup();
+        Report { comparisons, alone, verdict, carried_by, release: &policy.release, tally: *engine.tally(), survey }
     }
 
     /// For people: the verdict in words, then guardrails, checks, and what is still needed.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
+        if !self.release.is_empty() {
+            let names = |list: &[String]| {
+                list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect::<Vec<_>>().join(", ")
+            };
+            let by = match self.carried_by.as_slice() {
+                [] => "a service of it is not compared".to_owned(),
+                list => format!("by {}", names(list)),
+            };
+            let verdict = self.verdict.name().to_uppercase();
+            let _infallible = writeln!(out, "Release of {}: {verdict}, {by}\n", names(self.release));
+        }
         for judged in &self.comparisons {
             judged.write(&mut out);
             out.push('\n');

@@ -58,6 +58,8 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         "version": REPORT_VERSION,
         "verdict": report.verdict.name(),
         "exit_status": exit_status(report.verdict),
+        "carried_by": report.carried_by,
+        "release": report.release,
         "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
         "nothing_to_compare": report.alone.iter().map(|alone| json!({
             "service": alone.service,

@@ -25,6 +25,9 @@ const EXPECTED_SILENT: f64 = 7.0;
 const EXPECTED_FEW: f64 = 20.0;
 const FEW: f64 = 0.25;
 
+/// A rest of an arm is one that was seen so lately; an arm of which only the oldest minutes are left falls silent.
+const REST_SEEN: Micros = 10 * MINUTE;
+
 /// Why a rollout is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndReason {
@@ -153,7 +156,8 @@ impl Presence {
             let silent = few == 0 && expected >= EXPECTED_SILENT;
             let taken_over = many > TAKEN_OVER_OF_100.saturating_mul(few)
                 && expected >= EXPECTED_FEW
-                && (few as f64) < FEW * expected;
+                && (few as f64) < FEW * expected
+                && self.seen_since(gone, self.until - REST_SEEN);
             match (gone, few) {
                 (Arm::Candidate, 0) if silent => Some(EndReason::CandidateSilent),
                 (Arm::Control, 0) if silent => Some(EndReason::ControlSilent),
@@ -162,6 +166,11 @@ impl Presence {
                 (Arm::Candidate | Arm::Control, _) => None,
             }
         })
+    }
+
+    /// An arm was active in a window that began then or later.
+    fn seen_since(&self, arm: Arm, since: i64) -> bool {
+        self.windows.iter().rev().take_while(|(start, _)| *start >= since).any(|(_, active)| active[arm.at()] > 0)
     }
 
     pub(super) fn write(&self, w: &mut Writer) {
@@ -235,6 +244,9 @@ mod tests {
             (vec![(60, [500, 500]), (30, [1_000, 1])], Some(EndReason::ControlTookOver)),
             (vec![(60, [500, 500]), (29, [1, 1_000])], None),
             (vec![(60, [500, 500]), (30, [20, 1_000])], None),
+            // Its last minute lies 29 minutes back: it is about to be silent, and nobody has taken over from it.
+            (vec![(60, [500, 5]), (29, [500, 0])], None),
+            (vec![(60, [500, 5]), (30, [500, 0])], Some(EndReason::CandidateSilent)),
             // A canary that has always been this small is none that was rolled back.
             (vec![(600, [1_000, 5])], None),
             (vec![(60, [1_000, 5]), (30, [1_000, 4])], None),

@@ -41,6 +41,7 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
             "minimum_seconds": policy.minimum_time / crate::time::SECOND,
             "expect": policy.expect.iter().map(|group| group.name()).collect::<Vec<_>>(),
             "declared_share": policy.declared_share,
+            "release": policy.release,
         },
         "control": settings.arms.control,
         "candidates": settings.arms.candidates,

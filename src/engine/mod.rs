@@ -451,7 +451,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any.
+    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
+    /// while a service of the declared release is not compared.
     pub fn verdict(&self) -> Option<Verdict> {
         let rank = |verdict: Verdict| match verdict {
             Verdict::Fail => 3,
@@ -459,7 +460,16 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
-        self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict).max_by_key(|v| rank(*v))
+        let compared = |service: &String| {
+            self.releases.iter().any(|release| {
+                let entry = release.services.first();
+                entry.is_some_and(|entry| entry.service == *service) && !release.comparisons.is_empty()
+            })
+        };
+        let missing = !self.settings.policy.release.iter().all(compared);
+        let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
+        let worst = all.max_by_key(|v| rank(*v))?;
+        Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
     /// Event time up to which every window has closed.

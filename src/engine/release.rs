@@ -258,10 +258,11 @@ impl ReleaseState {
 
     fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
+        let part = settings.policy.part_of_budget(self.services.first().map_or("", |entry| &entry.service));
         self.comparisons.push(Comparison::new(
             Between { control, candidate, control_from: from },
             settings.unit,
-            look::LOG_CHANGED + math::ln(sharing),
+            look::LOG_CHANGED + math::ln(sharing) - math::ln(part),
             self.services.len(),
             window,
             settings.windowing.start_of(window),

@@ -1,5 +1,4 @@
 //! What is counted for whom: requests that inherit their arm, units that two rollouts share, warnings of nobody.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -123,9 +123,11 @@ fn who_has_taken_over_ends_the_rollout_and_a_third_version_is_compared_with_it()
 
 #[test]
 fn silence_is_no_pass_and_takes_no_failure_back() {
-    let early = Policy { latency: false, minimum_time: 10 * MINUTE, ..Policy::default() };
+    let early = Policy { latency: false, next_share: 0.1, minimum_time: 10 * MINUTE, ..Policy::default() };
+    // Enough for a pass, were the time over.
+    let healthy = Traffic { users: 20_000, requests: 30_000, errors: vec![0.1, 0.1], ..both(8) };
     let worse = Traffic { errors: vec![0.02, 0.5], ..both(20) };
-    for (stretch, verdict) in [(both(8), Verdict::Inconclusive), (worse, Verdict::Fail)] {
+    for (stretch, verdict) in [(healthy, Verdict::Inconclusive), (worse, Verdict::Fail)] {
         let case = case(&[stretch, control_alone(60)], early.clone());
         let (engine, ledger, verdicts) = judged(&case);
         let first = engine.comparison(0, 0).unwrap();

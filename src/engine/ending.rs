@@ -127,15 +127,12 @@ impl Presence {
             self.since = start.0;
         }
         self.windows.push_back((start.0, active));
-        for arm in 0..2 {
-            self.recent[arm] += active[arm];
-            self.all[arm] += active[arm];
+        for sums in [&mut self.recent, &mut self.all] {
+            sums.iter_mut().zip(active).for_each(|(sum, count)| *sum += count);
         }
         self.until = end.0;
         while let Some((_, old)) = self.windows.pop_front_if(|(start, _)| *start < end.0 - ENDS_AFTER) {
-            for arm in 0..2 {
-                self.recent[arm] -= old[arm];
-            }
+            self.recent.iter_mut().zip(old).for_each(|(sum, count)| *sum -= count);
         }
     }
 
@@ -188,9 +185,8 @@ impl Presence {
         let mut presence = Presence::default();
         for _ in 0..r.length()? {
             let (start, active) = (r.int()?, [r.uint()?, r.uint()?]);
-            for arm in 0..2 {
-                let sum = presence.recent[arm].checked_add(active[arm]);
-                presence.recent[arm] = sum.ok_or(Damaged("impossible units"))?;
+            for (sum, count) in presence.recent.iter_mut().zip(active) {
+                *sum = sum.checked_add(count).ok_or(Damaged("impossible units"))?;
             }
             presence.windows.push_back((start, active));
         }

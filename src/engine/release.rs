@@ -46,6 +46,9 @@ struct Untold {
     told: String,
 }
 
+/// Kind and body of a ledger entry.
+type Entry = (&'static str, Map<String, Value>);
+
 /// State of a release.
 #[derive(Clone, Debug)]
 pub(super) struct ReleaseState {
@@ -226,17 +229,14 @@ impl ReleaseState {
     }
 
     /// Ends discovered rollouts that are over; returns their entries.
-    pub(super) fn end_rollouts(
-        &mut self,
-        settings: &Settings,
-    ) -> Vec<(usize, Vec<(&'static str, Map<String, Value>)>)> {
+    pub(super) fn end_rollouts(&mut self, settings: &Settings) -> Vec<(usize, Vec<Entry>)> {
         if settings.arms.is_declared() {
             return Vec::new();
         }
         let mut ended = Vec::new();
         for at in self.live() {
             let Some(reason) = self.comparisons[at].presence.end() else { continue };
-            let mut list: Vec<(&'static str, Map<String, Value>)> = Vec::new();
+            let mut list: Vec<Entry> = Vec::new();
             if let Some(body) = self.begin_entry(at, settings) {
                 list.push(("begin", body));
             }
@@ -483,7 +483,7 @@ impl ReleaseState {
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
         read: ReadSoFar,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
+    ) -> Vec<Entry> {
         let comparison = &mut self.comparisons[at];
         let [events, late] = self.arrived;
         comparison.read = ReadSoFar { events, late, ..read };
@@ -532,18 +532,13 @@ impl ReleaseState {
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
         read: ReadSoFar,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
+    ) -> Vec<Entry> {
         self.untold[at].full_at = None;
         self.look(at, settings, positions, read)
     }
 
-    fn tell(
-        &mut self,
-        at: usize,
-        settings: &Settings,
-        positions: &BTreeMap<String, u64>,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
-        let mut list: Vec<(&'static str, Map<String, Value>)> = self.digest(at).into_iter().collect();
+    fn tell(&mut self, at: usize, settings: &Settings, positions: &BTreeMap<String, u64>) -> Vec<Entry> {
+        let mut list: Vec<Entry> = self.digest(at).into_iter().collect();
         let name = self.name();
         let comparison = &self.comparisons[at];
         list.push(("look", entries::look(&name, comparison, settings, positions)));

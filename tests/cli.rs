@@ -986,7 +986,18 @@ fn the_json_report_has_the_documented_fields() {
     let keys = |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
     assert_eq!(
         keys(&report),
-        ["comparisons", "exit_status", "not_in_plan", "nothing_to_compare", "records", "survey", "verdict", "version"]
+        [
+            "carried_by",
+            "comparisons",
+            "exit_status",
+            "not_in_plan",
+            "nothing_to_compare",
+            "records",
+            "release",
+            "survey",
+            "verdict",
+            "version"
+        ]
     );
     for key in [
         "service",

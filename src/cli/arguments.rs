@@ -170,6 +170,9 @@ pub(super) struct JudgeArguments {
     /// Share of units meant for the canary (5%); without it no sample ratio is checked
     #[arg(long, value_name = "PERCENT")]
     pub share: Option<String>,
+    /// Services that carry the new version together, the entry first (web,api,worker): each is judged, under one error budget
+    #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
+    pub release: Vec<String>,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent
     /// (docs/compare.md)
     #[arg(long, value_name = "FILE")]

@@ -12,6 +12,7 @@ use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
+use crate::event::ServiceKey;
 use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
@@ -130,6 +131,10 @@ pub(super) fn ground(
     if let Some(control) = judge.control.as_ref().filter(|control| judge.candidates.contains(control)) {
         bail!("--candidate {0}: `{0}` is the control; name the other arm.", harmless(control, 60));
     }
+    if !judge.release.is_empty() {
+        policy.release =
+            policy_file::distinct_services(judge.release.clone()).map_err(|problem| anyhow!("--release: {problem}"))?;
+    }
     let wishes = wishes(how, arm_rule(judge)?)?;
     let Looked { mut found, is_all } = look(&wishes)?;
     if let Some(environment) = &wishes.environment
@@ -156,6 +161,15 @@ pub(super) fn ground(
     for (service, _) in wishes.sources.iter().filter(|(service, _)| !services.contains(service.as_str())) {
         let what = "no line of this service was seen";
         absent(&mut notes, is_all, "--requests-from", service, what, "Services", &services)?;
+    }
+    let with_requests = found.services.iter().filter(|(_, service)| service.requests > 0);
+    let services: BTreeSet<&str> = with_requests.map(|(key, _)| key.service.as_str()).collect();
+    for name in policy.release.iter().filter(|name| !services.contains(name.as_str())) {
+        let words = unknown("--release", name, "no request of this service was seen", "Services", &services);
+        if is_all {
+            bail!("{words}");
+        }
+        notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
     let settings = settings(&found, arm_choice(judge, &found), policy);
@@ -484,11 +498,27 @@ pub(super) fn two_arms() -> ArmChoice {
     ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
 }
 
+/// What is rolled out together, as the survey found it; of a declared release each service is judged by itself.
+fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
+    let named = |key: &ServiceKey| policy.release.contains(&key.service);
+    let mut list: Vec<Vec<ServiceKey>> = Vec::new();
+    for release in &found.releases {
+        let mut services = release.services.clone();
+        let is_entry = services.first().is_some_and(named);
+        let apart: Vec<ServiceKey> =
+            services.iter().skip(usize::from(is_entry)).filter(|key| named(key)).cloned().collect();
+        services.retain(|key| !apart.contains(key));
+        list.push(services);
+        list.extend(apart.into_iter().map(|key| vec![key]));
+    }
+    list
+}
+
 /// What the engine decides by.
 pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
     Settings {
         windowing: found.plan.windowing,
-        releases: found.releases.iter().map(|release| release.services.clone()).collect(),
+        releases: releases(found, &policy),
         arms,
         unit: found.plan.unit,
         policy,

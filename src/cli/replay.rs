@@ -126,6 +126,11 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
             .ok_or_else(|| anyhow!("policy.minimum_seconds"))?,
         expect: expect.iter().filter_map(|name| name.as_str().and_then(Behaviour::from_name)).collect(),
         declared_share: policy.get("declared_share").and_then(Value::as_f64),
+        release: policy
+            .get("release")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(text).collect())
+            .unwrap_or_default(),
     };
     let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
     let key = |value: &Value| ServiceKey {

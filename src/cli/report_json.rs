@@ -30,6 +30,8 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         "version": REPORT_VERSION,
         "verdict": report.verdict.name(),
         "exit_status": exit_status(report.verdict),
+        "carried_by": report.carried_by,
+        "release": report.release,
         "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
         "nothing_to_compare": report.alone.iter().map(|alone| json!({
             "service": alone.service,
@@ -206,6 +208,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "started_at": comparison.started_at.to_string(),
         "ended_at": comparison.ended_at.to_string(),
         "active_until": comparison.active_until.map(|until| until.map(|until| until.to_string())),
+        "rollout_end": comparison.end.map(|end| json!({ "at": end.at.to_string(), "reason": end.reason.name() })),
         "looks": comparison.looks,
         "strata": comparison.strata(),
         "unit": comparison.unit.name(),
@@ -227,6 +230,13 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "changed_groups": look.changed_groups().map(Behaviour::name).collect::<Vec<_>>(),
         "needs": needs(judged),
         "bounds_met": judged.bounds,
+        "shared_units": judged.shared.iter().map(|shared| json!({
+            "service": shared.service,
+            "candidate": shared.candidate,
+            "units": shared.units,
+            "one_of": shared.one_of,
+        })).collect::<Vec<_>>(),
+        "unattributed_warnings": judged.unattributed_warnings,
         "arms_not_compared": judged.not_judged,
         "evidence": evidence,
     })

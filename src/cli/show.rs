@@ -39,6 +39,9 @@ fn describe(entry: &Map<String, Value>) -> String {
             who(),
             number("looks")
         ),
+        "ended" => {
+            format!("ended     {}  {}  {}: {}", word("at"), who(), word("verdict"), word("reason").replace('_', " "))
+        }
         "end" => format!(
             "end       {} records, {} late, verdicts: {}",
             number("records"),

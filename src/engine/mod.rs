@@ -8,6 +8,7 @@ mod arms;
 mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
+pub mod ending;
 mod entries;
 pub mod first_events;
 pub mod flaws;
@@ -19,6 +20,7 @@ pub mod pair_test;
 pub mod pass;
 pub mod policy;
 mod release;
+pub mod shared_units;
 pub mod totals;
 pub mod traces;
 pub mod units;
@@ -29,6 +31,7 @@ use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
 use crate::engine::policy::Policy;
 use crate::engine::release::ReleaseState;
+use crate::engine::shared_units::SharedUnits;
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
@@ -55,6 +58,13 @@ pub struct ArmChoice {
     /// Candidates that share the error level of FAIL: as many as are named, or were seen when the plan was made. 0
     /// counts as 1. Each has its own budget at this part of the level (statistics design 4.6).
     pub sharing: usize,
+}
+
+impl ArmChoice {
+    /// Somebody said which arm is which: such a rollout is over when they say so.
+    pub fn is_declared(&self) -> bool {
+        self.control.is_some() || !self.candidates.is_empty()
+    }
 }
 
 /// What an engine decides by; the same for its whole life.
@@ -197,6 +207,20 @@ impl Engine {
         self.releases.get(release).map(ReleaseState::bounds_met).unwrap_or_default()
     }
 
+    /// Lines of level warn or worse of a release's services that name neither a unit nor an arm: nobody knows whose they were.
+    pub fn unattributed_warnings(&self, release: usize) -> u64 {
+        self.releases.get(release).map_or(0, |release| release.unattributed_warnings)
+    }
+
+    /// Rollouts that are live at once and have units in common.
+    pub fn shared_units(&self) -> Vec<SharedUnits> {
+        let of_release = |(at, release): (usize, &'_ ReleaseState)| -> Vec<(usize, usize)> {
+            (0..release.comparisons.len()).map(|comparison| (at, comparison)).collect()
+        };
+        let places = self.releases.iter().enumerate().flat_map(of_release);
+        shared_units::shared_units(places.filter_map(|place| Some((place, self.comparison(place.0, place.1)?))))
+    }
+
     /// Arms that were seen in a release, with their requests.
     pub fn arms_seen(&self, release: usize) -> Vec<(String, u64)> {
         self.releases.get(release).map(ReleaseState::arms_seen).unwrap_or_default()
@@ -291,6 +315,12 @@ impl Engine {
                 }
                 outputs.push(Output::Looked { release: at, comparison });
             }
+            for (comparison, list) in release.end_rollouts(&self.settings) {
+                for (kind, body) in list {
+                    outputs.push(Output::Entry(self.chain.append(kind, body)));
+                }
+                outputs.push(Output::Looked { release: at, comparison });
+            }
         }
     }
 
@@ -341,7 +371,7 @@ impl Engine {
             release.end_attempts(&self.settings);
             release.add_missing(&self.settings);
             release.end_traces();
-            for comparison in 0..release.comparisons.len() {
+            for comparison in release.live() {
                 if let Some(body) = release.begin_entry(comparison, &self.settings) {
                     outputs.push(Output::Entry(self.chain.append("begin", body)));
                 }
@@ -456,7 +486,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any.
+    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
+    /// while a service of the declared release is not compared.
     pub fn verdict(&self) -> Option<Verdict> {
         let rank = |verdict: Verdict| match verdict {
             Verdict::Fail => 3,
@@ -464,7 +495,16 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
-        self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict).max_by_key(|v| rank(*v))
+        let compared = |service: &String| {
+            self.releases.iter().any(|release| {
+                let entry = release.services.first();
+                entry.is_some_and(|entry| entry.service == *service) && !release.comparisons.is_empty()
+            })
+        };
+        let missing = !self.settings.policy.release.iter().all(compared);
+        let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
+        let worst = all.max_by_key(|v| rank(*v))?;
+        Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
     /// Event time up to which every window has closed.

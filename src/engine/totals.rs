@@ -95,8 +95,12 @@ impl Totals {
         }
     }
 
-    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without.
-    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16) {
+    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without; `status_class`:
+    /// their status divided by 100, 0 without.
+    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16, status_class: u8) {
+        if let Some(slot) = self.status.get_mut(usize::from(status_class)) {
+            *slot += requests;
+        }
         match latency.checked_sub(1) {
             Some(bin) => self.latency.add(bin, requests),
             None => self.without_latency += requests,

@@ -78,6 +78,8 @@ pub struct Cell {
     pub late: u64,
     /// Lines that could not be read and whose text names the arm; of no service. Counted where they arrived.
     pub damaged: u64,
+    /// Lines of level warn or worse that name neither a unit nor an arm, failed requests aside.
+    pub warnings_unattributed: u64,
     /// Latency of requests with a unit by (bucket of the unit, bin).
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
@@ -110,7 +112,7 @@ impl Cell {
         [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 27] {
+    fn counts_mut(&mut self) -> [&mut u64; 28] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -140,10 +142,11 @@ impl Cell {
             &mut self.error_weight,
             &mut self.late,
             &mut self.damaged,
+            &mut self.warnings_unattributed,
         ]
     }
 
-    fn counts(&self) -> [u64; 27] {
+    fn counts(&self) -> [u64; 28] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -173,6 +176,7 @@ impl Cell {
             self.error_weight,
             self.late,
             self.damaged,
+            self.warnings_unattributed,
         ]
     }
 }
@@ -437,6 +441,8 @@ impl WindowPartial {
         if event.level >= Level::Warn && !event.error && event.arm != NO_NAME && event.unit != 0 {
             counters.warnings.add(event::bucket_of(event.unit), 0);
         }
+        let unattributed = event.level >= Level::Warn && !event.error && event.arm == NO_NAME && event.unit == 0;
+        counters.warnings_unattributed += u64::from(unattributed);
         let latency =
             if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
         match event.kind {
@@ -480,6 +486,7 @@ impl WindowPartial {
                         service: event.service,
                         arm: event.arm,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else if event.arm == NO_NAME {
@@ -489,6 +496,7 @@ impl WindowPartial {
                         count: 1,
                         service: event.service,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Judged;
 use super::text::{grouped, percent, span, wrap_words};
+use super::{Judged, Shared};
 use crate::cli::terminal::harmless;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Behaviour;
@@ -207,6 +207,16 @@ impl Judged<'_> {
                 format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)),
             );
         }
+        if self.unattributed_warnings > 0 {
+            list.check(
+                "unattributed",
+                format!(
+                    "{} lines of level warn or worse name neither a {} nor an arm: they count for neither",
+                    grouped(self.unattributed_warnings),
+                    comparison.unit.name()
+                ),
+            );
+        }
         let [control, candidate] = comparison.recovered;
         if control + candidate > 0 {
             let [a, b] = comparison.error_volume.events();
@@ -221,8 +231,29 @@ impl Judged<'_> {
         }
     }
 
+    /// Other live rollouts with units in common.
+    fn check_shared(&self, list: &mut Checks) {
+        let units = self.comparison.unit.plural();
+        for Shared { service, candidate, units: [[cc, ck], [kc, kk]], one_of } in &self.shared {
+            let sample = if *one_of > 1 { format!(" (a sample, one of {one_of})") } else { String::new() };
+            list.check(
+                "another rollout",
+                format!(
+                    "`{}` of {} shares {units}{sample}: of the baseline's here {} are in its baseline and {} in its canary, of the canary's {} and {}",
+                    harmless(candidate, 60),
+                    harmless(service, 60),
+                    grouped(*cc),
+                    grouped(*ck),
+                    grouped(*kc),
+                    grouped(*kk)
+                ),
+            );
+        }
+    }
+
     /// What was met on the way, and past which nothing is followed.
     fn check_bounds(&self, list: &mut Checks) {
+        self.check_shared(list);
         if !self.bounds.is_empty() {
             list.check("bounds met", self.bounds.join("; "));
         }

@@ -15,12 +15,14 @@ pub(super) use self::guardrails::{EffectKind, GUARDRAIL_COLUMNS, Row, strength};
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::reading::fates;
 pub(super) use self::services::Done;
+use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
 use super::terminal::harmless;
 use crate::compare::verdict::{Cell, Verdict};
 use crate::engine::comparison::Comparison;
 use crate::engine::forecast::{Need, needs};
 use crate::engine::policy::Policy;
+use crate::engine::shared_units::SharedUnits;
 use crate::engine::{Engine, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::plan::{ArmRule, UnitKind};
@@ -46,6 +48,10 @@ pub(super) struct Report<'a> {
     pub unplanned: Vec<(ServiceKey, u64)>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
+    /// Services whose comparison has that verdict.
+    pub carried_by: Vec<String>,
+    /// Services of the declared release.
+    pub release: &'a [String],
     /// What became of every record.
     pub tally: Tally,
     /// What the survey found; absent in a replay.
@@ -136,6 +142,10 @@ pub(super) struct Judged<'a> {
     pub bounds: Vec<String>,
     /// Arms that are large enough and were not compared.
     pub not_judged: Vec<String>,
+    /// Other live rollouts with units in common.
+    pub shared: Vec<Shared>,
+    /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    pub unattributed_warnings: u64,
     /// Arms that were seen at any time, with their requests.
     pub arms_seen: Vec<(String, u64)>,
     /// What it was judged by.
@@ -144,12 +154,42 @@ pub(super) struct Judged<'a> {
     pub survey: &'a Survey,
 }
 
+/// Units that another live rollout has in common with this one.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Entry service and candidate of the other.
+    pub service: String,
+    pub candidate: String,
+    /// By [arm here][arm there], each (control, candidate).
+    pub units: [[u64; 2]; 2],
+    /// They are a sample, one of so many.
+    pub one_of: u64,
+}
+
+/// Other live rollouts that share units with the one at (release, comparison).
+fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> Vec<Shared> {
+    all.iter()
+        .filter_map(|pair| {
+            let [[a, b], [c, d]] = pair.units;
+            let (other, units) = match place {
+                _ if place == pair.first => (pair.second, pair.units),
+                _ if place == pair.second => (pair.first, [[a, c], [b, d]]),
+                _ => return None,
+            };
+            let service = engine.releases().nth(other.0).and_then(|(services, _)| services.first())?.to_string();
+            let candidate = engine.comparison(other.0, other.1)?.candidate.clone();
+            Some(Shared { service, candidate, units, one_of: pair.one_of })
+        })
+        .collect()
+}
+
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
     pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
         let Settings { policy, arms, .. } = engine.settings();
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
+        let shared = engine.shared_units();
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
@@ -164,7 +204,7 @@ impl<'a> Report<'a> {
                     unseen,
                 });
             }
-            for comparison in list {
+            for (number, comparison) in list.iter().enumerate() {
                 comparisons.push(Judged {
                     service: service.clone(),
                     services,
@@ -173,6 +213,8 @@ impl<'a> Report<'a> {
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     not_judged: engine.arms_not_judged(at),
+                    shared: shared_with(engine, &shared, (at, number)),
+                    unattributed_warnings: engine.unattributed_warnings(at),
                     arms_seen: engine.arms_seen(at),
                     policy,
                     survey,
@@ -184,12 +226,22 @@ impl<'a> Report<'a> {
         // Who asks for one service knows that others are there.
         let others = engine.unplanned().iter().filter(|_| survey.plan.service.is_none());
         let unplanned = others.map(|(key, requests)| (key.clone(), *requests)).collect();
-        Report { comparisons, alone, unplanned, verdict, tally: *engine.tally(), survey }
+        let mut carried_by: Vec<String> = comparisons
+            .iter()
+            .filter(|judged| judged.comparison.look.verdict == verdict)
+            .map(|judged| judged.service.clone())
+            .collect();
+        carried_by.dedup();
+        let (release, tally) = (&policy.release, *engine.tally());
+        Report { comparisons, alone, unplanned, verdict, carried_by, release, tally, survey }
     }
 
     /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
+        if !self.release.is_empty() {
+            self.write_release(&mut out);
+        }
         if self.comparisons.len() > 1 {
             self.write_overall(&mut out);
         }
@@ -210,6 +262,19 @@ impl<'a> Report<'a> {
         }
         self.write_reading(&mut out);
         out
+    }
+
+    /// Verdict of a declared release, and which of its services carry it.
+    fn write_release(&self, out: &mut String) {
+        let names = |list: &[String]| {
+            list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect::<Vec<_>>().join(", ")
+        };
+        let by = match self.carried_by.as_slice() {
+            [] => "a service of it is not compared".to_owned(),
+            list => format!("by {}", names(list)),
+        };
+        let verdict = self.verdict.name().to_uppercase();
+        let _infallible = writeln!(out, "Release of {}: {verdict}, {by}\n", names(self.release));
     }
 
     /// One line over all comparisons.

@@ -76,6 +76,9 @@ impl Judged<'_> {
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
             list.extend(self.assumption().map(|words| format!("The condition: {words}.")));
         }
+        if let Some(end) = comparison.end {
+            list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
+        }
         list
     }
 

@@ -9,7 +9,7 @@ use crate::cli::terminal::harmless;
 use crate::engine::totals::Totals;
 
 /// Services of one release that are listed.
-const SERVICES_MAX: usize = 20;
+pub(super) const SERVICES_MAX: usize = 20;
 
 impl Judged<'_> {
     pub(super) fn write_services(&self, out: &mut String) {

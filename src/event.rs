@@ -38,6 +38,20 @@ pub enum Level {
     Fatal,
 }
 
+/// How the value of a role stands in a line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum FieldForm {
+    /// No field of the role, or one that says nothing (null, empty, `-`).
+    #[default]
+    Absent,
+    /// A JSON number; the notation of an access log, which knows no other.
+    Number,
+    /// A text.
+    Text,
+    /// A field is there, and its value is none of the role: an object, a list, a word.
+    Unreadable,
+}
+
 /// Index of a name in the [`Names`] that belong to the same batch.
 pub type NameId = u16;
 
@@ -46,6 +60,14 @@ pub const NO_NAME: NameId = NameId::MAX;
 
 /// "No latency in this line", in microseconds.
 pub const NO_LATENCY: u64 = u64::MAX;
+
+/// Weight of a line that stands for itself alone. Weights are fixed point, so that sums of them can be merged in any order:
+/// one is a whole number of 4,096ths, within 0.013 % of what the sampler says. Such sums say whether both arms are sampled
+/// alike; no test counts with them.
+pub const WEIGHT_ONE: u32 = 1 << 12;
+
+/// Greatest weight: a line stands for a million at most.
+pub const WEIGHT_MAX: u32 = 1_000_000 * WEIGHT_ONE;
 
 /// One line, understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,8 +91,14 @@ pub struct Event {
     pub arm: NameId,
     /// Route, an index into [`Names::routes`], or [`NO_NAME`].
     pub route: NameId,
-    /// How many events this line stands for, as the sampler that wrote it says (1 = not sampled).
+    /// How many events this line stands for, as the sampler that kept it says, in units of 1 / [`WEIGHT_ONE`].
     pub weight: u32,
+    /// How its latency stands in the line.
+    pub latency_form: FieldForm,
+    /// How its status stands in the line.
+    pub status_form: FieldForm,
+    /// The line has a sampling rate that is none; it counts once.
+    pub rate_unread: bool,
     /// What the line counts towards.
     pub kind: Kind,
     /// Severity.

@@ -22,6 +22,8 @@ struct Request {
     arm: &'static str,
     status: Option<u32>,
     latency: Option<f64>,
+    /// Latency and status are written as texts.
+    as_text: [bool; 2],
     rate: Option<u32>,
 }
 
@@ -52,6 +54,7 @@ fn requests(
                 arm,
                 status: Some(status),
                 latency: Some(latency),
+                as_text: [false; 2],
                 rate: None,
             };
             change(&mut request, &mut random);
@@ -68,10 +71,12 @@ fn requests(
                 fields.push_str(&format!(",\"user\":\"u{}\"", request.user));
             }
             if let Some(status) = request.status {
-                fields.push_str(&format!(",\"status\":{status}"));
+                let quote = if request.as_text[1] { "\"" } else { "" };
+                fields.push_str(&format!(",\"status\":{quote}{status}{quote}"));
             }
             if let Some(latency) = request.latency {
-                fields.push_str(&format!(",\"latency_ms\":{latency:.2}"));
+                let quote = if request.as_text[0] { "\"" } else { "" };
+                fields.push_str(&format!(",\"latency_ms\":{quote}{latency:.2}{quote}"));
             }
             if let Some(rate) = request.rate {
                 fields.push_str(&format!(",\"sample_rate\":{rate}"));
@@ -126,7 +131,11 @@ fn pass_is_0_and_every_required_guardrail_is_held() {
     assert_ne!(finding(comparison, Cell::LatencyMean), Finding::Regressed.name());
     assert_eq!(flaws(comparison), Vec::<&str>::new());
     let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml"]).expect(0);
-    assert!(said.out.lines().next().is_some_and(|line| line.ends_with("PASS")), "{}", said.out);
+    assert!(
+        said.out.lines().next().is_some_and(|line| line.starts_with("PASS  ") && line.contains(" is no worse than ")),
+        "{}",
+        said.out
+    );
     assert!(said.out.contains("Every required guardrail is within its margin"), "{}", said.out);
 }
 
@@ -157,8 +166,14 @@ fn fail_is_1_with_reasons_and_lines_to_look_at() {
         assert!(at == 0 || bytes[at - 1] == b'\n');
     }
     let said = serin(folder.path(), &["compare", "app.log"]).expect(1);
-    assert!(said.out.lines().next().is_some_and(|line| line.ends_with("FAIL")), "{}", said.out);
-    assert!(said.out.contains("The new code is worse") && said.out.contains("meet errors"), "{}", said.out);
+    assert!(said.out.lines().next().is_some_and(|line| line.starts_with("FAIL  ")), "{}", said.out);
+    assert!(
+        said.out.contains(" is worse than ")
+            && said.out.contains("The logs proved it at ")
+            && said.out.contains("meet errors"),
+        "{}",
+        said.out
+    );
     assert!(said.out.contains("app.log"), "a line to look at: {}", said.out);
 }
 
@@ -247,7 +262,7 @@ fn a_missing_arm_is_invalid() {
     assert_eq!(report["comparisons"].as_array().map(Vec::len), Some(0));
     assert_eq!(report["nothing_to_compare"][0]["arms"][0]["arm"], "baseline");
     let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
-    assert!(said.out.contains("INVALID") && said.out.contains("only `baseline` was seen"), "{}", said.out);
+    assert!(said.out.starts_with("INVALID  ") && said.out.contains("Only `baseline` was seen"), "{}", said.out);
 }
 
 /// A request that two sources tell of counts once, by the outermost or by the one that is asked for.
@@ -328,10 +343,7 @@ fn a_named_candidate_that_never_came_is_invalid() {
     assert_eq!(finding(missing, Cell::ErrorUnits), Finding::NoData.name());
     let text = serin(folder.path(), &[&["compare"][..], &asked].concat()).expect(4).out;
     assert!(in_one_line(&text).contains("`canary-2` was not seen. Seen: baseline ("), "{text}");
-    assert!(
-        in_one_line(&text).contains("did you mean `canary`? Arms: baseline, canary. (in the first lines)"),
-        "{text}"
-    );
+    assert!(in_one_line(&text).contains("did you mean `canary`? Arms in the first lines: baseline, canary."), "{text}");
     // Nothing stands in the rows of an arm that nobody has seen.
     let of_missing = text.split("shop: ").find(|part| part.starts_with("canary-2")).unwrap();
     let row = table_row(of_missing, "users with a very slow request");
@@ -355,7 +367,7 @@ fn names_that_no_line_has_are_usage_errors() {
         ),
         (
             &["large.log", "--environment", "prduction"],
-            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments: production.",
+            "--environment prduction: no line of this environment was seen; did you mean `production`? Environments in the first lines: production.",
         ),
         (
             &["app.log", "--control", "basline"],
@@ -429,7 +441,7 @@ fn replay_names_the_first_look_of_a_log_that_has_lost_its_end() {
 #[test]
 fn every_flaw_makes_the_comparison_invalid_by_name() {
     type Change = fn(&mut Request, &mut Random);
-    let cases: [(Flaw, &[&str], Change); 13] = [
+    let cases: [(Flaw, &[&str], Change); 15] = [
         (Flaw::SampleRatio, &["--share", "30%"], |_, _| ()),
         (Flaw::MixedRouting, &[], |request, random| {
             if request.user % 4 < 2 && random.chance(0.5) {
@@ -458,6 +470,8 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
                 request.status = None;
             }
         }),
+        (Flaw::LatencyType, &[], |request, _| request.as_text[0] = request.arm == "canary"),
+        (Flaw::StatusType, &[], |request, random| request.as_text[1] = request.arm == "canary" && random.chance(0.1)),
         (Flaw::Lateness, &[], |request, random| {
             if request.arm == "canary" && random.chance(0.09) {
                 request.written_at += 90 * SECOND;
@@ -493,8 +507,14 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
         let comparison = &report["comparisons"][0];
         assert_eq!(flaws(comparison), [flaw.name()]);
         let said = serin(folder.path(), &[&["compare"][..], &arguments].concat()).expect(4);
-        assert!(said.out.lines().next().is_some_and(|line| line.ends_with("INVALID")), "{}", said.out);
-        assert!(said.out.contains("The two arms cannot be compared"), "{}", said.out);
+        assert!(
+            said.out
+                .lines()
+                .next()
+                .is_some_and(|line| line.starts_with("INVALID  ") && line.ends_with(" cannot be compared")),
+            "{}",
+            said.out
+        );
     }
     // Without any of these the same log is no worse than undecided.
     let folder = folder_with(&[("app.log", &requests(31, 16_000, 1_200, 120, |_, _| ()))]);
@@ -714,8 +734,9 @@ fn a_failure_that_later_numbers_do_not_show_says_so() {
     let report = compare(folder.path(), &["app.log"], Verdict::Fail);
     let reasons: Vec<&str> =
         report["comparisons"][0]["reasons"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(reasons[0].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
-    assert!(reasons[0].ends_with("later numbers no longer show it."), "{reasons:?}");
+    assert!(reasons[0].contains(" was worse than "), "{reasons:?}");
+    assert!(reasons[1].contains("proved it at 2026-06-01T10:"), "{reasons:?}");
+    assert!(reasons[1].ends_with("later numbers no longer show it."), "{reasons:?}");
     assert!(reasons.iter().all(|reason| !reason.contains("instead of")), "{reasons:?}");
     let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
     assert!(!text.contains("More users meet errors"), "{text}");
@@ -798,6 +819,52 @@ fn the_table_keeps_its_columns() {
     }
 }
 
+/// Whoever reads only the first line knows the worst of all verdicts.
+#[test]
+fn the_worst_verdict_comes_first() {
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let folder = folder_with(&[("app.log", &bytes_of(&traffic.lines()))]);
+    let asked = ["compare", "app.log", "--control", "baseline", "--candidate", "canary", "--candidate", "canary-2"];
+    let text = serin(folder.path(), &asked).expect(4).out;
+    let mut lines = text.lines();
+    let overall = "INVALID overall, the worst of 2 comparisons: 1 invalid, 1 inconclusive";
+    assert_eq!(lines.next(), Some(overall), "{text}");
+    let headlines: Vec<&str> = lines.filter(|line| line.contains("  shop: ")).collect();
+    let [invalid, undecided] = headlines.as_slice() else { panic!("{text}") };
+    assert_eq!(*invalid, "INVALID  shop: canary-2 and baseline cannot be compared");
+    assert!(
+        undecided.starts_with("INCONCLUSIVE  shop: no decision yet; nothing proves that canary is worse"),
+        "{text}"
+    );
+}
+
+/// What was asked for and is not there is named, with what to do.
+#[test]
+fn names_that_no_line_has_are_said() {
+    let traffic = Traffic { seed: 25, requests: 4_500, errors: vec![0.01, 0.01], ..Traffic::default() };
+    let log = bytes_of(&traffic.lines());
+    let folder =
+        folder_with(&[("app.log", &log), ("not.ledger", b"{\"time\":1}\n"), ("p.yaml", b"guardrail: [errors]\n")]);
+    let said = |arguments: &[&str], status: u8| {
+        let said = serin(folder.path(), arguments).expect(status.into());
+        in_one_line(if status == 2 { &said.err } else { &said.out })
+    };
+    let queries = ["compare", "app.log", "--baseline", "cohort:x", "--canary", "cohort:y"];
+    assert!(said(&queries, 4).contains("No request matches --baseline, and none matches --canary. "));
+    let text = said(&["compare", "app.log", "--candidate", "canry"], 4);
+    assert!(text.contains("`canry` was not seen; seen: baseline ("), "{text}");
+    let text = said(&["compare", "app.log", "--requests-from", "shp=application"], 3);
+    assert!(text.contains("--requests-from shp: no line of this service was seen; did you mean `shop`?"), "{text}");
+    let text = said(&["compare", "app.log", "--policy", "p.yaml"], 2);
+    assert!(text.contains("unknown field `guardrail`") && !text.contains("<input>"), "{text}");
+    for command in [&["show", "not.ledger"][..], &["replay", "not.ledger", "app.log"]] {
+        assert!(said(command, 2).contains("this is no ledger"), "{command:?}");
+    }
+    let twice = ["compare", "app.log", "--control", "canary", "--candidate", "canary"];
+    assert!(said(&twice, 2).contains("`canary` is the control; name the other arm."));
+    assert!(said(&["bench", "fold", "--lines", "0"], 2).contains("--lines"));
+}
+
 /// A service that has one version only is no reason to doubt the one that is rolled out.
 #[test]
 fn a_service_with_one_version_is_not_rolled_out() {
@@ -829,13 +896,13 @@ fn a_verdict_by_requests_names_its_condition() {
     let words = "each request counts by itself: this holds if requests, not users, are assigned to arms; --role user=FIELD names users";
     let report = compare(folder.path(), &["app.log"], Verdict::Fail);
     assert_eq!(report["comparisons"][0]["assumption"], words);
-    assert_eq!(
-        report["comparisons"][0]["reasons"][0].as_str().map(|text| text.split(". If so").next().unwrap().to_owned()),
-        Some(format!("The new code is worse ({words})"))
-    );
+    let reasons = report["comparisons"][0]["reasons"].as_array().unwrap();
+    assert_eq!(reasons.last().unwrap(), &format!("The condition: {words}."));
     let text = serin(folder.path(), &["compare", "app.log"]).expect(1).out;
-    let first: String = text.lines().skip(1).take(3).map(str::trim).collect::<Vec<_>>().join(" ");
-    assert!(first.contains(words), "{text}");
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert!(first.ends_with(" is worse than baseline, on one condition"), "{text}");
+    let before_the_table = rest.split("\n\n").next().unwrap();
+    assert!(in_one_line(before_the_table).contains(words), "{text}");
     // A hash of each request assigns requests: there it is no assumption.
     let said = serin(folder.path(), &["compare", "app.log", "--arm-by", "hash(unit, 50%, 1)", "--format", "json"]);
     assert_eq!(said.json()["comparisons"][0]["assumption"], Value::Null);
@@ -919,7 +986,18 @@ fn the_json_report_has_the_documented_fields() {
     let keys = |value: &Value| -> Vec<String> { value.as_object().expect("an object").keys().cloned().collect() };
     assert_eq!(
         keys(&report),
-        ["comparisons", "exit_status", "nothing_to_compare", "records", "survey", "verdict", "version"]
+        [
+            "carried_by",
+            "comparisons",
+            "exit_status",
+            "not_in_plan",
+            "nothing_to_compare",
+            "records",
+            "release",
+            "survey",
+            "verdict",
+            "version"
+        ]
     );
     for key in [
         "service",
@@ -1395,4 +1473,93 @@ fn a_closed_pipe_does_not_change_the_verdict() {
         let said = said.expect(1);
         assert!(said.err.is_empty(), "{}", said.err);
     }
+}
+
+/// Neither version nor cohort is logged, but the name of the pod: its ReplicaSet tells the arms apart.
+#[test]
+fn the_name_of_the_pod_tells_control_and_candidate_apart() {
+    let mut random = Random::new(83);
+    let lines: Vec<Line> = (0..12_000)
+        .map(|number| {
+            let at = START + number * 120 * MINUTE / 12_000;
+            let user = random.below(3_000);
+            let is_new = number > 4_000 && user % 2 == 1;
+            let (pod, errors) = if is_new { ("web-66b6c48dd5-cxlzw", 0.3) } else { ("web-5d9c7b8f6d-x7k2p", 0.01) };
+            let status = if random.chance(errors) { 500 } else { 200 };
+            let fields = format!(
+                r#""service":"web","pod":"{pod}","zone":"{}","user":"u{user}","status":{status},"latency_ms":20,"route":"/a""#,
+                if is_new { "east" } else { "west" }
+            );
+            Line::new(at, user, 0, &fields)
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    let comparison = &report["comparisons"][0];
+    assert_eq!((&comparison["control"], &comparison["candidate"]), (&"5d9c7b8f6d".into(), &"66b6c48dd5".into()));
+    assert_eq!(comparison["control_from"], "served before");
+    assert_eq!(report["survey"]["arms"], serde_json::json!({ "by": "pod_template", "path": "pod" }));
+    let said = serin(folder.path(), &["compare", "app.log", "--ledger", "l.ndjson"]).expect(1);
+    assert!(said.out.contains("version taken from the pod's name (`pod`)"), "{}", said.out);
+    serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(0);
+    let report = compare(folder.path(), &["app.log", "--arm-by", "zone"], Verdict::Fail);
+    assert_eq!(report["comparisons"][0]["candidate"], "east");
+}
+
+/// Code that writes its failures another way has failed all the same; what is no latency is told.
+#[test]
+fn failures_in_another_type_are_failures() {
+    let bytes = requests(31, 16_000, 1_200, 120, |request, random| {
+        if request.arm == "canary" && random.chance(0.2) {
+            (request.status, request.as_text[1]) = (Some(500), true);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Fail);
+    assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
+    let text = String::from_utf8(requests(31, 16_000, 1_200, 120, |_, _| ())).unwrap();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            if line.contains("canary") && line.contains("\"status\":200") {
+                line.replace("\"latency_ms\":3", "\"latency_ms\":\"slow\",\"was\":3")
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    let folder = folder_with(&[("app.log", lines.join("\n").as_bytes())]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Invalid);
+    let comparison = &report["comparisons"][0];
+    assert_eq!(flaws(comparison), [Flaw::LatencyCoverage.name(), Flaw::LatencyType.name()]);
+    let [control, candidate] = ["baseline", "canary"].map(|arm| &comparison["by_service"][0][arm]["latency_unread"]);
+    assert_eq!((control.as_u64(), candidate.as_u64() > Some(1_000)), (Some(0), true), "{comparison:#}");
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(4);
+    assert!(said.out.contains("unreadable latency"), "{}", said.out);
+}
+
+/// A service that begins after the lines that were looked at is not judged, and that is said with its requests.
+#[test]
+fn requests_of_services_that_the_plan_did_not_see_are_counted() {
+    let line = |number: i64, service: &str| {
+        let at = START + number * 60 * MINUTE / 5_000;
+        let arm = if number % 2 == 0 { "baseline" } else { "canary" };
+        let fields = format!(
+            r#""service":"{service}","cohort":"{arm}","user":"u{}","status":200,"latency_ms":20,"route":"/a""#,
+            number % 500
+        );
+        Line::new(at, number as u64, 0, &fields)
+    };
+    let late = |number: i64| number > 4_200 && number % 4 == 0;
+    let lines: Vec<Line> =
+        (0..5_000).map(|number| line(number, if late(number) { "billing" } else { "shop" })).collect();
+    let billing = (0..5_000).filter(|number| late(*number)).count();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
+    let expect = serde_json::json!([{ "environment": "", "service": "billing", "requests": billing }]);
+    assert_eq!(report["not_in_plan"], expect);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(3);
+    assert!(said.out.contains(&format!("billing ({billing})")), "{}", said.out);
+    let report = compare(folder.path(), &["app.log", "--service", "shop"], Verdict::Inconclusive);
+    assert_eq!(report["not_in_plan"], serde_json::json!([]));
 }

@@ -40,7 +40,7 @@ fn check(story: &str, verdict: &str, status: i32) {
     assert_eq!(compared.status.code(), Some(status), "{compare}: {}", text(&compared));
     let word = verdict.split(' ').next().unwrap_or_default();
     let judged = text(&compared);
-    assert!(judged.lines().next().is_some_and(|line| line.ends_with(word)), "{judged}");
+    assert!(judged.lines().next().is_some_and(|line| line.starts_with(word)), "{judged}");
 
     let ledger = |folder: &Path| std::fs::read(folder.join(format!("{story}.ledger"))).expect("a ledger");
     let once = ledger(folder.path());

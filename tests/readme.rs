@@ -92,6 +92,10 @@ fn the_picture_of_the_demo_is_what_it_prints() {
     for line in picture {
         assert!(printed.contains(&line.trim_end()), "the demo does not print: {line}\n{}", shown.out);
     }
+    let report = serin(folder.path(), &["compare", "kept/few-users-broken.ndjson.zst", "--share", "20%"]).expect(1).out;
+    let at = pictures.iter().position(|line| line.starts_with("FAIL  ")).expect("the picture of a report");
+    let start: Vec<&str> = pictures[at..at + 3].iter().map(String::as_str).collect();
+    assert_eq!(report.lines().take(3).collect::<Vec<_>>(), start, "{report}");
 }
 
 #[test]

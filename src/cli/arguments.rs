@@ -77,7 +77,7 @@ pub(super) struct LogArguments {
 /// How log lines are read.
 #[derive(Debug, Args)]
 pub(super) struct HowArguments {
-    /// The field that plays a role, as ROLE=FIELD; several with commas. Latency may name its unit: latency=took:ms.
+    /// The field that plays a role, as ROLE=FIELD; several fields with commas. Latency may name its unit: latency=took:ms.
     /// Roles: time, start, environment, service, cohort, variant, version, user, session, client, request_id, trace,
     /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
@@ -90,10 +90,10 @@ pub(super) struct HowArguments {
     /// (default: the best that the requests name)
     #[arg(long, value_name = "UNIT")]
     pub unit: Option<String>,
-    /// The service whose rollout is judged
+    /// The service whose rollout is judged (default: every service that is an entry)
     #[arg(long)]
     pub service: Option<String>,
-    /// The environment whose lines are read
+    /// The environment whose lines are read (default: all, each judged by itself)
     #[arg(long)]
     pub environment: Option<String>,
     /// Length of a window (10s, 1m)
@@ -128,7 +128,8 @@ logrus, structlog, Envoy and Istio use; Apache and nginx access logs by their sh
 app.log\n  serin compare pod-a.log pod-b.log --baseline 'file:pod-a.log' --canary 'file:pod-b.log'\n  serin compare logs/ \
 --baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -\n\nBoth arms must have run in the same \
 hours: pod-a.log and pod-b.log are of two pods that served at once. Logs from before and after a deploy cannot be \
-judged against each other."
+judged against each other.\n\nQueries: field:value, field:>=500, field:a*b, _exists_:field, file:NAME, a word or \"a phrase\" of the message, AND, \
+OR, NOT, ( ). All of it in docs/compare.md."
 )]
 pub(super) struct CompareArguments {
     /// Which logs.
@@ -137,7 +138,7 @@ pub(super) struct CompareArguments {
     /// What is compared with what.
     #[command(flatten)]
     pub judge: JudgeArguments,
-    /// Write the record of decisions here
+    /// Write the record of decisions here, for `replay` and `show`
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Text for people or JSON for programs
@@ -169,7 +170,11 @@ pub(super) struct JudgeArguments {
     /// Share of units meant for the canary (5%); without it no sample ratio is checked
     #[arg(long, value_name = "PERCENT")]
     pub share: Option<String>,
-    /// What the team asks: guardrails, step, expected changes (YAML)
+    /// Services that carry the new version together, the entry first (web,api,worker): each is judged, under one error budget
+    #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
+    pub release: Vec<String>,
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent
+    /// (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
@@ -216,7 +221,7 @@ pub(super) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
 pub(super) struct ReplayArguments {
-    /// The ledger
+    /// The ledger, as `compare --ledger` wrote it
     pub ledger: PathBuf,
     /// The logs that it was made from
     #[arg(required = true, value_name = "FILE")]
@@ -229,7 +234,7 @@ pub(super) struct ReplayArguments {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(super) struct ShowArguments {
-    /// The ledger
+    /// The ledger, as `compare --ledger` or `run` wrote it
     pub ledger: PathBuf,
 }
 
@@ -259,7 +264,8 @@ pub(super) struct CalibrateArguments {
     /// The regression planted into the canary: errors:2% (of requests fail) or latency:20% (longer)
     #[arg(long, default_value = "errors:2%", value_name = "CHANGE")]
     pub plant: String,
-    /// What the team asks: guardrails, step, expected changes (YAML)
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent
+    /// (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people or JSON for programs
@@ -286,10 +292,10 @@ pub(super) enum BenchCommand {
 #[derive(Debug, Args)]
 pub(super) struct FoldBenchArguments {
     /// Lines of the generated corpus (about 470 bytes each)
-    #[arg(long, default_value_t = 5_000_000, value_name = "N")]
+    #[arg(long, default_value_t = 5_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
     pub lines: u64,
     /// Users of the generated corpus
-    #[arg(long, default_value_t = 500_000, value_name = "N")]
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub users: u32,
     /// Seed of the generated corpus
     #[arg(long, default_value_t = 42)]

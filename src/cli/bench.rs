@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::bench;
+use crate::bench::{self, FoldFigures};
 use crate::cli::arguments::{BenchArguments, BenchCommand, FoldBenchArguments};
 use crate::cli::report::grouped;
 use crate::cli::terminal::Progress;
@@ -15,57 +15,65 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
 }
 
 fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
-    let progress = Progress::bytes(arguments.lines * 470);
+    let progress = Progress::bytes(arguments.lines.saturating_mul(470));
     let figures = bench::fold(arguments.lines, arguments.users, arguments.seed, |bytes| progress.add(bytes))?;
     progress.finish();
     let mut out = std::io::stdout().lock();
     if arguments.json {
-        let value = serde_json::json!({
-            "version": 1,
-            "lines": figures.lines,
-            "bytes": figures.bytes,
-            "generate_ns": figures.generate_ns,
-            "newline_ns": figures.newline_ns,
-            "bound_ns": figures.bound_ns,
-            "decode_ns": figures.decode_ns,
-            "fold_ns": figures.fold_ns,
-            "ratio": figures.ratio,
-            "events_per_second_one": figures.events_per_second_one,
-            "threads": figures.threads,
-            "events_per_second_all": figures.events_per_second_all,
-            "lines_all": figures.lines_all,
-            "all_cpu_ns": figures.all_cpu_ns,
-            "share_e_us": figures.share_e_us,
-            "bucket_e_us": figures.bucket_e_us,
-            "share_interval_us": figures.share_interval_us,
-            "bucket_interval_us": figures.bucket_interval_us,
-            "partial_bytes": figures.partial_bytes,
-            "window_bytes": figures.window_bytes,
-            "resident_max_mib": figures.resident_max_mib,
-            "verdict": figures.verdict,
-        });
-        writeln!(out, "{value:#}")?;
-        return Ok(0);
+        writeln!(out, "{:#}", json(&figures))?;
+    } else {
+        text(&mut out, &figures)?;
     }
-    let line = |out: &mut std::io::StdoutLock<'_>, name: &str, value: String| writeln!(out, "  {name:<44} {value}");
+    Ok(0)
+}
+
+fn json(figures: &FoldFigures) -> serde_json::Value {
+    serde_json::json!({
+        "version": 1,
+        "lines": figures.lines,
+        "bytes": figures.bytes,
+        "generate_ns": figures.generate_ns,
+        "newline_ns": figures.newline_ns,
+        "bound_ns": figures.bound_ns,
+        "decode_ns": figures.decode_ns,
+        "fold_ns": figures.fold_ns,
+        "ratio": figures.ratio,
+        "events_per_second_one": figures.events_per_second_one,
+        "threads": figures.threads,
+        "events_per_second_all": figures.events_per_second_all,
+        "lines_all": figures.lines_all,
+        "all_cpu_ns": figures.all_cpu_ns,
+        "share_e_us": figures.share_e_us,
+        "bucket_e_us": figures.bucket_e_us,
+        "share_interval_us": figures.share_interval_us,
+        "bucket_interval_us": figures.bucket_interval_us,
+        "partial_bytes": figures.partial_bytes,
+        "window_bytes": figures.window_bytes,
+        "resident_max_mib": figures.resident_max_mib,
+        "verdict": figures.verdict,
+    })
+}
+
+fn text(out: &mut impl Write, figures: &FoldFigures) -> std::io::Result<()> {
+    let line = |out: &mut dyn Write, name: &str, value: String| writeln!(out, "  {name:<44} {value}");
     writeln!(
         out,
         "{} lines, {:.0} bytes a line; CPU time of one core",
         grouped(figures.lines),
         figures.bytes as f64 / figures.lines.max(1) as f64
     )?;
-    line(&mut out, "generating the corpus, not part of the fold", format!("{:.0} ns a line", figures.generate_ns))?;
-    line(&mut out, "newline scan", format!("{:.0} ns a line", figures.newline_ns))?;
-    line(&mut out, "bound: serde_json into 11 borrowed fields", format!("{:.0} ns a line", figures.bound_ns))?;
-    line(&mut out, "decode: roles, names, hashes", format!("{:.0} ns a line", figures.decode_ns))?;
+    line(out, "generating the corpus, not part of the fold", format!("{:.0} ns a line", figures.generate_ns))?;
+    line(out, "newline scan", format!("{:.0} ns a line", figures.newline_ns))?;
+    line(out, "bound: serde_json into 11 borrowed fields", format!("{:.0} ns a line", figures.bound_ns))?;
+    line(out, "decode: roles, names, hashes", format!("{:.0} ns a line", figures.decode_ns))?;
     line(
-        &mut out,
+        out,
         "whole fold: decode, windows, tests, verdicts",
         format!("{:.0} ns a line = {:.2} x bound", figures.fold_ns, figures.ratio),
     )?;
-    line(&mut out, "events a second, one core", grouped(figures.events_per_second_one as u64))?;
+    line(out, "events a second, one core", grouped(figures.events_per_second_one as u64))?;
     line(
-        &mut out,
+        out,
         "events a second, all cores (wall)",
         format!(
             "{} on {} threads, {} lines",
@@ -74,19 +82,19 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
             grouped(figures.lines_all)
         ),
     )?;
-    line(&mut out, "CPU time of that, all threads", format!("{:.0} ns a line", figures.all_cpu_ns))?;
+    line(out, "CPU time of that, all threads", format!("{:.0} ns a line", figures.all_cpu_ns))?;
     line(
-        &mut out,
+        out,
         "e-value of one look",
         format!("share test {:.2} us, bucket test {:.2} us", figures.share_e_us, figures.bucket_e_us),
     )?;
     line(
-        &mut out,
+        out,
         "displayed interval",
         format!("share test {:.0} us, bucket test {:.0} us", figures.share_interval_us, figures.bucket_interval_us),
     )?;
     line(
-        &mut out,
+        out,
         "window partial, encoded",
         format!(
             "{} bytes for {} bytes of lines",
@@ -95,8 +103,8 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
         ),
     )?;
     if let Some(mib) = figures.resident_max_mib {
-        line(&mut out, "most memory resident", format!("{mib:.0} MiB"))?;
+        line(out, "most memory resident", format!("{mib:.0} MiB"))?;
     }
-    line(&mut out, "verdict of the corpus", figures.verdict.clone())?;
-    Ok(0)
+    line(out, "verdict of the corpus", figures.verdict.clone())?;
+    Ok(())
 }

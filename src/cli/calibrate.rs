@@ -9,14 +9,13 @@ use crate::calibrate::change::Change;
 use crate::calibrate::log::{EVENTS_MAX, Log};
 use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, Split};
 use crate::cli::arguments::{CalibrateArguments, Format};
-use crate::cli::compare::{check_roles, look_at, parts_per_million, query, settings, two_arms, wishes};
+use crate::cli::compare::{check_readable, check_roles, look_at, parts_per_million, query, settings, two_arms, wishes};
 use crate::cli::policy_file;
 use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::pipeline::plan::{ArmRule, UnitKind};
-use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::query::Query;
 use crate::source::files;
@@ -52,6 +51,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
     let found = look_at(&mut streams, &wishes(&arguments.logs.how, Some(arms))?)?.found;
+    check_readable(&found)?;
     check_roles(&found, &arguments.logs.how)?;
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
@@ -67,8 +67,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     }
     if log.facts.units < 2 {
         bail!(
-            "only {} {} to split; name the field that tells users apart: --role user=FIELD",
-            log.facts.units,
+            "there are fewer than two {} to split; name the field that tells users apart: --role user=FIELD",
             found.plan.unit.plural()
         );
     }
@@ -99,12 +98,6 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
 
 /// The release with the most requests among those seen: `--service` leaves one.
 fn choose(found: &Survey, arguments: &CalibrateArguments) -> anyhow::Result<usize> {
-    if found.lines == 0 {
-        bail!("no line is JSON or an Apache or nginx access log; these are the formats that are read");
-    }
-    if found.plan.fields(Role::Time).is_empty() && found.plan.fields(Role::Start).is_empty() {
-        bail!("no field is recognised as the time of a line; name it with --role time=FIELD");
-    }
     let requests = |at: usize| {
         let entry = found.releases[at].entry();
         found.services.get(&entry).map_or(0, |service| service.requests)

@@ -12,9 +12,10 @@ use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
+use crate::event::ServiceKey;
 use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::plan_text;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
@@ -127,6 +128,13 @@ pub(super) fn ground(
             notes.push(format!("share: --share {share} counts, not the {} % of the policy", of_policy * 100.0));
         }
     }
+    if let Some(control) = judge.control.as_ref().filter(|control| judge.candidates.contains(control)) {
+        bail!("--candidate {0}: `{0}` is the control; name the other arm.", harmless(control, 60));
+    }
+    if !judge.release.is_empty() {
+        policy.release =
+            policy_file::distinct_services(judge.release.clone()).map_err(|problem| anyhow!("--release: {problem}"))?;
+    }
     let wishes = wishes(how, arm_rule(judge)?)?;
     let Looked { mut found, is_all } = look(&wishes)?;
     if let Some(environment) = &wishes.environment
@@ -136,12 +144,8 @@ pub(super) fn ground(
         // Nothing is of this environment: which are there?
         let all = look(&Wishes { environment: None, ..wishes.clone() })?.found;
         let there: BTreeSet<&str> = all.services.keys().map(|key| key.environment.as_str()).collect();
-        let words =
-            unknown("--environment", environment, "no line of this environment was seen", "Environments", &there);
-        if is_all {
-            bail!("{words}");
-        }
-        notes.push(format!("{words} (in the first lines)"));
+        let what = "no line of this environment was seen";
+        absent(&mut notes, is_all, "--environment", environment, what, "Environments", &there)?;
     }
     check(&found, how, judge)?;
     let arms: BTreeSet<&str> =
@@ -151,7 +155,17 @@ pub(super) fn ground(
         if arms.contains(arm.as_str()) || (arms.is_empty() && !is_all) {
             continue;
         }
-        let words = unknown(option, arm, "no line of this arm was seen", "Arms", &arms);
+        absent(&mut notes, is_all, option, arm, "no line of this arm was seen", "Arms", &arms)?;
+    }
+    let services: BTreeSet<&str> = found.services.keys().map(|key| key.service.as_str()).collect();
+    for (service, _) in wishes.sources.iter().filter(|(service, _)| !services.contains(service.as_str())) {
+        let what = "no line of this service was seen";
+        absent(&mut notes, is_all, "--requests-from", service, what, "Services", &services)?;
+    }
+    let with_requests = found.services.iter().filter(|(_, service)| service.requests > 0);
+    let services: BTreeSet<&str> = with_requests.map(|(key, _)| key.service.as_str()).collect();
+    for name in policy.release.iter().filter(|name| !services.contains(name.as_str())) {
+        let words = unknown("--release", name, "no request of this service was seen", "Services", &services);
         if is_all {
             bail!("{words}");
         }
@@ -160,6 +174,23 @@ pub(super) fn ground(
     found.notes.extend(notes);
     let settings = settings(&found, arm_choice(judge, &found), policy);
     Ok((found, settings))
+}
+
+/// A name that no line has is an error where all lines were looked at; else it may yet come, and a note says so.
+fn absent(
+    notes: &mut Vec<String>,
+    is_all: bool,
+    option: &str,
+    name: &str,
+    what: &str,
+    kind: &str,
+    there: &BTreeSet<&str>,
+) -> anyhow::Result<()> {
+    if is_all {
+        bail!("{}", unknown(option, name, what, kind, there));
+    }
+    notes.push(unknown(option, name, what, &format!("{kind} in the first lines"), there));
+    Ok(())
 }
 
 /// A name that no line has, with the nearest one and those that there are.
@@ -352,7 +383,9 @@ pub(super) fn look_at_heads(texts: &[(String, String)], wishes: &Wishes) -> anyh
     let heads: Vec<Head<'_>> =
         texts.iter().map(|(name, text)| Head { stream: name, lines: sample(text).collect() }).collect();
     if heads.iter().all(|head| head.lines.is_empty()) {
-        bail!("there is not a single line in what was given.");
+        bail!(
+            "there is not a single line in what was given: give log files that hold lines, or - and lines on standard input."
+        );
     }
     // Fields, services and arms are what they are, also outside the span that is judged.
     let mut every_time = wishes.clone();
@@ -374,21 +407,26 @@ pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<
     Ok(())
 }
 
-/// Says at the start what cannot work, with what to do.
-fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::Result<()> {
-    let fields = |plan: &Plan, role: Role| !plan.fields(role).is_empty();
+/// Lines must be of a kind that is understood, and have a time.
+pub(super) fn check_readable(found: &Survey) -> anyhow::Result<()> {
     if found.lines == 0 {
         bail!(
-            "no line is JSON or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
+            "no line is JSON (one object a line) or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
             found.first_line.as_deref().map(|line| harmless(line, 100)).unwrap_or_default()
         );
     }
-    if !fields(&found.plan, Role::Time) && !fields(&found.plan, Role::Start) {
+    if found.plan.fields(Role::Time).is_empty() && found.plan.fields(Role::Start).is_empty() {
         bail!(
             "no field is recognised as the time of a line; name it with --role time=FIELD. Fields seen: {}.",
             seen(found)
         );
     }
+    Ok(())
+}
+
+/// Says at the start what cannot work, with what to do.
+fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::Result<()> {
+    check_readable(found)?;
     check_roles(found, how)?;
     match &found.plan.arms {
         ArmRule::None => bail!(
@@ -412,7 +450,7 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
                 );
             }
         }
-        ArmRule::Field(_) | ArmRule::Hash { .. } => {}
+        ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. } => {}
     }
     if let Some(service) = &how.service
         && found.services.keys().all(|key| key.service != *service)
@@ -441,8 +479,14 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
 fn arm_choice(judge: &JudgeArguments, found: &Survey) -> ArmChoice {
     match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
-        ArmRule::None | ArmRule::Field(_) => {
-            let candidates = judge.candidates.clone();
+        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
+            // Named twice it is still one: the error level is shared by as many as there are.
+            let mut candidates: Vec<String> = Vec::new();
+            for name in &judge.candidates {
+                if !candidates.contains(name) {
+                    candidates.push(name.clone());
+                }
+            }
             let sharing = if candidates.is_empty() { found.candidates_seen() } else { candidates.len() };
             ArmChoice { control: judge.control.clone(), candidates, sharing }
         }
@@ -454,11 +498,27 @@ pub(super) fn two_arms() -> ArmChoice {
     ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
 }
 
+/// What is rolled out together, as the survey found it; of a declared release each service is judged by itself.
+fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
+    let named = |key: &ServiceKey| policy.release.contains(&key.service);
+    let mut list: Vec<Vec<ServiceKey>> = Vec::new();
+    for release in &found.releases {
+        let mut services = release.services.clone();
+        let is_entry = services.first().is_some_and(named);
+        let apart: Vec<ServiceKey> =
+            services.iter().skip(usize::from(is_entry)).filter(|key| named(key)).cloned().collect();
+        services.retain(|key| !apart.contains(key));
+        list.push(services);
+        list.extend(apart.into_iter().map(|key| vec![key]));
+    }
+    list
+}
+
 /// What the engine decides by.
 pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
     Settings {
         windowing: found.plan.windowing,
-        releases: found.releases.iter().map(|release| release.services.clone()).collect(),
+        releases: releases(found, &policy),
         arms,
         unit: found.plan.unit,
         policy,

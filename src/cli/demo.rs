@@ -25,7 +25,6 @@ use crate::demo::traffic::{Expect, Story, Traffic, stories};
 use crate::engine::{Engine, Output};
 use crate::pipeline::plan_text;
 use crate::rival::State;
-use crate::source::fold_chunk::KeptReject;
 use crate::source::run::{Observer, PushedStream};
 
 /// Exit status when a story does not come out as it should.
@@ -353,12 +352,6 @@ impl Observer for Watch {
         }
         Ok(())
     }
-
-    fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: u64) {}
 }
 
 #[cfg(test)]

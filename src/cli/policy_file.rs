@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::compare::verdict::Behaviour;
@@ -18,10 +18,12 @@ struct PolicyFile {
     next_share_percent: f64,
     /// Shortest time under observation before a pass, in minutes.
     minimum_minutes: f64,
-    /// Behaviours whose change is expected: lines_per_trace, called_services, routes, templates.
+    /// Behaviours whose change is expected, by [`Behaviour::name`].
     expect: Vec<String>,
     /// Share of units meant for the canary, in per cent.
     share_percent: Option<f64>,
+    /// Services that carry the new version together, the entry first.
+    release: Vec<String>,
 }
 
 impl Default for PolicyFile {
@@ -32,6 +34,7 @@ impl Default for PolicyFile {
             minimum_minutes: 5.0,
             expect: Vec::new(),
             share_percent: None,
+            release: Vec::new(),
         }
     }
 }
@@ -43,7 +46,16 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Policy> {
-    let file: PolicyFile = if text.trim().is_empty() { PolicyFile::default() } else { serde_saphyr::from_str(text)? };
+    let file: PolicyFile = if text.trim().is_empty() {
+        PolicyFile::default()
+    } else {
+        // The first line says what and where; what follows shows the file, which its owner has.
+        serde_saphyr::from_str(text).map_err(|error| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            anyhow!("{}", line.strip_prefix("error: ").unwrap_or(line))
+        })?
+    };
     let mut problems = Vec::new();
     let mut policy = Policy { errors: false, latency: false, ..Policy::default() };
     for name in &file.guardrails {
@@ -81,10 +93,28 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
             }
         }
     }
+    match distinct_services(file.release) {
+        Ok(release) => policy.release = release,
+        Err(problem) => problems.push(format!("release: {problem}")),
+    }
     if !problems.is_empty() {
         bail!("{}", problems.join("\n  "));
     }
     Ok(policy)
+}
+
+/// Names of the services of one release: none twice, none empty.
+pub(super) fn distinct_services(names: Vec<String>) -> Result<Vec<String>, String> {
+    let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+    for (at, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            return Err("a service has no name".to_owned());
+        }
+        if names.iter().take(at).any(|known| known == name) {
+            return Err(format!("`{name}` is named twice"));
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -99,6 +129,15 @@ mod tests {
         assert!(policy.errors && !policy.latency);
         assert_eq!((policy.next_share, policy.declared_share), (0.25, Some(0.05)));
         assert_eq!(policy.expect, [Behaviour::Routes]);
+    }
+
+    #[test]
+    fn services_of_a_release_are_named_once() {
+        assert_eq!(parse("release: [web, api]").unwrap().release, ["web", "api"]);
+        for (text, problem) in [("release: [web, web]", "`web` is named twice"), ("release: ['']", "has no name")] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains("release: ") && error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `serin replay`: recomputes every decision of a ledger and compares to the byte (LG-2).
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::cli::arguments::ReplayArguments;
-use crate::cli::report::grouped;
+use crate::cli::report::count;
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
 use crate::engine::policy::Policy;
@@ -16,15 +17,13 @@ use crate::ledger;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::plan_text;
 use crate::source::files;
-use crate::source::fold_chunk::KeptReject;
 use crate::source::run::{Observer, Options, run as run_streams};
 use crate::time::SECOND;
 
 /// Runs `replay`.
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
+    let (recorded, entries) = read_ledger(&arguments.ledger)?;
     let path = arguments.ledger.display();
-    let recorded = std::fs::read_to_string(&arguments.ledger).with_context(|| format!("{path}: cannot be read"))?;
-    let entries = ledger::read(&recorded).with_context(|| path.to_string())?;
     let start = entries.first().ok_or_else(|| anyhow!("{path}: empty"))?;
     let (plan, settings, streams) = ground(start).with_context(|| path.to_string())?;
 
@@ -32,7 +31,10 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let names: Vec<&str> = found.iter().map(|stream| stream.name.as_str()).collect();
     for wanted in &streams {
         if !names.contains(&wanted.as_str()) {
-            bail!("the ledger was made from `{}`, which is not among the files given", harmless(wanted, 80));
+            bail!(
+                "the ledger was made from `{}`, which is not among the files given; give all logs that it was made from",
+                harmless(wanted, 80)
+            );
         }
     }
     let logs: Vec<files::Stream> = found.into_iter().filter(|stream| streams.contains(&stream.name)).collect();
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let mut out = String::new();
     let status = match ledger::compare(&recorded, &recomputed.text) {
         None => {
-            writeln!(out, "Every byte agrees: {} entries.", grouped(entries.len() as u64))?;
+            writeln!(out, "Every byte agrees: {}.", count(entries.len() as u64, "entry"))?;
             0
         }
         Some(difference) => {
@@ -74,6 +76,17 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     Ok(status)
 }
 
+/// The text of a ledger whose chain is whole, and its entries.
+pub(super) fn read_ledger(path: &Path) -> anyhow::Result<(String, Vec<Map<String, Value>>)> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("{shown}: cannot be read"))?;
+    let entries = ledger::read(&text).map_err(|error| match error {
+        ledger::LedgerError::Other => anyhow!("{shown}: {error}. `compare --ledger FILE` writes one"),
+        error => anyhow!("{shown}: {error}"),
+    })?;
+    Ok((text, entries))
+}
+
 /// In an entry for many looks, the first whose check differs; where one list ends before the other, the first that only
 /// one of them has.
 fn first_look(difference: &ledger::Difference) -> Option<usize> {
@@ -86,7 +99,7 @@ fn first_look(difference: &ledger::Difference) -> Option<usize> {
 }
 
 /// What the first entry says everything was decided by.
-pub(super) fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
+pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
     if start.get("kind").and_then(Value::as_str) != Some("start") {
         bail!("the first entry does not say what everything was decided by");
     }
@@ -113,6 +126,11 @@ pub(super) fn ground(start: &serde_json::Map<String, Value>) -> anyhow::Result<(
             .ok_or_else(|| anyhow!("policy.minimum_seconds"))?,
         expect: expect.iter().filter_map(|name| name.as_str().and_then(Behaviour::from_name)).collect(),
         declared_share: policy.get("declared_share").and_then(Value::as_f64),
+        release: policy
+            .get("release")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(text).collect())
+            .unwrap_or_default(),
     };
     let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
     let key = |value: &Value| ServiceKey {
@@ -142,10 +160,6 @@ impl Observer for Recomputed {
                 self.text.push_str(&line);
             }
         }
-        Ok(())
-    }
-
-    fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
         Ok(())
     }
 

@@ -9,11 +9,12 @@ use crate::engine::totals::Totals;
 use crate::event::RejectReason;
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
+use crate::pipeline::survey::Survey;
 use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
 use super::exit_status;
-use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, strength};
+use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -26,7 +27,37 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         .zip(t.rejects)
         .map(|(reason, count)| (reason.name().to_owned(), Value::from(count)))
         .collect();
-    let s = report.survey;
+    json!({
+        "version": REPORT_VERSION,
+        "verdict": report.verdict.name(),
+        "exit_status": exit_status(report.verdict),
+        "carried_by": report.carried_by,
+        "release": report.release,
+        "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
+        "nothing_to_compare": report.alone.iter().map(|alone| json!({
+            "service": alone.service,
+            "reason": alone.reason(),
+            "arms": alone.arms.iter().map(|(arm, requests)| json!({ "arm": arm, "requests": requests })).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "not_in_plan": report.unplanned.iter().map(|(key, requests)| json!({
+            "environment": key.environment,
+            "service": key.service,
+            "requests": requests,
+        })).collect::<Vec<_>>(),
+        "records": {
+            "read": t.records,
+            "events": t.events,
+            "on_time": t.on_time,
+            "late": t.late,
+            "outside": t.outside,
+            "rejects": rejects,
+        },
+        "survey": survey(report.survey),
+    })
+}
+
+/// How lines were read.
+fn survey(s: &Survey) -> Value {
     let roles: Map<String, Value> = s
         .roles
         .iter()
@@ -56,33 +87,14 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         })
         .collect();
     json!({
-        "version": REPORT_VERSION,
-        "verdict": report.verdict.name(),
-        "exit_status": exit_status(report.verdict),
-        "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
-        "nothing_to_compare": report.alone.iter().map(|alone| json!({
-            "service": alone.service,
-            "reason": alone.reason(),
-            "arms": alone.arms.iter().map(|(arm, requests)| json!({ "arm": arm, "requests": requests })).collect::<Vec<_>>(),
-        })).collect::<Vec<_>>(),
-        "records": {
-            "read": t.records,
-            "events": t.events,
-            "on_time": t.on_time,
-            "late": t.late,
-            "outside": t.outside,
-            "rejects": rejects,
-        },
-        "survey": {
-            "lines": s.lines,
-            "requests": s.requests,
-            "unit": s.plan.unit.name(),
-            "arms": arms_rule(&s.plan.arms),
-            "arm_fields": s.arm_candidates.iter().map(|(path, values)| json!({ "path": path, "values": values })).collect::<Vec<_>>(),
-            "roles": roles,
-            "services": services,
-            "notes": s.notes,
-        },
+        "lines": s.lines,
+        "requests": s.requests,
+        "unit": s.plan.unit.name(),
+        "arms": arms_rule(&s.plan.arms),
+        "arm_fields": s.arm_candidates.iter().map(|(path, values)| json!({ "path": path, "values": values })).collect::<Vec<_>>(),
+        "roles": roles,
+        "services": services,
+        "notes": s.notes,
     })
 }
 
@@ -91,10 +103,23 @@ fn number(value: f64) -> Value {
 }
 
 /// What gives the arms.
+fn shared_units(judged: &Judged<'_>) -> Vec<Value> {
+    let one = |shared: &Shared| {
+        json!({
+            "service": shared.service,
+            "candidate": shared.candidate,
+            "units": shared.units,
+            "one_of": shared.one_of,
+        })
+    };
+    judged.shared.iter().map(one).collect()
+}
+
 fn arms_rule(arms: &ArmRule) -> Value {
     match arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
+        ArmRule::PodTemplate(path) => json!({ "by": "pod_template", "path": path }),
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
         }
@@ -142,6 +167,11 @@ fn totals(totals: &Totals) -> Value {
         "without_unit": totals.without_unit,
         "errors_without_unit": totals.errors_without_unit,
         "without_latency": totals.without_latency,
+        "rates_unread": totals.rates_unread,
+        "latency_text": totals.latency_text,
+        "latency_unread": totals.latency_unread,
+        "status_text": totals.status_text,
+        "status_unread": totals.status_unread,
         "late": totals.late,
         "per_request": {
             "errors": done.failed.map(number),
@@ -159,63 +189,9 @@ fn totals(totals: &Totals) -> Value {
 fn comparison(judged: &Judged<'_>) -> Value {
     let comparison = judged.comparison;
     let look = &comparison.look;
-    let guardrails: Vec<Value> = judged
-        .rows
-        .iter()
-        .map(|row| {
-            let effect = row.effect.map(|effect| {
-                json!({
-                    "kind": match effect.kind {
-                        EffectKind::Ratio => "ratio",
-                        EffectKind::Difference => "difference",
-                        EffectKind::Change => "change",
-                    },
-                    "estimate": if effect.is_at_limit() { Value::Null } else { number(effect.estimate) },
-                    "low": number(effect.low),
-                    "high": number(effect.high),
-                })
-            });
-            json!({
-                "guardrail": row.cell.name(),
-                "finding": row.finding.name(),
-                "baseline": row.values[0].map(number),
-                "canary": row.values[1].map(number),
-                "values_in": match row.cell {
-                    Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
-                    Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
-                    Cell::Deficit => None,
-                },
-                "above": row.above.map(|([control, candidate], threshold)| json!({
-                    "threshold_ms": number(threshold),
-                    "baseline": number(control),
-                    "canary": number(candidate),
-                })),
-                "effect": effect,
-                "log_e": rounded(row.log_e),
-                "log_pass": rounded(look.cell(row.cell).log_pass),
-                "evidence": strength(row.log_e),
-                "counts": row.counts,
-            })
-        })
-        .collect();
     let changed: Map<String, Value> = Behaviour::ALL
         .into_iter()
         .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
-        .collect();
-    let needs: Vec<Value> = judged
-        .needs
-        .iter()
-        .filter(|_| look.verdict == Verdict::Inconclusive)
-        .map(|need| {
-            let beyond = need.time.is_some_and(|time| time > FORECAST_MAX);
-            json!({
-                "guardrail": need.cell.name(),
-                "needed": number(need.needed),
-                "have": number(need.have),
-                "seconds": need.time.filter(|_| !beyond).map(|time| time as f64 / 1e6),
-                "over_90_days": beyond,
-            })
-        })
         .collect();
     let by_service: Vec<Value> = judged
         .services
@@ -245,6 +221,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "started_at": comparison.started_at.to_string(),
         "ended_at": comparison.ended_at.to_string(),
         "active_until": comparison.active_until.map(|until| until.map(|until| until.to_string())),
+        "rollout_end": comparison.end.map(|end| json!({ "at": end.at.to_string(), "reason": end.reason.name() })),
         "looks": comparison.looks,
         "strata": comparison.strata(),
         "unit": comparison.unit.name(),
@@ -260,14 +237,72 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "flaws": look.flaws.iter().map(|flaw| flaw.name()).collect::<Vec<_>>(),
         "declared_share": judged.policy.declared_share,
         "sample_ratio": look.sample_ratio.map_or(json!("not checkable"), rounded),
-        "guardrails": guardrails,
+        "guardrails": judged.rows.iter().map(|row| guardrail(judged, row)).collect::<Vec<_>>(),
         "changed": changed,
         "log_changed": rounded(look.log_changed),
         "changed_groups": look.changed_groups().map(Behaviour::name).collect::<Vec<_>>(),
-        "needs": needs,
+        "needs": needs(judged),
         "bounds_met": judged.bounds,
         "history_hours": judged.history.map(|history| history as f64 / HOUR as f64),
+        "shared_units": shared_units(judged),
+        "notified": judged.notified,
+        "unattributed_warnings": judged.unattributed_warnings,
         "arms_not_compared": judged.not_judged,
         "evidence": evidence,
     })
+}
+
+fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
+    let effect = row.effect.map(|effect| {
+        json!({
+            "kind": match effect.kind {
+                EffectKind::Ratio => "ratio",
+                EffectKind::Difference => "difference",
+                EffectKind::Change => "change",
+            },
+            "estimate": if effect.is_at_limit() { Value::Null } else { number(effect.estimate) },
+            "low": number(effect.low),
+            "high": number(effect.high),
+        })
+    });
+    json!({
+        "guardrail": row.cell.name(),
+        "finding": row.finding.name(),
+        "baseline": row.values[0].map(number),
+        "canary": row.values[1].map(number),
+        "values_in": match row.cell {
+            Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
+            Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
+            Cell::Deficit => None,
+        },
+        "above": row.above.map(|([control, candidate], threshold)| json!({
+            "threshold_ms": number(threshold),
+            "baseline": number(control),
+            "canary": number(candidate),
+        })),
+        "effect": effect,
+        "log_e": rounded(row.log_e),
+        "log_pass": rounded(judged.comparison.look.cell(row.cell).log_pass),
+        "evidence": strength(row.log_e),
+        "counts": row.counts,
+    })
+}
+
+/// What a pass still needs, while nothing is decided.
+fn needs(judged: &Judged<'_>) -> Vec<Value> {
+    judged
+        .needs
+        .iter()
+        .filter(|_| judged.comparison.look.verdict == Verdict::Inconclusive)
+        .map(|need| {
+            let beyond = need.time.is_some_and(|time| time > FORECAST_MAX);
+            json!({
+                "guardrail": need.cell.name(),
+                "needed": number(need.needed),
+                "have": number(need.have),
+                "seconds": need.time.filter(|_| !beyond).map(|time| time as f64 / 1e6),
+                "over_90_days": beyond,
+            })
+        })
+        .collect()
 }

@@ -10,10 +10,15 @@ pub(super) fn error(error: &anyhow::Error) {
     let _status_tells = writeln!(std::io::stderr(), "serin: {}", sentence(&format!("{error:#}")));
 }
 
-/// A message as a sentence: with a full stop, where it does not end otherwise.
+/// A message as a sentence: with a full stop, where it does not end otherwise. What has several lines stays as it is: the
+/// last may be a picture of a place.
 fn sentence(text: &str) -> String {
     let text = text.trim_end();
-    if text.ends_with(['.', '?', '!', ':', '\u{2026}']) { text.to_owned() } else { format!("{text}.") }
+    if text.contains('\n') || text.ends_with(['.', '?', '!', ':', '\u{2026}']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 /// Prints the result of a judgement. A reader that has gone (`| head`) changes nothing: the exit status is the verdict.
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!(sentence("app.log: no such file"), "app.log: no such file.");
         assert_eq!(sentence("did you mean `a`?\n"), "did you mean `a`?");
         assert_eq!(sentence("Services: shop."), "Services: shop.");
+        assert_eq!(sentence("a term is missing here\n  a:(\n    ^"), "a term is missing here\n  a:(\n    ^");
     }
 
     #[test]

@@ -225,11 +225,15 @@ pub enum Flaw {
     MostlyLate,
     /// Too many lines of the logs are damaged or match both arms: nobody knows whose they were.
     DamagedLines,
+    /// One arm writes latencies as texts, or as what cannot be read, more often.
+    LatencyType,
+    /// One arm writes statuses as texts, or as what cannot be read, more often.
+    StatusType,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 15] = [
+    pub const ALL: [Flaw; 17] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -245,6 +249,8 @@ impl Flaw {
         Flaw::GuessedControl,
         Flaw::MostlyLate,
         Flaw::DamagedLines,
+        Flaw::LatencyType,
+        Flaw::StatusType,
     ];
 
     /// The word that ledgers use.
@@ -265,6 +271,8 @@ impl Flaw {
             Flaw::GuessedControl => "guessed_control",
             Flaw::MostlyLate => "mostly_late",
             Flaw::DamagedLines => "damaged_lines",
+            Flaw::LatencyType => "latency_type",
+            Flaw::StatusType => "status_type",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::time::{MINUTE, Micros};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
 const CANDIDATE_UNITS: usize = 20;
-const CANDIDATE_SHARE: f64 = 0.001;
+pub(super) const CANDIDATE_SHARE: f64 = 0.001;
 
 /// Arms of one release that are told apart; what further ones do is not seen.
 const ARMS_MAX: usize = 1_024;
@@ -39,6 +39,8 @@ const CONTROL_NAMES: [&str; 9] =
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct ArmSeen {
     requests: u64,
+    /// Start of the window in which it was first seen; `None` since a rollout ended because it was gone.
+    here_since: Option<i64>,
     /// Units of each of the latest windows, by the start of the window.
     recent: VecDeque<(i64, u64)>,
     /// Sum of `recent`.
@@ -85,6 +87,21 @@ pub(super) struct Arms {
 }
 
 impl Arms {
+    /// Start of the window since which an arm is there; `None` when it is not.
+    pub(super) fn here_since(&self, arm: &str) -> Option<i64> {
+        self.arms.get(arm)?.here_since
+    }
+
+    /// An arm is gone: if it comes again it comes new, and who serves then was there before it.
+    pub(super) fn leave(&mut self, arm: &str) {
+        if let Some(seen) = self.arms.get_mut(arm) {
+            *seen = ArmSeen { requests: seen.requests, ..ArmSeen::default() };
+        }
+        if self.first_control.as_ref().is_some_and(|(control, _)| control == arm) {
+            self.first_control = None;
+        }
+    }
+
     /// Each arm with its requests.
     pub(super) fn requests(&self) -> Vec<(String, u64)> {
         self.arms.iter().map(|(arm, seen)| (arm.clone(), seen.requests)).collect()
@@ -95,16 +112,22 @@ impl Arms {
         self.past_bound
     }
 
+    /// Arms that are there.
+    fn present(&self) -> impl Iterator<Item = &String> {
+        self.arms.iter().filter(|(_, seen)| seen.here_since.is_some()).map(|(name, _)| name)
+    }
+
     /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
     ///
-    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment.
+    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment. Returns
+    /// whether any unit was active under an arm.
     pub(super) fn count(
         &mut self,
         merged: &WindowPartial,
         entry: Option<NameId>,
         environment: Option<&str>,
         settings: &Settings,
-    ) {
+    ) -> bool {
         let concerns = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
         // By index of the arm: most rows of a window come through here.
         let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
@@ -143,8 +166,11 @@ impl Arms {
                 self.past_bound = true;
                 continue;
             }
-            let new = || ArmSeen { before: before.clone(), ..ArmSeen::default() };
-            let seen = self.arms.entry(name.clone()).or_insert_with(new);
+            let seen = self.arms.entry(name.clone()).or_default();
+            if seen.here_since.is_none() {
+                let requests = seen.requests;
+                *seen = ArmSeen { requests, here_since: Some(start), before: before.clone(), ..ArmSeen::default() };
+            }
             seen.requests += here.requests;
             if here.units > 0 {
                 seen.recent.push_back((start, here.units));
@@ -154,6 +180,7 @@ impl Arms {
             here.distinct.into_iter().for_each(|unit| seen.keep(unit));
         }
         self.arms.values_mut().for_each(|seen| seen.since[1] += in_window);
+        in_window > 0
     }
 
     fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
@@ -169,7 +196,14 @@ impl Arms {
     }
 
     /// Arms that may be candidates and are not compared yet: those that are named, or any that is large enough.
-    pub(super) fn ready(&self, settings: &Settings, compared: impl Fn(&str) -> bool) -> Vec<String> {
+    ///
+    /// `least_share`: the share of units that an arm needs.
+    pub(super) fn ready(
+        &self,
+        settings: &Settings,
+        compared: impl Fn(&str) -> bool,
+        least_share: impl Fn(&str) -> f64,
+    ) -> Vec<String> {
         let all: u64 = self.arms.values().map(|seen| seen.units).sum();
         let named = !settings.arms.candidates.is_empty();
         self.arms
@@ -180,7 +214,7 @@ impl Arms {
                     && if named {
                         settings.arms.candidates.contains(name)
                     } else {
-                        seen.distinct.len() >= CANDIDATE_UNITS && seen.units as f64 >= CANDIDATE_SHARE * all as f64
+                        seen.distinct.len() >= CANDIDATE_UNITS && seen.units as f64 >= least_share(name) * all as f64
                     }
             })
             .map(|(name, _)| name.clone())
@@ -199,10 +233,10 @@ impl Arms {
         if is_control_name(candidate) && settings.arms.candidates.is_empty() {
             return None;
         }
-        if let Some(control) = self.arms.keys().find(|name| *name != candidate && is_control_name(name)) {
+        if let Some(control) = self.present().find(|name| *name != candidate && is_control_name(name)) {
             return Some((control.clone(), ControlFrom::Label));
         }
-        if let Some(before) = self.before(candidate) {
+        if let Some(before) = self.before(candidate).filter(|before| self.here_since(before).is_some()) {
             // An older version that comes later may be a rollback, or the log begins in the middle of a rollout.
             let oldest = oldest_version(&[&before.to_owned(), &candidate.to_owned()]);
             let from = if oldest.is_some_and(|oldest| oldest == candidate) && !is_candidate_name(candidate) {
@@ -239,7 +273,7 @@ impl Arms {
             .collect();
         // One alone is the control of those that are called candidates.
         if let [only] = first.as_slice() {
-            let labelled = self.arms.keys().any(|name| is_candidate_name(name));
+            let labelled = self.present().any(|name| is_candidate_name(name));
             return labelled.then(|| ((*only).clone(), ControlFrom::Label));
         }
         // The older version that came after many users had been served is a rollback, or the log begins in the middle.
@@ -260,6 +294,8 @@ impl Arms {
         for (name, seen) in &self.arms {
             w.text(name);
             w.uint(seen.requests);
+            w.flag(seen.here_since.is_some());
+            w.int(seen.here_since.unwrap_or(0));
             w.length(seen.recent.len());
             for (start, units) in &seen.recent {
                 w.int(*start);
@@ -285,6 +321,8 @@ impl Arms {
         for _ in 0..r.length()? {
             let name = r.text()?;
             let mut seen = ArmSeen { requests: r.uint()?, ..ArmSeen::default() };
+            let (is_here, since) = (r.flag()?, r.int()?);
+            seen.here_since = is_here.then_some(since);
             for _ in 0..r.length()? {
                 let (start, units) = (r.int()?, r.uint()?);
                 seen.recent.push_back((start, units));

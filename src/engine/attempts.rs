@@ -17,6 +17,8 @@ pub(super) struct OpenAttempt {
     /// When it counts, microseconds after the start of the window in which it is complete.
     at: u32,
     latency: u16,
+    /// Of the last attempt so far: status divided by 100, 0 without.
+    status_class: u8,
     /// Whether the first attempt failed, and whether the last so far did.
     first_error: bool,
     error: bool,
@@ -54,6 +56,7 @@ impl OpenAttempts {
                 match old.as_mut().or(open.as_mut()) {
                     Some(earlier) if earlier.error && earlier.unit == row.unit => {
                         earlier.error = row.error;
+                        earlier.status_class = row.status_class;
                         earlier.latency = earlier.latency.max(row.latency);
                         continue;
                     }
@@ -65,6 +68,7 @@ impl OpenAttempts {
                     unit: row.unit,
                     at: row.at,
                     latency: row.latency,
+                    status_class: row.status_class,
                     first_error: row.error,
                     error: row.error,
                 });
@@ -90,6 +94,7 @@ impl OpenAttempts {
             w.text(open.arm.as_deref().unwrap_or(""));
             w.fixed(open.unit);
             w.uint(u64::from(open.latency));
+            w.byte(open.status_class);
             w.flag(open.first_error);
             w.flag(open.error);
         }
@@ -105,6 +110,7 @@ impl OpenAttempts {
                 unit: r.fixed()?,
                 at: 0,
                 latency: r.uint16()?,
+                status_class: r.byte()?,
                 first_error: r.flag()?,
                 error: r.flag()?,
             };
@@ -122,6 +128,7 @@ pub(super) struct Joined {
     pub(super) at: u32,
     pub(super) count: u32,
     pub(super) latency: u16,
+    pub(super) status_class: u8,
     pub(super) error: bool,
     /// Its lines carry no arm, so no cell of an arm has counted it.
     pub(super) armless: bool,
@@ -140,6 +147,7 @@ pub(super) fn joined_requests(
         at: row.at,
         count: row.count,
         latency: row.latency,
+        status_class: row.status_class,
         error: row.error,
         armless: true,
         recovered: false,
@@ -157,6 +165,7 @@ pub(super) fn joined_requests(
             at: attempt.at,
             count: 1,
             latency: attempt.latency,
+            status_class: attempt.status_class,
             error: attempt.error,
             armless: arm.is_none(),
             recovered: attempt.first_error && !attempt.error,

@@ -14,6 +14,7 @@ use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
+use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws;
 use crate::engine::latency_tests::{LatencyTests, Level};
@@ -128,6 +129,11 @@ pub struct Comparison {
     ended: bool,
     /// How requests are routed.
     pub routing: Routing,
+    /// It is over, and why: nothing counts any more.
+    pub end: Option<RolloutEnd>,
+    pub(super) presence: Presence,
+    /// The latest look in whose window (control, candidate) was active, of a rollout that may end.
+    heard: [Look; 2],
     /// When FAIL was reached.
     pub failure: Option<Failure>,
     /// First look at which the evidence crossed the FAIL line while the comparison was invalid.
@@ -215,6 +221,9 @@ impl Comparison {
             looks: 0,
             ended: false,
             routing: Routing::Undecided,
+            end: None,
+            presence: Presence::default(),
+            heard: Default::default(),
             failure: None,
             regressed_while_invalid: None,
             store: UnitStore::default(),
@@ -261,6 +270,35 @@ impl Comparison {
         self.routing == Routing::PerRequest
     }
 
+    /// The latest look is also the latest of each arm that was active in its window.
+    pub(super) fn note_heard(&mut self) {
+        for (heard, until) in self.heard.iter_mut().zip(self.active_until) {
+            if until == Some(self.ended_at) {
+                *heard = self.look.clone();
+            }
+        }
+    }
+
+    /// The rollout is over: the verdict stands, and what was remembered of units goes.
+    ///
+    /// FAIL stays. Otherwise the verdict is what was said while both arms were heard: a PASS that was reached stands as of
+    /// its time, and silence brings none (semantics 6).
+    pub(super) fn end_rollout(&mut self, at: Timestamp, reason: EndReason) {
+        self.end = Some(RolloutEnd { at, reason });
+        let gone = reason.gone().iter().min_by_key(|arm| self.active_until[arm.at()]);
+        if self.failure.is_none()
+            && reason.is_silence()
+            && let Some(gone) = gone
+        {
+            self.look = std::mem::take(&mut self.heard[gone.at()]);
+        }
+        self.heard = Default::default();
+        self.presence = Presence::default();
+        self.store.forget();
+        self.waiting_slow = Vec::new();
+        [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
+    }
+
     /// Strata so far.
     pub fn strata(&self) -> u32 {
         self.number_of_cuts + 1
@@ -269,6 +307,16 @@ impl Comparison {
     /// Share of units that the store follows.
     pub fn followed(&self) -> f64 {
         self.store.share()
+    }
+
+    /// Units that the store remembers.
+    pub fn units_followed(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Units with their arm, sorted: one of every 2^`halvings`, the same in every comparison.
+    pub fn sample(&self, halvings: u32) -> Vec<(u64, Arm)> {
+        self.store.sample(halvings)
     }
 
     /// Units that were in both arms of a stratum, and units at risk of it, of (control, candidate) by first arm.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::verdict::{Behaviour, Cell};
 use crate::engine::comparison::Comparison;
+use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::Margins;
 use crate::engine::{ENGINE_VERSION, Settings};
@@ -40,6 +41,7 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
             "minimum_seconds": policy.minimum_time / crate::time::SECOND,
             "expect": policy.expect.iter().map(|group| group.name()).collect::<Vec<_>>(),
             "declared_share": policy.declared_share,
+            "release": policy.release,
         },
         "control": settings.arms.control,
         "candidates": settings.arms.candidates,
@@ -68,6 +70,22 @@ pub(super) fn begin(
         "log_fail": rounded(comparison.log_fail),
         "window_seconds": settings.windowing.window as f64 / crate::time::SECOND as f64,
         "weights": weights,
+    }))
+}
+
+/// A rollout is over: its last word.
+pub(super) fn ended(name: &str, comparison: &Comparison, at: Timestamp, reason: EndReason) -> Map<String, Value> {
+    object(json!({
+        "service": name,
+        "control": comparison.control,
+        "candidate": comparison.candidate,
+        "at": at.to_string(),
+        "reason": reason.name(),
+        "look": comparison.looks,
+        "verdict": comparison.look.verdict.name(),
+        "held_back": comparison.look.held_back,
+        "failed_at": comparison.failure.as_ref().map(|failure| failure.at.to_string()),
+        "counters": counters(comparison),
     }))
 }
 
@@ -184,6 +202,18 @@ pub(super) fn looks(
         "looks": checks.len(),
         "checks": text,
         "counters": counters(comparison),
+    }))
+}
+
+/// Somebody is to be told of a rollout that was discovered; `family`: rollouts that its day was planned for.
+pub(super) fn notify(name: &str, comparison: &Comparison, family: u32) -> Map<String, Value> {
+    object(json!({
+        "service": name,
+        "candidate": comparison.candidate,
+        "at": comparison.ended_at.to_string(),
+        "look": comparison.looks,
+        "log_sum": rounded(comparison.look.log_sum),
+        "family": family,
     }))
 }
 

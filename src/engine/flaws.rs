@@ -6,6 +6,7 @@ use crate::compare::verdict::{Cell, Flaw};
 use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
 use crate::engine::policy::Policy;
+use crate::engine::totals::Totals;
 use crate::math;
 
 /// Requests of each arm before sampling rates are compared.
@@ -15,6 +16,9 @@ const SAMPLING_MIN: u64 = 1_000;
 const COVERAGE_DEVIATIONS: f64 = 5.0;
 /// Difference in the share of requests without a unit that breaks a comparison.
 const UNIT_DIFFERENCE: f64 = 0.05;
+/// Difference in the share of requests whose latency or status is written in another type that breaks it: a few routes may
+/// have a logger of their own.
+const TYPE_DIFFERENCE: f64 = 0.05;
 /// Difference in the share of requests without a latency that breaks latency: time-outs have none.
 const LATENCY_DIFFERENCE: f64 = 0.01;
 /// Share of late events of a release's services above which nothing is judged: most likely the lines are not in order of time.
@@ -98,6 +102,14 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
         if rate_changed(status, |_| margins.errors) >= LOG_BROKEN {
             flaws.push(Flaw::StatusCoverage);
         }
+        let fine = pair.map(|t| t.requests.saturating_sub(t.errors));
+        let type_differs = |count: fn(&Totals) -> u64| differs(pair.map(count), fine, TYPE_DIFFERENCE);
+        if type_differs(|t| t.latency_text) || type_differs(|t| t.latency_unread) {
+            flaws.push(Flaw::LatencyType);
+        }
+        if type_differs(|t| t.status_text) || type_differs(|t| t.status_unread) {
+            flaws.push(Flaw::StatusType);
+        }
         if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
             flaws.push(Flaw::Lateness);
         }
@@ -120,10 +132,10 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
 /// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
 pub fn breaks(flaw: Flaw) -> &'static [Cell] {
     match flaw {
-        Flaw::LatencyCoverage => {
+        Flaw::LatencyCoverage | Flaw::LatencyType => {
             &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
         }
-        Flaw::StatusCoverage | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
+        Flaw::StatusCoverage | Flaw::StatusType | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover
@@ -142,8 +154,8 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
 /// A flaw that touches a guardrail that PASS needs makes the comparison invalid.
 pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
     match flaw {
-        Flaw::LatencyCoverage => policy.latency,
-        Flaw::StatusCoverage | Flaw::ErrorsWithoutUnit => policy.errors,
+        Flaw::LatencyCoverage | Flaw::LatencyType => policy.latency,
+        Flaw::StatusCoverage | Flaw::StatusType | Flaw::ErrorsWithoutUnit => policy.errors,
         Flaw::SamplingByOutcome => policy.errors,
         Flaw::SampleRatio
         | Flaw::MixedRouting

@@ -8,6 +8,7 @@ mod arms;
 mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
+pub mod ending;
 mod entries;
 mod fail;
 pub mod first_events;
@@ -22,6 +23,7 @@ pub mod pass;
 pub mod policy;
 mod release;
 pub mod restarts;
+pub mod shared_units;
 pub mod totals;
 pub mod traces;
 pub mod units;
@@ -31,13 +33,15 @@ use std::collections::BTreeMap;
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
+use crate::engine::notifications::{Notifications, Told};
 use crate::engine::policy::Policy;
-use crate::engine::release::ReleaseState;
+use crate::engine::release::{Entry, ReleaseState};
+use crate::engine::shared_units::SharedUnits;
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::partial::{Tally, WindowPartial};
+use crate::sketch::partial::{OTHER, Tally, WindowPartial};
 use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
@@ -46,6 +50,8 @@ pub const ENGINE_VERSION: u64 = 1;
 const RELEASES_MAX: usize = 256;
 /// Releases of which a history is kept: one takes 2 MiB.
 const HISTORIES_MAX: usize = 64;
+/// Services without a release that are counted by name.
+const UNPLANNED_MAX: usize = 256;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -59,6 +65,13 @@ pub struct ArmChoice {
     /// Candidates that share the error level of FAIL: as many as are named, or were seen when the plan was made. 0
     /// counts as 1. Each has its own budget at this part of the level (statistics design 4.6).
     pub sharing: usize,
+}
+
+impl ArmChoice {
+    /// Somebody said which arm is which: such a rollout is over when they say so.
+    pub fn is_declared(&self) -> bool {
+        self.control.is_some() || !self.candidates.is_empty()
+    }
 }
 
 /// What an engine decides by; the same for its whole life.
@@ -148,8 +161,54 @@ pub struct Engine {
     closed_before: i64,
     tally: Tally,
     releases: Vec<ReleaseState>,
+    /// Requests of services that no given release has.
+    unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
+    notifications: Notifications,
     finished: bool,
+}
+
+/// Looks of one window, and where what they say goes.
+struct Looks<'e> {
+    settings: &'e Settings,
+    positions: &'e BTreeMap<String, u64>,
+    read: ReadSoFar,
+    chain: &'e mut Chain,
+    notifications: &'e mut Notifications,
+    outputs: &'e mut Vec<Output>,
+}
+
+impl Looks<'_> {
+    /// Looks at a comparison of a release; returns those whom somebody is to be told of.
+    fn take(
+        &mut self,
+        release: &mut ReleaseState,
+        of: (usize, usize),
+        look: impl Fn(&mut ReleaseState, usize, &Settings, &BTreeMap<String, u64>, ReadSoFar) -> Vec<Entry>,
+    ) -> Vec<Told> {
+        let (at, comparison) = of;
+        let discovered = !self.settings.arms.is_declared();
+        if let Some(body) = release.begin_entry(comparison, self.settings) {
+            self.entry("begin", body);
+            if discovered && let Some(begun) = release.comparisons.get(comparison) {
+                self.notifications.begin(of, begun.started_at);
+            }
+        }
+        for (kind, body) in look(release, comparison, self.settings, self.positions, self.read) {
+            self.entry(kind, body);
+        }
+        self.outputs.push(Output::Looked { release: at, comparison });
+        match release.comparisons.get(comparison) {
+            Some(looked) if discovered && looked.look.verdict != Verdict::Invalid => {
+                self.notifications.look(of, looked.look.log_sum)
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn entry(&mut self, kind: &str, body: serde_json::Map<String, serde_json::Value>) {
+        self.outputs.push(Output::Entry(self.chain.append(kind, body)));
+    }
 }
 
 /// A release, the `at`-th of all.
@@ -170,7 +229,9 @@ impl Engine {
             closed_before: i64::MIN,
             tally: Tally::default(),
             releases,
+            unplanned: BTreeMap::new(),
             chain: Chain::default(),
+            notifications: Notifications::default(),
             finished: false,
         }
     }
@@ -203,6 +264,20 @@ impl Engine {
     /// Bounds that a release has met, in words; empty when everything was followed.
     pub fn bounds_met(&self, release: usize) -> Vec<String> {
         self.releases.get(release).map(ReleaseState::bounds_met).unwrap_or_default()
+    }
+
+    /// Lines of level warn or worse of a release's services that name neither a unit nor an arm: nobody knows whose they were.
+    pub fn unattributed_warnings(&self, release: usize) -> u64 {
+        self.releases.get(release).map_or(0, |release| release.unattributed_warnings)
+    }
+
+    /// Rollouts that are live at once and have units in common.
+    pub fn shared_units(&self) -> Vec<SharedUnits> {
+        let of_release = |(at, release): (usize, &'_ ReleaseState)| -> Vec<(usize, usize)> {
+            (0..release.comparisons.len()).map(|comparison| (at, comparison)).collect()
+        };
+        let places = self.releases.iter().enumerate().flat_map(of_release);
+        shared_units::shared_units(places.filter_map(|place| Some((place, self.comparison(place.0, place.1)?))))
     }
 
     /// Arms that were seen in a release, with their requests.
@@ -283,21 +358,50 @@ impl Engine {
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
+        } else {
+            self.count_unplanned(&merged);
         }
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
+        let mut looks = Looks {
+            settings: &self.settings,
+            positions: &positions,
+            read,
+            chain: &mut self.chain,
+            notifications: &mut self.notifications,
+            outputs,
+        };
+        let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
             for comparison in release.close_window(&merged, &self.settings) {
-                let start = release.begin_entry(comparison, &self.settings);
-                if let Some(body) = start {
-                    outputs.push(Output::Entry(self.chain.append("begin", body)));
-                }
-                for (kind, body) in release.look(comparison, &self.settings, &positions, read) {
-                    outputs.push(Output::Entry(self.chain.append(kind, body)));
-                }
-                outputs.push(Output::Looked { release: at, comparison });
+                told.extend(looks.take(release, (at, comparison), ReleaseState::look));
+            }
+            for (comparison, list) in release.end_rollouts(&self.settings) {
+                list.into_iter().for_each(|(kind, body)| looks.entry(kind, body));
+                looks.outputs.push(Output::Looked { release: at, comparison });
             }
         }
+        self.tell(&told, outputs);
+    }
+
+    /// Entries for those whom somebody is to be told of.
+    fn tell(&mut self, told: &[Told], outputs: &mut Vec<Output>) {
+        for Told { of: (release, comparison), family } in told {
+            let Some(state) = self.releases.get(*release) else { continue };
+            let Some(of) = state.comparisons.get(*comparison) else { continue };
+            let body = entries::notify(&state.name(), of, *family);
+            outputs.push(Output::Entry(self.chain.append("notify", body)));
+        }
+    }
+
+    /// Whether somebody is to be told of a rollout that was discovered; `None` where it was declared.
+    pub fn is_notified(&self, release: usize, comparison: usize) -> Option<bool> {
+        (!self.settings.arms.is_declared()).then(|| self.notifications.is_told((release, comparison)))
+    }
+
+    /// Discovered rollouts that somebody is to be told of.
+    pub fn notified(&self) -> usize {
+        self.notifications.told()
     }
 
     fn read_so_far(&self) -> ReadSoFar {
@@ -317,6 +421,24 @@ impl Engine {
         }
     }
 
+    /// Services that came after what was given was found take requests that nothing judges.
+    fn count_unplanned(&mut self, merged: &WindowPartial) {
+        for (service, _, cell) in merged.cells.iter().filter(|(_, _, cell)| cell.requests > 0) {
+            let Some(key) = merged.names.services.get(usize::from(*service)) else { continue };
+            if self.releases.iter().any(|release| release.services.contains(key)) {
+                continue;
+            }
+            let is_known = self.unplanned.contains_key(key) || self.unplanned.len() < UNPLANNED_MAX;
+            let other = || ServiceKey { environment: String::new(), service: OTHER.to_owned() };
+            *self.unplanned.entry(if is_known { key.clone() } else { other() }).or_default() += cell.requests;
+        }
+    }
+
+    /// Requests, in closed windows, of services that no given release has; past 256 services they share a name.
+    pub fn unplanned(&self) -> &BTreeMap<ServiceKey, u64> {
+        &self.unplanned
+    }
+
     fn finish(&mut self, outputs: &mut Vec<Output>) {
         if self.finished {
             return;
@@ -325,20 +447,24 @@ impl Engine {
         let read = self.read_so_far();
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
+        let mut looks = Looks {
+            settings: &self.settings,
+            positions: &positions,
+            read,
+            chain: &mut self.chain,
+            notifications: &mut self.notifications,
+            outputs,
+        };
+        let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
             release.end_attempts(&self.settings);
             release.add_missing(&self.settings);
             release.end_traces();
-            for comparison in 0..release.comparisons.len() {
-                if let Some(body) = release.begin_entry(comparison, &self.settings) {
-                    outputs.push(Output::Entry(self.chain.append("begin", body)));
-                }
-                for (kind, body) in release.last_look(comparison, &self.settings, &positions, read) {
-                    outputs.push(Output::Entry(self.chain.append(kind, body)));
-                }
-                outputs.push(Output::Looked { release: at, comparison });
+            for comparison in release.live() {
+                told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
             }
         }
+        self.tell(&told, outputs);
         let verdicts = self.releases.iter().map(|release| (release.name(), release.summary())).collect();
         let body = entries::end(&self.tally, verdicts, &positions);
         outputs.push(Output::Entry(self.chain.append("end", body)));
@@ -375,8 +501,15 @@ impl Engine {
         t.rejects.iter().for_each(|count| w.uint(*count));
         w.length(self.releases.len());
         self.releases.iter().for_each(|release| release.write(&mut w));
+        w.length(self.unplanned.len());
+        for (key, requests) in &self.unplanned {
+            w.text(&key.environment);
+            w.text(&key.service);
+            w.uint(*requests);
+        }
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
+        self.notifications.write(&mut w);
         w.flag(self.finished);
         let sum = xxhash_rust::xxh3::xxh3_64(&w.bytes);
         w.fixed(sum);
@@ -428,13 +561,19 @@ impl Engine {
         for _ in 0..r.length()? {
             engine.releases.push(ReleaseState::read(&mut r)?);
         }
+        for _ in 0..r.length()? {
+            let key = ServiceKey { environment: r.text()?, service: r.text()? };
+            engine.unplanned.insert(key, r.uint()?);
+        }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
+        engine.notifications = Notifications::read(&mut r)?;
         engine.finished = r.flag()?;
         r.end()?;
         Ok(engine)
     }
 
-    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any.
+    /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
+    /// while a service of the declared release is not compared.
     pub fn verdict(&self) -> Option<Verdict> {
         let rank = |verdict: Verdict| match verdict {
             Verdict::Fail => 3,
@@ -442,7 +581,16 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
-        self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict).max_by_key(|v| rank(*v))
+        let compared = |service: &String| {
+            self.releases.iter().any(|release| {
+                let entry = release.services.first();
+                entry.is_some_and(|entry| entry.service == *service) && !release.comparisons.is_empty()
+            })
+        };
+        let missing = !self.settings.policy.release.iter().all(compared);
+        let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
+        let worst = all.max_by_key(|v| rank(*v))?;
+        Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
     /// Event time up to which every window has closed.

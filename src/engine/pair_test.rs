@@ -134,6 +134,13 @@ impl PairTest {
         }
     }
 
+    /// Nothing more comes: what is remembered of units goes, what was counted stays.
+    pub fn forget_units(&mut self) {
+        self.tell();
+        self.marks = Set::default();
+        self.pairs = Set::default();
+    }
+
     /// A new stratum begins.
     pub fn cut(&mut self) {
         self.tell();

@@ -33,11 +33,13 @@ pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> V
     cells
 }
 
-/// Everything but the evidence: routing is known and the time is over.
+/// Everything but the evidence: routing is known, and both arms were heard for the time.
 pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
     let routing_known =
         comparison.unit.is_once() || matches!(comparison.routing, Routing::Sticky | Routing::PerRequest);
-    routing_known && comparison.ended_at.0 - comparison.started_at.0 >= policy.minimum_time
+    // Silence is no observation.
+    let heard_until = comparison.active_until.iter().copied().min().flatten();
+    routing_known && heard_until.is_some_and(|until| until.0 - comparison.started_at.0 >= policy.minimum_time)
 }
 
 pub(super) fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {

@@ -19,6 +19,24 @@ pub struct Policy {
     pub expect: Vec<Behaviour>,
     /// Share of units that was meant for the candidate (0 to 1). Without it no sample ratio is checked.
     pub declared_share: Option<f64>,
+    /// Services that carry the new version together, by name, the entry first: each is judged, under one error budget.
+    /// Empty: each release has its own.
+    pub release: Vec<String>,
+}
+
+impl Policy {
+    /// Part of the release's error budget that a service has: half for the entry, the rest divided over the others
+    /// (statistics design 4.6); all of it for a service that is in no declared release.
+    ///
+    /// Each service fails at ln (1 / alpha) less the ln of its part, so together they fail without cause with probability at
+    /// most alpha.
+    pub fn part_of_budget(&self, service: &str) -> f64 {
+        match (self.release.iter().position(|name| name == service), self.release.len()) {
+            (None, _) | (Some(_), ..=1) => 1.0,
+            (Some(0), _) => 0.5,
+            (Some(_), services) => 0.5 / (services - 1) as f64,
+        }
+    }
 }
 
 impl Default for Policy {
@@ -30,6 +48,7 @@ impl Default for Policy {
             minimum_time: 5 * MINUTE,
             expect: Vec::new(),
             declared_share: None,
+            release: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::engine::arms::Arms;
+use crate::engine::arms::{Arms, CANDIDATE_SHARE};
 use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests};
 use crate::engine::comparison::{
     Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
@@ -25,6 +25,13 @@ use crate::time::{HOUR, Timestamp};
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
 
+/// Comparisons of one release over its whole life, those that are over included; further arms are listed, not judged.
+const COMPARISONS_MAX: usize = 64;
+
+/// Share of units that an arm needs to come back after the other had taken over: otherwise what was left of it would be a
+/// new rollout at once.
+const RETURN_SHARE: f64 = 0.01;
+
 /// Looks that one digest entry covers.
 const DIGEST_LOOKS: usize = 100;
 
@@ -40,6 +47,9 @@ struct Untold {
     told: String,
 }
 
+/// Kind and body of a ledger entry.
+pub(super) type Entry = (&'static str, Map<String, Value>);
+
 /// State of a release.
 #[derive(Clone, Debug)]
 pub(super) struct ReleaseState {
@@ -51,6 +61,8 @@ pub(super) struct ReleaseState {
     traces: OpenTraces,
     /// Lines of its services, and those of them that were late.
     arrived: [u64; 2],
+    /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    pub(super) unattributed_warnings: u64,
     /// Last window that had lines.
     window: i64,
     attempts: OpenAttempts,
@@ -70,6 +82,7 @@ impl ReleaseState {
             arms: Arms::default(),
             traces: OpenTraces::default(),
             arrived: [0; 2],
+            unattributed_warnings: 0,
             window: i64::MIN,
             attempts: OpenAttempts::default(),
             history: Some(History::default()),
@@ -100,10 +113,11 @@ impl ReleaseState {
             if key.is_some_and(|key| self.services.contains(key)) {
                 self.arrived[0] += cell.lines + cell.late;
                 self.arrived[1] += cell.late;
+                self.unattributed_warnings += cell.warnings_unattributed;
             }
         }
         if merged.is_empty() {
-            for at in 0..self.comparisons.len() {
+            for at in self.live() {
                 self.count_totals(at, merged);
             }
             return Vec::new();
@@ -133,9 +147,10 @@ impl ReleaseState {
         let complete = self.traces.take_complete(Some(merged.window));
         let attempts = self.attempts.join(merged, entry);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
-        self.arms.count(merged, entry, environment, settings);
+        let served = self.arms.count(merged, entry, environment, settings);
+        let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
-            && self.comparisons.is_empty()
+            && is_alone
             && !settings.unit.is_once()
         {
             let rows = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -145,9 +160,13 @@ impl ReleaseState {
         }
         self.choose(merged, settings);
         let mut looked = Vec::new();
-        for at in 0..self.comparisons.len() {
+        for at in self.live() {
             if self.feed(at, merged, entry, settings, &complete, &attempts) {
                 looked.push(at);
+            } else if served {
+                let (start, end) =
+                    (settings.windowing.start_of(merged.window), settings.windowing.end_of(merged.window));
+                self.comparisons[at].presence.note(start, end, [0; 2]);
             }
         }
         looked
@@ -155,7 +174,7 @@ impl ReleaseState {
 
     /// Arms that are large enough and are not compared, because the control has as many candidates as it may.
     pub(super) fn not_judged(&self, settings: &Settings) -> Vec<String> {
-        if self.comparisons.len() < CANDIDATES_MAX { Vec::new() } else { self.ready(settings) }
+        if self.has_room() { Vec::new() } else { self.ready(settings) }
     }
 
     /// Bounds that were met, in words.
@@ -180,8 +199,17 @@ impl ReleaseState {
     /// Opens comparisons of candidates that have become large enough.
     fn choose(&mut self, merged: &WindowPartial, settings: &Settings) {
         for candidate in self.ready(settings) {
-            if self.comparisons.len() >= CANDIDATES_MAX {
+            if !self.has_room() {
                 return;
+            }
+            // The control of a rollout that ended is back beside its candidate: the same two, compared the same way.
+            let as_control = self.comparisons.iter().rfind(|known| known.control == candidate);
+            if let Some(known) = as_control.filter(|known| self.came_after_end(&candidate, known)) {
+                if self.arms.here_since(&known.candidate).is_some() {
+                    let (other, from) = (known.candidate.clone(), known.control_from);
+                    self.open(&candidate, &other, from, merged.window, settings);
+                }
+                continue;
             }
             let control = self.arms.control_of(&candidate, settings);
             // Two arms are compared one way only.
@@ -196,15 +224,67 @@ impl ReleaseState {
 
     /// Arms that may be candidates and are not compared yet.
     fn ready(&self, settings: &Settings) -> Vec<String> {
-        self.arms.ready(settings, |name| self.comparisons.iter().any(|comparison| comparison.candidate == name))
+        let of = |name: &str, known: &Comparison| known.candidate == name || known.control == name;
+        self.arms.ready(
+            settings,
+            |name| self.comparisons.iter().any(|known| known.candidate == name && !self.came_after_end(name, known)),
+            |name| {
+                let last = self.comparisons.iter().rfind(|known| of(name, known) && self.came_after_end(name, known));
+                let was_left_over = last.and_then(|known| known.end).is_some_and(|end| !end.reason.is_silence());
+                if was_left_over { RETURN_SHARE } else { CANDIDATE_SHARE }
+            },
+        )
+    }
+
+    /// Comparisons that are not over.
+    pub(super) fn live(&self) -> Vec<usize> {
+        (0..self.comparisons.len()).filter(|at| self.comparisons[*at].end.is_none()).collect()
+    }
+
+    fn has_room(&self) -> bool {
+        self.comparisons.len() < COMPARISONS_MAX && self.live().len() < CANDIDATES_MAX
+    }
+
+    /// A comparison is over, and the arm came since then.
+    fn came_after_end(&self, arm: &str, known: &Comparison) -> bool {
+        known.end.is_some_and(|end| self.arms.here_since(arm).is_some_and(|since| since >= end.at.0))
+    }
+
+    /// Ends discovered rollouts that are over; returns their entries.
+    pub(super) fn end_rollouts(&mut self, settings: &Settings) -> Vec<(usize, Vec<Entry>)> {
+        if settings.arms.is_declared() {
+            return Vec::new();
+        }
+        let mut ended = Vec::new();
+        for at in self.live() {
+            let Some(reason) = self.comparisons[at].presence.end() else { continue };
+            let mut list: Vec<Entry> = Vec::new();
+            if let Some(body) = self.begin_entry(at, settings) {
+                list.push(("begin", body));
+            }
+            list.extend(self.digest(at));
+            let end = settings.windowing.end_of(self.window);
+            let comparison = &mut self.comparisons[at];
+            comparison.end_rollout(end, reason);
+            for arm in reason.gone() {
+                self.arms.leave(match arm {
+                    Arm::Control => &comparison.control,
+                    Arm::Candidate => &comparison.candidate,
+                });
+            }
+            list.push(("ended", entries::ended(&self.name(), &self.comparisons[at], end, reason)));
+            ended.push((at, list));
+        }
+        ended
     }
 
     fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
+        let part = settings.policy.part_of_budget(self.services.first().map_or("", |entry| &entry.service));
         let comparison = Comparison::new(
             Between { control, candidate, control_from: from },
             settings.unit,
-            look::LOG_CHANGED + math::ln(sharing),
+            look::LOG_CHANGED + math::ln(sharing) - math::ln(part),
             self.services.len(),
             window,
             settings.windowing.start_of(window),
@@ -349,7 +429,7 @@ impl ReleaseState {
                 if let Some(totals) = comparison.totals.first_mut() {
                     let (totals, count) = (&mut totals[arm.at()], u64::from(request.count));
                     if request.armless {
-                        totals.add_joined(count, u64::from(errors), request.latency);
+                        totals.add_joined(count, u64::from(errors), request.latency, request.status_class);
                     } else {
                         totals.add_latency(count, request.latency);
                     }
@@ -406,7 +486,7 @@ impl ReleaseState {
     /// Traces that waited for one more window are complete.
     pub(super) fn end_traces(&mut self) {
         let complete = self.traces.take_complete(None);
-        for comparison in &mut self.comparisons {
+        for comparison in self.comparisons.iter_mut().filter(|comparison| comparison.end.is_none()) {
             let traces = traces_of(comparison, &self.traces, &complete);
             comparison.end(&traces);
         }
@@ -427,7 +507,7 @@ impl ReleaseState {
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
         read: ReadSoFar,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
+    ) -> Vec<Entry> {
         let comparison = &mut self.comparisons[at];
         let [events, late] = self.arrived;
         comparison.read = ReadSoFar { events, late, ..read };
@@ -445,6 +525,9 @@ impl ReleaseState {
             }
         }
         comparison.look = look;
+        if !settings.arms.is_declared() {
+            comparison.note_heard();
+        }
         let status = entries::status(comparison);
         let untold = &self.untold[at];
         let hour_over = untold.full_at.is_none_or(|at| comparison.ended_at.0 - at >= HOUR);
@@ -473,18 +556,13 @@ impl ReleaseState {
         settings: &Settings,
         positions: &BTreeMap<String, u64>,
         read: ReadSoFar,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
+    ) -> Vec<Entry> {
         self.untold[at].full_at = None;
         self.look(at, settings, positions, read)
     }
 
-    fn tell(
-        &mut self,
-        at: usize,
-        settings: &Settings,
-        positions: &BTreeMap<String, u64>,
-    ) -> Vec<(&'static str, Map<String, Value>)> {
-        let mut list: Vec<(&'static str, Map<String, Value>)> = self.digest(at).into_iter().collect();
+    fn tell(&mut self, at: usize, settings: &Settings, positions: &BTreeMap<String, u64>) -> Vec<Entry> {
+        let mut list: Vec<Entry> = self.digest(at).into_iter().collect();
         let name = self.name();
         let comparison = &self.comparisons[at];
         list.push(("look", entries::look(&name, comparison, settings, positions)));
@@ -534,6 +612,7 @@ impl ReleaseState {
         self.arms.write(w);
         self.traces.write(w);
         self.arrived.into_iter().for_each(|count| w.uint(count));
+        w.uint(self.unattributed_warnings);
         w.int(self.window);
         self.attempts.write(w);
         w.flag(self.history.is_some());
@@ -564,6 +643,7 @@ impl ReleaseState {
         state.arms = Arms::read(r)?;
         state.traces = OpenTraces::read(r)?;
         state.arrived = [r.uint()?, r.uint()?];
+        state.unattributed_warnings = r.uint()?;
         state.window = r.int()?;
         state.attempts = OpenAttempts::read(r)?;
         state.history = if r.flag()? { Some(History::read(r)?) } else { None };

@@ -1,5 +1,6 @@
 //! What one service did under one arm since the comparison began: shown, and checked for measurements that differ.
 
+use crate::event::WEIGHT_ONE;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::Histogram;
 use crate::sketch::partial::Cell;
@@ -27,11 +28,21 @@ pub struct Totals {
     pub without_unit: u64,
     /// Those of them that failed.
     pub errors_without_unit: u64,
+    /// Requests that did not fail and whose latency is a text.
+    pub latency_text: u64,
+    /// Requests that did not fail, with a latency field whose value is none.
+    pub latency_unread: u64,
+    /// Requests that did not fail and whose status is a text.
+    pub status_text: u64,
+    /// Requests that did not fail, with a status field whose value is none.
+    pub status_unread: u64,
+    /// Requests whose sampling rate is none.
+    pub rates_unread: u64,
     /// Requests without a latency.
     pub without_latency: u64,
     /// Sum of latencies, microseconds.
     pub latency_sum_us: u64,
-    /// Sum of sampling weights of requests.
+    /// Sum of sampling weights of requests, in units of 1 / [`WEIGHT_ONE`].
     pub request_weight: u64,
     /// Sum of sampling weights of failed requests.
     pub error_weight: u64,
@@ -58,6 +69,11 @@ impl Totals {
         self.business += cell.business;
         self.without_unit += cell.without_unit;
         self.errors_without_unit += cell.errors_without_unit;
+        self.latency_text += cell.latency_text;
+        self.latency_unread += cell.latency_unread;
+        self.status_text += cell.status_text;
+        self.status_unread += cell.status_unread;
+        self.rates_unread += cell.rates_unread;
         self.without_latency += cell.without_latency;
         self.latency_sum_us = self.latency_sum_us.saturating_add(cell.latency_sum_us);
         self.request_weight += cell.request_weight;
@@ -79,19 +95,23 @@ impl Totals {
         }
     }
 
-    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without.
-    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16) {
+    /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without; `status_class`:
+    /// their status divided by 100, 0 without.
+    pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16, status_class: u8) {
+        if let Some(slot) = self.status.get_mut(usize::from(status_class)) {
+            *slot += requests;
+        }
         match latency.checked_sub(1) {
             Some(bin) => self.latency.add(bin, requests),
             None => self.without_latency += requests,
         }
         self.requests += requests;
         self.errors += errors;
-        self.request_weight += requests;
-        self.error_weight += errors;
+        self.request_weight += requests * u64::from(WEIGHT_ONE);
+        self.error_weight += errors * u64::from(WEIGHT_ONE);
     }
 
-    fn counts(&self) -> [u64; 20] {
+    fn counts(&self) -> [u64; 25] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -109,6 +129,11 @@ impl Totals {
             self.business,
             self.without_unit,
             self.errors_without_unit,
+            self.latency_text,
+            self.latency_unread,
+            self.status_text,
+            self.status_unread,
+            self.rates_unread,
             self.without_latency,
             self.latency_sum_us,
             self.request_weight,
@@ -149,6 +174,11 @@ impl Totals {
         t.business = r.uint()?;
         t.without_unit = r.uint()?;
         t.errors_without_unit = r.uint()?;
+        t.latency_text = r.uint()?;
+        t.latency_unread = r.uint()?;
+        t.status_text = r.uint()?;
+        t.status_unread = r.uint()?;
+        t.rates_unread = r.uint()?;
         t.without_latency = r.uint()?;
         t.latency_sum_us = r.uint()?;
         t.request_weight = r.uint()?;

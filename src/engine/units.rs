@@ -232,6 +232,12 @@ impl UnitStore {
         self.len == 0
     }
 
+    /// Forgets every unit; which share of them was followed is still known.
+    pub fn forget(&mut self) {
+        self.places = Vec::new();
+        self.len = 0;
+    }
+
     /// Place of a hash: its first bits.
     #[inline]
     fn place(&self, unit: u64) -> usize {
@@ -313,6 +319,18 @@ impl UnitStore {
             self.len += 1;
         }
         Some((place, is_new))
+    }
+
+    /// Units with their arm, sorted: one of every 2^`halvings` by a keyed hash.
+    pub fn sample(&self, halvings: u32) -> Vec<(u64, Arm)> {
+        let range = u64::MAX.checked_shr(halvings).unwrap_or(0);
+        let taken = self.places.iter().filter(|known| known.taken);
+        let mut list: Vec<(u64, Arm)> = taken
+            .filter(|known| event::mix(known.unit, KEY_STORE) <= range)
+            .map(|known| (known.unit, known.arm()))
+            .collect();
+        list.sort_unstable();
+        list
     }
 
     /// Called at the close of a window, so that the result does not depend on the order within it.

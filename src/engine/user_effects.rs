@@ -207,7 +207,12 @@ impl History {
     /// Effects under a control with which a candidate is compared from now on.
     pub fn freeze(&mut self, control: &str) -> Option<Arc<Effects>> {
         if let Some(learning) = self.learning.take() {
-            self.frozen = learning.effects().map(|effects| (learning.arm, effects));
+            match learning.effects() {
+                Some(effects) => self.frozen = Some((learning.arm, effects)),
+                // Since the last rollout there was no whole day: what was known before it still is.
+                None if self.frozen.as_ref().is_some_and(|(arm, _)| *arm == learning.arm) => {}
+                None => self.frozen = None,
+            }
         }
         self.frozen.as_ref().filter(|(arm, _)| arm == control).map(|(_, effects)| effects.clone())
     }

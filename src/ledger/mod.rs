@@ -52,6 +52,9 @@ pub enum LedgerError {
     /// The text has no entry.
     #[error("the ledger is empty")]
     Empty,
+    /// The first line is no entry: this is some other file.
+    #[error("this is no ledger: its first line is not the start of a chain of decisions")]
+    Other,
     /// A line is not an entry.
     #[error("line {line}: {why}")]
     Line {
@@ -82,8 +85,11 @@ pub fn read(text: &str) -> Result<Vec<Map<String, Value>>, LedgerError> {
     for (at, line) in text.lines().enumerate() {
         let number = at + 1;
         let wrong = |why: String| LedgerError::Line { line: number, why };
-        let Value::Object(entry) = serde_json::from_str::<Value>(line).map_err(|error| wrong(error.to_string()))?
-        else {
+        let parsed = serde_json::from_str::<Value>(line);
+        if at == 0 && !parsed.as_ref().is_ok_and(|first| first.get("previous").is_some()) {
+            return Err(LedgerError::Other);
+        }
+        let Value::Object(entry) = parsed.map_err(|error| wrong(error.to_string()))? else {
             return Err(wrong("not a JSON object".to_owned()));
         };
         let found = entry.get("previous").and_then(Value::as_str).unwrap_or("nothing").to_owned();
@@ -206,7 +212,9 @@ mod tests {
         let removed: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
         assert!(matches!(read(&removed), Err(LedgerError::Chain { line: 1, .. })));
         assert!(matches!(read("{\"previous\":1}"), Err(LedgerError::Chain { .. })));
-        assert!(matches!(read("nonsense"), Err(LedgerError::Line { line: 1, .. })));
+        assert!(matches!(read(&format!("{text}nonsense")), Err(LedgerError::Line { line: 4, .. })));
+        assert_eq!(read("nonsense"), Err(LedgerError::Other));
+        assert_eq!(read("{\"time\":1}"), Err(LedgerError::Other));
         assert_eq!(read(""), Err(LedgerError::Empty));
     }
 

@@ -40,6 +40,9 @@ pub struct Access<'a> {
     pub rest: &'a str,
     /// Time the request took, in seconds, as found in `rest`: see [`parse_access`].
     pub request_time: Option<&'a str>,
+    /// How long the request took, where `rest` is one whole number and nothing else, as Apache writes `%D` (microseconds),
+    /// `%{ms}T` and `%T` (seconds) behind the combined format. The line then says when the request was received.
+    pub duration: Option<&'a str>,
     /// Addresses from a quoted field of `rest` that holds nothing else, as nginx's `"$http_x_forwarded_for"`.
     pub forwarded_for: Option<&'a str>,
 }
@@ -52,7 +55,9 @@ pub struct Access<'a> {
 ///
 /// The request time is the value of `rt=`, `request_time=` or `request_time:` in the rest, otherwise its first bare number
 /// with exactly three decimals, which is how nginx writes seconds. Other numbers could be anything (Apache's `%D` counts
-/// microseconds, `%T` seconds) and numbers in quotes are ratios in nginx's own examples, so they are left alone.
+/// microseconds, `%T` seconds) and numbers in quotes are ratios in nginx's own examples, so they are left alone. A whole number
+/// that stands alone behind the combined format is kept as [`Access::duration`]; whether it is one, and in which unit, is decided
+/// elsewhere.
 pub fn parse_access(line: &str) -> Option<Access<'_>> {
     let line = line.trim_ascii_end();
     let head_len = time_bracket(line.as_bytes())?;
@@ -70,7 +75,8 @@ pub fn parse_access(line: &str) -> Option<Access<'_>> {
     let (status, after_status) = word(after_request.strip_prefix(' ')?);
     let (bytes, after_bytes) = word(after_status.strip_prefix(' ')?);
     let (method, path, protocol) = request_line(request);
-    let (referer, agent, rest) = match two_quoted(after_bytes) {
+    let combined = two_quoted(after_bytes);
+    let (referer, agent, rest) = match combined {
         Some((referer, agent, rest)) => (present(referer), present(agent), rest),
         None => (None, None, after_bytes),
     };
@@ -93,10 +99,12 @@ pub fn parse_access(line: &str) -> Option<Access<'_>> {
         agent,
         rest: rest.trim_ascii_start(),
         request_time: None,
+        duration: None,
         forwarded_for: None,
     };
     if !access.rest.is_empty() {
         (access.request_time, access.forwarded_for) = extras(access.rest);
+        access.duration = (combined.is_some() && is_whole_number(access.rest)).then_some(access.rest);
     }
     Some(access)
 }
@@ -239,6 +247,11 @@ fn is_seconds(value: &str) -> bool {
     [whole, fraction].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// A whole number that a duration may be: below 2^40 microseconds.
+fn is_whole_number(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn has_three_decimals(value: &str) -> bool {
     is_seconds(value) && value.as_bytes().iter().rev().nth(3) == Some(&b'.')
 }
@@ -274,6 +287,7 @@ mod tests {
             agent: None,
             rest: "",
             request_time: None,
+            duration: None,
             forwarded_for: None,
         }
     }
@@ -402,6 +416,7 @@ mod tests {
                 agent: Some("curl/8.5.0"),
                 rest,
                 request_time,
+                duration: (rest == "1234").then_some(rest),
                 forwarded_for,
                 ..common()
             };
@@ -430,6 +445,20 @@ mod tests {
         assert_eq!(parsed(&line), Access { rest: "0.042", request_time: Some("0.042"), ..common() });
         let line = format!(r#"{COMMON} "only one""#);
         assert_eq!(parsed(&line), Access { rest: r#""only one""#, ..common() });
+    }
+
+    #[test]
+    fn a_whole_number_alone_behind_the_combined_format_may_be_a_duration() {
+        let duration = |rest: &str| parsed(&format!(r#"{COMMON} "-" "curl/8"{rest}"#)).duration.map(str::to_owned);
+        assert_eq!(duration(" 54000").as_deref(), Some("54000"));
+        assert_eq!(duration(" 0").as_deref(), Some("0"));
+        for rest in
+            ["", " 0.054", " -54", " 512 2326 54000", " 54000 \"-\"", " rt=0.054", " 1234567890123", " -", " 54ms"]
+        {
+            assert_eq!(duration(rest), None, "{rest}");
+        }
+        // Behind the common format it may be anything.
+        assert_eq!(parsed(&format!("{COMMON} 54000")).duration, None);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use std::borrow::Cow;
 use crate::event::{self, Event, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
-use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, Role, StatusNotation};
-use crate::pipeline::{access, clock, number, values};
+use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
+use crate::pipeline::{access, clock, values};
 
 use access_fields::{AccessField, access_field};
 use outcome::Failed;
@@ -29,7 +29,7 @@ use scan::{Node, scan};
 use seen::{RouteCache, Short, ShortNames};
 use slots::{Form, Slot};
 
-pub use access_fields::ACCESS_ROLES;
+pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
 
 /// Status field of Envoy's and Istio's access logs.
@@ -83,10 +83,14 @@ pub struct Decoder<'p> {
     proxy_status: Option<u8>,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
+    /// Latency fields of lines whose time says when the work began.
+    from_received: [bool; FIELDS_MAX],
     /// How each status field writes statuses.
     notations: [StatusNotation; FIELDS_MAX],
     /// What each field about failures holds.
     error_notations: [ErrorNotation; FIELDS_MAX],
+    /// How each sampling field writes rates.
+    rate_notations: [RateNotation; FIELDS_MAX],
     /// Slot of the first status field that holds gRPC codes.
     grpc_status: Option<u8>,
     split_key: u64,
@@ -124,8 +128,10 @@ impl<'p> Decoder<'p> {
             arm_slot: None,
             proxy_status: None,
             end_times: [false; FIELDS_MAX],
+            from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
             error_notations: [ErrorNotation::Failed; FIELDS_MAX],
+            rate_notations: [RateNotation::OneInMany; FIELDS_MAX],
             grpc_status: None,
             split_key: 0,
             source: RequestSource::Application,
@@ -148,11 +154,17 @@ impl<'p> Decoder<'p> {
                 if role == Role::Status && field.path == PROXY_STATUS {
                     decoder.proxy_status = Some(list.slots[at]);
                 }
+                if role == Role::Latency {
+                    decoder.from_received[at] = field.path == ACCESS_DURATION;
+                }
                 if role == Role::Time {
                     decoder.end_times[at] = roles::is_end_time(&field.path);
                 }
                 if role == Role::Error {
                     decoder.error_notations[at] = ErrorNotation::of_field(&field.path);
+                }
+                if role == Role::SampleRate {
+                    decoder.rate_notations[at] = RateNotation::of_field(&field.path);
                 }
                 if role == Role::Status {
                     decoder.notations[at] = StatusNotation::of_field(&field.path);
@@ -169,7 +181,7 @@ impl<'p> Decoder<'p> {
         }
         match &plan.arms {
             ArmRule::None => {}
-            ArmRule::Field(path) => decoder.arm_slot = Some(decoder.want(path)),
+            ArmRule::Field(path) | ArmRule::PodTemplate(path) => decoder.arm_slot = Some(decoder.want(path)),
             ArmRule::Queries { baseline, canary } => {
                 for path in baseline.fields().into_iter().chain(canary.fields()) {
                     decoder.want(&path);
@@ -313,14 +325,18 @@ impl<'p> Decoder<'p> {
 
     fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
+        let mut from_received = false;
         let latency_us = match self.first(Role::Latency) {
             Some((slot, at)) => {
+                from_received = self.from_received[at];
                 let unit = self.roles[Role::Latency as usize].units[at].unwrap_or(LatencyUnit::Millis);
                 values::latency_us(&slot.text(line), unit).unwrap_or(NO_LATENCY)
             }
             None => NO_LATENCY,
         };
+        let latency_form = self.form(Role::Latency, line, access_line, latency_us != NO_LATENCY);
         let time = self.time(line, latency_us)?;
+        let time = if from_received && latency_us != NO_LATENCY { times::after(time, latency_us)? } else { time };
         let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
 
         let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
@@ -329,6 +345,7 @@ impl<'p> Decoder<'p> {
         }
 
         let status = self.status(line);
+        let status_form = self.form(Role::Status, line, access_line, status.is_some());
         let level = self.level(line);
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
@@ -363,7 +380,7 @@ impl<'p> Decoder<'p> {
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
-        let weight = self.text(Role::SampleRate, line).map_or(1, |text| sample_weight(&text));
+        let (weight, rate_unread) = self.weight(line);
 
         Ok(Decoded::Event(Event {
             time,
@@ -376,6 +393,9 @@ impl<'p> Decoder<'p> {
             arm,
             route,
             weight,
+            latency_form,
+            status_form,
+            rate_unread,
             kind,
             level,
             status_class: status.map_or(0, |status| status.class),
@@ -457,16 +477,6 @@ enum Filled {
     Access,
     Malformed,
     Unknown,
-}
-
-/// Sampling weight: how many events a line stands for.
-fn sample_weight(text: &str) -> u32 {
-    match number::parse_f64(text) {
-        // A rate above one says "one in so many"; a share below one says the same the other way round.
-        Some(rate) if rate >= 1.0 => rate.min(1e6) as u32,
-        Some(share) if share > 0.0 => (1.0 / share).min(1e6) as u32,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

@@ -11,5 +11,6 @@ pub mod number;
 pub mod plan;
 pub mod plan_text;
 pub mod roles;
+pub mod sampling;
 pub mod survey;
 pub mod values;

@@ -27,6 +27,9 @@ pub enum ArmRule {
     None,
     /// The value of a field is the arm.
     Field(String),
+    /// The hash of the pod's template in the pod's name, which a field holds, is the arm: see
+    /// [`values::pod_template_hash`](super::values::pod_template_hash).
+    PodTemplate(String),
     /// Two queries decide; a line that matches neither has no arm, one that matches both is rejected.
     Queries {
         /// Lines of the baseline.

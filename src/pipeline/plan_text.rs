@@ -24,6 +24,7 @@ pub fn to_json(plan: &Plan) -> Value {
     let arms = match &plan.arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
+        ArmRule::PodTemplate(path) => json!({ "by": "pod_template", "path": path }),
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
         }
@@ -97,6 +98,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
     plan.arms = match text(arms, "by")?.as_str() {
         "none" => ArmRule::None,
         "field" => ArmRule::Field(text(arms, "path")?),
+        "pod_template" => ArmRule::PodTemplate(text(arms, "path")?),
         "queries" => {
             let query = |key: &str| -> Result<Query, BadPlan> {
                 Query::parse(&text(arms, key)?).map_err(|error| BadPlan(format!("{key}: {error}")))

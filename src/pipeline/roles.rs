@@ -412,7 +412,23 @@ impl Role {
                 "host.name",
                 "host",
             ],
-            Role::SampleRate => &["sample_rate", "sampleRate", "SampleRate", "samplerate", "sampling_rate"],
+            // What a line says of itself comes before what its trace says.
+            Role::SampleRate => &[
+                "sample_rate",
+                "sampleRate",
+                "SampleRate",
+                "samplerate",
+                "sampling_rate",
+                "_sample_rate",
+                "metrics._sample_rate",
+                "sampling.threshold",
+                "Attributes.sampling.threshold",
+                "attributes.sampling.threshold",
+                "tracestate",
+                "trace_state",
+                "traceState",
+                "TraceState",
+            ],
         }
     }
 }
@@ -463,13 +479,17 @@ impl LatencyUnit {
         let last = path.rsplit('.').next().unwrap_or(path);
         let lower = last.to_ascii_lowercase();
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
-        if ends(&["_ms", "_millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
+        if ends(&["_ms", "millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
             Some(LatencyUnit::Millis)
-        } else if ends(&["_us", "_micros", "microseconds"]) {
+        } else if ends(&["_us", "micros", "microseconds"]) || last.ends_with("Us") {
             Some(LatencyUnit::Micros)
-        } else if ends(&["_ns", "_nanos", "nanoseconds"]) || last == "durationNano" || path == "event.duration" {
+        } else if ends(&["_ns", "nanos", "nanoseconds"])
+            || last.ends_with("Ns")
+            || last == "durationNano"
+            || path == "event.duration"
+        {
             Some(LatencyUnit::Nanos)
-        } else if ends(&["_s", "_sec", "_secs", "_seconds"])
+        } else if ends(&["_s", "_sec", "_secs", "seconds"])
             || last == "request_time"
             || path.ends_with("http.server.request.duration")
         {
@@ -509,6 +529,34 @@ impl StatusNotation {
 /// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.
 pub fn is_end_time(path: &str) -> bool {
     ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end"].contains(&path)
+}
+
+/// How a field writes a sampling rate; its name says so. See [`super::sampling`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RateNotation {
+    /// "One in so many"; below 1, and in per cent, a probability.
+    #[default]
+    OneInMany,
+    /// A probability.
+    Probability,
+    /// OpenTelemetry's rejection threshold, of a log record.
+    Threshold,
+    /// The trace state of W3C, in which OpenTelemetry has an entry.
+    TraceState,
+}
+
+impl RateNotation {
+    /// The notation of a field, by its path.
+    pub fn of_field(path: &str) -> RateNotation {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        let is_state = || last.replace('_', "").eq_ignore_ascii_case("tracestate");
+        match last {
+            "_sample_rate" => RateNotation::Probability,
+            "threshold" if path.ends_with("sampling.threshold") => RateNotation::Threshold,
+            _ if is_state() => RateNotation::TraceState,
+            _ => RateNotation::OneInMany,
+        }
+    }
 }
 
 /// What a field about failures holds; its name says so.
@@ -557,6 +605,22 @@ mod tests {
     }
 
     #[test]
+    fn sampling_fields_by_what_they_hold() {
+        for (path, notation) in [
+            ("sample_rate", RateNotation::OneInMany),
+            ("SampleRate", RateNotation::OneInMany),
+            ("metrics._sample_rate", RateNotation::Probability),
+            ("Attributes.sampling.threshold", RateNotation::Threshold),
+            ("alert.threshold", RateNotation::OneInMany),
+            ("tracestate", RateNotation::TraceState),
+            ("span.trace_state", RateNotation::TraceState),
+            ("TraceState", RateNotation::TraceState),
+        ] {
+            assert_eq!(RateNotation::of_field(path), notation, "{path}");
+        }
+    }
+
+    #[test]
     fn words_round_trip_and_no_field_name_is_listed_twice_in_a_role() {
         for role in Role::ALL {
             assert_eq!(Role::from_name(role.name()), Some(role));
@@ -574,6 +638,14 @@ mod tests {
             ("latency_ms", Some(LatencyUnit::Millis)),
             ("durationMs", Some(LatencyUnit::Millis)),
             ("event.duration", Some(LatencyUnit::Nanos)),
+            ("durationNs", Some(LatencyUnit::Nanos)),
+            ("elapsedNanos", Some(LatencyUnit::Nanos)),
+            ("elapsedMicros", Some(LatencyUnit::Micros)),
+            ("durationUs", Some(LatencyUnit::Micros)),
+            ("tookMillis", Some(LatencyUnit::Millis)),
+            ("elapsedMilliseconds", Some(LatencyUnit::Millis)),
+            ("elapsedSeconds", Some(LatencyUnit::Seconds)),
+            ("status", None),
             ("request_time", Some(LatencyUnit::Seconds)),
             ("duration_us", Some(LatencyUnit::Micros)),
             ("duration", None),

@@ -11,6 +11,7 @@ mod units_of_latency;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
+use crate::pipeline::decode::ACCESS_DURATION;
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::time::Windowing;
@@ -20,7 +21,7 @@ use cover::cover;
 use fields::{Seen, choose_fields};
 use releases::find_releases;
 use unit::choose_unit;
-use units_of_latency::name_latency_units;
+use units_of_latency::{Evidence, name_latency_units};
 
 /// Rows of one window that samples of pairs and traces aim at.
 const ROWS_AIM: f64 = 8_192.0;
@@ -136,10 +137,17 @@ impl Survey {
 
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
-    let Seen { paths, json_lines, access_lines } = Seen::of(heads);
-    let mut roles = choose_fields(&paths, access_lines > 0, wishes);
+    let seen = Seen::of(heads);
+    let mut roles = choose_fields(&seen, wishes);
+    let Seen { paths, json_lines, access_lines, .. } = seen;
     let mut notes = Vec::new();
-    name_latency_units(&mut roles, &paths, &mut notes);
+    let evidence = Evidence::of(heads, &roles);
+    name_latency_units(&mut roles, &paths, &evidence, &mut notes);
+    if roles.get(&Role::Latency).is_some_and(|fields| fields.iter().any(|field| field.path == ACCESS_DURATION)) {
+        notes.push(format!(
+            "time: access lines end in how long the request took (`{ACCESS_DURATION}`), as Apache writes it: their time is when it was received, and what it took is added"
+        ));
+    }
 
     let mut plan = Plan {
         roles,
@@ -171,6 +179,16 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let read = cover(heads, &plan);
     // Ids count within their unit, which the first reading did not know.
     plan.join_attempts = read.repeated_request_ids > 0;
+    if read.rates_unread > 0 {
+        let fields: Vec<String> =
+            plan.fields(Role::SampleRate).iter().map(|field| format!("`{}`", field.path)).collect();
+        notes.push(format!(
+            "sampling: {} of {} lines have a rate that is none ({}); they count as not sampled",
+            read.rates_unread,
+            read.events,
+            fields.join(", ")
+        ));
+    }
     let releases = find_releases(&read, wishes);
     let reports = Role::ALL
         .into_iter()

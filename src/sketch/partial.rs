@@ -6,7 +6,7 @@
 mod codec;
 mod names;
 
-use crate::event::{self, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
+use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::names::union;
 use crate::sketch::rows::{
@@ -60,7 +60,17 @@ pub struct Cell {
     pub without_latency: u64,
     /// Sum of latencies in microseconds.
     pub latency_sum_us: u64,
-    /// Sum of sampling weights of requests; equal to `requests` when nothing is sampled.
+    /// Requests that did not fail and whose latency is a text.
+    pub latency_text: u64,
+    /// Requests that did not fail, with a latency field whose value is none.
+    pub latency_unread: u64,
+    /// Requests that did not fail and whose status is a text.
+    pub status_text: u64,
+    /// Requests that did not fail, with a status field whose value is none.
+    pub status_unread: u64,
+    /// Requests with a sampling rate that is none; they count once.
+    pub rates_unread: u64,
+    /// Sum of sampling weights of requests, in units of 1 / [`event::WEIGHT_ONE`].
     pub request_weight: u64,
     /// Sum of sampling weights of failed requests.
     pub error_weight: u64,
@@ -68,6 +78,8 @@ pub struct Cell {
     pub late: u64,
     /// Lines that could not be read and whose text names the arm; of no service. Counted where they arrived.
     pub damaged: u64,
+    /// Lines of level warn or worse that name neither a unit nor an arm, failed requests aside.
+    pub warnings_unattributed: u64,
     /// Latency of requests with a unit by (bucket of the unit, bin).
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
@@ -100,7 +112,7 @@ impl Cell {
         [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 22] {
+    fn counts_mut(&mut self) -> [&mut u64; 28] {
         let [s0, s1, s2, s3, s4, s5] = &mut self.status;
         [
             &mut self.lines,
@@ -121,14 +133,20 @@ impl Cell {
             &mut self.errors_without_unit,
             &mut self.without_latency,
             &mut self.latency_sum_us,
+            &mut self.latency_text,
+            &mut self.latency_unread,
+            &mut self.status_text,
+            &mut self.status_unread,
+            &mut self.rates_unread,
             &mut self.request_weight,
             &mut self.error_weight,
             &mut self.late,
             &mut self.damaged,
+            &mut self.warnings_unattributed,
         ]
     }
 
-    fn counts(&self) -> [u64; 22] {
+    fn counts(&self) -> [u64; 28] {
         let [s0, s1, s2, s3, s4, s5] = self.status;
         [
             self.lines,
@@ -149,10 +167,16 @@ impl Cell {
             self.errors_without_unit,
             self.without_latency,
             self.latency_sum_us,
+            self.latency_text,
+            self.latency_unread,
+            self.status_text,
+            self.status_unread,
+            self.rates_unread,
             self.request_weight,
             self.error_weight,
             self.late,
             self.damaged,
+            self.warnings_unattributed,
         ]
     }
 }
@@ -417,6 +441,8 @@ impl WindowPartial {
         if event.level >= Level::Warn && !event.error && event.arm != NO_NAME && event.unit != 0 {
             counters.warnings.add(event::bucket_of(event.unit), 0);
         }
+        let unattributed = event.level >= Level::Warn && !event.error && event.arm == NO_NAME && event.unit == 0;
+        counters.warnings_unattributed += u64::from(unattributed);
         let latency =
             if event.latency_us == NO_LATENCY { 0 } else { crate::sketch::latency::bin_of(event.latency_us) + 1 };
         match event.kind {
@@ -426,6 +452,14 @@ impl WindowPartial {
                 if let Some(slot) = counters.status.get_mut(usize::from(event.status_class)) {
                     *slot += 1;
                 }
+                // Failures may be written another way by code that is fine.
+                if !event.error {
+                    counters.latency_text += u64::from(event.latency_form == FieldForm::Text);
+                    counters.latency_unread += u64::from(event.latency_form == FieldForm::Unreadable);
+                    counters.status_text += u64::from(event.status_form == FieldForm::Text);
+                    counters.status_unread += u64::from(event.status_form == FieldForm::Unreadable);
+                }
+                counters.rates_unread += u64::from(event.rate_unread);
                 counters.request_weight += u64::from(event.weight);
                 counters.error_weight += if event.error { u64::from(event.weight) } else { 0 };
                 if latency == 0 {
@@ -452,6 +486,7 @@ impl WindowPartial {
                         service: event.service,
                         arm: event.arm,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else if event.arm == NO_NAME {
@@ -461,6 +496,7 @@ impl WindowPartial {
                         count: 1,
                         service: event.service,
                         latency,
+                        status_class: event.status_class,
                         error: event.error,
                     });
                 } else {

@@ -246,14 +246,16 @@ pub struct OutcomeRow {
     pub service: NameId,
     /// Latency bin plus one, 0 without a latency.
     pub latency: u16,
+    /// Status divided by 100, 0 without a status.
+    pub status_class: u8,
     /// The request failed.
     pub error: bool,
 }
 
 impl Row for OutcomeRow {
-    type Key = (NameId, u64, u32, u16, bool);
+    type Key = (NameId, u64, u32, u16, u8, bool);
     fn key(&self) -> Self::Key {
-        (self.service, self.unit, self.at, self.latency, self.error)
+        (self.service, self.unit, self.at, self.latency, self.status_class, self.error)
     }
     #[inline]
     fn place(&self) -> u64 {
@@ -282,14 +284,16 @@ pub struct AttemptRow {
     pub arm: NameId,
     /// Latency bin plus one, 0 without a latency.
     pub latency: u16,
+    /// Status divided by 100, 0 without a status.
+    pub status_class: u8,
     /// The attempt failed.
     pub error: bool,
 }
 
 impl Row for AttemptRow {
-    type Key = (NameId, u64, u32, NameId, u64, u16, bool);
+    type Key = (NameId, u64, u32, NameId, u64, u16, bool, u8);
     fn key(&self) -> Self::Key {
-        (self.service, self.request, self.at, self.arm, self.unit, self.latency, self.error)
+        (self.service, self.request, self.at, self.arm, self.unit, self.latency, self.error, self.status_class)
     }
     #[inline]
     fn place(&self) -> u64 {

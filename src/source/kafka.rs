@@ -288,11 +288,6 @@ impl Batch {
         self.after
     }
 
-    /// Text that waits for the next chunk.
-    pub fn waiting(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// A chunk is full.
     pub fn is_full(&self) -> bool {
         !self.done.is_empty()

@@ -40,9 +40,14 @@ pub trait Observer {
     /// The engine has said something.
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()>;
     /// Lines were rejected.
-    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()>;
+    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
+        let _nobody_keeps_them = (stream, rejects);
+        Ok(())
+    }
     /// So many bytes of text have been folded.
-    fn progress(&mut self, bytes: u64);
+    fn progress(&mut self, bytes: u64) {
+        let _nobody_counts_them = bytes;
+    }
 }
 
 /// Why reading stopped.

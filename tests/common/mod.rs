@@ -395,7 +395,9 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => {
             ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
         }
-        ArmRule::None | ArmRule::Field(_) => ArmChoice { sharing: found.candidates_seen(), ..ArmChoice::default() },
+        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
+            ArmChoice { sharing: found.candidates_seen(), ..ArmChoice::default() }
+        }
     };
     Settings {
         windowing: found.plan.windowing,
@@ -421,6 +423,17 @@ pub fn cases(seed: u64) -> Vec<Case> {
         Case::new(name, streams, &Wishes::default(), Policy::default())
     };
     let traces = Traffic { spans: true, ..plain.clone() }.lines();
+    // The canary comes, is taken back for so long that the rollout is over, and comes again.
+    let canary_twice: Vec<Line> = [(0, 20, 0.4), (20, 40, 0.0), (60, 15, 0.4)]
+        .into_iter()
+        .flat_map(|(from, minutes, share)| {
+            let part = Traffic { minutes, requests: 25 * minutes as u64, shares: vec![share], ..plain.clone() };
+            part.lines().into_iter().map(move |line| Line { at: line.at + from * MINUTE, ..line })
+        })
+        .collect();
+    let mut over = one("a rollout that is over, and another", bytes_of(&canary_twice));
+    over.plan.windowing.window = MINUTE;
+    over.settings.windowing.window = MINUTE;
     vec![
         one("plain", bytes_of(&lines)),
         two("two files", bytes_of(&even), bytes_of(&odd)),
@@ -442,6 +455,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
                 .lines(),
             ),
         ),
+        over,
     ]
 }
 

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::text::{grouped, percent, span, wrap_words};
-use super::{Judged, SILENT};
+use super::{Judged, Shared};
 use crate::cli::terminal::harmless;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Behaviour;
 use crate::engine::comparison::ControlFrom;
+use crate::engine::look::LOG_BROKEN;
 use crate::engine::totals::Totals;
 use crate::pipeline::plan::ArmRule;
 
@@ -32,6 +33,10 @@ impl Judged<'_> {
                 };
                 format!("by field `{}`{others}", harmless(path, 60))
             }
+            ArmRule::PodTemplate(path) => format!(
+                "version taken from the pod's name (`{}`), since no field has one; --arm-by FIELD takes another",
+                harmless(path, 60)
+            ),
             ArmRule::Queries { baseline, canary } => format!(
                 "by queries: baseline `{}`, canary `{}`",
                 harmless(baseline.source(), 100),
@@ -47,19 +52,39 @@ impl Judged<'_> {
     }
 
     pub(super) fn write_checks(&self, out: &mut String) {
-        let comparison = self.comparison;
-        let look = &comparison.look;
-        let [control, candidate] = comparison.units();
-        let units = comparison.unit.plural();
+        let mut list = Checks::default();
+        list.check("arms", self.arms_words());
+        self.check_amounts(&mut list);
+        self.check_assignment(&mut list);
+        self.check_measurement(&mut list);
+        self.check_left_out(&mut list);
+        self.check_bounds(&mut list);
+        let units = self.comparison.unit.plural();
+        list.check(
+            "small latency shifts",
+            match self.history {
+                Some(history) => format!("{units} are compared with their own latency of the {} before", span(history)),
+                None if self.comparison.unit.is_once() => format!("{units} are compared with each other"),
+                None => {
+                    format!("not found: no day of this service alone came before, to compare {units} with themselves")
+                }
+            },
+        );
         out.push('\n');
-        let mut check = |name: &str, text: String| {
+        for (name, text) in list.0 {
             for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
                 let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
             }
-        };
+        }
+    }
+
+    /// How much was compared.
+    fn check_amounts(&self, list: &mut Checks) {
+        let comparison = self.comparison;
+        let [control, candidate] = comparison.units();
+        let units = comparison.unit.plural();
         let [requests_control, requests_candidate] = comparison.error_volume.events();
-        check("arms", self.arms_words());
-        check(
+        list.check(
             "compared",
             format!(
                 "{} and {} {units}, {} and {} requests, {} looks, {} strat{}",
@@ -76,7 +101,7 @@ impl Judged<'_> {
             0 => "-".to_owned(),
             all => percent(pair[1] as f64 / all as f64),
         };
-        check(
+        list.check(
             "traffic",
             format!(
                 "{} of {units} and {} of requests are the canary's",
@@ -84,10 +109,17 @@ impl Judged<'_> {
                 in_canary(comparison.error_volume.events())
             ),
         );
-        check(
+    }
+
+    /// Whether units came to their arms as they should.
+    fn check_assignment(&self, list: &mut Checks) {
+        let comparison = self.comparison;
+        let [control, candidate] = comparison.units();
+        let units = comparison.unit.plural();
+        list.check(
             "sample ratio",
-            match (look.sample_ratio, self.policy.declared_share) {
-                (Some(log_e), Some(share)) if log_e >= crate::engine::look::LOG_BROKEN => {
+            match (comparison.look.sample_ratio, self.policy.declared_share) {
+                (Some(log_e), Some(share)) if log_e >= LOG_BROKEN => {
                     format!(
                         "wrong: {} declared, {} seen",
                         percent(share),
@@ -98,7 +130,7 @@ impl Judged<'_> {
                 _ => "not checkable: no share was declared (--share)".to_owned(),
             },
         );
-        check(
+        list.check(
             "routing",
             match comparison.routing {
                 _ if comparison.unit.is_once() => format!("each {} counts by itself", comparison.unit.name()),
@@ -110,7 +142,7 @@ impl Judged<'_> {
         );
         let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
         if crossed > 0 && comparison.routing == Routing::Sticky {
-            check(
+            list.check(
                 "crossover",
                 format!(
                     "{} {units} were in both arms ({})",
@@ -119,27 +151,29 @@ impl Judged<'_> {
                 ),
             );
         }
+    }
+
+    /// Whether both arms were measured alike, which one is the control, and what behaves otherwise.
+    fn check_measurement(&self, list: &mut Checks) {
+        let comparison = self.comparison;
+        let look = &comparison.look;
         let measurement: Vec<String> = look.flaws.iter().map(|flaw| flaw.name().replace('_', " ")).collect();
-        check(
+        list.check(
             "measurement",
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
-        for (name, until) in [&comparison.control, &comparison.candidate].into_iter().zip(comparison.active_until) {
-            if let Some(until) = until
-                && comparison.ended_at.0 - until.0 >= SILENT
-            {
-                check(
-                    "silent",
-                    format!("`{}` since {until}, for {}", harmless(name, 60), span(comparison.ended_at.0 - until.0)),
-                );
+        for (arm, name) in [&comparison.control, &comparison.candidate].into_iter().enumerate() {
+            if let Some(until) = self.silent_since(arm) {
+                let since = span(comparison.ended_at.0 - until.0);
+                list.check("silent", format!("`{}` since {until}, for {since}", harmless(name, 60)));
             }
         }
-        check(
+        list.check(
             "control",
             format!("`{}`: {}", harmless(&comparison.control, 60), control_words(comparison.control_from)),
         );
-        check(
+        list.check(
             "behaviour",
             if changed.is_empty() {
                 "no change found in lines of a trace, calls, routes, statuses, retries, speed, warnings that name a unit".to_owned()
@@ -147,6 +181,12 @@ impl Judged<'_> {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },
         );
+    }
+
+    /// What is in no test, and what is only seen as a whole.
+    fn check_left_out(&self, list: &mut Checks) {
+        let comparison = self.comparison;
+        let units = comparison.unit.plural();
         let pair = |name: &'static str, what: &str, counts: [u64; 2], of: [u64; 2]| {
             let side = |arm: usize| match of[arm] {
                 0 => grouped(counts[arm]),
@@ -161,18 +201,33 @@ impl Judged<'_> {
             let named = format!("requests without a {unit}");
             let without_unit = pair("without a unit", &named, of(|t| t.without_unit), requests);
             let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late));
-            [without_unit, late].into_iter().flatten().for_each(|(name, text)| check(name, text));
+            let unread = pair("unreadable latency", "requests", of(|t| t.latency_unread), requests);
+            let unread_status = pair("unreadable status", "requests", of(|t| t.status_unread), requests);
+            [without_unit, unread, unread_status, late]
+                .into_iter()
+                .flatten()
+                .for_each(|(name, text)| list.check(name, text));
         }
         if comparison.unassigned > 0 {
-            check(
+            list.check(
                 "without an arm",
                 format!("{} requests of {units} that no exposure names", grouped(comparison.unassigned)),
+            );
+        }
+        if self.unattributed_warnings > 0 {
+            list.check(
+                "unattributed",
+                format!(
+                    "{} lines of level warn or worse name neither a {} nor an arm: they count for neither",
+                    grouped(self.unattributed_warnings),
+                    comparison.unit.name()
+                ),
             );
         }
         let [control, candidate] = comparison.recovered;
         if control + candidate > 0 {
             let [a, b] = comparison.error_volume.events();
-            check(
+            list.check(
                 "recovered by retry",
                 format!(
                     "{} of the baseline's requests, {} of the canary's",
@@ -181,12 +236,37 @@ impl Judged<'_> {
                 ),
             );
         }
+    }
+
+    /// Other live rollouts with units in common.
+    fn check_shared(&self, list: &mut Checks) {
+        let units = self.comparison.unit.plural();
+        for Shared { service, candidate, units: [[cc, ck], [kc, kk]], one_of } in &self.shared {
+            let sample = if *one_of > 1 { format!(" (a sample, one of {one_of})") } else { String::new() };
+            list.check(
+                "another rollout",
+                format!(
+                    "`{}` of {} shares {units}{sample}: of the baseline's here {} are in its baseline and {} in its canary, of the canary's {} and {}",
+                    harmless(candidate, 60),
+                    harmless(service, 60),
+                    grouped(*cc),
+                    grouped(*ck),
+                    grouped(*kc),
+                    grouped(*kk)
+                ),
+            );
+        }
+    }
+
+    /// What was met on the way, and past which nothing is followed.
+    fn check_bounds(&self, list: &mut Checks) {
+        self.check_shared(list);
         if !self.bounds.is_empty() {
-            check("bounds met", self.bounds.join("; "));
+            list.check("bounds met", self.bounds.join("; "));
         }
         if !self.not_judged.is_empty() {
             let names: Vec<String> = self.not_judged.iter().take(20).map(|name| harmless(name, 40)).collect();
-            check(
+            list.check(
                 "not compared",
                 format!(
                     "{} more arms, the control has as many candidates as it may: {}. Name those that matter: --candidate ARM",
@@ -195,17 +275,16 @@ impl Judged<'_> {
                 ),
             );
         }
-        let units = self.comparison.unit.plural();
-        check(
-            "small latency shifts",
-            match self.history {
-                Some(history) => format!("{units} are compared with their own latency of the {} before", span(history)),
-                None if self.comparison.unit.is_once() => format!("{units} are compared with each other"),
-                None => {
-                    format!("not found: no day of this service alone came before, to compare {units} with themselves")
-                }
-            },
-        );
+    }
+}
+
+/// Checks with their names, in order.
+#[derive(Default)]
+struct Checks(Vec<(&'static str, String)>);
+
+impl Checks {
+    fn check(&mut self, name: &'static str, text: String) {
+        self.0.push((name, text));
     }
 }
 

@@ -15,21 +15,28 @@ pub(super) use self::guardrails::{EffectKind, GUARDRAIL_COLUMNS, Row, strength};
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::reading::fates;
 pub(super) use self::services::Done;
-pub(super) use self::text::{grouped, millis, percent, span, wrap_words};
+use self::services::SERVICES_MAX;
+pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
 use super::terminal::harmless;
+use crate::compare::lists;
 use crate::compare::verdict::{Cell, Verdict};
 use crate::engine::comparison::Comparison;
 use crate::engine::forecast::{Need, needs};
 use crate::engine::policy::Policy;
+use crate::engine::shared_units::SharedUnits;
 use crate::engine::{Engine, Settings};
 use crate::event::ServiceKey;
-use crate::pipeline::plan::UnitKind;
+use crate::pipeline::plan::{ArmRule, UnitKind};
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::Tally;
 use crate::time::{MINUTE, Micros};
 
 /// Time without a request or exposure after which an arm is called silent.
 const SILENT: Micros = 5 * MINUTE;
+/// Columns of running text.
+const WIDTH: usize = 98;
+/// What a reader must see first comes first.
+const WORST_FIRST: [Verdict; 4] = [Verdict::Fail, Verdict::Invalid, Verdict::Inconclusive, Verdict::Pass];
 
 /// Everything a report says.
 #[derive(Debug)]
@@ -37,9 +44,15 @@ pub(super) struct Report<'a> {
     /// The comparisons.
     pub comparisons: Vec<Judged<'a>>,
     /// Releases without a comparison.
-    pub alone: Vec<Alone>,
+    pub alone: Vec<Alone<'a>>,
+    /// Services with requests that the plan did not see, which are not judged.
+    pub unplanned: Vec<(ServiceKey, u64)>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
+    /// Services whose comparison has that verdict.
+    pub carried_by: Vec<String>,
+    /// Services of the declared release.
+    pub release: &'a [String],
     /// What became of every record.
     pub tally: Tally,
     /// What the survey found; absent in a replay.
@@ -48,23 +61,60 @@ pub(super) struct Report<'a> {
 
 /// A release in which nothing is compared with anything.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(super) struct Alone<'a> {
     /// The entry service.
     pub service: String,
     /// Arms that were seen, with their requests.
     pub arms: Vec<(String, u64)>,
     /// Other releases are compared, so this one is merely not rolled out.
     pub beside_others: bool,
+    /// What gives the arms.
+    rule: &'a ArmRule,
+    /// Candidates that were named and are not among the arms.
+    unseen: Vec<&'a str>,
 }
 
-impl Alone {
+impl Alone<'_> {
     /// Why, in words.
     pub(super) fn reason(&self) -> String {
-        match self.arms.as_slice() {
-            [] => "no line says which version or cohort it belongs to".to_owned(),
-            [(arm, requests)] => format!("only `{}` was seen, {} requests", harmless(arm, 60), grouped(*requests)),
-            several => format!("no arm is large enough beside the control; seen: {}", list_of_arms(several)),
+        match (self.arms.as_slice(), self.rule) {
+            ([], ArmRule::Queries { .. }) => "no request matches --baseline, and none matches --canary".to_owned(),
+            ([], ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
+                "no request says which version or cohort it belongs to".to_owned()
+            }
+            ([(arm, requests)], _) => {
+                format!("only `{}` was seen, {}", harmless(arm, 60), count(*requests, "request"))
+            }
+            (several, _) if !self.unseen.is_empty() => {
+                let unseen: Vec<String> = self.unseen.iter().map(|arm| format!("`{}`", harmless(arm, 60))).collect();
+                format!("{} was not seen; seen: {}", unseen.join(" or "), list_of_arms(several))
+            }
+            (several, _) => format!("no arm is large enough beside the control; seen: {}", list_of_arms(several)),
         }
+    }
+
+    /// What to do about it.
+    fn remedy(&self) -> &'static str {
+        match (self.arms.len(), self.rule) {
+            (0, ArmRule::Queries { .. }) => "Look at a line, and write queries that match the lines of each arm.",
+            (0, ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
+                "Use --arm-by FIELD, or --baseline QUERY --canary QUERY."
+            }
+            (1, _) => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
+            _ => "Name them with --control ARM --candidate ARM.",
+        }
+    }
+
+    fn write(&self, out: &mut String) {
+        let (service, reason) = (harmless(&self.service, 80), self.reason());
+        if self.beside_others {
+            let what = if self.arms.len() < 2 { "not rolled out" } else { "not compared" };
+            let _infallible = writeln!(out, "{service}: {what} ({reason})");
+            return;
+        }
+        let _infallible = writeln!(out, "INVALID  {service}: there is nothing to compare");
+        paragraph(out, &format!("{}. {}", capitalised(&reason), self.remedy()));
+        out.push('\n');
     }
 }
 
@@ -95,6 +145,13 @@ pub(super) struct Judged<'a> {
     pub history: Option<Micros>,
     /// Arms that are large enough and were not compared.
     pub not_judged: Vec<String>,
+    /// Other live rollouts with units in common.
+    pub shared: Vec<Shared>,
+    /// Somebody is to be told: among all rollouts that were discovered in its day, this one stands out. `None` where somebody
+    /// said which arm is which.
+    pub notified: Option<bool>,
+    /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    pub unattributed_warnings: u64,
     /// Arms that were seen at any time, with their requests.
     pub arms_seen: Vec<(String, u64)>,
     /// What it was judged by.
@@ -103,18 +160,57 @@ pub(super) struct Judged<'a> {
     pub survey: &'a Survey,
 }
 
+/// Units that another live rollout has in common with this one.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Entry service and candidate of the other.
+    pub service: String,
+    pub candidate: String,
+    /// By [arm here][arm there], each (control, candidate).
+    pub units: [[u64; 2]; 2],
+    /// They are a sample, one of so many.
+    pub one_of: u64,
+}
+
+/// Other live rollouts that share units with the one at (release, comparison).
+fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> Vec<Shared> {
+    all.iter()
+        .filter_map(|pair| {
+            let [[a, b], [c, d]] = pair.units;
+            let (other, units) = match place {
+                _ if place == pair.first => (pair.second, pair.units),
+                _ if place == pair.second => (pair.first, [[a, c], [b, d]]),
+                _ => return None,
+            };
+            let service = engine.releases().nth(other.0).and_then(|(services, _)| services.first())?.to_string();
+            let candidate = engine.comparison(other.0, other.1)?.candidate.clone();
+            Some(Shared { service, candidate, units, one_of: pair.one_of })
+        })
+        .collect()
+}
+
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
     pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
-        let Settings { policy, .. } = engine.settings();
+        let Settings { policy, arms, .. } = engine.settings();
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
+        let shared = engine.shared_units();
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
-                alone.push(Alone { service: service.clone(), arms: engine.arms_seen(at), beside_others: false });
+                let seen = engine.arms_seen(at);
+                let named = arms.candidates.iter().map(String::as_str);
+                let unseen = named.filter(|name| seen.iter().all(|(arm, _)| arm != name)).collect();
+                alone.push(Alone {
+                    service: service.clone(),
+                    arms: seen,
+                    beside_others: false,
+                    rule: &survey.plan.arms,
+                    unseen,
+                });
             }
-            for comparison in list {
+            for (number, comparison) in list.iter().enumerate() {
                 comparisons.push(Judged {
                     service: service.clone(),
                     services,
@@ -124,6 +220,9 @@ impl<'a> Report<'a> {
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     history: comparison.latency.effects().map(|effects| effects.history),
                     not_judged: engine.arms_not_judged(at),
+                    shared: shared_with(engine, &shared, (at, number)),
+                    notified: engine.is_notified(at, number),
+                    unattributed_warnings: engine.unattributed_warnings(at),
                     arms_seen: engine.arms_seen(at),
                     policy,
                     survey,
@@ -132,47 +231,109 @@ impl<'a> Report<'a> {
         }
         alone.iter_mut().for_each(|alone| alone.beside_others = !comparisons.is_empty());
         let verdict = engine.verdict().unwrap_or(Verdict::Invalid);
-        Report { comparisons, alone, verdict, tally: *engine.tally(), survey }
+        // Who asks for one service knows that others are there.
+        let others = engine.unplanned().iter().filter(|_| survey.plan.service.is_none());
+        let unplanned = others.map(|(key, requests)| (key.clone(), *requests)).collect();
+        let mut carried_by: Vec<String> = comparisons
+            .iter()
+            .filter(|judged| judged.comparison.look.verdict == verdict)
+            .map(|judged| judged.service.clone())
+            .collect();
+        carried_by.dedup();
+        let (release, tally) = (&policy.release, *engine.tally());
+        Report { comparisons, alone, unplanned, verdict, carried_by, release, tally, survey }
     }
 
-    /// For people: the verdict in words, then guardrails, checks, and what is still needed.
+    /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
-        for judged in &self.comparisons {
-            judged.write(&mut out);
-            out.push('\n');
+        if !self.release.is_empty() {
+            self.write_release(&mut out);
         }
-        for alone in &self.alone {
-            let service = harmless(&alone.service, 80);
-            let reason = alone.reason();
-            if alone.beside_others {
-                let what = if alone.arms.len() < 2 { "not rolled out" } else { "not compared" };
-                let _infallible = writeln!(out, "{service}: {what} ({reason})");
-                continue;
-            }
-            let todo = match alone.arms.len() {
-                0 => "Use --arm-by FIELD, or --baseline QUERY --canary QUERY.",
-                1 => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
-                _ => "Name them with --control ARM --candidate ARM.",
-            };
-            let _infallible = writeln!(out, "{service}: INVALID");
-            for line in wrap_words(&format!("There is nothing to compare: {reason}. {todo}"), 98) {
-                let _infallible = writeln!(out, "  {line}");
-            }
-            out.push('\n');
+        if self.comparisons.len() > 1 {
+            self.write_overall(&mut out);
         }
+        for verdict in WORST_FIRST {
+            for judged in self.comparisons.iter().filter(|judged| judged.comparison.look.verdict == verdict) {
+                judged.write(&mut out);
+                out.push('\n');
+            }
+        }
+        self.alone.iter().for_each(|alone| alone.write(&mut out));
         if self.alone.iter().any(|alone| alone.beside_others) {
             out.push('\n');
         }
         if self.comparisons.is_empty() && self.alone.is_empty() {
-            out.push_str("INVALID\n  There is nothing to compare: no requests were found.\n\n");
+            out.push_str("INVALID  there is nothing to compare\n");
+            paragraph(&mut out, "No request was found: lines need a status, a latency, or a root span.");
+            out.push('\n');
         }
         self.write_reading(&mut out);
         out
     }
+
+    /// Verdict of a declared release, and which of its services carry it.
+    fn write_release(&self, out: &mut String) {
+        let names = |list: &[String]| {
+            list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect::<Vec<_>>().join(", ")
+        };
+        let by = match self.carried_by.as_slice() {
+            [] => "a service of it is not compared".to_owned(),
+            list => format!("by {}", names(list)),
+        };
+        let verdict = self.verdict.name().to_uppercase();
+        let _infallible = writeln!(out, "Release of {}: {verdict}, {by}\n", names(self.release));
+    }
+
+    /// One line over all comparisons.
+    fn write_overall(&self, out: &mut String) {
+        let each: Vec<String> = WORST_FIRST
+            .into_iter()
+            .filter_map(|verdict| {
+                let of = |judged: &&Judged<'_>| judged.comparison.look.verdict == verdict;
+                let n = self.comparisons.iter().filter(of).count();
+                (n > 0).then(|| format!("{n} {}", verdict.name()))
+            })
+            .collect();
+        let (overall, n) = (self.verdict.name().to_uppercase(), self.comparisons.len());
+        let _infallible = writeln!(out, "{overall} overall, the worst of {n} comparisons: {}", each.join(", "));
+        let found = self.comparisons.iter().filter(|judged| judged.notified.is_some()).count();
+        let notified = self.comparisons.iter().filter(|judged| judged.notified == Some(true)).count();
+        if found > 1 {
+            let of_them = if notified == 1 { "stands" } else { "stand" };
+            paragraph(
+                out,
+                &format!(
+                    "Each verdict is right by itself. Of the {found} rollouts that were found in the log, {notified} {of_them} \
+                     out among all that began in a day; about {:.2} healthy ones are to be expected among these.",
+                    lists::ALPHA_LIST * notified as f64
+                ),
+            );
+        }
+        out.push('\n');
+    }
+}
+
+/// A sentence in lines, indented.
+fn paragraph(out: &mut String, sentence: &str) {
+    for line in wrap_words(sentence, WIDTH) {
+        let _infallible = writeln!(out, "  {}", harmless(&line, 200));
+    }
+}
+
+/// With a capital letter at its start.
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect())
 }
 
 impl Judged<'_> {
+    /// The verdict, on what, and what it means, in one line.
+    pub(super) fn title(&self) -> String {
+        let verdict = self.comparison.look.verdict.name().to_uppercase();
+        format!("{verdict}  {}: {}", harmless(&self.service, 60), self.headline())
+    }
+
     fn units(&self) -> &'static str {
         if self.comparison.by_request() { UnitKind::Request.plural() } else { self.comparison.unit.plural() }
     }
@@ -186,24 +347,8 @@ impl Judged<'_> {
     }
 
     fn write(&self, out: &mut String) {
-        let comparison = self.comparison;
-        let title = format!(
-            "{}: {} against {}",
-            harmless(&self.service, 60),
-            harmless(&comparison.candidate, 60),
-            harmless(&comparison.control, 60)
-        );
-        let verdict = comparison.look.verdict.name().to_uppercase();
-        let _infallible = writeln!(
-            out,
-            "{title}{}{verdict}",
-            " ".repeat(96usize.saturating_sub(title.chars().count() + verdict.len()).max(2))
-        );
-        for sentence in self.sentences() {
-            for line in wrap_words(&sentence, 98) {
-                let _infallible = writeln!(out, "  {}", harmless(&line, 200));
-            }
-        }
+        let _infallible = writeln!(out, "{}", self.title());
+        self.sentences().iter().skip(1).for_each(|sentence| paragraph(out, sentence));
         self.write_guardrails(out);
         self.write_checks(out);
         self.write_needs(out);

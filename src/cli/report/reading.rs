@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
-use super::text::{grouped, wrap, wrap_words};
+use super::text::{count, grouped, wrap, wrap_words};
+use super::{Report, paragraph};
 use crate::cli::terminal::harmless;
 use crate::event::RejectReason;
 use crate::sketch::partial::Tally;
@@ -25,7 +25,7 @@ pub(in crate::cli) fn fates(tally: &Tally) -> String {
 impl Report<'_> {
     pub(super) fn write_reading(&self, out: &mut String) {
         let t = &self.tally;
-        let _infallible = writeln!(out, "Read {} lines: {}.", grouped(t.records), fates(t));
+        let _infallible = writeln!(out, "Read {}: {}.", count(t.records, "line"), fates(t));
         let reasons: Vec<String> = RejectReason::ALL
             .into_iter()
             .zip(t.rejects)
@@ -36,10 +36,41 @@ impl Report<'_> {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
         }
         if t.late > t.on_time {
-            out.push_str(
-                "  most lines are late and in no test: lines are not in order of time. Give files that run side by side\n  apart from each other, or a longer --lateness.\n",
+            paragraph(
+                out,
+                "most lines are late and in no test: lines are not in order of time. Give files that run side by side \
+                 apart from each other, or a longer --lateness.",
             );
         }
+        self.write_unplanned(out);
+        self.write_fields(out);
+        self.write_seen(out);
+        self.write_notes(out);
+    }
+
+    /// Requests of services that the first lines did not show.
+    fn write_unplanned(&self, out: &mut String) {
+        if self.unplanned.is_empty() {
+            return;
+        }
+        let named = self.unplanned.iter().take(20);
+        let names: Vec<String> = named
+            .map(|(service, requests)| format!("{} ({})", harmless(&service.to_string(), 60), grouped(*requests)))
+            .collect();
+        let all: u64 = self.unplanned.iter().map(|(_, requests)| requests).sum();
+        paragraph(
+            out,
+            &format!(
+                "{} of services that the first lines did not show are not judged: {}. Give their log as a file of its own, \
+                 so that its first lines are looked at.",
+                count(all, "request"),
+                names.join(", ")
+            ),
+        );
+    }
+
+    /// Which fields play which role.
+    fn write_fields(&self, out: &mut String) {
         let s = self.survey;
         let share = |n: u64, of: u64| if of == 0 { 0.0 } else { 100.0 * n as f64 / of as f64 };
         let roles: Vec<String> = s
@@ -62,6 +93,11 @@ impl Report<'_> {
         for line in wrap(&roles, 100) {
             let _infallible = writeln!(out, "  {line}");
         }
+    }
+
+    /// Services of the first lines.
+    fn write_seen(&self, out: &mut String) {
+        let s = self.survey;
         let services: Vec<String> = s
             .services
             .iter()
@@ -70,11 +106,11 @@ impl Report<'_> {
                 let source =
                     s.plan.sources.get(key).map(|source| format!(" from {}", source.name())).unwrap_or_default();
                 format!(
-                    "{} ({} requests{source}, {} spans, {} other lines in the sample)",
+                    "{} ({}{source}, {}, {} in the sample)",
                     harmless(&key.to_string(), 60),
-                    report.requests,
-                    report.spans,
-                    report.logs
+                    count(report.requests, "request"),
+                    count(report.spans, "span"),
+                    count(report.logs, "other line")
                 )
             })
             .collect();
@@ -85,6 +121,11 @@ impl Report<'_> {
         if s.services.len() > 20 {
             let _infallible = writeln!(out, "  and {} more", s.services.len() - 20);
         }
+    }
+
+    /// What is missing or doubtful.
+    fn write_notes(&self, out: &mut String) {
+        let s = self.survey;
         if !s.notes.is_empty() {
             out.push_str("Notes:\n");
             for note in &s.notes {

@@ -1,7 +1,8 @@
 //! A verdict in words: one sentence each, the verdict first.
 
 use super::guardrails::{RATIO_LIMIT, Row, typical_ms};
-use super::text::{grouped, millis, percent, span, times};
+use super::next::FORECAST_MAX;
+use super::text::{count, grouped, millis, percent, span, times};
 use super::{Judged, SILENT, list_of_arms};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
@@ -11,79 +12,120 @@ use crate::engine::pair_test::Ranked;
 use crate::engine::units::Arm;
 use crate::math;
 use crate::pipeline::plan::ArmRule;
+use crate::time::{Micros, Timestamp};
 
 impl Judged<'_> {
-    /// The verdict and its reasons, one sentence each.
+    /// What the verdict means, in words that need no other.
+    pub(super) fn headline(&self) -> String {
+        let comparison = self.comparison;
+        let [control, candidate] = [&comparison.control, &comparison.candidate].map(|arm| harmless(arm, 60));
+        let condition = if self.assumption().is_some() { ", on one condition" } else { "" };
+        match comparison.look.verdict {
+            Verdict::Fail if self.leading().iter().any(|row| !row.has_receded()) => {
+                format!("{candidate} is worse than {control}{condition}")
+            }
+            Verdict::Fail => format!("{candidate} was worse than {control}{condition}"),
+            Verdict::Invalid => format!("{candidate} and {control} cannot be compared"),
+            Verdict::Pass => {
+                format!("{candidate} is no worse than {control}, within every margin asked for{condition}")
+            }
+            Verdict::Inconclusive if comparison.look.held_back => {
+                format!("{candidate} behaves differently from {control}; people must decide")
+            }
+            Verdict::Inconclusive if self.silent_since(1).is_some() => {
+                format!("no decision, and {candidate} has gone silent")
+            }
+            Verdict::Inconclusive => {
+                format!("no decision yet; nothing proves that {candidate} is worse than {control}")
+            }
+        }
+    }
+
+    /// The verdict and its reasons, one sentence each; the first is the headline.
     pub(in crate::cli) fn sentences(&self) -> Vec<String> {
         let comparison = self.comparison;
         let look = &comparison.look;
-        let mut list = Vec::new();
+        let watched = span(comparison.ended_at.0 - comparison.started_at.0);
+        let mut list = vec![format!("{}.", self.headline())];
         match look.verdict {
-            Verdict::Fail => {
-                let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
-                leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
-                let (receded, lasting): (Vec<&Row>, Vec<&Row>) = leading.into_iter().partition(|row| row.has_receded());
-                let mut worse: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
-                if worse.is_empty() {
-                    worse.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
-                }
-                let when = comparison.failure.as_ref().map(|failure| {
-                    format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
-                });
-                let when = when.unwrap_or_else(|| "at an earlier look".to_owned());
-                if worse.is_empty() {
-                    let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
-                    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" and ")) };
-                    let assumption = self.assumption().map_or(String::new(), |words| format!(" ({words})"));
-                    list.push(format!(
-                        "The new code was worse{assumption}. The logs proved it {when},{by}; later numbers no longer show it."
-                    ));
-                } else if let Some(assumption) = self.assumption() {
-                    list.push(format!("The new code is worse ({assumption}). If so, the logs prove it {when}."));
-                } else {
-                    list.push(format!("The new code is worse. The logs prove it {when}."));
-                }
-                list.extend(worse);
-                list.extend(self.changes());
-            }
-            Verdict::Invalid => {
-                list.push("The two arms cannot be compared.".to_owned());
-                list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw)));
-            }
+            Verdict::Fail => list.extend(self.failure()),
+            Verdict::Invalid => list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw))),
             Verdict::Pass => {
-                let assumption = self.assumption().map_or(String::new(), |words| format!(" ({words})"));
-                list.push(format!(
-                    "Every required guardrail is within its margin, after {}{assumption}.",
-                    span(comparison.ended_at.0 - comparison.started_at.0)
-                ));
+                list.push(format!("Every required guardrail is within its margin, after {watched}."));
                 list.extend(self.changes());
             }
             Verdict::Inconclusive if look.held_back => {
-                list.push(
-                    "Not passed: the code behaves differently, and that is for people to accept or not.".to_owned(),
-                );
+                list.push("It is not proven worse; a pass waits until somebody has accepted the change.".to_owned());
                 list.extend(self.changes());
                 list.push(format!(
-                    "To accept it, list it in a policy: expect: [{}]",
+                    "To accept it, --policy FILE with: expect: [{}]",
                     look.changed_groups().map(Behaviour::name).collect::<Vec<_>>().join(", ")
                 ));
             }
             Verdict::Inconclusive => {
                 list.push(format!(
-                    "Not decided after {}: neither worse, nor shown to be within every margin.",
-                    span(comparison.ended_at.0 - comparison.started_at.0)
+                    "Watched for {watched}: not every guardrail is shown to be within its margin.{}",
+                    self.time_to_pass()
                 ));
-                if let Some(until) = comparison.active_until[1]
-                    && comparison.ended_at.0 - until.0 >= SILENT
-                {
-                    list.push(format!(
-                        "`{}` has been silent since {until}: it was taken back, or it has died.",
-                        harmless(&comparison.candidate, 60)
-                    ));
-                }
+                list.extend(self.silent_since(1).map(|until| {
+                    let candidate = harmless(&comparison.candidate, 60);
+                    format!("`{candidate}` has been silent since {until}: it was taken back, or it has died.")
+                }));
             }
         }
+        if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
+            list.extend(self.assumption().map(|words| format!("The condition: {words}.")));
+        }
+        if let Some(end) = comparison.end {
+            list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
+        }
         list
+    }
+
+    /// Guardrails that carry a failure, the strongest first.
+    fn leading(&self) -> Vec<&Row> {
+        let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
+        leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
+        leading
+    }
+
+    /// How the candidate is worse, since when that is proven, and what has changed besides.
+    fn failure(&self) -> Vec<String> {
+        let comparison = self.comparison;
+        let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
+        let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
+        if list.is_empty() {
+            list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
+        }
+        let when = comparison.failure.as_ref().map_or("at an earlier look".to_owned(), |failure| {
+            format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
+        });
+        if lasting.is_empty() {
+            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
+            let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
+            list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
+        } else {
+            list.push(format!("The logs proved it {when}."));
+        }
+        list.extend(self.changes());
+        list
+    }
+
+    /// When a pass is to be expected, where that can be told.
+    fn time_to_pass(&self) -> String {
+        let waits: Option<Vec<Micros>> = self
+            .needs
+            .iter()
+            .map(|need| need.time.filter(|time| *time <= FORECAST_MAX && need.needed > need.have))
+            .collect();
+        let longest = waits.and_then(|waits| waits.into_iter().max());
+        longest.map_or(String::new(), |time| format!(" At this traffic, a pass needs about {} more.", span(time)))
+    }
+
+    /// Since when an arm (0 control, 1 candidate) has been silent, where it is.
+    pub(super) fn silent_since(&self, arm: usize) -> Option<Timestamp> {
+        let until = self.comparison.active_until[arm]?;
+        (self.comparison.ended_at.0 - until.0 >= SILENT).then_some(until)
     }
 
     /// What has to be true for the verdict to mean anything, where nothing in the logs can show it.
@@ -211,6 +253,38 @@ impl Judged<'_> {
         math::exp(sum / n * core::f64::consts::LN_2)
     }
 
+    /// Why there is nothing of one arm.
+    fn missing_arm(&self) -> String {
+        let comparison = self.comparison;
+        let (arm, missing) = match comparison.missing() {
+            Some(Arm::Control) => (0, &comparison.control),
+            Some(Arm::Candidate) | None => (1, &comparison.candidate),
+        };
+        let name = harmless(missing, 60);
+        let nameless = comparison.totals.first().map_or(0, |totals| totals[arm].requests);
+        if nameless > 0 {
+            return format!(
+                "There is nothing to compare: the {} of `{name}` name no {}.",
+                count(nameless, "request"),
+                comparison.unit.name()
+            );
+        }
+        if let Some((_, requests)) = self.arms_seen.iter().find(|(arm, requests)| arm == missing && *requests > 0) {
+            return format!(
+                "There is nothing to compare: the {} of `{name}` ended before those of the other arm began.",
+                count(*requests, "request")
+            );
+        }
+        match self.arms_seen.as_slice() {
+            [(only, requests)] => format!(
+                "There is nothing to compare: only `{}` was seen, {}.",
+                harmless(only, 60),
+                count(*requests, "request")
+            ),
+            seen => format!("There is nothing to compare: `{name}` was not seen. Seen: {}.", list_of_arms(seen)),
+        }
+    }
+
     fn flaw(&self, flaw: Flaw) -> String {
         let comparison = self.comparison;
         let [control, candidate] = comparison.units();
@@ -238,38 +312,7 @@ impl Judged<'_> {
                     "{units} leave one arm for the other more often than the other way round: the arms select their users."
                 )
             }
-            Flaw::MissingArm => {
-                let (arm, missing) = match comparison.missing() {
-                    Some(Arm::Control) => (0, &comparison.control),
-                    Some(Arm::Candidate) | None => (1, &comparison.candidate),
-                };
-                let nameless = comparison.totals.first().map_or(0, |totals| totals[arm].requests);
-                if nameless > 0 {
-                    return format!(
-                        "There is nothing to compare: the {} requests of `{missing}` name no {}.",
-                        grouped(nameless),
-                        comparison.unit.name()
-                    );
-                }
-                let before = self.arms_seen.iter().find(|(arm, requests)| arm == missing && *requests > 0);
-                match before {
-                    Some((_, requests)) => format!(
-                        "There is nothing to compare: the {} requests of `{missing}` ended before those of the other arm began.",
-                        grouped(*requests)
-                    ),
-                    None => match self.arms_seen.as_slice() {
-                        [(only, requests)] => format!(
-                            "There is nothing to compare: only `{}` was seen, {} requests.",
-                            harmless(only, 60),
-                            grouped(*requests)
-                        ),
-                        seen => format!(
-                            "There is nothing to compare: `{missing}` was not seen. Seen: {}.",
-                            list_of_arms(seen)
-                        ),
-                    },
-                }
-            }
+            Flaw::MissingArm => self.missing_arm(),
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
@@ -304,6 +347,12 @@ impl Judged<'_> {
                 grouped(comparison.read.damaged),
                 grouped(comparison.read.records)
             ),
+            Flaw::LatencyType => {
+                "The arms write latencies in different types (numbers, texts, what cannot be read).".to_owned()
+            }
+            Flaw::StatusType => {
+                "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
+            }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::Judged;
 use super::guardrails::ratio;
 use super::text::{grouped, millis, percent};
+use super::{Judged, paragraph};
 use crate::cli::terminal::harmless;
 use crate::engine::totals::Totals;
 
 /// Services of one release that are listed.
-const SERVICES_MAX: usize = 20;
+pub(super) const SERVICES_MAX: usize = 20;
 
 impl Judged<'_> {
     pub(super) fn write_services(&self, out: &mut String) {
@@ -33,28 +33,8 @@ impl Judged<'_> {
         let seen = self.services.iter().zip(&self.comparison.totals).filter(|(_, [a, b])| a.lines + b.lines > 0);
         for (key, pair) in seen.clone().take(SERVICES_MAX) {
             for (at, (arm, totals)) in ["baseline", "canary"].into_iter().zip(pair).enumerate() {
-                let done = Done::of(totals);
-                let share = |value: Option<f64>| value.map_or("-".to_owned(), percent);
-                let each = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
-                let time = |value: Option<f64>| value.map_or("-".to_owned(), millis);
-                let count = match (totals.requests, totals.spans) {
-                    (0, spans @ 1..) => format!("{} spans", grouped(spans)),
-                    (requests, _) => grouped(requests),
-                };
-                table.push([
-                    if at == 0 { harmless(&key.to_string(), 40) } else { String::new() },
-                    arm.to_owned(),
-                    count,
-                    share(done.failed),
-                    share(done.status_4xx),
-                    each(done.error_lines),
-                    each(done.warn_lines),
-                    each(done.lines),
-                    each(done.spans),
-                    each(done.business),
-                    time(done.p50_ms),
-                    time(done.p99_ms),
-                ]);
+                let name = if at == 0 { harmless(&key.to_string(), 40) } else { String::new() };
+                table.push(row(name, arm, totals));
             }
         }
         let widths: Vec<usize> =
@@ -71,12 +51,44 @@ impl Judged<'_> {
             out.push_str(line.trim_end());
             out.push('\n');
         }
-        out.push_str("  (lines, spans and business events a request, or a span where there are no requests; of lines that name their arm");
-        out.push_str(if self.services.len() > 1 { "; only the first service is judged)\n" } else { ")\n" });
+        let judged = if self.services.len() > 1 { "; only the first service is judged" } else { "" };
+        paragraph(
+            out,
+            &format!(
+                "(lines, spans and business events a request, or a span where there are no requests; of lines that name \
+                 their arm{judged})"
+            ),
+        );
         if seen.clone().count() > SERVICES_MAX {
             let _infallible = writeln!(out, "  and {} more services", seen.count() - SERVICES_MAX);
         }
     }
+}
+
+/// A service under one arm.
+fn row(name: String, arm: &str, totals: &Totals) -> [String; 12] {
+    let done = Done::of(totals);
+    let share = |value: Option<f64>| value.map_or("-".to_owned(), percent);
+    let each = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    let time = |value: Option<f64>| value.map_or("-".to_owned(), millis);
+    let count = match (totals.requests, totals.spans) {
+        (0, spans @ 1..) => format!("{} spans", grouped(spans)),
+        (requests, _) => grouped(requests),
+    };
+    [
+        name,
+        arm.to_owned(),
+        count,
+        share(done.failed),
+        share(done.status_4xx),
+        each(done.error_lines),
+        each(done.warn_lines),
+        each(done.lines),
+        each(done.spans),
+        each(done.business),
+        time(done.p50_ms),
+        time(done.p99_ms),
+    ]
 }
 
 /// What a service did under one arm, by request: by span where it has no requests.

@@ -59,6 +59,15 @@ pub(super) fn times(ratio: f64) -> String {
     if ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") }
 }
 
+/// So many of a thing, in the singular or plural.
+pub(in crate::cli) fn count(n: u64, what: &str) -> String {
+    match (n, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(n)),
+        (_, None) => format!("{} {what}s", grouped(n)),
+    }
+}
+
 /// Joins items into lines of at most `most` characters.
 pub(super) fn wrap(items: &[String], most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -101,6 +110,7 @@ mod tests {
         assert_eq!(millis(0.5), "0.50 ms");
         assert_eq!(millis(1234.0), "1234 ms");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!([0, 1, 2_000].map(|n| count(n, "entry")), ["0 entries", "1 entry", "2,000 entries"]);
         assert_eq!(span(90 * SECOND), "1 min 30 s");
         assert_eq!(span(26 * HOUR), "26 h 0 min");
     }

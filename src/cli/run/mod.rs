@@ -21,14 +21,13 @@ use tokio::sync::oneshot;
 use self::http::Shared;
 use self::state::{Move, State};
 use crate::cli::arguments::RunArguments;
-use crate::cli::report::{Report, grouped};
+use crate::cli::report::{Report, count};
 use crate::cli::terminal::harmless;
 use crate::cli::{compare, replay, report_json};
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
-use crate::source::fold_chunk::KeptReject;
 use crate::source::kafka::{Batch, Came, Topics};
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
@@ -58,17 +57,19 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
     if !listen.ip().is_loopback() {
         bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
     }
+    let idle = compare::duration(&arguments.idle).context("--idle")?;
+    let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen));
+    let status = runtime.block_on(serve(arguments, listen, idle));
     runtime.shutdown_background();
     status
 }
 
-async fn serve(arguments: RunArguments, listen: SocketAddr) -> anyhow::Result<u8> {
+async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
@@ -80,7 +81,8 @@ async fn serve(arguments: RunArguments, listen: SocketAddr) -> anyhow::Result<u8
     let (done_in, mut done) = oneshot::channel();
     let of_reader = Arc::clone(&shared);
     std::thread::spawn(move || {
-        let read = Reader::new(&arguments, &of_reader).and_then(|reader| reader.read(&mut state));
+        let reader = Reader { arguments: &arguments, shared: &of_reader, idle };
+        let read = reader.read(&mut state);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
     });
@@ -118,13 +120,7 @@ struct Reader<'a> {
     idle: Duration,
 }
 
-impl<'a> Reader<'a> {
-    fn new(arguments: &'a RunArguments, shared: &'a Shared) -> anyhow::Result<Reader<'a>> {
-        let idle = compare::duration(&arguments.idle).context("--idle")?;
-        let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
-        Ok(Reader { arguments, shared, idle })
-    }
-
+impl Reader<'_> {
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
     }
@@ -151,7 +147,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         let names = topics.names().to_vec();
-        say(&format!("reading {} from the beginning", count(names.len(), "partition")));
+        say(&format!("reading {} from the beginning", count(names.len() as u64, "partition")));
         self.shared.wait_for("the first log lines");
         let mut batches: Vec<Batch> = names.iter().map(|_| Batch::default()).collect();
         let Some(heads) = self.heads(&mut topics, &mut batches)? else { return Ok(()) };
@@ -248,20 +244,11 @@ impl<'a> Reader<'a> {
                     self.arguments.state.display()
                 );
             }
-            say(&format!("reading again what {} of the ledger rest on", count(state.entries_held(), "entry")));
+            say(&format!("reading again what {} of the ledger rest on", count(state.entries_held() as u64, "entry")));
             (found.plan, settings) = (plan, recorded);
         }
         Ok((found, settings))
     }
-}
-
-fn count(n: usize, what: &str) -> String {
-    let many = match (n, what.strip_suffix('y')) {
-        (1, _) => what.to_owned(),
-        (_, Some(stem)) => format!("{stem}ies"),
-        _ => format!("{what}s"),
-    };
-    format!("{} {many}", grouped(n as u64))
 }
 
 /// Streams that are being followed.
@@ -442,22 +429,10 @@ impl Observer for Watch<'_> {
             let report = Report::new(engine, self.found);
             let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
             let Some(judged) = judged else { continue };
-            let words = judged.sentences().into_iter().next().unwrap_or_default();
-            say(&format!(
-                "{}: {} against {}: {}. {}",
-                harmless(&judged.service, 60),
-                harmless(&comparison.candidate, 60),
-                harmless(&comparison.control, 60),
-                verdict.name().to_uppercase(),
-                harmless(&words, 300)
-            ));
+            // The headline, and the first reason for it.
+            let words = judged.sentences().into_iter().nth(1).unwrap_or_default();
+            say(&format!("{}. {}", judged.title(), harmless(&words, 300)));
         }
         Ok(())
     }
-
-    fn rejects(&mut self, _: &str, _: Vec<KeptReject>) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: u64) {}
 }

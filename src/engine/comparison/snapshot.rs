@@ -5,6 +5,7 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
+use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::LatencyTests;
 use crate::engine::look::Look;
@@ -124,6 +125,13 @@ impl Comparison {
         if let Some(effects) = self.latency.effects() {
             effects.write(w);
         }
+        w.flag(self.end.is_some());
+        if let Some(RolloutEnd { at, reason }) = self.end {
+            w.int(at.0);
+            w.byte(reason as u8);
+        }
+        self.presence.write(w);
+        self.heard.iter().for_each(|look| look.write(w));
         self.write_counters(w);
     }
 
@@ -211,6 +219,13 @@ impl Comparison {
         c.look = Look::read(r)?;
         c.restarts = Restarts::read(r)?;
         let effects = if r.flag()? { Some(Effects::read(r)?) } else { None };
+        if r.flag()? {
+            let at = Timestamp(r.int()?);
+            let reason = EndReason::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown end"))?;
+            c.end = Some(RolloutEnd { at, reason });
+        }
+        c.presence = Presence::read(r)?;
+        c.heard = [Look::read(r)?, Look::read(r)?];
         c.looks = r.uint()?;
         c.window = r.int()?;
         c.stratum = r.uint16()?;

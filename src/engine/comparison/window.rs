@@ -68,6 +68,7 @@ impl Comparison {
             self.cut();
         }
         let arms_active = self.join(&input);
+        self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
                 *until = Some(input.end);

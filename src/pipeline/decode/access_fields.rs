@@ -17,6 +17,7 @@ pub(super) fn access_field<'a>(line: &access::Access<'a>, path: &str) -> AccessF
         "referer" => line.referer,
         "agent" => line.agent,
         "request_time" => line.request_time,
+        ACCESS_DURATION => line.duration,
         "host" => line.vhost,
         _ => None,
     };
@@ -29,6 +30,10 @@ pub(super) enum AccessField<'a> {
     Number(u64),
     Absent,
 }
+
+/// What a whole number behind the combined format is called: Apache's `%D`, `%{ms}T` or `%T`. Where it is the latency of a
+/// line, the time of the line is when the request was received.
+pub const ACCESS_DURATION: &str = "access_duration";
 
 /// Roles of access-log lines.
 pub const ACCESS_ROLES: [(Role, &str); 7] = [

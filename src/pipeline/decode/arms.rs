@@ -1,9 +1,10 @@
-//! The arm of a line: by a field, by queries, by a split of the units; and of a line that could not be read.
+//! The arm of a line: by a field, by the name of its pod, by queries, by a split of the units; and of a line that could not be read.
 
 use crate::event::{self, Intern, NO_NAME, NameId, RejectReason};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::decode::seen::Short;
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY};
+use crate::pipeline::values;
 
 /// Key of the hash that splits units into arms.
 const KEY_SPLIT: u64 = 0x5e71_4000_0000_00a1;
@@ -15,7 +16,11 @@ impl Decoder<'_> {
     /// The arm that the text of a line names which could not be read, where a field gives the arms: the first scalar
     /// behind the field's name. By the line alone, so that it does not matter what was read before.
     pub fn arm_of_damaged(&mut self, line: &[u8]) -> Option<NameId> {
-        let ArmRule::Field(path) = &self.plan.arms else { return None };
+        let (path, is_pod) = match &self.plan.arms {
+            ArmRule::Field(path) => (path, false),
+            ArmRule::PodTemplate(path) => (path, true),
+            ArmRule::None | ArmRule::Queries { .. } | ArmRule::Hash { .. } => return None,
+        };
         let key = format!("\"{}\"", path.rsplit('.').next()?);
         let behind = line.get(memchr::memmem::find(line, key.as_bytes())? + key.len()..)?;
         let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
@@ -26,14 +31,15 @@ impl Decoder<'_> {
             None => value.get(..value.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.')?)?,
         };
         let text = std::str::from_utf8(value).ok().filter(|text| !text.is_empty() && text.len() <= ARM_TEXT_MAX)?;
-        Some(self.names.arm(text)).filter(|arm| *arm != NO_NAME)
+        let arm = if is_pod { values::pod_template_hash(text)? } else { text };
+        Some(self.names.arm(arm)).filter(|arm| *arm != NO_NAME)
     }
 
     #[inline]
     pub(super) fn arm(&mut self, line: &str, unit: u64) -> Result<NameId, RejectReason> {
         match &self.plan.arms {
             ArmRule::None => Ok(NO_NAME),
-            ArmRule::Field(_) => {
+            ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
                 let slot =
                     self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
@@ -46,7 +52,9 @@ impl Decoder<'_> {
                     return Ok(id);
                 }
                 let text = slot.text(line);
-                let id = if text.is_empty() { NO_NAME } else { self.names.arm(&text) };
+                let is_pod = matches!(self.plan.arms, ArmRule::PodTemplate(_));
+                let arm = if is_pod { values::pod_template_hash(&text).unwrap_or("") } else { &text };
+                let id = if arm.is_empty() { NO_NAME } else { self.names.arm(arm) };
                 if let Some(short) = short {
                     self.short_arms.put(short.mixed(), short, id);
                 }

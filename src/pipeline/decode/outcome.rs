@@ -1,10 +1,11 @@
-//! What a line says of a piece of work: whether it is a request, how it ended, how bad that was.
+//! What a line says of a piece of work: whether it is a request, how it ended, how bad that was, how many it stands for.
 
-use crate::event::{Kind, Level};
+use crate::event::{FieldForm, Kind, Level, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::decode::{Decoder, FIELDS_MAX};
 use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::{ErrorNotation, Role, StatusNotation};
+use crate::pipeline::sampling::{self, Rate};
 use crate::pipeline::values;
 
 /// What a line's fields about failures say.
@@ -125,5 +126,50 @@ impl Decoder<'_> {
     /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
     fn is_proxy_line(&self) -> bool {
         self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))
+    }
+
+    /// How many events the line stands for: the first of its sampling fields that tells does. And whether one is there,
+    /// but none tells.
+    #[inline]
+    pub(super) fn weight(&self, line: &str) -> (u32, bool) {
+        let list = &self.roles[Role::SampleRate as usize];
+        let mut unread = false;
+        for at in 0..usize::from(list.len).min(FIELDS_MAX) {
+            let Some(slot) = self.slots.get(usize::from(list.slots[at])).filter(|slot| slot.form != Form::Absent)
+            else {
+                continue;
+            };
+            if slot.form == Form::Nested {
+                unread |= !values::is_empty_json(slot.raw(line));
+                continue;
+            }
+            match sampling::rate(&slot.text(line), slot.form == Form::Number, self.rate_notations[at]) {
+                Rate::Silent => {}
+                Rate::Weight(weight) => return (weight, false),
+                Rate::Unreadable => unread = true,
+            }
+        }
+        (WEIGHT_ONE, unread)
+    }
+
+    /// How the value of a role stands in the line; `read`: it could be read.
+    #[inline]
+    pub(super) fn form(&self, role: Role, line: &str, access_line: bool, read: bool) -> FieldForm {
+        match self.first(role) {
+            Some(_) if read && access_line => FieldForm::Number,
+            Some((Slot { form: Form::Number, .. }, _)) if read => FieldForm::Number,
+            Some(_) if read => FieldForm::Text,
+            Some((slot, _)) if matches!(slot.text(line).trim_ascii(), "" | "-") => FieldForm::Absent,
+            Some(_) => FieldForm::Unreadable,
+            None => self.nested_form(role),
+        }
+    }
+
+    /// An object or a list stands where a role's value is looked for.
+    fn nested_form(&self, role: Role) -> FieldForm {
+        let list = &self.roles[role as usize];
+        let slots = list.slots.iter().take(usize::from(list.len));
+        let is_nested = |slot: &u8| self.slots.get(usize::from(*slot)).is_some_and(|slot| slot.form == Form::Nested);
+        if slots.into_iter().any(is_nested) { FieldForm::Unreadable } else { FieldForm::Absent }
     }
 }

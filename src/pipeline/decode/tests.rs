@@ -239,6 +239,34 @@ fn a_grpc_status_decides_behind_an_http_status_that_is_fine() {
 }
 
 #[test]
+fn what_a_line_says_of_its_sampling_comes_before_what_its_trace_says() {
+    let fields = ["sample_rate", "_sample_rate", "Attributes.sampling.threshold", "tracestate"];
+    let plan = plan(&fields.map(|path| (Role::SampleRate, path)));
+    let one = event::WEIGHT_ONE;
+    for (fields, times, unread) in [
+        (r#""a":1"#, one, false),
+        (r#""sample_rate":1"#, one, false),
+        (r#""sample_rate":20,"tracestate":"ot=th:c""#, 20 * one, false),
+        (r#""sample_rate":"25%""#, 4 * one, false),
+        (r#""tracestate":"congo=1,ot=th:c""#, 4 * one, false),
+        (r#""Attributes":{"sampling.threshold":"8"},"tracestate":"ot=th:c""#, 2 * one, false),
+        (r#""Attributes":{"sampling":{"threshold":"8"}}"#, 2 * one, false),
+        (r#""_sample_rate":0.5"#, 2 * one, false),
+        // What is no rate leaves the word to the next field, and is counted where none has one.
+        (r#""sample_rate":0,"tracestate":"ot=th:c""#, 4 * one, false),
+        (r#""sample_rate":null,"tracestate":"congo=1""#, one, false),
+        (r#""_sample_rate":2"#, one, true),
+        (r#""tracestate":"ot=th:C""#, one, true),
+        (r#""tracestate":["ot=th:c"]"#, one, true),
+        (r#""sample_rate":true"#, one, true),
+        (r#""Attributes.sampling.threshold":8"#, one, true),
+    ] {
+        let event = event(&plan, fields);
+        assert_eq!((event.weight, event.rate_unread), (times, unread), "{fields}");
+    }
+}
+
+#[test]
 fn the_message_of_an_access_log_line_is_the_line() {
     let line = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 2326"#;
     // Status and bytes are read as numbers, which stand behind the line.
@@ -324,5 +352,48 @@ proptest! {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(line).is_err(), "{}", line);
             }
         }
+    }
+}
+
+#[test]
+fn a_request_counts_when_it_was_completed() {
+    let decode = |line: &str, latency: &[(&str, LatencyUnit)]| {
+        let mut plan = plan(&[(Role::Status, "status")]);
+        plan.roles.insert(Role::Time, vec![FieldRef { path: "time".to_owned(), unit: None }]);
+        let fields = latency.iter().map(|(path, unit)| FieldRef { path: (*path).to_owned(), unit: Some(*unit) });
+        plan.roles.insert(Role::Latency, fields.collect());
+        let Ok(Decoded::Event(event)) = Decoder::new(&plan, "log").decode(line, 0) else { panic!("{line}") };
+        (event.time.0, event.latency_us)
+    };
+    let start = 1_431_857_103_000_000;
+    let line = |rest: &str| {
+        format!(r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 2326 "-" "curl/8" {rest}"#)
+    };
+    let fields = [("request_time", LatencyUnit::Seconds), (ACCESS_DURATION, LatencyUnit::Micros)];
+    // nginx writes the time at which the answer was complete, Apache that at which the request came.
+    assert_eq!(decode(&line("61.250"), &fields), (start, 61_250_000));
+    assert_eq!(decode(&line("61250000"), &fields), (start + 61_250_000, 61_250_000));
+    assert_eq!(decode(&line("61"), &[(ACCESS_DURATION, LatencyUnit::Seconds)]), (start + 61_000_000, 61_000_000));
+    assert_eq!(decode(&line("-"), &fields), (start, NO_LATENCY));
+}
+
+#[test]
+fn how_latency_and_status_stand_in_a_line() {
+    use event::FieldForm::{Absent, Number, Text, Unreadable};
+    let plan = plan(&[(Role::Latency, "ms"), (Role::Status, "status"), (Role::Route, "path")]);
+    for (fields, latency, status) in [
+        (r#""ms":5,"status":200"#, Number, Number),
+        (r#""ms":"5","status":"200""#, Text, Text),
+        (r#""ms":"5ms","status":"OK""#, Text, Text),
+        (r#""status":200"#, Absent, Number),
+        (r#""ms":null,"status":"-""#, Absent, Absent),
+        (r#""ms":"","status":"""#, Absent, Absent),
+        (r#""ms":"slow","status":"shipped""#, Unreadable, Unreadable),
+        (r#""ms":-5,"status":7"#, Unreadable, Unreadable),
+        (r#""ms":true,"status":false"#, Unreadable, Unreadable),
+        (r#""ms":{"p":5},"status":[200]"#, Unreadable, Unreadable),
+    ] {
+        let event = event(&plan, &format!(r#"{fields},"path":"/a""#));
+        assert_eq!((event.latency_form, event.status_form), (latency, status), "{fields}");
     }
 }

@@ -25,9 +25,7 @@ impl Decoder<'_> {
         }
         let (slot, _) = of_start.ok_or(RejectReason::NoTime)?;
         let start = parse(slot).map_err(rejected)?;
-        let latency = if latency_us == NO_LATENCY { 0 } else { Micros::try_from(latency_us).unwrap_or(Micros::MAX) };
-        let end = Timestamp(start.0.saturating_add(latency));
-        if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
+        if latency_us == NO_LATENCY { Ok(start) } else { after(start, latency_us) }
     }
 
     /// Latency of a line that has no field for it, but says when the work started and when it ended.
@@ -38,4 +36,10 @@ impl Decoder<'_> {
         let start = self.text(Role::Start, line).and_then(|text| clock::parse_time(&text).ok());
         start.and_then(|start| u64::try_from(end.0 - start.0).ok()).unwrap_or(NO_LATENCY)
     }
+}
+
+/// When work ended that began then and took so long.
+pub(super) fn after(start: Timestamp, latency_us: u64) -> Result<Timestamp, RejectReason> {
+    let end = Timestamp(start.0.saturating_add(Micros::try_from(latency_us).unwrap_or(Micros::MAX)));
+    if clock::is_in_range(end) { Ok(end) } else { Err(RejectReason::TimeOutOfRange) }
 }

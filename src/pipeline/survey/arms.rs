@@ -8,6 +8,7 @@ use crate::pipeline::json::{self, Value};
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource};
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Head;
+use crate::pipeline::values;
 
 /// A field whose values may be arms.
 #[derive(Clone, Debug)]
@@ -44,11 +45,11 @@ pub(super) fn look_at_services(
     plan: &Plan,
 ) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeSet<RequestSource>>) {
     let mut sources: BTreeMap<ServiceKey, BTreeSet<RequestSource>> = BTreeMap::new();
-    let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version]
+    let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version, Role::Instance]
         .into_iter()
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
-    let mut values: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
     for head in heads {
         let mut decoder = Decoder::new(plan, head.stream);
         for (offset, line) in head.lines.iter().enumerate() {
@@ -59,13 +60,19 @@ pub(super) fn look_at_services(
             if event.kind == Kind::Request {
                 sources.entry(service.clone()).or_default().insert(source);
             }
-            for (at, (_, path)) in fields.iter().enumerate() {
+            for (at, (role, path)) in fields.iter().enumerate() {
                 let Some(value) =
                     json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| !value.is_empty())
                 else {
                     continue;
                 };
-                let known = values.entry((at, service.clone())).or_default();
+                let value = if *role == Role::Instance {
+                    let Some(hash) = values::pod_template_hash(&value) else { continue };
+                    hash.to_owned()
+                } else {
+                    value
+                };
+                let known = found.entry((at, service.clone())).or_default();
                 if known.len() < ARM_VALUES_MAX {
                     known.insert(value);
                 }
@@ -76,11 +83,14 @@ pub(super) fn look_at_services(
         .into_iter()
         .enumerate()
         .map(|(at, (role, path))| {
-            let of_field = values.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
+            let of_field = found.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
             let most = of_field.max_by_key(|values| values.len()).cloned().unwrap_or_default();
             ArmCandidate { path: path.to_owned(), role, values: most }
         })
         .collect();
+    // Names of pods tell something only where they have a hash, and only where nothing better does.
+    let has_field = candidates.iter().any(|candidate| candidate.role != Role::Instance);
+    candidates.retain(|candidate| candidate.role != Role::Instance || (!has_field && !candidate.values.is_empty()));
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
     (candidates, sources)
 }
@@ -99,7 +109,8 @@ fn scalar_text(value: Value<'_>) -> Option<String> {
 pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
     let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
     let others: Vec<&ArmCandidate> = others.iter().filter(|other| other.values.len() >= 2).collect();
-    let mut note = format!("arms: the values of `{}` ({})", chosen.path, some_of(&chosen.values));
+    let what = if chosen.role == Role::Instance { "the version taken from the pod's name," } else { "the values of" };
+    let mut note = format!("arms: {what} `{}` ({})", chosen.path, some_of(&chosen.values));
     for other in &others {
         note.push_str(&format!(
             "; `{}` has {} values too ({})",
@@ -112,7 +123,11 @@ pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) 
         note.push_str("; --arm-by FIELD takes another");
     }
     notes.push(note);
-    ArmRule::Field(chosen.path.clone())
+    if chosen.role == Role::Instance {
+        ArmRule::PodTemplate(chosen.path.clone())
+    } else {
+        ArmRule::Field(chosen.path.clone())
+    }
 }
 
 /// A few values, to be recognised by.

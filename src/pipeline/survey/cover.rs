@@ -27,6 +27,8 @@ pub(super) struct Covered {
     /// Traces with more than one line.
     pub(super) shared_traces: u64,
     pub(super) repeated_request_ids: u64,
+    /// Lines with a sampling rate that is none.
+    pub(super) rates_unread: u64,
     pub(super) events: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
@@ -66,6 +68,7 @@ pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             covered.last = Some(covered.last.map_or(event.time, |last| last.max(event.time)));
             let is_request = event.kind == Kind::Request;
             covered.requests += u64::from(is_request);
+            covered.rates_unread += u64::from(event.rate_unread);
             for (role, field) in decoder.covered(line) {
                 let Some(field) = field else { continue };
                 let counts = covered.roles.entry(role).or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::pipeline::decode::{ACCESS_ROLES, PROXY_STATUS, without_mark};
+use crate::pipeline::decode::{ACCESS_DURATION, ACCESS_ROLES, PROXY_STATUS, without_mark};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::FieldRef;
 use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
@@ -48,6 +48,8 @@ pub(super) struct Seen {
     pub(super) json_lines: u64,
     /// Lines of access logs.
     pub(super) access_lines: u64,
+    /// Those of them with a request time as nginx writes it.
+    pub(super) access_timed: u64,
 }
 
 impl Seen {
@@ -62,11 +64,21 @@ impl Seen {
                     seen.json_lines += 1;
                     values.iter().for_each(|(path, value)| count_path(&mut seen.paths, &known, path, value));
                 }
-            } else if access::parse_access(line).is_some() {
+            } else if let Some(access) = access::parse_access(line) {
                 seen.access_lines += 1;
+                seen.access_timed += u64::from(access.request_time.is_some());
+                if let Some(duration) = access.duration {
+                    count_path(&mut seen.paths, &known, ACCESS_DURATION, &Value::Number(duration));
+                }
             }
         }
         seen
+    }
+
+    /// Access lines end in how long the request took: nearly all end in one whole number, and none has nginx's time.
+    pub(super) fn has_durations(&self) -> bool {
+        let durations = self.paths.get(ACCESS_DURATION).map_or(0, |count| count.scalars);
+        self.access_timed == 0 && durations > 0 && durations * 10 >= self.access_lines * 9
     }
 }
 fn collect<'a>(
@@ -129,11 +141,8 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     }
 }
 
-pub(super) fn choose_fields(
-    paths: &BTreeMap<String, PathCount>,
-    access: bool,
-    wishes: &Wishes,
-) -> BTreeMap<Role, Vec<FieldRef>> {
+pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<FieldRef>> {
+    let (paths, access) = (&seen.paths, seen.access_lines > 0);
     let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
     for role in Role::ALL {
         if let Some(fields) = wishes.roles.get(&role) {
@@ -167,6 +176,9 @@ pub(super) fn choose_fields(
         {
             let unit = (role == Role::Latency).then_some(LatencyUnit::Seconds);
             fields.push(FieldRef { path: (*path).to_owned(), unit });
+            if role == Role::Latency && seen.has_durations() {
+                fields.push(FieldRef { path: ACCESS_DURATION.to_owned(), unit: None });
+            }
         }
         fields.truncate(6);
         if !fields.is_empty() {

@@ -59,14 +59,7 @@ fn units_of_latencies_without_a_telling_name() {
         ("duration", "54.5", LatencyUnit::Millis, None),
         ("duration", "54", LatencyUnit::Millis, None),
         ("duration", "0.054", LatencyUnit::Seconds, None),
-        (
-            "duration",
-            "960000",
-            LatencyUnit::Millis,
-            Some(
-                "`duration` would be above 16 minutes when read as ms; that is doubtful. Name its unit with --role latency=duration:us",
-            ),
-        ),
+        ("duration", "960000", LatencyUnit::Micros, None),
         (
             "duration_s",
             "54000",
@@ -78,8 +71,9 @@ fn units_of_latencies_without_a_telling_name() {
     ] {
         let survey = found(&lines(30, |_| format!(r#""{field}":{value},"path":"/a","status":200"#)));
         assert_eq!(survey.plan.fields(Role::Latency)[0].unit, Some(unit), "{field} {value}");
+        let why = if value == "960000" { ", since as ms 993 requests would be in flight at once" } else { "" };
         let guess = format!(
-            "latency: `{field}` does not name its unit; read as {} (median {value}). If that is wrong: --role latency={field}:us",
+            "latency: `{field}` does not name its unit; read as {} (median {value}){why}. If that is wrong: --role latency={field}:us",
             unit.name()
         );
         let said: Vec<&String> = survey.notes.iter().filter(|note| note.starts_with("latency")).collect();
@@ -207,4 +201,127 @@ fn codes_are_statuses_where_they_look_like_them() {
         assert_eq!(!fields_of(&survey, Role::Status).is_empty(), expect, "{field} {values:?}");
         assert_eq!(survey.requests, 50, "{field} {values:?}");
     }
+}
+
+#[test]
+fn rates_that_are_none_are_said() {
+    let said = |state: &str| {
+        let survey = found(&lines(20, |_| format!(r#""tracestate":"{state}","path":"/a","status":200"#)));
+        survey.notes.into_iter().find(|note| note.starts_with("sampling"))
+    };
+    assert_eq!(said("ot=th:c"), None);
+    assert_eq!(said("congo=th:C"), None);
+    let expect = "sampling: 20 of 20 lines have a rate that is none (`tracestate`); they count as not sampled";
+    assert_eq!(said("ot=th:C").as_deref(), Some(expect));
+}
+
+#[test]
+fn the_pods_name_gives_the_arms_where_no_field_does() {
+    let pod = |at: usize| {
+        let (hash, end) = [("5d9c7b8f6d", "x7k2p"), ("66b6c48dd5", "cxlzw"), ("5d9c7b8f6d", "2mnqz")][at % 3];
+        format!(r#""service":"s","kubernetes":{{"pod_name":"web-{hash}-{end}"}},"status":200"#)
+    };
+    let survey = found(&lines(40, pod));
+    assert_eq!(survey.plan.arms, ArmRule::PodTemplate("kubernetes.pod_name".to_owned()));
+    let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
+    assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
+    assert_eq!(survey.services[&key].arms.keys().collect::<Vec<_>>(), ["5d9c7b8f6d", "66b6c48dd5"]);
+    // Any version, cohort or variant is better, also one that all lines share.
+    let survey = found(&lines(40, |at| format!(r#"{},"version":"1.0""#, pod(at))));
+    assert_eq!(survey.plan.arms, ArmRule::Field("version".to_owned()));
+    for pod in ["web-0", "web-x7k2p", "backup-29547810-x7k2p"] {
+        let survey = found(&lines(40, |_| format!(r#""service":"s","pod":"{pod}","status":200"#)));
+        assert_eq!(survey.plan.arms, ArmRule::None, "{pod}");
+    }
+    let wishes = Wishes { arms: Some(ArmRule::Field("zone".to_owned())), ..Wishes::default() };
+    let lines = lines(40, pod);
+    let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+    assert_eq!(super::survey(&[head], &wishes).plan.arms, ArmRule::Field("zone".to_owned()));
+}
+
+/// What is said of the unit of the first latency field, without the advice behind it.
+fn said_of_latency(lines: &[String]) -> (Option<LatencyUnit>, String) {
+    let survey = found(lines);
+    let note = survey.notes.iter().find(|note| note.starts_with("latency")).cloned().unwrap_or_default();
+    let unit = survey.plan.fields(Role::Latency).last().and_then(|field| field.unit);
+    (unit, note.split(". If").next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn microseconds_without_a_name_are_told_by_what_else_the_lines_say() {
+    // 100 requests a second of 54 ms each: as milliseconds 5,400 would be in flight.
+    let busy = |at: usize, value: String| {
+        let time = format!("2026-06-01T10:00:{:02}.{:03}Z", at / 100, at % 100 * 10);
+        format!(r#"{{"ts":"{time}","duration":{value},"path":"/a","status":200}}"#)
+    };
+    let at_once: Vec<String> = (0..1_000).map(|at| busy(at, (54_000 + at % 7).to_string())).collect();
+    let (unit, said) = said_of_latency(&at_once);
+    assert_eq!(unit, Some(LatencyUnit::Micros));
+    assert!(
+        said.starts_with("latency: `duration` does not name its unit; read as us (median 54003), since as ms 54"),
+        "{said}"
+    );
+    // Fractions of milliseconds at that rate are no seconds.
+    let fast: Vec<String> = (0..1_000).map(|at| busy(at, format!("3.{}", at % 7 + 1))).collect();
+    assert_eq!(said_of_latency(&fast).0, Some(LatencyUnit::Millis));
+    // 10,000 requests a second of 50 ms: 500 are in flight.
+    let gateway: Vec<String> = (0..1_000)
+        .map(|at| {
+            let time = format!("2026-06-01T10:00:00.{:06}Z", at * 100);
+            format!(r#"{{"ts":"{time}","duration":{},"path":"/a","status":200}}"#, 50 + at % 7)
+        })
+        .collect();
+    assert_eq!(said_of_latency(&gateway).0, Some(LatencyUnit::Millis));
+    // A few slow requests are what they say.
+    let slow = lines(30, |_| r#""duration":54000,"path":"/a","status":200"#.to_owned());
+    assert_eq!(said_of_latency(&slow).0, Some(LatencyUnit::Millis));
+    for (fields, unit, by) in [
+        (r#""duration":54000,"upstream_response_time":0.050"#, LatencyUnit::Micros, "`upstream_response_time`"),
+        (r#""duration":54000,"upstream_response_time":"40.000""#, LatencyUnit::Millis, "`upstream_response_time`"),
+        (r#""duration":54,"latency_us":54000"#, LatencyUnit::Millis, "`latency_us`"),
+        (
+            r#""startTime":"2026-06-01T10:00:00.000Z","endTime":"2026-06-01T10:00:00.054Z","took":54000"#,
+            LatencyUnit::Micros,
+            "the time from its start to its end",
+        ),
+    ] {
+        let line = format!(r#"{{{fields},"path":"/a","status":200}}"#);
+        let line =
+            if line.contains("endTime") { line } else { line.replacen('{', r#"{"ts":"2026-06-01T10:00:00Z","#, 1) };
+        let (found, said) = said_of_latency(&vec![line; 20]);
+        assert_eq!(found, Some(unit), "{fields}");
+        assert!(said.ends_with(&format!("by {by} of the same lines")), "{said}");
+    }
+}
+
+#[test]
+fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it() {
+    let access = |rest: &dyn Fn(usize) -> String| -> Survey {
+        let lines: Vec<String> = (0..50)
+            .map(|at| {
+                let time = format!("17/May/2015:10:05:{:02} +0000", at % 60);
+                format!(r#"192.0.2.{at} - - [{time}] "GET /a HTTP/1.1" 200 2326 "-" "curl/8"{}"#, rest(at))
+            })
+            .collect();
+        found(&lines)
+    };
+    let note = "time: access lines end in how long the request took (`access_duration`), as Apache writes it: their time is when it was received, and what it took is added";
+    for (rest, unit) in [(54_000, LatencyUnit::Micros), (54, LatencyUnit::Millis), (0, LatencyUnit::Seconds)] {
+        let survey = access(&|at| format!(" {}", rest + usize::from(at == 7)));
+        assert_eq!(survey.plan.fields(Role::Latency).last().and_then(|field| field.unit), Some(unit), "{rest}");
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time", "access_duration"], "{rest}");
+        assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    }
+    for rest in [" 0.054", "", " rt=0.054 urt=0.050"] {
+        let survey = access(&|_| rest.to_owned());
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{rest}");
+        assert!(survey.notes.iter().all(|said| !said.starts_with("time")), "{:?}", survey.notes);
+    }
+    // One line of nginx says that the others' whole number may be anything.
+    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { " 54000".to_owned() });
+    assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
+    // Now and then is too seldom.
+    let survey = access(&|at| if at % 3 == 0 { " 54000".to_owned() } else { String::new() });
+    assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
 }

@@ -1,10 +1,19 @@
 //! Units of latency fields whose name does not tell.
+//!
+//! In this order: what else the same lines say of the same work (its start and end, another latency whose unit is known);
+//! then the usual unit of such values, unless more requests would be in flight at once than is plausible: how many are, is
+//! their rate times their mean latency (Little's law).
 
 use std::collections::BTreeMap;
 
+use crate::pipeline::decode::without_mark;
+use crate::pipeline::json::{self, Value};
 use crate::pipeline::plan::FieldRef;
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{self, LatencyUnit, Role};
+use crate::pipeline::survey::Head;
 use crate::pipeline::survey::fields::PathCount;
+use crate::pipeline::{access, clock, number};
+use crate::time::Timestamp;
 
 /// Integers from this median on are nanoseconds: as milliseconds half of the requests would take longer than a quarter
 /// of an hour.
@@ -13,10 +22,148 @@ const NANOS_FROM: f64 = 1_000_000.0;
 /// A median from here on is doubtful, in microseconds.
 const DOUBTFUL_US: f64 = 600e6;
 
-/// Latency fields without a telling name: the unit is guessed from the values, and that is said.
+/// Requests in flight at once above which another unit is more plausible, where half of them would take longer than
+/// [`LONG_US`]; and however long they take.
+const IN_FLIGHT_MAX: [f64; 2] = [200.0, 5_000.0];
+
+/// A second, in microseconds.
+const LONG_US: f64 = 1e6;
+
+/// Lines on which two statements about one piece of work are compared, at least.
+const COMPARED_MIN: usize = 10;
+
+/// Fields that say how long the work behind a proxy took, in seconds: a part of the whole.
+const PARTS_IN_SECONDS: [&str; 2] = ["upstream_response_time", "upstream_time"];
+
+/// What the lines of the sample say beside the values of a field.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// Of each field without a known unit, by path: its value beside what the same line says of the same work in
+    /// microseconds, by the name of what says it.
+    beside: BTreeMap<String, BTreeMap<String, Vec<(f64, f64)>>>,
+    /// Of the same fields: sum of values, first and last time of the lines that have one.
+    sums: BTreeMap<String, Sum>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    values: f64,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Evidence {
+    /// Looks at every line once more, where a field does not name its unit.
+    pub(super) fn of(heads: &[Head<'_>], roles: &BTreeMap<Role, Vec<FieldRef>>) -> Evidence {
+        let mut evidence = Evidence::default();
+        let fields = |role: Role| roles.get(&role).map_or(&[][..], Vec::as_slice);
+        let (unnamed, named): (Vec<&FieldRef>, Vec<&FieldRef>) =
+            fields(Role::Latency).iter().partition(|field| unit_of(field).is_none());
+        if unnamed.is_empty() {
+            return evidence;
+        }
+        for line in heads.iter().flat_map(|head| head.lines.iter()).map(|line| without_mark(line)) {
+            if !line.trim_ascii_start().starts_with('{') {
+                // An access line: nothing in it says the same again.
+                let Some(parsed) = access::parse_access(line) else { continue };
+                let value = parsed.duration.and_then(number::parse_f64);
+                let time = clock::parse_time(parsed.time).ok();
+                let duration = unnamed.iter().find(|field| field.path == crate::pipeline::decode::ACCESS_DURATION);
+                if let (Some(field), Some(value)) = (duration, value) {
+                    evidence.add(&field.path, value, time);
+                }
+                continue;
+            }
+            let time_of = |field: &FieldRef| {
+                json::lookup(line, &field.path).and_then(text_of).and_then(|text| clock::parse_time(&text).ok())
+            };
+            let end = fields(Role::Time).iter().find_map(|field| Some((time_of(field)?, field)));
+            let start = fields(Role::Start).iter().find_map(time_of);
+            for field in &unnamed {
+                let Some(value) = json::lookup(line, &field.path).and_then(number_of).filter(|value| *value > 0.0)
+                else {
+                    continue;
+                };
+                evidence.add(&field.path, value, end.map(|(time, _)| time).or(start));
+                let mut beside = |name: &str, micros: f64| {
+                    if micros > 0.0 {
+                        let of_field = evidence.beside.entry(field.path.clone()).or_default();
+                        of_field.entry(name.to_owned()).or_default().push((value, micros));
+                    }
+                };
+                if let (Some(start), Some((end, of_end))) = (start, end)
+                    && roles::is_end_time(&of_end.path)
+                {
+                    beside("the time from its start to its end", (end.0 - start.0) as f64);
+                }
+                for other in &named {
+                    let unit = unit_of(other).unwrap_or(LatencyUnit::Millis);
+                    if let Some(latency) = json::lookup(line, &other.path).and_then(number_of) {
+                        beside(&format!("`{}`", other.path), latency * unit.micros());
+                    }
+                }
+                for part in PARTS_IN_SECONDS {
+                    if let Some(latency) = json::lookup(line, part).and_then(number_of) {
+                        beside(&format!("`{part}`"), latency * 1e6);
+                    }
+                }
+            }
+        }
+        evidence
+    }
+
+    fn add(&mut self, path: &str, value: f64, time: Option<Timestamp>) {
+        let sum = self.sums.entry(path.to_owned()).or_default();
+        sum.values += value;
+        if let Some(time) = time {
+            let (first, last) = sum.span.unwrap_or((time, time));
+            sum.span = Some((first.min(time), last.max(time)));
+        }
+    }
+
+    /// The unit in which a field says what its lines say elsewhere, and what that is: within a factor of 5 in the median,
+    /// where units lie a factor of 1,000 apart.
+    fn agreeing(&self, path: &str) -> Option<(LatencyUnit, &str)> {
+        self.beside.get(path)?.iter().find_map(|(name, pairs)| {
+            let mut ratios: Vec<f64> = pairs.iter().map(|(value, micros)| micros / value).collect();
+            ratios.sort_by(f64::total_cmp);
+            let median = ratios.get(ratios.len() / 2).copied().filter(|_| ratios.len() >= COMPARED_MIN)?;
+            let unit = UNITS.into_iter().find(|unit| (unit.micros() / 5.0..=unit.micros() * 5.0).contains(&median))?;
+            Some((unit, name.as_str()))
+        })
+    }
+
+    /// Requests that would be in flight at once, were the values in this unit; `None` when the times do not tell.
+    fn in_flight(&self, path: &str, unit: LatencyUnit) -> Option<f64> {
+        let sum = self.sums.get(path)?;
+        let (first, last) = sum.span.filter(|(first, last)| last > first)?;
+        Some(sum.values * unit.micros() / (last.0 - first.0) as f64)
+    }
+}
+
+/// Units, the longest first.
+const UNITS: [LatencyUnit; 4] = [LatencyUnit::Seconds, LatencyUnit::Millis, LatencyUnit::Micros, LatencyUnit::Nanos];
+
+fn unit_of(field: &FieldRef) -> Option<LatencyUnit> {
+    field.unit.or(LatencyUnit::of_field(&field.path))
+}
+
+fn text_of(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_owned()),
+        Value::String(text) => Some(text.get().into_owned()),
+        Value::Null | Value::Bool(_) | Value::Object(_) | Value::Array(_) => None,
+    }
+}
+
+fn number_of(value: Value<'_>) -> Option<f64> {
+    text_of(value).and_then(|text| number::parse_f64(&text))
+}
+
+/// Latency fields without a telling name: the unit is taken from all that the lines say, and that is told.
 pub(super) fn name_latency_units(
     roles: &mut BTreeMap<Role, Vec<FieldRef>>,
     paths: &BTreeMap<String, PathCount>,
+    evidence: &Evidence,
     notes: &mut Vec<String>,
 ) {
     for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
@@ -25,17 +172,43 @@ pub(super) fn name_latency_units(
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
         let path = &field.path;
-        let named = field.unit.or(LatencyUnit::of_field(path));
-        let unit = match named {
-            Some(unit) => unit,
-            None if count.fractions == 0 && median >= NANOS_FROM => LatencyUnit::Nanos,
-            None if count.fractions * 2 > numbers.len() as u64 && median < 5.0 => LatencyUnit::Seconds,
-            None => LatencyUnit::Millis,
+        let named = unit_of(field);
+        let is_access = *path == crate::pipeline::decode::ACCESS_DURATION;
+        let usual = if count.fractions == 0 && median >= NANOS_FROM && !is_access {
+            LatencyUnit::Nanos
+        } else if count.fractions == 0 && median >= 1_000.0 && is_access {
+            // Apache's `%D`, far more often than a service whose half takes longer than a second.
+            LatencyUnit::Micros
+        } else if (count.fractions * 2 > numbers.len() as u64 && median < 5.0) || (is_access && median < 1.0) {
+            LatencyUnit::Seconds
+        } else {
+            LatencyUnit::Millis
+        };
+        let mut why = String::new();
+        let unit = if let Some(unit) = named {
+            unit
+        } else if let Some((unit, name)) = evidence.agreeing(path) {
+            why = format!(", by {name} of the same lines");
+            unit
+        } else {
+            let is_plausible = |unit: &LatencyUnit| {
+                // A busy service has many short requests in flight.
+                let [most, most_of_all] = IN_FLIGHT_MAX;
+                let most = if median * unit.micros() >= LONG_US { most } else { most_of_all };
+                evidence.in_flight(path, *unit).is_none_or(|number| number <= most)
+            };
+            let from = UNITS.iter().position(|unit| *unit == usual).unwrap_or(0);
+            let unit = UNITS.into_iter().skip(from).find(is_plausible).unwrap_or(usual);
+            if unit != usual {
+                let number = evidence.in_flight(path, usual).unwrap_or(0.0);
+                why = format!(", since as {} {number:.0} requests would be in flight at once", usual.name());
+            }
+            unit
         };
         field.unit = Some(unit);
         if named.is_none() && !numbers.is_empty() {
             notes.push(format!(
-                "latency: `{path}` does not name its unit; read as {unit} (median {median}). If that is wrong: --role latency={path}:us",
+                "latency: `{path}` does not name its unit; read as {unit} (median {median}){why}. If that is wrong: --role latency={path}:us",
                 unit = unit.name(),
             ));
         }

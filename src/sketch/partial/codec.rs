@@ -65,6 +65,7 @@ impl WindowPartial {
             w.uint(u64::from(row.count));
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.latency));
+            w.byte(row.status_class);
             w.flag(row.error);
         }
         w.length(self.attempts.as_slice().len());
@@ -75,6 +76,7 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
             w.uint(u64::from(row.latency));
+            w.byte(row.status_class);
             w.flag(row.error);
         }
         w.fixed(self.pair_range);
@@ -187,6 +189,7 @@ impl WindowPartial {
                 count: r.uint32()?,
                 service: r.uint16()?,
                 latency: r.uint16()?,
+                status_class: r.byte()?,
                 error: r.flag()?,
             });
         }
@@ -200,6 +203,7 @@ impl WindowPartial {
                 service: r.uint16()?,
                 arm: r.uint16()?,
                 latency: r.uint16()?,
+                status_class: r.byte()?,
                 error: r.flag()?,
             });
         }

@@ -1,0 +1,196 @@
+//! When a discovered rollout is over, what its last verdict is, and that the next one begins anew (semantics 3 and 6).
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use common::{Case, Line, Random, Traffic, bytes_of, entries, folder_with, ledger_values, serin};
+use serin::compare::verdict::Verdict;
+use serin::engine::ending::EndReason;
+use serin::engine::policy::Policy;
+use serin::engine::{Engine, Input};
+use serin::pipeline::survey::Wishes;
+use serin::sketch::codec::Writer;
+use serin::time::MINUTE;
+
+/// Lines of stretches of traffic, one after the other.
+fn stretches(list: &[Traffic]) -> Vec<Line> {
+    let mut from = 0;
+    let mut all = Vec::new();
+    for traffic in list {
+        all.extend(traffic.lines().into_iter().map(|line| Line { at: line.at + from * MINUTE, ..line }));
+        from += traffic.minutes;
+    }
+    all
+}
+
+fn both(minutes: i64) -> Traffic {
+    Traffic {
+        minutes,
+        requests: 60 * minutes as u64,
+        errors: vec![0.02, 0.02],
+        slower: vec![1.0, 1.0],
+        ..Traffic::default()
+    }
+}
+
+/// All units in the control.
+fn control_alone(minutes: i64) -> Traffic {
+    Traffic { shares: vec![0.0], ..both(minutes) }
+}
+
+fn case(stretches_of: &[Traffic], policy: Policy) -> Case {
+    let lines = stretches(stretches_of);
+    let mut case = Case::new("endings", vec![("app.log".to_owned(), bytes_of(&lines))], &Wishes::default(), policy);
+    case.plan.windowing.window = MINUTE;
+    case.settings.windowing.window = MINUTE;
+    case
+}
+
+/// The engine at the end, its ledger, and the verdicts of the first comparison at each look.
+fn judged(case: &Case) -> (Engine, String, Vec<Verdict>) {
+    let (mut engine, mut ledger) = case.engine();
+    let mut verdicts = Vec::new();
+    for fed in case.inputs(20_000, &mut Random::new(1)) {
+        ledger.push_str(&entries(engine.apply(fed.input())));
+        verdicts.extend(engine.comparison(0, 0).map(|comparison| comparison.look.verdict));
+    }
+    ledger.push_str(&entries(engine.apply(Input::Finish)));
+    (engine, ledger, verdicts)
+}
+
+/// (service, control, candidate) of `begin` entries, and (candidate, reason, verdict) of `ended` ones, in order.
+fn story(ledger: &str) -> Vec<String> {
+    ledger_values(ledger)
+        .into_iter()
+        .filter_map(|entry| {
+            let word = |key: &str| entry[key].as_str().unwrap().to_owned();
+            match entry["kind"].as_str().unwrap() {
+                "begin" => Some(format!("{} against {}", word("candidate"), word("control"))),
+                "ended" => Some(format!("{} ended: {}, {}", word("candidate"), word("reason"), word("verdict"))),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_rollout_ends_with_its_candidate_and_the_next_begins_anew() {
+    let case = case(&[both(40), control_alone(45), both(30)], Policy::default());
+    let (engine, ledger, _) = judged(&case);
+    assert_eq!(
+        story(&ledger),
+        ["canary against baseline", "canary ended: candidate_silent, inconclusive", "canary against baseline"]
+    );
+    let (first, second) = (engine.comparison(0, 0).unwrap(), engine.comparison(0, 1).unwrap());
+    let end = first.end.unwrap();
+    assert_eq!(end.reason, EndReason::CandidateSilent);
+    // Thirty minutes after its last line, to a window.
+    assert_eq!(end.at.0 - common::START, 70 * MINUTE);
+    assert!(second.end.is_none() && second.started_at.0 - common::START >= 85 * MINUTE);
+    // Its own start: nothing of the first rollout is in the second.
+    let requests = |at: usize| engine.comparison(0, at).unwrap().error_volume.events();
+    assert!(
+        requests(0)[1] > 500 && requests(1)[1] > 300 && requests(1)[0] < requests(0)[0],
+        "{:?}",
+        (requests(0), requests(1))
+    );
+    // It takes no more: looks end where it ended.
+    assert_eq!(first.ended_at, end.at);
+}
+
+#[test]
+fn who_has_taken_over_ends_the_rollout_and_a_third_version_is_compared_with_it() {
+    let versions = |shares: Vec<f64>, minutes| Traffic {
+        arms: vec!["v1", "v2", "v3"],
+        shares,
+        errors: vec![0.02; 3],
+        slower: vec![1.0; 3],
+        ..both(minutes)
+    };
+    let case = case(
+        &[
+            versions(vec![0.0, 0.0], 20),
+            versions(vec![0.4, 0.0], 30),
+            versions(vec![1.0, 0.0], 40),
+            versions(vec![0.6, 0.4], 20),
+        ],
+        Policy::default(),
+    );
+    let (engine, ledger, _) = judged(&case);
+    assert_eq!(story(&ledger), ["v2 against v1", "v2 ended: control_silent, inconclusive", "v3 against v2"]);
+    assert!(engine.comparison(0, 1).unwrap().end.is_none());
+}
+
+#[test]
+fn silence_is_no_pass_and_takes_no_failure_back() {
+    let early = Policy { latency: false, next_share: 0.1, minimum_time: 10 * MINUTE, ..Policy::default() };
+    // Enough for a pass, were the time over.
+    let healthy = Traffic { users: 20_000, requests: 30_000, errors: vec![0.1, 0.1], ..both(8) };
+    let worse = Traffic { errors: vec![0.02, 0.5], ..both(20) };
+    for (stretch, verdict) in [(healthy, Verdict::Inconclusive), (worse, Verdict::Fail)] {
+        let case = case(&[stretch, control_alone(60)], early.clone());
+        let (engine, ledger, verdicts) = judged(&case);
+        let first = engine.comparison(0, 0).unwrap();
+        assert_eq!(first.end.unwrap().reason, EndReason::CandidateSilent, "{:?}", story(&ledger));
+        assert_eq!(first.look.verdict, verdict);
+        assert!(!verdicts.contains(&Verdict::Pass), "{verdicts:?}");
+        assert_eq!(engine.verdict(), Some(verdict));
+    }
+}
+
+#[test]
+fn a_pass_that_was_reached_stands() {
+    let policy = Policy { latency: false, next_share: 0.1, minimum_time: 5 * MINUTE, ..Policy::default() };
+    let healthy = Traffic { users: 20_000, requests: 30_000, errors: vec![0.1, 0.1], ..both(30) };
+    let case = case(&[healthy, control_alone(45)], policy);
+    let (engine, ledger, _) = judged(&case);
+    assert_eq!(story(&ledger)[1], "canary ended: candidate_silent, pass");
+    assert_eq!(engine.comparison(0, 0).unwrap().look.verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_rollout_that_somebody_named_goes_on() {
+    let mut case = case(&[both(40), control_alone(60)], Policy::default());
+    case.settings.arms.control = Some("baseline".to_owned());
+    case.settings.arms.candidates = vec!["canary".to_owned()];
+    let (engine, ledger, _) = judged(&case);
+    assert_eq!(story(&ledger), ["canary against baseline"]);
+    assert!(engine.comparison(0, 0).unwrap().end.is_none());
+}
+
+#[test]
+fn an_ended_rollout_remembers_no_units() {
+    let crowd = Traffic { users: 6_000, requests: 12_000, ..both(30) };
+    let case = case(&[crowd, control_alone(40)], Policy::default());
+    let (mut engine, _) = case.engine();
+    let mut sizes: Vec<(bool, usize)> = Vec::new();
+    for fed in case.inputs(20_000, &mut Random::new(1)) {
+        engine.apply(fed.input());
+        if let Some(comparison) = engine.comparison(0, 0) {
+            let mut w = Writer::default();
+            comparison.write(&mut w);
+            sizes.push((comparison.end.is_some(), w.bytes.len()));
+        }
+    }
+    let largest = sizes.iter().map(|(_, size)| *size).max().unwrap();
+    let (ended, last) = *sizes.last().unwrap();
+    assert!(ended && last * 3 < largest, "{last} of {largest} bytes");
+}
+
+#[test]
+fn reports_say_that_it_is_over_and_why() {
+    let lines = stretches(&[both(30), control_alone(45)]);
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let folder = folder.path();
+    let said = serin(folder, &["compare", "app.log", "--ledger", "l.ndjson"]).expect(3);
+    assert!(said.out.contains("The rollout ended at 2026-06-01T11:00"), "{}", said.out);
+    assert!(said.out.contains("the candidate was silent for 30 minutes"), "{}", said.out);
+    let report = serin(folder, &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["comparisons"][0]["rollout_end"]["reason"], "candidate_silent");
+    let shown = serin(folder, &["show", "l.ndjson"]).expect(0);
+    assert!(shown.out.contains("inconclusive: candidate silent"), "{}", shown.out);
+    serin(folder, &["replay", "l.ndjson", "app.log"]).expect(0);
+    // Whoever names the arms decides when it is over.
+    let named = ["compare", "app.log", "--control", "baseline", "--candidate", "canary", "--format", "json"];
+    assert!(serin(folder, &named).json()["comparisons"][0]["rollout_end"].is_null());
+}

@@ -990,6 +990,7 @@ fn the_json_report_has_the_documented_fields() {
             "carried_by",
             "comparisons",
             "exit_status",
+            "found_releases",
             "not_in_plan",
             "nothing_to_compare",
             "records",

@@ -33,6 +33,12 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         "exit_status": exit_status(report.verdict),
         "carried_by": report.carried_by,
         "release": report.release,
+        "found_releases": report.found_releases.iter().map(|found| json!({
+            "candidate": found.candidate,
+            "services": found.services,
+            "verdict": found.verdict.name(),
+            "carried_by": found.carried_by,
+        })).collect::<Vec<_>>(),
         "comparisons": report.comparisons.iter().map(comparison).collect::<Vec<_>>(),
         "nothing_to_compare": report.alone.iter().map(|alone| json!({
             "service": alone.service,

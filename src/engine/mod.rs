@@ -42,7 +42,7 @@ use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, Tally, WindowPartial};
-use crate::time::{Timestamp, Windowing};
+use crate::time::{MINUTE, Micros, Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
@@ -52,6 +52,8 @@ const RELEASES_MAX: usize = 256;
 const HISTORIES_MAX: usize = 64;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 256;
+/// Longest time between the starts of services that are released together (semantics design 3).
+const TOGETHER: Micros = 10 * MINUTE;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -570,6 +572,35 @@ impl Engine {
         engine.finished = r.flag()?;
         r.end()?;
         Ok(engine)
+    }
+
+    /// Services of one environment whose comparisons with the same candidate began within ten minutes of the first: what was
+    /// released together, though nobody said so. Each as (release, comparison) of its services; only those with several.
+    pub fn found_releases(&self) -> Vec<Vec<(usize, usize)>> {
+        let mut all: Vec<(&str, &str, Timestamp, (usize, usize))> = Vec::new();
+        for (at, release) in self.releases.iter().enumerate() {
+            let environment = release.services.first().map_or("", |entry| entry.environment.as_str());
+            all.extend(release.comparisons.iter().enumerate().map(|(number, comparison)| {
+                (environment, comparison.candidate.as_str(), comparison.started_at, (at, number))
+            }));
+        }
+        all.sort_unstable();
+        let mut groups: Vec<Vec<(usize, usize)>> = Vec::new();
+        let mut first: Option<(&str, &str, Timestamp)> = None;
+        for (environment, candidate, started, of) in all {
+            let together = first.is_some_and(|(in_environment, same, since)| {
+                in_environment == environment && same == candidate && started.0 - since.0 <= TOGETHER
+            });
+            match groups.last_mut().filter(|_| together) {
+                Some(group) => group.push(of),
+                None => {
+                    first = Some((environment, candidate, started));
+                    groups.push(vec![of]);
+                }
+            }
+        }
+        groups.retain(|group| group.iter().any(|(release, _)| *release != group[0].0));
+        groups
     }
 
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass

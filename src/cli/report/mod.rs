@@ -53,6 +53,8 @@ pub(super) struct Report<'a> {
     pub carried_by: Vec<String>,
     /// Services of the declared release.
     pub release: &'a [String],
+    /// Services that carry the same new version together, though nobody said so.
+    pub found_releases: Vec<FoundRelease>,
     /// What became of every record.
     pub tally: Tally,
     /// What the survey found; absent in a replay.
@@ -160,6 +162,39 @@ pub(super) struct Judged<'a> {
     pub survey: &'a Survey,
 }
 
+/// Services that carry the same candidate together.
+#[derive(Clone, Debug)]
+pub(super) struct FoundRelease {
+    pub candidate: String,
+    pub services: Vec<String>,
+    /// The worst verdict of its services.
+    pub verdict: Verdict,
+    /// Those that have it.
+    pub carried_by: Vec<String>,
+}
+
+/// Releases of several services that nobody declared.
+fn found_releases(engine: &Engine) -> Vec<FoundRelease> {
+    let name = |release: usize| {
+        let entry = engine.releases().nth(release).and_then(|(services, _)| services.first());
+        entry.map(ToString::to_string).unwrap_or_default()
+    };
+    let one = |group: Vec<(usize, usize)>| {
+        let of = |(release, number): &(usize, usize)| Some((name(*release), engine.comparison(*release, *number)?));
+        let compared: Vec<(String, &Comparison)> = group.iter().filter_map(of).collect();
+        let has = |verdict: &Verdict| compared.iter().any(|(_, comparison)| comparison.look.verdict == *verdict);
+        let verdict = WORST_FIRST.into_iter().find(has)?;
+        let carried_by = compared.iter().filter(|(_, comparison)| comparison.look.verdict == verdict);
+        Some(FoundRelease {
+            candidate: compared.first()?.1.candidate.clone(),
+            services: compared.iter().map(|(service, _)| service.clone()).collect(),
+            verdict,
+            carried_by: carried_by.map(|(service, _)| service.clone()).collect(),
+        })
+    };
+    engine.found_releases().into_iter().filter_map(one).collect()
+}
+
 /// Units that another live rollout has in common with this one.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
@@ -241,7 +276,8 @@ impl<'a> Report<'a> {
             .collect();
         carried_by.dedup();
         let (release, tally) = (&policy.release, *engine.tally());
-        Report { comparisons, alone, unplanned, verdict, carried_by, release, tally, survey }
+        let found_releases = if release.is_empty() { found_releases(engine) } else { Vec::new() };
+        Report { comparisons, alone, unplanned, verdict, carried_by, release, found_releases, tally, survey }
     }
 
     /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.
@@ -307,6 +343,22 @@ impl<'a> Report<'a> {
                     "Each verdict is right by itself. Of the {found} rollouts that were found in the log, {notified} {of_them} \
                      out among all that began in a day; about {:.2} healthy ones are to be expected among these.",
                     lists::ALPHA_LIST * notified as f64
+                ),
+            );
+        }
+        for found in &self.found_releases {
+            let names = |list: &[String]| {
+                let names: Vec<String> = list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect();
+                names.join(", ")
+            };
+            let verdict = found.verdict.name();
+            paragraph(
+                out,
+                &format!(
+                    "Release `{}` of {}, which took it within ten minutes: {verdict}, by {}.",
+                    harmless(&found.candidate, 60),
+                    names(&found.services),
+                    names(&found.carried_by)
                 ),
             );
         }

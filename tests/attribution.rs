@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Case, Labels, Line, Random, START, Traffic, bytes_of, folder_with, serin};
+use common::{Case, Labels, Line, Random, START, Traffic, bytes_of, folder_with, ledger_values, serin};
 use serin::compare::verdict::Behaviour;
 use serin::engine::policy::Policy;
 use serin::engine::{Engine, Input};
@@ -112,6 +112,20 @@ fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
     serin(folder, &["replay", "l.ndjson", "web.log", "api.log", "worker.log"]).expect(0);
     let said = serin(folder, &[&logs[..], &["--release", "web,api,worker"]].concat()).expect(1);
     assert!(said.out.starts_with("Release of web, api, worker: FAIL, by api\n"), "{}", said.out);
+    // Nobody declares it: found, each at its own level, and the one that stands out among all is told.
+    let report = json(&["--ledger", "found.ndjson"], 1);
+    let [found] = report["found_releases"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!(found["services"], serde_json::json!(["api", "web", "worker"]));
+    assert_eq!((&found["verdict"], &found["carried_by"]), (&"fail".into(), &serde_json::json!(["api"])));
+    for one in report["comparisons"].as_array().unwrap() {
+        assert_eq!(one["notified"], one["service"] == "api", "{}", one["service"]);
+        assert!((one["log_fail"].as_f64().unwrap() - ln(1.0)).abs() < 1e-5);
+    }
+    let ledger = ledger_values(&std::fs::read_to_string(folder.join("found.ndjson")).unwrap());
+    let told: Vec<_> = ledger.iter().filter(|entry| entry["kind"] == "notify").collect();
+    assert_eq!(told.len(), 1, "once, and not again");
+    assert_eq!((&told[0]["service"], &told[0]["family"]), (&"api".into(), &64.into()));
+    serin(folder, &["replay", "found.ndjson", "web.log", "api.log", "worker.log"]).expect(0);
     // In a policy; who is not named has a budget of its own.
     let report = json(&["--policy", "p.yaml"], 1);
     for (service, part) in [("web", 0.5), ("api", 1.0), ("worker", 0.5)] {

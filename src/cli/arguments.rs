@@ -117,6 +117,8 @@ pub(super) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For people, as one page that needs nothing else.
+    Html,
 }
 
 /// Arguments of `compare`.
@@ -140,7 +142,7 @@ pub(super) struct CompareArguments {
     /// Write the record of decisions here
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Text for people or JSON for programs
+    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Write rejected lines with their reason here
@@ -262,7 +264,7 @@ pub(super) struct CalibrateArguments {
     /// What the team asks: guardrails, step, expected changes (YAML)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Text for people or JSON for programs
+    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

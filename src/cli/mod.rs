@@ -5,6 +5,7 @@ mod bench;
 mod calibrate;
 mod compare;
 mod demo;
+mod html;
 mod output;
 mod policy_file;
 mod replay;

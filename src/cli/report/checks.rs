@@ -47,16 +47,22 @@ impl Judged<'_> {
     }
 
     pub(super) fn write_checks(&self, out: &mut String) {
+        out.push('\n');
+        for (name, text) in self.checks() {
+            for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
+                let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
+            }
+        }
+    }
+
+    /// What was compared and how it was measured: name and words of each check.
+    pub(in crate::cli) fn checks(&self) -> Vec<(&'static str, String)> {
+        let mut list = Vec::new();
         let comparison = self.comparison;
         let look = &comparison.look;
         let [control, candidate] = comparison.units();
         let units = comparison.unit.plural();
-        out.push('\n');
-        let mut check = |name: &str, text: String| {
-            for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
-                let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
-            }
-        };
+        let mut check = |name: &'static str, text: String| list.push((name, text));
         let [requests_control, requests_candidate] = comparison.error_volume.events();
         check("arms", self.arms_words());
         check(
@@ -199,6 +205,7 @@ impl Judged<'_> {
             "small latency shifts",
             "not found: there is no history of this service to compare users with themselves".to_owned(),
         );
+        list
     }
 }
 

@@ -79,7 +79,7 @@ fn verdict(m: &mut Markup, of: &Calibrated) {
     };
     m.element("div", &[("class", class)], |m| {
         m.words("p", "between", "Proof on your own logs");
-        m.element("h1", &[("class", "head")], |m| {
+        m.element("h2", &[("class", "head")], |m| {
             m.element("span", &[("class", "sign"), ("aria-hidden", "true")], |m| m.text(sign));
             m.text(&format!(
                 "{} of {} healthy canaries rolled back, {} of {} broken ones promoted",

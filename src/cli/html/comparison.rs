@@ -107,7 +107,7 @@ fn finding_looks(row: &Row) -> (&'static str, &'static str) {
 }
 
 /// Writes the section of a comparison.
-pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &str) {
+pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &str, is_live: bool) {
     let (class, _, _) = looks(judged.comparison.look.verdict, judged.comparison.look.held_back);
     let labelled = format!("{id}-verdict");
     m.element("section", &[("class", "comparison"), ("id", id), ("aria-labelledby", &labelled)], |m| {
@@ -116,7 +116,7 @@ pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &
         over_time::write(m, judged, points);
         needs(m, judged);
         changes(m, judged);
-        lines(m, judged);
+        lines(m, judged, is_live);
         checks(m, judged);
         super::services::write(m, judged);
     });
@@ -347,7 +347,7 @@ fn changes(m: &mut Markup, judged: &Judged<'_>) {
     });
 }
 
-fn lines(m: &mut Markup, judged: &Judged<'_>) {
+fn lines(m: &mut Markup, judged: &Judged<'_>, is_live: bool) {
     let of_canary = &judged.comparison.evidence[1];
     if of_canary.is_empty() {
         return;
@@ -362,11 +362,15 @@ fn lines(m: &mut Markup, judged: &Judged<'_>) {
     let shown: Vec<&Evidence> =
         of_class(slow_first).take(LINES_MAX * 6 / 10).chain(of_class(!slow_first).take(LINES_MAX * 4 / 10)).collect();
     m.words("h3", "", "Lines to look at");
-    m.words(
-        "p",
-        "note",
-        "A sample of the canary's failed and slow requests. A line stands at the byte of its log (unpacked): tail -c +BYTE FILE | head -n 1. Its text stays in the log.",
+    let place = if is_live {
+        "Its place is 4,096 times the offset of its record, plus the number of the line in it."
+    } else {
+        "It stands at the byte of its log (unpacked): tail -c +BYTE FILE | head -n 1."
+    };
+    let note = format!(
+        "A sample of the canary\u{2019}s failed and slow requests. {place} The text of a line stays in the log."
     );
+    m.words("p", "note", &note);
     m.element(
         "div",
         &[("class", "wide"), ("tabindex", "0"), ("role", "region"), ("aria-label", "Lines to look at")],
@@ -375,13 +379,13 @@ fn lines(m: &mut Markup, judged: &Judged<'_>) {
                 m.element("thead", &[], |m| {
                     m.element("tr", &[], |m| {
                         for (class, words) in [
-                            ("", ""),
+                            ("", "class"),
                             ("", "time (UTC)"),
                             ("", "route"),
                             ("number", "status"),
                             ("number", "latency"),
                             ("", "log"),
-                            ("number", "byte"),
+                            ("number", if is_live { "place" } else { "byte" }),
                         ] {
                             m.element("th", &[("scope", "col"), ("class", class)], |m| m.text(words));
                         }
@@ -389,7 +393,7 @@ fn lines(m: &mut Markup, judged: &Judged<'_>) {
                 });
                 m.element("tbody", &[], |m| {
                     for line in &shown {
-                        evidence(m, line);
+                        evidence(m, line, is_live);
                     }
                 });
             });
@@ -397,7 +401,7 @@ fn lines(m: &mut Markup, judged: &Judged<'_>) {
     );
 }
 
-fn evidence(m: &mut Markup, line: &Evidence) {
+fn evidence(m: &mut Markup, line: &Evidence, is_live: bool) {
     let status = if line.status_class > 0 { format!("{}xx", line.status_class) } else { "-".to_owned() };
     let latency = line.latency.checked_sub(1).map_or("-".to_owned(), |bin| millis(bin_middle(bin) / 1000.0));
     m.element("tr", &[], |m| {
@@ -410,7 +414,7 @@ fn evidence(m: &mut Markup, line: &Evidence) {
         m.words("td", "number", &latency);
         m.element("td", &[], |m| m.name(&line.stream, NAME_MAX));
         // `tail -c +N` counts from 1.
-        m.words("td", "number", &line.offset.saturating_add(1).to_string());
+        m.words("td", "number", &line.offset.saturating_add(u64::from(!is_live)).to_string());
     });
     m.line();
 }

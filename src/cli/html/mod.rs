@@ -28,6 +28,8 @@ const SHOWN_MAX: usize = 32;
 pub(super) struct Around {
     /// The page asks again after so many seconds.
     pub refresh: Option<u32>,
+    /// The lines come from Kafka: positions are those of records.
+    pub is_live: bool,
     /// Where the same report is for programs.
     pub json: Option<&'static str>,
     /// How to come to the same report and decisions again: what for, and the command.
@@ -49,7 +51,7 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
         let places =
             engine.releases().enumerate().flat_map(|(release, (_, list))| (0..list.len()).map(move |at| (release, at)));
         for (number, (judged, (release, at))) in report.comparisons.iter().zip(places).enumerate().take(SHOWN_MAX) {
-            comparison::write(m, judged, courses.points(release, at), &id(number));
+            comparison::write(m, judged, courses.points(release, at), &id(number), around.is_live);
         }
         if report.comparisons.len() > SHOWN_MAX {
             let left = report.comparisons.len() - SHOWN_MAX;
@@ -91,7 +93,10 @@ fn whole(m: &mut Markup, title: &str, refresh: Option<u32>, body: impl FnOnce(&m
         });
         m.line();
         m.element("body", &[], |m| {
-            m.element("main", &[], body);
+            m.element("main", &[], |m| {
+                m.words("h1", "unseen", &format!("Serin: {title}"));
+                body(m);
+            });
         });
     });
     m.line();
@@ -103,7 +108,7 @@ fn id(number: usize) -> String {
 
 fn overview(m: &mut Markup, report: &Report<'_>) {
     m.element("nav", &[("aria-label", "Comparisons")], |m| {
-        m.words("h1", "", &format!("{} comparisons", report.comparisons.len()));
+        m.words("h2", "", &format!("{} comparisons", report.comparisons.len()));
         m.element("ul", &[("class", "overview")], |m| {
             let mut order: Vec<usize> = (0..report.comparisons.len()).collect();
             let verdict = |at: usize| report.comparisons[at].comparison.look.verdict;

@@ -17,6 +17,7 @@ pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses, state:
     );
     let around = Around {
         refresh: Some(REFRESH_SECONDS),
+        is_live: true,
         json: Some("/v1/report"),
         again: vec![(words, format!("serin show {state}/ledger.ndjson"))],
     };

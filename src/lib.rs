@@ -21,9 +21,10 @@ pub mod compare;
 pub mod fold;
 pub mod rival;
 
-// Layer 5: the record of decisions; the one pure machine that makes them.
+// Layer 5: the record of decisions; the one pure machine that makes them; what it will need.
 pub mod engine;
 pub mod ledger;
+pub mod plan;
 
 // Layer 6 and above: files, threads, terminal.
 #[cfg(feature = "edge")]

@@ -191,7 +191,9 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
     let report = running.settled(|report| report["verdict"] == "fail");
     assert_eq!(report["comparisons"][0]["candidate"], "canary");
     let page = running.ask("/", &running.address).unwrap().1;
-    assert!(page.contains("<h1 class=\"fail\">FAIL</h1>"), "{page}");
+    for part in ["class=\"verdict fail\"", "FAIL</h2>", "http-equiv=\"refresh\"", "href=\"/v1/report\""] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 
     // From the silent partition come old lines, and records that hold nothing: late, and rejected.
     for line in &lines[..5] {

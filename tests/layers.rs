@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 18] = [
+const LAYERS: [(&str, u32); 19] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, u32); 18] = [
     ("rival", 3),
     ("ledger", 5),
     ("engine", 5),
+    ("plan", 5),
     ("source", 6),
     ("calibrate", 7),
     ("bench", 7),
@@ -33,7 +34,7 @@ const LAYERS: [(&str, u32); 18] = [
 ];
 
 /// Uses inside a layer: (who, whom). A new one is a decision, not a habit.
-const SAME_LAYER: [(&str, &str); 4] = [
+const SAME_LAYER: [(&str, &str); 5] = [
     // Arms are found by queries, and the decoder says what a query sees.
     ("pipeline", "query"),
     // Evidence, errors and latency of the rules that people use today come from the real tests.
@@ -42,6 +43,8 @@ const SAME_LAYER: [(&str, &str); 4] = [
     ("bench", "demo"),
     // Entries are written by the ledger.
     ("engine", "ledger"),
+    // What a rollout will need is what the engine will ask for.
+    ("plan", "engine"),
 ];
 
 /// The last layer of the pure core.

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Prove on your own logs how often healthy code would be rolled back, and how soon a regression shows
     Calibrate(CalibrateArguments),
+    /// Say how long a rollout will need to be decided, and what harm is accepted meanwhile
+    Plan(PlanArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
 }
@@ -117,6 +119,8 @@ pub(super) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For people, as one page that needs nothing else.
+    Html,
 }
 
 /// Arguments of `compare`.
@@ -141,7 +145,7 @@ pub(super) struct CompareArguments {
     /// Write the record of decisions here, for `replay` and `show`
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Text for people or JSON for programs
+    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Write rejected lines with their reason here
@@ -268,9 +272,62 @@ pub(super) struct CalibrateArguments {
     /// (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Text for people or JSON for programs
+    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without FILE the traffic is assumed to be like that of a shop: a few users send most requests, some err \
+often, retry loops make three of ten errors, users stick to their arm. With FILE it is read off a log in which nothing \
+is rolled out (its users are split at random, as `calibrate` does), and goes on at the same rates.\n\nMinutes are those \
+of steady traffic, until half and until four of five rollouts are decided. A pass is what `compare` says with the same \
+policy.\n\nExit status: 0 done (also when something cannot be decided in time), 2 usage or input error.\n\nExamples:\n  \
+serin plan --traffic 3000/min --users 20000 --errors 0.5% --share 5%\n  serin plan --traffic 50/s --users 2000000 \
+--errors 0.1% --share 1% --change errors:+0.5% --for 1h\n  serin plan last-week.log --share 10% --policy policy.yaml"
+)]
+pub(super) struct PlanArguments {
+    /// Log files, folders, patterns, or - for standard input, from before the rollout
+    #[arg(value_name = "FILE", conflicts_with_all = ["traffic", "users", "errors"])]
+    pub files: Vec<String>,
+    /// Requests of both arms together, as 3000/min, 50/s or 20000/h
+    #[arg(long, value_name = "RATE", requires = "users", requires = "errors")]
+    pub traffic: Option<String>,
+    /// Users (sessions, clients) that come in all
+    #[arg(long, value_name = "N")]
+    pub users: Option<u64>,
+    /// Share of requests that fail
+    #[arg(long, value_name = "PERCENT")]
+    pub errors: Option<String>,
+    /// Share of users in the canary
+    #[arg(long, default_value = "50%", value_name = "PERCENT")]
+    pub share: String,
+    /// A change that is to be found: errors:+0.5% (of requests fail in addition) or latency:+20% (longer)
+    #[arg(long, value_name = "CHANGE")]
+    pub change: Option<String>,
+    /// The time that the step has (1h): says which margins cannot be decided in it
+    #[arg(long = "for", value_name = "DURATION")]
+    pub time: Option<String>,
+    /// What the team asks: guardrails, step (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// How lines are read.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// Text for people or JSON for programs
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Arguments of `bench`.

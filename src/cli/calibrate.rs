@@ -10,9 +10,10 @@ use crate::calibrate::log::{EVENTS_MAX, Log};
 use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, Split};
 use crate::cli::arguments::{CalibrateArguments, Format};
 use crate::cli::compare::{check_readable, check_roles, look_at, parts_per_million, query, settings, two_arms, wishes};
-use crate::cli::policy_file;
+use crate::cli::html::{self, Calibrated, Rule, Visible};
 use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
+use crate::cli::{output, policy_file};
 use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::pipeline::plan::{ArmRule, UnitKind};
@@ -92,6 +93,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     match arguments.format {
         Format::Text => terminal::print(&shown.text()?)?,
         Format::Json => terminal::print(&format!("{:#}\n", shown.json()))?,
+        Format::Html => terminal::print(&html::calibration(&shown.page()))?,
     }
     Ok(0)
 }
@@ -188,11 +190,11 @@ impl Shown<'_> {
         self.found.plan.unit.plural()
     }
 
-    fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut out = String::new();
+    /// What was split, in a sentence.
+    fn intro(&self) -> String {
         let facts = &self.log.facts;
         let length = facts.span.map_or(0, |(first, last)| last.0 - first.0);
-        let intro = format!(
+        format!(
             "{} requests of {} by {} {} in {}, split at random {} times, {} of the {} into the canary. Nothing differs, so every rollback is false.",
             grouped(facts.requests),
             harmless(&self.log.entry.to_string(), 60),
@@ -202,8 +204,12 @@ impl Shown<'_> {
             grouped(u64::from(self.options.splits)),
             self.arguments.share.trim(),
             self.units(),
-        );
-        wrap_words(&intro, 98).into_iter().for_each(|line| {
+        )
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        wrap_words(&self.intro(), 98).into_iter().for_each(|line| {
             out.push_str(&line);
             out.push('\n');
         });
@@ -235,13 +241,7 @@ impl Shown<'_> {
             VISIBLE_SHARE * 100.0
         )?;
         for group in &self.result.ladder {
-            let cells = each(&|rule| {
-                let star = if self.is_noisy(rule) { " *" } else { "" };
-                match time_by(group, rule, VISIBLE_SHARE) {
-                    Some(time) => format!("{}{star}", seconds(time)),
-                    None => format!("{}{star}", of_n(counts(group, rule).rolled_back, group.splits.len())),
-                }
-            });
+            let cells = each(&|rule| self.visible_after(group, rule));
             row(&mut out, &group.change.to_string(), &cells);
         }
         writeln!(out, "  (N of {}: so many were rolled back by the end of the log)", self.options.ladder_splits)?;
@@ -252,6 +252,46 @@ impl Shown<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// When a change is visible to a rule, in words.
+    fn visible_after(&self, group: &Group, rule: usize) -> String {
+        let star = if self.is_noisy(rule) { " *" } else { "" };
+        match time_by(group, rule, VISIBLE_SHARE) {
+            Some(time) => format!("{}{star}", seconds(time)),
+            None => format!("{}{star}", of_n(counts(group, rule).rolled_back, group.splits.len())),
+        }
+    }
+
+    /// Everything that a page says.
+    fn page(&self) -> Calibrated {
+        let (healthy, planted) = (&self.result.healthy, &self.result.planted);
+        let rule = |(rule, name): (usize, &'static str)| {
+            let (of_healthy, of_planted) = (counts(healthy, rule), counts(planted, rule));
+            Rule {
+                name,
+                healthy: [of_healthy.rolled_back, of_healthy.promoted, of_healthy.invalid],
+                planted: [of_planted.promoted, of_planted.rolled_back],
+                is_noisy: self.is_noisy(rule),
+            }
+        };
+        let visible = |group: &Group| Visible {
+            change: group.change.to_string(),
+            by_rule: (0..self.names().len())
+                .map(|rule| (self.visible_after(group, rule), time_by(group, rule, VISIBLE_SHARE)))
+                .collect(),
+        };
+        Calibrated {
+            intro: self.intro(),
+            splits: [healthy.splits.len(), planted.splits.len()],
+            planted: planted.change.to_string(),
+            rules: self.names().into_iter().enumerate().map(rule).collect(),
+            visible_percent: VISIBLE_SHARE * 100.0,
+            visible: self.result.ladder.iter().map(visible).collect(),
+            visible_splits: self.options.ladder_splits,
+            notes: self.notes(),
+            command: output::own_command(),
+        }
     }
 
     /// A rule that rolls back one healthy canary in ten: its speed says little.

@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 use anyhow::{Context, anyhow, bail};
 
 use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArguments};
+use crate::cli::html::{self, Around, Courses};
 use crate::cli::report::Report;
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
@@ -69,8 +70,31 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
+        Format::Html => {
+            let courses = observer.courses.unwrap_or_default();
+            terminal::print(&html::report(&report, &engine, &courses, &around(arguments)))?;
+        }
     }
     Ok(exit_status(report.verdict))
+}
+
+/// How to come to the same report again.
+fn around(arguments: &CompareArguments) -> Around {
+    let quoted = |word: &str| output::quoted(std::path::Path::new(word));
+    let mut again = vec![("The same report from the same logs:".to_owned(), output::own_command())];
+    again.push(match &arguments.ledger {
+        Some(ledger) => {
+            let files: Vec<String> = arguments.logs.files.iter().map(|file| quoted(file)).collect();
+            let ledger = output::quoted(ledger);
+            let command = format!("serin replay {ledger} {}", files.join(" "));
+            ("Every decision again, compared to the byte:".to_owned(), command)
+        }
+        None => {
+            let what = "No ledger was written. With --ledger FILE, serin replay recomputes every decision and compares to the byte.";
+            (what.to_owned(), String::new())
+        }
+    });
+    Around { again, ..Around::default() }
 }
 
 /// What the first lines of streams show.
@@ -529,6 +553,8 @@ pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Setti
 struct Recorder {
     ledger: Option<BufWriter<File>>,
     rejects: Option<BufWriter<File>>,
+    /// The course of comparisons, where it will be drawn.
+    courses: Option<Courses>,
     progress: Progress,
 }
 
@@ -546,6 +572,7 @@ impl Recorder {
         Ok(Recorder {
             ledger: create(&arguments.ledger)?,
             rejects: create(&arguments.rejects)?,
+            courses: (arguments.format == Format::Html).then(Courses::default),
             progress: Progress::bytes(bytes),
         })
     }
@@ -559,11 +586,18 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn outputs(&mut self, _: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
-        if let Some(ledger) = &mut self.ledger {
-            for output in outputs {
-                if let Output::Entry(line) = output {
-                    ledger.write_all(line.as_bytes())?;
+    fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        for output in outputs {
+            match output {
+                Output::Entry(line) => {
+                    if let Some(ledger) = &mut self.ledger {
+                        ledger.write_all(line.as_bytes())?;
+                    }
+                }
+                Output::Looked { release, comparison } => {
+                    if let Some(courses) = &mut self.courses {
+                        courses.look(engine, release, comparison);
+                    }
                 }
             }
         }

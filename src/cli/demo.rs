@@ -16,7 +16,7 @@ use clap::Parser;
 use self::screen::{Paint, Screen, conclusion_words, time_of_day};
 use crate::cli::arguments::{Arguments, Command, CompareArguments, DemoArguments};
 use crate::cli::compare::{self, HEAD_BYTES};
-use crate::cli::output;
+use crate::cli::output::{self, quoted};
 use crate::cli::report::{Report, span, wrap_words};
 use crate::cli::terminal::{harmless, print};
 use crate::demo::course::Course;
@@ -65,13 +65,6 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<u8> {
 /// How this program was called, so that printed commands work where they are printed.
 fn program() -> String {
     std::env::args_os().next().map_or_else(|| "serin".to_owned(), |name| quoted(Path::new(&name)))
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// One story, told to its end.
@@ -366,12 +359,5 @@ mod tests {
             let share = arguments.judge.share.map(|share| compare::parts_per_million(&share).unwrap());
             assert_eq!(share, story.declared_share.map(|share| (share * 1e6) as u32), "{}", story.name);
         }
-    }
-
-    #[test]
-    fn paths_are_quoted_for_a_shell() {
-        assert_eq!(quoted(Path::new("/tmp/serin-demo/a.ndjson.zst")), "/tmp/serin-demo/a.ndjson.zst");
-        assert_eq!(quoted(Path::new("/my logs/it's")), r"'/my logs/it'\''s'");
-        assert_eq!(quoted(Path::new("50%")), "50%");
     }
 }

@@ -5,7 +5,9 @@ mod bench;
 mod calibrate;
 mod compare;
 mod demo;
+mod html;
 mod output;
+mod plan;
 mod policy_file;
 mod replay;
 mod report;
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "kafka")]
         Command::Run(arguments) => run::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

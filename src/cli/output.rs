@@ -25,9 +25,29 @@ pub(super) fn same_file(a: &Path, b: &Path) -> bool {
     a == b || whole(a).is_some_and(|a| whole(b) == Some(a))
 }
 
+/// A path, or another word of a command, as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The command that was given, as a shell takes it again.
+pub(super) fn own_command() -> String {
+    let words: Vec<String> = std::env::args_os().map(|word| quoted(Path::new(&word))).collect();
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_a_shell() {
+        assert_eq!(quoted(Path::new("/tmp/serin-demo/a.ndjson.zst")), "/tmp/serin-demo/a.ndjson.zst");
+        assert_eq!(quoted(Path::new("/my logs/it's")), r"'/my logs/it'\''s'");
+        assert_eq!((quoted(Path::new("50%")), quoted(Path::new(""))), ("50%".to_owned(), "''".to_owned()));
+    }
 
     #[test]
     fn a_file_is_known_by_any_of_its_names() {

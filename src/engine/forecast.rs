@@ -12,7 +12,7 @@ use crate::math;
 use crate::time::{MINUTE, Micros};
 
 /// 2 (ln 20 + 1.6): evidence of a likelihood ratio that reaches 20 in most runs; the constant 9.2 of the design.
-const EVIDENCE: f64 = 9.2;
+pub const EVIDENCE: f64 = 9.2;
 
 /// What one guardrail still needs.
 #[derive(Clone, Copy, PartialEq, Debug)]

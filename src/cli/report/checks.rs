@@ -52,6 +52,16 @@ impl Judged<'_> {
     }
 
     pub(super) fn write_checks(&self, out: &mut String) {
+        out.push('\n');
+        for (name, text) in self.checks() {
+            for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
+                let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
+            }
+        }
+    }
+
+    /// What was compared and how it was measured: name and words of each check.
+    pub(in crate::cli) fn checks(&self) -> Vec<(&'static str, String)> {
         let mut list = Checks::default();
         list.check("arms", self.arms_words());
         self.check_amounts(&mut list);
@@ -70,12 +80,7 @@ impl Judged<'_> {
                 }
             },
         );
-        out.push('\n');
-        for (name, text) in list.0 {
-            for (at, line) in wrap_words(&text, 76).into_iter().enumerate() {
-                let _infallible = writeln!(out, "  {:<22} {line}", if at == 0 { name } else { "" });
-            }
-        }
+        list.0
     }
 
     /// How much was compared.

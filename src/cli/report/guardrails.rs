@@ -48,7 +48,7 @@ pub(in crate::cli) struct Row {
 
 impl Row {
     /// The row carried a failure and would no longer: too little evidence, or an estimate on the good side.
-    pub(super) fn has_receded(&self) -> bool {
+    pub(in crate::cli) fn has_receded(&self) -> bool {
         self.log_e < LOG_WEAK || self.effect.is_some_and(|effect| !effect.is_worse())
     }
 
@@ -116,7 +116,7 @@ pub(in crate::cli) fn strength(log_e: f64) -> &'static str {
 }
 
 /// Guardrails of a comparison.
-pub(super) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
+pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row> {
     let look = &comparison.look;
     let margins = Margins::of(comparison, policy);
     Cell::ALL
@@ -290,7 +290,7 @@ fn comparison_threshold(comparison: &Comparison) -> Option<u16> {
 }
 
 /// A difference with its interval. `values`: of control and candidate.
-fn show_effect(effect: Effect, values: [Option<f64>; 2]) -> String {
+pub(in crate::cli) fn show_effect(effect: Effect, values: [Option<f64>; 2]) -> String {
     let bound = |value: f64, show: &dyn Fn(f64) -> String| if value.is_finite() { show(value) } else { "?".to_owned() };
     match effect.kind {
         EffectKind::Ratio => {

@@ -10,8 +10,7 @@ mod text;
 
 use std::fmt::Write as _;
 
-use self::guardrails::rows;
-pub(super) use self::guardrails::{EffectKind, GUARDRAIL_COLUMNS, Row, strength};
+pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::reading::fates;
 pub(super) use self::services::Done;
@@ -386,12 +385,13 @@ impl Judged<'_> {
         format!("{verdict}  {}: {}", harmless(&self.service, 60), self.headline())
     }
 
-    fn units(&self) -> &'static str {
+    /// What is counted, in the plural.
+    pub(super) fn units(&self) -> &'static str {
         if self.comparison.by_request() { UnitKind::Request.plural() } else { self.comparison.unit.plural() }
     }
 
     /// Name of a guardrail for people.
-    fn name_of(&self, row: &Row) -> String {
+    pub(super) fn name_of(&self, row: &Row) -> String {
         match row.cell {
             Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
             _ => row.name.to_owned(),

@@ -17,11 +17,20 @@ pub(in crate::cli) const FORECAST_MAX: Micros = 90 * DAY;
 
 impl Judged<'_> {
     pub(super) fn write_needs(&self, out: &mut String) {
-        if self.comparison.look.verdict != Verdict::Inconclusive || self.needs.is_empty() {
+        let list = self.needs_words();
+        if list.is_empty() {
             return;
         }
         out.push_str("\n  still needed for a pass, at this traffic\n");
-        for need in &self.needs {
+        for (_, name, text) in list {
+            let _infallible = writeln!(out, "    {name:<32} {text}");
+        }
+    }
+
+    /// While nothing is decided: each guardrail that a pass still waits for, its name, and what it needs.
+    pub(in crate::cli) fn needs_words(&self) -> Vec<(Cell, String, String)> {
+        let mut list = Vec::new();
+        for need in self.needs.iter().filter(|_| self.comparison.look.verdict == Verdict::Inconclusive) {
             let name = self.rows.iter().find(|row| row.cell == need.cell).map_or("", |row| row.name);
             let name = if need.cell == Cell::ErrorUnits { format!("{} {name}", self.units()) } else { name.to_owned() };
             let of = if need.cell == Cell::ErrorUnits {
@@ -31,8 +40,9 @@ impl Judged<'_> {
             };
             let evidence = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
             let text = need_words(need, &of, evidence, self.units(), self.comparison.error_volume.events()[1]);
-            let _infallible = writeln!(out, "    {name:<32} {text}");
+            list.push((need.cell, name, text));
         }
+        list
     }
 
     pub(super) fn write_evidence(&self, out: &mut String) {

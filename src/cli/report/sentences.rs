@@ -199,7 +199,7 @@ impl Judged<'_> {
     }
 
     /// What changed, in words.
-    fn changes(&self) -> Vec<String> {
+    pub(in crate::cli) fn changes(&self) -> Vec<String> {
         let comparison = self.comparison;
         let mut list = Vec::new();
         for group in comparison.look.changed_groups() {

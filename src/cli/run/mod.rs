@@ -21,6 +21,8 @@ use tokio::sync::oneshot;
 use self::http::Shared;
 use self::state::{Move, State};
 use crate::cli::arguments::RunArguments;
+use crate::cli::html::Courses;
+use crate::cli::output::quoted;
 use crate::cli::report::{Report, count};
 use crate::cli::terminal::harmless;
 use crate::cli::{compare, replay, report_json};
@@ -159,7 +161,8 @@ impl Reader<'_> {
         if !state.is_caught_up() {
             self.shared.wait_for("the topics to be read again up to where the ledger ends");
         }
-        let mut watch = Watch { state, found: &found, verdicts: BTreeMap::new(), looked: true };
+        let mut watch =
+            Watch { state, found: &found, verdicts: BTreeMap::new(), courses: Courses::default(), looked: true };
         let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
         let now = Instant::now();
         let live = Live { reader: self, last: vec![now; names.len()], names, topics, batches, pushed, moves };
@@ -300,7 +303,11 @@ impl Live<'_> {
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
                 watch.state.sync()?;
                 let report = Report::new(engine, watch.found);
-                self.reader.shared.show(format!("{:#}\n", report_json::to_json(&report)), page::of(&report));
+                let state = quoted(&self.reader.arguments.state);
+                self.reader.shared.show(
+                    format!("{:#}\n", report_json::to_json(&report)),
+                    page::of(&report, engine, &watch.courses, &state),
+                );
                 watch.looked = false;
                 shown = Some(Instant::now());
             }
@@ -404,6 +411,8 @@ struct Watch<'a> {
     found: &'a Survey,
     /// The verdict of each comparison that was told last.
     verdicts: BTreeMap<(usize, usize), Verdict>,
+    /// The course of comparisons, for the page.
+    courses: Courses,
     /// Something has come since the last report.
     looked: bool,
 }
@@ -413,6 +422,11 @@ impl Observer for Watch<'_> {
         for output in &outputs {
             if let Output::Entry(line) = output {
                 self.state.entry(line)?;
+            }
+        }
+        for output in &outputs {
+            if let Output::Looked { release, comparison } = output {
+                self.courses.look(engine, *release, *comparison);
             }
         }
         if !self.state.is_caught_up() {

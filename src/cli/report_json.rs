@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
+use crate::engine::forecast::Counted;
 use crate::engine::totals::Totals;
 use crate::event::RejectReason;
 use crate::ledger::rounded;
@@ -304,6 +305,11 @@ fn needs(judged: &Judged<'_>) -> Vec<Value> {
             let beyond = need.time.is_some_and(|time| time > FORECAST_MAX);
             json!({
                 "guardrail": need.cell.name(),
+                "counted": match need.counted {
+                    Counted::ErringUnits => "erring units",
+                    Counted::CandidateUnits => "canary units",
+                    Counted::CandidateRequests => "canary requests",
+                },
                 "needed": number(need.needed),
                 "have": number(need.have),
                 "seconds": need.time.filter(|_| !beyond).map(|time| time as f64 / 1e6),

@@ -71,10 +71,12 @@ pub fn step_mult(next_share: f64) -> f64 {
     (1.0 / next_share).clamp(1.0, 4.0)
 }
 
-/// Error rate of the baseline so far. Below 10 errors the rate is not known yet, and 10 / n stands for it (a larger base
+/// Errors of the baseline from which its rate is known.
+pub const ERRORS_MIN: u64 = 10;
+
+/// Error rate of the baseline so far. Below [`ERRORS_MIN`] errors the rate is not known yet, and 10 / n stands for it (a larger base
 /// rate is the stricter assumption: it makes the rate-ratio margin smaller). At most 1; 1 without requests.
 pub fn running_base_rate(errors: u64, n: u64) -> f64 {
-    const ERRORS_MIN: u64 = 10;
     if n == 0 {
         return 1.0;
     }

@@ -3,10 +3,11 @@
 
 use crate::compare::verdict::Cell;
 use crate::compare::{bucket, margin};
+use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::Margins;
-use crate::engine::pass::required;
+use crate::engine::pass::{error_floor, required, units_to_pass};
 use crate::engine::policy::Policy;
 use crate::math;
 use crate::time::{MINUTE, Micros};
@@ -14,12 +15,25 @@ use crate::time::{MINUTE, Micros};
 /// 2 (ln 20 + 1.6): evidence of a likelihood ratio that reaches 20 in most runs; the constant 9.2 of the design.
 pub const EVIDENCE: f64 = 9.2;
 
+/// What a guardrail counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// Units of both arms with an error.
+    ErringUnits,
+    /// Units of the candidate: a service without errors passes once enough of them had none.
+    CandidateUnits,
+    /// Requests of the candidate.
+    CandidateRequests,
+}
+
 /// What one guardrail still needs.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Need {
     /// The guardrail.
     pub cell: Cell,
-    /// Of what: erring units for error units, canary requests else.
+    /// What is counted.
+    pub counted: Counted,
+    /// How many of it are needed.
     pub needed: f64,
     /// What there is.
     pub have: f64,
@@ -36,8 +50,12 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
         .into_iter()
         .filter(|cell| !look.cell(*cell).held)
         .map(|cell| {
-            let (needed, have) = match cell {
-                Cell::ErrorUnits => erring_units(comparison, &margins),
+            let requests = |sums: &BucketSums, margin: f64, fewest: f64| {
+                let (needed, have) = requests(sums, margin, fewest);
+                (Counted::CandidateRequests, needed, have)
+            };
+            let (counted, needed, have) = match cell {
+                Cell::ErrorUnits => error_units(comparison, &margins),
                 Cell::ErrorVolume => requests(&comparison.error_volume, 4.0 * margins.mult * margins.errors, 100.0),
                 Cell::LatencyMean => requests(&comparison.latency.mean, margins.mult * margin::LATENCY_MEAN, 200.0),
                 Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => {
@@ -52,9 +70,22 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
             };
             let time = (have > 0.0 && needed.is_finite())
                 .then(|| ((needed - have).max(0.0) * elapsed / have).min(3.65e8 * MINUTE as f64) as Micros);
-            Need { cell, needed, have, time }
+            Need { cell, counted, needed, have, time }
         })
         .collect()
+}
+
+/// What the error units need: erring ones of both arms, or without a base rate enough of the candidate's that have none.
+fn error_units(comparison: &Comparison, margins: &Margins) -> (Counted, f64, f64) {
+    let [_, (units, affected)] = comparison.error_units.totals();
+    if !margins.has_base {
+        let needed = units_to_pass(units, affected, error_floor(margins));
+        if needed.is_finite() {
+            return (Counted::CandidateUnits, needed, units as f64);
+        }
+    }
+    let (needed, have) = erring_units(comparison, margins);
+    (Counted::ErringUnits, needed, have)
 }
 
 fn erring_units(comparison: &Comparison, margins: &Margins) -> (f64, f64) {
@@ -68,7 +99,7 @@ fn erring_units(comparison: &Comparison, margins: &Margins) -> (f64, f64) {
     (EVIDENCE / (ln_ratio * ln_ratio * q * (1.0 - q)), erring)
 }
 
-fn requests(sums: &crate::engine::bucket_sums::BucketSums, margin: f64, fewest: f64) -> (f64, f64) {
+fn requests(sums: &BucketSums, margin: f64, fewest: f64) -> (f64, f64) {
     let [control, candidate] = sums.events();
     let have = candidate as f64;
     if control < 2 || candidate < 2 {

@@ -166,6 +166,8 @@ impl Look {
 pub struct Margins {
     /// Running error rate of the control, per request.
     pub base_rate: f64,
+    /// The control has errors enough to know it.
+    pub has_base: bool,
     /// Margin of the error rate, absolute.
     pub errors: f64,
     /// How much wider the margins of this step are.
@@ -179,12 +181,14 @@ impl Margins {
     pub fn of(comparison: &Comparison, policy: &Policy) -> Margins {
         let [requests, _] = comparison.error_volume.events();
         let [errors, _] = comparison.error_volume.sums();
-        let base_rate = margin::running_base_rate(errors.max(0) as u64, requests);
+        let errors = errors.max(0) as u64;
+        let base_rate = margin::running_base_rate(errors, requests);
+        let has_base = errors >= margin::ERRORS_MIN;
         let mult = margin::step_mult(policy.next_share);
         let [(units, erring), _] = comparison.error_units.totals();
         let affected = if units == 0 { 0.0 } else { erring as f64 / units as f64 };
         let ratio = margin::pass_r0(margin::error_r0(base_rate, mult), affected);
-        Margins { base_rate, errors: margin::error_margin(base_rate), mult, error_ratio: ratio }
+        Margins { base_rate, has_base, errors: margin::error_margin(base_rate), mult, error_ratio: ratio }
     }
 }
 

@@ -93,17 +93,38 @@ pub(super) fn add_pass_evidence(
 /// where few units make most errors. Both have fixed weights, .9 and .1, so the result is an e-value.
 fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
-    if margins.error_ratio.is_finite() {
+    if margins.has_base {
         return math::ln(0.9) + ratio;
     }
     let [_, (units, erring)] = comparison.error_units.totals();
-    let floor = (ERROR_FLOOR * margins.mult).min(0.5);
+    let floor = error_floor(margins);
     let [_, requests] = comparison.error_volume.events();
     let [_, errors] = comparison.error_volume.sums();
     if errors as f64 > floor * requests as f64 {
         return 0.0;
     }
     math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few_affected(units, erring, floor)])
+}
+
+/// Share of affected units that a step may reach where the control has no base rate.
+pub(super) fn error_floor(margins: &Margins) -> f64 {
+    (ERROR_FLOOR * margins.mult).min(0.5)
+}
+
+/// Units of the candidate with which a service without a base rate passes, at the share of affected ones so far; infinite
+/// when that is beyond the floor.
+pub(super) fn units_to_pass(units: u64, affected: u64, floor: f64) -> f64 {
+    const GROWTH: f64 = 1.05;
+    let share = affected as f64 / units.max(1) as f64;
+    let mut n = 100.0;
+    while n < 1e12 {
+        let evidence = math::ln(0.1) + few_affected(n as u64, (share * n).ceil() as u64, floor);
+        if evidence >= LOG_PASS {
+            return n;
+        }
+        n *= GROWTH;
+    }
+    f64::INFINITY
 }
 
 /// ln e against "at least a share `floor` of units is affected": likelihood ratio, mixed over smaller shares.
@@ -143,15 +164,29 @@ mod tests {
     }
 
     #[test]
+    fn units_to_pass_are_those_with_which_it_passes() {
+        for (units, affected) in [(50, 0), (10_000, 0), (10_000, 2)] {
+            let n = units_to_pass(units, affected, ERROR_FLOOR);
+            let evidence = |n: f64| {
+                let affected = (affected as f64 / units as f64 * n).ceil() as u64;
+                math::ln(0.1) + few_affected(n as u64, affected, ERROR_FLOOR)
+            };
+            assert!(evidence(n) >= LOG_PASS && evidence(n / 1.1) < LOG_PASS, "{n}");
+        }
+        assert!((6_000.0..8_000.0).contains(&units_to_pass(50, 0, ERROR_FLOOR)));
+        assert!(units_to_pass(1_000, 2, ERROR_FLOOR).is_infinite(), "two in a thousand are beyond one in a thousand");
+    }
+
+    #[test]
     fn only_the_ratio_counts_once_there_is_a_base_rate() {
         let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
         let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
         comparison.error_units.at_risk(Arm::Control, 10_000);
         comparison.error_units.at_risk(Arm::Candidate, 10_000);
-        let mut margins = Margins { base_rate: 0.0, errors: 0.001, mult: 1.0, error_ratio: f64::INFINITY };
+        let mut margins = Margins { base_rate: 1e-4, has_base: false, errors: 0.001, mult: 1.0, error_ratio: 11.0 };
         assert!(error_units_within(&comparison, &margins) > LOG_PASS);
         comparison.error_units.first(Arm::Control, 3);
-        margins.error_ratio = 1.5;
+        margins = Margins { has_base: true, error_ratio: 1.5, ..margins };
         let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
         assert_eq!(error_units_within(&comparison, &margins), math::ln(0.9) + ratio);
         assert!(ratio < LOG_PASS, "{ratio}");

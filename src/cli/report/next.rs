@@ -7,7 +7,7 @@ use super::text::{grouped, millis, span};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::{Cell, Finding, Verdict};
 use crate::engine::comparison::Evidence;
-use crate::engine::forecast::Need;
+use crate::engine::forecast::{Counted, Need};
 use crate::engine::look::LOG_PASS;
 use crate::sketch::latency::bin_middle;
 use crate::time::{DAY, Micros};
@@ -33,10 +33,10 @@ impl Judged<'_> {
         for need in self.needs.iter().filter(|_| self.comparison.look.verdict == Verdict::Inconclusive) {
             let name = self.rows.iter().find(|row| row.cell == need.cell).map_or("", |row| row.name);
             let name = if need.cell == Cell::ErrorUnits { format!("{} {name}", self.units()) } else { name.to_owned() };
-            let of = if need.cell == Cell::ErrorUnits {
-                format!("erring {}", self.units())
-            } else {
-                "canary requests".to_owned()
+            let of = match need.counted {
+                Counted::ErringUnits => format!("erring {}", self.units()),
+                Counted::CandidateUnits => format!("{} of the canary", self.units()),
+                Counted::CandidateRequests => "canary requests".to_owned(),
             };
             let evidence = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
             let text = need_words(need, &of, evidence, self.units(), self.comparison.error_volume.events()[1]);
@@ -100,7 +100,13 @@ mod tests {
     #[test]
     fn a_forecast_is_never_nonsense() {
         let said = |cell: Cell, needed: f64, have: f64, time: Option<Micros>, requests: u64| {
-            need_words(&Need { cell, needed, have, time }, "canary requests", 0.5, "users", requests)
+            need_words(
+                &Need { cell, counted: Counted::CandidateRequests, needed, have, time },
+                "canary requests",
+                0.5,
+                "users",
+                requests,
+            )
         };
         assert_eq!(said(Cell::LatencyP90, 4.8e8, 3.0, Some(4_037 * DAY), 9), "more than 90 days");
         assert_eq!(

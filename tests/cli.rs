@@ -1564,3 +1564,25 @@ fn requests_of_services_that_the_plan_did_not_see_are_counted() {
     let report = compare(folder.path(), &["app.log", "--service", "shop"], Verdict::Inconclusive);
     assert_eq!(report["not_in_plan"], serde_json::json!([]));
 }
+
+#[test]
+fn a_service_without_errors_passes_once_enough_users_had_none() {
+    let traffic = |users, requests| Traffic {
+        users,
+        requests,
+        minutes: 90,
+        shares: vec![0.5],
+        errors: vec![0.0, 0.0],
+        slower: vec![1.0, 1.0],
+        ..Traffic::default()
+    };
+    for (users, requests, verdict) in [(60_000, 120_000, Verdict::Pass), (6_000, 12_000, Verdict::Inconclusive)] {
+        let folder = folder_with(&[("app.log", &bytes_of(&traffic(users, requests).lines()))]);
+        let report = compare(folder.path(), &["app.log", "--window", "1m"], verdict);
+        let found = finding(&report["comparisons"][0], Cell::ErrorUnits);
+        assert_eq!(found == "held", verdict == Verdict::Pass, "{users} users: {found}");
+        let needs = report["comparisons"][0]["needs"].as_array().unwrap();
+        let counted = needs.iter().find(|need| need["guardrail"] == "error_units").map(|need| &need["counted"]);
+        assert_eq!(counted, (verdict != Verdict::Pass).then_some(&Value::from("canary units")));
+    }
+}

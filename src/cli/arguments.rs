@@ -29,6 +29,8 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Prove on your own logs how often healthy code would be rolled back, and how soon a regression shows
     Calibrate(CalibrateArguments),
+    /// Simulate rollouts of known truth through the engine: how rarely it errs, and how soon it decides
+    Scoreboard(crate::cli::scoreboard::ScoreboardArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
 }

@@ -12,6 +12,7 @@ mod report;
 mod report_json;
 #[cfg(feature = "kafka")]
 mod run;
+mod scoreboard;
 mod show;
 mod terminal;
 
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Scoreboard(arguments) => scoreboard::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {

@@ -171,8 +171,9 @@ the results is not run again. The traffic model, the rows and their targets are 
   the onset of the change; `-` says that fewer had it before the run ended. All times rest on one-minute windows.
 * *met*: the limit lies within the target. *met so far*: the figure does, its limit does not: too few runs to be sure.
   **MISSED**: the figure itself does not.
-* An *oracle* knows what to look for and looks once: the time from which on a test of fixed size, at the critical value that 5 % of
-  healthy runs exceed at that minute, finds the change in 80 % of runs. No rule that may look at any time can be as fast.
+* An *oracle* knows what to look for and looks once: the time from which on a test of fixed size on the share of erring users,
+  at the critical value that 5 % of healthy runs exceed at that minute, finds the change in 80 % of runs. No rule that may
+  look at any time can be as fast. The design has 457, 125 and 20 minutes; with few runs the critical value is rough.
 * The rules of others watch for as long as the rollout runs and never promote. Error rules are shown errors alone; mSPRT has
   the scale that finds a doubled error rate soonest, Lindon-Malek the configured share. They take each request for independent.
 

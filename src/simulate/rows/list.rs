@@ -70,6 +70,10 @@ fn false_fail() -> Line {
     line("whole rollout FAILs (alpha .01)", Measure::Share(Event::Said(Verdict::Fail)), at_most(0.01))
 }
 
+fn called_invalid(target: Target) -> Line {
+    line("called invalid", Measure::Share(Event::Said(Verdict::Invalid)), target)
+}
+
 fn never_passes() -> Line {
     line("whole rollout PASSes", Measure::Share(Event::Said(Verdict::Pass)), at_most(0.0))
 }
@@ -117,6 +121,7 @@ fn false_alarms() -> Vec<Row> {
         ("ramp-creeping", "a share that creeps from 1 to 50 % in a day", Share::Creeping, Course::Drift),
     ] {
         let mut lines = errors();
+        lines.push(called_invalid(Target::None));
         lines.extend(taken_back(&RIVALS));
         let plans = vec![with_rivals(Traffic { share, course, ..Traffic::A2 }, 1_440)];
         rows.push(Row { name, part: FALSE_ALARMS, title: title.to_owned(), runs: 400, plans, lines });
@@ -174,7 +179,7 @@ fn whole_budget(mut lines: Vec<Line>, taken_back: impl Fn(&[&'static str]) -> Ve
         lines.push(line(text, Measure::Share(Event::Outside(cell)), at_most(0.05)));
     }
     lines.push(line("a behaviour is called changed", Measure::Share(Event::HeldBack), at_most(0.01)));
-    lines.push(line("called invalid", Measure::Share(Event::Said(Verdict::Invalid)), at_most(0.0)));
+    lines.push(called_invalid(at_most(0.0)));
     for (stop, minutes) in STOPS.into_iter().enumerate() {
         lines.push(line(format!("mean of S after {minutes} min"), Measure::MeanE(SUM, stop), Target::MeanOne));
         lines.push(line(
@@ -412,7 +417,7 @@ fn stress() -> Vec<Row> {
             Target::None,
         )
     };
-    let invalid = || line("called invalid", Measure::Share(Event::Said(Verdict::Invalid)), Target::None);
+    let invalid = || called_invalid(Target::None);
     let row = |name, title: &str, runs, plan: Plan, lines| Row {
         name,
         part: STRESS,

@@ -19,8 +19,10 @@ pub enum Mark {
     Met,
     /// Met by the figure itself; the runs are too few to be sure.
     MetSoFar,
-    /// Not met.
+    /// Not met, and the confidence limit leaves no doubt.
     Missed,
+    /// Not met by the figure itself; the runs are too few to be sure.
+    MissedSoFar,
     /// No run.
     NotRun,
 }
@@ -270,30 +272,35 @@ fn mark(figure: &Figure, target: Target) -> Mark {
     if figure.runs == 0 {
         return Mark::NotRun;
     }
-    let sure = |met: bool, sure: bool| match (met, sure) {
-        (false, _) => Mark::Missed,
-        (true, true) => Mark::Met,
-        (true, false) => Mark::MetSoFar,
+    // Whether the figure meets its target, and whether the limit on the other side says the same.
+    let sure = |met: bool, surely_met: bool, surely_missed: bool| match met {
+        true if surely_met => Mark::Met,
+        true => Mark::MetSoFar,
+        false if surely_missed => Mark::Missed,
+        false => Mark::MissedSoFar,
     };
+    let (low, high) = (figure.low, figure.high);
     match target {
         Target::None => Mark::Shown,
         Target::ShareAtMost(share, upper) => {
-            let (value, high) = (figure.value.unwrap_or(1.0), figure.high.unwrap_or(1.0));
+            let (value, high) = (figure.value.unwrap_or(1.0), high.unwrap_or(1.0));
             // A count of none has an upper limit above none, however many the runs.
             let bound = if upper < 1.0 { upper } else { share };
-            sure(value <= share, high <= bound || (share == 0.0 && upper >= 1.0 && figure.runs >= 1_000))
+            let none_of_many = share == 0.0 && upper >= 1.0 && figure.runs >= 1_000;
+            sure(value <= share, high <= bound || none_of_many, low.is_some_and(|low| low > share))
         }
         Target::ShareAtLeast(share) => {
-            let (value, low) = (figure.value.unwrap_or(0.0), figure.low.unwrap_or(0.0));
-            sure(value >= share, low >= share || (share >= 1.0 && figure.runs >= 1_000))
+            let (value, low) = (figure.value.unwrap_or(0.0), low.unwrap_or(0.0));
+            sure(value >= share, low >= share, high.is_some_and(|high| high < share))
         }
         Target::Minutes(most) | Target::Times(most) => {
             let within = |value: Option<f64>| value.is_some_and(|value| value <= most);
-            sure(within(figure.value), within(figure.high))
+            // A limit that lies beyond the end of the runs is beyond the target.
+            sure(within(figure.value), within(high), !within(low))
         }
         Target::MeanOne => match figure.low {
             None => Mark::NotRun,
-            Some(low) => sure(low <= 1.0, figure.value.is_some_and(|mean| mean <= 1.0)),
+            Some(low) => sure(low <= 1.0, figure.value.is_some_and(|mean| mean <= 1.0), true),
         },
     }
 }
@@ -334,7 +341,8 @@ mod tests {
         assert_eq!(figure(0, 0).mark, Mark::NotRun);
         assert_eq!((figure(0, 10).mark, figure(0, 10).count), (Mark::MetSoFar, Some(0)));
         assert_eq!(figure(0, 200).mark, Mark::Met);
-        assert_eq!((figure(2, 20).mark, figure(2, 20).value), (Mark::Missed, Some(0.1)));
+        assert_eq!((figure(2, 20).mark, figure(2, 20).value), (Mark::MissedSoFar, Some(0.1)));
+        assert_eq!(figure(10, 20).mark, Mark::Missed);
         assert_eq!(figure(1, 20).mark, Mark::MetSoFar);
     }
 

@@ -49,7 +49,10 @@ pub fn text(rows: &[RowFigures]) -> String {
 }
 
 fn misses(rows: &[RowFigures]) -> usize {
-    rows.iter().flat_map(|row| &row.figures).filter(|figure| figure.mark == Mark::Missed).count()
+    rows.iter()
+        .flat_map(|row| &row.figures)
+        .filter(|figure| matches!(figure.mark, Mark::Missed | Mark::MissedSoFar))
+        .count()
 }
 
 /// As a page of documentation.
@@ -86,6 +89,7 @@ pub fn markdown(rows: &[RowFigures]) -> String {
             let name = if figure.rival { format!("*{}*", figure.text) } else { figure.text.clone() };
             let word = match figure.mark {
                 Mark::Missed => "**MISSED**",
+                Mark::MissedSoFar => "**missed so far**",
                 other => mark(other),
             };
             let _infallible = writeln!(
@@ -154,11 +158,11 @@ fn decided_table(out: &mut String, rows: &[&RowFigures]) {
 const HEAD: &str = "# Scoreboard
 
 How rarely Serin errs and how soon it decides, by simulation: rollouts whose truth is known, through `Engine::apply` as in
-production, beside the rules that people use today on the same traffic (in italics). This page is written by the command
-below from its results, which a test compares with `scoreboard.json`; nothing in it is written by hand.
+production, beside the rules that people use today on the same traffic (in italics). Nothing on this page is written by hand: the commands
+below write it and its figures, `scoreboard.json`, from the results of runs, and a test compares the two.
 
 ```sh
-serin scoreboard --runs 5000 --results scoreboard.ndjson                      # hours; may be stopped and started again
+serin scoreboard --runs 5000 --results scoreboard.ndjson         # hours; may be stopped and started again
 serin scoreboard --runs 0 --results scoreboard.ndjson --format json > docs/scoreboard.json
 serin scoreboard --runs 0 --results scoreboard.ndjson --format markdown > docs/scoreboard.md
 ```
@@ -170,7 +174,7 @@ the results is not run again. The traffic model, the rows and their targets are 
   mean three standard errors. A time is that by which the said share of all runs had it, from the start of the rollout or
   the onset of the change; `-` says that fewer had it before the run ended. All times rest on one-minute windows.
 * *met*: the limit lies within the target. *met so far*: the figure does, its limit does not: too few runs to be sure.
-  **MISSED**: the figure itself does not.
+  **MISSED** and **missed so far** are the same on the other side; both are misses.
 * An *oracle* knows what to look for and looks once: the time from which on a test of fixed size on the share of erring users,
   at the critical value that 5 % of healthy runs exceed at that minute, finds the change in 80 % of runs. No rule that may
   look at any time can be as fast. The design has 457, 125 and 20 minutes; with few runs the critical value is rough.
@@ -237,6 +241,7 @@ fn mark(mark: Mark) -> &'static str {
         Mark::Met => "met",
         Mark::MetSoFar => "met so far",
         Mark::Missed => "MISSED",
+        Mark::MissedSoFar => "MISSED so far",
         Mark::NotRun => "not run",
     }
 }

@@ -36,4 +36,6 @@ pub mod cli;
 #[cfg(feature = "edge")]
 pub mod demo;
 #[cfg(feature = "edge")]
+pub mod simulate;
+#[cfg(feature = "edge")]
 pub mod source;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 19] = [
+const LAYERS: [(&str, u32); 20] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
@@ -29,18 +29,21 @@ const LAYERS: [(&str, u32); 19] = [
     ("calibrate", 7),
     ("bench", 7),
     ("demo", 7),
+    ("simulate", 7),
     ("cli", 8),
     ("main", 9),
 ];
 
 /// Uses inside a layer: (who, whom). A new one is a decision, not a habit.
-const SAME_LAYER: [(&str, &str); 5] = [
+const SAME_LAYER: [(&str, &str); 6] = [
     // Arms are found by queries, and the decoder says what a query sees.
     ("pipeline", "query"),
     // Evidence, errors and latency of the rules that people use today come from the real tests.
     ("calibrate", "demo"),
     // Its corpus is generated.
     ("bench", "demo"),
+    // Its random numbers.
+    ("simulate", "demo"),
     // Entries are written by the ledger.
     ("engine", "ledger"),
     // What a rollout will need is what the engine will ask for.

@@ -73,7 +73,8 @@ fn with_a_day_of_history_users_are_compared_with_themselves() {
         assert_eq!(history.is_some(), finds, "{hours} hours: {history:?}");
         if finds {
             assert!((25.9..26.1).contains(&history.unwrap()), "{history:?}");
-            let mean = comparison["guardrails"].as_array().unwrap().iter().find(|row| row["guardrail"] == "latency_mean");
+            let mean =
+                comparison["guardrails"].as_array().unwrap().iter().find(|row| row["guardrail"] == "latency_mean");
             assert_eq!(mean.unwrap()["finding"], "regressed");
         }
         serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(0);

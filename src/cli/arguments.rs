@@ -31,6 +31,8 @@ pub(super) enum Command {
     Calibrate(CalibrateArguments),
     /// Say how long a rollout will need to be decided, and what harm is accepted meanwhile
     Plan(PlanArguments),
+    /// Simulate rollouts of known truth through the engine: how rarely it errs, and how soon it decides
+    Scoreboard(crate::cli::scoreboard::ScoreboardArguments),
     /// Measure speed against a stated lower bound
     Bench(BenchArguments),
 }

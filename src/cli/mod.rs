@@ -14,6 +14,7 @@ mod report;
 mod report_json;
 #[cfg(feature = "kafka")]
 mod run;
+mod scoreboard;
 mod show;
 mod terminal;
 
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Scoreboard(arguments) => scoreboard::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {

@@ -10,6 +10,7 @@
 mod flagger;
 pub mod kayenta;
 pub mod mann_whitney;
+mod sequential;
 #[cfg(test)]
 mod simulation;
 mod watcher;
@@ -17,6 +18,7 @@ mod ztest;
 
 pub use flagger::{Flagger, FlaggerConfig};
 pub use kayenta::{Kayenta, KayentaConfig};
+pub use sequential::{Sequential, SequentialConfig, SequentialTest};
 pub use watcher::{Watcher, WatcherConfig};
 pub use ztest::{ZTest, ZTestConfig};
 
@@ -65,10 +67,13 @@ pub enum Rule {
     ZTest(ZTest),
     /// A person in front of a dashboard.
     Watcher(Watcher),
+    /// A sequential test that takes each request for its own unit.
+    Sequential(Sequential),
 }
 
 impl Rule {
-    /// All rules with their defaults, in the order in which they are shown.
+    /// The rules with their defaults, in the order in which they are shown. Sequential tests are not among them: they
+    /// need a scale or a share that fits the service.
     pub fn all() -> Vec<Rule> {
         vec![
             Rule::Flagger(Flagger::new(FlaggerConfig::default())),
@@ -85,6 +90,7 @@ impl Rule {
             Rule::Kayenta(rule) => rule.name(),
             Rule::ZTest(rule) => rule.name(),
             Rule::Watcher(rule) => rule.name(),
+            Rule::Sequential(rule) => rule.name(),
         }
     }
 
@@ -95,6 +101,7 @@ impl Rule {
             Rule::Kayenta(rule) => rule.observe(baseline, canary),
             Rule::ZTest(rule) => rule.observe(baseline, canary),
             Rule::Watcher(rule) => rule.observe(baseline, canary),
+            Rule::Sequential(rule) => rule.observe(baseline, canary),
         }
     }
 
@@ -105,6 +112,7 @@ impl Rule {
             Rule::Kayenta(rule) => rule.state(),
             Rule::ZTest(rule) => rule.state(),
             Rule::Watcher(rule) => rule.state(),
+            Rule::Sequential(rule) => rule.state(),
         }
     }
 
@@ -115,6 +123,7 @@ impl Rule {
             Rule::Kayenta(rule) => rule.decided_after_minutes(),
             Rule::ZTest(rule) => rule.decided_after_minutes(),
             Rule::Watcher(rule) => rule.decided_after_minutes(),
+            Rule::Sequential(rule) => rule.decided_after_minutes(),
         }
     }
 }

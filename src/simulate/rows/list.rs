@@ -1,0 +1,649 @@
+//! The rows themselves, part by part.
+
+use super::{Event, Line, Measure, Row, Target, grouped};
+use crate::compare::verdict::{Cell, Verdict};
+use crate::engine::policy::Policy;
+use crate::simulate::run::{ERRORS, Plan, STOPS, SUM, Stop};
+use crate::simulate::traffic::{Course, Disturbance, Effect, Logging, Routing, Share, Traffic};
+
+const FALSE_ALARMS: &str = "False alarms: nothing has changed";
+const FALSE_PASS: &str = "False PASS: the truth is exactly at the margin";
+const DELAY: &str = "Delay: something is worse";
+const PASS: &str = "PASS: a healthy canary at the last step";
+const STRESS: &str = "Under stress: what is the honest thing to say?";
+/// Part that is shown as one table.
+pub const DECIDED: &str = "Share decided: 50 % share, within 5, 30 and 120 minutes";
+
+/// Levels by their index.
+const E20: usize = 0;
+const E100: usize = 1;
+const E1000: usize = 2;
+const E10000: usize = 3;
+
+/// Names of the rules of others, with what they are in words.
+const RIVALS: [&str; 6] = [
+    "Flagger",
+    "Kayenta",
+    "z-test each minute",
+    "mSPRT on requests",
+    "GrowthBook formula on requests",
+    "Lindon-Malek on errors",
+];
+
+const LATENCY_RIVALS: [&str; 2] = ["Flagger, latency", "Kayenta, latency and errors"];
+
+fn line(text: impl Into<String>, measure: Measure, target: Target) -> Line {
+    Line { text: text.into(), measure, target, rival: false }
+}
+
+fn rivals(names: &[&'static str], measure: impl Fn(Event) -> Measure) -> Vec<Line> {
+    let of = |name: &&'static str| Line {
+        text: (*name).to_owned(),
+        measure: measure(Event::Rival(name)),
+        target: Target::None,
+        rival: true,
+    };
+    names.iter().map(of).collect()
+}
+
+fn at_most(share: f64) -> Target {
+    Target::ShareAtMost(share, 1.0)
+}
+
+fn plan(traffic: Traffic, minutes: u32) -> Plan {
+    Plan {
+        traffic,
+        minutes,
+        stop: Stop::AtTheEnd,
+        policy: Policy::default(),
+        rivals: false,
+        intervals: false,
+        oracle: false,
+    }
+}
+
+fn with_rivals(traffic: Traffic, minutes: u32) -> Plan {
+    Plan { rivals: true, ..plan(traffic, minutes) }
+}
+
+fn false_fail() -> Line {
+    line("whole rollout FAILs (alpha .01)", Measure::Share(Event::Said(Verdict::Fail)), at_most(0.01))
+}
+
+fn called_invalid(target: Target) -> Line {
+    line("called invalid", Measure::Share(Event::Said(Verdict::Invalid)), target)
+}
+
+fn never_passes() -> Line {
+    line("whole rollout PASSes", Measure::Share(Event::Said(Verdict::Pass)), at_most(0.0))
+}
+
+fn ends(verdict: Verdict, target: Target) -> Line {
+    line(format!("ends as {}", verdict.name()), Measure::Share(Event::Ended(verdict)), target)
+}
+
+/// Every row, in the order in which they are shown.
+pub fn rows() -> Vec<Row> {
+    let mut rows = false_alarms();
+    rows.extend(false_pass());
+    rows.extend(delays());
+    rows.extend(passes());
+    rows.extend(stress());
+    rows.extend(decided());
+    rows
+}
+
+fn false_alarms() -> Vec<Row> {
+    let errors = || {
+        vec![
+            line("error guardrail, alpha .05", Measure::Share(Event::Reached(ERRORS, E20)), at_most(0.05)),
+            line("error guardrail, alpha .01", Measure::Share(Event::Reached(ERRORS, E100)), at_most(0.01)),
+            false_fail(),
+        ]
+    };
+    let taken_back = |names: &[&'static str]| rivals(names, Measure::Share);
+    let mut rows = Vec::new();
+    for (name, title, traffic) in [
+        ("aa-a0", "A0, independent requests", Traffic::A0),
+        ("aa-a1", "A1, sticky users", Traffic::A1),
+        ("aa-a3", "A3, sticky users' traffic with each request dealt anew", Traffic::A3),
+    ] {
+        let mut lines = errors();
+        lines.extend(taken_back(&RIVALS));
+        let plans = vec![with_rivals(traffic, 10_000)];
+        let title = format!("{title}; 10,000 looks");
+        rows.push(Row { name, part: FALSE_ALARMS, title, runs: 2_000, plans, lines });
+    }
+    rows.insert(2, whole_budget(errors(), taken_back));
+    for (name, title, share, course) in [
+        ("ramp-drift", "undeclared 1-5-25-50 % while errors drift from .3 to .7 %", Share::Steps, Course::Drift),
+        ("ramp-incidents", "the same, with incidents at the steps", Share::Steps, Course::DriftWithIncidents),
+        ("ramp-creeping", "a share that creeps from 1 to 50 % in a day", Share::Creeping, Course::Drift),
+    ] {
+        let mut lines = errors();
+        lines.push(called_invalid(Target::None));
+        lines.extend(taken_back(&RIVALS));
+        let plans = vec![with_rivals(Traffic { share, course, ..Traffic::A2 }, 1_440)];
+        rows.push(Row { name, part: FALSE_ALARMS, title: title.to_owned(), runs: 400, plans, lines });
+    }
+    let traffic = Traffic { share: Share::Constant(0.9), ..Traffic::A2 };
+    let mut lines =
+        vec![line("error volume (T2), alpha .05", Measure::Share(Event::Reached("error_volume", E20)), at_most(0.05))];
+    lines.extend(errors());
+    rows.push(Row {
+        name: "share-90",
+        part: FALSE_ALARMS,
+        title: "90 % share, retry loops; 10,000 looks".to_owned(),
+        runs: 400,
+        plans: vec![plan(traffic, 10_000)],
+        lines,
+    });
+    rows.push(unit_rule());
+    let traffic = Traffic { logging: Logging::Routes(40), share: Share::Constant(0.5), ..Traffic::A2 };
+    rows.push(Row {
+        name: "changed",
+        part: FALSE_ALARMS,
+        title: "40 routes and 4xx answers, sticky users, 50 % share; 10,000 looks".to_owned(),
+        runs: 400,
+        plans: vec![plan(traffic, 10_000)],
+        lines: vec![
+            line("a behaviour is called changed", Measure::Share(Event::HeldBack), at_most(0.01)),
+            false_fail(),
+        ],
+    });
+    rows
+}
+
+/// The whole error budget, end to end, and all that can be read off the same runs.
+fn whole_budget(mut lines: Vec<Line>, taken_back: impl Fn(&[&'static str]) -> Vec<Line>) -> Row {
+    lines.retain(|line| line.measure != Measure::Share(Event::Said(Verdict::Fail)));
+    let sum = |level| Measure::Share(Event::Reached(SUM, level));
+    lines.push(line("whole rollout, alpha .05", sum(E20), at_most(0.05)));
+    lines.push(line("whole rollout FAILs (alpha .01)", sum(E100), Target::ShareAtMost(0.01, 0.01)));
+    lines.push(line("whole rollout, S >= 1,000 (automatic rollback)", sum(E1000), at_most(0.0)));
+    lines.push(line("whole rollout, S >= 10,000", sum(E10000), at_most(0.0)));
+    for cell in [Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units] {
+        let event = Event::Reached(cell.name(), E20);
+        lines.push(line(format!("{}, alpha .05", cell.name()), Measure::Share(event), at_most(0.05)));
+    }
+    for cell in [
+        Cell::ErrorUnits,
+        Cell::ErrorVolume,
+        Cell::LatencyMean,
+        Cell::LatencyP50,
+        Cell::LatencyP90,
+        Cell::LatencyP99,
+        Cell::LatencyP99Units,
+    ] {
+        let text = format!("95 % interval of {} ever leaves out the truth", cell.name());
+        lines.push(line(text, Measure::Share(Event::Outside(cell)), at_most(0.05)));
+    }
+    lines.push(line("a behaviour is called changed", Measure::Share(Event::HeldBack), at_most(0.01)));
+    lines.push(called_invalid(at_most(0.0)));
+    for (stop, minutes) in STOPS.into_iter().enumerate() {
+        lines.push(line(format!("mean of S after {minutes} min"), Measure::MeanE(SUM, stop), Target::MeanOne));
+        lines.push(line(
+            format!("mean of the error guardrail's e after {minutes} min"),
+            Measure::MeanE(ERRORS, stop),
+            Target::MeanOne,
+        ));
+    }
+    lines.extend(taken_back(&RIVALS));
+    lines.extend(taken_back(&LATENCY_RIVALS));
+    let traffic = Traffic { latency: true, ..Traffic::A2 };
+    Row {
+        name: "aa-a2",
+        part: FALSE_ALARMS,
+        title: "A2, sticky users with retry loops, errors and latency: the whole budget; 10,000 looks".to_owned(),
+        runs: 3_000,
+        plans: vec![Plan { intervals: true, ..with_rivals(traffic, 10_000) }],
+        lines,
+    }
+}
+
+/// Shares of .5, 1, 5 and 50 %, four ways to route: 16 kinds of traffic, dealt over the seeds.
+fn unit_rule() -> Row {
+    let mut plans = Vec::new();
+    for share in [0.005, 0.01, 0.05, 0.5] {
+        for routing in [Routing::Roaming(0.01), Routing::Swapping(0.01), Routing::PerRequest, Routing::Roaming(0.5)] {
+            let traffic = Traffic {
+                users: 200_000,
+                per_minute: 4_000.0,
+                daily: false,
+                share: Share::Constant(share),
+                routing,
+                ..Traffic::A0
+            };
+            plans.push(Plan { stop: Stop::Routed, ..plan(traffic, 240) });
+        }
+    }
+    Row {
+        name: "unit-rule",
+        part: FALSE_ALARMS,
+        title: "unit rule: shares of .5, 1, 5, 50 %; users sticky (1 % dealt anew), sticky (1 % swap), per request, half of them sticky".to_owned(),
+        runs: 4_800,
+        plans,
+        lines: vec![
+            line("routing decided wrongly", Measure::Share(Event::Misrouted), at_most(0.0)),
+            line("routing not decided in 4 hours", Measure::Share(Event::Unrouted), Target::None),
+        ],
+    }
+}
+
+fn false_pass() -> Vec<Row> {
+    let nominal = Target::ShareAtMost(0.05, 0.08);
+    let held = |cell: Cell| line(format!("{} held", cell.name()), Measure::Share(Event::Passed(cell)), nominal);
+    let whole = || line("whole rollout PASSes", Measure::Share(Event::Said(Verdict::Pass)), nominal);
+    let errors = Traffic { effect: Effect::ErrorsTimes(1.5), latency: true, ..Traffic::A2 };
+    let busy = Traffic { users: 300_000, per_minute: 3_000.0, ..errors };
+    let latency = |share: f64, above: f64| Traffic {
+        per_minute: 3_000.0,
+        share: Share::Constant(0.5),
+        latency: true,
+        // Of the requests that are not above it anyway.
+        effect: Effect::VerySlow(share / (1.0 - above)),
+        ..Traffic::A2
+    };
+    [
+        (
+            "margin-errors",
+            "errors of each canary user x 1.5, 200 a minute, 5 %, a week",
+            errors,
+            10_000,
+            Cell::ErrorUnits,
+        ),
+        ("margin-errors-busy", "the same, 300,000 users, 3,000 a minute, 10 h", busy, 600, Cell::ErrorUnits),
+        (
+            "margin-p90",
+            "2 % more canary requests above p90, 3,000 a minute, 50 %, 6 h",
+            latency(0.02, 0.1),
+            360,
+            Cell::LatencyP90,
+        ),
+        (
+            "margin-p99",
+            ".5 % more canary requests above p99, 3,000 a minute, 50 %, 6 h",
+            latency(0.005, 0.01),
+            360,
+            Cell::LatencyP99,
+        ),
+    ]
+    .into_iter()
+    .map(|(name, title, traffic, minutes, cell)| Row {
+        name,
+        part: FALSE_PASS,
+        title: title.to_owned(),
+        runs: 400,
+        plans: vec![plan(traffic, minutes)],
+        lines: vec![held(cell), whole()],
+    })
+    .collect()
+}
+
+fn delays() -> Vec<Row> {
+    let base = Traffic { latency: true, ..Traffic::A2 };
+    let with_oracle = |traffic, minutes| Plan { oracle: true, ..with_rivals(traffic, minutes) };
+    let mut rows = vec![
+        Row {
+            name: "delay-null",
+            part: DELAY,
+            title: "without an effect, errors .5 %: what the oracle calls usual".to_owned(),
+            runs: 400,
+            plans: vec![with_oracle(base, 2_000)],
+            lines: vec![false_fail()],
+        },
+        Row {
+            name: "delay-null-1",
+            part: DELAY,
+            title: "without an effect, errors 1 %: what the oracle calls usual".to_owned(),
+            runs: 400,
+            plans: vec![with_oracle(Traffic { error_rate: 0.01, ..base }, 600)],
+            lines: vec![false_fail()],
+        },
+    ];
+    let one_to_three = Traffic { error_rate: 0.01, effect: Effect::Errors(0.02), ..base };
+    for (name, title, traffic, minutes, null) in [
+        ("delay-05-1", "errors .5 -> 1 %", Traffic { effect: Effect::Errors(0.005), ..base }, 2_000, "delay-null"),
+        ("delay-1-3", "errors 1 -> 3 %", one_to_three, 600, "delay-null-1"),
+        (
+            "delay-users",
+            "8 % of users broken",
+            Traffic { effect: Effect::UsersBroken(0.08), ..base },
+            300,
+            "delay-null",
+        ),
+    ] {
+        let (guardrail, whole_05, fail) =
+            (Event::Reached(ERRORS, E20), Event::Reached(SUM, E20), Event::Said(Verdict::Fail));
+        let mut lines = vec![
+            line("error guardrail, alpha .05 / oracle, 80 %", Measure::Oracle(guardrail, null), Target::Times(1.6)),
+            line("whole rollout, alpha .05 / oracle, 80 %", Measure::Oracle(whole_05, null), Target::Times(1.8)),
+            line("whole rollout FAILs (alpha .01) / oracle, 80 %", Measure::Oracle(fail, null), Target::Times(2.2)),
+        ];
+        for (text, event) in [
+            ("error guardrail, alpha .05", guardrail),
+            ("whole rollout, alpha .05", whole_05),
+            ("whole rollout FAILs (alpha .01)", fail),
+            ("whole rollout, S >= 1,000 (automatic rollback)", Event::Reached(SUM, E1000)),
+            ("whole rollout, S >= 10,000", Event::Reached(SUM, E10000)),
+        ] {
+            for share in [0.5, 0.8] {
+                lines.push(line(
+                    format!("{text}: {:.0} % of runs", share * 100.0),
+                    Measure::Time(event, share),
+                    Target::None,
+                ));
+            }
+        }
+        lines.push(never_passes());
+        lines.extend(rivals(&RIVALS, |event| Measure::Time(event, 0.8)));
+        let title = format!("{title}: 200 requests a minute, 5 % share");
+        rows.push(Row { name, part: DELAY, title, runs: 200, plans: vec![with_oracle(traffic, minutes)], lines });
+    }
+    let late = Traffic { effect: Effect::Errors(0.005), onset: 5_000, ..Traffic::A0 };
+    rows.push(Row {
+        name: "late-onset",
+        part: DELAY,
+        title: "errors .5 -> 1 % after 3.5 quiet days, independent requests; minutes after the onset".to_owned(),
+        runs: 200,
+        plans: vec![plan(late, 9_000)],
+        lines: vec![
+            line(
+                "erring units (T1), alpha .01: 50 % of runs",
+                Measure::Time(Event::Reached("error_units", E100), 0.5),
+                Target::Minutes(800.0),
+            ),
+            line(
+                "whole rollout FAILs (alpha .01): 50 % of runs",
+                Measure::Time(Event::Said(Verdict::Fail), 0.5),
+                Target::None,
+            ),
+            line(
+                "whole rollout FAILs (alpha .01): 80 % of runs",
+                Measure::Time(Event::Said(Verdict::Fail), 0.8),
+                Target::None,
+            ),
+        ],
+    });
+    rows
+}
+
+fn passes() -> Vec<Row> {
+    [
+        ("pass-200", 200.0, 20_000, 2_800, 1_400.0, 100),
+        ("pass-3000", 3_000.0, 300_000, 600, 180.0, 100),
+        ("pass-50000", 50_000.0, 2_000_000, 60, 10.0, 40),
+    ]
+    .into_iter()
+    .map(|(name, per_minute, users, minutes, target, runs)| {
+        let traffic = Traffic { per_minute, users, share: Share::Constant(0.5), latency: true, ..Traffic::A2 };
+        let pass = Event::Said(Verdict::Pass);
+        let mut lines = vec![
+            line("verdict PASS: 80 % of runs", Measure::Time(pass, 0.8), Target::Minutes(target)),
+            line("verdict PASS: 50 % of runs", Measure::Time(pass, 0.5), Target::None),
+        ];
+        for cell in [Cell::ErrorUnits, Cell::ErrorVolume, Cell::LatencyP90, Cell::LatencyP99] {
+            let text = format!("{} held: 80 % of runs", cell.name());
+            lines.push(line(text, Measure::Time(Event::Passed(cell), 0.8), Target::None));
+        }
+        lines.push(false_fail());
+        Row {
+            name,
+            part: PASS,
+            title: format!(
+                "{} requests a minute, {} users, 50 % share",
+                grouped(per_minute as u64),
+                grouped(u64::from(users))
+            ),
+            runs,
+            plans: vec![Plan { stop: Stop::Decided, ..plan(traffic, minutes) }],
+            lines,
+        }
+    })
+    .collect()
+}
+
+fn stress() -> Vec<Row> {
+    let base = Traffic { latency: true, ..Traffic::A2 };
+    let broken = Traffic { error_rate: 0.01, effect: Effect::Errors(0.02), ..base };
+    let declared = |traffic, minutes| Plan {
+        policy: Policy { declared_share: Some(0.05), ..Policy::default() },
+        ..plan(traffic, minutes)
+    };
+    let fails = |share| {
+        line(
+            format!("whole rollout FAILs: {:.0} % of runs", share * 100.0),
+            Measure::Time(Event::Said(Verdict::Fail), share),
+            Target::None,
+        )
+    };
+    let invalid = || called_invalid(Target::None);
+    let row = |name, title: &str, runs, plan: Plan, lines| Row {
+        name,
+        part: STRESS,
+        title: title.to_owned(),
+        runs,
+        plans: vec![plan],
+        lines,
+    };
+    let with = |disturbance, traffic: Traffic| Traffic { disturbance, ..traffic };
+    let logged = |logging, traffic: Traffic| Traffic { logging, ..traffic };
+    let routed = |routing, traffic: Traffic| Traffic { routing, ..traffic };
+    let many = |users, per_minute, traffic: Traffic| Traffic { users, per_minute, ..traffic };
+    vec![
+        row(
+            "pods",
+            "pods with bad half hours (errors sd .7, latency sd .15), 2 of 40 in the canary, nothing changed",
+            400,
+            with_rivals(with(Disturbance::Pods, base), 1_440),
+            {
+                let mut lines = vec![false_fail()];
+                lines.extend(rivals(&RIVALS, Measure::Share));
+                lines
+            },
+        ),
+        row(
+            "pods-broken",
+            "the same pods, errors 1 -> 3 %",
+            200,
+            plan(with(Disturbance::Pods, broken), 600),
+            vec![fails(0.5), fails(0.8)],
+        ),
+        row(
+            "users-500k",
+            "500,000 users, 3,000 a minute, nothing changed",
+            200,
+            plan(many(500_000, 3_000.0, base), 1_440),
+            vec![false_fail(), invalid()],
+        ),
+        row(
+            "users-500k-broken",
+            "500,000 users, 3,000 a minute, errors 1 -> 3 %",
+            100,
+            plan(many(500_000, 3_000.0, broken), 120),
+            vec![fails(0.5), fails(0.8)],
+        ),
+        row(
+            "users-5m",
+            "5,000,000 users, 30,000 a minute, nothing changed",
+            40,
+            plan(many(5_000_000, 30_000.0, base), 120),
+            vec![false_fail(), invalid()],
+        ),
+        row(
+            "users-5m-broken",
+            "5,000,000 users, 30,000 a minute, errors 1 -> 3 %",
+            40,
+            plan(many(5_000_000, 30_000.0, broken), 30),
+            vec![fails(0.5), fails(0.8)],
+        ),
+        row(
+            "crossover",
+            "5 % of users dealt anew with each request, nothing changed",
+            400,
+            plan(routed(Routing::Roaming(0.05), base), 1_440),
+            vec![false_fail(), invalid()],
+        ),
+        row(
+            "crossover-broken",
+            "5 % of users dealt anew with each request, errors 1 -> 3 %",
+            200,
+            plan(routed(Routing::Roaming(0.05), broken), 600),
+            vec![fails(0.5), fails(0.8), invalid(), never_passes()],
+        ),
+        row(
+            "proxy",
+            "a proxy tries failed requests again on any arm, nothing changed",
+            400,
+            plan(logged(Logging::ProxyRetries, base), 1_440),
+            vec![
+                false_fail(),
+                line("a behaviour is called changed", Measure::Share(Event::HeldBack), at_most(0.01)),
+                invalid(),
+            ],
+        ),
+        row(
+            "proxy-broken",
+            "a proxy tries failed requests again on any arm, errors 1 -> 20 %",
+            200,
+            plan(logged(Logging::ProxyRetries, Traffic { effect: Effect::Errors(0.2), ..broken }), 600),
+            vec![
+                fails(0.5),
+                fails(0.8),
+                line("a behaviour is called changed", Measure::Share(Event::HeldBack), Target::None),
+                never_passes(),
+            ],
+        ),
+        row(
+            "sampling",
+            "the shipper keeps one line in ten and says so, nothing changed",
+            400,
+            plan(logged(Logging::Sampled(0.1), many(20_000, 2_000.0, base)), 1_440),
+            vec![false_fail(), invalid()],
+        ),
+        row(
+            "sampling-errors",
+            "the shipper keeps all errors and one other line in ten",
+            200,
+            plan(logged(Logging::ErrorsKept(0.1), many(20_000, 2_000.0, base)), 600),
+            vec![false_fail(), ends(Verdict::Invalid, Target::ShareAtLeast(0.99)), never_passes()],
+        ),
+        row(
+            "sampling-by-arm",
+            "the shipper keeps half of the canary's lines",
+            200,
+            plan(logged(Logging::CandidateSampled(0.5), many(20_000, 2_000.0, base)), 600),
+            vec![false_fail(), ends(Verdict::Invalid, Target::ShareAtLeast(0.99)), never_passes()],
+        ),
+        row(
+            "other-flag",
+            "an unrelated flag makes half of all users fail five times as often",
+            400,
+            plan(with(Disturbance::OtherFlag, base), 1_440),
+            vec![false_fail(), invalid()],
+        ),
+        row(
+            "two-candidates",
+            "two candidates at once, the other one fails 2 % more",
+            200,
+            plan(with(Disturbance::SecondCandidate, base), 1_440),
+            vec![
+                false_fail(),
+                line(
+                    "the bad one ends as fail",
+                    Measure::Share(Event::SecondEnded(Verdict::Fail)),
+                    Target::ShareAtLeast(0.8),
+                ),
+                invalid(),
+            ],
+        ),
+        row(
+            "crash-silent",
+            "the canary dies before it logs; its share is declared",
+            100,
+            declared(logged(Logging::CandidateSilent, base), 240),
+            vec![
+                line("nothing is compared, there is no verdict", Measure::Share(Event::NeverCompared), Target::None),
+                ends(Verdict::Invalid, Target::None),
+                never_passes(),
+            ],
+        ),
+        row(
+            "crash-loop",
+            "four of five canary users meet a process that dies; the share is declared",
+            200,
+            declared(logged(Logging::CandidateLosesUsers(0.2), base), 600),
+            vec![fails(0.5), fails(0.8), never_passes()],
+        ),
+        row(
+            "crash-loop-undeclared",
+            "the same, no share declared",
+            200,
+            plan(logged(Logging::CandidateLosesUsers(0.2), base), 600),
+            vec![ends(Verdict::Fail, Target::None), ends(Verdict::Invalid, Target::None), never_passes()],
+        ),
+        row(
+            "interference",
+            "after an hour both arms fail five times as often and take twice as long",
+            200,
+            plan(with(Disturbance::BothHurt, Traffic { share: Share::Constant(0.5), ..base }), 1_440),
+            vec![
+                false_fail(),
+                ends(Verdict::Inconclusive, Target::None),
+                ends(Verdict::Pass, Target::None),
+                ends(Verdict::Invalid, Target::None),
+            ],
+        ),
+    ]
+}
+
+fn decided() -> Vec<Row> {
+    const NAMES: [[&str; 4]; 5] = [
+        ["decided-healthy-60", "decided-healthy-600", "decided-healthy-6000", "decided-healthy-60000"],
+        ["decided-05-1-60", "decided-05-1-600", "decided-05-1-6000", "decided-05-1-60000"],
+        ["decided-1-3-60", "decided-1-3-600", "decided-1-3-6000", "decided-1-3-60000"],
+        ["decided-users-60", "decided-users-600", "decided-users-6000", "decided-users-60000"],
+        ["decided-latency-60", "decided-latency-600", "decided-latency-6000", "decided-latency-60000"],
+    ];
+    let kinds = [
+        ("healthy", 0.005, Effect::None),
+        ("errors .5 -> 1 %", 0.005, Effect::Errors(0.005)),
+        ("errors 1 -> 3 %", 0.01, Effect::Errors(0.02)),
+        ("8 % of users broken", 0.005, Effect::UsersBroken(0.08)),
+        ("latency +20 %", 0.005, Effect::Slower(1.2)),
+    ];
+    let rates = [(60.0, 20_000, 200), (600.0, 120_000, 200), (6_000.0, 1_000_000, 60), (60_000.0, 1_000_000, 40)];
+    let mut rows = Vec::new();
+    for (names, (title, error_rate, effect)) in NAMES.into_iter().zip(kinds) {
+        for (name, (rate, users, runs)) in names.into_iter().zip(rates) {
+            let traffic = Traffic {
+                users,
+                per_minute: 2.0 * rate,
+                daily: false,
+                share: Share::Constant(0.5),
+                error_rate,
+                course: Course::Flat,
+                latency: true,
+                effect,
+                ..Traffic::A2
+            };
+            let (right, wrong) =
+                if effect == Effect::None { (Verdict::Pass, Verdict::Fail) } else { (Verdict::Fail, Verdict::Pass) };
+            let within = |minutes| {
+                let text = format!("{} within {minutes} min", right.name());
+                line(text, Measure::Within(Event::Said(right), minutes), Target::None)
+            };
+            let mut lines = vec![within(5), within(30), within(120)];
+            lines.push(line(format!("{}, wrongly", wrong.name()), Measure::Share(Event::Said(wrong)), at_most(0.05)));
+            rows.push(Row {
+                name,
+                part: DECIDED,
+                title: format!("{title}, {} canary requests a minute", grouped(rate as u64)),
+                runs,
+                plans: vec![Plan { stop: Stop::Decided, ..plan(traffic, 120) }],
+                lines,
+            });
+        }
+    }
+    rows
+}

@@ -1,13 +1,12 @@
 //! What is broken in a comparison, and which measurements and verdicts that touches.
 
-use crate::compare::share;
+use crate::compare::share::{self, Stratum};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Flaw};
 use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
 use crate::engine::policy::Policy;
 use crate::engine::totals::Totals;
-use crate::math;
 
 /// Requests of each arm before sampling rates are compared.
 const SAMPLING_MIN: u64 = 1_000;
@@ -64,8 +63,7 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
                 flaws.push(Flaw::Crossover);
             }
             let strata = comparison.crossover_cell().strata();
-            let unequal = math::log_mean_exp_2(share::log_e_fail(strata, 1.0), share::log_e_pass(strata, 1.0));
-            if unequal >= LOG_BROKEN {
+            if log_e_leaving(strata) >= LOG_BROKEN {
                 flaws.push(Flaw::UnequalCrossover);
             }
         }
@@ -129,6 +127,24 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
     flaws
 }
 
+/// ln e of "units leave the candidate": of those that were in both arms of a stratum, more began in the candidate than any
+/// assignment that looks at no outcome explains.
+///
+/// Where some units are dealt anew now and then, as many go one way as the other (a unit in the candidate, of which there
+/// are q N, moves with probability 1 - q; one in the control with q); where they are dealt anew all the time all of them
+/// cross, and q of them began in the candidate. So its share of crossings is at most the larger of one half and q. The
+/// other direction is what every ramp does: more units come than go.
+fn log_e_leaving(strata: &[Stratum]) -> f64 {
+    let at_most: Vec<Stratum> = strata
+        .iter()
+        .map(|stratum| {
+            let half = Stratum { canary_units: stratum.units, units: 2 * stratum.units, ..*stratum };
+            if 2 * stratum.canary_units > stratum.units { *stratum } else { half }
+        })
+        .collect();
+    share::log_e_fail(&at_most, 1.0)
+}
+
 /// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
 pub fn breaks(flaw: Flaw) -> &'static [Cell] {
     match flaw {
@@ -174,6 +190,21 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_may_come_or_be_dealt_anew_but_not_leave() {
+        let crossed = |canary_units, units, canary_first, first| Stratum { canary_units, units, canary_first, first };
+        for (benign, why) in [
+            (crossed(500, 10_000, 48, 100), "as many go as come, at any share"),
+            (crossed(500, 10_000, 5, 100), "a ramp: they come"),
+            (crossed(500, 10_000, 30, 600), "dealt anew all the time: all cross"),
+            (crossed(9_000, 10_000, 540, 600), "the same where the candidate is the larger"),
+        ] {
+            assert!(log_e_leaving(&[benign]) < 1.0, "{why}");
+        }
+        assert!(log_e_leaving(&[crossed(500, 10_000, 90, 100)]) > LOG_BROKEN);
+        assert!(log_e_leaving(&[crossed(9_000, 10_000, 599, 600)]) > LOG_BROKEN);
+    }
 
     #[test]
     fn shares_differ_by_more_than_the_least_and_by_more_than_chance() {

@@ -307,11 +307,9 @@ impl Judged<'_> {
                     grouped(crossed)
                 )
             }
-            Flaw::UnequalCrossover => {
-                format!(
-                    "{units} leave one arm for the other more often than the other way round: the arms select their users."
-                )
-            }
+            Flaw::UnequalCrossover => format!(
+                "{units} leave the canary for the baseline more often than any assignment explains: the arms select their {units}."
+            ),
             Flaw::MissingArm => self.missing_arm(),
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),

@@ -24,6 +24,7 @@ use crate::rival::{
 };
 use crate::simulate::traffic::{Disturbance, Share, Traffic};
 use crate::simulate::world::{ARMS, SERVICE, STREAM, World};
+use crate::sketch::partial::WindowPartial;
 use crate::time::{MINUTE, Windowing};
 
 /// Levels of evidence whose first minute is kept: alpha .05, .01, .001, .0001.
@@ -60,6 +61,8 @@ pub struct Plan {
     pub traffic: Traffic,
     /// Minutes, which are windows.
     pub minutes: u32,
+    /// Minutes of the control alone before it.
+    pub history: u32,
     /// When it ends earlier.
     pub stop: Stop,
     /// What the team asks.
@@ -192,11 +195,20 @@ pub fn simulate(row: &str, plan: &Plan, seed: u64) -> Record {
         rules: if plan.rivals { rules(traffic) } else { Vec::new() },
     };
     let grid: Vec<u32> = if plan.oracle { oracle_grid(plan.minutes).collect() } else { Vec::new() };
+    let feed = |engine: &mut Engine, partial: WindowPartial, windows: u32| {
+        let window = partial.window;
+        engine.apply(Input::Partial { stream: STREAM.to_owned(), partial, at: u64::from(windows) << 36 });
+        engine.apply(Input::Progress { stream: STREAM.to_owned(), oldest_open: window + 1 });
+    };
+    for _ in 0..plan.history {
+        let partial = world.next_before(plan.history);
+        feed(&mut engine, partial, world.windows());
+    }
+    // What the rules of others and the oracle are told begins with the rollout.
+    world.forget_truth();
     for minute in 1..=plan.minutes {
         let partial = world.next_window();
-        let window = partial.window;
-        engine.apply(Input::Partial { stream: STREAM.to_owned(), partial, at: u64::from(minute) << 36 });
-        engine.apply(Input::Progress { stream: STREAM.to_owned(), oldest_open: window + 1 });
+        feed(&mut engine, partial, world.windows());
         watched.record.minutes = minute;
         if plan.rivals {
             watched.rivals(world.stored(), traffic);

@@ -39,6 +39,7 @@ const VERY_SLOW_US: u64 = 10_000_000;
 /// Pods of both arms, minutes of a spell, and the spread of their factors.
 const PODS: f64 = 40.0;
 const SPELL: u32 = 30;
+const DAY_MINUTES: u32 = 1_440;
 const SD_POD_ERRORS: f64 = 0.7;
 const SD_POD_LATENCY: f64 = 0.15;
 /// Attempts that a proxy adds at most.
@@ -147,6 +148,8 @@ pub struct World {
     /// Requests, attempts and lost requests, all counted.
     requests: u64,
     minute: u32,
+    /// Minutes before the rollout that are over.
+    before: u32,
 }
 
 impl World {
@@ -198,6 +201,7 @@ impl World {
             truth: Default::default(),
             requests: 0,
             minute: 0,
+            before: 0,
         }
     }
 
@@ -212,15 +216,43 @@ impl World {
         [control.minute(), candidate.minute()]
     }
 
+    /// Counts begin anew.
+    pub fn forget_truth(&mut self) {
+        self.truth = Default::default();
+        self.users.iter_mut().for_each(|user| user.erred = false);
+    }
+
     /// Counts of (control, candidate) since the start, whatever of it was logged.
     pub fn truth(&self) -> [Truth; 2] {
         self.truth
     }
 
+    /// Windows so far, those before the rollout included.
+    pub fn windows(&self) -> u32 {
+        self.before + self.minute
+    }
+
+    /// The partial of the next of `all` minutes before the rollout, settled: the control alone, without retry loops.
+    pub fn next_before(&mut self, all: u32) -> WindowPartial {
+        let to_go = all.saturating_sub(self.before);
+        let mut window = Window::new(&self.traffic, -i64::from(to_go), self.before);
+        let state = State { share: 0.0, error_rate: self.traffic.error_rate, effect: Effect::None };
+        // A rollout begins at the low of a day.
+        let of_day = DAY_MINUTES - to_go % DAY_MINUTES;
+        let requests = self.random.poisson(self.traffic.requests_at(of_day));
+        let step = MINUTE as u64 / (requests + 1);
+        for number in 0..requests {
+            let user = self.population.alias.draw(&mut self.random);
+            self.request(user, false, (number * step) as u32, &state, &mut window);
+        }
+        self.before += 1;
+        window.settle(&self.names)
+    }
+
     /// The partial of the next minute, settled.
     pub fn next_window(&mut self) -> WindowPartial {
         let minute = self.minute;
-        let mut window = Window::new(&self.traffic, minute);
+        let mut window = Window::new(&self.traffic, i64::from(minute), self.before + minute);
         self.stored = Default::default();
         if self.traffic.disturbance == Disturbance::Pods && minute.is_multiple_of(SPELL) {
             self.new_spells();
@@ -480,8 +512,9 @@ struct Window {
 }
 
 impl Window {
-    fn new(traffic: &Traffic, minute: u32) -> Window {
-        let number = FIRST_WINDOW + i64::from(minute);
+    /// `minute` of the rollout, negative before it; `nth` window of the log.
+    fn new(traffic: &Traffic, minute: i64, nth: u32) -> Window {
+        let number = FIRST_WINDOW + minute;
         let mut partial = WindowPartial::new(number);
         for arm in 0..ARMS.len() {
             partial.cells.push((0, arm as u16, Default::default()));
@@ -496,7 +529,7 @@ impl Window {
             partial,
             keeps: Default::default(),
             // A line has 200 bytes, and a minute never 2^28 of them.
-            offset: u64::from(minute) << 36,
+            offset: u64::from(nth) << 36,
             lines: 0,
         }
     }

@@ -54,6 +54,7 @@ fn plan(traffic: Traffic, minutes: u32) -> Plan {
     Plan {
         traffic,
         minutes,
+        history: 0,
         stop: Stop::AtTheEnd,
         policy: Policy::default(),
         rivals: false,
@@ -363,6 +364,34 @@ fn delays() -> Vec<Row> {
                 Measure::Time(Event::Said(Verdict::Fail), 0.8),
                 Target::None,
             ),
+        ],
+    });
+    let with_latency = Traffic { latency: true, ..Traffic::A1 };
+    let slower = Traffic { effect: Effect::Slower(1.05), ..with_latency };
+    let within = |share| Measure::Time(Event::Said(Verdict::Fail), share);
+    let e20 = |share| Measure::Time(Event::Reached(SUM, E20), share);
+    rows.push(Row {
+        name: "delay-latency",
+        part: DELAY,
+        title: "latency +5 % after a day of the old version alone; sticky users".to_owned(),
+        runs: 200,
+        plans: vec![Plan { history: 1_440, ..plan(slower, 4_000) }],
+        lines: vec![
+            line("whole rollout, alpha .05: 50 % of runs", e20(0.5), Target::None),
+            line("whole rollout, alpha .05: 80 % of runs", e20(0.8), Target::Minutes(1_000.0)),
+            line("whole rollout FAILs (alpha .01): 50 % of runs", within(0.5), Target::None),
+            line("whole rollout FAILs (alpha .01): 80 % of runs", within(0.8), Target::Minutes(1_800.0)),
+        ],
+    });
+    rows.push(Row {
+        name: "aa-latency-history",
+        part: FALSE_ALARMS,
+        title: "nothing has changed; latency with a day of history, sticky users".to_owned(),
+        runs: 1_000,
+        plans: vec![Plan { history: 1_440, ..plan(with_latency, 4_000) }],
+        lines: vec![
+            line("whole rollout, alpha .05", Measure::Share(Event::Reached(SUM, E20)), at_most(0.05)),
+            false_fail(),
         ],
     });
     rows

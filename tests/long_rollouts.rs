@@ -95,7 +95,8 @@ fn looks(ledger: &str) -> Vec<Map<String, Value>> {
 fn what_begins_late_is_found_by_a_restart() {
     let folder = folder_with(&[("app.log", &bytes_of(&late_onset()))]);
     let arguments = ["compare", "app.log", "--window", "10m", "--ledger", "l.ndjson", "--control", "1.0.0"];
-    serin(folder.path(), &[&arguments[..], &["--candidate", "1.1.0"]].concat()).expect(1);
+    let said = serin(folder.path(), &[&arguments[..], &["--candidate", "1.1.0"]].concat()).expect(1);
+    assert!(said.out.contains("It began late: tests that were begun anew"), "{}", said.out);
     let looks = looks(&std::fs::read_to_string(folder.path().join("l.ndjson")).unwrap());
     let failed = looks.iter().find(|look| look["verdict"] == "fail").unwrap();
     let evidence = |key: &str| failed["cells"]["error_volume"][key].as_f64().unwrap();

@@ -232,7 +232,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "looks": comparison.looks,
         "strata": comparison.strata(),
         "unit": comparison.unit.name(),
-        "units": comparison.units(),
+        "units": comparison.distinct_units(),
         "requests": comparison.error_volume.events(),
         "recovered_by_retry": comparison.recovered,
         "unassigned": comparison.unassigned,

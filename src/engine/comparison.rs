@@ -374,6 +374,15 @@ impl Comparison {
         if self.number_of_cuts == 0 || self.by_request() { self.distinct } else { [control, candidate] }
     }
 
+    /// Units of (control, candidate), each counted once: those first seen there, or those of one stratum where these are
+    /// more. Never more than there are.
+    pub fn distinct_units(&self) -> [u64; 2] {
+        if self.by_request() {
+            return self.error_units.totals().map(|(units, _)| units);
+        }
+        self.units_by_stratum().fold(self.distinct, |[a, b], [c, d]| [a.max(c), b.max(d)])
+    }
+
     /// (control, candidate) units of each stratum.
     pub fn units_by_stratum(&self) -> impl Iterator<Item = [u64; 2]> + '_ {
         self.crossover.strata().iter().map(|stratum| [stratum.units - stratum.canary_units, stratum.canary_units])

@@ -148,11 +148,14 @@ fn log_e_leaving(strata: &[Stratum]) -> f64 {
 /// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
 pub fn breaks(flaw: Flaw) -> &'static [Cell] {
     match flaw {
-        Flaw::LatencyCoverage | Flaw::LatencyType => {
+        Flaw::LatencyCoverage => {
             &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
         }
-        Flaw::StatusCoverage | Flaw::StatusType | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
+        Flaw::StatusCoverage | Flaw::SamplingByOutcome => &[Cell::ErrorUnits, Cell::ErrorVolume],
         Flaw::SampleRatio
+        // What is written another way is read all the same; what cannot be read is missing, and that is told by coverage.
+        | Flaw::LatencyType
+        | Flaw::StatusType
         | Flaw::MixedRouting
         | Flaw::Crossover
         | Flaw::UnequalCrossover

@@ -77,7 +77,7 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
 
 /// What the error units need: erring ones of both arms, or without a base rate enough of the candidate's that have none.
 fn error_units(comparison: &Comparison, margins: &Margins) -> (Counted, f64, f64) {
-    let [_, (units, affected)] = comparison.error_units.totals();
+    let ([_, (_, affected)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
     if !margins.has_base {
         let needed = units_to_pass(units, affected, error_floor(margins));
         if needed.is_finite() {

@@ -185,7 +185,7 @@ impl Margins {
         let base_rate = margin::running_base_rate(errors, requests);
         let has_base = errors >= margin::ERRORS_MIN;
         let mult = margin::step_mult(policy.next_share);
-        let [(units, erring), _] = comparison.error_units.totals();
+        let ([(_, erring), _], [units, _]) = (comparison.error_units.totals(), comparison.distinct_units());
         let affected = if units == 0 { 0.0 } else { erring as f64 / units as f64 };
         let ratio = margin::pass_r0(margin::error_r0(base_rate, mult), affected);
         Margins { base_rate, has_base, errors: margin::error_margin(base_rate), mult, error_ratio: ratio }

@@ -96,7 +96,8 @@ fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     if margins.has_base {
         return math::ln(0.9) + ratio;
     }
-    let [_, (units, erring)] = comparison.error_units.totals();
+    // A unit of several strata is one unit.
+    let ([_, (_, erring)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
     let floor = error_floor(margins);
     let [_, requests] = comparison.error_volume.events();
     let [_, errors] = comparison.error_volume.sums();
@@ -181,6 +182,7 @@ mod tests {
     fn only_the_ratio_counts_once_there_is_a_base_rate() {
         let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
         let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        comparison.distinct = [10_000; 2];
         comparison.error_units.at_risk(Arm::Control, 10_000);
         comparison.error_units.at_risk(Arm::Candidate, 10_000);
         let mut margins = Margins { base_rate: 1e-4, has_base: false, errors: 0.001, mult: 1.0, error_ratio: 11.0 };

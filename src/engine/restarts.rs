@@ -167,6 +167,11 @@ impl Restarts {
 }
 
 impl Restart {
+    /// When it began, at the earliest.
+    pub fn begun_at(&self, started: Timestamp) -> Timestamp {
+        Timestamp(started.0 + i64::from(self.number) * EVERY)
+    }
+
     /// A unit, or `units` requests, is at risk of both events.
     pub fn at_risk(&mut self, arm: Arm, units: u64) {
         self.error_units.at_risk(arm, units);

@@ -148,7 +148,7 @@ fn verdict(m: &mut Markup, judged: &Judged<'_>, class: &'static str, id: &str) {
         for sentence in sentences {
             m.words("p", "", &sentence);
         }
-        let [control, candidate] = comparison.units();
+        let [control, candidate] = comparison.distinct_units();
         let [before, now] = comparison.error_volume.events();
         let facts = [
             ("watched for".to_owned(), span(comparison.ended_at.0 - comparison.started_at.0)),

@@ -86,7 +86,7 @@ impl Judged<'_> {
     /// How much was compared.
     fn check_amounts(&self, list: &mut Checks) {
         let comparison = self.comparison;
-        let [control, candidate] = comparison.units();
+        let [control, candidate] = comparison.distinct_units();
         let units = comparison.unit.plural();
         let [requests_control, requests_candidate] = comparison.error_volume.events();
         list.check(

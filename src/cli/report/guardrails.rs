@@ -126,8 +126,10 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
             let said = look.cell(cell);
             let mut above = None;
             let (name, values, effect, counts) = match cell {
-                Cell::ErrorUnits => share_row("with errors", &comparison.error_units),
-                Cell::LatencyP99Units => share_row("with a very slow request", &comparison.slow_units),
+                Cell::ErrorUnits => share_row("with errors", &comparison.error_units, comparison.distinct_units()),
+                Cell::LatencyP99Units => {
+                    share_row("with a very slow request", &comparison.slow_units, comparison.distinct_units())
+                }
                 Cell::ErrorVolume => {
                     let counts = comparison.error_volume.events();
                     let sums = comparison.error_volume.sums();
@@ -178,7 +180,8 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
 
 type RowParts = (&'static str, [Option<f64>; 2], Option<Effect>, [u64; 2]);
 
-fn share_row(name: &'static str, cell: &FirstEvents) -> RowParts {
+/// `units`: of each arm, counted once.
+fn share_row(name: &'static str, cell: &FirstEvents, units: [u64; 2]) -> RowParts {
     let totals = cell.totals();
     let interval = share::interval(cell.strata(), ALPHA_SHOWN);
     let effect = (totals[0].1 + totals[1].1 > 0).then_some(Effect {
@@ -187,7 +190,7 @@ fn share_row(name: &'static str, cell: &FirstEvents) -> RowParts {
         low: interval.low,
         high: interval.high,
     });
-    (name, totals.map(|(units, with)| ratio(with as f64, units)), effect, totals.map(|(units, _)| units))
+    (name, [0, 1].map(|arm| ratio(totals[arm].1.min(units[arm]) as f64, units[arm])), effect, units)
 }
 
 fn latency_row(comparison: &Comparison, level: Level, has_data: bool) -> RowParts {

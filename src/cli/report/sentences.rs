@@ -5,6 +5,7 @@ use super::next::FORECAST_MAX;
 use super::text::{count, grouped, millis, percent, span, times};
 use super::{Judged, SILENT, list_of_arms};
 use crate::cli::terminal::harmless;
+use crate::compare::budget;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::look::LOG_PASS;
@@ -52,6 +53,9 @@ impl Judged<'_> {
             Verdict::Invalid => list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw))),
             Verdict::Pass => {
                 list.push(format!("Every required guardrail is within its margin, after {watched}."));
+                if let Some(until) = self.silent_since(1) {
+                    list.push(format!("The canary has been silent since {until}."));
+                }
                 list.extend(self.changes());
             }
             Verdict::Inconclusive if look.held_back => {
@@ -107,8 +111,27 @@ impl Judged<'_> {
         } else {
             list.push(format!("The logs proved it {when}."));
         }
+        list.extend(self.begun_late());
         list.extend(self.changes());
         list
+    }
+
+    /// Since when the evidence counts, where that is not the start: plain numbers are of the whole time.
+    fn begun_late(&self) -> Option<String> {
+        let comparison = self.comparison;
+        let leading = self.leading();
+        let row = leading.iter().find(|row| !row.has_receded())?;
+        let said = comparison.look.cell(row.cell);
+        // The start alone would add this much.
+        let from_start = said.log_start + math::ln(budget::RESTART_START);
+        if said.log_e - from_start < math::ln(10.0) {
+            return None;
+        }
+        let since =
+            comparison.restarts.running().iter().map(|restart| restart.begun_at(comparison.started_at)).next()?;
+        Some(format!(
+            "It began late: tests that were begun anew, at {since} or after, prove it; the numbers are of the whole time."
+        ))
     }
 
     /// When a pass is to be expected, where that can be told.
@@ -170,6 +193,15 @@ impl Judged<'_> {
             }
             Cell::ErrorVolume => pair.map(|[control, candidate]| {
                 format!("More requests fail: {} instead of {}.", percent(candidate), percent(control))
+            }),
+            // What is usual for each unit is taken from its latency: plain means say something else.
+            Cell::LatencyMean if self.history.is_some() => row.effect.map(|effect| {
+                let change = math::exp(effect.estimate) - 1.0;
+                format!(
+                    "Requests are slower: typically {} more than the same {} had before.",
+                    percent(change),
+                    self.units()
+                )
             }),
             Cell::LatencyMean => pair.map(|[control, candidate]| {
                 format!("Requests are slower: typically {} instead of {}.", millis(candidate), millis(control))

@@ -291,7 +291,7 @@ impl<'w> ChunkFold<'w> {
             open.keeps.push(Keep::default());
         }
         if event.instance != NO_NAME {
-            open.instances.count(event);
+            open.instances.count(cell, event);
         }
         let offset = (event.time.0 - open.start) as u32;
         open.partial.count(cell, event, offset, self.stream_hash, &mut open.keeps[cell]);

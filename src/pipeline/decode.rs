@@ -103,6 +103,8 @@ pub struct Decoder<'p> {
     short_arms: ShortNames<Short>,
     short_routes: ShortNames<Short>,
     routes: RouteCache,
+    /// A fleet has more instances than a log has services, arms and routes.
+    short_instances: ShortNames<Short, 8>,
     last_instance: LastInstance,
     clock: clock::Clock,
     stream: String,
@@ -142,6 +144,7 @@ impl<'p> Decoder<'p> {
             short_arms: ShortNames::default(),
             short_routes: ShortNames::default(),
             routes: RouteCache::default(),
+            short_instances: ShortNames::default(),
             last_instance: LastInstance::default(),
             clock: clock::Clock::default(),
             stream: stream.to_owned(),
@@ -246,6 +249,7 @@ impl<'p> Decoder<'p> {
         self.two_arms = None;
         self.sources.clear();
         self.routes = RouteCache::default();
+        self.short_instances = ShortNames::default();
         self.last_instance = LastInstance::default();
         self.services = ShortNames::default();
         self.short_arms = ShortNames::default();

@@ -10,7 +10,7 @@ use crate::pipeline::values;
 /// Longest name of an instance, in bytes: the longest name that DNS knows. What is longer is no instance.
 const INSTANCE_MAX: usize = 253;
 
-/// The instance of the line before.
+/// The instance of the line before, where its name is not short.
 #[derive(Debug)]
 pub(super) struct LastInstance {
     text: String,
@@ -74,6 +74,12 @@ impl Decoder<'_> {
         let list = self.roles[Role::Instance as usize];
         for slot in list.slots.iter().take(usize::from(list.len)) {
             let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
+            let short = Short::of(line, *slot);
+            if let Some(short) = short
+                && let Some(id) = self.short_instances.get(short.mixed(), &short)
+            {
+                return id;
+            }
             let text = slot.text(line);
             // A stream is mostly one instance's.
             if self.last_instance.id != NO_NAME && text == self.last_instance.text {
@@ -81,9 +87,14 @@ impl Decoder<'_> {
             }
             if !values::is_nobody(&text) && text.len() <= INSTANCE_MAX {
                 let id = self.names.instance(&text);
-                self.last_instance.text.clear();
-                self.last_instance.text.push_str(&text);
-                self.last_instance.id = id;
+                match short {
+                    Some(short) => self.short_instances.put(short.mixed(), short, id),
+                    None => {
+                        self.last_instance.text.clear();
+                        self.last_instance.text.push_str(&text);
+                        self.last_instance.id = id;
+                    }
+                }
                 return id;
             }
         }

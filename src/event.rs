@@ -55,7 +55,7 @@ pub enum FieldForm {
 /// Index of a name in the [`Names`] that belong to the same batch.
 pub type NameId = u16;
 
-/// "No name": the line carries no arm, or no route.
+/// "No name": the line carries no arm, no route, or no instance.
 pub const NO_NAME: NameId = NameId::MAX;
 
 /// "No latency in this line", in microseconds.
@@ -91,11 +91,13 @@ pub struct Event {
     pub arm: NameId,
     /// Route, an index into [`Names::routes`], or [`NO_NAME`].
     pub route: NameId,
+    /// Instance (pod, host) that wrote the line, an index into [`Names::instances`], or [`NO_NAME`].
+    pub instance: NameId,
     /// How many events this line stands for, as the sampler that kept it says, in units of 1 / [`WEIGHT_ONE`].
     pub weight: u32,
-    /// How its latency stands in the line.
+    /// How its latency stands in the line; told only of requests that did not fail.
     pub latency_form: FieldForm,
-    /// How its status stands in the line.
+    /// How its status stands in the line; told only of requests that did not fail.
     pub status_form: FieldForm,
     /// The line has a sampling rate that is none; it counts once.
     pub rate_unread: bool,
@@ -134,6 +136,8 @@ pub struct Names {
     pub arms: Vec<String>,
     /// Routes.
     pub routes: Vec<String>,
+    /// Instances: pods, hosts.
+    pub instances: Vec<String>,
 }
 
 /// Names that grow while lines are read.
@@ -146,6 +150,8 @@ pub trait Intern {
     fn arm(&mut self, arm: &str) -> NameId;
     /// Index of a route.
     fn route(&mut self, route: &str) -> NameId;
+    /// Index of an instance.
+    fn instance(&mut self, instance: &str) -> NameId;
 }
 
 /// Name at an index, when there is one.
@@ -172,7 +178,7 @@ pub enum RejectReason {
     TimeOutOfRange,
     /// Far ahead of the stream's time, and no further line agreed.
     Quarantined,
-    /// The service is past the bound of distinct services of a batch. (An arm or route past theirs is none.)
+    /// The service is past the bound of distinct services of a batch. (An arm, route or instance past theirs is none.)
     TooManyNames,
     /// Both arm queries match: the line would count for both arms, or for neither.
     BothArms,

@@ -14,7 +14,7 @@ use serin::engine::policy::Policy;
 use serin::engine::{Engine, Input};
 use serin::ledger::{Chain, GENESIS};
 use serin::pipeline::survey::Wishes;
-use serin::sketch::partial::WindowPartial;
+use serin::sketch::partial::{INSTANCES_MAX, WindowPartial};
 use serin::source::run::Options;
 use serin::time::MINUTE;
 use sha2::{Digest as _, Sha256};
@@ -369,15 +369,16 @@ fn repartitioned_with_nothing_late_counters_and_verdicts_are_equal() {
 /// Names past their bounds are dropped by hash, and names that only dropped evidence refers to are dropped with it.
 #[test]
 fn sk_1_names_of_a_window_do_not_depend_on_chunks() {
-    for (services, arms, routes) in [(1_500, 90, 400), (1, 2, 200)] {
+    for (services, arms, routes, pods) in [(1_500, 90, 400, 20_000), (1, 2, 200, 50)] {
         let mut random = Random::new(9);
-        let lines: Vec<Line> = (0..6_000)
+        let lines: Vec<Line> = (0..9_000)
             .map(|number| {
                 let (service, arm, route) = (random.below(services), random.below(arms), random.below(routes));
+                let pod = random.below(pods);
                 let fields = format!(
-                    "\"service\":\"s{service}\",\"cohort\":\"a{arm}\",\"user\":\"u{number}\",\"status\":503,\"latency_ms\":5,\"route\":\"/r-{route}-x\""
+                    "\"pod\":\"p{pod}\",\"service\":\"s{service}\",\"cohort\":\"a{arm}\",\"user\":\"u{number}\",\"status\":503,\"latency_ms\":5,\"route\":\"/r-{route}-x\""
                 );
-                Line::new(common::START + number * 4_000, number as u64, 0, &fields)
+                Line::new(common::START + number * 1_500, number as u64, 0, &fields)
             })
             .collect();
         let streams = vec![("app.log".to_owned(), bytes_of(&lines))];
@@ -394,6 +395,10 @@ fn sk_1_names_of_a_window_do_not_depend_on_chunks() {
                     .collect()
             };
             let whole = partials(1 << 30);
+            let most = whole.iter().map(|partial| partial.names.instances.len()).max();
+            assert_eq!(most == Some(INSTANCES_MAX), pods > 4_096, "{most:?} names of instances");
+            let lines = |partial: &WindowPartial| partial.instances.as_slice().iter().map(|row| row.lines).sum::<u64>();
+            assert_eq!(whole.iter().map(lines).sum::<u64>(), 9_000);
             for chunk_bytes in [100_000, 20_000, 3_000] {
                 for (a, b) in whole.iter().zip(&partials(chunk_bytes)) {
                     let what = format!("{services} services, pair bits {pair_bits}, chunks of {chunk_bytes}");

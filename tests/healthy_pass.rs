@@ -43,7 +43,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
         policy: Policy::default(),
     });
     engine.apply(Input::Stream { name: "s".to_owned() });
-    let names = Names { services: vec![service], arms: vec!["new".to_owned(), "old".to_owned()], routes: Vec::new() };
+    let names = Names { services: vec![service], arms: vec!["new".to_owned(), "old".to_owned()], ..Names::default() };
 
     let mut random = Random::new(seed);
     let weights: Vec<f64> = (0..USERS).map(|rank| 1.0 / (rank as f64 + 10.0)).collect();
@@ -82,6 +82,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 service: 0,
                 arm,
                 route: NO_NAME,
+                instance: NO_NAME,
                 weight: serin::event::WEIGHT_ONE,
                 rate_unread: false,
                 latency_form: serin::event::FieldForm::Absent,

@@ -107,6 +107,7 @@ mod tests {
             service: 0,
             arm: event::NO_NAME,
             route: event::NO_NAME,
+            instance: event::NO_NAME,
             weight: event::WEIGHT_ONE,
             rate_unread: false,
             latency_form: event::FieldForm::Absent,

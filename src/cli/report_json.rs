@@ -7,6 +7,7 @@ use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
 use crate::engine::totals::Totals;
+use crate::engine::units::Arm;
 use crate::event::RejectReason;
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
@@ -122,6 +123,26 @@ fn shared_units(judged: &Judged<'_>) -> Vec<Value> {
     judged.shared.iter().map(one).collect()
 }
 
+/// Instances of one arm that are listed.
+const INSTANCES_LISTED: usize = 20;
+
+/// Instances of an arm, those with most late lines first.
+fn instances(judged: &Judged<'_>, arm: Arm) -> Value {
+    let instances = &judged.comparison.instances;
+    let list: Vec<Value> = instances
+        .list(arm)
+        .into_iter()
+        .take(INSTANCES_LISTED)
+        .map(|(name, of)| json!({ "instance": name, "lines": of.lines, "requests": of.requests, "late": of.late }))
+        .collect();
+    json!({ "seen": instances.seen(arm), "more": instances.has_others(arm), "list": list })
+}
+
+fn assumption(judged: &Judged<'_>) -> Option<String> {
+    let conditions = judged.conditions();
+    (!conditions.is_empty()).then(|| conditions.join("; and "))
+}
+
 fn arms_rule(arms: &ArmRule) -> Value {
     match arms {
         ArmRule::None => json!({ "by": "none" }),
@@ -214,7 +235,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         })
         .collect();
     let evidence: Vec<Value> = comparison.evidence[1].iter().map(evidence_line).collect();
-    json!({
+    let mut fields = json!({
         "service": judged.service,
         "services": judged.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "control": comparison.control,
@@ -237,7 +258,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "recovered_by_retry": comparison.recovered,
         "unassigned": comparison.unassigned,
         "routing": routing(comparison.routing),
-        "assumption": judged.assumption(),
+        "assumption": assumption(judged),
         "by_service": by_service,
         "log_sum": rounded(look.log_sum),
         "log_fail": rounded(comparison.log_fail),
@@ -256,7 +277,14 @@ fn comparison(judged: &Judged<'_>) -> Value {
         "unattributed_warnings": judged.unattributed_warnings,
         "arms_not_compared": judged.not_judged,
         "evidence": evidence,
-    })
+    });
+    // The macro goes no deeper.
+    if let Some(fields) = fields.as_object_mut() {
+        let by_arm =
+            json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
+        fields.insert("instances".to_owned(), by_arm);
+    }
+    fields
 }
 
 fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {

@@ -17,6 +17,7 @@ use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws;
+use crate::engine::instances::Instances;
 use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::look::Look;
 use crate::engine::pair_test::{self, PairTest};
@@ -189,6 +190,8 @@ pub struct Comparison {
     pub recovered: [u64; 2],
     /// What each service did, by index in the release, of (control, candidate).
     pub totals: Vec<[Totals; 2]>,
+    /// Instances of the entry service, by arm.
+    pub instances: Instances,
     /// Best evidence lines of (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
     /// The guardrails' tests begun anew.
@@ -253,6 +256,7 @@ impl Comparison {
             unassigned: 0,
             recovered: [0; 2],
             totals: vec![Default::default(); services],
+            instances: Instances::default(),
             evidence: Default::default(),
             restarts: Restarts::default(),
             look: Look::default(),

@@ -14,6 +14,7 @@ mod fail;
 pub mod first_events;
 pub mod flaws;
 pub mod forecast;
+pub mod instances;
 pub mod latency_tests;
 pub mod look;
 mod lookup;

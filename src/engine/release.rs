@@ -20,7 +20,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
 use crate::sketch::rows::NEVER;
-use crate::time::{HOUR, Timestamp};
+use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
@@ -62,6 +62,7 @@ pub(super) struct ReleaseState {
     /// Lines of its services, and those of them that were late.
     arrived: [u64; 2],
     /// Lines of level warn or worse of its services that name neither a unit nor an arm.
+    /// Where an instance tells the arm, they are that arm's, and not counted here.
     pub(super) unattributed_warnings: u64,
     /// Last window that had lines.
     window: i64,
@@ -70,6 +71,8 @@ pub(super) struct ReleaseState {
     history: Option<History>,
     /// Room for the activities of a window: a list made anew in each would be fresh memory every time.
     activities: Vec<Activity>,
+    /// Rows of instances of the window whose warnings, which name no arm, were given one in some comparison.
+    attributed: Vec<bool>,
 }
 
 impl ReleaseState {
@@ -87,6 +90,7 @@ impl ReleaseState {
             attempts: OpenAttempts::default(),
             history: Some(History::default()),
             activities: Vec::new(),
+            attributed: Vec::new(),
         }
     }
 
@@ -159,6 +163,8 @@ impl ReleaseState {
             history.close_window(rows, &merged.names.arms, start, end);
         }
         self.choose(merged, settings);
+        self.attributed.clear();
+        self.attributed.resize(merged.instances.as_slice().len(), false);
         let mut looked = Vec::new();
         for at in self.live() {
             if self.feed(at, merged, entry, settings, &complete, &attempts) {
@@ -169,6 +175,9 @@ impl ReleaseState {
                 self.comparisons[at].presence.note(start, end, [0; 2]);
             }
         }
+        let given = merged.instances.as_slice().iter().zip(&self.attributed).filter(|(_, given)| **given);
+        let given: u64 = given.map(|(row, _)| row.warnings).sum();
+        self.unattributed_warnings = self.unattributed_warnings.saturating_sub(given);
         looked
     }
 
@@ -329,6 +338,9 @@ impl ReleaseState {
                 totals[arm.at()].add(cell);
             }
         }
+        let entry = self.services.first().and_then(|key| position(&merged.names.services, key));
+        let Comparison { instances, control, candidate, .. } = comparison;
+        instances.take_window(merged, entry, [control, candidate]);
     }
 
     fn feed(
@@ -454,6 +466,8 @@ impl ReleaseState {
         if activities.len() > by_rows {
             activities.sort_by_key(|a| (a.unit, a.first, a.arm));
         }
+        let minute = start.0.div_euclid(MINUTE);
+        comparison.instances.plain_warnings(merged, entry, arm_of_id, minute, &mut warnings, &mut self.attributed);
         let routes = of_service(merged.pairs.as_slice(), entry, |row| row.service)
             .iter()
             .map(|row| (row.unit, event::name_at(&merged.names.routes, row.route).map(String::as_str), row.classes))

@@ -21,6 +21,7 @@ pub struct HeldEvent {
     service: ServiceKey,
     arm: Option<String>,
     route: Option<String>,
+    instance: Option<String>,
     /// Offset after its line.
     pub after: u64,
 }
@@ -34,6 +35,7 @@ impl HeldEvent {
             service: all.services.get(usize::from(event.service)).cloned().unwrap_or_default(),
             arm: name_at(&all.arms, event.arm).cloned(),
             route: name_at(&all.routes, event.route).cloned(),
+            instance: name_at(&all.instances, event.instance).cloned(),
             after,
         }
     }
@@ -45,6 +47,7 @@ impl HeldEvent {
             service: names.service(&self.service.environment, &self.service.service),
             arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
             route: self.route.as_deref().map_or(none, |route| names.route(route)),
+            instance: self.instance.as_deref().map_or(none, |instance| names.instance(instance)),
             ..self.event
         }
     }

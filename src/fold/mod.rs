@@ -8,11 +8,13 @@
 //! This module knows nothing about arms, tests or verdicts.
 
 mod clock_guard;
+mod instances;
 mod stream;
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, Intern, NameId, Names, RejectReason};
+use crate::event::{Event, Intern, NO_NAME, NameId, Names, RejectReason};
+use crate::fold::instances::InstanceCounts;
 use crate::sketch::partial::{Keep, Tally, WindowPartial};
 use crate::time::{MINUTE, Micros, Windowing};
 
@@ -53,8 +55,8 @@ struct Segment {
     /// Offset after the line that brought the watermark here.
     from: u64,
     tally: Tally,
-    /// Late lines by (service, arm).
-    late: BTreeMap<(NameId, NameId), u64>,
+    /// Late lines by (service, arm, instance).
+    late: BTreeMap<(NameId, NameId, NameId), u64>,
     /// Lines that could not be read, by the arm that their text names.
     damaged: BTreeMap<NameId, u64>,
 }
@@ -90,6 +92,7 @@ struct OpenWindow {
     start: i64,
     partial: WindowPartial,
     keeps: Vec<Keep>,
+    instances: InstanceCounts,
 }
 
 /// Dense numbering of (service, arm).
@@ -257,7 +260,7 @@ impl<'w> ChunkFold<'w> {
             if window < open {
                 let segment = self.segment();
                 segment.tally.late += 1;
-                *segment.late.entry((event.service, event.arm)).or_default() += 1;
+                *segment.late.entry((event.service, event.arm, event.instance)).or_default() += 1;
             } else {
                 self.segment().tally.on_time += 1;
                 self.count(event, window);
@@ -287,6 +290,9 @@ impl<'w> ChunkFold<'w> {
             open.partial.cells.push((service, arm, Default::default()));
             open.keeps.push(Keep::default());
         }
+        if event.instance != NO_NAME {
+            open.instances.count(cell, event);
+        }
         let offset = (event.time.0 - open.start) as u32;
         open.partial.count(cell, event, offset, self.stream_hash, &mut open.keeps[cell]);
     }
@@ -296,7 +302,13 @@ impl<'w> ChunkFold<'w> {
         partial.pair_range = u64::MAX >> self.windowing.pair_bits.min(63);
         partial.trace_range = u64::MAX >> self.windowing.trace_bits.min(63);
         let start = self.windowing.start_of(window).0;
-        self.windows.push(OpenWindow { window, start, partial, keeps: Vec::new() });
+        self.windows.push(OpenWindow {
+            window,
+            start,
+            partial,
+            keeps: Vec::new(),
+            instances: InstanceCounts::default(),
+        });
         self.windows.len() - 1
     }
 
@@ -313,6 +325,7 @@ impl<'w> ChunkFold<'w> {
             .map(|mut open| {
                 let mut partial = open.partial;
                 open.keeps.iter_mut().for_each(|keep| partial.take_evidence(keep));
+                partial.instances = open.instances.take();
                 partial.cells.retain(|(_, _, cell)| cell.lines > 0);
                 partial.settle_with(all, &streams);
                 partial

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{NO_NAME, Names};
+use crate::event::{NO_NAME, NameId, Names};
 use crate::fold::clock_guard::ClockGuard;
 use crate::fold::{FoldedChunk, JUMP, Segment};
 use crate::sketch::partial::{Tally, WindowPartial};
+use crate::sketch::rows::InstanceRow;
 use crate::time::Windowing;
 
 /// A window that a stream's watermark has passed: nothing on time can follow.
@@ -107,6 +108,9 @@ impl StreamFold {
                 late.cell_mut(*service, *arm).late += cell.lines;
                 late_lines += cell.lines;
             }
+            for row in partial.instances.as_slice() {
+                late.instances.add(late_lines_of(row.service, row.arm, row.instance, row.lines));
+            }
             late.names = partial.names;
             self.open.entry(open_before).or_default().push(late);
         }
@@ -150,8 +154,11 @@ impl StreamFold {
         }
         let mut partial = WindowPartial::new(open);
         partial.tally = segment.tally;
-        for ((service, arm), late) in segment.late {
+        for ((service, arm, instance), late) in segment.late {
             partial.cell_mut(service, arm).late += late;
+            if instance != NO_NAME {
+                partial.instances.add(late_lines_of(service, arm, instance, late));
+            }
         }
         for (arm, damaged) in segment.damaged {
             partial.cell_mut(NO_NAME, arm).damaged += damaged;
@@ -161,4 +168,9 @@ impl StreamFold {
         }
         self.open.entry(open).or_default().push(partial);
     }
+}
+
+/// Late lines of an instance, counted where they arrived.
+fn late_lines_of(service: NameId, arm: NameId, instance: NameId, late: u64) -> InstanceRow {
+    InstanceRow { late, ..InstanceRow::new(service, arm, instance) }
 }

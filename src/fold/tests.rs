@@ -23,6 +23,9 @@ impl Intern for Plain {
     fn route(&mut self, route: &str) -> NameId {
         at(&mut self.0.routes, route.to_owned())
     }
+    fn instance(&mut self, instance: &str) -> NameId {
+        at(&mut self.0.instances, instance.to_owned())
+    }
 }
 
 fn at<T: PartialEq>(list: &mut Vec<T>, item: T) -> NameId {
@@ -48,6 +51,11 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         service: names.service("", ["a", "b"][unit as usize % 2]),
         arm: names.arm(["base", "canary"][usize::from(arm)]),
         route: names.route(["/x", "/y", "/z"][unit as usize % 3]),
+        // Three of five units are served by a pod that says its name.
+        instance: match unit % 5 {
+            pod @ 0..3 => names.instance(["pod-1", "pod-2", "pod-3"][pod as usize]),
+            _ => crate::event::NO_NAME,
+        },
         weight: crate::event::WEIGHT_ONE,
         rate_unread: false,
         latency_form: crate::event::FieldForm::Absent,

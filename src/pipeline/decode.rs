@@ -16,13 +16,14 @@ mod times;
 
 use std::borrow::Cow;
 
-use crate::event::{self, Event, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
+use crate::event::{self, Event, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
 use crate::pipeline::{access, clock, values};
 
 use access_fields::{AccessField, access_field};
+use names::LastInstance;
 use outcome::Failed;
 use record::LineRecord;
 use scan::{Node, scan};
@@ -102,6 +103,9 @@ pub struct Decoder<'p> {
     short_arms: ShortNames<Short>,
     short_routes: ShortNames<Short>,
     routes: RouteCache,
+    /// A fleet has more instances than a log has services, arms and routes.
+    short_instances: ShortNames<Short, 8>,
+    last_instance: LastInstance,
     clock: clock::Clock,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
@@ -140,6 +144,8 @@ impl<'p> Decoder<'p> {
             short_arms: ShortNames::default(),
             short_routes: ShortNames::default(),
             routes: RouteCache::default(),
+            short_instances: ShortNames::default(),
+            last_instance: LastInstance::default(),
             clock: clock::Clock::default(),
             stream: stream.to_owned(),
             two_arms: None,
@@ -243,6 +249,8 @@ impl<'p> Decoder<'p> {
         self.two_arms = None;
         self.sources.clear();
         self.routes = RouteCache::default();
+        self.short_instances = ShortNames::default();
+        self.last_instance = LastInstance::default();
         self.services = ShortNames::default();
         self.short_arms = ShortNames::default();
         self.short_routes = ShortNames::default();
@@ -326,7 +334,8 @@ impl<'p> Decoder<'p> {
     fn read(&mut self, line: &str, offset: u64, access_line: bool) -> Result<Decoded, RejectReason> {
         let plan = self.plan;
         let mut from_received = false;
-        let latency_us = match self.first(Role::Latency) {
+        let first_latency = self.first(Role::Latency);
+        let read_latency_us = match first_latency {
             Some((slot, at)) => {
                 from_received = self.from_received[at];
                 let unit = self.roles[Role::Latency as usize].units[at].unwrap_or(LatencyUnit::Millis);
@@ -334,18 +343,18 @@ impl<'p> Decoder<'p> {
             }
             None => NO_LATENCY,
         };
-        let latency_form = self.form(Role::Latency, line, access_line, latency_us != NO_LATENCY);
-        let time = self.time(line, latency_us)?;
-        let time = if from_received && latency_us != NO_LATENCY { times::after(time, latency_us)? } else { time };
-        let latency_us = if latency_us == NO_LATENCY { self.since_start(line, time) } else { latency_us };
+        let has_latency = read_latency_us != NO_LATENCY;
+        let time = self.time(line, read_latency_us)?;
+        let time = if from_received && has_latency { times::after(time, read_latency_us)? } else { time };
+        let latency_us = if has_latency { read_latency_us } else { self.since_start(line, time) };
 
         let Some(service) = self.service(line) else { return Ok(Decoded::Outside) };
         if service == NO_NAME {
             return Err(RejectReason::TooManyNames);
         }
 
-        let status = self.status(line);
-        let status_form = self.form(Role::Status, line, access_line, status.is_some());
+        let first_status = self.first(Role::Status);
+        let status = self.status(line, first_status);
         let level = self.level(line);
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
@@ -365,6 +374,16 @@ impl<'p> Decoder<'p> {
             (None, None) => kind == Kind::Request && level >= Level::Error,
         };
 
+        // Only requests that did not fail are asked: failures may be written another way by code that is fine.
+        let (latency_form, status_form) = if kind == Kind::Request && !error {
+            (
+                self.form(Role::Latency, first_latency, line, access_line, has_latency),
+                self.form(Role::Status, first_status, line, access_line, status.is_some()),
+            )
+        } else {
+            (FieldForm::Absent, FieldForm::Absent)
+        };
+
         let wants_trace = plan.follow_traces || plan.unit == UnitKind::Trace;
         let trace_hash = if wants_trace { self.hash_of(Role::Trace, line) } else { 0 };
         let unit = match plan.unit {
@@ -380,6 +399,9 @@ impl<'p> Decoder<'p> {
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
+        // Where requests are the unit, a line that is none of them and names no arm belongs to nobody.
+        let unit = if plan.unit == UnitKind::Request && kind != Kind::Request && arm == NO_NAME { 0 } else { unit };
+        let instance = self.instance(line);
         let (weight, rate_unread) = self.weight(line);
 
         Ok(Decoded::Event(Event {
@@ -392,6 +414,7 @@ impl<'p> Decoder<'p> {
             service,
             arm,
             route,
+            instance,
             weight,
             latency_form,
             status_form,

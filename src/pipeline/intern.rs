@@ -1,4 +1,4 @@
-//! Names by index: each distinct service, arm and route of a batch once.
+//! Names by index: each distinct service, arm, route and instance of a batch once.
 
 use std::hash::BuildHasher;
 
@@ -11,6 +11,7 @@ pub struct Interner {
     services: Table,
     arms: Table,
     routes: Table,
+    instances: Table,
 }
 
 impl Interner {
@@ -48,6 +49,12 @@ impl Intern for Interner {
     fn route(&mut self, route: &str) -> NameId {
         let hash = self.routes.hash(route);
         self.routes.find(hash, &mut self.names.routes, |name| name == route, || route.to_owned())
+    }
+
+    #[inline]
+    fn instance(&mut self, instance: &str) -> NameId {
+        let hash = self.instances.hash(instance);
+        self.instances.find(hash, &mut self.names.instances, |name| name == instance, || instance.to_owned())
     }
 }
 

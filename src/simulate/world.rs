@@ -186,6 +186,7 @@ impl World {
             services: vec![ServiceKey { environment: String::new(), service: SERVICE.to_owned() }],
             arms: ARMS.map(str::to_owned).to_vec(),
             routes,
+            instances: Vec::new(),
         };
         World {
             traffic,
@@ -488,6 +489,7 @@ impl World {
             latency_form: FieldForm::Absent,
             status_form: FieldForm::Absent,
             rate_unread: false,
+            instance: NO_NAME,
         };
         window.count(arm, &event, at);
     }
@@ -620,7 +622,7 @@ mod tests {
                     let is_new = partial.names.arms[usize::from(*arm)] == ARMS[CANDIDATE];
                     let of = &mut of_arm[usize::from(is_new)];
                     of.0 += cell.requests;
-                    of.1 += cell.request_weight;
+                    of.1 += cell.request_weight / u64::from(WEIGHT_ONE);
                 }
             }
             (truth.map(|arm| arm.requests), of_arm)

@@ -10,8 +10,8 @@ use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Na
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::names::union;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, OutcomeRow, PairRow, Renaming, Row, Rows,
-    TraceRow, UnitRow,
+    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Renaming, Row,
+    Rows, TraceRow, UnitRow,
 };
 
 /// Version of the encoded form.
@@ -23,6 +23,8 @@ pub const SERVICES_MAX: usize = 1024;
 pub const ARMS_MAX: usize = 64;
 /// Distinct routes of one window that are counted by name.
 pub const ROUTES_MAX: usize = 256;
+/// Distinct instances of one window, over all services, that are counted by name.
+pub const INSTANCES_MAX: usize = 4_096;
 /// Name that stands for all names past a bound.
 pub const OTHER: &str = "(other)";
 
@@ -240,6 +242,8 @@ pub struct WindowPartial {
     pub streams: Vec<String>,
     /// (service, arm, counters), sorted.
     pub cells: Vec<(NameId, NameId, Cell)>,
+    /// What each instance logged.
+    pub instances: Rows<InstanceRow>,
     /// Active units.
     pub units: Rows<UnitRow>,
     /// Exposed units.
@@ -270,6 +274,7 @@ impl WindowPartial {
             names: Names::default(),
             streams: Vec::new(),
             cells: Vec::new(),
+            instances: Rows::default(),
             units: Rows::default(),
             exposures: Rows::default(),
             outcomes: Rows::default(),
@@ -308,6 +313,7 @@ impl WindowPartial {
                 services: union(&mut self.names.services, &other.names.services),
                 arms: union(&mut self.names.arms, &other.names.arms),
                 routes: union(&mut self.names.routes, &other.names.routes),
+                instances: union(&mut self.names.instances, &other.names.instances),
                 streams: union(&mut self.streams, &other.streams),
             };
             other.rename(&renaming);
@@ -315,6 +321,7 @@ impl WindowPartial {
         for (service, arm, cell) in &other.cells {
             self.cell_mut(*service, *arm).add(cell);
         }
+        self.instances.append(&other.instances);
         self.units.append(&other.units);
         self.exposures.append(&other.exposures);
         self.outcomes.append(&other.outcomes);
@@ -398,6 +405,7 @@ impl WindowPartial {
         for (_, _, cell) in &mut self.cells {
             cell.tables_mut().into_iter().for_each(LatencyTable::settle);
         }
+        self.instances.settle();
         self.units.settle();
         self.exposures.settle();
         self.outcomes.settle();

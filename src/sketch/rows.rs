@@ -38,6 +38,8 @@ pub struct Renaming {
     pub arms: Vec<NameId>,
     /// Routes.
     pub routes: Vec<NameId>,
+    /// Instances.
+    pub instances: Vec<NameId>,
     /// Streams.
     pub streams: Vec<NameId>,
 }
@@ -54,6 +56,10 @@ impl Renaming {
     /// New index of a route.
     pub fn route(&self, id: NameId) -> NameId {
         self.routes.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+    /// New index of an instance.
+    pub fn instance(&self, id: NameId) -> NameId {
+        self.instances.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
     }
     /// New index of a stream.
     pub fn stream(&self, id: NameId) -> NameId {
@@ -197,6 +203,61 @@ fn two_smallest(mut values: [u32; 4]) -> (u32, u32) {
     values.sort_unstable();
     let [first, second, ..] = values;
     (first, second)
+}
+
+/// What one instance logged in one service under one arm in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstanceRow {
+    /// Lines of any kind, on time.
+    pub lines: u64,
+    /// Requests among them.
+    pub requests: u64,
+    /// Lines of level warn or worse among them that name no unit, failed requests aside.
+    pub warnings: u64,
+    /// Lines whose window had closed; counted where they arrived.
+    pub late: u64,
+    /// Service.
+    pub service: NameId,
+    /// Arm, or [`event::NO_NAME`].
+    pub arm: NameId,
+    /// Instance.
+    pub instance: NameId,
+}
+
+impl InstanceRow {
+    /// Nothing yet.
+    pub fn new(service: NameId, arm: NameId, instance: NameId) -> InstanceRow {
+        InstanceRow { lines: 0, requests: 0, warnings: 0, late: 0, service, arm, instance }
+    }
+
+    /// Counts a line that is on time.
+    #[inline]
+    pub fn count(&mut self, event: &event::Event) {
+        self.lines += 1;
+        self.requests += u64::from(event.kind == event::Kind::Request);
+        self.warnings += u64::from(event.level >= event::Level::Warn && !event.error && event.unit == 0);
+    }
+}
+
+impl Row for InstanceRow {
+    type Key = (NameId, NameId, NameId);
+    fn key(&self) -> Self::Key {
+        (self.service, self.arm, self.instance)
+    }
+    fn place(&self) -> u64 {
+        u64::from(self.service) << 48 | u64::from(self.arm) << 32 | u64::from(self.instance) << 16
+    }
+    fn combine(&mut self, other: &Self) {
+        self.lines = self.lines.saturating_add(other.lines);
+        self.requests = self.requests.saturating_add(other.requests);
+        self.warnings = self.warnings.saturating_add(other.warnings);
+        self.late = self.late.saturating_add(other.late);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+        self.instance = names.instance(self.instance);
+    }
 }
 
 /// A unit was given an arm.

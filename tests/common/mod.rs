@@ -237,6 +237,21 @@ pub fn bad_day(lines: &[Line], seed: u64) -> Vec<u8> {
     out
 }
 
+/// The same lines, each with its pod; after every fifth a warning of that pod, which names no unit and no arm.
+pub fn with_pods(lines: &[Line], pod: impl Fn(&Line) -> String) -> Vec<Line> {
+    let mut all = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let pod = pod(line);
+        let text = line.text.replacen('{', &format!("{{\"pod\":\"{pod}\","), 1);
+        all.push(Line { text, ..line.clone() });
+        if number % 5 == 0 {
+            let fields = format!("\"service\":\"shop\",\"level\":\"warn\",\"msg\":\"pool is full\",\"pod\":\"{pod}\"");
+            all.push(Line::new(line.at + 1_000, line.user, line.arm, &fields));
+        }
+    }
+    all
+}
+
 /// A named log of a few streams, and how to judge it.
 #[derive(Clone)]
 pub struct Case {
@@ -434,8 +449,15 @@ pub fn cases(seed: u64) -> Vec<Case> {
     let mut over = one("a rollout that is over, and another", bytes_of(&canary_twice));
     over.plan.windowing.window = MINUTE;
     over.settings.windowing.window = MINUTE;
+    // Six pods say their names, one of them runs both arms, and warnings name nothing else.
+    let pods = with_pods(&lines, |line| match line.user % 4 {
+        0 => "web-both".to_owned(),
+        pod => format!("web-{}-{pod}", line.arm),
+    });
+    let (pods, more_pods): (Vec<Line>, Vec<Line>) = pods.into_iter().partition(|line| line.user % 2 == 0);
     vec![
         one("plain", bytes_of(&lines)),
+        two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
         two("two files", bytes_of(&even), bytes_of(&odd)),
         one("traces", bytes_of(&traces)),
         two("exposures beside outcomes", bytes_of(&exposures), bytes_of(&outcomes)),

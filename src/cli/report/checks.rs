@@ -6,11 +6,15 @@ use super::text::{grouped, percent, span, wrap_words};
 use super::{Judged, Shared};
 use crate::cli::terminal::harmless;
 use crate::compare::unit_rule::Routing;
-use crate::compare::verdict::Behaviour;
+use crate::compare::verdict::{Behaviour, Flaw};
 use crate::engine::comparison::ControlFrom;
 use crate::engine::look::LOG_BROKEN;
 use crate::engine::totals::Totals;
+use crate::engine::units::Arm;
 use crate::pipeline::plan::ArmRule;
+
+/// Share of late lines of an arm from which on the instance with most of them is named.
+const LATE_NAMED: f64 = 0.01;
 
 impl Judged<'_> {
     /// What gave the arms, and which other fields could have.
@@ -102,6 +106,16 @@ impl Judged<'_> {
                 if comparison.strata() == 1 { "um" } else { "a (its share changed, or traffic paused)" }
             ),
         );
+        let seen = |arm: Arm| {
+            let more = if comparison.instances.has_others(arm) { "over " } else { "" };
+            format!("{more}{}", grouped(comparison.instances.seen(arm) as u64))
+        };
+        if [Arm::Control, Arm::Candidate].iter().any(|arm| comparison.instances.seen(*arm) > 0) {
+            list.check(
+                "instances",
+                format!("{} of the baseline, {} of the canary", seen(Arm::Control), seen(Arm::Candidate)),
+            );
+        }
         let in_canary = |pair: [u64; 2]| match pair[0] + pair[1] {
             0 => "-".to_owned(),
             all => percent(pair[1] as f64 / all as f64),
@@ -181,7 +195,7 @@ impl Judged<'_> {
         list.check(
             "behaviour",
             if changed.is_empty() {
-                "no change found in lines of a trace, calls, routes, statuses, retries, speed, warnings that name a unit".to_owned()
+                "no change found in lines of a trace, calls, routes, statuses, retries, speed, warnings that name a unit or an instance".to_owned()
             } else {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },
@@ -205,7 +219,13 @@ impl Judged<'_> {
             let unit = comparison.unit.name();
             let named = format!("requests without a {unit}");
             let without_unit = pair("without a unit", &named, of(|t| t.without_unit), requests);
-            let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late));
+            let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late)).map(|(name, text)| {
+                let [late, lines] = [|t: &Totals| t.late, |t: &Totals| t.lines + t.late].map(|count| of(count));
+                let is_many = (0..2).any(|arm| late[arm] as f64 > LATE_NAMED * lines[arm] as f64)
+                    || comparison.look.flaws.contains(&Flaw::Lateness);
+                let of_whom = self.latest_instance().filter(|_| is_many);
+                (name, of_whom.map_or(text.clone(), |words| format!("{text}; {words}")))
+            });
             let unread = pair("unreadable latency", "requests", of(|t| t.latency_unread), requests);
             let unread_status = pair("unreadable status", "requests", of(|t| t.status_unread), requests);
             [without_unit, unread, unread_status, late]
@@ -223,7 +243,7 @@ impl Judged<'_> {
             list.check(
                 "unattributed",
                 format!(
-                    "{} lines of level warn or worse name neither a {} nor an arm: they count for neither",
+                    "{} lines of level warn or worse name neither a {} nor an arm, and no instance tells theirs: they count for neither",
                     grouped(self.unattributed_warnings),
                     comparison.unit.name()
                 ),

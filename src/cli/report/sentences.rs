@@ -20,7 +20,11 @@ impl Judged<'_> {
     pub(super) fn headline(&self) -> String {
         let comparison = self.comparison;
         let [control, candidate] = [&comparison.control, &comparison.candidate].map(|arm| harmless(arm, 60));
-        let condition = if self.assumption().is_some() { ", on one condition" } else { "" };
+        let condition = match self.conditions().len() {
+            0 => "",
+            1 => ", on one condition",
+            _ => ", on two conditions",
+        };
         match comparison.look.verdict {
             Verdict::Fail if self.leading().iter().any(|row| !row.has_receded()) => {
                 format!("{candidate} is worse than {control}{condition}")
@@ -78,7 +82,11 @@ impl Judged<'_> {
             }
         }
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
-            list.extend(self.assumption().map(|words| format!("The condition: {words}.")));
+            let conditions = self.conditions();
+            let name = if conditions.len() > 1 { "conditions" } else { "condition" };
+            if !conditions.is_empty() {
+                list.push(format!("The {name}: {}.", conditions.join("; and ")));
+            }
         }
         if let Some(end) = comparison.end {
             list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
@@ -151,8 +159,32 @@ impl Judged<'_> {
         (self.comparison.ended_at.0 - until.0 >= SILENT).then_some(until)
     }
 
-    /// What has to be true for the verdict to mean anything, where nothing in the logs can show it.
-    pub(in crate::cli) fn assumption(&self) -> Option<String> {
+    /// What has to be true for the verdict to mean what it says, where nothing in the logs can show it; at most two.
+    pub(in crate::cli) fn conditions(&self) -> Vec<String> {
+        self.assignment_condition().into_iter().chain(self.instance_condition()).collect()
+    }
+
+    /// The candidate ran on one instance alone: nothing tells its doing from that of the code. Semantics 6: one bad pod may
+    /// fail a rollout, and where requests are routed one by one a pass of one pod says so.
+    fn instance_condition(&self) -> Option<String> {
+        let comparison = self.comparison;
+        let lines = comparison.totals.first().map_or(0, |[_, candidate]| candidate.lines);
+        let instance = comparison.instances.only(Arm::Candidate, lines)?;
+        let by_request = comparison.by_request() || comparison.unit.is_once();
+        let (candidate, instance) = (harmless(&comparison.candidate, 60), harmless(instance, 80));
+        match comparison.look.verdict {
+            Verdict::Fail => {
+                Some(format!("`{candidate}` ran on one instance alone, `{instance}`: it is this pod or this version"))
+            }
+            Verdict::Pass if by_request => Some(format!(
+                "`{candidate}` ran on one instance alone, `{instance}`: other pods of this version are taken to do as well"
+            )),
+            Verdict::Pass | Verdict::Invalid | Verdict::Inconclusive => None,
+        }
+    }
+
+    /// Each request counts by itself.
+    fn assignment_condition(&self) -> Option<String> {
         let unit = self.comparison.unit;
         // A hash of each request assigns requests: there it holds.
         let assigned_here = matches!(self.survey.plan.arms, ArmRule::Hash { .. });
@@ -162,6 +194,20 @@ impl Judged<'_> {
                 unit.name()
             )
         })
+    }
+
+    /// The instance that most late lines are of.
+    pub(super) fn latest_instance(&self) -> Option<String> {
+        let instances = &self.comparison.instances;
+        let latest = |arm: Arm| instances.latest(arm).map(|(name, late)| (late, arm, name));
+        let (late, arm, name) =
+            [Arm::Control, Arm::Candidate].into_iter().filter_map(latest).max_by_key(|(late, ..)| *late)?;
+        let all = self.comparison.totals.first().map_or(0, |totals| totals.iter().map(|t| t.late).sum());
+        let arm = match arm {
+            Arm::Control => "baseline",
+            Arm::Candidate => "canary",
+        };
+        Some(format!("{} of {} late lines are of `{}` ({arm})", grouped(late), grouped(all), harmless(name, 80)))
     }
 
     /// How the candidate is worse; `None` when there are no numbers that show it.
@@ -346,7 +392,10 @@ impl Judged<'_> {
             Flaw::UnitCoverage => format!("Requests of one arm name no {} far more often.", comparison.unit.name()),
             Flaw::LatencyCoverage => "Requests of one arm lack a latency far more often.".to_owned(),
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
-            Flaw::Lateness => "Lines of one arm come too late far more often; give a longer --lateness.".to_owned(),
+            Flaw::Lateness => format!(
+                "Lines of one arm come too late far more often; give a longer --lateness.{}",
+                self.latest_instance().map_or(String::new(), |words| format!(" {words}."))
+            ),
             Flaw::ErrorsWithoutUnit => {
                 let [a, b] = self.comparison.totals.first().map_or([0.0; 2], |totals| {
                     totals.each_ref().map(|t| t.errors_without_unit as f64 / t.requests.max(1) as f64)

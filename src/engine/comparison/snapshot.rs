@@ -7,6 +7,7 @@ use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
+use crate::engine::instances::Instances;
 use crate::engine::latency_tests::LatencyTests;
 use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
@@ -105,6 +106,7 @@ impl Comparison {
         self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
         self.totals.iter().flatten().for_each(|totals| totals.write(w));
+        self.instances.write(w);
         for list in &self.evidence {
             w.length(list.len());
             for line in list {
@@ -202,6 +204,7 @@ impl Comparison {
         for _ in 0..r.length()? {
             c.totals.push([Totals::read(r)?, Totals::read(r)?]);
         }
+        c.instances = Instances::read(r)?;
         for list in &mut c.evidence {
             for _ in 0..r.length()? {
                 list.push(Evidence {

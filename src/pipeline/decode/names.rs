@@ -1,10 +1,27 @@
-//! The names of a line: its service with environment, where requests of that are logged, and its route.
+//! The names of a line: its service with environment, where requests of that are logged, its route, and its instance.
 
 use crate::event::{Intern, NO_NAME, NameId};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::decode::seen::Short;
 use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::Role;
+use crate::pipeline::values;
+
+/// Longest name of an instance, in bytes: the longest name that DNS knows. What is longer is no instance.
+const INSTANCE_MAX: usize = 253;
+
+/// The instance of the line before, where its name is not short.
+#[derive(Debug)]
+pub(super) struct LastInstance {
+    text: String,
+    id: NameId,
+}
+
+impl Default for LastInstance {
+    fn default() -> Self {
+        LastInstance { text: String::new(), id: NO_NAME }
+    }
+}
 
 impl Decoder<'_> {
     /// Service and environment; `None` when the environment is not the one asked for.
@@ -45,6 +62,43 @@ impl Decoder<'_> {
             self.sources.push(key.and_then(|key| self.plan.sources.get(key)).copied());
         }
         self.sources.get(at).copied().flatten()
+    }
+
+    /// Instance of the line: the first field of the role that names one.
+    #[inline]
+    pub(super) fn instance(&mut self, line: &str) -> NameId {
+        if self.roles[Role::Instance as usize].len == 0 { NO_NAME } else { self.instance_of_fields(line) }
+    }
+
+    fn instance_of_fields(&mut self, line: &str) -> NameId {
+        let list = self.roles[Role::Instance as usize];
+        for slot in list.slots.iter().take(usize::from(list.len)) {
+            let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
+            let short = Short::of(line, *slot);
+            if let Some(short) = short
+                && let Some(id) = self.short_instances.get(short.mixed(), &short)
+            {
+                return id;
+            }
+            let text = slot.text(line);
+            // A stream is mostly one instance's.
+            if self.last_instance.id != NO_NAME && text == self.last_instance.text {
+                return self.last_instance.id;
+            }
+            if !values::is_nobody(&text) && text.len() <= INSTANCE_MAX {
+                let id = self.names.instance(&text);
+                match short {
+                    Some(short) => self.short_instances.put(short.mixed(), short, id),
+                    None => {
+                        self.last_instance.text.clear();
+                        self.last_instance.text.push_str(&text);
+                        self.last_instance.id = id;
+                    }
+                }
+                return id;
+            }
+        }
+        NO_NAME
     }
 
     #[inline]

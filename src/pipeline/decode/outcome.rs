@@ -44,9 +44,9 @@ impl Decoder<'_> {
         most
     }
 
+    /// Status of the line; `first`: the field that is looked at first.
     #[inline]
-    pub(super) fn status(&self, line: &str) -> Option<values::Status> {
-        let first = self.first(Role::Status);
+    pub(super) fn status(&self, line: &str, first: Option<(Slot, usize)>) -> Option<values::Status> {
         let status = first.and_then(|(slot, at)| values::status_in(&slot.text(line), self.notations[at]));
         let Some(grpc) = self.grpc_status else { return status };
         // A gRPC call fails inside an HTTP answer that is 200.
@@ -152,12 +152,18 @@ impl Decoder<'_> {
         (WEIGHT_ONE, unread)
     }
 
-    /// How the value of a role stands in the line; `read`: it could be read.
+    /// How the value of a role stands in the line; `first`: its first field with a value; `read`: it could be read.
     #[inline]
-    pub(super) fn form(&self, role: Role, line: &str, access_line: bool, read: bool) -> FieldForm {
-        match self.first(role) {
-            Some(_) if read && access_line => FieldForm::Number,
-            Some((Slot { form: Form::Number, .. }, _)) if read => FieldForm::Number,
+    pub(super) fn form(
+        &self,
+        role: Role,
+        first: Option<(Slot, usize)>,
+        line: &str,
+        access_line: bool,
+        read: bool,
+    ) -> FieldForm {
+        match first {
+            Some((slot, _)) if read && (access_line || slot.form == Form::Number) => FieldForm::Number,
             Some(_) if read => FieldForm::Text,
             Some((slot, _)) if matches!(slot.text(line).trim_ascii(), "" | "-") => FieldForm::Absent,
             Some(_) => FieldForm::Unreadable,

@@ -56,26 +56,23 @@ impl Short {
     }
 }
 
-/// Direct-mapped memory of short names; `K` is one value or several.
+/// Direct-mapped memory of short names; `K` is one value or several. It has 2^`BITS` places.
 #[derive(Debug)]
-pub(super) struct ShortNames<K> {
+pub(super) struct ShortNames<K, const BITS: u32 = 6> {
     /// Empty until the first name.
     entries: Vec<Option<(K, NameId)>>,
 }
 
-/// Places of a [`ShortNames`], a power of two.
-const SHORT_PLACES: usize = 64;
-
-impl<K> Default for ShortNames<K> {
+impl<K, const BITS: u32> Default for ShortNames<K, BITS> {
     fn default() -> Self {
         ShortNames { entries: Vec::new() }
     }
 }
 
-impl<K: Copy + PartialEq> ShortNames<K> {
+impl<K: Copy + PartialEq, const BITS: u32> ShortNames<K, BITS> {
     #[inline]
     fn place(mixed: u64) -> usize {
-        (mixed >> 58) as usize % SHORT_PLACES
+        (mixed >> (64 - BITS)) as usize
     }
 
     #[inline]
@@ -88,7 +85,7 @@ impl<K: Copy + PartialEq> ShortNames<K> {
 
     pub(super) fn put(&mut self, mixed: u64, key: K, id: NameId) {
         if self.entries.is_empty() {
-            self.entries = vec![None; SHORT_PLACES];
+            self.entries = vec![None; 1 << BITS];
         }
         if let Some(entry) = self.entries.get_mut(Self::place(mixed)) {
             *entry = Some((key, id));

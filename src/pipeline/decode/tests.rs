@@ -380,7 +380,7 @@ fn a_request_counts_when_it_was_completed() {
 #[test]
 fn how_latency_and_status_stand_in_a_line() {
     use event::FieldForm::{Absent, Number, Text, Unreadable};
-    let plan = plan(&[(Role::Latency, "ms"), (Role::Status, "status"), (Role::Route, "path")]);
+    let plan = plan(&[(Role::Latency, "ms"), (Role::Status, "status"), (Role::Kind, "kind"), (Role::Error, "error")]);
     for (fields, latency, status) in [
         (r#""ms":5,"status":200"#, Number, Number),
         (r#""ms":"5","status":"200""#, Text, Text),
@@ -393,7 +393,13 @@ fn how_latency_and_status_stand_in_a_line() {
         (r#""ms":true,"status":false"#, Unreadable, Unreadable),
         (r#""ms":{"p":5},"status":[200]"#, Unreadable, Unreadable),
     ] {
-        let event = event(&plan, &format!(r#"{fields},"path":"/a""#));
-        assert_eq!((event.latency_form, event.status_form), (latency, status), "{fields}");
+        let forms = |rest: &str| {
+            let event = event(&plan, &format!("{fields},{rest}"));
+            (event.latency_form, event.status_form)
+        };
+        assert_eq!(forms(r#""kind":"request""#), (latency, status), "{fields}");
+        // What fails, and what is no request, may be written otherwise.
+        assert_eq!(forms(r#""kind":"request","error":true"#), (Absent, Absent), "{fields}");
+        assert_eq!(forms(r#""kind":"log""#), (Absent, Absent), "{fields}");
     }
 }

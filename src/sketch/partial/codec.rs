@@ -5,7 +5,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{Cell, PARTIAL_VERSION, WindowPartial};
 use crate::sketch::rows::{
-    AttemptRow, EvidenceClass, EvidenceRow, ExposureRow, OutcomeRow, PairRow, Rows, TraceRow, UnitRow,
+    AttemptRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Rows, TraceRow, UnitRow,
 };
 
 impl WindowPartial {
@@ -19,7 +19,7 @@ impl WindowPartial {
             w.text(&key.environment);
             w.text(&key.service);
         }
-        for list in [&self.names.arms, &self.names.routes, &self.streams] {
+        for list in [&self.names.arms, &self.names.routes, &self.names.instances, &self.streams] {
             w.length(list.len());
             list.iter().for_each(|name| w.text(name));
         }
@@ -37,6 +37,11 @@ impl WindowPartial {
                     last = key;
                 }
             }
+        }
+        w.length(self.instances.as_slice().len());
+        for row in self.instances.as_slice() {
+            [row.service, row.arm, row.instance].iter().for_each(|name| w.uint(u64::from(*name)));
+            [row.lines, row.requests, row.warnings, row.late].iter().for_each(|count| w.uint(*count));
         }
         w.length(self.units.as_slice().len());
         for row in self.units.as_slice() {
@@ -133,7 +138,8 @@ impl WindowPartial {
         for _ in 0..r.length()? {
             partial.names.services.push(ServiceKey { environment: r.text()?, service: r.text()? });
         }
-        for list in [&mut partial.names.arms, &mut partial.names.routes, &mut partial.streams] {
+        let names = &mut partial.names;
+        for list in [&mut names.arms, &mut names.routes, &mut names.instances, &mut partial.streams] {
             for _ in 0..r.length()? {
                 list.push(r.text()?);
             }
@@ -155,6 +161,19 @@ impl WindowPartial {
             }
             partial.cells.push((service, arm, cell));
         }
+        let mut rows = Vec::new();
+        for _ in 0..r.length()? {
+            rows.push(InstanceRow {
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                instance: r.uint16()?,
+                lines: r.uint()?,
+                requests: r.uint()?,
+                warnings: r.uint()?,
+                late: r.uint()?,
+            });
+        }
+        partial.instances = Rows::from_vec(rows);
         let mut rows = Vec::new();
         for _ in 0..r.length()? {
             rows.push(UnitRow {

@@ -1,7 +1,7 @@
 //! Names of a partial in their canonical form: sorted, used, and no more than their bound.
 
 use crate::event::{self, NO_NAME, NameId, Names, ServiceKey};
-use crate::sketch::partial::{ARMS_MAX, OTHER, ROUTES_MAX, SERVICES_MAX, WindowPartial};
+use crate::sketch::partial::{ARMS_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SERVICES_MAX, WindowPartial};
 use crate::sketch::rows::Renaming;
 
 impl WindowPartial {
@@ -13,6 +13,7 @@ impl WindowPartial {
             Used::mark(&mut used.arms, *arm);
         }
         // Services and arms of rows are those of cells: each line that makes a row also counts in a cell.
+        self.instances.as_slice().iter().for_each(|row| Used::mark(&mut used.instances, row.instance));
         self.pairs.as_slice().iter().for_each(|row| Used::mark(&mut used.routes, row.route));
         for row in self.evidence.as_slice() {
             Used::mark(&mut used.routes, row.route);
@@ -26,10 +27,17 @@ impl WindowPartial {
         let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, service_hash);
         let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, text_hash);
         let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, text_hash);
+        let (instances, new_instances) = settle_list(&names.instances, &used.instances, INSTANCES_MAX, text_hash);
         let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
-        self.names = Names { services, arms, routes };
+        self.names = Names { services, arms, routes, instances };
         self.streams = streams;
-        let renaming = Renaming { services: new_services, arms: new_arms, routes: new_routes, streams: new_streams };
+        let renaming = Renaming {
+            services: new_services,
+            arms: new_arms,
+            routes: new_routes,
+            instances: new_instances,
+            streams: new_streams,
+        };
         if !renaming.is_identity() {
             self.rename(&renaming);
         }
@@ -40,6 +48,7 @@ impl WindowPartial {
             *service = renaming.service(*service);
             *arm = renaming.arm(*arm);
         }
+        self.instances.rename(renaming);
         self.units.rename(renaming);
         self.exposures.rename(renaming);
         self.outcomes.rename(renaming);
@@ -52,7 +61,8 @@ impl WindowPartial {
 
 /// Adds the names of `theirs` that `mine` lacks; returns the new index of each of theirs.
 pub(super) fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs: &[T]) -> Vec<NameId> {
-    if theirs.len() <= 8 && mine.len() <= 64 {
+    // A stream of one instance brings one name to hundreds: looking each up costs less than an index of all.
+    if theirs.len() <= 8 {
         return theirs
             .iter()
             .map(|name| match mine.iter().position(|m| m == name) {
@@ -120,6 +130,7 @@ struct Used {
     services: Vec<bool>,
     arms: Vec<bool>,
     routes: Vec<bool>,
+    instances: Vec<bool>,
     streams: Vec<bool>,
 }
 
@@ -129,6 +140,7 @@ impl Used {
             services: vec![false; names.services.len()],
             arms: vec![false; names.arms.len()],
             routes: vec![false; names.routes.len()],
+            instances: vec![false; names.instances.len()],
             streams: vec![false; streams.len()],
         }
     }
@@ -160,7 +172,7 @@ impl FromOther for ServiceKey {
 
 impl Renaming {
     fn is_identity(&self) -> bool {
-        [&self.services, &self.arms, &self.routes, &self.streams]
+        [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
             .iter()
             .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
     }

@@ -1,6 +1,5 @@
 //! Instances (pods, hosts): a canary of one, late lines by name, warnings whose arm only the instance tells, and far too
 //! many of them.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

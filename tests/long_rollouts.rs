@@ -1,6 +1,5 @@
 //! What only time brings: users who are known before a rollout begins, and regressions that begin late (statistics design
 //! 4.3 and 4.6).
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 
@@ -35,7 +34,7 @@ fn lines_of(stretches: &[Stretch]) -> Vec<Line> {
         for number in 0..requests {
             let at = from + (number as i64 * stretch.hours * HOUR) / requests as i64;
             let user = random.below(USERS);
-            let arm = usize::from(stretch.has_candidate && event::mix(user, 91) % 2 == 0);
+            let arm = usize::from(stretch.has_candidate && event::mix(user, 91).is_multiple_of(2));
             let usual = 20.0 * 10f64.powf(event::mix(user, 92) as f64 / u64::MAX as f64);
             let factor = if arm == 1 { stretch.slower } else { 1.0 };
             let latency = usual * factor * (0.8 + 0.4 * random.unit());

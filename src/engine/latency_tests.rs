@@ -314,13 +314,13 @@ mod tests {
     fn with_a_history_slow_users_do_not_hide_slow_code() {
         // Half of the users are ten times as slow; by chance more of them are in the control. The candidate adds a tenth.
         let user = |i: u64| event::mix(i, 55);
-        let usual = |i: u64| if i % 2 == 0 { 20_000.0 } else { 200_000.0 };
+        let usual = |i: u64| if i.is_multiple_of(2) { 20_000.0 } else { 200_000.0 };
         let mut learning = Learning::new("old", Timestamp(0));
         for quarter in 0..100 {
             (0..2_000).for_each(|i| learning.request(user(i), bin_of(usual(i) as u64 + i)));
             learning.close_window(Timestamp((quarter + 1) * 15 * MINUTE));
         }
-        let in_candidate = |i: u64| i % 3 == 0 && (i % 2 == 0 || i % 5 > 1);
+        let in_candidate = |i: u64| i.is_multiple_of(3) && (i.is_multiple_of(2) || i % 5 > 1);
         let log_e = |effects: Option<Arc<Effects>>| {
             let mut tests = LatencyTests::new(effects);
             for window in 0..20i64 {

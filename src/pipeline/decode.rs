@@ -155,7 +155,7 @@ impl<'p> Decoder<'p> {
                     decoder.proxy_status = Some(list.slots[at]);
                 }
                 if role == Role::Latency {
-                    decoder.from_received[at] = field.path == ACCESS_DURATION;
+                    decoder.from_received[at] = plan.adds_duration && field.path == ACCESS_DURATION;
                 }
                 if role == Role::Time {
                     decoder.end_times[at] = roles::is_end_time(&field.path);

@@ -163,6 +163,8 @@ pub struct Plan {
     pub follow_traces: bool,
     /// Attempts that share a request id are joined: some do.
     pub join_attempts: bool,
+    /// Access lines that end in how long the request took tell when it was received: it counts when it was completed.
+    pub adds_duration: bool,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }

@@ -45,6 +45,7 @@ pub fn to_json(plan: &Plan) -> Value {
         "environment": plan.environment,
         "follow_traces": plan.follow_traces,
         "join_attempts": plan.join_attempts,
+        "adds_duration": plan.adds_duration,
         "windowing": {
             "window_us": w.window,
             "lateness_us": w.lateness,
@@ -80,6 +81,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         environment: optional("environment"),
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
+        adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
         windowing: Windowing::default(),
     };
     for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {

@@ -298,20 +298,17 @@ fn microseconds_without_a_name_are_told_by_what_else_the_lines_say() {
 #[test]
 fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it() {
     let access = |rest: &dyn Fn(usize) -> String| -> Survey {
-        let lines: Vec<String> = (0..50)
-            .map(|at| {
-                let time = format!("17/May/2015:10:05:{:02} +0000", at % 60);
-                format!(r#"192.0.2.{at} - - [{time}] "GET /a HTTP/1.1" 200 2326 "-" "curl/8"{}"#, rest(at))
-            })
-            .collect();
+        let lines: Vec<String> = (0..50).map(|at| access_line(at as u64 * 1_000_000, &rest(at))).collect();
         found(&lines)
     };
-    let note = "time: access lines end in how long the request took (`access_duration`), as Apache writes it: their time is when it was received, and what it took is added";
     for (rest, unit) in [(54_000, LatencyUnit::Micros), (54, LatencyUnit::Millis), (0, LatencyUnit::Seconds)] {
-        let survey = access(&|at| format!(" {}", rest + usize::from(at == 7)));
+        let survey = access(&|at| format!(" {}", rest + if rest > 0 { at * 7 % 50 } else { usize::from(at == 7) }));
         assert_eq!(survey.plan.fields(Role::Latency).last().and_then(|field| field.unit), Some(unit), "{rest}");
         assert_eq!(fields_of(&survey, Role::Latency), ["request_time", "access_duration"], "{rest}");
-        assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+        // A line a second, and nothing takes that long.
+        assert!(!survey.plan.adds_duration, "{rest}");
+        let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
+        assert!(note.contains("a guess: the order of the lines does not tell"), "{note}");
     }
     for rest in [" 0.054", "", " rt=0.054 urt=0.050"] {
         let survey = access(&|_| rest.to_owned());
@@ -319,9 +316,91 @@ fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it(
         assert!(survey.notes.iter().all(|said| !said.starts_with("time")), "{:?}", survey.notes);
     }
     // One line of nginx says that the others' whole number may be anything.
-    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { " 54000".to_owned() });
+    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { format!(" {}", 54_000 + at) });
     assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
     // Now and then is too seldom.
-    let survey = access(&|at| if at % 3 == 0 { " 54000".to_owned() } else { String::new() });
+    let survey = access(&|at| if at % 3 == 0 { format!(" {}", 54_000 + at) } else { String::new() });
     assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
+}
+
+/// A line of a request that came so many microseconds after twelve.
+fn access_line(received: u64, rest: &str) -> String {
+    let second = received / 1_000_000;
+    let time = format!("{:02}:{:02}:{:02}", 12 + second / 3600, second / 60 % 60, second % 60);
+    format!(r#"192.0.2.7 - - [17/May/2015:{time} +0000] "GET /a HTTP/1.1" 200 2326 "-" "curl/8"{rest}"#)
+}
+
+/// 4,000 requests, six a second: when each came, and how long it took, in microseconds. One in 32 takes 20 ms to 20 s.
+fn visits(fast: u64) -> Vec<(u64, u64)> {
+    let mut received = 0;
+    (0..4_000)
+        .map(|at| {
+            let dice = crate::event::mix(at, 7);
+            received += dice % 333_333;
+            let took = fast + (dice >> 20) % fast * 2;
+            (received, if dice >> 59 == 0 { took + (20_000 << ((dice >> 48) % 11)) } else { took })
+        })
+        .collect()
+}
+
+/// The survey of these requests, their lines in the order in which they end or came, with a number behind each.
+fn numbered(by_end: bool, fast: u64, number: impl Fn(usize, u64) -> u64) -> Survey {
+    let mut visits = visits(fast);
+    if by_end {
+        visits.sort_by_key(|(received, took)| received + took);
+    }
+    let line =
+        |(at, (received, took)): (usize, &(u64, u64))| access_line(*received, &format!(" {}", number(at, *took)));
+    found(&visits.iter().enumerate().map(line).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
+    for (fast, divisor, unit) in [
+        // A fast site, whose numbers would be a plausible number of milliseconds.
+        (300, 1, LatencyUnit::Micros),
+        (20_000, 1, LatencyUnit::Micros),
+        (100_000, 1_000, LatencyUnit::Millis),
+        (20_000, 1_000, LatencyUnit::Millis),
+        (300, 1_000_000, LatencyUnit::Seconds),
+    ] {
+        let survey = numbered(true, fast, |_, took| took / divisor);
+        let found = survey.plan.fields(Role::Latency).last().and_then(|field| field.unit);
+        assert_eq!((found, survey.plan.adds_duration), (Some(unit), true), "{fast} {divisor}: {:?}", survey.notes);
+        let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
+        assert!(note.contains("by the order of the lines"), "{note}");
+        assert!(survey.notes.iter().any(|note| note.starts_with("time: access lines end in how long")));
+    }
+}
+
+#[test]
+fn times_are_not_moved_by_numbers_that_are_no_durations() {
+    for (what, by_end, number, why) in [
+        // A length: as a duration it would end long after the lines behind it.
+        ("length", false, (|_, took| took) as fn(usize, u64) -> u64, "in no unit do requests end in the order"),
+        ("process", true, |at, _| [12_031, 12_044, 31_245, 9_123][at % 4], "4000 lines have 4 different ones"),
+        ("port", true, |_, _| 443, "4000 lines have 1 different ones"),
+        ("length of lines by their end", true, |at, _| crate::event::mix(at as u64, 3) % 5_000, "a larger number"),
+    ] {
+        let survey = numbered(by_end, 300, number);
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{what}: {:?}", survey.notes);
+        assert!(!survey.plan.adds_duration, "{what}");
+        let note = survey.notes.iter().find(|note| note.contains("is not taken for how long")).expect("a note");
+        assert!(note.contains(why), "{what}: {note}");
+    }
+    // Asked for, it is the latency; the times stay where the order speaks against it.
+    let field = FieldRef { path: "access_duration".to_owned(), unit: Some(LatencyUnit::Micros) };
+    let wishes = Wishes { roles: [(Role::Latency, vec![field])].into(), ..Wishes::default() };
+    for by_end in [false, true] {
+        let mut visits = visits(300);
+        if by_end {
+            visits.sort_by_key(|(received, took)| received + took);
+        }
+        let lines: Vec<String> =
+            visits.iter().map(|(received, took)| access_line(*received, &format!(" {took}"))).collect();
+        let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+        let survey = super::survey(&[head], &wishes);
+        assert_eq!(fields_of(&survey, Role::Latency), ["access_duration"]);
+        assert_eq!(survey.plan.adds_duration, by_end);
+    }
 }

@@ -181,7 +181,7 @@ impl<'p> Decoder<'p> {
         }
         match &plan.arms {
             ArmRule::None => {}
-            ArmRule::Field(path) | ArmRule::PodTemplate(path) => decoder.arm_slot = Some(decoder.want(path)),
+            ArmRule::Field(path) | ArmRule::PodTemplate { path, .. } => decoder.arm_slot = Some(decoder.want(path)),
             ArmRule::Queries { baseline, canary } => {
                 for path in baseline.fields().into_iter().chain(canary.fields()) {
                     decoder.want(&path);

@@ -222,7 +222,7 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
         format!(r#""service":"s","kubernetes":{{"pod_name":"web-{hash}-{end}"}},"status":200"#)
     };
     let survey = found(&lines(40, pod));
-    assert_eq!(survey.plan.arms, ArmRule::PodTemplate("kubernetes.pod_name".to_owned()));
+    assert_eq!(survey.plan.arms, ArmRule::PodTemplate { path: "kubernetes.pod_name".to_owned(), workload: None });
     let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
     let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
@@ -238,6 +238,34 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
     let lines = lines(40, pod);
     let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
     assert_eq!(super::survey(&[head], &wishes).plan.arms, ArmRule::Field("zone".to_owned()));
+}
+
+#[test]
+fn pods_of_several_workloads_are_no_versions_of_one() {
+    let pods = ["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz", "web-66b6c48dd5-cxlzw"];
+    let of = |pods: &[&str], service: &str| {
+        found(&lines(40, |at| format!(r#"{service}"pod":"{}","status":200"#, pods[at % pods.len()])))
+    };
+    let survey = of(&pods, "");
+    assert_eq!(survey.plan.arms, ArmRule::None);
+    let note = "arms: `pod` names pods of several workloads (web, worker), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD";
+    assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    // A service has what workloads it has.
+    let rule =
+        |workload: Option<&str>| ArmRule::PodTemplate { path: "pod".to_owned(), workload: workload.map(str::to_owned) };
+    assert_eq!(of(&pods, r#""service":"s","#).plan.arms, rule(None));
+    // One workload, also where another comes later.
+    let survey = of(&[pods[0], pods[2]], "");
+    assert_eq!(survey.plan.arms, rule(Some("web")));
+    let mut decoder = crate::pipeline::decode::Decoder::new(&survey.plan, "log");
+    for (pod, arm) in [(pods[2], Some("66b6c48dd5")), (pods[1], None)] {
+        let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z","pod":"{pod}","status":200}}"#);
+        let Ok(crate::pipeline::decode::Decoded::Event(event)) = decoder.decode(&line, 0) else { panic!("{line}") };
+        let arms = &crate::event::Intern::names(decoder.interner()).arms;
+        assert_eq!(arms.get(usize::from(event.arm)).map(String::as_str), arm, "{pod}");
+        let damaged = format!(r#"{{"pod":"{pod}","status":2"#);
+        assert_eq!(decoder.arm_of_damaged(damaged.as_bytes()).is_some(), arm.is_some(), "{pod}");
+    }
 }
 
 /// What is said of the unit of the first latency field, without the advice behind it.

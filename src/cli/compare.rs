@@ -474,7 +474,7 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
                 );
             }
         }
-        ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. } => {}
+        ArmRule::Field(_) | ArmRule::PodTemplate { .. } | ArmRule::Hash { .. } => {}
     }
     if let Some(service) = &how.service
         && found.services.keys().all(|key| key.service != *service)
@@ -503,7 +503,7 @@ fn unknown_field(found: &Survey, path: &str, option: &str) -> anyhow::Result<()>
 fn arm_choice(judge: &JudgeArguments, found: &Survey) -> ArmChoice {
     match found.plan.arms {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => two_arms(),
-        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
+        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate { .. } => {
             // Named twice it is still one: the error level is shared by as many as there are.
             let mut candidates: Vec<String> = Vec::new();
             for name in &judge.candidates {

@@ -147,7 +147,7 @@ fn arms_rule(arms: &ArmRule) -> Value {
     match arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
-        ArmRule::PodTemplate(path) => json!({ "by": "pod_template", "path": path }),
+        ArmRule::PodTemplate { path, .. } => json!({ "by": "pod_template", "path": path }),
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
         }

@@ -161,7 +161,7 @@ impl<'p> Decoder<'p> {
                     decoder.proxy_status = Some(list.slots[at]);
                 }
                 if role == Role::Latency {
-                    decoder.from_received[at] = field.path == ACCESS_DURATION;
+                    decoder.from_received[at] = plan.adds_duration && field.path == ACCESS_DURATION;
                 }
                 if role == Role::Time {
                     decoder.end_times[at] = roles::is_end_time(&field.path);
@@ -187,7 +187,7 @@ impl<'p> Decoder<'p> {
         }
         match &plan.arms {
             ArmRule::None => {}
-            ArmRule::Field(path) | ArmRule::PodTemplate(path) => decoder.arm_slot = Some(decoder.want(path)),
+            ArmRule::Field(path) | ArmRule::PodTemplate { path, .. } => decoder.arm_slot = Some(decoder.want(path)),
             ArmRule::Queries { baseline, canary } => {
                 for path in baseline.fields().into_iter().chain(canary.fields()) {
                     decoder.want(&path);

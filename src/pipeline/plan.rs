@@ -27,9 +27,14 @@ pub enum ArmRule {
     None,
     /// The value of a field is the arm.
     Field(String),
-    /// The hash of the pod's template in the pod's name, which a field holds, is the arm: see
+    /// The hash of the pod's template in the pod's name is the arm: see
     /// [`values::pod_template_hash`](super::values::pod_template_hash).
-    PodTemplate(String),
+    PodTemplate {
+        /// Field that holds the pod's name.
+        path: String,
+        /// The only workload whose pods have an arm, where no service tells workloads apart.
+        workload: Option<String>,
+    },
     /// Two queries decide; a line that matches neither has no arm, one that matches both is rejected.
     Queries {
         /// Lines of the baseline.
@@ -163,6 +168,8 @@ pub struct Plan {
     pub follow_traces: bool,
     /// Attempts that share a request id are joined: some do.
     pub join_attempts: bool,
+    /// Access lines that end in how long the request took tell when it was received: it counts when it was completed.
+    pub adds_duration: bool,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }

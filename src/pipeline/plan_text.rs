@@ -24,7 +24,9 @@ pub fn to_json(plan: &Plan) -> Value {
     let arms = match &plan.arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
-        ArmRule::PodTemplate(path) => json!({ "by": "pod_template", "path": path }),
+        ArmRule::PodTemplate { path, workload } => {
+            json!({ "by": "pod_template", "path": path, "workload": workload })
+        }
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
         }
@@ -45,6 +47,7 @@ pub fn to_json(plan: &Plan) -> Value {
         "environment": plan.environment,
         "follow_traces": plan.follow_traces,
         "join_attempts": plan.join_attempts,
+        "adds_duration": plan.adds_duration,
         "windowing": {
             "window_us": w.window,
             "lateness_us": w.lateness,
@@ -80,6 +83,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         environment: optional("environment"),
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
+        adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
         windowing: Windowing::default(),
     };
     for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {
@@ -98,7 +102,10 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
     plan.arms = match text(arms, "by")?.as_str() {
         "none" => ArmRule::None,
         "field" => ArmRule::Field(text(arms, "path")?),
-        "pod_template" => ArmRule::PodTemplate(text(arms, "path")?),
+        "pod_template" => ArmRule::PodTemplate {
+            path: text(arms, "path")?,
+            workload: arms.get("workload").and_then(Value::as_str).map(str::to_owned),
+        },
         "queries" => {
             let query = |key: &str| -> Result<Query, BadPlan> {
                 Query::parse(&text(arms, key)?).map_err(|error| BadPlan(format!("{key}: {error}")))

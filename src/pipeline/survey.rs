@@ -1,6 +1,7 @@
 //! Looks at the first lines of streams and finds the plan: which field plays which role, which services and arms there
 //! are, where requests come from, and what is missing.
 
+mod access_duration;
 mod arms;
 mod cover;
 mod fields;
@@ -11,7 +12,6 @@ mod units_of_latency;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
-use crate::pipeline::decode::ACCESS_DURATION;
 use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::time::Windowing;
@@ -141,13 +141,9 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut roles = choose_fields(&seen, wishes);
     let Seen { paths, json_lines, access_lines, .. } = seen;
     let mut notes = Vec::new();
+    let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut notes);
     let evidence = Evidence::of(heads, &roles);
     name_latency_units(&mut roles, &paths, &evidence, &mut notes);
-    if roles.get(&Role::Latency).is_some_and(|fields| fields.iter().any(|field| field.path == ACCESS_DURATION)) {
-        notes.push(format!(
-            "time: access lines end in how long the request took (`{ACCESS_DURATION}`), as Apache writes it: their time is when it was received, and what it took is added"
-        ));
-    }
 
     let mut plan = Plan {
         roles,
@@ -158,6 +154,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         environment: wishes.environment.clone(),
         follow_traces: true,
         join_attempts: false,
+        adds_duration,
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);

@@ -155,17 +155,24 @@ const HASH_DIGITS: &[u8] = b"bcdf456789";
 /// Characters of the random end of a pod's name.
 const NAME_END: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// The hash of the pod's template in the name of a pod that a ReplicaSet made: `5d9c7b8f6d` in `web-5d9c7b8f6d-x7k2p`.
+/// The workload and the hash of the pod's template in the name of a pod that a ReplicaSet made: `web` and `5d9c7b8f6d` in
+/// `web-5d9c7b8f6d-x7k2p`.
 ///
 /// It tells versions apart, and not which is the newer. Pods of a StatefulSet (`web-0`), a DaemonSet (`web-x7k2p`) and a
 /// Job (`web-29547810-x7k2p`: digits of a time, which has 0, 1, 2 or 3 in it for decades) have none. Shorter hashes than
 /// 8 characters are 1 in 400 and not recognised, so that words are not taken for hashes.
-pub fn pod_template_hash(pod: &str) -> Option<&str> {
+pub fn pod_template(pod: &str) -> Option<(&str, &str)> {
     let (set, end) = pod.rsplit_once('-')?;
     let (workload, hash) = set.rsplit_once('-')?;
     let is_hash = (8..=10).contains(&hash.len()) && hash.bytes().all(|byte| HASH_DIGITS.contains(&byte));
     let is_end = end.len() == 5 && end.bytes().all(|byte| NAME_END.contains(&byte));
-    (is_hash && is_end && !workload.is_empty()).then_some(hash)
+    (is_hash && is_end && !workload.is_empty()).then_some((workload, hash))
+}
+
+/// The hash of the pod's template in its name; only of pods of `of_workload`, where that is given.
+pub fn pod_template_hash<'a>(pod: &'a str, of_workload: Option<&str>) -> Option<&'a str> {
+    let (workload, hash) = pod_template(pod)?;
+    of_workload.is_none_or(|wanted| wanted == workload).then_some(hash)
 }
 
 /// Truth from a word or number.
@@ -427,8 +434,10 @@ mod tests {
             ("", None),
             ("--", None),
         ] {
-            assert_eq!(pod_template_hash(pod), hash, "{pod}");
+            assert_eq!(pod_template_hash(pod, None), hash, "{pod}");
         }
+        let of = |workload| pod_template_hash("web-api-5d9c7b8f6d-x7k2p", Some(workload));
+        assert_eq!((of("web-api"), of("web")), (Some("5d9c7b8f6d"), None));
     }
 
     #[test]

@@ -410,7 +410,7 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
         ArmRule::Queries { .. } | ArmRule::Hash { .. } => {
             ArmChoice { control: Some(BASELINE.to_owned()), candidates: vec![CANARY.to_owned()], sharing: 1 }
         }
-        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
+        ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate { .. } => {
             ArmChoice { sharing: found.candidates_seen(), ..ArmChoice::default() }
         }
     };

@@ -37,7 +37,7 @@ impl Judged<'_> {
                 };
                 format!("by field `{}`{others}", harmless(path, 60))
             }
-            ArmRule::PodTemplate(path) => format!(
+            ArmRule::PodTemplate { path, .. } => format!(
                 "version taken from the pod's name (`{}`), since no field has one; --arm-by FIELD takes another",
                 harmless(path, 60)
             ),

@@ -80,7 +80,7 @@ impl Alone<'_> {
     pub(super) fn reason(&self) -> String {
         match (self.arms.as_slice(), self.rule) {
             ([], ArmRule::Queries { .. }) => "no request matches --baseline, and none matches --canary".to_owned(),
-            ([], ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
+            ([], ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate { .. } | ArmRule::Hash { .. }) => {
                 "no request says which version or cohort it belongs to".to_owned()
             }
             ([(arm, requests)], _) => {
@@ -98,7 +98,7 @@ impl Alone<'_> {
     fn remedy(&self) -> &'static str {
         match (self.arms.len(), self.rule) {
             (0, ArmRule::Queries { .. }) => "Look at a line, and write queries that match the lines of each arm.",
-            (0, ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate(_) | ArmRule::Hash { .. }) => {
+            (0, ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate { .. } | ArmRule::Hash { .. }) => {
                 "Use --arm-by FIELD, or --baseline QUERY --canary QUERY."
             }
             (1, _) => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",

@@ -16,9 +16,8 @@ impl Decoder<'_> {
     /// The arm that the text of a line names which could not be read, where a field gives the arms: the first scalar
     /// behind the field's name. By the line alone, so that it does not matter what was read before.
     pub fn arm_of_damaged(&mut self, line: &[u8]) -> Option<NameId> {
-        let (path, is_pod) = match &self.plan.arms {
-            ArmRule::Field(path) => (path, false),
-            ArmRule::PodTemplate(path) => (path, true),
+        let path = match &self.plan.arms {
+            ArmRule::Field(path) | ArmRule::PodTemplate { path, .. } => path,
             ArmRule::None | ArmRule::Queries { .. } | ArmRule::Hash { .. } => return None,
         };
         let key = format!("\"{}\"", path.rsplit('.').next()?);
@@ -31,7 +30,10 @@ impl Decoder<'_> {
             None => value.get(..value.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.')?)?,
         };
         let text = std::str::from_utf8(value).ok().filter(|text| !text.is_empty() && text.len() <= ARM_TEXT_MAX)?;
-        let arm = if is_pod { values::pod_template_hash(text)? } else { text };
+        let arm = arm_in(&self.plan.arms, text);
+        if arm.is_empty() {
+            return None;
+        }
         Some(self.names.arm(arm)).filter(|arm| *arm != NO_NAME)
     }
 
@@ -39,7 +41,7 @@ impl Decoder<'_> {
     pub(super) fn arm(&mut self, line: &str, unit: u64) -> Result<NameId, RejectReason> {
         match &self.plan.arms {
             ArmRule::None => Ok(NO_NAME),
-            ArmRule::Field(_) | ArmRule::PodTemplate(_) => {
+            ArmRule::Field(_) | ArmRule::PodTemplate { .. } => {
                 let slot =
                     self.arm_slot.and_then(|slot| self.slots.get(usize::from(slot)).copied()).unwrap_or_default();
                 if !slot.is_scalar() {
@@ -52,8 +54,7 @@ impl Decoder<'_> {
                     return Ok(id);
                 }
                 let text = slot.text(line);
-                let is_pod = matches!(self.plan.arms, ArmRule::PodTemplate(_));
-                let arm = if is_pod { values::pod_template_hash(&text).unwrap_or("") } else { &text };
+                let arm = arm_in(&self.plan.arms, &text);
                 let id = if arm.is_empty() { NO_NAME } else { self.names.arm(arm) };
                 if let Some(short) = short {
                     self.short_arms.put(short.mixed(), short, id);
@@ -88,6 +89,17 @@ impl Decoder<'_> {
         let arms = (self.names.arm(BASELINE), self.names.arm(CANARY));
         self.two_arms = Some(arms);
         arms
+    }
+}
+
+/// The arm that the value of a field names; empty if none.
+fn arm_in<'a>(rule: &ArmRule, value: &'a str) -> &'a str {
+    match rule {
+        ArmRule::PodTemplate { workload, .. } => {
+            values::pod_template_hash(value, workload.as_deref()).unwrap_or_default()
+        }
+        ArmRule::Field(_) => value,
+        ArmRule::None | ArmRule::Queries { .. } | ArmRule::Hash { .. } => "",
     }
 }
 

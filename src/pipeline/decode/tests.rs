@@ -21,6 +21,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         environment: None,
         follow_traces: false,
         join_attempts: false,
+        adds_duration: false,
         windowing: Windowing::default(),
     };
     for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {
@@ -357,14 +358,16 @@ proptest! {
 
 #[test]
 fn a_request_counts_when_it_was_completed() {
-    let decode = |line: &str, latency: &[(&str, LatencyUnit)]| {
+    let decode_as = |adds_duration: bool, line: &str, latency: &[(&str, LatencyUnit)]| {
         let mut plan = plan(&[(Role::Status, "status")]);
+        plan.adds_duration = adds_duration;
         plan.roles.insert(Role::Time, vec![FieldRef { path: "time".to_owned(), unit: None }]);
         let fields = latency.iter().map(|(path, unit)| FieldRef { path: (*path).to_owned(), unit: Some(*unit) });
         plan.roles.insert(Role::Latency, fields.collect());
         let Ok(Decoded::Event(event)) = Decoder::new(&plan, "log").decode(line, 0) else { panic!("{line}") };
         (event.time.0, event.latency_us)
     };
+    let decode = |line: &str, latency: &[(&str, LatencyUnit)]| decode_as(true, line, latency);
     let start = 1_431_857_103_000_000;
     let line = |rest: &str| {
         format!(r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 2326 "-" "curl/8" {rest}"#)
@@ -375,6 +378,8 @@ fn a_request_counts_when_it_was_completed() {
     assert_eq!(decode(&line("61250000"), &fields), (start + 61_250_000, 61_250_000));
     assert_eq!(decode(&line("61"), &[(ACCESS_DURATION, LatencyUnit::Seconds)]), (start + 61_000_000, 61_000_000));
     assert_eq!(decode(&line("-"), &fields), (start, NO_LATENCY));
+    // Where the order of the lines does not say so, their times stay as they are.
+    assert_eq!(decode_as(false, &line("61250000"), &fields), (start, 61_250_000));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct ArmCandidate {
     role: Role,
     /// Distinct values within the service that has most of them: services have versions of their own, which are no arms.
     pub(super) values: BTreeSet<String>,
+    /// Of pods' names: the workloads whose pods these are, where no service tells them apart.
+    workloads: BTreeSet<String>,
 }
 
 impl ArmCandidate {
@@ -50,6 +52,7 @@ pub(super) fn look_at_services(
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    let mut workloads: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for head in heads {
         let mut decoder = Decoder::new(plan, head.stream);
         for (offset, line) in head.lines.iter().enumerate() {
@@ -67,7 +70,11 @@ pub(super) fn look_at_services(
                     continue;
                 };
                 let value = if *role == Role::Instance {
-                    let Some(hash) = values::pod_template_hash(&value) else { continue };
+                    let Some((workload, hash)) = values::pod_template(&value) else { continue };
+                    let known = workloads.entry(at).or_default();
+                    if service.service.is_empty() && known.len() < ARM_VALUES_MAX {
+                        known.insert(workload.to_owned());
+                    }
                     hash.to_owned()
                 } else {
                     value
@@ -83,9 +90,15 @@ pub(super) fn look_at_services(
         .into_iter()
         .enumerate()
         .map(|(at, (role, path))| {
-            let of_field = found.iter().filter(|((field, _), _)| *field == at).map(|(_, values)| values);
-            let most = of_field.max_by_key(|values| values.len()).cloned().unwrap_or_default();
-            ArmCandidate { path: path.to_owned(), role, values: most }
+            let of_field = || found.iter().filter(|((field, _), _)| *field == at);
+            let most = of_field().map(|(_, values)| values).max_by_key(|values| values.len());
+            let has_service = of_field().any(|((_, key), _)| !key.service.is_empty());
+            ArmCandidate {
+                path: path.to_owned(),
+                role,
+                values: most.cloned().unwrap_or_default(),
+                workloads: workloads.remove(&at).filter(|_| !has_service).unwrap_or_default(),
+            }
         })
         .collect();
     // Names of pods tell something only where they have a hash, and only where nothing better does.
@@ -108,6 +121,14 @@ fn scalar_text(value: Value<'_>) -> Option<String> {
 /// The best candidate gives the arms; those that would give others are named.
 pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
     let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
+    if chosen.workloads.len() > 1 {
+        notes.push(format!(
+            "arms: `{}` names pods of several workloads ({}), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD",
+            chosen.path,
+            some_of(&chosen.workloads)
+        ));
+        return ArmRule::None;
+    }
     let others: Vec<&ArmCandidate> = others.iter().filter(|other| other.values.len() >= 2).collect();
     let what = if chosen.role == Role::Instance { "the version taken from the pod's name," } else { "the values of" };
     let mut note = format!("arms: {what} `{}` ({})", chosen.path, some_of(&chosen.values));
@@ -124,7 +145,7 @@ pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) 
     }
     notes.push(note);
     if chosen.role == Role::Instance {
-        ArmRule::PodTemplate(chosen.path.clone())
+        ArmRule::PodTemplate { path: chosen.path.clone(), workload: chosen.workloads.first().cloned() }
     } else {
         ArmRule::Field(chosen.path.clone())
     }

@@ -222,7 +222,7 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
         format!(r#""service":"s","kubernetes":{{"pod_name":"web-{hash}-{end}"}},"status":200"#)
     };
     let survey = found(&lines(40, pod));
-    assert_eq!(survey.plan.arms, ArmRule::PodTemplate("kubernetes.pod_name".to_owned()));
+    assert_eq!(survey.plan.arms, ArmRule::PodTemplate { path: "kubernetes.pod_name".to_owned(), workload: None });
     let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
     let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
@@ -238,6 +238,34 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
     let lines = lines(40, pod);
     let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
     assert_eq!(super::survey(&[head], &wishes).plan.arms, ArmRule::Field("zone".to_owned()));
+}
+
+#[test]
+fn pods_of_several_workloads_are_no_versions_of_one() {
+    let pods = ["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz", "web-66b6c48dd5-cxlzw"];
+    let of = |pods: &[&str], service: &str| {
+        found(&lines(40, |at| format!(r#"{service}"pod":"{}","status":200"#, pods[at % pods.len()])))
+    };
+    let survey = of(&pods, "");
+    assert_eq!(survey.plan.arms, ArmRule::None);
+    let note = "arms: `pod` names pods of several workloads (web, worker), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD";
+    assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    // A service has what workloads it has.
+    let rule =
+        |workload: Option<&str>| ArmRule::PodTemplate { path: "pod".to_owned(), workload: workload.map(str::to_owned) };
+    assert_eq!(of(&pods, r#""service":"s","#).plan.arms, rule(None));
+    // One workload, also where another comes later.
+    let survey = of(&[pods[0], pods[2]], "");
+    assert_eq!(survey.plan.arms, rule(Some("web")));
+    let mut decoder = crate::pipeline::decode::Decoder::new(&survey.plan, "log");
+    for (pod, arm) in [(pods[2], Some("66b6c48dd5")), (pods[1], None)] {
+        let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z","pod":"{pod}","status":200}}"#);
+        let Ok(crate::pipeline::decode::Decoded::Event(event)) = decoder.decode(&line, 0) else { panic!("{line}") };
+        let arms = &crate::event::Intern::names(decoder.interner()).arms;
+        assert_eq!(arms.get(usize::from(event.arm)).map(String::as_str), arm, "{pod}");
+        let damaged = format!(r#"{{"pod":"{pod}","status":2"#);
+        assert_eq!(decoder.arm_of_damaged(damaged.as_bytes()).is_some(), arm.is_some(), "{pod}");
+    }
 }
 
 /// What is said of the unit of the first latency field, without the advice behind it.
@@ -298,20 +326,17 @@ fn microseconds_without_a_name_are_told_by_what_else_the_lines_say() {
 #[test]
 fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it() {
     let access = |rest: &dyn Fn(usize) -> String| -> Survey {
-        let lines: Vec<String> = (0..50)
-            .map(|at| {
-                let time = format!("17/May/2015:10:05:{:02} +0000", at % 60);
-                format!(r#"192.0.2.{at} - - [{time}] "GET /a HTTP/1.1" 200 2326 "-" "curl/8"{}"#, rest(at))
-            })
-            .collect();
+        let lines: Vec<String> = (0..50).map(|at| access_line(at as u64 * 1_000_000, &rest(at))).collect();
         found(&lines)
     };
-    let note = "time: access lines end in how long the request took (`access_duration`), as Apache writes it: their time is when it was received, and what it took is added";
     for (rest, unit) in [(54_000, LatencyUnit::Micros), (54, LatencyUnit::Millis), (0, LatencyUnit::Seconds)] {
-        let survey = access(&|at| format!(" {}", rest + usize::from(at == 7)));
+        let survey = access(&|at| format!(" {}", rest + if rest > 0 { at * 7 % 50 } else { usize::from(at == 7) }));
         assert_eq!(survey.plan.fields(Role::Latency).last().and_then(|field| field.unit), Some(unit), "{rest}");
         assert_eq!(fields_of(&survey, Role::Latency), ["request_time", "access_duration"], "{rest}");
-        assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+        // A line a second, and nothing takes that long.
+        assert!(!survey.plan.adds_duration, "{rest}");
+        let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
+        assert!(note.contains("a guess: the order of the lines does not tell"), "{note}");
     }
     for rest in [" 0.054", "", " rt=0.054 urt=0.050"] {
         let survey = access(&|_| rest.to_owned());
@@ -319,9 +344,91 @@ fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it(
         assert!(survey.notes.iter().all(|said| !said.starts_with("time")), "{:?}", survey.notes);
     }
     // One line of nginx says that the others' whole number may be anything.
-    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { " 54000".to_owned() });
+    let survey = access(&|at| if at == 7 { " 0.054".to_owned() } else { format!(" {}", 54_000 + at) });
     assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
     // Now and then is too seldom.
-    let survey = access(&|at| if at % 3 == 0 { " 54000".to_owned() } else { String::new() });
+    let survey = access(&|at| if at % 3 == 0 { format!(" {}", 54_000 + at) } else { String::new() });
     assert_eq!(fields_of(&survey, Role::Latency), ["request_time"]);
+}
+
+/// A line of a request that came so many microseconds after twelve.
+fn access_line(received: u64, rest: &str) -> String {
+    let second = received / 1_000_000;
+    let time = format!("{:02}:{:02}:{:02}", 12 + second / 3600, second / 60 % 60, second % 60);
+    format!(r#"192.0.2.7 - - [17/May/2015:{time} +0000] "GET /a HTTP/1.1" 200 2326 "-" "curl/8"{rest}"#)
+}
+
+/// 4,000 requests, six a second: when each came, and how long it took, in microseconds. One in 32 takes 20 ms to 20 s.
+fn visits(fast: u64) -> Vec<(u64, u64)> {
+    let mut received = 0;
+    (0..4_000)
+        .map(|at| {
+            let dice = crate::event::mix(at, 7);
+            received += dice % 333_333;
+            let took = fast + (dice >> 20) % fast * 2;
+            (received, if dice >> 59 == 0 { took + (20_000 << ((dice >> 48) % 11)) } else { took })
+        })
+        .collect()
+}
+
+/// The survey of these requests, their lines in the order in which they end or came, with a number behind each.
+fn numbered(by_end: bool, fast: u64, number: impl Fn(usize, u64) -> u64) -> Survey {
+    let mut visits = visits(fast);
+    if by_end {
+        visits.sort_by_key(|(received, took)| received + took);
+    }
+    let line =
+        |(at, (received, took)): (usize, &(u64, u64))| access_line(*received, &format!(" {}", number(at, *took)));
+    found(&visits.iter().enumerate().map(line).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
+    for (fast, divisor, unit) in [
+        // A fast site, whose numbers would be a plausible number of milliseconds.
+        (300, 1, LatencyUnit::Micros),
+        (20_000, 1, LatencyUnit::Micros),
+        (100_000, 1_000, LatencyUnit::Millis),
+        (20_000, 1_000, LatencyUnit::Millis),
+        (300, 1_000_000, LatencyUnit::Seconds),
+    ] {
+        let survey = numbered(true, fast, |_, took| took / divisor);
+        let found = survey.plan.fields(Role::Latency).last().and_then(|field| field.unit);
+        assert_eq!((found, survey.plan.adds_duration), (Some(unit), true), "{fast} {divisor}: {:?}", survey.notes);
+        let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
+        assert!(note.contains("by the order of the lines"), "{note}");
+        assert!(survey.notes.iter().any(|note| note.starts_with("time: access lines end in how long")));
+    }
+}
+
+#[test]
+fn times_are_not_moved_by_numbers_that_are_no_durations() {
+    for (what, by_end, number, why) in [
+        // A length: as a duration it would end long after the lines behind it.
+        ("length", false, (|_, took| took) as fn(usize, u64) -> u64, "in no unit do requests end in the order"),
+        ("process", true, |at, _| [12_031, 12_044, 31_245, 9_123][at % 4], "4000 lines have 4 different ones"),
+        ("port", true, |_, _| 443, "4000 lines have 1 different ones"),
+        ("length of lines by their end", true, |at, _| crate::event::mix(at as u64, 3) % 5_000, "a larger number"),
+    ] {
+        let survey = numbered(by_end, 300, number);
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{what}: {:?}", survey.notes);
+        assert!(!survey.plan.adds_duration, "{what}");
+        let note = survey.notes.iter().find(|note| note.contains("is not taken for how long")).expect("a note");
+        assert!(note.contains(why), "{what}: {note}");
+    }
+    // Asked for, it is the latency; the times stay where the order speaks against it.
+    let field = FieldRef { path: "access_duration".to_owned(), unit: Some(LatencyUnit::Micros) };
+    let wishes = Wishes { roles: [(Role::Latency, vec![field])].into(), ..Wishes::default() };
+    for by_end in [false, true] {
+        let mut visits = visits(300);
+        if by_end {
+            visits.sort_by_key(|(received, took)| received + took);
+        }
+        let lines: Vec<String> =
+            visits.iter().map(|(received, took)| access_line(*received, &format!(" {took}"))).collect();
+        let head = Head { stream: "log", lines: lines.iter().map(String::as_str).collect() };
+        let survey = super::survey(&[head], &wishes);
+        assert_eq!(fields_of(&survey, Role::Latency), ["access_duration"]);
+        assert_eq!(survey.plan.adds_duration, by_end);
+    }
 }

@@ -12,7 +12,7 @@ use crate::pipeline::plan::FieldRef;
 use crate::pipeline::roles::{self, LatencyUnit, Role};
 use crate::pipeline::survey::Head;
 use crate::pipeline::survey::fields::PathCount;
-use crate::pipeline::{access, clock, number};
+use crate::pipeline::{clock, number};
 use crate::time::Timestamp;
 
 /// Integers from this median on are nanoseconds: as milliseconds half of the requests would take longer than a quarter
@@ -63,14 +63,7 @@ impl Evidence {
         }
         for line in heads.iter().flat_map(|head| head.lines.iter()).map(|line| without_mark(line)) {
             if !line.trim_ascii_start().starts_with('{') {
-                // An access line: nothing in it says the same again.
-                let Some(parsed) = access::parse_access(line) else { continue };
-                let value = parsed.duration.and_then(number::parse_f64);
-                let time = clock::parse_time(parsed.time).ok();
-                let duration = unnamed.iter().find(|field| field.path == crate::pipeline::decode::ACCESS_DURATION);
-                if let (Some(field), Some(value)) = (duration, value) {
-                    evidence.add(&field.path, value, time);
-                }
+                // An access line: its units are known by now.
                 continue;
             }
             let time_of = |field: &FieldRef| {
@@ -173,13 +166,9 @@ pub(super) fn name_latency_units(
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
         let path = &field.path;
         let named = unit_of(field);
-        let is_access = *path == crate::pipeline::decode::ACCESS_DURATION;
-        let usual = if count.fractions == 0 && median >= NANOS_FROM && !is_access {
+        let usual = if count.fractions == 0 && median >= NANOS_FROM {
             LatencyUnit::Nanos
-        } else if count.fractions == 0 && median >= 1_000.0 && is_access {
-            // Apache's `%D`, far more often than a service whose half takes longer than a second.
-            LatencyUnit::Micros
-        } else if (count.fractions * 2 > numbers.len() as u64 && median < 5.0) || (is_access && median < 1.0) {
+        } else if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
             LatencyUnit::Seconds
         } else {
             LatencyUnit::Millis

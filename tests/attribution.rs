@@ -101,7 +101,8 @@ fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
     let report = json(&["--release", "web,api,worker", "--ledger", "l.ndjson"], 1);
     assert_eq!(report["verdict"], "fail");
     assert_eq!(report["carried_by"], serde_json::json!(["api"]));
-    let ln = |part: f64| 100f64.ln() - part.ln();
+    // Nine tenths: the rest is for the same two arms, should they meet again.
+    let ln = |part: f64| 100f64.ln() - (0.9 * part).ln();
     let line = |report: &serde_json::Value, service: &str| {
         let list = report["comparisons"].as_array().unwrap();
         list.iter().find(|one| one["service"] == service).unwrap()["log_fail"].as_f64().unwrap()

@@ -94,6 +94,11 @@ fn a_rollout_ends_with_its_candidate_and_the_next_begins_anew() {
         "{:?}",
         (requests(0), requests(1))
     );
+    // However often the same two meet, they have one error level: .9 of it, and .1/2 the second time.
+    for (comparison, part) in [(first, 0.9f64), (second, 0.05)] {
+        let expected = 100f64.ln() - part.ln();
+        assert!((comparison.log_fail - expected).abs() < 1e-9, "{part}: {}", comparison.log_fail);
+    }
     // It takes no more: looks end where it ended.
     assert_eq!(first.ended_at, end.at);
 }
@@ -119,6 +124,113 @@ fn who_has_taken_over_ends_the_rollout_and_a_third_version_is_compared_with_it()
     let (engine, ledger, _) = judged(&case);
     assert_eq!(story(&ledger), ["v2 against v1", "v2 ended: control_silent, inconclusive", "v3 against v2"]);
     assert!(engine.comparison(0, 1).unwrap().end.is_none());
+}
+
+#[test]
+fn what_is_left_of_a_candidate_is_watched() {
+    // Half of all users, then .6 %, of whose requests a third fail at last.
+    let part = |minutes, share, errors| Traffic {
+        users: 30_000,
+        requests: 240 * minutes as u64,
+        shares: vec![share],
+        errors: vec![0.02, errors],
+        ..both(minutes)
+    };
+    let case = case(&[part(40, 0.5, 0.02), part(100, 0.006, 0.02), part(150, 0.006, 0.3)], Policy::default());
+    let (engine, ledger, _) = judged(&case);
+    let story = story(&ledger);
+    assert_eq!(story[0], "canary against baseline");
+    assert!(story[1].starts_with("canary ended: control_took_over"), "{story:?}");
+    assert_eq!(story[2..], ["canary against baseline"]);
+    let begun = engine.comparison(0, 1).unwrap().started_at.0 - common::START;
+    assert!(begun < 140 * MINUTE, "before it turns bad: {}", begun / MINUTE);
+    assert_eq!(engine.verdict(), Some(Verdict::Fail));
+}
+
+#[test]
+fn a_candidate_of_a_declared_share_that_is_missing_is_a_deficit() {
+    let crowd =
+        |minutes, share| Traffic { users: 20_000, requests: 60 * minutes as u64, shares: vec![share], ..both(minutes) };
+    for (later, ended) in [(0.0, "candidate_silent"), (0.001, "control_took_over")] {
+        let stretches = [crowd(60, 0.2), crowd(150, later)];
+        let declared = Policy { declared_share: Some(0.2), ..Policy::default() };
+        let (engine, ledger, _) = judged(&case(&stretches, declared));
+        assert_eq!(story(&ledger), ["canary against baseline"]);
+        assert_eq!(engine.verdict(), Some(Verdict::Fail), "{later}");
+        // Nobody promised anything: it was taken back.
+        let (engine, ledger, _) = judged(&case(&stretches, Policy::default()));
+        assert!(story(&ledger)[1].contains(ended), "{later}: {:?}", story(&ledger));
+        assert_eq!(engine.verdict(), Some(Verdict::Inconclusive));
+    }
+}
+
+/// A user who asks once a minute, of a version that nobody else uses.
+fn probe(minutes: i64) -> Vec<Line> {
+    let fields = "\"service\":\"shop\",\"cohort\":\"v0\",\"user\":\"probe\",\"status\":200,\"latency_ms\":5";
+    (0..minutes).map(|minute| Line::new(common::START + minute * MINUTE, 0, 0, fields)).collect()
+}
+
+#[test]
+fn a_probe_ends_nothing_and_is_no_control() {
+    let versions = |minutes, shares| Traffic { arms: vec!["v1", "v2", "v3"], shares, ..both(minutes) };
+    let three = |mut traffic: Traffic| {
+        traffic.errors = vec![0.02; 3];
+        traffic.slower = vec![1.0; 3];
+        traffic.lines()
+    };
+    let story_of = |parts: Vec<(i64, Vec<Line>)>| {
+        let mut lines: Vec<Line> = Vec::new();
+        for (from, part) in parts {
+            lines.extend(part.into_iter().map(|line| Line { at: line.at + from * MINUTE, ..line }));
+        }
+        lines.sort_by_key(|line| line.at);
+        let mut case =
+            Case::new("probe", vec![("app.log".to_owned(), bytes_of(&lines))], &Wishes::default(), Policy::default());
+        case.plan.windowing.window = MINUTE;
+        case.settings.windowing.window = MINUTE;
+        story(&judged(&case).1)
+    };
+    let two = |minutes| three(versions(minutes, vec![0.5, 0.0]));
+    // Nobody is there for three quarters of an hour, and two versions come back.
+    assert_eq!(story_of(vec![(0, two(60)), (58, probe(50)), (105, two(40))]), ["v2 against v1"]);
+    // A third version with users of its own is something else.
+    let third = three(versions(45, vec![0.0, 1.0]));
+    assert_eq!(
+        story_of(vec![(0, two(60)), (60, third)]),
+        ["v2 against v1", "v3 against v2", "v2 ended: both_silent, inconclusive"]
+    );
+    // A candidate that comes after the pause is compared with who served before it.
+    let old = three(versions(60, vec![0.0, 0.0]));
+    assert_eq!(story_of(vec![(0, old), (58, probe(50)), (105, two(40))]), ["v2 against v1"]);
+}
+
+#[test]
+fn a_release_passes_where_each_service_is_compared_in_each_environment() {
+    let traffic = Traffic { users: 20_000, requests: 30_000, errors: vec![0.1, 0.1], ..both(30) };
+    for (old_in, verdict) in [("", Verdict::Pass), ("prod", Verdict::Inconclusive)] {
+        let mut lines = Vec::new();
+        for line in traffic.lines() {
+            for (environment, service) in [("prod", "web"), ("prod", "api"), ("staging", "web"), ("staging", "api")] {
+                let name = format!("\"environment\":\"{environment}\",\"service\":\"{service}\"");
+                let text = line.text.replace("\"service\":\"shop\"", &name);
+                let is_old = environment == old_in && service == "api";
+                let text = if is_old { text.replace("canary", "baseline") } else { text };
+                lines.push(Line { text, ..line.clone() });
+            }
+        }
+        let policy = Policy {
+            latency: false,
+            next_share: 0.1,
+            release: vec!["web".to_owned(), "api".to_owned()],
+            ..Policy::default()
+        };
+        let log = vec![("app.log".to_owned(), bytes_of(&lines))];
+        let (engine, _, _) = judged(&Case::new("release", log, &Wishes::default(), policy));
+        let list = engine.releases().flat_map(|(_, list)| list).map(|one| one.look.verdict);
+        let list: Vec<Verdict> = list.collect();
+        assert!(list.iter().all(|verdict| *verdict == Verdict::Pass), "{list:?}");
+        assert_eq!(engine.verdict(), Some(verdict), "{old_in}");
+    }
 }
 
 #[test]

@@ -80,6 +80,49 @@ fn with_a_day_of_history_users_are_compared_with_themselves() {
     }
 }
 
+/// History hours and the finding on the mean of a log of 26 hours of one version and 3 of two.
+fn learnt(lines: &[Line]) -> (Option<f64>, Value) {
+    let folder = folder_with(&[("app.log", &bytes_of(lines))]);
+    let arguments = ["compare", "app.log", "--window", "1m", "--ledger", "l.ndjson"];
+    let arguments = [&arguments[..], &["--control", "1.0.0", "--candidate", "1.1.0", "--format", "json"]].concat();
+    let report = serin(folder.path(), &arguments).expect(1).json();
+    serin(folder.path(), &["replay", "l.ndjson", "app.log"]).expect(0);
+    let comparison = &report["comparisons"][0];
+    let mean = comparison["guardrails"].as_array().unwrap().iter().find(|row| row["guardrail"] == "latency_mean");
+    (comparison["history_hours"].as_f64(), mean.unwrap()["finding"].clone())
+}
+
+#[test]
+fn a_stray_request_of_another_version_is_no_new_history() {
+    let mut lines = lines_of(&[alone(26), slower()]);
+    let stray = START + 25 * HOUR;
+    lines.retain(|line| line.at.div_euclid(MINUTE) != stray.div_euclid(MINUTE));
+    let at = lines.partition_point(|line| line.at < stray);
+    let old = "\"service\":\"shop\",\"version\":\"0.9.0\",\"user\":\"probe\",\"status\":200,\"latency_ms\":3";
+    lines.insert(at, Line::new(stray + MINUTE / 2, USERS, 0, old));
+    let (hours, mean) = learnt(&lines);
+    assert!((25.9..26.1).contains(&hours.unwrap_or(0.0)), "{hours:?}");
+    assert_eq!(mean, "regressed");
+}
+
+#[test]
+fn requests_with_ids_are_learnt_too() {
+    let mut lines = Vec::new();
+    for (number, line) in lines_of(&[alone(26), slower()]).into_iter().enumerate() {
+        let id = format!("\"request_id\":\"{number:08x}-0000-4000-8000-{number:012x}\",\"status\"");
+        let line = Line { text: line.text.replace("\"status\"", &id), ..line };
+        if line.text.contains("\"status\":500") {
+            let text = line.text.replace("\"status\":500", "\"status\":200");
+            lines.push(Line { at: line.at + 300_000, text, ..line.clone() });
+        }
+        lines.push(line);
+    }
+    lines.sort_by_key(|line| line.at);
+    let (hours, mean) = learnt(&lines);
+    assert!((25.9..26.1).contains(&hours.unwrap_or(0.0)), "{hours:?}");
+    assert_eq!(mean, "regressed");
+}
+
 /// Two quiet days, then five in a hundred requests of the candidate fail instead of one.
 fn late_onset() -> Vec<Line> {
     let both = |hours, errors| Stretch { hours, requests_per_hour: 600, has_candidate: true, slower: 1.0, errors };

@@ -8,7 +8,7 @@ use crate::engine::lookup::{of_service, row_environment};
 use crate::event::NameId;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, WindowPartial};
-use crate::time::{MINUTE, Micros};
+use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Units that a discovered candidate needs before it is compared, and their share of all units of the service.
 const CANDIDATE_UNITS: usize = 20;
@@ -119,15 +119,14 @@ impl Arms {
 
     /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
     ///
-    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment. Returns
-    /// whether any unit was active under an arm.
+    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment.
     pub(super) fn count(
         &mut self,
         merged: &WindowPartial,
         entry: Option<NameId>,
         environment: Option<&str>,
         settings: &Settings,
-    ) -> bool {
+    ) {
         let concerns = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
         // By index of the arm: most rows of a window come through here.
         let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
@@ -154,7 +153,9 @@ impl Arms {
         let now: Vec<(ArmSeen, &String)> = now.collect();
         let start = settings.windowing.start_of(merged.window).0;
         self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
-        let most = self.arms.iter().filter(|(name, _)| !is_candidate_name(name));
+        // An arm of a few units, like a probe's, has served nobody.
+        let has_served = |seen: &ArmSeen| seen.distinct.len() >= CANDIDATE_UNITS;
+        let most = self.arms.iter().filter(|(name, seen)| !is_candidate_name(name) && has_served(seen));
         let most = most.max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
         let distinct = self.first_units.len() as u64;
         let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), distinct));
@@ -180,7 +181,16 @@ impl Arms {
             here.distinct.into_iter().for_each(|unit| seen.keep(unit));
         }
         self.arms.values_mut().for_each(|seen| seen.since[1] += in_window);
-        in_window > 0
+    }
+
+    /// Units of a window under other arms than these two. Arms that never had more than a few units, like a probe's, do
+    /// not count: they are up when nobody is there to serve.
+    pub(super) fn others(&self, two: [&str; 2], start: Timestamp) -> u64 {
+        self.arms
+            .iter()
+            .filter(|(name, seen)| !two.contains(&name.as_str()) && seen.distinct.len() >= CANDIDATE_UNITS)
+            .filter_map(|(_, seen)| seen.recent.back().filter(|(at, _)| *at == start.0).map(|(_, units)| *units))
+            .sum()
     }
 
     fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {

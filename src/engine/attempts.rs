@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::comparison::Comparison;
+use crate::engine::lookup::{of_service, row_environment};
 use crate::engine::units::Arm;
+use crate::engine::user_effects::HistoryRequest;
 use crate::event::{self, NameId};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
@@ -134,6 +136,36 @@ pub(super) struct Joined {
     pub(super) armless: bool,
     /// Its first attempt failed, its last did not.
     pub(super) recovered: bool,
+}
+
+/// Requests of a window whose arm is known without a comparison, for the history: complete attempts, and outcomes whose unit
+/// was exposed before them in the window.
+pub(super) fn requests_with_arm<'a>(
+    merged: &'a WindowPartial,
+    entry: Option<NameId>,
+    environment: Option<&str>,
+    attempts: &'a [OpenAttempt],
+) -> Vec<HistoryRequest<'a>> {
+    let of_attempt = |attempt: &'a OpenAttempt| {
+        let (unit, at, latency) = (attempt.unit, attempt.at, attempt.latency);
+        Some(HistoryRequest { unit, at, arm: attempt.arm.as_deref()?, count: 1, latency })
+    };
+    let mut list: Vec<HistoryRequest<'a>> = attempts.iter().filter_map(of_attempt).collect();
+    let outcomes = of_service(merged.outcomes.as_slice(), entry, |row| row.service);
+    if outcomes.is_empty() {
+        return list;
+    }
+    let ours = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
+    let exposures = merged.exposures.as_slice().iter().filter(|row| ours(row.service));
+    let mut exposed: Vec<(u64, u32, NameId)> = exposures.map(|row| (row.unit, row.at, row.arm)).collect();
+    exposed.sort_unstable();
+    list.extend(outcomes.iter().filter_map(|row| {
+        let until = exposed.partition_point(|(unit, at, _)| (*unit, *at) <= (row.unit, row.at));
+        let (_, _, arm) = exposed[..until].last().filter(|(unit, _, _)| *unit == row.unit)?;
+        let arm = event::name_at(&merged.names.arms, *arm)?;
+        Some(HistoryRequest { unit: row.unit, at: row.at, arm, count: row.count, latency: row.latency })
+    }));
+    list
 }
 
 pub(super) fn joined_requests(

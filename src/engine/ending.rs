@@ -25,6 +25,21 @@ const EXPECTED_SILENT: f64 = 7.0;
 const EXPECTED_FEW: f64 = 20.0;
 const FEW: f64 = 0.25;
 
+/// Units of other arms that show the silence of both: what a probe asks of a version that nobody uses tells nothing.
+const OTHERS: u64 = 20;
+
+/// Part of the error level that the first rollout of two arms has, and that all later ones share.
+const FIRST_TIME: f64 = 0.9;
+const LATER_TIMES: f64 = 0.1;
+
+/// Part of the error level that a rollout of two arms has after so many of the same two: together, however often a candidate
+/// is taken back and comes again, they fail without cause with probability at most alpha (.9, then .1/(i(i+1)): statistics
+/// design 4.6).
+pub(super) fn part_of_time(earlier: usize) -> f64 {
+    let earlier = earlier as f64;
+    if earlier < 1.0 { FIRST_TIME } else { LATER_TIMES / (earlier * (earlier + 1.0)) }
+}
+
 /// A rest of an arm is one that was seen so lately; an arm of which only the oldest minutes are left falls silent.
 const REST_SEEN: Micros = 10 * MINUTE;
 
@@ -35,7 +50,7 @@ pub enum EndReason {
     CandidateSilent,
     /// Nothing of the control, while the candidate was active.
     ControlSilent,
-    /// Nothing of either, while other arms were active.
+    /// Nothing of either, while other arms had users.
     BothSilent,
     /// The control holds more than 99 %.
     ControlTookOver,
@@ -105,12 +120,12 @@ pub struct RolloutEnd {
 /// How active two arms were, of late and before.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Presence {
-    /// Active units of (control, candidate) in the windows of the latest [`ENDS_AFTER`], by start of the window.
-    windows: VecDeque<(i64, [u64; 2])>,
+    /// Active units of (control, candidate, others) in the windows of the latest [`ENDS_AFTER`], by start of the window.
+    windows: VecDeque<(i64, [u64; 3])>,
     /// Their sum.
-    recent: [u64; 2],
+    recent: [u64; 3],
     /// Sum of all windows ever.
-    all: [u64; 2],
+    all: [u64; 3],
     /// Start of the stretch without a gap in the log.
     since: i64,
     /// End of the last window.
@@ -118,15 +133,27 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// A window in which the service was active under any arm.
+    /// A window in which (control, candidate) had so many units.
     pub(super) fn note(&mut self, start: Timestamp, end: Timestamp, active: [u64; 2]) {
+        self.add(start, end, [active[0], active[1], 0]);
+    }
+
+    /// Units of other arms in a window; after [`Presence::note`] where that has the same window.
+    pub(super) fn note_others(&mut self, start: Timestamp, end: Timestamp, units: u64) {
+        self.add(start, end, [0, 0, units]);
+    }
+
+    fn add(&mut self, start: Timestamp, end: Timestamp, active: [u64; 3]) {
         // Where the log itself has a gap, nothing is known of either arm.
         if self.windows.is_empty() || start.0 - self.until >= GAP {
             self.windows.clear();
-            self.recent = [0; 2];
+            self.recent = [0; 3];
             self.since = start.0;
         }
-        self.windows.push_back((start.0, active));
+        match self.windows.back_mut().filter(|(same, _)| *same == start.0) {
+            Some((_, known)) => known.iter_mut().zip(active).for_each(|(sum, count)| *sum += count),
+            None => self.windows.push_back((start.0, active)),
+        }
         for sums in [&mut self.recent, &mut self.all] {
             sums.iter_mut().zip(active).for_each(|(sum, count)| *sum += count);
         }
@@ -141,8 +168,10 @@ impl Presence {
         if self.until - self.since < ENDS_AFTER {
             return None;
         }
-        if self.recent == [0; 2] {
-            return Some(EndReason::BothSilent);
+        if let [0, 0, others] = self.recent {
+            let [control, candidate, before] = self.all;
+            let expected = others as f64 * (control + candidate) as f64 / ((before - others) as f64).max(1.0);
+            return (others >= OTHERS && expected >= EXPECTED_SILENT).then_some(EndReason::BothSilent);
         }
         [Arm::Candidate, Arm::Control].into_iter().find_map(|gone| {
             let stays = gone.other();
@@ -184,14 +213,14 @@ impl Presence {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Presence, Damaged> {
         let mut presence = Presence::default();
         for _ in 0..r.length()? {
-            let (start, active) = (r.int()?, [r.uint()?, r.uint()?]);
+            let (start, active) = (r.int()?, [r.uint()?, r.uint()?, r.uint()?]);
             for (sum, count) in presence.recent.iter_mut().zip(active) {
                 *sum = sum.checked_add(count).ok_or(Damaged("impossible units"))?;
             }
             presence.windows.push_back((start, active));
         }
-        presence.all = [r.uint()?, r.uint()?];
-        if (0..2).any(|arm| presence.all[arm] < presence.recent[arm]) {
+        presence.all = [r.uint()?, r.uint()?, r.uint()?];
+        if (0..3).any(|arm| presence.all[arm] < presence.recent[arm]) {
             return Err(Damaged("impossible units"));
         }
         presence.since = r.int()?;
@@ -223,7 +252,8 @@ mod tests {
             (vec![(60, [10, 10]), (29, [10, 0])], None),
             (vec![(60, [10, 10]), (30, [10, 0])], Some(EndReason::CandidateSilent)),
             (vec![(60, [10, 10]), (30, [0, 10])], Some(EndReason::ControlSilent)),
-            (vec![(60, [10, 10]), (30, [0, 0])], Some(EndReason::BothSilent)),
+            // Nobody was heard at all.
+            (vec![(60, [10, 10]), (30, [0, 0])], None),
             // A rollout of twenty minutes is over as well.
             (vec![(20, [10, 10]), (31, [10, 0])], Some(EndReason::CandidateSilent)),
             // A canary of which one unit is expected in that time may be silent by chance.
@@ -249,6 +279,38 @@ mod tests {
         ] {
             assert_eq!(after(&minutes).end(), end, "{minutes:?}");
         }
+    }
+
+    #[test]
+    fn both_are_silent_only_where_others_have_users() {
+        // Units of others a minute, before and in the silence.
+        for (before, since, end) in [
+            (0, 10, Some(EndReason::BothSilent)),
+            (0, 1, Some(EndReason::BothSilent)),
+            (5, 10, Some(EndReason::BothSilent)),
+            // Nobody, or not enough to tell.
+            (0, 0, None),
+            (10_000, 10, None),
+        ] {
+            let minute = |at: i64| (Timestamp(at * MINUTE), Timestamp((at + 1) * MINUTE));
+            let mut presence = (0..60).fold(Presence::default(), |mut presence, at| {
+                presence.note(minute(at).0, minute(at).1, [10, 10]);
+                presence.note_others(minute(at).0, minute(at).1, before);
+                presence
+            });
+            for at in 60..90 {
+                presence.note_others(minute(at).0, minute(at).1, since);
+                assert!(presence.end().is_none() || at == 89, "{at}");
+            }
+            assert_eq!(presence.end(), end, "{before} {since}");
+        }
+    }
+
+    #[test]
+    fn however_often_two_arms_meet_the_error_level_is_one() {
+        assert_eq!([0, 1, 2].map(part_of_time), [0.9, 0.05, 0.1 / 6.0]);
+        let all: f64 = (0..100_000).map(part_of_time).sum();
+        assert!(all < 1.0 && all > 0.999, "{all}");
     }
 
     #[test]

@@ -605,7 +605,7 @@ impl Engine {
     }
 
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
-    /// while a service of the declared release is not compared.
+    /// while a service of the declared release is not compared, in any environment in which it takes requests.
     pub fn verdict(&self) -> Option<Verdict> {
         let rank = |verdict: Verdict| match verdict {
             Verdict::Fail => 3,
@@ -613,11 +613,13 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
+        // In another environment the same service is another one: that it is compared there tells nothing of this one.
         let compared = |service: &String| {
-            self.releases.iter().any(|release| {
-                let entry = release.services.first();
-                entry.is_some_and(|entry| entry.service == *service) && !release.comparisons.is_empty()
-            })
+            let of_name = |release: &&ReleaseState| release.services.first().is_some_and(|key| key.service == *service);
+            let mut of_service = self.releases.iter().filter(of_name).filter(|release| release.takes_requests());
+            let somewhere = self.releases.iter().filter(of_name).any(|release| !release.comparisons.is_empty());
+            let unplanned = self.unplanned.keys().any(|key| key.service == *service);
+            somewhere && !unplanned && of_service.all(|release| !release.comparisons.is_empty())
         };
         let missing = !self.settings.policy.release.iter().all(compared);
         let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);

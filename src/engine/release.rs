@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::engine::arms::{Arms, CANDIDATE_SHARE};
-use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests};
+use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, requests_with_arm};
 use crate::engine::comparison::{
     Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
 };
+use crate::engine::ending::{self, EndReason};
 use crate::engine::lookup::{of_service, position, row_environment};
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
-use crate::engine::user_effects::History;
+use crate::engine::user_effects::{History, HistoryWindow};
 use crate::engine::{Settings, entries, look};
 use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
@@ -28,8 +29,8 @@ const CANDIDATES_MAX: usize = 16;
 /// Comparisons of one release over its whole life, those that are over included; further arms are listed, not judged.
 const COMPARISONS_MAX: usize = 64;
 
-/// Share of units that an arm needs to come back after the other had taken over: otherwise what was left of it would be a
-/// new rollout at once.
+/// Share of units that a control needs to come back after the candidate had taken over: otherwise what was left of the old
+/// version would be a new rollout at once. What is left of a candidate is watched like any candidate.
 const RETURN_SHARE: f64 = 0.01;
 
 /// Looks that one digest entry covers.
@@ -64,6 +65,8 @@ pub(super) struct ReleaseState {
     /// Lines of level warn or worse of its services that name neither a unit nor an arm.
     /// Where an instance tells the arm, they are that arm's, and not counted here.
     pub(super) unattributed_warnings: u64,
+    /// The entry service took a request, under an arm or none.
+    takes_requests: bool,
     /// Last window that had lines.
     window: i64,
     attempts: OpenAttempts,
@@ -86,6 +89,7 @@ impl ReleaseState {
             traces: OpenTraces::default(),
             arrived: [0; 2],
             unattributed_warnings: 0,
+            takes_requests: false,
             window: i64::MIN,
             attempts: OpenAttempts::default(),
             history: Some(History::default()),
@@ -103,6 +107,11 @@ impl ReleaseState {
         self.services.first().map(ToString::to_string).unwrap_or_default()
     }
 
+    /// The entry service took a request, under an arm or none.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.takes_requests
+    }
+
     pub(super) fn arms_seen(&self) -> Vec<(String, u64)> {
         self.arms.requests()
     }
@@ -118,6 +127,7 @@ impl ReleaseState {
                 self.arrived[0] += cell.lines + cell.late;
                 self.arrived[1] += cell.late;
                 self.unattributed_warnings += cell.warnings_unattributed;
+                self.takes_requests |= cell.requests > 0 && key == self.services.first();
             }
         }
         if merged.is_empty() {
@@ -151,16 +161,20 @@ impl ReleaseState {
         let complete = self.traces.take_complete(Some(merged.window));
         let attempts = self.attempts.join(merged, entry);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
-        let served = self.arms.count(merged, entry, environment, settings);
+        self.arms.count(merged, entry, environment, settings);
         let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
             && is_alone
             && !settings.unit.is_once()
         {
-            let rows = of_service(merged.units.as_slice(), entry, |row| row.service);
             let windowing = &settings.windowing;
-            let (start, end) = (windowing.start_of(merged.window), windowing.start_of(merged.window + 1));
-            history.close_window(rows, &merged.names.arms, start, end);
+            history.close_window(&HistoryWindow {
+                rows: of_service(merged.units.as_slice(), entry, |row| row.service),
+                arms: &merged.names.arms,
+                joined: requests_with_arm(merged, entry, environment, &attempts),
+                start: windowing.start_of(merged.window),
+                end: windowing.start_of(merged.window + 1),
+            });
         }
         self.choose(merged, settings);
         self.attributed.clear();
@@ -169,10 +183,12 @@ impl ReleaseState {
         for at in self.live() {
             if self.feed(at, merged, entry, settings, &complete, &attempts) {
                 looked.push(at);
-            } else if served {
-                let (start, end) =
-                    (settings.windowing.start_of(merged.window), settings.windowing.end_of(merged.window));
-                self.comparisons[at].presence.note(start, end, [0; 2]);
+            }
+            let (start, end) = (settings.windowing.start_of(merged.window), settings.windowing.end_of(merged.window));
+            let comparison = &mut self.comparisons[at];
+            let others = self.arms.others([&comparison.control, &comparison.candidate], start);
+            if others > 0 {
+                comparison.presence.note_others(start, end, others);
             }
         }
         let given = merged.instances.as_slice().iter().zip(&self.attributed).filter(|(_, given)| **given);
@@ -239,8 +255,9 @@ impl ReleaseState {
             |name| self.comparisons.iter().any(|known| known.candidate == name && !self.came_after_end(name, known)),
             |name| {
                 let last = self.comparisons.iter().rfind(|known| of(name, known) && self.came_after_end(name, known));
-                let was_left_over = last.and_then(|known| known.end).is_some_and(|end| !end.reason.is_silence());
-                if was_left_over { RETURN_SHARE } else { CANDIDATE_SHARE }
+                let is_rest =
+                    last.and_then(|known| known.end).is_some_and(|end| end.reason == EndReason::CandidateTookOver);
+                if is_rest { RETURN_SHARE } else { CANDIDATE_SHARE }
             },
         )
     }
@@ -267,6 +284,10 @@ impl ReleaseState {
         let mut ended = Vec::new();
         for at in self.live() {
             let Some(reason) = self.comparisons[at].presence.end() else { continue };
+            // Where a share was promised, a candidate that is missing is a deficit, which FAILs.
+            if settings.policy.declared_share.is_some() && reason.gone() == [Arm::Candidate] {
+                continue;
+            }
             let mut list: Vec<Entry> = Vec::new();
             if let Some(body) = self.begin_entry(at, settings) {
                 list.push(("begin", body));
@@ -290,6 +311,12 @@ impl ReleaseState {
     fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
         let part = settings.policy.part_of_budget(self.services.first().map_or("", |entry| &entry.service));
+        let same_two = |known: &&Comparison| known.control == control && known.candidate == candidate;
+        // A rollout that somebody named is one, and never ends.
+        let part = match settings.arms.is_declared() {
+            true => part,
+            false => part * ending::part_of_time(self.comparisons.iter().filter(same_two).count()),
+        };
         let comparison = Comparison::new(
             Between { control, candidate, control_from: from },
             settings.unit,
@@ -627,6 +654,7 @@ impl ReleaseState {
         self.traces.write(w);
         self.arrived.into_iter().for_each(|count| w.uint(count));
         w.uint(self.unattributed_warnings);
+        w.flag(self.takes_requests);
         w.int(self.window);
         self.attempts.write(w);
         w.flag(self.history.is_some());
@@ -658,6 +686,7 @@ impl ReleaseState {
         state.traces = OpenTraces::read(r)?;
         state.arrived = [r.uint()?, r.uint()?];
         state.unattributed_warnings = r.uint()?;
+        state.takes_requests = r.flag()?;
         state.window = r.int()?;
         state.attempts = OpenAttempts::read(r)?;
         state.history = if r.flag()? { Some(History::read(r)?) } else { None };

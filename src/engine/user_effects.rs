@@ -1,14 +1,18 @@
 //! User effects (T3): what is usual for a user, learnt from the old version before the candidate appeared.
 //!
 //! Where users stick to an arm, most of the spread of latency lies between users, not between requests. What a user
-//! usually sees is therefore taken from what is measured: a value y counts as y - a(user). Effects are frozen before the
-//! first request of the candidate, so they are blind to it, and however badly they fit they cost power and never validity.
+//! usually sees is therefore taken from what is measured: a value y counts as y - a(user). Only windows in which the control
+//! alone serves are learnt from, up to the one in which the comparison opens; then effects are frozen. So no request that
+//! shares a window with one of the candidate is in them, they are blind to what it does, and however badly they fit they
+//! cost power and never validity.
 //!
 //! Units share [`CELLS`] cells by 16 bits of a keyed hash. With n values of a cell, a = (their sum - n times the mean of
 //! all) / (n + kappa): the fewer there are, the closer to 0 (statistics design 4.3).
 //!
 //! Learning takes a unit's first request of each window: that is what rows of a window tell of single requests. Users with
-//! many requests in one window count less, which shrinks their effect and biases nothing.
+//! many requests in one window count less, which shrinks their effect and biases nothing. A request with several attempts
+//! counts in the window in which it is complete; an outcome that carries no arm only where its unit was exposed before it in
+//! the same window.
 
 use std::sync::Arc;
 
@@ -26,6 +30,8 @@ const HISTORY: Micros = 24 * 60 * MINUTE;
 /// Time and requests after which thresholds freeze; requests above them are learnt from then on.
 const THRESHOLDS_AFTER: Micros = 6 * 60 * MINUTE;
 const THRESHOLDS_REQUESTS: u64 = 1_000;
+/// Requests of another arm, alone, after which the service is that arm's: fewer are stray ones, and only pause learning.
+const OTHER_ALONE: u64 = 1_000;
 /// Values that pull an effect half way to 0: mean of the logarithm, and shares above p50, p90, p99.
 const KAPPA_MEAN: f64 = 3.0;
 const KAPPA: [f64; Level::ALL.len()] = [10.0, 10.0, 100.0];
@@ -177,35 +183,103 @@ impl Learning {
     }
 }
 
+/// A request that is known when its window closes, under an arm.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryRequest<'w> {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Microseconds after the start of the window.
+    pub at: u32,
+    /// Name of the arm.
+    pub arm: &'w str,
+    /// How many equal requests.
+    pub count: u32,
+    /// Latency bin plus one, 0 without a latency.
+    pub latency: u16,
+}
+
+/// A window that closes while nothing is compared.
+#[derive(Clone, Debug)]
+pub struct HistoryWindow<'w> {
+    /// Requests of the entry service.
+    pub rows: &'w [UnitRow],
+    /// Names of their arms.
+    pub arms: &'w [String],
+    /// Requests that are in no row, in any order.
+    pub joined: Vec<HistoryRequest<'w>>,
+    /// Its start.
+    pub start: Timestamp,
+    /// Its end.
+    pub end: Timestamp,
+}
+
+impl HistoryWindow<'_> {
+    /// The arm that serves alone; `None` where there are several, or lines without one.
+    fn only_arm(&self) -> Option<&str> {
+        let of_rows = match self.rows.first() {
+            Some(first) if self.rows.iter().any(|row| row.arm != first.arm) => return None,
+            Some(first) => Some(event::name_at(self.arms, first.arm)?.as_str()),
+            None => None,
+        };
+        let arm = of_rows.or(self.joined.first().map(|request| request.arm))?;
+        self.joined.iter().all(|request| request.arm == arm).then_some(arm)
+    }
+
+    fn requests(&self) -> u64 {
+        let of_rows: u64 = self.rows.iter().map(|row| u64::from(row.requests)).sum();
+        of_rows + self.joined.iter().map(|request| u64::from(request.count)).sum::<u64>()
+    }
+
+    /// Each unit's first request with its latency bin plus one.
+    fn first_requests(&self, mut take: impl FnMut(u64, u16)) {
+        if self.joined.is_empty() {
+            return self.rows.iter().for_each(|row| take(row.unit, row.first_latency));
+        }
+        let of_rows = self.rows.iter().map(|row| (row.unit, row.first, row.first_latency));
+        let joined = self.joined.iter().map(|request| (request.unit, request.at, request.latency));
+        let mut all: Vec<(u64, u32, u16)> = of_rows.chain(joined).collect();
+        all.sort_unstable();
+        all.dedup_by_key(|(unit, _, _)| *unit);
+        all.into_iter().for_each(|(unit, _, latency)| take(unit, latency));
+    }
+}
+
 /// The history of one release: learns while a single arm serves, and is frozen when a candidate is compared with it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct History {
     learning: Option<Learning>,
+    /// Another arm that has served alone since the learnt one last did, and its requests.
+    other: Option<(String, u64)>,
     frozen: Option<(String, Arc<Effects>)>,
 }
 
 impl History {
-    /// A window closes while nothing is compared; `rows`: requests of the entry service, `arms`: names of its arms. Where
-    /// more than one arm serves, nothing is learnt; another arm alone begins anew.
-    pub fn close_window(&mut self, rows: &[UnitRow], arms: &[String], start: Timestamp, end: Timestamp) {
-        let Some(first) = rows.first() else { return };
-        if rows.iter().any(|row| row.arm != first.arm) {
-            return;
+    /// A window closes while nothing is compared. Where more than one arm serves, nothing is learnt; another arm alone pauses
+    /// learning, and is learnt anew once it has had 1,000 requests.
+    pub fn close_window(&mut self, window: &HistoryWindow<'_>) {
+        let Some(arm) = window.only_arm() else { return };
+        if self.learning.as_ref().is_some_and(|learning| learning.arm != *arm) {
+            let before = self.other.take().filter(|(other, _)| *other == *arm).map_or(0, |(_, requests)| requests);
+            let requests = before + window.requests();
+            if requests < OTHER_ALONE {
+                self.other = Some((arm.to_owned(), requests));
+                return;
+            }
+            self.learning = None;
         }
-        let Some(arm) = event::name_at(arms, first.arm) else { return };
-        if self.learning.as_ref().is_none_or(|learning| learning.arm != *arm) {
-            self.learning = Some(Learning::new(arm, start));
-        }
-        if let Some(learning) = &mut self.learning {
-            rows.iter().filter(|row| row.first_latency > 0).for_each(|row| {
-                learning.request(row.unit, row.first_latency - 1);
-            });
-            learning.close_window(end);
-        }
+        self.other = None;
+        let learning = self.learning.get_or_insert_with(|| Learning::new(arm, window.start));
+        window.first_requests(|unit, latency| {
+            if latency > 0 {
+                learning.request(unit, latency - 1);
+            }
+        });
+        learning.close_window(window.end);
     }
 
     /// Effects under a control with which a candidate is compared from now on.
     pub fn freeze(&mut self, control: &str) -> Option<Arc<Effects>> {
+        self.other = None;
         if let Some(learning) = self.learning.take() {
             match learning.effects() {
                 Some(effects) => self.frozen = Some((learning.arm, effects)),
@@ -223,6 +297,11 @@ impl History {
         if let Some(learning) = &self.learning {
             learning.write(w);
         }
+        w.flag(self.other.is_some());
+        if let Some((arm, requests)) = &self.other {
+            w.text(arm);
+            w.uint(*requests);
+        }
         w.flag(self.frozen.is_some());
         if let Some((arm, effects)) = &self.frozen {
             w.text(arm);
@@ -236,8 +315,9 @@ impl History {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<History, Damaged> {
         let learning = if r.flag()? { Some(Learning::read(r)?) } else { None };
+        let other = if r.flag()? { Some((r.text()?, r.uint()?)) } else { None };
         let frozen = if r.flag()? { Some((r.text()?, Effects::read(r)?)) } else { None };
-        Ok(History { learning, frozen })
+        Ok(History { learning, other, frozen })
     }
 }
 

@@ -1587,3 +1587,46 @@ fn a_service_without_errors_passes_once_enough_users_had_none() {
         assert_eq!(counted, (verdict != Verdict::Pass).then_some(&Value::from("canary units")));
     }
 }
+
+/// Apache on a fast site: microseconds behind each line, which would be a plausible number of milliseconds, and lines in the
+/// order in which requests end.
+#[test]
+fn times_of_access_lines_move_only_by_a_unit_that_their_order_shows() {
+    let mut random = Random::new(91);
+    let mut requests: Vec<(u64, u64)> = (0..24_000)
+        .map(|number| {
+            let took = 400 + random.below(500);
+            (
+                number * 150_000 + random.below(150_000),
+                if random.chance(0.03) { took << random.below(14) } else { took },
+            )
+        })
+        .collect();
+    requests.sort_by_key(|(received, took)| received + took);
+    let log = |number: &dyn Fn(u64) -> u64| {
+        let line = |(received, took): &(u64, u64)| {
+            let (client, second) = (received % 250, received / 1_000_000);
+            let time = format!("{:02}:{:02}:{:02}", 12 + second / 3600, second / 60 % 60, second % 60);
+            let rest = r#""GET /a HTTP/1.1" 200 2326 "-" "curl/8""#;
+            format!("192.0.2.{client} - - [17/May/2026:{time} +0000] {rest} {}\n", number(*took))
+        };
+        requests.iter().map(line).collect::<String>()
+    };
+    let (micros, process) = (log(&|took| took), log(&|took| 12_031 + took % 4));
+    let folder = folder_with(&[("micros.log", micros.as_bytes()), ("process.log", process.as_bytes())]);
+    let arms = ["--arm-by", "hash(unit, 50%, 7)"];
+    let text = |log: &str| serin(folder.path(), &[&["compare", log][..], &arms].concat()).out;
+    let said = text("micros.log");
+    assert!(said.contains("24,000 counted, 0 late, 0 rejected"), "{said}");
+    assert!(said.contains("latency access_duration (us) 100%") && !said.contains("is a guess"), "{said}");
+    let said = text("process.log");
+    assert!(said.contains("24,000 counted, 0 late, 0 rejected") && !said.contains("latency access_duration"), "{said}");
+    // A guess is said beside the numbers.
+    let fields = |at: i64| format!(r#""version":"{}","user":"u{at}","status":200,"duration":{}"#, at % 2, 20 + at % 9);
+    let lines: Vec<Line> = (0..600).map(|at| Line::new(START + at * SECOND, at as u64, 0, &fields(at))).collect();
+    let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
+    let said = serin(folder.path(), &["compare", "app.log"]).out;
+    assert!(said.contains("(latency: that `duration` is in ms is a guess: see the notes)"), "{said}");
+    let said = serin(folder.path(), &["compare", "app.log", "--role", "latency=duration:ms"]).out;
+    assert!(said.contains("latency duration (ms) 100%") && !said.contains("is a guess"), "{said}");
+}

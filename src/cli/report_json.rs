@@ -11,6 +11,7 @@ use crate::engine::units::Arm;
 use crate::event::RejectReason;
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
+use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
@@ -73,7 +74,15 @@ fn survey(s: &Survey) -> Value {
             let fields: Vec<Value> = role
                 .fields
                 .iter()
-                .map(|(field, lines)| json!({ "path": field.path, "unit": field.unit.map(|unit| unit.name()), "lines": lines }))
+                .map(|(field, lines)| {
+                    let guessed = role.role == Role::Latency && s.guessed_units.contains(&field.path);
+                    json!({
+                        "path": field.path,
+                        "unit": field.unit.map(|unit| unit.name()),
+                        "unit_guessed": guessed,
+                        "lines": lines,
+                    })
+                })
                 .collect();
             let value = json!({ "fields": fields, "lines": role.lines, "requests": role.requests });
             (role.role.name().to_owned(), value)

@@ -117,6 +117,8 @@ pub struct Survey {
     pub arm_candidates: Vec<(String, usize)>,
     /// What is missing or doubtful, and how to supply it.
     pub notes: Vec<String>,
+    /// Latency fields whose unit is a guess by the size of their values.
+    pub guessed_units: BTreeSet<String>,
     /// Paths that were seen, for "did you mean".
     pub paths: BTreeSet<String>,
     /// Access-log lines among those looked at.
@@ -128,6 +130,13 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Latency fields in use whose unit is a guess.
+    pub fn guessed_latencies(&self) -> impl Iterator<Item = &FieldRef> {
+        let latencies = self.roles.iter().filter(|report| report.role == Role::Latency);
+        let used = latencies.flat_map(|report| &report.fields).filter(|(_, lines)| *lines > 0);
+        used.map(|(field, _)| field).filter(|field| self.guessed_units.contains(&field.path))
+    }
+
     /// Arms beside one control that the sample shows, in the release that has most of them.
     pub fn candidates_seen(&self) -> usize {
         let arms = |release: &Release| self.services.get(&release.entry()).map_or(0, |service| service.arms.len());
@@ -141,9 +150,10 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut roles = choose_fields(&seen, wishes);
     let Seen { paths, json_lines, access_lines, .. } = seen;
     let mut notes = Vec::new();
-    let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut notes);
+    let mut guessed_units = BTreeSet::new();
+    let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut guessed_units, &mut notes);
     let evidence = Evidence::of(heads, &roles);
-    name_latency_units(&mut roles, &paths, &evidence, &mut notes);
+    name_latency_units(&mut roles, &paths, &evidence, &mut guessed_units, &mut notes);
 
     let mut plan = Plan {
         roles,
@@ -217,6 +227,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         releases,
         arm_candidates: arm_candidates.into_iter().map(|candidate| (candidate.path, candidate.values.len())).collect(),
         notes,
+        guessed_units,
         paths: paths.into_keys().collect(),
         access_lines,
         both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),

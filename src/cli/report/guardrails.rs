@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Judged;
 use super::text::{grouped, millis, percent, times};
+use crate::cli::terminal::harmless;
 use crate::compare::verdict::{Cell, Finding};
 use crate::compare::{bucket, margin, share};
 use crate::engine::bucket_sums::BucketSums;
@@ -264,6 +265,14 @@ impl Judged<'_> {
                 out,
                 "  (very slow: above {}; latency differences are shares of requests above the first quantiles)",
                 millis(bin_low(bin + 1) as f64 / 1000.0)
+            );
+        }
+        for field in self.survey.guessed_latencies() {
+            let _infallible = writeln!(
+                out,
+                "  (latency: that `{}` is in {} is a guess: see the notes)",
+                harmless(&field.path, 60),
+                field.unit.map_or("ms", |unit| unit.name())
             );
         }
     }

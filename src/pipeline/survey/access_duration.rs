@@ -125,6 +125,7 @@ pub(super) fn decide(
     heads: &[Head<'_>],
     wishes: &Wishes,
     roles: &mut BTreeMap<Role, Vec<FieldRef>>,
+    guessed: &mut BTreeSet<String>,
     notes: &mut Vec<String>,
 ) -> bool {
     let Some(fields) = roles.get_mut(&Role::Latency) else { return false };
@@ -161,6 +162,7 @@ pub(super) fn decide(
         let why = if adds {
             "by the order of the lines"
         } else {
+            guessed.insert(ACCESS_DURATION.to_owned());
             "a guess: the order of the lines does not tell, so their times stay as they are"
         };
         let other = if unit == LatencyUnit::Micros { LatencyUnit::Millis } else { LatencyUnit::Micros };

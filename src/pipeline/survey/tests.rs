@@ -71,6 +71,7 @@ fn units_of_latencies_without_a_telling_name() {
     ] {
         let survey = found(&lines(30, |_| format!(r#""{field}":{value},"path":"/a","status":200"#)));
         assert_eq!(survey.plan.fields(Role::Latency)[0].unit, Some(unit), "{field} {value}");
+        assert_eq!(survey.guessed_latencies().count(), usize::from(field == "duration"), "{field} {value}");
         let why = if value == "960000" { ", since as ms 993 requests would be in flight at once" } else { "" };
         let guess = format!(
             "latency: `{field}` does not name its unit; read as {} (median {value}){why}. If that is wrong: --role latency={field}:us",
@@ -317,8 +318,14 @@ fn microseconds_without_a_name_are_told_by_what_else_the_lines_say() {
         let line = format!(r#"{{{fields},"path":"/a","status":200}}"#);
         let line =
             if line.contains("endTime") { line } else { line.replacen('{', r#"{"ts":"2026-06-01T10:00:00Z","#, 1) };
-        let (found, said) = said_of_latency(&vec![line; 20]);
+        let (found, said) = said_of_latency(&vec![line.clone(); 20]);
         assert_eq!(found, Some(unit), "{fields}");
+        assert_eq!(
+            super::survey(&[Head { stream: "log", lines: vec![&line; 20] }], &Wishes::default())
+                .guessed_latencies()
+                .count(),
+            0
+        );
         assert!(said.ends_with(&format!("by {by} of the same lines")), "{said}");
     }
 }
@@ -337,6 +344,7 @@ fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it(
         assert!(!survey.plan.adds_duration, "{rest}");
         let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
         assert!(note.contains("a guess: the order of the lines does not tell"), "{note}");
+        assert_eq!(survey.guessed_latencies().count(), 1);
     }
     for rest in [" 0.054", "", " rt=0.054 urt=0.050"] {
         let survey = access(&|_| rest.to_owned());
@@ -397,6 +405,7 @@ fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
         assert_eq!((found, survey.plan.adds_duration), (Some(unit), true), "{fast} {divisor}: {:?}", survey.notes);
         let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
         assert!(note.contains("by the order of the lines"), "{note}");
+        assert_eq!(survey.guessed_latencies().count(), 0);
         assert!(survey.notes.iter().any(|note| note.starts_with("time: access lines end in how long")));
     }
 }

@@ -4,7 +4,7 @@
 //! then the usual unit of such values, unless more requests would be in flight at once than is plausible: how many are, is
 //! their rate times their mean latency (Little's law).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::json::{self, Value};
@@ -157,6 +157,7 @@ pub(super) fn name_latency_units(
     roles: &mut BTreeMap<Role, Vec<FieldRef>>,
     paths: &BTreeMap<String, PathCount>,
     evidence: &Evidence,
+    guessed: &mut BTreeSet<String>,
     notes: &mut Vec<String>,
 ) {
     for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
@@ -180,6 +181,9 @@ pub(super) fn name_latency_units(
             why = format!(", by {name} of the same lines");
             unit
         } else {
+            if !numbers.is_empty() {
+                guessed.insert(path.clone());
+            }
             let is_plausible = |unit: &LatencyUnit| {
                 // A busy service has many short requests in flight.
                 let [most, most_of_all] = IN_FLIGHT_MAX;

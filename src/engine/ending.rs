@@ -21,7 +21,7 @@ const EXPECTED_SILENT: f64 = 7.0;
 
 /// As many must have been expected of an arm that still has some, and it must have less than a quarter of them: a canary
 /// that has always had less than one in a hundred is no rollout that is over (with 20, chance does that once in ten
-/// thousand times).
+/// thousand times). As many were seen of it before, else its share then was the accident of a minute.
 const EXPECTED_FEW: f64 = 20.0;
 const FEW: f64 = 0.25;
 
@@ -182,6 +182,7 @@ impl Presence {
             let silent = few == 0 && expected >= EXPECTED_SILENT;
             let taken_over = many > TAKEN_OVER_OF_100.saturating_mul(few)
                 && expected >= EXPECTED_FEW
+                && before(gone) >= EXPECTED_FEW
                 && (few as f64) < FEW * expected
                 && self.seen_since(gone, self.until - REST_SEEN);
             match (gone, few) {
@@ -276,6 +277,8 @@ mod tests {
             // A canary that has always been this small is none that was rolled back.
             (vec![(600, [1_000, 5])], None),
             (vec![(60, [1_000, 5]), (30, [1_000, 4])], None),
+            // Its first minute says nothing of its share.
+            (vec![(1, [100, 4]), (30, [200, 1])], None),
         ] {
             assert_eq!(after(&minutes).end(), end, "{minutes:?}");
         }

@@ -1,5 +1,6 @@
 //! What only time brings: users who are known before a rollout begins, and regressions that begin late (statistics design
 //! 4.3 and 4.6).
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -250,7 +250,7 @@ fn the_page_of_a_failure_has_every_part() {
     let wanted: Vec<&str> = before.into_iter().chain(figures).chain(after).collect();
     assert_eq!(outline, wanted, "{outline:#?}");
     for words in
-        ["FAIL", "The new code is worse.", "users with errors", "proved after", "FAIL from 100", "margin", "UTC"]
+        ["FAIL", "The new code is worse.", "users with errors", "proved after", "FAIL from 111", "margin", "UTC"]
     {
         assert!(read.text.contains(words), "{words} is missing in {}", read.text);
     }

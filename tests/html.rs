@@ -249,7 +249,7 @@ fn the_page_of_a_failure_has_every_part() {
     ];
     let wanted: Vec<&str> = before.into_iter().chain(figures).chain(after).collect();
     assert_eq!(outline, wanted, "{outline:#?}");
-    for words in ["FAIL", "is worse than", "users with errors", "proved after", "FAIL from 100", "margin", "UTC"] {
+    for words in ["FAIL", "is worse than", "users with errors", "proved after", "FAIL from 111", "margin", "UTC"] {
         assert!(read.text.contains(words), "{words} is missing in {}", read.text);
     }
     assert_eq!(value_of(&read, "html", ("lang", "en"), "lang"), "en");

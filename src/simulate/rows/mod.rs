@@ -158,7 +158,7 @@ pub struct Elsewhere {
 }
 
 /// Rows without a simulation.
-pub const ELSEWHERE: [Elsewhere; 8] = [
+pub const ELSEWHERE: [Elsewhere; 7] = [
     Elsewhere {
         title: "new error template, 5 % share: listed, rolled back; A/A",
         target: "<= 6 and <= 6 distinct canary units; <= 1 %",
@@ -169,12 +169,6 @@ pub const ELSEWHERE: [Elsewhere; 8] = [
         title: "segments: one cell of 5 % with ten times the errors",
         target: "none",
         why: "not in the engine yet",
-        missing: true,
-    },
-    Elsewhere {
-        title: "latency +5 % with a user-effect table, alpha .05, .01",
-        target: "<= 1,000, 1,800 min",
-        why: "not simulated yet: runs have no history before the rollout",
         missing: true,
     },
     Elsewhere {

@@ -179,6 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_of_many_strata_is_one_unit() {
+        let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
+        let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        let margins = Margins { base_rate: 1e-4, has_base: false, errors: 0.001, mult: 1.0, error_ratio: 11.0 };
+        // Three hundred users come back after each of forty pauses.
+        comparison.error_units.at_risk(Arm::Control, 12_000);
+        comparison.error_units.at_risk(Arm::Candidate, 12_000);
+        comparison.distinct = [300; 2];
+        assert!(error_units_within(&comparison, &margins) < LOG_PASS);
+        comparison.distinct = [12_000; 2];
+        assert!(error_units_within(&comparison, &margins) > LOG_PASS);
+    }
+
+    #[test]
     fn only_the_ratio_counts_once_there_is_a_base_rate() {
         let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
         let mut comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));

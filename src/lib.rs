@@ -7,6 +7,7 @@
 pub mod invariant;
 pub mod math;
 pub mod time;
+pub mod words;
 
 // Layer 1: what a line becomes.
 pub mod event;

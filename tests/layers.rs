@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 20] = [
+const LAYERS: [(&str, u32); 21] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
+    ("words", 0),
     ("event", 1),
     ("pipeline", 2),
     ("query", 2),

@@ -49,21 +49,7 @@ struct Counts {
 
 impl Counts {
     fn minute(mut self) -> Minute {
-        self.latencies_us.sort_unstable();
-        let known = self.latencies_us.len();
-        // The smallest value that at least this share does not exceed.
-        let quantile = |percent: usize| {
-            let rank = (known * percent).div_ceil(100).max(1);
-            self.latencies_us.get(rank - 1).map(|us| *us as f64 / 1_000.0)
-        };
-        let sum: u128 = self.latencies_us.iter().map(|us| u128::from(*us)).sum();
-        Minute {
-            requests: self.requests,
-            errors: self.errors,
-            latency_p50_ms: quantile(50),
-            latency_p99_ms: quantile(99),
-            latency_mean_ms: (known > 0).then(|| sum as f64 / known as f64 / 1_000.0),
-        }
+        Minute::new(self.requests, self.errors, &mut self.latencies_us)
     }
 }
 

@@ -38,6 +38,25 @@ pub struct Minute {
 }
 
 impl Minute {
+    /// A minute of so many requests and failed ones, with the latencies of those that have one (in microseconds; sorted by
+    /// this). A quantile is the smallest value that at least its share does not exceed.
+    pub fn new(requests: u64, errors: u64, latencies_us: &mut [u64]) -> Minute {
+        latencies_us.sort_unstable();
+        let known = latencies_us.len();
+        let quantile = |percent: usize| {
+            let rank = (known * percent).div_ceil(100).max(1);
+            latencies_us.get(rank - 1).map(|us| *us as f64 / 1_000.0)
+        };
+        let sum: u128 = latencies_us.iter().map(|us| u128::from(*us)).sum();
+        Minute {
+            requests,
+            errors,
+            latency_p50_ms: quantile(50),
+            latency_p99_ms: quantile(99),
+            latency_mean_ms: (known > 0).then(|| sum as f64 / known as f64 / 1_000.0),
+        }
+    }
+
     /// Share of failed requests, 0 to 1; `None` without traffic.
     pub fn error_rate(&self) -> Option<f64> {
         if self.requests == 0 { None } else { Some(self.errors.min(self.requests) as f64 / self.requests as f64) }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::simulate::board::{Figure, Mark, RowFigures, percent};
-use crate::simulate::rows::{DECIDED, ELSEWHERE, grouped};
+use crate::simulate::rows::{DECIDED, ELSEWHERE};
+use crate::words::grouped;
 
 /// Width of the first column.
 const TEXT_WIDTH: usize = 60;

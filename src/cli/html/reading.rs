@@ -2,20 +2,14 @@
 
 use super::comparison::NAME_MAX;
 use super::markup::Markup;
-use crate::cli::report::{Report, fates, grouped};
-use crate::event::RejectReason;
+use crate::cli::report::{Report, fates, grouped, rejects};
 
 /// Writes the section.
 pub(super) fn write(m: &mut Markup, report: &Report<'_>) {
     let t = &report.tally;
     m.element("section", &[("class", "reading")], |m| {
         m.words("h3", "", "How the logs were read");
-        let reasons: Vec<String> = RejectReason::ALL
-            .into_iter()
-            .zip(t.rejects)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " ")))
-            .collect();
+        let reasons = rejects(t);
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
         m.words("p", "", &format!("{} lines read: {}{reasons}.", grouped(t.records), fates(t)));
         roles(m, report);

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
-pub(super) use self::reading::fates;
+pub(super) use self::reading::{fates, rejects};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};

@@ -22,16 +22,17 @@ pub(in crate::cli) fn fates(tally: &Tally) -> String {
     )
 }
 
+/// How many lines were rejected, and why: a phrase for each reason.
+pub(in crate::cli) fn rejects(tally: &Tally) -> Vec<String> {
+    let by_reason = RejectReason::ALL.into_iter().zip(tally.rejects).filter(|(_, count)| *count > 0);
+    by_reason.map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " "))).collect()
+}
+
 impl Report<'_> {
     pub(super) fn write_reading(&self, out: &mut String) {
         let t = &self.tally;
         let _infallible = writeln!(out, "Read {}: {}.", count(t.records, "line"), fates(t));
-        let reasons: Vec<String> = RejectReason::ALL
-            .into_iter()
-            .zip(t.rejects)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " ")))
-            .collect();
+        let reasons = rejects(t);
         if !reasons.is_empty() {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
         }

@@ -41,18 +41,7 @@ pub(in crate::cli) fn span(time: Micros) -> String {
     }
 }
 
-/// A count with thin groups of three.
-pub(in crate::cli) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub(in crate::cli) use crate::words::grouped;
 
 /// How many times as many.
 pub(super) fn times(ratio: f64) -> String {

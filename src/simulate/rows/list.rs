@@ -1,10 +1,11 @@
 //! The rows themselves, part by part.
 
-use super::{Event, Line, Measure, Row, Target, grouped};
+use super::{Event, Line, Measure, Row, Target};
 use crate::compare::verdict::{Cell, Verdict};
 use crate::engine::policy::Policy;
 use crate::simulate::run::{ERRORS, Plan, STOPS, SUM, Stop};
 use crate::simulate::traffic::{Course, Disturbance, Effect, Logging, Routing, Share, Traffic};
+use crate::words::grouped;
 
 const FALSE_ALARMS: &str = "False alarms: nothing has changed";
 const FALSE_PASS: &str = "False PASS: the truth is exactly at the margin";

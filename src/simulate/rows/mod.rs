@@ -193,19 +193,6 @@ pub const ELSEWHERE: [Elsewhere; 7] = [
     Elsewhere { title: "cost per event", target: "<= 50 ns", why: "serin bench fold", missing: false },
 ];
 
-/// A number with commas.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,10 +215,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn numbers_have_commas() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -16,6 +16,7 @@ pub mod flaws;
 pub mod forecast;
 pub mod instances;
 pub mod latency_tests;
+mod levels;
 pub mod look;
 mod lookup;
 pub mod notifications;
@@ -34,6 +35,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
+use crate::engine::levels::{Levels, TOGETHER};
 use crate::engine::notifications::{Notifications, Told};
 use crate::engine::policy::Policy;
 use crate::engine::release::{Entry, ReleaseState};
@@ -43,7 +45,7 @@ use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, Tally, WindowPartial};
-use crate::time::{MINUTE, Micros, Timestamp, Windowing};
+use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
@@ -53,8 +55,6 @@ const RELEASES_MAX: usize = 256;
 const HISTORIES_MAX: usize = 64;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 256;
-/// Longest time between the starts of services that are released together (semantics design 3).
-const TOGETHER: Micros = 10 * MINUTE;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -168,6 +168,7 @@ pub struct Engine {
     unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
     notifications: Notifications,
+    levels: Levels,
     finished: bool,
 }
 
@@ -235,6 +236,7 @@ impl Engine {
             unplanned: BTreeMap::new(),
             chain: Chain::default(),
             notifications: Notifications::default(),
+            levels: Levels::default(),
             finished: false,
         }
     }
@@ -356,7 +358,12 @@ impl Engine {
                 state.at = waiting.at;
             }
         }
-        let merged = WindowPartial::merge(window, partials.into_values().map(|waiting| waiting.partial));
+        let mut partials: Vec<WindowPartial> = partials.into_values().map(|waiting| waiting.partial).collect();
+        let merged = match partials.pop() {
+            // What one stream brings is settled.
+            Some(only) if partials.is_empty() => only,
+            last => WindowPartial::merge(window, partials.into_iter().chain(last)),
+        };
         self.tally.add(&merged.tally);
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
@@ -376,7 +383,7 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            for comparison in release.close_window(&merged, &self.settings) {
+            for comparison in release.close_window(&merged, &self.settings, &mut self.levels) {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
             }
             for (comparison, list) in release.end_rollouts(&self.settings) {
@@ -460,8 +467,8 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            release.end_attempts(&self.settings);
-            release.add_missing(&self.settings);
+            release.end_attempts(&self.settings, &mut self.levels);
+            release.add_missing(&self.settings, &mut self.levels);
             release.end_traces();
             for comparison in release.live() {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
@@ -513,6 +520,7 @@ impl Engine {
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
         self.notifications.write(&mut w);
+        self.levels.write(&mut w);
         w.flag(self.finished);
         let sum = xxhash_rust::xxh3::xxh3_64(&w.bytes);
         w.fixed(sum);
@@ -570,6 +578,7 @@ impl Engine {
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
         engine.notifications = Notifications::read(&mut r)?;
+        engine.levels = Levels::read(&mut r)?;
         engine.finished = r.flag()?;
         r.end()?;
         Ok(engine)

@@ -10,8 +10,8 @@ mod names;
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Row,
-    Rows, TraceRow, UnitRow,
+    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Row, Rows,
+    TraceRow, UnitRow,
 };
 
 pub use loose::LoosePartial;

@@ -635,10 +635,4 @@ impl Engine {
         let worst = all.max_by_key(|v| rank(*v))?;
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
-
-    /// Event time up to which every window has closed.
-    pub fn closed_until(&self) -> Option<Timestamp> {
-        (self.closed_before != i64::MIN && self.closed_before != i64::MAX)
-            .then(|| self.settings.windowing.start_of(self.closed_before))
-    }
 }

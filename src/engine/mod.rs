@@ -16,6 +16,7 @@ pub mod flaws;
 pub mod forecast;
 pub mod instances;
 pub mod latency_tests;
+pub mod limits;
 pub mod look;
 mod lookup;
 pub mod notifications;

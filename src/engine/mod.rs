@@ -17,6 +17,7 @@ pub mod forecast;
 pub mod instances;
 pub mod latency_tests;
 mod levels;
+pub mod limits;
 pub mod look;
 mod lookup;
 pub mod notifications;

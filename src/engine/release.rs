@@ -11,6 +11,7 @@ use crate::engine::comparison::{
 };
 use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
+use crate::engine::limits::Limit;
 use crate::engine::lookup::{of_service, position, row_environment};
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
@@ -347,7 +348,7 @@ impl ReleaseState {
             start,
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        self.comparisons.push(comparison.with_effects(effects));
+        self.comparisons.push(comparison.with_effects(effects).with_limits(settings.policy.limits));
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
@@ -419,6 +420,7 @@ impl ReleaseState {
         let mut latency: [LatencyTable; 2] = Default::default();
         let mut warnings: [LatencyTable; 2] = Default::default();
         let mut gaps: [LatencyTable; 2] = Default::default();
+        let mut without_unit = [[0u64; 2]; 2];
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
@@ -426,6 +428,9 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
                 warnings[arm.at()].append(&cell.warnings);
                 gaps[arm.at()].append(&cell.gaps);
+                let [requests, failed] = &mut without_unit[arm.at()];
+                *requests += cell.without_unit;
+                *failed += cell.errors_without_unit;
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -537,6 +542,7 @@ impl ReleaseState {
             latency,
             warnings,
             gaps,
+            without_unit,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
@@ -575,14 +581,16 @@ impl ReleaseState {
         comparison.read = ReadSoFar { events, late, ..read };
         let look = look::look(comparison, &settings.policy);
         let regressed = look.log_sum >= comparison.log_fail;
-        if regressed && comparison.failure.is_none() {
+        let limits: Vec<Limit> = look.failing_limits().collect();
+        if (regressed || !limits.is_empty()) && comparison.failure.is_none() {
             if look.verdict == crate::compare::verdict::Verdict::Fail {
                 comparison.failure = Some(Failure {
                     window: comparison.window,
                     at: comparison.ended_at,
-                    cells: look.leading(comparison.log_fail),
+                    cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
+                    limits,
                 });
-            } else if comparison.regressed_while_invalid.is_none() {
+            } else if regressed && comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }
         }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod guardrails;
+mod limits;
 mod next;
 mod reading;
 mod sentences;

@@ -48,6 +48,8 @@ pub struct WindowInput<'a> {
     pub warnings: [LatencyTable; 2],
     /// What requests of (control, candidate) lack, by bucket.
     pub gaps: [LatencyTable; 2],
+    /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
+    pub without_unit: [[u64; 2]; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).

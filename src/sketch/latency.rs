@@ -72,6 +72,8 @@ pub struct LatencyTable {
 
 /// Loose keys from which on they are counted in place of being sorted: the places of all bins are then well used.
 const COUNTED_MIN: usize = 1 << 12;
+/// Places in which they are counted: those of 64 buckets.
+const COUNTED_PLACES_MAX: usize = 64 << BIN_BITS;
 
 impl LatencyTable {
     /// Adds one request.
@@ -110,31 +112,34 @@ impl LatencyTable {
         self.settled.len() + self.loose.len() + self.parts.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Counts loose keys, of which there are many, by place.
-    fn count_loose(&mut self) {
-        self.parts.push(std::mem::take(&mut self.loose));
-        let parts = std::mem::take(&mut self.parts);
+    /// Counts loose keys, of which there are many, by place; false where they lie too far apart for that.
+    fn count_loose(&mut self) -> bool {
         let (bin, bucket) = (|key: u32| key & ((1 << BIN_BITS) - 1), |key: u32| key >> BIN_BITS);
-        let keys = || parts.iter().flatten().copied();
+        let keys = || self.parts.iter().flatten().chain(&self.loose).copied();
         let (low, high) = keys().fold((u32::MAX, 0), |(low, high), key| (low.min(bin(key)), high.max(bin(key))));
-        let buckets = keys().map(bucket).max().map_or(0, |most| most + 1);
-        let width = (high + 1).saturating_sub(low);
-        let mut counts = vec![0u32; (buckets * width) as usize];
+        let buckets = keys().map(bucket).max().map_or(0, |most| most as usize + 1);
+        let width = high.saturating_sub(low) as usize + 1;
+        if buckets.saturating_mul(width) > COUNTED_PLACES_MAX {
+            return false;
+        }
+        let mut counts = vec![0u32; buckets * width];
         for key in keys() {
-            if let Some(count) = counts.get_mut((bucket(key) * width + bin(key) - low) as usize) {
+            if let Some(count) = counts.get_mut(bucket(key) as usize * width + (bin(key) - low) as usize) {
                 *count = count.saturating_add(1);
             }
         }
-        let counted = counts.into_iter().zip(0u32..).filter(|(count, _)| *count > 0);
-        self.settled.extend(counted.map(|(count, at)| ((at / width) << BIN_BITS | (at % width + low), count)));
+        let counted = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+        let key_of = |at: usize| ((at / width) as u32) << BIN_BITS | ((at % width) as u32 + low);
+        self.settled.extend(counted.map(|(at, count)| (key_of(at), count)));
+        (self.parts, self.loose) = (Vec::new(), Vec::new());
+        true
     }
 
     /// Sorts and adds up equal keys: the canonical form.
     pub fn settle(&mut self) {
         let loose = self.loose.len() + self.parts.iter().map(Vec::len).sum::<usize>();
-        if loose >= COUNTED_MIN {
-            self.count_loose();
-        } else if loose > 0 {
+        let is_counted = loose >= COUNTED_MIN && self.count_loose();
+        if loose > 0 && !is_counted {
             std::mem::take(&mut self.parts).into_iter().for_each(|keys| self.loose.extend(keys));
             sort_by_place(&mut self.loose, |key| u64::from(*key), |key| *key);
             self.settled.reserve(self.loose.len());
@@ -280,6 +285,12 @@ mod tests {
             assert_eq!(forward.iter().map(|(_, _, n)| n).sum::<u64>(), keys.len() as u64);
             (forward, backward) = Default::default();
         }
+        // Keys far apart are many places, and are sorted.
+        let mut far = LatencyTable::default();
+        (0..50_000u32).for_each(|i| far.add((i % 2) << 20, (i % 3) as u16));
+        far.settle();
+        assert_eq!(far.entries().iter().map(|entry| entry.1).sum::<u32>(), 50_000);
+        assert_eq!(far.entries().len(), 6);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod pass;
 pub mod policy;
 mod release;
 pub mod restarts;
+pub mod sampling;
 pub mod shared_units;
 pub mod totals;
 pub mod traces;

@@ -21,6 +21,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
 use crate::sketch::rows::NEVER;
+use crate::sketch::weights::WeightTable;
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
@@ -398,6 +399,7 @@ impl ReleaseState {
         let mut latency: [LatencyTable; 2] = Default::default();
         let mut warnings: [LatencyTable; 2] = Default::default();
         let mut gaps: [LatencyTable; 2] = Default::default();
+        let mut weights: [WeightTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
@@ -405,6 +407,7 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
                 warnings[arm.at()].append(&cell.warnings);
                 gaps[arm.at()].append(&cell.gaps);
+                weights[arm.at()].append(&cell.weights);
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -516,6 +519,7 @@ impl ReleaseState {
             latency,
             warnings,
             gaps,
+            weights,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],

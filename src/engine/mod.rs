@@ -628,6 +628,11 @@ impl Engine {
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
+    /// The oldest window that has come from a stream and waits for others to pass it.
+    pub fn oldest_waiting(&self) -> Option<i64> {
+        self.open.keys().next().copied()
+    }
+
     /// Event time up to which every window has closed.
     pub fn closed_until(&self) -> Option<Timestamp> {
         (self.closed_before != i64::MIN && self.closed_before != i64::MAX)

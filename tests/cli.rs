@@ -399,6 +399,28 @@ fn names_that_no_line_has_are_usage_errors() {
     assert!(said.out.contains("nothing against the declared 40.0 %"), "{}", said.out);
 }
 
+/// Names of pods would tell the version, were they not those of two workloads: the error says so.
+#[test]
+fn why_pods_names_give_no_arms_is_in_the_error() {
+    let mut text = String::new();
+    for number in 0..60 {
+        let pod = ["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz", "web-66b6c48dd5-cxlzw"][number % 3];
+        let at = serin::time::Timestamp(START + number as i64 * SECOND);
+        text.push_str(&format!("{{\"ts\":\"{at}\",\"pod\":\"{pod}\",\"user\":\"u{number}\",\"status\":200}}\n"));
+    }
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(2);
+    assert!(
+        said.err.contains(
+            "no field says which version or cohort a line belongs to, and `pod` names pods of several workloads (web, worker), \
+             whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD. \
+             Fields seen: "
+        ),
+        "{}",
+        said.err
+    );
+}
+
 /// A span that begins behind the first lines is judged by the same fields and units.
 #[test]
 fn what_is_asked_for_may_lie_behind_the_first_lines() {
@@ -1005,6 +1027,7 @@ fn the_json_report_has_the_documented_fields() {
             "comparisons",
             "exit_status",
             "found_releases",
+            "not_compared",
             "not_in_plan",
             "nothing_to_compare",
             "records",

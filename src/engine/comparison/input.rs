@@ -4,6 +4,7 @@ use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::EvidenceRow;
+use crate::sketch::weights::WeightTable;
 use crate::time::Timestamp;
 
 /// What a unit did in a window under one arm.
@@ -50,6 +51,8 @@ pub struct WindowInput<'a> {
     pub gaps: [LatencyTable; 2],
     /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
     pub without_unit: [[u64; 2]; 2],
+    /// Sampling weights of requests of (control, candidate).
+    pub weights: [WeightTable; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).

@@ -110,6 +110,7 @@ mod tests {
             instance: event::NO_NAME,
             weight: event::WEIGHT_ONE,
             rate_unread: false,
+            conversion: 0,
             latency_form: event::FieldForm::Absent,
             status_form: event::FieldForm::Absent,
             kind: Kind::Request,

@@ -9,6 +9,7 @@ use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, reques
 use crate::engine::comparison::{
     Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
 };
+use crate::engine::conversions::Converted;
 use crate::engine::ending::{self, EndReason};
 use crate::engine::limits::Limit;
 use crate::engine::lookup::{of_service, position, row_environment};
@@ -327,7 +328,9 @@ impl ReleaseState {
             settings.windowing.start_of(window),
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        self.comparisons.push(comparison.with_effects(effects).with_limits(settings.policy.limits));
+        let policy = &settings.policy;
+        let comparison = comparison.with_effects(effects).with_limits(policy.limits);
+        self.comparisons.push(comparison.with_conversions(&policy.conversions.names));
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
@@ -492,7 +495,17 @@ impl ReleaseState {
                 });
             }
         }
+        // An event belongs to whom its unit belongs to, whichever service logs it.
+        let conversions: Vec<Converted> = merged
+            .conversions
+            .as_slice()
+            .iter()
+            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
+            .collect();
         if activities.is_empty() && complete.is_empty() {
+            // No look and no stratum comes from what users do (CP-4).
+            comparison.convert(&conversions);
             return false;
         }
         if activities.len() > by_rows {
@@ -522,6 +535,7 @@ impl ReleaseState {
             warnings,
             gaps,
             without_unit,
+            conversions: &conversions,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
@@ -567,6 +581,7 @@ impl ReleaseState {
                     window: comparison.window,
                     at: comparison.ended_at,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
+                    conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
                     limits,
                 });
             } else if regressed && comparison.regressed_while_invalid.is_none() {

@@ -476,6 +476,7 @@ impl World {
             latency_form: FieldForm::Absent,
             status_form: FieldForm::Absent,
             rate_unread: false,
+            conversion: 0,
             instance: NO_NAME,
         };
         window.count(arm, &event, at);

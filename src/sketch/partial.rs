@@ -10,8 +10,8 @@ use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Na
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::names::union;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Renaming, Row,
-    Rows, TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
+    Renaming, Row, Rows, TraceRow, UnitRow,
 };
 
 /// Version of the encoded form.
@@ -252,6 +252,8 @@ pub struct WindowPartial {
     pub outcomes: Rows<OutcomeRow>,
     /// Attempts that may share a request.
     pub attempts: Rows<AttemptRow>,
+    /// Units that met a business event of the plan.
+    pub conversions: Rows<ConversionRow>,
     /// (unit, route), of units in `pair_range`.
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
@@ -279,6 +281,7 @@ impl WindowPartial {
             exposures: Rows::default(),
             outcomes: Rows::default(),
             attempts: Rows::default(),
+            conversions: Rows::default(),
             pairs: Rows::default(),
             pair_range: u64::MAX,
             traces: Rows::default(),
@@ -326,6 +329,7 @@ impl WindowPartial {
         self.exposures.append(&other.exposures);
         self.outcomes.append(&other.outcomes);
         self.attempts.append(&other.attempts);
+        self.conversions.append(&other.conversions);
         self.pairs.append(&other.pairs);
         self.traces.append(&other.traces);
         self.evidence.append(&other.evidence);
@@ -410,6 +414,7 @@ impl WindowPartial {
         self.exposures.settle();
         self.outcomes.settle();
         self.attempts.settle();
+        self.conversions.settle();
         self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
@@ -552,7 +557,14 @@ impl WindowPartial {
                     });
                 }
             }
-            Kind::Business => counters.business += 1,
+            Kind::Business => {
+                counters.business += 1;
+                if let Some(number) = event.conversion.checked_sub(1) {
+                    let (unit, service) = (event.unit, event.service);
+                    let arm = if unit == 0 { event.arm } else { NO_NAME };
+                    self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
+                }
+            }
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;

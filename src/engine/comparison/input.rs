@@ -1,5 +1,6 @@
 //! What a window brings to a comparison.
 
+use crate::engine::conversions::Converted;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
@@ -50,6 +51,8 @@ pub struct WindowInput<'a> {
     pub gaps: [LatencyTable; 2],
     /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
     pub without_unit: [[u64; 2]; 2],
+    /// Business events of the policy.
+    pub conversions: &'a [Converted],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).

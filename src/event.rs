@@ -71,6 +71,14 @@ pub const WEIGHT_ONE: u32 = 1 << 12;
 /// Greatest weight: a line stands for a million at most.
 pub const WEIGHT_MAX: u32 = 1_000_000 * WEIGHT_ONE;
 
+/// [`Event::sampling`] where the plan reads no sampling rate.
+pub const NOT_SAMPLED: u16 = 0;
+
+/// [`Event::sampling`] of an event of a route, where the plan reads a sampling rate.
+pub fn sampling_group(route: Option<&str>) -> u16 {
+    1 + route.map_or(0, |route| (identity_hash(route.as_bytes()) & 0xff) as u16)
+}
+
 /// One line, understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
@@ -101,6 +109,9 @@ pub struct Event {
     pub latency_form: FieldForm,
     /// How its status stands in the line; told only of requests that did not fail.
     pub status_form: FieldForm,
+    /// What a sampler may go by: [`NOT_SAMPLED`] where the plan reads no sampling rate, else one more than 8 bits of a hash of
+    /// the route.
+    pub sampling: u16,
     /// The line has a sampling rate that is none; it counts once.
     pub rate_unread: bool,
     /// What the line counts towards.

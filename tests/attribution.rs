@@ -139,6 +139,28 @@ fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
     assert!(said.err.contains("--release apy") && said.err.contains("api"), "{}", said.err);
 }
 
+/// A release of several services names those that are not compared, and says why.
+#[test]
+fn a_release_names_what_is_not_compared() {
+    let web = Traffic { service: "web", errors: vec![0.02, 0.6], ..Traffic::default() }.lines();
+    let api = Traffic { service: "api", seed: 2, shares: vec![], ..Traffic::default() }.lines();
+    let folder = folder_with(&[("web.log", &bytes_of(&web)), ("api.log", &bytes_of(&api))]);
+    let logs = ["compare", "web.log", "api.log", "--release", "web,api"];
+    let said = serin(folder.path(), &logs).expect(1);
+    let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.starts_with(
+            "Release of web, api: FAIL, by web \
+             api is not compared, so the release cannot pass: only `baseline` was seen, 1,500 requests. "
+        ),
+        "{}",
+        said.out
+    );
+    let report = serin(folder.path(), &[&logs[..], &["--format", "json"]].concat()).json();
+    let reason = "only `baseline` was seen, 1,500 requests";
+    assert_eq!(report["not_compared"][0], serde_json::json!({ "service": "api", "reason": reason }));
+}
+
 #[test]
 fn units_of_others_are_not_shared() {
     let shop = Traffic::default();

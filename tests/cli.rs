@@ -399,6 +399,28 @@ fn names_that_no_line_has_are_usage_errors() {
     assert!(said.out.contains("nothing against the declared 40.0 %"), "{}", said.out);
 }
 
+/// Names of pods would tell the version, were they not those of two workloads: the error says so.
+#[test]
+fn why_pods_names_give_no_arms_is_in_the_error() {
+    let mut text = String::new();
+    for number in 0..60 {
+        let pod = ["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz", "web-66b6c48dd5-cxlzw"][number % 3];
+        let at = serin::time::Timestamp(START + number as i64 * SECOND);
+        text.push_str(&format!("{{\"ts\":\"{at}\",\"pod\":\"{pod}\",\"user\":\"u{number}\",\"status\":200}}\n"));
+    }
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(2);
+    assert!(
+        said.err.contains(
+            "no field says which version or cohort a line belongs to, and `pod` names pods of several workloads (web, worker), \
+             whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD. \
+             Fields seen: "
+        ),
+        "{}",
+        said.err
+    );
+}
+
 /// A span that begins behind the first lines is judged by the same fields and units.
 #[test]
 fn what_is_asked_for_may_lie_behind_the_first_lines() {
@@ -482,7 +504,7 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
         (Flaw::SamplingByOutcome, &[], |request, random| {
             let failed = random.chance(0.1);
             request.status = Some(if failed { 500 } else { 200 });
-            request.rate = Some(if failed { 1 } else { 10 });
+            request.rate = Some(if failed && request.arm == "canary" { 1 } else { 10 });
         }),
         // As when a service fails before it knows the user.
         (Flaw::ErrorsWithoutUnit, &[], |request, random| {
@@ -520,6 +542,19 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
     // Without any of these the same log is no worse than undecided.
     let folder = folder_with(&[("app.log", &requests(31, 16_000, 1_200, 120, |_, _| ()))]);
     let report = compare(folder.path(), &["app.log", "--share", "50%"], Verdict::Inconclusive);
+    assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
+}
+
+/// A route may have a logger of its own, and one user may make most of its requests.
+#[test]
+fn one_heavy_user_is_no_flaw_of_types() {
+    let bytes = requests(31, 16_000, 1_200, 120, |request, random| {
+        if random.chance(0.15) {
+            (request.user, request.arm, request.as_text[1]) = (1_201, "canary", true);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
     assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
 }
 
@@ -992,6 +1027,7 @@ fn the_json_report_has_the_documented_fields() {
             "comparisons",
             "exit_status",
             "found_releases",
+            "not_compared",
             "not_in_plan",
             "nothing_to_compare",
             "records",

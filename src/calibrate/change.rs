@@ -109,6 +109,7 @@ mod tests {
             route: event::NO_NAME,
             instance: event::NO_NAME,
             weight: event::WEIGHT_ONE,
+            sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
             latency_form: event::FieldForm::Absent,

@@ -455,7 +455,8 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
     check_roles(found, how)?;
     match &found.plan.arms {
         ArmRule::None => bail!(
-            "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}.",
+            "{}. Fields seen: {}.",
+            found.no_arms().unwrap_or("no field says which arm a line belongs to"),
             seen(found)
         ),
         ArmRule::Field(path) if judge.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,

@@ -37,6 +37,10 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         "exit_status": exit_status(report.verdict),
         "carried_by": report.carried_by,
         "release": report.release,
+        "not_compared": report.not_compared.iter().map(|(service, why)| json!({
+            "service": service,
+            "reason": why,
+        })).collect::<Vec<_>>(),
         "found_releases": report.found_releases.iter().map(|found| json!({
             "candidate": found.candidate,
             "services": found.services,

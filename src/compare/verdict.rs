@@ -215,7 +215,7 @@ pub enum Flaw {
     Lateness,
     /// One arm is sampled more.
     SamplingByArm,
-    /// Failed requests are sampled differently from others.
+    /// Failed requests are sampled differently from others in one arm, or are thinned more than others in both.
     SamplingByOutcome,
     /// Failed requests of one arm name no unit more often: they are in no test.
     ErrorsWithoutUnit,

@@ -24,10 +24,12 @@ use crate::engine::limits::{Limit, Limits, Watch};
 use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
+use crate::engine::sampling::Sampling;
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
+use crate::sketch::partial::GAPS;
 use crate::time::Timestamp;
 
 pub use input::{Activity, CompleteTrace, Evidence, WindowInput};
@@ -182,8 +184,10 @@ pub struct Comparison {
     pub retried: BucketSums,
     /// Lines of level warn or worse for each request.
     pub warnings: BucketSums,
-    /// Requests without a latency, and without a status.
-    pub gaps: [BucketSums; 2],
+    /// Requests without a latency, without a status, and with either in another form, by bin of the partial's table.
+    pub gaps: [BucketSums; GAPS],
+    /// Sampling weights of requests.
+    pub sampling: Sampling,
     /// End of the last window in which (control, candidate) was active.
     pub active_until: [Option<Timestamp>; 2],
     /// What was read of all logs.
@@ -259,7 +263,8 @@ impl Comparison {
             statuses: PairTest::new(once),
             retried: BucketSums::new(Values::Indicator),
             warnings: BucketSums::new(Values::Count),
-            gaps: [BucketSums::new(Values::Indicator), BucketSums::new(Values::Indicator)],
+            gaps: std::array::from_fn(|_| BucketSums::new(Values::Indicator)),
+            sampling: Sampling::default(),
             active_until: [None; 2],
             read: ReadSoFar::default(),
             damaged: [0; 2],

@@ -27,6 +27,7 @@ pub mod pass;
 pub mod policy;
 mod release;
 pub mod restarts;
+pub mod sampling;
 pub mod shared_units;
 pub mod totals;
 pub mod traces;
@@ -615,6 +616,30 @@ impl Engine {
         groups
     }
 
+    /// Services of the declared release that are not compared, in every environment in which they take requests, each with the
+    /// number of its release where its arms are known.
+    pub fn not_compared(&self) -> Vec<(ServiceKey, Option<usize>)> {
+        let mut list = Vec::new();
+        for service in &self.settings.policy.release {
+            let of_name = |(_, release): &(usize, &ReleaseState)| {
+                release.services.first().is_some_and(|key| key.service == *service)
+            };
+            let all: Vec<(usize, &ReleaseState)> = self.releases.iter().enumerate().filter(of_name).collect();
+            // In another environment the same service is another one: that it is compared there tells nothing of this one.
+            let somewhere = all.iter().any(|(_, release)| !release.comparisons.is_empty());
+            for (at, release) in all.iter().filter(|(_, release)| release.comparisons.is_empty()) {
+                if release.takes_requests() || !somewhere {
+                    list.extend(release.services.first().map(|key| (key.clone(), Some(*at))));
+                }
+            }
+            list.extend(self.unplanned.keys().filter(|key| key.service == *service).map(|key| (key.clone(), None)));
+            if !somewhere && list.iter().all(|(key, _)| key.service != *service) {
+                list.push((ServiceKey { environment: String::new(), service: service.clone() }, None));
+            }
+        }
+        list
+    }
+
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
     /// while a service of the declared release is not compared, in any environment in which it takes requests.
     pub fn verdict(&self) -> Option<Verdict> {
@@ -624,17 +649,14 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
-        // In another environment the same service is another one: that it is compared there tells nothing of this one.
-        let compared = |service: &String| {
-            let of_name = |release: &&ReleaseState| release.services.first().is_some_and(|key| key.service == *service);
-            let mut of_service = self.releases.iter().filter(of_name).filter(|release| release.takes_requests());
-            let somewhere = self.releases.iter().filter(of_name).any(|release| !release.comparisons.is_empty());
-            let unplanned = self.unplanned.keys().any(|key| key.service == *service);
-            somewhere && !unplanned && of_service.all(|release| !release.comparisons.is_empty())
-        };
-        let missing = !self.settings.policy.release.iter().all(compared);
+        let missing = !self.not_compared().is_empty();
         let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
         let worst = all.max_by_key(|v| rank(*v))?;
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
+    }
+
+    /// The oldest window that has come from a stream and waits for others to pass it.
+    pub fn oldest_waiting(&self) -> Option<i64> {
+        self.open.keys().next().copied()
     }
 }

@@ -24,6 +24,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
 use crate::sketch::rows::NEVER;
+use crate::sketch::weights::WeightTable;
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
@@ -424,6 +425,7 @@ impl ReleaseState {
         let mut warnings: [LatencyTable; 2] = Default::default();
         let mut gaps: [LatencyTable; 2] = Default::default();
         let mut without_unit = [[0u64; 2]; 2];
+        let mut weights: [WeightTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
@@ -434,6 +436,7 @@ impl ReleaseState {
                 let [requests, failed] = &mut without_unit[arm.at()];
                 *requests += cell.without_unit;
                 *failed += cell.errors_without_unit;
+                weights[arm.at()].append(&cell.weights);
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -557,6 +560,7 @@ impl ReleaseState {
             gaps,
             without_unit,
             conversions: &conversions,
+            weights,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],

@@ -2,7 +2,7 @@
 
 use super::stream::MERGE_EVERY;
 use super::*;
-use crate::event::{Kind, Level, NO_LATENCY};
+use crate::event::{Kind, Level, NO_LATENCY, NOT_SAMPLED};
 use crate::sketch::partial::LoosePartial;
 use crate::time::{SECOND, Timestamp};
 use proptest::prelude::*;
@@ -62,6 +62,7 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
             _ => crate::event::NO_NAME,
         },
         weight: crate::event::WEIGHT_ONE,
+        sampling: NOT_SAMPLED,
         rate_unread: false,
         conversion: 0,
         latency_form: crate::event::FieldForm::Absent,

@@ -16,7 +16,7 @@ mod times;
 
 use std::borrow::Cow;
 
-use crate::event::{self, Event, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
+use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
@@ -414,6 +414,11 @@ impl<'p> Decoder<'p> {
         let unit = if plan.unit == UnitKind::Request && kind != Kind::Request && arm == NO_NAME { 0 } else { unit };
         let instance = self.instance(line);
         let (weight, rate_unread) = self.weight(line);
+        let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
+            event::NOT_SAMPLED
+        } else {
+            event::sampling_group(event::name_at(&Intern::names(&self.names).routes, route).map(String::as_str))
+        };
 
         Ok(Decoded::Event(Event {
             time,
@@ -429,6 +434,7 @@ impl<'p> Decoder<'p> {
             weight,
             latency_form,
             status_form,
+            sampling,
             rate_unread,
             kind,
             level,

@@ -13,6 +13,7 @@ use crate::sketch::rows::{
     AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
     Row, Rows, TraceRow, UnitRow,
 };
+use crate::sketch::weights::WeightTable;
 
 pub use loose::LoosePartial;
 
@@ -91,16 +92,42 @@ pub struct Cell {
     /// Lines of level warn or worse that name a unit, by its bucket (bin 0); without the lines of failed requests, which are
     /// counted as errors.
     pub warnings: LatencyTable,
-    /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), by bucket of the unit.
+    /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), or did not fail and have it
+    /// in another form (the bins after these), by bucket of the unit.
     pub gaps: LatencyTable,
+    /// Sampling weights of requests with a unit; empty where the plan reads no sampling rate.
+    pub weights: WeightTable,
 }
 
 /// Bin of [`Cell::gaps`] of requests without a latency.
 pub const GAP_LATENCY: u16 = 0;
 /// Bin of [`Cell::gaps`] of requests without a status.
 pub const GAP_STATUS: u16 = 1;
+/// Bin of [`Cell::gaps`] of requests whose latency is a text.
+pub const GAP_LATENCY_TEXT: u16 = 2;
+/// Bin of [`Cell::gaps`] of requests with a latency field whose value is none.
+pub const GAP_LATENCY_UNREAD: u16 = 3;
+/// Bin of [`Cell::gaps`] of requests whose status is a text.
+pub const GAP_STATUS_TEXT: u16 = 4;
+/// Bin of [`Cell::gaps`] of requests with a status field whose value is none.
+pub const GAP_STATUS_UNREAD: u16 = 5;
+/// Number of bins of [`Cell::gaps`].
+pub const GAPS: usize = 6;
 
 impl Cell {
+    /// Counts a value that is written as a text, or is none, by the bucket of its unit.
+    #[inline]
+    fn note_form(&mut self, unit: u64, form: FieldForm, [text, unread]: [u16; 2]) {
+        let gap = match form {
+            FieldForm::Absent | FieldForm::Number => return,
+            FieldForm::Text => text,
+            FieldForm::Unreadable => unread,
+        };
+        if unit != 0 {
+            self.gaps.add(event::bucket_of(unit), gap);
+        }
+    }
+
     fn add(&mut self, other: Cell) {
         for (mine, theirs) in self.counts_mut().into_iter().zip(other.counts()) {
             *mine = mine.saturating_add(theirs);
@@ -109,11 +136,12 @@ impl Cell {
         self.span_latency.take_in(other.span_latency);
         self.warnings.take_in(other.warnings);
         self.gaps.take_in(other.gaps);
+        self.weights.take_in(other.weights);
     }
 
     /// The tables, in the order in which they are encoded.
-    fn tables_mut(&mut self) -> [&mut LatencyTable; 4] {
-        [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
+    fn tables_mut(&mut self) -> [&mut LatencyTable; 5] {
+        [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps, self.weights.table_mut()]
     }
 
     fn counts_mut(&mut self) -> [&mut u64; 28] {
@@ -420,10 +448,15 @@ impl WindowPartial {
                     counters.latency_unread += u64::from(event.latency_form == FieldForm::Unreadable);
                     counters.status_text += u64::from(event.status_form == FieldForm::Text);
                     counters.status_unread += u64::from(event.status_form == FieldForm::Unreadable);
+                    counters.note_form(event.unit, event.latency_form, [GAP_LATENCY_TEXT, GAP_LATENCY_UNREAD]);
+                    counters.note_form(event.unit, event.status_form, [GAP_STATUS_TEXT, GAP_STATUS_UNREAD]);
                 }
                 counters.rates_unread += u64::from(event.rate_unread);
                 counters.request_weight += u64::from(event.weight);
                 counters.error_weight += if event.error { u64::from(event.weight) } else { 0 };
+                if event.sampling != event::NOT_SAMPLED && event.unit != 0 {
+                    counters.weights.add(event);
+                }
                 if latency == 0 {
                     counters.without_latency += 1;
                 } else {

@@ -310,12 +310,20 @@ impl Taken {
     }
 }
 
+/// Tells the engine how far a stream has come, in steps: many windows may have waited for this stream alone.
 fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dyn Observer) -> Result<(), RunError> {
-    let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open });
-    if !outputs.is_empty() {
-        observer.outputs(engine, outputs)?;
+    let mut step = |engine: &mut Engine, oldest_open: i64| -> Result<(), RunError> {
+        let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open });
+        if outputs.is_empty() { Ok(()) } else { Ok(observer.outputs(engine, outputs)?) }
+    };
+    while let Some(waiting) = engine.oldest_waiting().filter(|window| *window < oldest_open) {
+        step(engine, waiting.saturating_add(1))?;
+        // Another stream holds it back, and all after it.
+        if engine.oldest_waiting() == Some(waiting) {
+            break;
+        }
     }
-    Ok(())
+    step(engine, oldest_open)
 }
 
 /// The streams of an engine whose chunks are handed over as they come, instead of read from files.

@@ -22,11 +22,11 @@ pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
 use super::terminal::harmless;
 use crate::compare::lists;
 use crate::compare::verdict::{Cell, Verdict};
+use crate::engine::Engine;
 use crate::engine::comparison::Comparison;
 use crate::engine::forecast::{Need, needs};
 use crate::engine::policy::Policy;
 use crate::engine::shared_units::SharedUnits;
-use crate::engine::{Engine, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::plan::{ArmRule, UnitKind};
 use crate::pipeline::survey::Survey;
@@ -55,6 +55,8 @@ pub(super) struct Report<'a> {
     pub carried_by: Vec<String>,
     /// Services of the declared release.
     pub release: &'a [String],
+    /// Those of them that are not compared, and why.
+    pub not_compared: Vec<(String, String)>,
     /// Services that carry the same new version together, though nobody said so.
     pub found_releases: Vec<FoundRelease>,
     /// What became of every record.
@@ -211,6 +213,21 @@ pub(super) struct Shared {
     pub one_of: u64,
 }
 
+/// A release without a comparison.
+fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> {
+    let service = engine.releases().nth(at).and_then(|(services, _)| services.first());
+    let arms = engine.arms_seen(at);
+    let named = engine.settings().arms.candidates.iter().map(String::as_str);
+    let unseen = named.filter(|name| arms.iter().all(|(arm, _)| arm != name)).collect();
+    Alone {
+        service: service.map(ToString::to_string).unwrap_or_default(),
+        arms,
+        beside_others: false,
+        rule: &survey.plan.arms,
+        unseen,
+    }
+}
+
 /// Other live rollouts that share units with the one at (release, comparison).
 fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> Vec<Shared> {
     all.iter()
@@ -231,23 +248,14 @@ fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> V
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
     pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
-        let Settings { policy, arms, .. } = engine.settings();
+        let policy = &engine.settings().policy;
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
         let shared = engine.shared_units();
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
-                let seen = engine.arms_seen(at);
-                let named = arms.candidates.iter().map(String::as_str);
-                let unseen = named.filter(|name| seen.iter().all(|(arm, _)| arm != name)).collect();
-                alone.push(Alone {
-                    service: service.clone(),
-                    arms: seen,
-                    beside_others: false,
-                    rule: &survey.plan.arms,
-                    unseen,
-                });
+                alone.push(alone_of(engine, at, survey));
             }
             for (number, comparison) in list.iter().enumerate() {
                 comparisons.push(Judged {
@@ -282,7 +290,30 @@ impl<'a> Report<'a> {
         carried_by.dedup();
         let (release, tally) = (&policy.release, *engine.tally());
         let found_releases = if release.is_empty() { found_releases(engine) } else { Vec::new() };
-        Report { comparisons, alone, unplanned, verdict, carried_by, release, found_releases, tally, survey }
+        let not_compared = engine.not_compared().into_iter().map(|(key, of)| {
+            let arms = of.map(|at| alone_of(engine, at, survey));
+            let why = arms.map_or_else(
+                || match engine.unplanned().get(&key) {
+                    Some(_) => "the first lines did not show it".to_owned(),
+                    None => "nothing of it was seen".to_owned(),
+                },
+                |alone| alone.reason(),
+            );
+            (key.to_string(), why)
+        });
+        let not_compared = not_compared.collect();
+        Report {
+            comparisons,
+            alone,
+            unplanned,
+            verdict,
+            carried_by,
+            release,
+            not_compared,
+            found_releases,
+            tally,
+            survey,
+        }
     }
 
     /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.
@@ -318,12 +349,17 @@ impl<'a> Report<'a> {
         let names = |list: &[String]| {
             list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect::<Vec<_>>().join(", ")
         };
+        // Where all that is compared would pass, what is not compared holds the pass back.
         let by = match self.carried_by.as_slice() {
-            [] => "a service of it is not compared".to_owned(),
-            list => format!("by {}", names(list)),
+            [] => String::new(),
+            list => format!(", by {}", names(list)),
         };
         let verdict = self.verdict.name().to_uppercase();
-        let _infallible = writeln!(out, "Release of {}: {verdict}, {by}\n", names(self.release));
+        let _infallible = writeln!(out, "Release of {}: {verdict}{by}", names(self.release));
+        for (service, why) in self.not_compared.iter().take(SERVICES_MAX) {
+            paragraph(out, &format!("{} is not compared, so the release cannot pass: {why}.", harmless(service, 60)));
+        }
+        out.push('\n');
     }
 
     /// One line over all comparisons.

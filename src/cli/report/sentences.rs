@@ -466,7 +466,7 @@ impl Judged<'_> {
             }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
-                "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
+                "Failed requests are sampled at another rate than others in one arm, or fewer of them were kept: error rates cannot be compared.".to_owned()
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::EvidenceRow;
+use crate::sketch::weights::WeightTable;
 use crate::time::Timestamp;
 
 /// What a unit did in a window under one arm.
@@ -53,6 +54,8 @@ pub struct WindowInput<'a> {
     pub without_unit: [[u64; 2]; 2],
     /// Business events of the policy.
     pub conversions: &'a [Converted],
+    /// Sampling weights of requests of (control, candidate).
+    pub weights: [WeightTable; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).

@@ -14,6 +14,7 @@ use crate::engine::limits::{Limit, Watch};
 use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
+use crate::engine::sampling::Sampling;
 use crate::engine::totals::Totals;
 use crate::engine::units::UnitStore;
 use crate::engine::user_effects::Effects;
@@ -48,6 +49,7 @@ impl Comparison {
         self.retried.write(w);
         self.warnings.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
+        self.sampling.write(w);
     }
 
     /// Writes the whole state.
@@ -275,7 +277,10 @@ impl Comparison {
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
-        c.gaps = [BucketSums::read(r)?, BucketSums::read(r)?];
+        for sums in &mut c.gaps {
+            *sums = BucketSums::read(r)?;
+        }
+        c.sampling = Sampling::read(r)?;
         Ok(c)
     }
 }

@@ -11,6 +11,7 @@ use crate::event;
 use crate::math;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::NEVER;
+use crate::sketch::weights::WeightTable;
 use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Event time without a request after which a new stratum begins: nobody knows what was changed in between.
@@ -90,6 +91,8 @@ impl Comparison {
                 }
             }
         }
+        input.weights.iter_mut().for_each(WeightTable::settle);
+        self.sampling.close_window(&input.weights, input.start, input.end);
         self.count_routes(&input);
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);

@@ -29,7 +29,7 @@ impl WindowPartial {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
-            for table in [&cell.latency, &cell.span_latency, &cell.warnings, &cell.gaps] {
+            for table in [&cell.latency, &cell.span_latency, &cell.warnings, &cell.gaps, cell.weights.table()] {
                 w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {

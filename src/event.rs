@@ -120,6 +120,8 @@ pub struct Event {
     pub level: Level,
     /// Status divided by 100 (1..=5), 0 when the line has no status.
     pub status_class: u8,
+    /// Number of the business event, as the plan counts those that it names, plus one; 0 for any other line.
+    pub conversion: u8,
     /// The piece of work failed.
     pub error: bool,
 }

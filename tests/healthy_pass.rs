@@ -86,6 +86,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 weight: serin::event::WEIGHT_ONE,
                 sampling: event::NOT_SAMPLED,
                 rate_unread: false,
+                conversion: 0,
                 latency_form: serin::event::FieldForm::Absent,
                 status_form: serin::event::FieldForm::Absent,
                 kind: Kind::Request,

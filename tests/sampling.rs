@@ -82,6 +82,7 @@ impl World {
                     status_form: FieldForm::Number,
                     sampling: event::sampling_group(Some(request.route)),
                     rate_unread: false,
+                    conversion: 0,
                     kind: Kind::Request,
                     level: Level::Info,
                     status_class: if request.failed { 5 } else { 2 },

@@ -111,6 +111,7 @@ mod tests {
             weight: event::WEIGHT_ONE,
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
+            conversion: 0,
             latency_form: event::FieldForm::Absent,
             status_form: event::FieldForm::Absent,
             kind: Kind::Request,

@@ -180,7 +180,7 @@ pub(super) struct JudgeArguments {
     #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
     pub release: Vec<String>,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
-    /// limits (docs/compare.md)
+    /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
@@ -271,7 +271,7 @@ pub(super) struct CalibrateArguments {
     #[arg(long, default_value = "errors:2%", value_name = "CHANGE")]
     pub plant: String,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
-    /// limits (docs/compare.md)
+    /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)

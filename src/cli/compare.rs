@@ -196,6 +196,7 @@ pub(super) fn ground(
         notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
+    found.plan.conversions = policy.conversions.clone();
     let settings = settings(&found, arm_choice(judge, &found), policy);
     Ok((found, settings))
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
+use crate::pipeline::plan::{CONVERSIONS_MAX, Conversions};
 
 /// The file as it is written. Unknown keys are refused.
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,10 @@ struct PolicyFile {
     share_percent: Option<f64>,
     /// Services that carry the new version together, the entry first.
     release: Vec<String>,
+    /// Business events that may not become rarer in the canary.
+    conversions: Vec<String>,
+    /// Field that holds the name of a business event.
+    conversion_field: Option<String>,
     /// What both arms together may not exceed.
     limits: Option<LimitsFile>,
 }
@@ -50,6 +55,8 @@ impl Default for PolicyFile {
             expect: Vec::new(),
             share_percent: None,
             release: Vec::new(),
+            conversions: Vec::new(),
+            conversion_field: None,
             limits: None,
         }
     }
@@ -112,6 +119,10 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     if let Some(file) = &file.limits {
         policy.limits = limits(file, &mut problems);
     }
+    match conversions(file.conversions, file.conversion_field) {
+        Ok(conversions) => policy.conversions = conversions,
+        Err(problem) => problems.push(problem),
+    }
     match distinct_services(file.release) {
         Ok(release) => policy.release = release,
         Err(problem) => problems.push(format!("release: {problem}")),
@@ -121,6 +132,31 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     }
     Ok(policy)
 }
+
+/// Business events: a few, none twice, none without a name.
+fn conversions(names: Vec<String>, field: Option<String>) -> Result<Conversions, String> {
+    if names.len() > CONVERSIONS_MAX {
+        return Err(format!("conversions: at most {CONVERSIONS_MAX} events can be tested, got {}", names.len()));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if name.is_empty() || name.len() > CONVERSION_NAME_MAX {
+            return Err(format!("conversions: a name has 1 to {CONVERSION_NAME_MAX} bytes, got {}", name.len()));
+        }
+        if names.iter().take(at).any(|known| known == name) {
+            return Err(format!("conversions: `{name}` is named twice"));
+        }
+    }
+    match field {
+        Some(_) if names.is_empty() => {
+            Err("conversion_field: there are no conversions whose name it could hold".to_owned())
+        }
+        Some(field) if field.trim().is_empty() => Err("conversion_field: the field has no name".to_owned()),
+        field => Ok(Conversions { names, field }),
+    }
+}
+
+/// Longest name of a business event, in bytes.
+const CONVERSION_NAME_MAX: usize = 200;
 
 /// Longest latency that can be a limit, in milliseconds: an hour.
 const LATENCY_LIMIT_MAX_MS: f64 = 3_600_000.0;
@@ -201,6 +237,25 @@ mod tests {
         let both = parse("limits:\n  errors_percent: 0.05\n  p99_ms: 800\n  on_break: fail\n").unwrap().limits;
         assert_eq!(both, Limits { errors_ppm: Some(500), p99_us: Some(800_000), fails: true });
         assert!(!parse("limits: {p99_ms: 0.5, on_break: hold}").unwrap().limits.fails);
+    }
+
+    #[test]
+    fn conversions_are_few_and_named_once() {
+        let policy = parse("conversions: [checkout_completed, signup]\nconversion_field: app.event\n").unwrap();
+        assert_eq!(policy.conversions.names, ["checkout_completed", "signup"]);
+        assert_eq!(policy.conversions.fields(), ["app.event"]);
+        assert!(parse("conversions: []").unwrap().conversions.fields().is_empty());
+        for (text, problem) in [
+            ("conversions: [a, b, a]", "conversions: `a` is named twice"),
+            ("conversions: ['']", "conversions: a name has 1 to 200 bytes, got 0"),
+            ("conversions: [a, b, c, d, e, f, g, h, i]", "conversions: at most 8 events can be tested, got 9"),
+            ("conversion_field: x", "conversion_field: there are no conversions"),
+            ("conversions: [a]\nconversion_field: ' '", "conversion_field: the field has no name"),
+            ("conversions: checkout", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
     }
 
     #[test]

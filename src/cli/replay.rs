@@ -134,7 +134,9 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
             }
         }
     };
+    let conversions = plan_text::conversions_from_json(policy.get("conversions"))?;
     let policy = Policy {
+        conversions,
         limits,
         errors: flag("errors")?,
         latency: flag("latency")?,

@@ -18,7 +18,7 @@ use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
 use super::exit_status;
-use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
+use super::report::{ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -298,6 +298,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
             json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
         fields.insert("instances".to_owned(), by_arm);
         fields.insert("limits".to_owned(), limits(judged));
+        fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
     }
     fields
 }
@@ -324,8 +325,28 @@ fn limits(judged: &Judged<'_>) -> Value {
     judged.limits().into_iter().map(one).collect()
 }
 
-fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
-    let effect = row.effect.map(|effect| {
+/// A business event that may not become rarer.
+fn conversion(row: &ConversionRow) -> Value {
+    let [lines, without_unit, unassigned] = row.lines;
+    json!({
+        "event": row.name,
+        "finding": row.finding.name(),
+        "baseline": row.values[0].map(number),
+        "canary": row.values[1].map(number),
+        "effect": effect(row.effect),
+        "log_e": rounded(row.log_e),
+        "evidence": strength(row.log_e),
+        "counts": row.counts,
+        "met": row.met,
+        "lines": lines,
+        "without_unit": without_unit,
+        "unassigned": unassigned,
+    })
+}
+
+/// Size of a difference.
+fn effect(effect: Option<Effect>) -> Option<Value> {
+    effect.map(|effect| {
         json!({
             "kind": match effect.kind {
                 EffectKind::Ratio => "ratio",
@@ -336,7 +357,10 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
             "low": number(effect.low),
             "high": number(effect.high),
         })
-    });
+    })
+}
+
+fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
     json!({
         "guardrail": row.cell.name(),
         "finding": row.finding.name(),
@@ -352,7 +376,7 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
             "baseline": number(control),
             "canary": number(candidate),
         })),
-        "effect": effect,
+        "effect": effect(row.effect),
         "log_e": rounded(row.log_e),
         "log_pass": rounded(judged.comparison.look.cell(row.cell).log_pass),
         "evidence": strength(row.log_e),

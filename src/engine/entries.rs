@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::compare::budget;
 use crate::compare::verdict::{Behaviour, Cell};
 use crate::engine::comparison::Comparison;
 use crate::engine::ending::EndReason;
@@ -13,6 +14,7 @@ use crate::engine::look::Margins;
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::{LEDGER_VERSION, rounded};
+use crate::pipeline::plan_text;
 use crate::sketch::latency::bin_low;
 use crate::sketch::partial::Tally;
 use crate::time::Timestamp;
@@ -50,6 +52,11 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
     }));
+    if !policy.conversions.is_empty()
+        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
+    {
+        of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
+    }
     if !policy.limits.is_none()
         && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
     {
@@ -66,8 +73,10 @@ pub(super) fn begin(
     comparison: &Comparison,
     settings: &Settings,
 ) -> Map<String, Value> {
-    let weights: BTreeMap<&str, f64> = Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight())).collect();
-    object(json!({
+    let conversions = &comparison.conversions;
+    let weights: BTreeMap<&str, f64> =
+        Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight(conversions.len()))).collect();
+    let mut begin = object(json!({
         "service": name,
         "services": services(list),
         "control": comparison.control,
@@ -78,7 +87,13 @@ pub(super) fn begin(
         "log_fail": rounded(comparison.log_fail),
         "window_seconds": settings.windowing.window as f64 / crate::time::SECOND as f64,
         "weights": weights,
-    }))
+    }));
+    if !conversions.is_empty() {
+        let weight = budget::other_guardrail_weight(conversions.len());
+        let each: BTreeMap<&str, f64> = conversions.iter().map(|of| (of.name.as_str(), weight)).collect();
+        begin.insert("conversions".to_owned(), json!(each));
+    }
+    begin
 }
 
 /// A rollout is over: its last word.
@@ -105,7 +120,13 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
     let limits: Vec<(&str, bool)> =
         look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
-    format!("{} {flaws:?} {changed:?} {findings:?} {} {limits:?}", look.verdict.name(), comparison.strata())
+    let conversions: Vec<&str> =
+        (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
+    format!(
+        "{} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?}",
+        look.verdict.name(),
+        comparison.strata()
+    )
 }
 
 /// One look in full.
@@ -175,6 +196,27 @@ pub(super) fn look(
         "digest": format!("{:016x}", comparison.digest()),
         "positions": positions,
     }));
+    let conversions: Map<String, Value> = comparison
+        .conversions
+        .iter()
+        .enumerate()
+        .map(|(at, of)| {
+            let strata: Vec<[u64; 4]> =
+                of.units.strata().iter().map(|s| [s.canary_units, s.units, s.canary_first, s.first]).collect();
+            let value = json!({
+                "log_e": rounded(look.conversion(at).log_e),
+                "finding": comparison.conversion_finding(at).name(),
+                "strata": strata,
+                "lines": of.lines,
+                "without_unit": of.without_unit,
+                "unassigned": of.unassigned,
+            });
+            (of.name.clone(), value)
+        })
+        .collect();
+    if !conversions.is_empty() {
+        entry.insert("conversions".to_owned(), Value::Object(conversions));
+    }
     if !limits.is_empty() {
         entry.insert("limits".to_owned(), Value::Object(limits));
     }

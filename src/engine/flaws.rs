@@ -11,7 +11,7 @@ use crate::engine::policy::Policy;
 /// could be judged better. No part of any error budget: a flaw only says that there is nothing to judge by.
 const COVERAGE_DEVIATIONS: f64 = 5.0;
 /// Difference in the share of requests without a unit that breaks a comparison.
-const UNIT_DIFFERENCE: f64 = 0.05;
+pub(super) const UNIT_DIFFERENCE: f64 = 0.05;
 /// Difference in the share of requests whose latency or status is written in another type that breaks it: a few routes may
 /// have a logger of their own.
 const TYPE_DIFFERENCE: f64 = 0.05;
@@ -31,8 +31,13 @@ pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
 
 /// Two shares differ by more than `least`, and by more than chance.
 fn differs(part: [u64; 2], whole: [u64; 2], least: f64) -> bool {
+    differs_from(part, whole, least, COVERAGE_MIN)
+}
+
+/// The same, once each arm has so many.
+pub(super) fn differs_from(part: [u64; 2], whole: [u64; 2], least: f64, fewest: u64) -> bool {
     let [n_a, n_b] = whole.map(|n| n as f64);
-    if whole.iter().any(|n| *n < COVERAGE_MIN) {
+    if whole.iter().any(|n| *n < fewest) {
         return false;
     }
     let [a, b] = [part[0] as f64 / n_a, part[1] as f64 / n_b];

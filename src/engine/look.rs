@@ -50,6 +50,8 @@ impl CellLook {
 pub struct Look {
     /// Cells in the order of [`Cell::ALL`].
     pub cells: [CellLook; Cell::ALL.len()],
+    /// Business events of the policy, in its order; they are tested from the start alone.
+    pub conversions: Vec<CellLook>,
     /// ln of the weighted sum.
     pub log_sum: f64,
     /// ln e of behaviours in the order of [`Behaviour::ALL`].
@@ -72,6 +74,7 @@ impl Default for Look {
     fn default() -> Self {
         Look {
             cells: [CellLook::default(); Cell::ALL.len()],
+            conversions: Vec::new(),
             log_sum: 0.0,
             changed: [0.0; Behaviour::ALL.len()],
             log_changed: 0.0,
@@ -92,7 +95,23 @@ impl Look {
 
     /// ln of a cell's contribution to the sum.
     pub fn contribution(&self, cell: Cell) -> f64 {
-        math::ln(cell.weight()) + self.cell(cell).log_e
+        math::ln(cell.weight(self.conversions.len())) + self.cell(cell).log_e
+    }
+
+    /// What a business event says; nothing where the policy has no such event.
+    pub fn conversion(&self, at: usize) -> CellLook {
+        self.conversions.get(at).copied().unwrap_or_default()
+    }
+
+    /// ln of a business event's contribution to the sum.
+    pub fn conversion_contribution(&self, at: usize) -> f64 {
+        math::ln(budget::other_guardrail_weight(self.conversions.len())) + self.conversion(at).log_e
+    }
+
+    /// Business events that carry the evidence, as [`Look::leading`] has it.
+    pub fn leading_conversions(&self, log_fail: f64) -> Vec<usize> {
+        let least = log_fail.min(self.log_sum - math::ln(10.0));
+        (0..self.conversions.len()).filter(|at| self.conversion_contribution(*at) >= least).collect()
     }
 
     /// Cells that carry the evidence, strongest first: those that would fail the rollout alone, and any that makes up a
@@ -128,7 +147,8 @@ impl Look {
 
     /// Writes the look.
     pub fn write(&self, w: &mut Writer) {
-        for cell in &self.cells {
+        w.length(self.conversions.len());
+        for cell in self.cells.iter().chain(&self.conversions) {
             w.flag(cell.has_data);
             w.float(cell.log_e);
             w.float(cell.log_start);
@@ -156,7 +176,10 @@ impl Look {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<Look, Damaged> {
         let mut look = Look::default();
-        for cell in &mut look.cells {
+        for _ in 0..r.length()? {
+            look.conversions.push(CellLook::default());
+        }
+        for cell in look.cells.iter_mut().chain(&mut look.conversions) {
             *cell = CellLook {
                 has_data: r.flag()?,
                 log_e: r.float()?,
@@ -237,7 +260,11 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         let said = &mut look.cells[cell as usize];
         said.log_e = comparison.restarts.log_guardrail(cell, said.log_start, &since);
     }
-    let parts: Vec<(f64, f64)> = Cell::ALL.into_iter().map(|cell| (cell.weight(), look.cell(cell).log_e)).collect();
+    look.conversions = comparison.conversions_now();
+    let conversions = look.conversions.len();
+    let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(conversions), look.cell(cell).log_e));
+    let weight = budget::other_guardrail_weight(conversions);
+    let parts: Vec<(f64, f64)> = of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 

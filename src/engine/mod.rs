@@ -8,6 +8,7 @@ mod arms;
 mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
+pub mod conversions;
 pub mod ending;
 mod entries;
 mod fail;

@@ -2,6 +2,7 @@
 
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
+use crate::pipeline::plan::Conversions;
 use crate::time::{MINUTE, Micros};
 
 /// Which guardrails PASS needs, and how soon it may come.
@@ -23,6 +24,8 @@ pub struct Policy {
     /// Services that carry the new version together, by name, the entry first: each is judged, under one error budget.
     /// Empty: each release has its own.
     pub release: Vec<String>,
+    /// Business events that may not become rarer in the candidate.
+    pub conversions: Conversions,
     /// What both arms together may not exceed.
     pub limits: Limits,
 }
@@ -52,6 +55,7 @@ impl Default for Policy {
             expect: Vec::new(),
             declared_share: None,
             release: Vec::new(),
+            conversions: Conversions::default(),
             limits: Limits::default(),
         }
     }

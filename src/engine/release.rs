@@ -9,6 +9,7 @@ use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, reques
 use crate::engine::comparison::{
     Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
 };
+use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::limits::Limit;
@@ -353,7 +354,9 @@ impl ReleaseState {
             start,
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        self.comparisons.push(comparison.with_effects(effects).with_limits(settings.policy.limits));
+        let policy = &settings.policy;
+        let comparison = comparison.with_effects(effects).with_limits(policy.limits);
+        self.comparisons.push(comparison.with_conversions(&policy.conversions.names));
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
@@ -520,7 +523,17 @@ impl ReleaseState {
                 });
             }
         }
+        // An event belongs to whom its unit belongs to, whichever service logs it.
+        let conversions: Vec<Converted> = merged
+            .conversions
+            .as_slice()
+            .iter()
+            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
+            .collect();
         if activities.is_empty() && complete.is_empty() {
+            // No look and no stratum comes from what users do (CP-4).
+            comparison.convert(&conversions);
             return false;
         }
         if activities.len() > by_rows {
@@ -550,6 +563,7 @@ impl ReleaseState {
             warnings,
             gaps,
             without_unit,
+            conversions: &conversions,
             weights,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
@@ -596,6 +610,7 @@ impl ReleaseState {
                     window: comparison.window,
                     at: comparison.ended_at,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
+                    conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
                     limits,
                 });
             } else if regressed && comparison.regressed_while_invalid.is_none() {

@@ -64,6 +64,7 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         weight: crate::event::WEIGHT_ONE,
         sampling: NOT_SAMPLED,
         rate_unread: false,
+        conversion: 0,
         latency_form: crate::event::FieldForm::Absent,
         status_form: crate::event::FieldForm::Absent,
         kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },

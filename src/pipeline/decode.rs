@@ -82,6 +82,8 @@ pub struct Decoder<'p> {
     /// Length of the access-log line; `None` for JSON.
     access_len: Option<usize>,
     arm_slot: Option<u8>,
+    /// Slots of the fields that may name a business event.
+    event_names: Vec<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
     /// Time fields that say when the work ended.
@@ -133,6 +135,7 @@ impl<'p> Decoder<'p> {
             scratch: String::new(),
             access_len: None,
             arm_slot: None,
+            event_names: Vec::new(),
             proxy_status: None,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
@@ -198,6 +201,7 @@ impl<'p> Decoder<'p> {
             }
             ArmRule::Hash { seed, .. } => decoder.split_key = split_key(seed),
         }
+        decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         decoder
     }
 
@@ -364,6 +368,7 @@ impl<'p> Decoder<'p> {
         let level = self.level(line);
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
+        let (kind, conversion) = self.conversion(line, kind);
         self.source = source;
         let kind = if kind == Kind::Request && chosen.is_some_and(|chosen| chosen != source) {
             // Another source speaks for this service's requests; this line is work or talk inside them.
@@ -434,6 +439,7 @@ impl<'p> Decoder<'p> {
             kind,
             level,
             status_class: status.map_or(0, |status| status.class),
+            conversion,
             error,
         }))
     }

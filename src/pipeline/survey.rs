@@ -12,7 +12,7 @@ mod units_of_latency;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
-use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::time::Windowing;
 
@@ -165,6 +165,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         follow_traces: true,
         join_attempts: false,
         adds_duration,
+        conversions: Conversions::default(),
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);

@@ -477,6 +477,7 @@ impl World {
             status_form: FieldForm::Absent,
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
+            conversion: 0,
             instance: NO_NAME,
         };
         window.count(arm, &event, at);

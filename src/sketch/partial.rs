@@ -10,8 +10,8 @@ mod names;
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Row, Rows,
-    TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
+    Row, Rows, TraceRow, UnitRow,
 };
 use crate::sketch::weights::WeightTable;
 
@@ -282,6 +282,8 @@ pub struct WindowPartial {
     pub outcomes: Rows<OutcomeRow>,
     /// Attempts that may share a request.
     pub attempts: Rows<AttemptRow>,
+    /// Units that met a business event of the plan.
+    pub conversions: Rows<ConversionRow>,
     /// (unit, route), of units in `pair_range`.
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
@@ -309,6 +311,7 @@ impl WindowPartial {
             exposures: Rows::default(),
             outcomes: Rows::default(),
             attempts: Rows::default(),
+            conversions: Rows::default(),
             pairs: Rows::default(),
             pair_range: u64::MAX,
             traces: Rows::default(),
@@ -349,6 +352,7 @@ impl WindowPartial {
             + self.exposures.len()
             + self.outcomes.len()
             + self.attempts.len()
+            + self.conversions.len()
             + self.pairs.len()
             + self.traces.len()
             + self.evidence.len()
@@ -387,6 +391,7 @@ impl WindowPartial {
         self.exposures.settle();
         self.outcomes.settle();
         self.attempts.settle();
+        self.conversions.settle();
         self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
@@ -534,7 +539,14 @@ impl WindowPartial {
                     });
                 }
             }
-            Kind::Business => counters.business += 1,
+            Kind::Business => {
+                counters.business += 1;
+                if let Some(number) = event.conversion.checked_sub(1) {
+                    let (unit, service) = (event.unit, event.service);
+                    let arm = if unit == 0 { event.arm } else { NO_NAME };
+                    self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
+                }
+            }
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;

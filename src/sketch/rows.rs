@@ -461,6 +461,39 @@ impl Row for TraceRow {
     }
 }
 
+/// A unit met a business event that the plan names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConversionRow {
+    /// Hash of the unit; 0 where lines name none.
+    pub unit: u64,
+    /// Lines.
+    pub count: u32,
+    /// Service that logged it.
+    pub service: NameId,
+    /// Arm that lines without a unit name, or [`event::NO_NAME`]; a unit has its own.
+    pub arm: NameId,
+    /// Number of the event in the plan.
+    pub event: u8,
+}
+
+impl Row for ConversionRow {
+    type Key = (u64, u8, NameId, NameId);
+    fn key(&self) -> Self::Key {
+        (self.unit, self.event, self.arm, self.service)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        self.unit
+    }
+    fn combine(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
 /// What an evidence line is evidence for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum EvidenceClass {

@@ -10,7 +10,7 @@ use serin::engine::policy::Policy;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
-use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan};
+use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Conversions, Plan};
 use serin::pipeline::plan_text;
 use serin::pipeline::survey::{Head, Survey, Wishes, survey};
 use serin::sketch::partial::WindowPartial;
@@ -465,6 +465,29 @@ pub fn cases(seed: u64) -> Vec<Case> {
         &Wishes::default(),
         Policy { limits, ..Policy::default() },
     );
+    // What users do beside their requests, in a log of its own that names no arm; some of it names no user.
+    let deeds: Vec<Line> = busy
+        .lines()
+        .into_iter()
+        .filter(|line| line.user % 3 == line.arm as u64 % 2)
+        .map(|line| {
+            let event = ["signup", "checkout"][line.user as usize % 2];
+            let user = if line.user % 7 == 0 { String::new() } else { format!(",\"user\":\"u{}\"", line.user) };
+            let fields = format!("\"service\":\"orders\",\"kind\":\"event\",\"event_name\":\"{event}\"{user}");
+            Line::new(line.at + 4_000_000, line.user, line.arm, &fields)
+        })
+        .collect();
+    let conversions = Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None };
+    let mut converting = Case::new(
+        "business events",
+        vec![
+            ("orders.log".to_owned(), bad_day(&deeds, seed + 2)),
+            ("shop.log".to_owned(), bad_day(&busy.lines(), seed)),
+        ],
+        &Wishes::default(),
+        Policy { conversions: conversions.clone(), ..Policy::default() },
+    );
+    converting.plan.conversions = conversions;
     vec![
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
@@ -489,6 +512,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
         ),
         over,
         beyond,
+        converting,
     ]
 }
 

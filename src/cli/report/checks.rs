@@ -187,6 +187,9 @@ impl Judged<'_> {
             "measurement",
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
+        for row in &self.conversions {
+            list.check("business event", self.conversion_check(row));
+        }
         for (limit, said) in self.limits() {
             list.check("limit", self.limit_check(limit, &said));
         }

@@ -1,6 +1,7 @@
 //! A report: what was found, in words first.
 
 mod checks;
+mod conversions;
 mod guardrails;
 mod limits;
 mod next;
@@ -11,6 +12,7 @@ mod text;
 
 use std::fmt::Write as _;
 
+pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::reading::{fates, rejects};
@@ -141,6 +143,8 @@ pub(super) struct Judged<'a> {
     pub comparison: &'a Comparison,
     /// Guardrails, in order.
     pub rows: Vec<Row>,
+    /// Business events that may not become rarer.
+    pub conversions: Vec<ConversionRow>,
     /// What PASS still needs.
     pub needs: Vec<Need>,
     /// Bounds of the release and of the comparison that were met.
@@ -259,6 +263,7 @@ impl<'a> Report<'a> {
                     services,
                     comparison,
                     rows: rows(comparison, policy),
+                    conversions: conversions::rows(comparison),
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     history: comparison.latency.effects().map(|effects| effects.history),

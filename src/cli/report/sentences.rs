@@ -26,10 +26,13 @@ impl Judged<'_> {
             _ => ", on two conditions",
         };
         match comparison.look.verdict {
-            Verdict::Fail if self.leading().is_empty() && self.failed_limits().is_some() => {
+            Verdict::Fail if self.is_by_limit_alone() => {
                 format!("{candidate} and {control} broke a limit of the policy")
             }
-            Verdict::Fail if self.leading().iter().any(|row| !row.has_receded()) => {
+            Verdict::Fail
+                if self.leading().iter().any(|row| !row.has_receded())
+                    || self.fallen().any(|row| !row.has_receded()) =>
+            {
                 format!("{candidate} is worse than {control}{condition}")
             }
             Verdict::Fail => format!("{candidate} was worse than {control}{condition}"),
@@ -116,23 +119,32 @@ impl Judged<'_> {
         leading
     }
 
+    /// No comparison failed, only a limit.
+    fn is_by_limit_alone(&self) -> bool {
+        self.leading().is_empty() && self.fallen().next().is_none() && self.failed_limits().is_some()
+    }
+
     /// How the candidate is worse, since when that is proven, and what has changed besides.
     fn failure(&self) -> Vec<String> {
         let comparison = self.comparison;
         let by_limit = self.failed_limits();
-        if self.leading().is_empty() && by_limit.is_some() {
+        if self.is_by_limit_alone() {
             return by_limit.into_iter().chain(self.changes()).collect();
         }
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
+        let fewer: Vec<String> = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row)).collect();
+        let is_over = lasting.is_empty() && fewer.is_empty();
+        list.extend(fewer);
         if list.is_empty() {
             list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
         }
         let when = comparison.failure.as_ref().map_or("at an earlier look".to_owned(), |failure| {
             format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
         });
-        if lasting.is_empty() {
-            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
+        if is_over {
+            let fallen = self.fallen().map(|row| self.conversion_name(row));
+            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
         } else {

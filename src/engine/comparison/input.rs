@@ -1,5 +1,6 @@
 //! What a window brings to a comparison.
 
+use crate::engine::conversions::Converted;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
@@ -51,6 +52,8 @@ pub struct WindowInput<'a> {
     pub gaps: [LatencyTable; 2],
     /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
     pub without_unit: [[u64; 2]; 2],
+    /// Business events of the policy.
+    pub conversions: &'a [Converted],
     /// Sampling weights of requests of (control, candidate).
     pub weights: [WeightTable; 2],
     /// Traces that are complete.

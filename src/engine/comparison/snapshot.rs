@@ -5,6 +5,7 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
+use crate::engine::conversions::Conversion;
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::instances::Instances;
@@ -29,6 +30,7 @@ impl Comparison {
         if let Some(watch) = &self.limits {
             watch.write(&mut w);
         }
+        self.conversions.iter().for_each(|conversion| conversion.write(&mut w));
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
 
@@ -67,6 +69,8 @@ impl Comparison {
             w.int(failure.at.0);
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
+            w.length(failure.conversions.len());
+            failure.conversions.iter().for_each(|at| w.uint(*at as u64));
             w.length(failure.limits.len());
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
         }
@@ -129,6 +133,8 @@ impl Comparison {
                 w.byte(line.status_class);
             }
         }
+        w.length(self.conversions.len());
+        self.conversions.iter().for_each(|conversion| conversion.write(w));
         w.flag(self.limits.is_some());
         if let Some(watch) = &self.limits {
             watch.write(w);
@@ -165,11 +171,19 @@ impl Comparison {
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {
-            let mut failure =
-                Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new(), limits: Vec::new() };
+            let mut failure = Failure {
+                window: r.int()?,
+                at: Timestamp(r.int()?),
+                cells: Vec::new(),
+                conversions: Vec::new(),
+                limits: Vec::new(),
+            };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
                 failure.cells.push(cell.ok_or(Damaged("unknown cell"))?);
+            }
+            for _ in 0..r.length()? {
+                failure.conversions.push(usize::from(r.uint16()?));
             }
             for _ in 0..r.length()? {
                 let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
@@ -235,6 +249,9 @@ impl Comparison {
                     status_class: r.byte()?,
                 });
             }
+        }
+        for _ in 0..r.length()? {
+            c.conversions.push(Conversion::read(r)?);
         }
         c.limits = if r.flag()? { Some(Watch::read(r)?) } else { None };
         c.look = Look::read(r)?;

@@ -70,6 +70,7 @@ impl Comparison {
             self.cut();
         }
         let arms_active = self.join(&input);
+        self.convert(input.conversions);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -182,6 +183,7 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
+        self.conversions.iter_mut().for_each(|conversion| conversion.units.cut());
         self.restarts.cut();
         self.recent_crossover.clear();
         self.rule = [(0, 0, 0); 2];
@@ -294,6 +296,12 @@ impl Comparison {
                 self.slow_units.at_risk(first_arm, 1);
             }
             self.crossover.at_risk(first_arm, 1);
+            let had = entry.conversions();
+            for (at, conversion) in self.conversions.iter_mut().enumerate() {
+                if had >> (at & 7) & 1 == 0 {
+                    conversion.at_risk(first_arm);
+                }
+            }
         }
         let restarts = self.restarts.mask();
         if restarts != 0 {

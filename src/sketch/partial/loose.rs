@@ -77,6 +77,7 @@ impl WindowPartial {
         self.exposures.append(other.exposures);
         self.outcomes.append(other.outcomes);
         self.attempts.append(other.attempts);
+        self.conversions.append(other.conversions);
         self.pairs.append(other.pairs);
         self.traces.append(other.traces);
         self.evidence.append(other.evidence);

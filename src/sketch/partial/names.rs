@@ -53,6 +53,7 @@ impl WindowPartial {
         self.exposures.rename(renaming);
         self.outcomes.rename(renaming);
         self.attempts.rename(renaming);
+        self.conversions.rename(renaming);
         self.pairs.rename(renaming);
         self.traces.rename(renaming);
         self.evidence.rename(renaming);

@@ -1,6 +1,6 @@
 //! `serin compare`: files in, verdict out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -18,7 +18,7 @@ use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::plan_text;
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{self, LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
 use crate::query::{Query, suggest};
 use crate::source::files::{self, Stream};
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         nothing_left(arguments, &found, &mut streams)?;
     }
 
-    let report = Report::new(&engine, &found);
+    let report = Report::new(&engine, &found, &observer.unread);
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
@@ -425,7 +425,10 @@ pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<
     for role in &how.roles {
         for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
             let path = path.split(':').next().unwrap_or(path);
-            unknown_field(found, path, "--role")?;
+            // A field of a known name may come later: a report has told so.
+            if roles::role_of_known(path).is_none() {
+                unknown_field(found, path, "--role")?;
+            }
         }
     }
     Ok(())
@@ -557,6 +560,15 @@ struct Recorder {
     /// The course of comparisons, where it will be drawn.
     courses: Option<Courses>,
     progress: Progress,
+    /// Fields that nobody reads, with the lines that have them.
+    unread: BTreeMap<String, u64>,
+}
+
+/// Adds the lines of one chunk that have fields which nobody reads.
+pub(super) fn add_unread(all: &mut BTreeMap<String, u64>, fields: BTreeMap<String, u64>) {
+    for (path, lines) in fields {
+        *all.entry(path).or_default() += lines;
+    }
 }
 
 impl Recorder {
@@ -575,6 +587,7 @@ impl Recorder {
             rejects: create(&arguments.rejects)?,
             courses: (arguments.format == Format::Html).then(Courses::default),
             progress: Progress::bytes(bytes),
+            unread: BTreeMap::new(),
         })
     }
 
@@ -587,6 +600,10 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        add_unread(&mut self.unread, fields);
+    }
+
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
         for output in outputs {
             match output {

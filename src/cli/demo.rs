@@ -5,6 +5,7 @@
 
 mod screen;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -149,7 +150,7 @@ impl Show<'_> {
 
         let Watch { course, others, .. } = watch;
         let told = Told { story: *story, course, others };
-        let report = Report::new(&engine, &found);
+        let report = Report::new(&engine, &found, &BTreeMap::new());
         self.outcome(&told, &report, &command, &ledger_path, &log_path)?;
         Ok(told)
     }

@@ -45,6 +45,8 @@ pub struct FoldedChunk {
     names: Names,
     /// Offsets of lines that the guard gave up: of this chunk, or held since an earlier one.
     pub quarantined: Vec<u64>,
+    /// Fields that nobody reads and that might matter, with the lines of the chunk that have them. Told by whoever decoded it.
+    pub unread: BTreeMap<String, u64>,
 }
 
 /// Records between two steps of the chunk's own watermark.
@@ -341,6 +343,7 @@ impl<'w> ChunkFold<'w> {
             jumped: self.jumped,
             guard: self.guard,
             quarantined: self.quarantined,
+            unread: BTreeMap::new(),
             names: all.clone(),
         }
     }

@@ -44,6 +44,10 @@ pub trait Observer {
         let _nobody_keeps_them = (stream, rejects);
         Ok(())
     }
+    /// Lines had fields of known names that the plan does not read: each with the number of lines.
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        let _nobody_counts_them = fields;
+    }
     /// So many bytes of text have been folded.
     fn progress(&mut self, bytes: u64) {
         let _nobody_counts_them = bytes;
@@ -271,16 +275,18 @@ impl Taken {
         &mut self,
         plan: &Plan,
         engine: &mut Engine,
-        Folded { chunk, folded, mut rejects }: Folded,
+        Folded { chunk, mut folded, mut rejects }: Folded,
         keep_rejects: bool,
         observer: &mut dyn Observer,
     ) -> Result<Vec<u8>, RunError> {
         let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
         let end = chunk.last.then_some(chunk.from + bytes);
         let mut quarantined = folded.quarantined.clone();
+        let mut unread = std::mem::take(&mut folded.unread);
         let passed = self.fold.push(folded, end, |state| {
-            let (folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
+            let (mut folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
             rejects = again;
+            unread = std::mem::take(&mut folded.unread);
             quarantined.clone_from(&folded.quarantined);
             folded
         });
@@ -289,6 +295,9 @@ impl Taken {
             rejects.sort_by_key(|reject| reject.offset);
         }
         observer.progress(bytes);
+        if !unread.is_empty() {
+            observer.unread(unread);
+        }
         if !rejects.is_empty() {
             observer.rejects(&self.name, rejects)?;
         }

@@ -8,6 +8,9 @@ use crate::cli::terminal::harmless;
 use crate::event::RejectReason;
 use crate::sketch::partial::Tally;
 
+/// Fields that nobody reads and that are told.
+const UNREAD_MAX: usize = 10;
+
 /// What became of the lines that were read.
 pub(in crate::cli) fn fates(tally: &Tally) -> String {
     let outside = match tally.outside {
@@ -44,6 +47,7 @@ impl Report<'_> {
             );
         }
         self.write_unplanned(out);
+        self.write_unread(out);
         self.write_fields(out);
         self.write_seen(out);
         self.write_notes(out);
@@ -68,6 +72,25 @@ impl Report<'_> {
                 names.join(", ")
             ),
         );
+    }
+
+    /// Fields that would play a role, and came after the first lines.
+    fn write_unread(&self, out: &mut String) {
+        for (path, role, lines) in self.unread.iter().take(UNREAD_MAX) {
+            let verb = if *lines == 1 { "has" } else { "have" };
+            let read = self.survey.plan.fields(*role).iter().map(|field| field.path.as_str());
+            let fields: Vec<String> = read.chain([path.as_str()]).map(|path| harmless(path, 60)).collect();
+            let (path, role) = (harmless(path, 60), role.name());
+            paragraph(
+                out,
+                &format!(
+                    "{} {verb} `{path}`, which the first lines did not show: it is not read. To read it, run again with \
+                     --role {role}={}.",
+                    count(*lines, "line"),
+                    fields.join(",")
+                ),
+            );
+        }
     }
 
     /// Which fields play which role.

@@ -161,8 +161,14 @@ impl Reader<'_> {
         if !state.is_caught_up() {
             self.shared.wait_for("the topics to be read again up to where the ledger ends");
         }
-        let mut watch =
-            Watch { state, found: &found, verdicts: BTreeMap::new(), courses: Courses::default(), looked: true };
+        let mut watch = Watch {
+            state,
+            found: &found,
+            verdicts: BTreeMap::new(),
+            courses: Courses::default(),
+            unread: BTreeMap::new(),
+            looked: true,
+        };
         let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
         let now = Instant::now();
         let live = Live { reader: self, last: vec![now; names.len()], names, topics, batches, pushed, moves };
@@ -302,7 +308,7 @@ impl Live<'_> {
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
                 watch.state.sync()?;
-                let report = Report::new(engine, watch.found);
+                let report = Report::new(engine, watch.found, &watch.unread);
                 let state = quoted(&self.reader.arguments.state);
                 self.reader.shared.show(
                     format!("{:#}\n", report_json::to_json(&report)),
@@ -413,11 +419,17 @@ struct Watch<'a> {
     verdicts: BTreeMap<(usize, usize), Verdict>,
     /// The course of comparisons, for the page.
     courses: Courses,
+    /// Fields that nobody reads, with the lines that have them.
+    unread: BTreeMap<String, u64>,
     /// Something has come since the last report.
     looked: bool,
 }
 
 impl Observer for Watch<'_> {
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        compare::add_unread(&mut self.unread, fields);
+    }
+
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
         for output in &outputs {
             if let Output::Entry(line) = output {
@@ -440,7 +452,7 @@ impl Observer for Watch<'_> {
                 continue;
             }
             self.state.sync()?;
-            let report = Report::new(engine, self.found);
+            let report = Report::new(engine, self.found, &self.unread);
             let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
             let Some(judged) = judged else { continue };
             // The headline, and the first reason for it.

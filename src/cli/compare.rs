@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArguments};
 use crate::cli::html::{self, Around, Courses};
-use crate::cli::report::Report;
+use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         nothing_left(arguments, &found, &mut streams)?;
     }
 
-    let report = Report::new(&engine, &found, &observer.unread);
+    let report = Report::new(&engine, &found, &observer.noticed);
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
@@ -560,15 +560,8 @@ struct Recorder {
     /// The course of comparisons, where it will be drawn.
     courses: Option<Courses>,
     progress: Progress,
-    /// Fields that nobody reads, with the lines that have them.
-    unread: BTreeMap<String, u64>,
-}
-
-/// Adds the lines of one chunk that have fields which nobody reads.
-pub(super) fn add_unread(all: &mut BTreeMap<String, u64>, fields: BTreeMap<String, u64>) {
-    for (path, lines) in fields {
-        *all.entry(path).or_default() += lines;
-    }
+    /// What is no part of any verdict, and to be told.
+    noticed: Noticed,
 }
 
 impl Recorder {
@@ -587,7 +580,7 @@ impl Recorder {
             rejects: create(&arguments.rejects)?,
             courses: (arguments.format == Format::Html).then(Courses::default),
             progress: Progress::bytes(bytes),
-            unread: BTreeMap::new(),
+            noticed: Noticed::default(),
         })
     }
 
@@ -601,7 +594,11 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn unread(&mut self, fields: BTreeMap<String, u64>) {
-        add_unread(&mut self.unread, fields);
+        self.noticed.unread(fields);
+    }
+
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        self.noticed.crashes(stream, lines, arms);
     }
 
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {

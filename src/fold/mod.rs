@@ -49,6 +49,18 @@ pub struct FoldedChunk {
     pub unread: BTreeMap<String, u64>,
 }
 
+impl FoldedChunk {
+    /// Lines that were rejected for a reason.
+    pub fn rejected(&self, reason: RejectReason) -> u64 {
+        self.segments.iter().filter_map(|segment| segment.tally.rejects.get(reason as usize)).sum()
+    }
+
+    /// Arms that lines of the chunk name.
+    pub fn arms(&self) -> &[String] {
+        &self.names.arms
+    }
+}
+
 /// Records between two steps of the chunk's own watermark.
 #[derive(Clone, Debug)]
 struct Segment {

@@ -5,6 +5,7 @@
 
 mod access_fields;
 mod arms;
+mod crash;
 mod identity;
 mod names;
 mod outcome;
@@ -285,6 +286,7 @@ impl<'p> Decoder<'p> {
                 read
             }
             Filled::Malformed => Err(RejectReason::Malformed),
+            Filled::Unknown if crash::is_crash(line) => Err(RejectReason::CrashText),
             Filled::Unknown => Err(RejectReason::UnknownFormat),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, Input, Output};
+use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::source::files::{FilesError, Stream};
@@ -47,6 +48,10 @@ pub trait Observer {
     /// Lines had fields of known names that the plan does not read: each with the number of lines.
     fn unread(&mut self, fields: BTreeMap<String, u64>) {
         let _nobody_counts_them = fields;
+    }
+    /// A chunk of a stream names these arms, and so many of its lines say that a program died.
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        let _nobody_counts_them = (stream, lines, arms);
     }
     /// So many bytes of text have been folded.
     fn progress(&mut self, bytes: u64) {
@@ -283,6 +288,7 @@ impl Taken {
         let end = chunk.last.then_some(chunk.from + bytes);
         let mut quarantined = folded.quarantined.clone();
         let mut unread = std::mem::take(&mut folded.unread);
+        observer.crashes(&self.name, folded.rejected(RejectReason::CrashText), folded.arms());
         let passed = self.fold.push(folded, end, |state| {
             let (mut folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
             rejects = again;

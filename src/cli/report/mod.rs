@@ -3,16 +3,18 @@
 mod checks;
 mod guardrails;
 mod next;
+mod noticed;
 mod reading;
 mod sentences;
 mod services;
 mod text;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
+use self::noticed::Crashes;
+pub(super) use self::noticed::Noticed;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
@@ -27,7 +29,7 @@ use crate::engine::policy::Policy;
 use crate::engine::shared_units::SharedUnits;
 use crate::event::ServiceKey;
 use crate::pipeline::plan::{ArmRule, UnitKind};
-use crate::pipeline::roles::{self, Role};
+use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::Tally;
 use crate::time::{MINUTE, Micros};
@@ -50,6 +52,8 @@ pub(super) struct Report<'a> {
     pub unplanned: Vec<(ServiceKey, u64)>,
     /// Fields of known names that the plan does not read and the first lines did not show: path, role, lines.
     pub unread: Vec<(String, Role, u64)>,
+    /// Lines that say that a program died, by stream, with the arm where the stream has only one.
+    pub crashes: Vec<Crashes>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
     /// Services whose comparison has that verdict.
@@ -212,15 +216,6 @@ pub(super) struct Shared {
     pub one_of: u64,
 }
 
-/// Fields that came after the first lines and play a role by their names, most lines first.
-fn unread_roles(survey: &Survey, unread: &BTreeMap<String, u64>) -> Vec<(String, Role, u64)> {
-    let new = unread.iter().filter(|(path, _)| !survey.paths.contains(*path));
-    let mut list: Vec<(String, Role, u64)> =
-        new.filter_map(|(path, lines)| Some((path.clone(), roles::role_of_known(path)?, *lines))).collect();
-    list.sort_by_key(|(_, _, lines)| std::cmp::Reverse(*lines));
-    list
-}
-
 /// A release without a comparison.
 fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> {
     let service = engine.releases().nth(at).and_then(|(services, _)| services.first());
@@ -255,9 +250,7 @@ fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> V
 
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
-    ///
-    /// `unread`: fields of known names that the plan does not read, with the number of lines.
-    pub(super) fn new(engine: &'a Engine, survey: &'a Survey, unread: &BTreeMap<String, u64>) -> Report<'a> {
+    pub(super) fn new(engine: &'a Engine, survey: &'a Survey, noticed: &Noticed) -> Report<'a> {
         let policy = &engine.settings().policy;
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
@@ -315,7 +308,8 @@ impl<'a> Report<'a> {
             comparisons,
             alone,
             unplanned,
-            unread: unread_roles(survey, unread),
+            unread: noticed.roles(survey),
+            crashes: noticed.crashed(),
             verdict,
             carried_by,
             release,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::noticed::Crashes;
 use super::text::{count, grouped, wrap, wrap_words};
 use super::{Report, paragraph};
 use crate::cli::terminal::harmless;
@@ -39,6 +40,7 @@ impl Report<'_> {
         if !reasons.is_empty() {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
         }
+        self.write_crashes(out);
         if t.late > t.on_time {
             paragraph(
                 out,
@@ -51,6 +53,33 @@ impl Report<'_> {
         self.write_fields(out);
         self.write_seen(out);
         self.write_notes(out);
+    }
+
+    /// That a program died, and whose it was where its stream tells.
+    fn write_crashes(&self, out: &mut String) {
+        let all: u64 = self.crashes.iter().map(|of| of.lines).sum();
+        if all == 0 {
+            return;
+        }
+        let of: Vec<String> = self
+            .crashes
+            .iter()
+            .take(UNREAD_MAX)
+            .map(|Crashes { stream, lines, arm }| {
+                let arm = arm.as_ref().map_or(String::new(), |arm| format!(" of arm `{}`", harmless(arm, 60)));
+                format!("{} in {}{arm}", grouped(*lines), harmless(stream, 80))
+            })
+            .collect();
+        let verb = if all == 1 { "says" } else { "say" };
+        paragraph(
+            out,
+            &format!(
+                "CRASH: {} {verb} that a program died (panic, traceback, fatal error): {}. Such lines have no time and no \
+                 user, so they are in no test; look at them (--rejects FILE keeps them).",
+                count(all, "line"),
+                of.join(", ")
+            ),
+        );
     }
 
     /// Requests of services that the first lines did not show.

@@ -1,5 +1,4 @@
 //! `serin plan`: minutes that come true in simulated rollouts, and what it says and refuses.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

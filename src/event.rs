@@ -2,6 +2,8 @@
 //!
 //! Events are small and own nothing, so that a stream of them can be kept and judged again under other labels.
 
+use std::sync::Arc;
+
 use crate::time::Timestamp;
 
 /// Kinds of records: what a line counts towards.
@@ -155,6 +157,8 @@ pub struct Names {
 pub trait Intern {
     /// All names so far.
     fn names(&self) -> &Names;
+    /// The same, to be kept: names that are added later are not in it.
+    fn shared(&self) -> Arc<Names>;
     /// Index of a service.
     fn service(&mut self, environment: &str, service: &str) -> NameId;
     /// Index of an arm.

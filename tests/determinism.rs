@@ -638,6 +638,8 @@ fn lg_2_policies_survive_the_ledger() {
         "next_share_percent: 33.3\nshare_percent: 33.3\n",
         "minimum_minutes: 0.123456\n",
         "next_share_percent: 0.7\nminimum_minutes: 3.3\nguardrails: [errors]\n",
+        "limits: {errors_percent: 0.3333, p99_ms: 12.3456, on_break: fail}\n",
+        "limits: {p99_ms: 1}\nguardrails: [errors]\n",
         "share_percent: 14.7\nexpect: [routes, called_services]\nguardrails: [latency]\n",
     ] {
         std::fs::write(folder.join("p.yaml"), policy).unwrap();

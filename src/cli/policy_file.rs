@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::compare::verdict::Behaviour;
+use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
 
 /// The file as it is written. Unknown keys are refused.
@@ -24,6 +25,20 @@ struct PolicyFile {
     share_percent: Option<f64>,
     /// Services that carry the new version together, the entry first.
     release: Vec<String>,
+    /// What both arms together may not exceed.
+    limits: Option<LimitsFile>,
+}
+
+/// Absolute limits as they are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    /// Share of requests that may fail, in per cent.
+    errors_percent: Option<f64>,
+    /// 99th percentile of latency, in milliseconds.
+    p99_ms: Option<f64>,
+    /// What a limit that stays broken does: hold, fail.
+    on_break: Option<String>,
 }
 
 impl Default for PolicyFile {
@@ -35,6 +50,7 @@ impl Default for PolicyFile {
             expect: Vec::new(),
             share_percent: None,
             release: Vec::new(),
+            limits: None,
         }
     }
 }
@@ -93,6 +109,9 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
             }
         }
     }
+    if let Some(file) = &file.limits {
+        policy.limits = limits(file, &mut problems);
+    }
     match distinct_services(file.release) {
         Ok(release) => policy.release = release,
         Err(problem) => problems.push(format!("release: {problem}")),
@@ -101,6 +120,39 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
         bail!("{}", problems.join("\n  "));
     }
     Ok(policy)
+}
+
+/// Longest latency that can be a limit, in milliseconds: an hour.
+const LATENCY_LIMIT_MAX_MS: f64 = 3_600_000.0;
+
+/// Absolute limits, in the units in which the engine counts.
+fn limits(file: &LimitsFile, problems: &mut Vec<String>) -> Limits {
+    let mut limits = Limits::default();
+    match file.errors_percent {
+        Some(percent) if (0.0001..=99.9999).contains(&percent) => {
+            limits.errors_ppm = Some((percent * 10_000.0).round() as u32);
+        }
+        Some(percent) => {
+            problems.push(format!("limits.errors_percent: must be from 0.0001 to 99.9999, got {percent}"));
+        }
+        None => {}
+    }
+    match file.p99_ms {
+        Some(ms) if (0.001..=LATENCY_LIMIT_MAX_MS).contains(&ms) => limits.p99_us = Some((ms * 1_000.0).round() as u64),
+        Some(ms) => {
+            problems.push(format!("limits.p99_ms: must be from 0.001 to {LATENCY_LIMIT_MAX_MS} (an hour), got {ms}"));
+        }
+        None => {}
+    }
+    match file.on_break.as_deref() {
+        None | Some("hold") => {}
+        Some("fail") => limits.fails = true,
+        Some(other) => problems.push(format!("limits.on_break: `{other}` is unknown; there are hold, fail")),
+    }
+    if file.errors_percent.is_none() && file.p99_ms.is_none() {
+        problems.push("limits: names no limit; there are errors_percent, p99_ms".to_owned());
+    }
+    limits
 }
 
 /// Names of the services of one release: none twice, none empty.
@@ -137,6 +189,38 @@ mod tests {
         for (text, problem) in [("release: [web, web]", "`web` is named twice"), ("release: ['']", "has no name")] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("release: ") && error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_are_counted_in_millionths_and_microseconds() {
+        assert_eq!(
+            parse("limits: {errors_percent: 2}").unwrap().limits,
+            Limits { errors_ppm: Some(20_000), ..Limits::default() }
+        );
+        let both = parse("limits:\n  errors_percent: 0.05\n  p99_ms: 800\n  on_break: fail\n").unwrap().limits;
+        assert_eq!(both, Limits { errors_ppm: Some(500), p99_us: Some(800_000), fails: true });
+        assert!(!parse("limits: {p99_ms: 0.5, on_break: hold}").unwrap().limits.fails);
+    }
+
+    #[test]
+    fn limits_that_mean_nothing_are_refused_by_name() {
+        for (text, problem) in [
+            ("limits: {}", "limits: names no limit; there are errors_percent, p99_ms"),
+            ("limits: {on_break: fail}", "limits: names no limit"),
+            ("limits: {errors_percent: 0}", "limits.errors_percent: must be from 0.0001 to 99.9999, got 0"),
+            ("limits: {errors_percent: 100}", "limits.errors_percent: must be"),
+            ("limits: {errors_percent: -2}", "limits.errors_percent: must be"),
+            ("limits: {errors_percent: .nan}", "limits.errors_percent: must be"),
+            ("limits: {p99_ms: 0}", "limits.p99_ms: must be from 0.001 to 3600000 (an hour), got 0"),
+            ("limits: {p99_ms: .inf}", "limits.p99_ms: must be"),
+            ("limits: {errors_percent: 2, on_break: explode}", "`explode` is unknown; there are hold, fail"),
+            ("limits: {errors: 2}", "errors"),
+            ("limits: {errors_percent: 2%}", "line 1 column 26"),
+            ("limits: 2", "line 1 column 9"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
         }
     }
 

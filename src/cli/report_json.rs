@@ -6,6 +6,7 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
+use crate::engine::limits::{Limit, LimitLook, Over};
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::event::RejectReason;
@@ -306,8 +307,31 @@ fn comparison(judged: &Judged<'_>) -> Value {
         let by_arm =
             json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
         fields.insert("instances".to_owned(), by_arm);
+        fields.insert("limits".to_owned(), limits(judged));
     }
     fields
+}
+
+/// Absolute limits of the policy.
+fn limits(judged: &Judged<'_>) -> Value {
+    let policy = judged.policy.limits;
+    let one = |(limit, said): (Limit, LimitLook)| {
+        let share = |counted: Over| counted.share().map(number);
+        json!({
+            "limit": limit.name(),
+            "threshold_ms": policy.p99_us.filter(|_| limit == Limit::P99).map(|us| number(us as f64 / 1e3)),
+            "allowed": judged.allowed(limit),
+            "baseline": share(said.arms[0]),
+            "canary": share(said.arms[1]),
+            "both": share(said.both()),
+            "over": said.arms.map(|counted| counted.over),
+            "of": said.arms.map(|counted| counted.of),
+            "broken": said.broken,
+            "on_break": if policy.fails { "fail" } else { "hold" },
+            "fails": said.fails,
+        })
+    };
+    judged.limits().into_iter().map(one).collect()
 }
 
 fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {

@@ -88,7 +88,12 @@ fn describe_look(entry: &Map<String, Value>) -> String {
         strength(log_sum),
         number(entry, "look")
     );
-    for (what, list) in [("worse", regressed), ("flaws", flaws)] {
+    let limits = entry.get("limits").and_then(Value::as_object).into_iter().flatten();
+    let beyond: Vec<String> = limits
+        .filter(|(_, limit)| limit.get("broken").and_then(Value::as_bool) == Some(true))
+        .map(|(name, _)| spaced(name))
+        .collect();
+    for (what, list) in [("worse", regressed), ("flaws", flaws), ("beyond the limit", beyond)] {
         if !list.is_empty() {
             line.push_str(&format!(", {what}: {}", harmless(&list.join(", "), 120)));
         }

@@ -284,16 +284,20 @@ pub struct Facts {
     pub failed_before: bool,
     /// The evidence reaches the FAIL line at this look.
     pub regressed: bool,
+    /// The break of an absolute limit lasts, and the policy makes that a failure.
+    pub limit_failed: bool,
     /// The comparison is broken.
     pub invalid: bool,
     /// A behaviour has changed and nobody has accepted it.
     pub changed: bool,
+    /// An absolute limit is broken.
+    pub beyond_limit: bool,
     /// Every guardrail is held, and every other condition of PASS is met.
     pub held: bool,
 }
 
 impl Facts {
-    /// FAIL > INVALID > changed (held back) > PASS > INCONCLUSIVE.
+    /// FAIL > INVALID > changed, or beyond a limit (held back) > PASS > INCONCLUSIVE.
     ///
     /// A FAIL that was reached earlier stands (CP-3); one that is first reached while the comparison is invalid does not
     /// count.
@@ -301,8 +305,8 @@ impl Facts {
         match self {
             Facts { failed_before: true, .. } => Verdict::Fail,
             Facts { invalid: true, .. } => Verdict::Invalid,
-            Facts { regressed: true, .. } => Verdict::Fail,
-            Facts { changed: true, .. } => Verdict::Inconclusive,
+            Facts { regressed: true, .. } | Facts { limit_failed: true, .. } => Verdict::Fail,
+            Facts { changed: true, .. } | Facts { beyond_limit: true, .. } => Verdict::Inconclusive,
             Facts { held: true, .. } => Verdict::Pass,
             Facts { .. } => Verdict::Inconclusive,
         }
@@ -325,6 +329,9 @@ mod tests {
             (Facts { failed_before: true, invalid: true, ..none }, Verdict::Fail),
             (Facts { failed_before: true, ..none }, Verdict::Fail),
             (Facts { invalid: true, held: true, ..none }, Verdict::Invalid),
+            (Facts { beyond_limit: true, held: true, ..none }, Verdict::Inconclusive),
+            (Facts { limit_failed: true, beyond_limit: true, held: true, ..none }, Verdict::Fail),
+            (Facts { limit_failed: true, invalid: true, ..none }, Verdict::Invalid),
         ] {
             assert_eq!(facts.verdict(), verdict, "{facts:?}");
         }

@@ -19,6 +19,7 @@ use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::{LatencyTests, Level};
+use crate::engine::limits::{Limit, Limits, Watch};
 use crate::engine::look::Look;
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
@@ -103,6 +104,8 @@ pub struct Failure {
     pub at: Timestamp,
     /// What carried the evidence at that look, strongest first.
     pub cells: Vec<Cell>,
+    /// Absolute limits whose break lasted.
+    pub limits: Vec<Limit>,
 }
 
 /// State of one comparison.
@@ -198,6 +201,8 @@ pub struct Comparison {
     pub instances: Instances,
     /// Best evidence lines of (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
+    /// Absolute limits; `None` where the policy has none.
+    pub limits: Option<Watch>,
     /// The guardrails' tests begun anew.
     pub restarts: Restarts,
     /// The latest look.
@@ -263,6 +268,7 @@ impl Comparison {
             totals: vec![Default::default(); services],
             instances: Instances::default(),
             evidence: Default::default(),
+            limits: None,
             restarts: Restarts::default(),
             look: Look::default(),
         }
@@ -272,6 +278,12 @@ impl Comparison {
     #[must_use]
     pub fn with_effects(self, effects: Option<Arc<Effects>>) -> Comparison {
         Comparison { latency: LatencyTests::new(effects), ..self }
+    }
+
+    /// The same, watching absolute limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Comparison {
+        Comparison { limits: Watch::new(limits), ..self }
     }
 
     /// Units are requests: each counts by itself.

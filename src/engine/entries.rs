@@ -8,6 +8,7 @@ use crate::compare::verdict::{Behaviour, Cell};
 use crate::engine::comparison::Comparison;
 use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
+use crate::engine::limits::{Limit, Limits};
 use crate::engine::look::Margins;
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{RejectReason, ServiceKey};
@@ -30,7 +31,7 @@ fn services(list: &[ServiceKey]) -> Vec<Value> {
 /// What everything is decided by.
 pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Map<String, Value> {
     let policy = &settings.policy;
-    object(json!({
+    let mut start = object(json!({
         "version": LEDGER_VERSION,
         "engine": ENGINE_VERSION,
         "plan": plan,
@@ -48,7 +49,14 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
-    }))
+    }));
+    if !policy.limits.is_none()
+        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
+    {
+        let Limits { errors_ppm, p99_us, fails } = policy.limits;
+        of_policy.insert("limits".to_owned(), json!({ "errors_ppm": errors_ppm, "p99_us": p99_us, "fails": fails }));
+    }
+    start
 }
 
 /// A comparison begins.
@@ -95,7 +103,9 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
     let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
     let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
-    format!("{} {flaws:?} {changed:?} {findings:?} {}", look.verdict.name(), comparison.strata())
+    let limits: Vec<(&str, bool)> =
+        look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
+    format!("{} {flaws:?} {changed:?} {findings:?} {} {limits:?}", look.verdict.name(), comparison.strata())
 }
 
 /// One look in full.
@@ -131,7 +141,20 @@ pub(super) fn look(
             comparison.latency.threshold(level).map(|bin| (name.to_owned(), Value::from(bin_low(bin + 1))))
         })
         .collect();
-    object(json!({
+    let limits: Map<String, Value> = Limit::ALL
+        .into_iter()
+        .filter_map(|limit| {
+            let said = look.limit(limit)?;
+            let value = json!({
+                "over": said.arms.map(|counted| counted.over),
+                "of": said.arms.map(|counted| counted.of),
+                "broken": said.broken,
+                "fails": said.fails,
+            });
+            Some((limit.name().to_owned(), value))
+        })
+        .collect();
+    let mut entry = object(json!({
         "service": name,
         "candidate": comparison.candidate,
         "at": comparison.ended_at.to_string(),
@@ -151,7 +174,11 @@ pub(super) fn look(
         "margin_error_ratio": if margins.error_ratio.is_finite() { rounded(margins.error_ratio) } else { Value::Null },
         "digest": format!("{:016x}", comparison.digest()),
         "positions": positions,
-    }))
+    }));
+    if !limits.is_empty() {
+        entry.insert("limits".to_owned(), Value::Object(limits));
+    }
+    entry
 }
 
 /// Counters by name: what a replay that differs is told by.

@@ -7,6 +7,7 @@ use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, since_restarts};
 use crate::engine::flaws::{breaks, concerns, flaws};
+use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
 use crate::math;
@@ -57,6 +58,8 @@ pub struct Look {
     pub log_changed: f64,
     /// What is broken.
     pub flaws: Vec<Flaw>,
+    /// Absolute limits in the order of [`Limit::ALL`]; `None` where the policy has no such limit.
+    pub limits: [Option<LimitLook>; Limit::ALL.len()],
     /// ln e of the sample ratio; `None` when no share is declared.
     pub sample_ratio: Option<f64>,
     /// The verdict.
@@ -73,6 +76,7 @@ impl Default for Look {
             changed: [0.0; Behaviour::ALL.len()],
             log_changed: 0.0,
             flaws: Vec::new(),
+            limits: [None; Limit::ALL.len()],
             sample_ratio: None,
             verdict: Verdict::Inconclusive,
             held_back: false,
@@ -107,6 +111,21 @@ impl Look {
             .filter(|group| self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= LOG_CHANGED)
     }
 
+    /// What is said of an absolute limit; `None` where the policy has none.
+    pub fn limit(&self, limit: Limit) -> Option<LimitLook> {
+        self.limits[limit as usize]
+    }
+
+    /// Limits that are broken.
+    pub fn beyond(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.broken))
+    }
+
+    /// Limits whose break lasts, where the policy makes that a failure.
+    pub fn failing_limits(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.fails))
+    }
+
     /// Writes the look.
     pub fn write(&self, w: &mut Writer) {
         for cell in &self.cells {
@@ -121,6 +140,10 @@ impl Look {
         w.float(self.log_changed);
         w.length(self.flaws.len());
         self.flaws.iter().for_each(|flaw| w.byte(*flaw as u8));
+        for limit in &self.limits {
+            w.flag(limit.is_some());
+            limit.unwrap_or_default().write(w);
+        }
         w.flag(self.sample_ratio.is_some());
         w.float(self.sample_ratio.unwrap_or(0.0));
         w.byte(self.verdict as u8);
@@ -150,6 +173,11 @@ impl Look {
         for _ in 0..r.length()? {
             let code = usize::from(r.byte()?);
             look.flaws.push(Flaw::ALL.get(code).copied().ok_or(Damaged("unknown flaw"))?);
+        }
+        for limit in &mut look.limits {
+            let is_there = r.flag()?;
+            let said = LimitLook::read(r)?;
+            *limit = is_there.then_some(said);
         }
         let has_ratio = r.flag()?;
         let ratio = r.float()?;
@@ -222,11 +250,14 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let changed = math::log_mean_exp(&unexpected) >= LOG_CHANGED;
 
     let invalid = look.flaws.iter().any(|flaw| concerns(*flaw, policy));
+    look.limits = Limit::ALL.map(|limit| comparison.limits.as_ref().and_then(|watch| watch.look(limit)));
     let facts = Facts {
         failed_before: comparison.failure.is_some(),
         regressed: look.log_sum >= comparison.log_fail,
+        limit_failed: look.failing_limits().next().is_some(),
         invalid,
         changed,
+        beyond_limit: look.beyond().next().is_some(),
         held: false,
     };
     if !invalid {

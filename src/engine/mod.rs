@@ -16,6 +16,8 @@ pub mod flaws;
 pub mod forecast;
 pub mod instances;
 pub mod latency_tests;
+mod levels;
+pub mod limits;
 pub mod look;
 mod lookup;
 pub mod notifications;
@@ -35,6 +37,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
+use crate::engine::levels::{Levels, TOGETHER};
 use crate::engine::notifications::{Notifications, Told};
 use crate::engine::policy::Policy;
 use crate::engine::release::{Entry, ReleaseState};
@@ -44,7 +47,7 @@ use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, Tally, WindowPartial};
-use crate::time::{MINUTE, Micros, Timestamp, Windowing};
+use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
@@ -54,8 +57,6 @@ const RELEASES_MAX: usize = 256;
 const HISTORIES_MAX: usize = 64;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 256;
-/// Longest time between the starts of services that are released together (semantics design 3).
-const TOGETHER: Micros = 10 * MINUTE;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -169,6 +170,7 @@ pub struct Engine {
     unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
     notifications: Notifications,
+    levels: Levels,
     finished: bool,
 }
 
@@ -236,6 +238,7 @@ impl Engine {
             unplanned: BTreeMap::new(),
             chain: Chain::default(),
             notifications: Notifications::default(),
+            levels: Levels::default(),
             finished: false,
         }
     }
@@ -357,7 +360,12 @@ impl Engine {
                 state.at = waiting.at;
             }
         }
-        let merged = WindowPartial::merge(window, partials.into_values().map(|waiting| waiting.partial));
+        let mut partials: Vec<WindowPartial> = partials.into_values().map(|waiting| waiting.partial).collect();
+        let merged = match partials.pop() {
+            // What one stream brings is settled.
+            Some(only) if partials.is_empty() => only,
+            last => WindowPartial::merge(window, partials.into_iter().chain(last)),
+        };
         self.tally.add(&merged.tally);
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
@@ -377,7 +385,7 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            for comparison in release.close_window(&merged, &self.settings) {
+            for comparison in release.close_window(&merged, &self.settings, &mut self.levels) {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
             }
             for (comparison, list) in release.end_rollouts(&self.settings) {
@@ -461,8 +469,8 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            release.end_attempts(&self.settings);
-            release.add_missing(&self.settings);
+            release.end_attempts(&self.settings, &mut self.levels);
+            release.add_missing(&self.settings, &mut self.levels);
             release.end_traces();
             for comparison in release.live() {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
@@ -514,6 +522,7 @@ impl Engine {
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
         self.notifications.write(&mut w);
+        self.levels.write(&mut w);
         w.flag(self.finished);
         let sum = xxhash_rust::xxh3::xxh3_64(&w.bytes);
         w.fixed(sum);
@@ -571,6 +580,7 @@ impl Engine {
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
         engine.notifications = Notifications::read(&mut r)?;
+        engine.levels = Levels::read(&mut r)?;
         engine.finished = r.flag()?;
         r.end()?;
         Ok(engine)
@@ -647,11 +657,5 @@ impl Engine {
     /// The oldest window that has come from a stream and waits for others to pass it.
     pub fn oldest_waiting(&self) -> Option<i64> {
         self.open.keys().next().copied()
-    }
-
-    /// Event time up to which every window has closed.
-    pub fn closed_until(&self) -> Option<Timestamp> {
-        (self.closed_before != i64::MIN && self.closed_before != i64::MAX)
-            .then(|| self.settings.windowing.start_of(self.closed_before))
     }
 }

@@ -42,7 +42,8 @@ pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
     routing_known && heard_until.is_some_and(|until| until.0 - comparison.started_at.0 >= policy.minimum_time)
 }
 
-pub(super) fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
+/// Every cell that PASS needs is within its margin.
+pub fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
     let cells = required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
     !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).held)
 }

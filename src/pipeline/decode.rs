@@ -28,7 +28,7 @@ use access_fields::{AccessField, access_field};
 use names::LastInstance;
 use outcome::Failed;
 use record::LineRecord;
-use scan::{Node, scan};
+use scan::{Nested, Node, scan};
 use seen::{RouteCache, Short, ShortNames};
 use slots::{Form, Slot};
 
@@ -77,6 +77,8 @@ pub struct Decoder<'p> {
     paths: Vec<String>,
     /// Values of the current line.
     slots: Vec<Slot>,
+    /// Objects of the line that are still to be looked into.
+    nested: Nested,
     /// An access-log line, then what it does not hold as text of its own.
     scratch: String,
     /// Length of the access-log line; `None` for JSON.
@@ -129,6 +131,7 @@ impl<'p> Decoder<'p> {
             otel_levels: [false; FIELDS_MAX],
             paths: Vec::new(),
             slots: Vec::new(),
+            nested: Nested::new(),
             scratch: String::new(),
             access_len: None,
             arm_slot: None,
@@ -247,9 +250,11 @@ impl<'p> Decoder<'p> {
         &mut self.names
     }
 
-    /// Forgets names, so that the next chunk starts with none.
-    pub fn forget_names(&mut self) {
-        self.take_names();
+    /// The next chunk begins: it goes on with the names so far, unless there are many.
+    pub fn begin_chunk(&mut self) {
+        if !self.names.can_go_on() {
+            self.take_names();
+        }
     }
 
     /// Takes the names out; the next chunk starts with none.
@@ -295,9 +300,10 @@ impl<'p> Decoder<'p> {
     #[inline]
     fn fill(&mut self, line: &str) -> Filled {
         self.slots.fill(Slot::default());
+        self.nested.clear();
         self.access_len = None;
         if line.trim_ascii_start().starts_with('{') {
-            return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots) {
+            return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots, &mut self.nested) {
                 Ok(()) => Filled::Json,
                 Err(_) => Filled::Malformed,
             };

@@ -4,16 +4,18 @@
 //! merged with others. The canonical form depends on the lines alone, not on how they were cut up (SK-1, WN-1).
 
 mod codec;
+mod loose;
 mod names;
 
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
-use crate::sketch::partial::names::union;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Renaming, Row,
-    Rows, TraceRow, UnitRow,
+    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Row, Rows,
+    TraceRow, UnitRow,
 };
 use crate::sketch::weights::WeightTable;
+
+pub use loose::LoosePartial;
 
 /// Version of the encoded form.
 pub const PARTIAL_VERSION: u8 = 1;
@@ -126,15 +128,15 @@ impl Cell {
         }
     }
 
-    fn add(&mut self, other: &Cell) {
+    fn add(&mut self, other: Cell) {
         for (mine, theirs) in self.counts_mut().into_iter().zip(other.counts()) {
             *mine = mine.saturating_add(theirs);
         }
-        self.latency.append(&other.latency);
-        self.span_latency.append(&other.span_latency);
-        self.warnings.append(&other.warnings);
-        self.gaps.append(&other.gaps);
-        self.weights.append(&other.weights);
+        self.latency.take_in(other.latency);
+        self.span_latency.take_in(other.span_latency);
+        self.warnings.take_in(other.warnings);
+        self.gaps.take_in(other.gaps);
+        self.weights.take_in(other.weights);
     }
 
     /// The tables, in the order in which they are encoded.
@@ -333,76 +335,23 @@ impl WindowPartial {
         self.cells.iter().all(|(_, _, cell)| cell.lines == 0)
     }
 
-    /// Appends another partial of the same window; the result must be settled. Both must refer to names of their own.
-    pub fn append(&mut self, mut other: WindowPartial) {
-        debug_assert_eq!(self.window, other.window);
-        if self.names != other.names || self.streams != other.streams {
-            let renaming = Renaming {
-                services: union(&mut self.names.services, &other.names.services),
-                arms: union(&mut self.names.arms, &other.names.arms),
-                routes: union(&mut self.names.routes, &other.names.routes),
-                instances: union(&mut self.names.instances, &other.names.instances),
-                streams: union(&mut self.streams, &other.streams),
-            };
-            other.rename(&renaming);
-        }
-        for (service, arm, cell) in &other.cells {
-            self.cell_mut(*service, *arm).add(cell);
-        }
-        self.instances.append(&other.instances);
-        self.units.append(&other.units);
-        self.exposures.append(&other.exposures);
-        self.outcomes.append(&other.outcomes);
-        self.attempts.append(&other.attempts);
-        self.pairs.append(&other.pairs);
-        self.traces.append(&other.traces);
-        self.evidence.append(&other.evidence);
-        self.pair_range = self.pair_range.min(other.pair_range);
-        self.trace_range = self.trace_range.min(other.trace_range);
-        self.tally.add(&other.tally);
-    }
-
     /// Merges a list of partials of one window into one canonical partial.
     pub fn merge(window: i64, partials: impl IntoIterator<Item = WindowPartial>) -> WindowPartial {
-        let partials: Vec<WindowPartial> = partials.into_iter().collect();
-        let [units, exposures, outcomes, attempts, pairs, traces, evidence] =
-            partials.iter().map(WindowPartial::row_counts).fold([0; 7], |mut all, counts| {
-                all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
-                all
-            });
-        let mut partials = partials.into_iter();
-        // An empty start would take the first partial's names in by search; the first partial is the start instead.
-        let mut merged = partials.next().unwrap_or_else(|| WindowPartial::new(window));
-        if partials.len() > 0 {
-            // Room for all at once: lists that grow by and by are copied again and again.
-            let [has_units, has_exposures, has_outcomes, has_attempts, has_pairs, has_traces, has_evidence] =
-                merged.row_counts();
-            merged.units.reserve(units - has_units);
-            merged.exposures.reserve(exposures - has_exposures);
-            merged.outcomes.reserve(outcomes - has_outcomes);
-            merged.attempts.reserve(attempts - has_attempts);
-            merged.pairs.reserve(pairs - has_pairs);
-            merged.traces.reserve(traces - has_traces);
-            merged.evidence.reserve(evidence - has_evidence);
-        }
-        for partial in partials {
-            merged.append(partial);
-        }
-        merged.settle();
-        merged
+        LoosePartial::merge(window, partials.into_iter().map(LoosePartial::of).collect())
     }
 
-    /// Rows of each kind.
-    fn row_counts(&self) -> [usize; 7] {
-        [
-            self.units.as_slice().len(),
-            self.exposures.as_slice().len(),
-            self.outcomes.as_slice().len(),
-            self.attempts.as_slice().len(),
-            self.pairs.as_slice().len(),
-            self.traces.as_slice().len(),
-            self.evidence.as_slice().len(),
-        ]
+    /// Rows of every kind, and entries of latency tables: what the memory of a partial grows with.
+    pub fn len(&self) -> usize {
+        let entries: usize = self.cells.iter().map(|(_, _, cell)| cell.latency.len() + cell.span_latency.len()).sum();
+        entries
+            + self.instances.len()
+            + self.units.len()
+            + self.exposures.len()
+            + self.outcomes.len()
+            + self.attempts.len()
+            + self.pairs.len()
+            + self.traces.len()
+            + self.evidence.len()
     }
 
     /// Brings the partial into its canonical form.
@@ -418,7 +367,7 @@ impl WindowPartial {
         self.settle_evidence();
         let range = self.pair_range;
         self.pairs.retain(|row| pair_hash(row.unit) <= range);
-        if self.pairs.as_slice().len() > PAIR_ROWS_MAX {
+        if self.pairs.len() > PAIR_ROWS_MAX {
             self.settle_pairs();
         }
         self.settle_names(names, streams);
@@ -426,7 +375,7 @@ impl WindowPartial {
         self.cells.dedup_by(|next, kept| {
             let same = next.0 == kept.0 && next.1 == kept.1;
             if same {
-                kept.2.add(&next.2);
+                kept.2.add(std::mem::take(&mut next.2));
             }
             same
         });
@@ -704,7 +653,7 @@ fn settle_sample<R: Row>(rows: &mut Rows<R>, range: u64, rows_max: usize, hash: 
     let mut range = range;
     rows.retain(|row| hash(row) <= range);
     rows.settle();
-    while rows.as_slice().len() > rows_max && range > 0 {
+    while rows.len() > rows_max && range > 0 {
         range >>= 1;
         rows.retain(|row| hash(row) <= range);
     }

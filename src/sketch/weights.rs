@@ -58,6 +58,11 @@ impl WeightTable {
         self.0.append(&other.0);
     }
 
+    /// Takes another table in; the result must be settled.
+    pub fn take_in(&mut self, other: WeightTable) {
+        self.0.take_in(other.0);
+    }
+
     /// The table as one of keys and counts.
     pub(super) fn table(&self) -> &LatencyTable {
         &self.0

@@ -18,6 +18,10 @@ use crate::source::lines::{Chunk, ChunkReader};
 /// Threads past which no more are started: each holds chunks, and none would have work.
 const THREADS_MAX: usize = 256;
 
+/// Chunks a thread that are read ahead: while a window is closed, which takes as long as folding several chunks, no thread
+/// may run out of work.
+const CHUNKS_AHEAD: usize = 8;
+
 /// How to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
@@ -170,8 +174,7 @@ fn in_parallel(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    // Two chunks a thread: one in hand, one waiting. More would only hold memory.
-    let ahead = options.threads * 2;
+    let ahead = options.threads * CHUNKS_AHEAD;
     let (work_in, work_out): (SyncSender<Work>, Receiver<Work>) = sync_channel(ahead);
     let (done_in, done_out): (SyncSender<Results>, Receiver<Results>) = sync_channel(ahead);
     let work_out = Arc::new(Mutex::new(work_out));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
+use serin::engine::limits::Limits;
 use serin::engine::policy::Policy;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
@@ -455,6 +456,15 @@ pub fn cases(seed: u64) -> Vec<Case> {
         pod => format!("web-{}-{pod}", line.arm),
     });
     let (pods, more_pods): (Vec<Line>, Vec<Line>) = pods.into_iter().partition(|line| line.user % 2 == 0);
+    // Beyond one limit of two, which fails it once that has lasted.
+    let limits = Limits { errors_ppm: Some(10_000), p99_us: Some(20_000_000), fails: true };
+    let busy = Traffic { requests: 6_000, users: 1_500, errors: vec![0.04; 2], slower: vec![1.0; 2], ..plain.clone() };
+    let beyond = Case::new(
+        "beyond a limit",
+        vec![("app.log".to_owned(), bad_day(&busy.lines(), seed))],
+        &Wishes::default(),
+        Policy { limits, ..Policy::default() },
+    );
     vec![
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
@@ -478,6 +488,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
             ),
         ),
         over,
+        beyond,
     ]
 }
 

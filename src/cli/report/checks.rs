@@ -187,6 +187,9 @@ impl Judged<'_> {
             "measurement",
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
+        for (limit, said) in self.limits() {
+            list.check("limit", self.limit_check(limit, &said));
+        }
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
         for (arm, name) in [&comparison.control, &comparison.candidate].into_iter().enumerate() {
             if let Some(until) = self.silent_since(arm) {

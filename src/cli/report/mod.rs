@@ -2,6 +2,7 @@
 
 mod checks;
 mod guardrails;
+mod limits;
 mod next;
 mod noticed;
 mod reading;
@@ -400,7 +401,8 @@ impl<'a> Report<'a> {
             paragraph(
                 out,
                 &format!(
-                    "Release `{}` of {}, which took it within ten minutes: {verdict}, by {}.",
+                    "Release `{}` of {}, which took it within ten minutes: {verdict}, by {}. They share one error level, most of it \
+                     for the first; `--release` divides it beforehand.",
                     harmless(&found.candidate, 60),
                     names(&found.services),
                     names(&found.carried_by)

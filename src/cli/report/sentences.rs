@@ -26,6 +26,9 @@ impl Judged<'_> {
             _ => ", on two conditions",
         };
         match comparison.look.verdict {
+            Verdict::Fail if self.leading().is_empty() && self.failed_limits().is_some() => {
+                format!("{candidate} and {control} broke a limit of the policy")
+            }
             Verdict::Fail if self.leading().iter().any(|row| !row.has_receded()) => {
                 format!("{candidate} is worse than {control}{condition}")
             }
@@ -36,6 +39,9 @@ impl Judged<'_> {
             }
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
+            }
+            Verdict::Inconclusive if comparison.look.beyond().next().is_some() => {
+                format!("no pass beyond a limit of the policy; nothing proves that {candidate} is worse than {control}")
             }
             Verdict::Inconclusive if self.silent_since(1).is_some() => {
                 format!("no decision, and {candidate} has gone silent")
@@ -52,6 +58,9 @@ impl Judged<'_> {
         let look = &comparison.look;
         let watched = span(comparison.ended_at.0 - comparison.started_at.0);
         let mut list = vec![format!("{}.", self.headline())];
+        if look.verdict == Verdict::Inconclusive {
+            list.extend(self.beyond_limits());
+        }
         match look.verdict {
             Verdict::Fail => list.extend(self.failure()),
             Verdict::Invalid => list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw))),
@@ -70,6 +79,9 @@ impl Judged<'_> {
                     look.changed_groups().map(Behaviour::name).collect::<Vec<_>>().join(", ")
                 ));
             }
+            Verdict::Inconclusive if self.waits_for_limit() => {
+                list.push(format!("Every required guardrail is within its margin, after {watched}."));
+            }
             Verdict::Inconclusive => {
                 list.push(format!(
                     "Watched for {watched}: not every guardrail is shown to be within its margin.{}",
@@ -80,6 +92,9 @@ impl Judged<'_> {
                     format!("`{candidate}` has been silent since {until}: it was taken back, or it has died.")
                 }));
             }
+        }
+        if look.verdict != Verdict::Inconclusive {
+            list.extend(self.beyond_limits());
         }
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
             let conditions = self.conditions();
@@ -104,6 +119,10 @@ impl Judged<'_> {
     /// How the candidate is worse, since when that is proven, and what has changed besides.
     fn failure(&self) -> Vec<String> {
         let comparison = self.comparison;
+        let by_limit = self.failed_limits();
+        if self.leading().is_empty() && by_limit.is_some() {
+            return by_limit.into_iter().chain(self.changes()).collect();
+        }
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
         if list.is_empty() {
@@ -119,6 +138,7 @@ impl Judged<'_> {
         } else {
             list.push(format!("The logs proved it {when}."));
         }
+        list.extend(by_limit);
         list.extend(self.begun_late());
         list.extend(self.changes());
         list

@@ -49,6 +49,8 @@ pub struct WindowInput<'a> {
     pub warnings: [LatencyTable; 2],
     /// What requests of (control, candidate) lack, by bucket.
     pub gaps: [LatencyTable; 2],
+    /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
+    pub without_unit: [[u64; 2]; 2],
     /// Sampling weights of requests of (control, candidate).
     pub weights: [WeightTable; 2],
     /// Traces that are complete.

@@ -9,6 +9,7 @@ use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::LatencyTests;
+use crate::engine::limits::{Limit, Watch};
 use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
@@ -25,6 +26,9 @@ impl Comparison {
     pub fn digest(&self) -> u64 {
         let mut w = Writer::default();
         self.write_counters(&mut w);
+        if let Some(watch) = &self.limits {
+            watch.write(&mut w);
+        }
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
 
@@ -63,6 +67,8 @@ impl Comparison {
             w.int(failure.at.0);
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
+            w.length(failure.limits.len());
+            failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
         }
         w.flag(self.ended);
         w.flag(self.regressed_while_invalid.is_some());
@@ -123,6 +129,10 @@ impl Comparison {
                 w.byte(line.status_class);
             }
         }
+        w.flag(self.limits.is_some());
+        if let Some(watch) = &self.limits {
+            watch.write(w);
+        }
         self.look.write(w);
         self.restarts.write(w);
         w.flag(self.latency.effects().is_some());
@@ -155,10 +165,15 @@ impl Comparison {
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {
-            let mut failure = Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new() };
+            let mut failure =
+                Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new(), limits: Vec::new() };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
                 failure.cells.push(cell.ok_or(Damaged("unknown cell"))?);
+            }
+            for _ in 0..r.length()? {
+                let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
+                failure.limits.push(limit.ok_or(Damaged("unknown limit"))?);
             }
             c.failure = Some(failure);
         }
@@ -221,6 +236,7 @@ impl Comparison {
                 });
             }
         }
+        c.limits = if r.flag()? { Some(Watch::read(r)?) } else { None };
         c.look = Look::read(r)?;
         c.restarts = Restarts::read(r)?;
         let effects = if r.flag()? { Some(Effects::read(r)?) } else { None };

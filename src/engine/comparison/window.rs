@@ -4,6 +4,7 @@ use crate::compare::bucket::BUCKETS;
 use crate::compare::unit_rule::{Routing, unit_rule};
 use crate::engine::comparison::{Activity, Comparison, CompleteTrace, WindowInput};
 use crate::engine::latency_tests::Level;
+use crate::engine::limits::Counts;
 use crate::engine::restarts::Evidence;
 use crate::engine::units::{Arm, Restarted, UNITS_MAX, Unit};
 use crate::event;
@@ -11,7 +12,7 @@ use crate::math;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::NEVER;
 use crate::sketch::weights::WeightTable;
-use crate::time::{MINUTE, Micros};
+use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Event time without a request after which a new stratum begins: nobody knows what was changed in between.
 pub const GAP: Micros = 30 * MINUTE;
@@ -102,6 +103,7 @@ impl Comparison {
         let [control, candidate] = &mut input.latency;
         control.settle();
         candidate.settle();
+        self.watch_limits(input.start, input.end, input.activities, input.without_unit, [control, candidate]);
         let known = self.latency.threshold(Level::P99);
         self.latency.close_window([control, candidate], input.start, input.end);
         match known {
@@ -133,6 +135,32 @@ impl Comparison {
         if self.cuts.window(active_candidate, active_control + active_candidate) {
             self.cut();
         }
+    }
+
+    /// Requests of the window, held against absolute limits. `latency`: of (control, candidate), settled.
+    fn watch_limits(
+        &mut self,
+        start: Timestamp,
+        end: Timestamp,
+        activities: &[Activity],
+        without_unit: [[u64; 2]; 2],
+        latency: [&LatencyTable; 2],
+    ) {
+        let Some(watch) = &mut self.limits else { return };
+        let mut counts = Counts::default();
+        let [errors, slow] = &mut counts;
+        for activity in activities {
+            errors[activity.arm.at()].add(u64::from(activity.errors), u64::from(activity.requests));
+        }
+        for (counted, [requests, failed]) in errors.iter_mut().zip(without_unit) {
+            counted.add(failed, requests);
+        }
+        if let Some(threshold) = watch.slow_above() {
+            for (counted, table) in slow.iter_mut().zip(latency) {
+                table.iter().for_each(|(_, bin, count)| counted.add(if bin > threshold { count } else { 0 }, count));
+            }
+        }
+        watch.close_window(start, end, counts);
     }
 
     /// Every window has closed: what waited for one more is decided.

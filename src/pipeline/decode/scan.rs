@@ -117,20 +117,24 @@ pub(super) fn scan(
     line: &str,
     object: Range<usize>,
     slots: &mut [Slot],
+    nested: &mut Nested,
 ) -> Result<(), json::Malformed> {
     let (Some(level), Some(text)) = (nodes.get_mut(node), line.get(object.clone())) else { return Ok(()) };
-    let mut fill =
-        Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested: Nested::default() };
+    let own = nested.len();
+    let mut fill = Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested };
     json::visit_object(text, &mut fill)?;
-    if fill.nested.len == 0 {
-        return Ok(());
+    let end = nested.len();
+    for at in own..end {
+        if let Some(&(child, from, until)) = nested.get(at) {
+            scan(nodes, usize::from(child), line, from as usize..until as usize, slots, nested)?;
+        }
     }
-    let nested = fill.nested;
-    for &(child, slot) in nested.objects.iter().take(nested.len) {
-        scan(nodes, usize::from(child), line, slot.from as usize..slot.until as usize, slots)?;
-    }
+    nested.truncate(own);
     Ok(())
 }
+
+/// Objects that are still to be looked into: trie level, and from where to where each stands in the line.
+pub(super) type Nested = Vec<(u16, u32, u32)>;
 
 /// Fills slots from one object while it is scanned.
 struct Fill<'n> {
@@ -142,14 +146,7 @@ struct Fill<'n> {
     place: usize,
     /// What the latest key leads to.
     step: Step,
-    nested: Nested,
-}
-
-/// Objects to look into, with their trie level.
-#[derive(Default)]
-struct Nested {
-    objects: [(u16, Slot); NESTED_MAX],
-    len: usize,
+    nested: &'n mut Nested,
 }
 
 impl<'a> json::Visit<'a> for Fill<'_> {
@@ -188,17 +185,11 @@ impl<'a> json::Visit<'a> for Fill<'_> {
         {
             *slot = found;
         }
-        if let (Some(child), ValueKind::Object) = (self.step.node, kind)
-            && let Some(object) = self.nested.objects.get_mut(self.nested.len)
-        {
-            *object = (child, found);
-            self.nested.len += 1;
+        if let (Some(child), ValueKind::Object) = (self.step.node, kind) {
+            self.nested.push((child, found.from, found.until));
         }
     }
 }
-
-/// Objects of one level that are looked into: as many as wanted paths can share a level.
-const NESTED_MAX: usize = 16;
 
 impl Node {
     /// What may come at a place. What was learned behind the opening brace holds only there.

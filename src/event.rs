@@ -199,11 +199,13 @@ pub enum RejectReason {
     TooManyNames,
     /// Both arm queries match: the line would count for both arms, or for neither.
     BothArms,
+    /// Neither a JSON object nor a line of an access log, and what a runtime writes when a program dies.
+    CrashText,
 }
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 10] = [
+    pub const ALL: [RejectReason; 11] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
@@ -214,6 +216,7 @@ impl RejectReason {
         RejectReason::Quarantined,
         RejectReason::TooManyNames,
         RejectReason::BothArms,
+        RejectReason::CrashText,
     ];
 
     /// A record was there, and cannot be told to belong to one arm: what it said is lost to the comparison.
@@ -225,7 +228,8 @@ impl RejectReason {
             | RejectReason::BadTime
             | RejectReason::TimeOutOfRange
             | RejectReason::Quarantined
-            | RejectReason::TooManyNames => false,
+            | RejectReason::TooManyNames
+            | RejectReason::CrashText => false,
         }
     }
 
@@ -236,6 +240,7 @@ impl RejectReason {
             RejectReason::TooLong => "too_long",
             RejectReason::Malformed => "malformed",
             RejectReason::UnknownFormat => "unknown_format",
+            RejectReason::CrashText => "crash_text",
             RejectReason::NoTime => "no_time",
             RejectReason::BadTime => "bad_time",
             RejectReason::TimeOutOfRange => "time_out_of_range",

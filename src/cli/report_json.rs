@@ -58,6 +58,16 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "service": key.service,
             "requests": requests,
         })).collect::<Vec<_>>(),
+        "crashes": report.crashes.iter().map(|of| json!({
+            "stream": of.stream,
+            "lines": of.lines,
+            "arm": of.arm,
+        })).collect::<Vec<_>>(),
+        "unread_fields": report.unread.iter().map(|(path, role, lines)| json!({
+            "field": path,
+            "role": role.name(),
+            "lines": lines,
+        })).collect::<Vec<_>>(),
         "records": {
             "read": t.records,
             "events": t.events,

@@ -46,6 +46,20 @@ pub struct FoldedChunk {
     names: Arc<Names>,
     /// Offsets of lines that the guard gave up: of this chunk, or held since an earlier one.
     pub quarantined: Vec<u64>,
+    /// Fields that nobody reads and that might matter, with the lines of the chunk that have them. Told by whoever decoded it.
+    pub unread: BTreeMap<String, u64>,
+}
+
+impl FoldedChunk {
+    /// Lines that were rejected for a reason.
+    pub fn rejected(&self, reason: RejectReason) -> u64 {
+        self.segments.iter().filter_map(|segment| segment.tally.rejects.get(reason as usize)).sum()
+    }
+
+    /// Arms that lines of the chunk name.
+    pub fn arms(&self) -> &[String] {
+        &self.names.arms
+    }
 }
 
 /// Records between two steps of the chunk's own watermark.
@@ -340,6 +354,7 @@ impl<'w> ChunkFold<'w> {
             jumped: self.jumped,
             guard: self.guard,
             quarantined: self.quarantined,
+            unread: BTreeMap::new(),
             names: names.shared(),
         }
     }

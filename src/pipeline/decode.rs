@@ -5,6 +5,7 @@
 
 mod access_fields;
 mod arms;
+mod crash;
 mod identity;
 mod names;
 mod outcome;
@@ -15,6 +16,7 @@ mod slots;
 mod times;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
@@ -235,10 +237,16 @@ impl<'p> Decoder<'p> {
             let Some(level) = self.nodes.get_mut(node) else { return };
             let child = *level.keys.entry(head.to_owned()).or_default().node.get_or_insert(next);
             if child == next {
-                self.nodes.push(Node::default());
+                let prefix = format!("{}{head}.", self.nodes.get(node).map_or("", |level| level.prefix.as_str()));
+                self.nodes.push(Node { prefix, ..Node::default() });
             }
             self.want_below(usize::from(child), tail, slot);
         }
+    }
+
+    /// Fields of known names that the plan does not read, with how many lines have had them since this was asked last.
+    pub fn take_unread(&mut self) -> BTreeMap<String, u64> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.unread)).collect()
     }
 
     /// The names that events refer to.
@@ -287,6 +295,7 @@ impl<'p> Decoder<'p> {
                 read
             }
             Filled::Malformed => Err(RejectReason::Malformed),
+            Filled::Unknown if crash::is_crash(line) => Err(RejectReason::CrashText),
             Filled::Unknown => Err(RejectReason::UnknownFormat),
         }
     }

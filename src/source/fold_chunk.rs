@@ -135,7 +135,8 @@ impl<'p> ChunkFolder<'p> {
                 }
             }
         }
-        let folded = fold.finish(decoder.interner(), chunk.last);
+        let mut folded = fold.finish(decoder.interner(), chunk.last);
+        folded.unread = decoder.take_unread();
         self.decoder = Some((stream.to_owned(), decoder));
         (folded, rejects)
     }

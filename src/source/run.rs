@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, Input, Output};
+use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::source::files::{FilesError, Stream};
@@ -47,6 +48,14 @@ pub trait Observer {
     fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
         let _nobody_keeps_them = (stream, rejects);
         Ok(())
+    }
+    /// Lines had fields of known names that the plan does not read: each with the number of lines.
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        let _nobody_counts_them = fields;
+    }
+    /// A chunk of a stream names these arms, and so many of its lines say that a program died.
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        let _nobody_counts_them = (stream, lines, arms);
     }
     /// So many bytes of text have been folded.
     fn progress(&mut self, bytes: u64) {
@@ -274,16 +283,19 @@ impl Taken {
         &mut self,
         plan: &Plan,
         engine: &mut Engine,
-        Folded { chunk, folded, mut rejects }: Folded,
+        Folded { chunk, mut folded, mut rejects }: Folded,
         keep_rejects: bool,
         observer: &mut dyn Observer,
     ) -> Result<Vec<u8>, RunError> {
         let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
         let end = chunk.last.then_some(chunk.from + bytes);
         let mut quarantined = folded.quarantined.clone();
+        let mut unread = std::mem::take(&mut folded.unread);
+        observer.crashes(&self.name, folded.rejected(RejectReason::CrashText), folded.arms());
         let passed = self.fold.push(folded, end, |state| {
-            let (folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
+            let (mut folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
             rejects = again;
+            unread = std::mem::take(&mut folded.unread);
             quarantined.clone_from(&folded.quarantined);
             folded
         });
@@ -292,6 +304,9 @@ impl Taken {
             rejects.sort_by_key(|reject| reject.offset);
         }
         observer.progress(bytes);
+        if !unread.is_empty() {
+            observer.unread(unread);
+        }
         if !rejects.is_empty() {
             observer.rejects(&self.name, rejects)?;
         }

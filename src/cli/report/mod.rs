@@ -5,6 +5,7 @@ mod conversions;
 mod guardrails;
 mod limits;
 mod next;
+mod noticed;
 mod reading;
 mod sentences;
 mod services;
@@ -15,6 +16,8 @@ use std::fmt::Write as _;
 pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
+use self::noticed::Crashes;
+pub(super) use self::noticed::Noticed;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
@@ -29,6 +32,7 @@ use crate::engine::policy::Policy;
 use crate::engine::shared_units::SharedUnits;
 use crate::event::ServiceKey;
 use crate::pipeline::plan::{ArmRule, UnitKind};
+use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::Tally;
 use crate::time::{MINUTE, Micros};
@@ -49,6 +53,10 @@ pub(super) struct Report<'a> {
     pub alone: Vec<Alone<'a>>,
     /// Services with requests that the plan did not see, which are not judged.
     pub unplanned: Vec<(ServiceKey, u64)>,
+    /// Fields of known names that the plan does not read and the first lines did not show: path, role, lines.
+    pub unread: Vec<(String, Role, u64)>,
+    /// Lines that say that a program died, by stream, with the arm where the stream has only one.
+    pub crashes: Vec<Crashes>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
     /// Services whose comparison has that verdict.
@@ -247,7 +255,7 @@ fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> V
 
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
-    pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
+    pub(super) fn new(engine: &'a Engine, survey: &'a Survey, noticed: &Noticed) -> Report<'a> {
         let policy = &engine.settings().policy;
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
@@ -306,6 +314,8 @@ impl<'a> Report<'a> {
             comparisons,
             alone,
             unplanned,
+            unread: noticed.roles(survey),
+            crashes: noticed.crashed(),
             verdict,
             carried_by,
             release,

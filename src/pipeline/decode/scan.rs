@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::json::{self, Kind as ValueKind, Str};
+use crate::pipeline::roles;
 
 /// What a wanted key leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(super) struct Node {
     pub(super) keys: BTreeMap<String, Step>,
     /// Keys in the order of the lines so far, with what they lead to. A line may leave some out.
     pub(super) expected: Vec<Lead>,
+    /// Path of the object whose keys these are, with a dot behind it; empty for the line.
+    pub(super) prefix: String,
+    /// Fields of known names that the plan does not read, with how many lines had them.
+    pub(super) unread: BTreeMap<String, u64>,
 }
 
 /// Keys that are remembered per level; longer objects are looked up key by key.
@@ -197,7 +202,24 @@ impl Node {
     /// Finds a key that was not expected, and remembers it; gives its place and what it leads to.
     #[cold]
     fn look_up(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
-        let step = self.keys.get(key.get().as_ref()).copied().unwrap_or_default();
+        let Some(step) = self.keys.get(key.get().as_ref()).copied() else {
+            return self.unwanted(place, key, lead, is_string);
+        };
+        self.remember(place, step, lead, is_string)
+    }
+
+    /// A key that the plan does not read. One whose name plays a role is counted, and therefore not remembered: it must come
+    /// here again.
+    fn unwanted(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
+        let path = format!("{}{}", self.prefix, key.get());
+        if roles::role_of_known(&path).is_none() {
+            return self.remember(place, Step::default(), lead, is_string);
+        }
+        *self.unread.entry(path).or_default() += 1;
+        (place, Step::default())
+    }
+
+    fn remember(&mut self, place: usize, step: Step, lead: &[u8], is_string: bool) -> (usize, Step) {
         let text = if is_string { lead.split_last().map_or(lead, |(_, text)| text) } else { lead };
         // A key whose value is a string in one line and none in the other.
         if let Some(ahead) = self.candidates(place).iter().position(|known| known.text() == text)

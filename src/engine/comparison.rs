@@ -184,6 +184,8 @@ pub struct Comparison {
     pub retried: BucketSums,
     /// Lines of level warn or worse for each request.
     pub warnings: BucketSums,
+    /// Lines of units that are no requests, for each request; compared where no traces are followed.
+    pub other_lines: BucketSums,
     /// Requests without a latency, without a status, and with either in another form, by bin of the partial's table.
     pub gaps: [BucketSums; GAPS],
     /// Sampling weights of requests.
@@ -263,6 +265,7 @@ impl Comparison {
             statuses: PairTest::new(once),
             retried: BucketSums::new(Values::Indicator),
             warnings: BucketSums::new(Values::Count),
+            other_lines: BucketSums::new(Values::Count),
             gaps: std::array::from_fn(|_| BucketSums::new(Values::Indicator)),
             sampling: Sampling::default(),
             active_until: [None; 2],

@@ -48,6 +48,7 @@ impl Comparison {
         self.early.iter().for_each(|sums| sums.write(w));
         self.retried.write(w);
         self.warnings.write(w);
+        self.other_lines.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
         self.sampling.write(w);
     }
@@ -277,6 +278,7 @@ impl Comparison {
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
+        c.other_lines = BucketSums::read(r)?;
         for sums in &mut c.gaps {
             *sums = BucketSums::read(r)?;
         }

@@ -12,10 +12,14 @@ use serin::time::SECOND;
 
 /// Both arms alike, and a pass within the hour.
 fn calm() -> Vec<Line> {
+    calm_for(40)
+}
+
+fn calm_for(minutes: i64) -> Vec<Line> {
     let traffic = Traffic {
         users: 6_000,
-        requests: 24_000,
-        minutes: 40,
+        requests: 600 * minutes as u64,
+        minutes,
         shares: vec![0.5],
         errors: vec![0.005, 0.005],
         slower: vec![1.0, 1.0],
@@ -77,15 +81,15 @@ fn requests_without_a_status_are_further_lines() {
     assert_eq!(look.changed_groups().collect::<Vec<_>>(), [Behaviour::LinesPerTrace]);
 }
 
-/// Error lines that name the version and nothing else: no user, no pod.
+/// Error lines that name the version and nothing else: no user, no pod. What comes in one minute is one witness.
 #[test]
 fn warnings_that_name_an_arm_alone_count_for_it() {
-    let lines = with_harm(calm(), 0.4, |line| {
+    let lines = with_harm(calm_for(120), 0.4, |line| {
         let text = "\"service\":\"shop\",\"cohort\":\"canary\",\"level\":\"error\",\"msg\":\"card declined\"";
         let warning = Line::new(line.at, line.user, line.arm, text);
         vec![line, warning]
     });
     let look = judged(&lines).comparison(0, 0).unwrap().look.clone();
-    assert_eq!(look.verdict, Verdict::Inconclusive);
+    assert_eq!(look.verdict, Verdict::Inconclusive, "{:?} {}", look.changed, look.log_changed);
     assert_eq!(look.changed_groups().collect::<Vec<_>>(), [Behaviour::WarningLines]);
 }

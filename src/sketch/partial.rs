@@ -101,7 +101,7 @@ pub struct Cell {
 
 /// Bin of [`Cell::warnings`] of lines of level warn or worse.
 pub const WARNING: u16 = 0;
-/// Bin of [`Cell::warnings`] of lines of any level that are no requests, but part of what a unit's requests log.
+/// Bin of [`Cell::warnings`] of lines below warn, or of no level, that are no requests, but part of what a unit's requests log.
 pub const OTHER_LINE: u16 = 1;
 /// Bin of [`Cell::gaps`] of requests without a latency.
 pub const GAP_LATENCY: u16 = 0;
@@ -435,7 +435,7 @@ impl WindowPartial {
         if event.level >= Level::Warn && !event.error && event.arm != NO_NAME && event.unit != 0 {
             counters.warnings.add(event::bucket_of(event.unit), WARNING);
         }
-        if event.kind == Kind::Log && event.arm != NO_NAME && event.unit != 0 {
+        if event.kind == Kind::Log && event.level < Level::Warn && event.arm != NO_NAME && event.unit != 0 {
             counters.warnings.add(event::bucket_of(event.unit), OTHER_LINE);
         }
         let unattributed = event.level >= Level::Warn && !event.error && event.arm == NO_NAME && event.unit == 0;

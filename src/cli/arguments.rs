@@ -53,6 +53,10 @@ pub(super) struct DemoArguments {
     /// Only the stories whose name contains this word
     #[arg(long, value_name = "WORD")]
     pub story: Option<String>,
+    /// Write the log of a month with forty deploys, six of them bad canaries, to standard output instead: something for
+    /// `serin backtest -`
+    #[arg(long, conflicts_with_all = ["story", "keep", "speed"])]
+    pub archive: bool,
 }
 
 /// A number of threads: at least one.

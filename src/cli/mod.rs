@@ -42,7 +42,11 @@ pub const STATUS_ERROR: u8 = 2;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Whose exit status is a judgement must not seem to pass because a pipe was closed.
-    let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_) | Command::Demo(_));
+    let judges = match &arguments.command {
+        Command::Compare(_) | Command::Replay(_) => true,
+        Command::Demo(arguments) => !arguments.archive,
+        _ => false,
+    };
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),

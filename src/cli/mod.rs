@@ -1,6 +1,7 @@
 //! The command line: what a person runs.
 
 mod arguments;
+mod backtest;
 mod bench;
 mod calibrate;
 mod compare;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Scoreboard(arguments) => scoreboard::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

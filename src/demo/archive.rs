@@ -198,8 +198,7 @@ fn plan(seed: u64, size: Size) -> (Vec<Deploy>, Vec<Stretch>) {
     let pods = |version: &str, restarts: u64| xxh3_64(version.as_bytes()) ^ seed ^ restarts;
     let at = |minute: u32| Timestamp(start.0 + i64::from(minute) * crate::time::MINUTE);
     let quiet = |stretches: &mut Vec<Stretch>, minute: &mut u32, until: u32, version, restarts| {
-        let story =
-            Story { start: at(*minute), minutes: until - *minute, version, canary_version: version, ..idle };
+        let story = Story { start: at(*minute), minutes: until - *minute, version, canary_version: version, ..idle };
         stretches.push(Stretch { story, pods: [pods(version, restarts); 2] });
         *minute = until;
     };
@@ -230,14 +229,7 @@ fn plan(seed: u64, size: Size) -> (Vec<Deploy>, Vec<Stretch>) {
             ..idle
         };
         stretches.push(Stretch { story, pods: [pods(version, restarts), pods(to, restarts)] });
-        deploys.push(Deploy {
-            kind: step.kind,
-            at: at(minute),
-            from: version,
-            to,
-            effect: step.effect,
-            promoted,
-        });
+        deploys.push(Deploy { kind: step.kind, at: at(minute), from: version, to, effect: step.effect, promoted });
         minute += story.minutes;
         if promoted {
             version = to;

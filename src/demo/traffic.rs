@@ -338,8 +338,7 @@ fn weights(users: usize) -> Vec<f64> {
 
 /// The users of a story, those who come most often first.
 fn users(story: &Story, assignment_key: u64, random: &mut Random) -> Vec<User> {
-    let mut users: Vec<User> =
-        (0..story.users.max(1)).map(|id| User::new(id, story, assignment_key, random)).collect();
+    let mut users: Vec<User> = (0..story.users.max(1)).map(|id| User::new(id, story, assignment_key, random)).collect();
     // Shuffled, so that neither name nor assignment tells who comes often.
     for i in (1..users.len()).rev() {
         users.swap(i, random.below(i as u64 + 1) as usize);

@@ -627,6 +627,11 @@ impl Engine {
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
+    /// The oldest window that has content and is not closed.
+    pub fn oldest_waiting(&self) -> Option<i64> {
+        self.open.first_key_value().map(|(window, _)| *window)
+    }
+
     /// Event time up to which every window has closed.
     pub fn closed_until(&self) -> Option<Timestamp> {
         (self.closed_before != i64::MIN && self.closed_before != i64::MAX)

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::{Engine, Input, Output};
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
+use crate::sketch::partial::WindowPartial;
 use crate::source::files::{FilesError, Stream};
 use crate::source::fold_chunk::{ChunkFolder, HeldLines, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
@@ -43,6 +44,10 @@ pub trait Observer {
     fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
         let _nobody_keeps_them = (stream, rejects);
         Ok(())
+    }
+    /// A stream has passed a window; the engine is told next.
+    fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        let _nobody_counts_it = (engine, partial);
     }
     /// So many bytes of text have been folded.
     fn progress(&mut self, bytes: u64) {
@@ -300,6 +305,7 @@ impl Taken {
     fn pass(&self, passed: Vec<Passed>, engine: &mut Engine, observer: &mut dyn Observer) -> Result<(), RunError> {
         for Passed { partial, at } in passed {
             let oldest_open = partial.window.saturating_add(1);
+            observer.window(engine, &partial);
             engine.apply(Input::Partial { stream: self.name.to_string(), partial, at });
             progress(engine, &self.name, oldest_open, observer)?;
         }
@@ -307,12 +313,23 @@ impl Taken {
     }
 }
 
+/// Tells the engine how far a stream has come, one window that waits at a time: so an observer sees each look when it is
+/// the latest, also where one stream has held up many windows of others.
 fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dyn Observer) -> Result<(), RunError> {
-    let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open });
-    if !outputs.is_empty() {
-        observer.outputs(engine, outputs)?;
+    let mut told = i64::MIN;
+    loop {
+        let next = engine.oldest_waiting().map_or(i64::MAX, |window| window.saturating_add(1));
+        // Where another stream holds up the oldest window, nothing closes whatever this one has passed.
+        let step = if next > told { next.min(oldest_open) } else { oldest_open };
+        let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open: step });
+        if !outputs.is_empty() {
+            observer.outputs(engine, outputs)?;
+        }
+        if step >= oldest_open {
+            return Ok(());
+        }
+        told = step;
     }
-    Ok(())
 }
 
 /// The streams of an engine whose chunks are handed over as they come, instead of read from files.

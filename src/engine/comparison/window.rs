@@ -264,6 +264,10 @@ impl Comparison {
             }
             self.crossover.at_risk(first_arm, 1);
         }
+        if !entry.exposed() && in_arm(Arm::Candidate) {
+            entry.set_exposed();
+            self.exposed += 1;
+        }
         let restarts = self.restarts.mask();
         if restarts != 0 {
             let arm = entry.arm();

@@ -155,13 +155,13 @@ impl Backtest {
                     what,
                 });
             }
-            // Who took over without ever being compared.
-            for takeover in takeovers.into_iter().flatten() {
+            let not_judged = engine.arms_not_judged(release);
+            // Who took over without ever being compared; where that is for want of room, nobody knows how it came.
+            for takeover in takeovers.into_iter().flatten().filter(|takeover| !not_judged.contains(&takeover.to)) {
                 let what = What::CutOver(cut_over(Some(&takeover)));
                 let Takeover { from, to, at, .. } = takeover;
                 found.deploys.push(Deploy { service: name.clone(), from, to, at, what });
             }
-            let not_judged = engine.arms_not_judged(release);
             if !not_judged.is_empty() {
                 found.not_judged.push((name.clone(), not_judged));
             }

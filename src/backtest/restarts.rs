@@ -17,7 +17,7 @@ const NEW_MIN: usize = 3;
 const SERVED_BEFORE: Micros = 30 * MINUTE;
 /// Instances are forgotten after so long a silence.
 const FORGOTTEN: Micros = 24 * HOUR;
-/// Instances of one service that are told apart.
+/// Instances of one service that are told apart, and its versions.
 const INSTANCES_MAX: usize = 4_096;
 /// Restarts of one service that are kept.
 const RESTARTS_MAX: usize = 4_096;
@@ -59,7 +59,8 @@ impl Instances {
             self.close(slot * SLOT);
             self.slot = slot;
         }
-        if !self.versions.contains_key(version) {
+        // Past the bound a version is not known to have served before, and nothing of it is a burst.
+        if !self.versions.contains_key(version) && self.versions.len() < INSTANCES_MAX {
             self.versions.insert(version.to_owned(), start.0);
         }
         let key = (version.to_owned(), instance.to_owned());

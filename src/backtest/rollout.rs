@@ -142,7 +142,10 @@ impl Rollout {
     }
 
     /// What is told of it once the log has ended.
-    pub(super) fn judged(self, comparison: &Comparison) -> Judged {
+    pub(super) fn judged(mut self, comparison: &Comparison) -> Judged {
+        if let Some(open) = self.steps.slot.take() {
+            self.steps.close(open);
+        }
         let [_, requests] = requests(comparison);
         let said = |rule: &Rule| Said { state: rule.state(), after_minutes: rule.decided_after_minutes() };
         Judged {
@@ -189,6 +192,7 @@ mod tests {
     #[test]
     fn a_share_that_changes_and_stays_is_a_step() {
         assert_eq!(steps(&[[5; 6], [50; 6]].concat()), [(0, 5), (6, 50)]);
+        assert_eq!(steps(&[30]), [(0, 30)]);
         // A slot of chance, a noisy share, nobody, and an arm alone are none.
         assert_eq!(steps(&[20, 20, 60, 20, 20, 20]), [(0, 20)]);
         assert_eq!(steps(&[20, 24, 17, 22, 19, 25, 14]), [(0, 20)]);

@@ -5,6 +5,7 @@ mod text;
 
 use anyhow::bail;
 
+pub(super) use self::text::{before_after, remark, short};
 use crate::backtest::{Backtest, Deploy, Found, Judged, Outcome, RULES, Said, What};
 use crate::cli::arguments::{BacktestArguments, Format, JudgeArguments};
 use crate::cli::compare::{ground, look_at};
@@ -20,7 +21,7 @@ use crate::rival::State;
 use crate::sketch::partial::{Tally, WindowPartial};
 use crate::source::files;
 use crate::source::run::{Observer, Options, run as run_streams};
-use crate::time::{MINUTE, Timestamp};
+use crate::time::Timestamp;
 
 /// Runs `backtest`.
 pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<u8> {
@@ -240,12 +241,14 @@ impl Shown<'_> {
             .judged()
             .filter(|(_, judged)| judged.stop.is_some() && judged.rules[rule].state == State::Passed)
             .count();
-        Some(format!(
-            "{}'s rule would have stopped {} of {all}: {both} of the {failed} that failed here, and {} others; it would have promoted {missed} of those that failed.",
-            RULES[rule],
-            stopped.len(),
-            stopped.len() - both,
-        ))
+        let (name, others) = (RULES[rule], stopped.len() - both);
+        Some(match failed {
+            0 => format!("{name}'s rule would have stopped {others} of {all}."),
+            _ => format!(
+                "{name}'s rule would have stopped {} of {all}: {both} of the {failed} that failed here, and {others} that did not; it would have promoted {missed} of those that failed.",
+                stopped.len(),
+            ),
+        })
     }
 
     /// What to bear in mind.
@@ -293,5 +296,5 @@ pub(super) fn said(said: Said) -> String {
 /// When a deploy was decided, after its start.
 pub(super) fn decided_after(deploy: &Deploy, judged: &Judged) -> Option<i64> {
     let at = judged.stop.as_ref().map(|stop| stop.at).or(judged.passed_at)?;
-    Some((at.0 - deploy.at.0).div_euclid(MINUTE) * MINUTE)
+    Some(at.0 - deploy.at.0)
 }

@@ -7,19 +7,22 @@ use crate::backtest::{CutOver, Deploy, Judged, Side, What};
 use crate::cli::report::{count, grouped, millis, percent, wrap_words};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
-use crate::time::{HOUR, MINUTE, Micros};
+use crate::time::{HOUR, MINUTE, Micros, SECOND, Timestamp};
 
 /// Columns of running text.
 const WIDTH: usize = 98;
-/// Longest name of a version in the table.
-const VERSION_MAX: usize = 12;
+/// Longest name of a version in the table: one on each side of the arrow.
+const VERSION_MAX: usize = 7;
 
 /// Hours and minutes, as short as a table asks.
 pub(in crate::cli) fn short(time: Micros) -> String {
     if time >= HOUR {
         format!("{} h {:02} min", time / HOUR, time % HOUR / MINUTE)
     } else {
-        format!("{} min", time / MINUTE)
+        match time / MINUTE {
+            0 => format!("{} s", time / SECOND),
+            minutes => format!("{minutes} min"),
+        }
     }
 }
 
@@ -97,9 +100,9 @@ impl Shown<'_> {
             for restart in self.found.restarts.iter().filter(|restart| restart.service == *service) {
                 let _infallible = writeln!(
                     out,
-                    "{:<16} {:<17} restart: {} instances came anew, {} old ones went; the version stayed",
-                    minute_of(restart.at),
-                    version(&restart.version, 2 * VERSION_MAX),
+                    "{:<11} {:<17} restart: {} instances came anew, {} old ones went; the version stayed",
+                    self.when(restart.at),
+                    version(&restart.version, 2 * VERSION_MAX + 3),
                     restart.new,
                     restart.gone,
                 );
@@ -114,13 +117,20 @@ impl Shown<'_> {
         out
     }
 
+    /// A time as the table has it: without the year, where the archive lies in one.
+    fn when(&self, at: Timestamp) -> String {
+        let text = minute_of(at);
+        let year = |at: Timestamp| minute_of(at).get(..4).map(str::to_owned);
+        let one = self.found.span.is_some_and(|(first, last)| year(first) == year(Timestamp(last.0 - 1)));
+        if one { text.get(5..).map_or(text.clone(), str::to_owned) } else { text }
+    }
+
     fn deploy(&self, out: &mut String, deploy: &Deploy) {
-        let when = minute_of(deploy.at);
-        let longest = VERSION_MAX.min(7);
-        let versions = format!("{} -> {}", version(&deploy.from, longest), version(&deploy.to, longest));
+        let when = self.when(deploy.at);
+        let versions = format!("{} -> {}", version(&deploy.from, VERSION_MAX), version(&deploy.to, VERSION_MAX));
         match &deploy.what {
             What::CutOver(of) => {
-                let _infallible = writeln!(out, "{when:<16} {versions:<17} cut over: {}", before_after(of));
+                let _infallible = writeln!(out, "{when:<11} {versions:<17} cut over: {}", before_after(of));
             }
             What::Judged(judged) => {
                 let star = if judged.is_estimate { "*" } else { "" };
@@ -146,7 +156,7 @@ impl Shown<'_> {
                 );
                 let remark = remark(deploy, judged);
                 if !remark.is_empty() {
-                    let _infallible = writeln!(out, "{:<16} {remark}", "");
+                    let _infallible = writeln!(out, "{:<11} {remark}", "");
                 }
             }
         }
@@ -171,7 +181,7 @@ pub(in crate::cli) fn remark(deploy: &Deploy, judged: &Judged) -> String {
 /// One line of the table.
 fn line(out: &mut String, [when, versions, share, verdict, after, by, met, spared, flagger, kayenta]: [String; 10]) {
     let text = format!(
-        "{when:<16} {versions:<17} {share:<9} {verdict:<9} {after:>10} {by:<7} {met:>7} {spared:>7} {flagger:>7} {kayenta:>7}"
+        "{when:<11} {versions:<17} {share:<9} {verdict:<9} {after:>10} {by:<7} {met:>7} {spared:>7} {flagger:>7} {kayenta:>7}"
     );
     out.push_str(text.trim_end());
     out.push('\n');
@@ -193,6 +203,6 @@ mod tests {
         assert_eq!(version("1.2.3", 7), "1.2.3");
         assert_eq!(version("2026-06-01-9f3c2ab", 7), "202\u{2026}2ab");
         assert_eq!(version("", 12), "(unnamed)");
-        assert_eq!([90 * MINUTE, 5 * MINUTE].map(short), ["1 h 30 min", "5 min"]);
+        assert_eq!([90 * MINUTE, 5 * MINUTE, 40 * SECOND].map(short), ["1 h 30 min", "5 min", "40 s"]);
     }
 }

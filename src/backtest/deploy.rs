@@ -23,7 +23,6 @@ pub struct Deploy {
 
 /// What can be said of a deploy.
 #[derive(Clone, PartialEq, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a few hundred of them at most")]
 pub enum What {
     /// Both versions served side by side, so it was judged.
     Judged(Judged),

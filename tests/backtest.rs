@@ -167,10 +167,7 @@ fn days_in_files_packed_or_piped_tell_the_same() {
     let (_, files) = days(1, 5);
     let whole = files.concat();
     let packed = zstd::encode_all(whole.as_slice(), 1).unwrap();
-    let mut names: Vec<(String, &[u8])> = Vec::new();
-    names.push(("whole.ndjson".to_owned(), &whole));
-    names.push(("packed".to_owned(), &packed));
-    let folder = folder_with(&names.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect::<Vec<_>>());
+    let folder = folder_with(&[("whole.ndjson", &whole), ("packed", &packed)]);
     std::fs::create_dir(folder.path().join("days")).unwrap();
     for (day, bytes) in files.iter().enumerate() {
         std::fs::write(folder.path().join(format!("days/app-2026-06-0{}.ndjson", day + 1)), bytes).unwrap();
@@ -304,6 +301,10 @@ fn steps_of_a_ramp_are_told() {
     near(first, 0.05);
     near(second, 0.2);
     near(third, 0.5);
+    // Whoever moves from the old version to the new one at a step has met it, and counts once.
+    let said = list(&report, "deploys")[0]["judged"]["exposed"].as_u64().unwrap();
+    let (exposed, _, _) = users_of(&log, "2.5.0", Timestamp(0));
+    assert!(said.abs_diff(exposed as u64) <= 20, "{said} of {exposed}");
 }
 
 #[test]

@@ -63,7 +63,14 @@ pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<u8> {
     if engine.tally().events > 0 && engine.tally().events == engine.tally().outside {
         bail!("every line was left out: nothing lies in the times or the environment that was asked for.");
     }
-    let shown = Shown { found: &found, survey: &survey, tally: engine.tally(), command: output::own_command() };
+    let others = engine.unplanned().iter().filter(|_| survey.plan.service.is_none());
+    let shown = Shown {
+        found: &found,
+        survey: &survey,
+        tally: engine.tally(),
+        unplanned: others.map(|(key, requests)| (key.to_string(), *requests)).collect(),
+        command: output::own_command(),
+    };
     match arguments.format {
         Format::Text => terminal::print(&shown.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", shown.json()))?,
@@ -98,6 +105,8 @@ pub(super) struct Shown<'a> {
     pub(super) found: &'a Found,
     survey: &'a Survey,
     tally: &'a Tally,
+    /// Services that the first lines did not show, with their requests: nothing looked at them.
+    unplanned: Vec<(String, u64)>,
     /// The command that was run.
     pub(super) command: String,
 }
@@ -275,6 +284,18 @@ impl Shown<'_> {
                 "{}: not judged, because there were too many rollouts before: {}. Use --since and --until to look at a part of the archive.",
                 harmless(service, 60),
                 arms.join(", ")
+            ));
+        }
+        if !self.unplanned.is_empty() {
+            let list: Vec<String> = self
+                .unplanned
+                .iter()
+                .take(20)
+                .map(|(name, n)| format!("{} ({})", harmless(name, 60), count(*n, "request")))
+                .collect();
+            notes.push(format!(
+                "Not looked at, because the first lines of the files did not show them: {}. --service NAME takes one.",
+                list.join(", ")
             ));
         }
         notes.extend(self.found.bounds.iter().map(|bound| format!("Bound met: {}.", harmless(bound, 200))));

@@ -322,7 +322,7 @@ fn the_table_can_be_read_in_a_hundred_columns() {
     let text = serin(folder.path(), &["backtest", "app.log"]).expect(0).out;
     let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 100, "{widest}\n{text}");
-    for words in ["when (UTC)", "spared", "would have passed", "Flagger's rule would have stopped", "no verdict"] {
+    for words in ["when (UTC)", "spared", "would have passed", "Flagger's rule would have stopped"] {
         assert!(text.contains(words), "{words} is missing in {text}");
     }
 }

@@ -14,7 +14,7 @@ const STEPS_MAX: usize = 64;
 /// A share is another when it differs by so much of itself (or of what it leaves), and by so many standard errors; requests
 /// of one user come together, which makes the variance larger than that of independent ones.
 const STEP_LEAST: f64 = 0.25;
-const STEP_ERRORS: f64 = 5.0;
+const STEP_ERRORS: f64 = 3.0;
 const STEP_SPREAD: f64 = 3.0;
 
 /// Shares over time.

@@ -2,6 +2,8 @@
 //!
 //! Events are small and own nothing, so that a stream of them can be kept and judged again under other labels.
 
+use std::sync::Arc;
+
 use crate::time::Timestamp;
 
 /// Kinds of records: what a line counts towards.
@@ -69,6 +71,14 @@ pub const WEIGHT_ONE: u32 = 1 << 12;
 /// Greatest weight: a line stands for a million at most.
 pub const WEIGHT_MAX: u32 = 1_000_000 * WEIGHT_ONE;
 
+/// [`Event::sampling`] where the plan reads no sampling rate.
+pub const NOT_SAMPLED: u16 = 0;
+
+/// [`Event::sampling`] of an event of a route, where the plan reads a sampling rate.
+pub fn sampling_group(route: Option<&str>) -> u16 {
+    1 + route.map_or(0, |route| (identity_hash(route.as_bytes()) & 0xff) as u16)
+}
+
 /// One line, understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
@@ -99,6 +109,9 @@ pub struct Event {
     pub latency_form: FieldForm,
     /// How its status stands in the line; told only of requests that did not fail.
     pub status_form: FieldForm,
+    /// What a sampler may go by: [`NOT_SAMPLED`] where the plan reads no sampling rate, else one more than 8 bits of a hash of
+    /// the route.
+    pub sampling: u16,
     /// The line has a sampling rate that is none; it counts once.
     pub rate_unread: bool,
     /// What the line counts towards.
@@ -107,6 +120,8 @@ pub struct Event {
     pub level: Level,
     /// Status divided by 100 (1..=5), 0 when the line has no status.
     pub status_class: u8,
+    /// Number of the business event, as the plan counts those that it names, plus one; 0 for any other line.
+    pub conversion: u8,
     /// The piece of work failed.
     pub error: bool,
 }
@@ -144,6 +159,8 @@ pub struct Names {
 pub trait Intern {
     /// All names so far.
     fn names(&self) -> &Names;
+    /// The same, to be kept: names that are added later are not in it.
+    fn shared(&self) -> Arc<Names>;
     /// Index of a service.
     fn service(&mut self, environment: &str, service: &str) -> NameId;
     /// Index of an arm.
@@ -182,11 +199,13 @@ pub enum RejectReason {
     TooManyNames,
     /// Both arm queries match: the line would count for both arms, or for neither.
     BothArms,
+    /// Neither a JSON object nor a line of an access log, and what a runtime writes when a program dies.
+    CrashText,
 }
 
 impl RejectReason {
     /// Every reason, in order.
-    pub const ALL: [RejectReason; 10] = [
+    pub const ALL: [RejectReason; 11] = [
         RejectReason::NotUtf8,
         RejectReason::TooLong,
         RejectReason::Malformed,
@@ -197,6 +216,7 @@ impl RejectReason {
         RejectReason::Quarantined,
         RejectReason::TooManyNames,
         RejectReason::BothArms,
+        RejectReason::CrashText,
     ];
 
     /// A record was there, and cannot be told to belong to one arm: what it said is lost to the comparison.
@@ -208,7 +228,8 @@ impl RejectReason {
             | RejectReason::BadTime
             | RejectReason::TimeOutOfRange
             | RejectReason::Quarantined
-            | RejectReason::TooManyNames => false,
+            | RejectReason::TooManyNames
+            | RejectReason::CrashText => false,
         }
     }
 
@@ -219,6 +240,7 @@ impl RejectReason {
             RejectReason::TooLong => "too_long",
             RejectReason::Malformed => "malformed",
             RejectReason::UnknownFormat => "unknown_format",
+            RejectReason::CrashText => "crash_text",
             RejectReason::NoTime => "no_time",
             RejectReason::BadTime => "bad_time",
             RejectReason::TimeOutOfRange => "time_out_of_range",

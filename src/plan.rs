@@ -11,6 +11,7 @@ use crate::engine::comparison::Comparison;
 use crate::engine::forecast::EVIDENCE;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::LOG_PASS;
+use crate::engine::pass::{error_floor, units_to_pass};
 use crate::engine::policy::Policy;
 use crate::math;
 use crate::sketch::latency::bin_middle;
@@ -222,6 +223,8 @@ pub struct Guardrail {
     pub cell: Cell,
     /// Of what it needs so many: erring units for error units, canary requests else.
     pub needed: f64,
+    /// Error units are held without a base rate: of canary units it needs so many, whether they err or not.
+    pub whole_units: bool,
     /// Minutes until half of healthy canaries have it; `None` beyond [`MINUTES_MAX`].
     pub half: Option<f64>,
     /// What a pass excludes: a ratio of erring units, else a difference.
@@ -373,10 +376,29 @@ impl Planner<'_> {
     }
 
     fn has(&self, cell: Cell, minutes: f64, evidence: f64) -> bool {
+        if cell == Cell::ErrorUnits && self.canary_units(minutes) >= self.units_without_base(minutes) {
+            return true;
+        }
         let enough = self.have(cell, minutes) >= self.needed(cell, self.margin(cell, minutes), evidence);
         // The minimum rule of the volume test.
         let errors = self.traffic.requests * minutes * self.traffic.error_rate;
         enough && (cell != Cell::ErrorVolume || errors >= ERRORS_MIN)
+    }
+
+    fn canary_units(&self, minutes: f64) -> f64 {
+        self.share * self.traffic.units(minutes)
+    }
+
+    /// Canary units with which error units are held though (nearly) nothing fails, as the engine says; infinite once the
+    /// control has a base rate.
+    fn units_without_base(&self, minutes: f64) -> f64 {
+        let errors_of_control = self.traffic.requests * minutes * (1.0 - self.share) * self.traffic.error_rate;
+        let floor = error_floor(self.mult());
+        if errors_of_control >= margin::ERRORS_MIN as f64 || self.traffic.error_rate > floor {
+            return f64::INFINITY;
+        }
+        let (units, erring) = (self.canary_units(minutes), self.share * self.traffic.erring(minutes));
+        units_to_pass(units.ceil() as u64, erring.ceil() as u64, floor)
     }
 
     fn guardrail(&self, cell: Cell, minutes: Option<f64>) -> Guardrail {
@@ -390,7 +412,9 @@ impl Planner<'_> {
                 _ => (self.variance(cell) * EVIDENCE / have).sqrt(),
             }
         });
-        Guardrail { cell, needed: self.needed(cell, margin, EVIDENCE), half, margin, margin_in_time }
+        let whole_units = cell == Cell::ErrorUnits && self.canary_units(at) >= self.units_without_base(at);
+        let needed = if whole_units { self.units_without_base(at) } else { self.needed(cell, margin, EVIDENCE) };
+        Guardrail { cell, needed, whole_units, half, margin, margin_in_time }
     }
 
     /// Some test finds the change by then. Only errors are tested twice; of latency the mean stands for all.

@@ -113,14 +113,17 @@ fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
     serin(folder, &["replay", "l.ndjson", "web.log", "api.log", "worker.log"]).expect(0);
     let said = serin(folder, &[&logs[..], &["--release", "web,api,worker"]].concat()).expect(1);
     assert!(said.out.starts_with("Release of web, api, worker: FAIL, by api\n"), "{}", said.out);
-    // Nobody declares it: found, each at its own level, and the one that stands out among all is told.
+    // Nobody declares it: found, with one error level, most of it for the first; and the one that stands out among all is told.
     let report = json(&["--ledger", "found.ndjson"], 1);
     let [found] = report["found_releases"].as_array().unwrap().as_slice() else { panic!("{report}") };
     assert_eq!(found["services"], serde_json::json!(["api", "web", "worker"]));
     assert_eq!((&found["verdict"], &found["carried_by"]), (&"fail".into(), &serde_json::json!(["api"])));
     for one in report["comparisons"].as_array().unwrap() {
         assert_eq!(one["notified"], one["service"] == "api", "{}", one["service"]);
-        assert!((one["log_fail"].as_f64().unwrap() - ln(1.0)).abs() < 1e-5);
+    }
+    // All three are compared from the same window on: in the order of their names.
+    for (service, part) in [("api", 1.0), ("web", 0.05 / 0.9), ("worker", 0.1 / 6.0 / 0.9)] {
+        assert!((line(&report, service) - ln(part)).abs() < 1e-5, "{service}: {}", line(&report, service));
     }
     let ledger = ledger_values(&std::fs::read_to_string(folder.join("found.ndjson")).unwrap());
     let told: Vec<_> = ledger.iter().filter(|entry| entry["kind"] == "notify").collect();
@@ -134,6 +137,28 @@ fn services_of_a_declared_release_share_a_budget_and_a_verdict() {
     }
     let said = serin(folder, &[&logs[..], &["--release", "web,apy"]].concat()).expect(2);
     assert!(said.err.contains("--release apy") && said.err.contains("api"), "{}", said.err);
+}
+
+/// A release of several services names those that are not compared, and says why.
+#[test]
+fn a_release_names_what_is_not_compared() {
+    let web = Traffic { service: "web", errors: vec![0.02, 0.6], ..Traffic::default() }.lines();
+    let api = Traffic { service: "api", seed: 2, shares: vec![], ..Traffic::default() }.lines();
+    let folder = folder_with(&[("web.log", &bytes_of(&web)), ("api.log", &bytes_of(&api))]);
+    let logs = ["compare", "web.log", "api.log", "--release", "web,api"];
+    let said = serin(folder.path(), &logs).expect(1);
+    let text = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.starts_with(
+            "Release of web, api: FAIL, by web \
+             api is not compared, so the release cannot pass: only `baseline` was seen, 1,500 requests. "
+        ),
+        "{}",
+        said.out
+    );
+    let report = serin(folder.path(), &[&logs[..], &["--format", "json"]].concat()).json();
+    let reason = "only `baseline` was seen, 1,500 requests";
+    assert_eq!(report["not_compared"][0], serde_json::json!({ "service": "api", "reason": reason }));
 }
 
 #[test]

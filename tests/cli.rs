@@ -399,6 +399,95 @@ fn names_that_no_line_has_are_usage_errors() {
     assert!(said.out.contains("nothing against the declared 40.0 %"), "{}", said.out);
 }
 
+/// A program that died between its lines: said, with the arm where the stream has only one.
+#[test]
+fn crashes_between_lines_are_said() {
+    let dies = "panic: runtime error: invalid memory address or nil pointer dereference\n\
+                [signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x49b9a0]\n\n\
+                goroutine 1 [running]:\nmain.pay(...)\n\t/app/main.go:12\n";
+    let lines = Traffic::default().lines();
+    let of_arm = |arm: usize| bytes_of(&lines.iter().filter(|line| line.arm == arm).cloned().collect::<Vec<_>>());
+    let [baseline, mut canary] = [of_arm(0), of_arm(1)];
+    canary.extend_from_slice(dies.as_bytes());
+    let folder = folder_with(&[("old.log", &baseline), ("new.log", &canary)]);
+    let said = serin(folder.path(), &["compare", "old.log", "new.log"]).out;
+    let words = "CRASH: 2 lines say that a program died (panic, traceback, fatal error): 2 in new.log of arm `canary`.";
+    assert!(in_one_line(&said).contains(words), "{said}");
+    let report = serin(folder.path(), &["compare", "old.log", "new.log", "--format", "json"]).json();
+    assert_eq!(report["crashes"], serde_json::json!([{ "stream": "new.log", "lines": 2, "arm": "canary" }]));
+    assert_eq!(report["records"]["rejects"]["crash_text"], 2);
+    assert_eq!(report["records"]["rejects"]["unknown_format"], 3);
+    // Of a stream with both arms nobody knows.
+    let both = [bytes_of(&lines), dies.as_bytes().to_vec()].concat();
+    let folder = folder_with(&[("app.log", &both)]);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["crashes"][0]["arm"], Value::Null);
+}
+
+/// What the first lines do not show is not read, and said, with what to do about it.
+#[test]
+fn fields_that_come_later_are_said() {
+    let mut text = String::new();
+    for number in 0..6_000_i64 {
+        let at = serin::time::Timestamp(START + number * SECOND / 4);
+        let late = number >= 5_000;
+        let status = match late && number % 2 == 0 {
+            true => "\"http.status_code\":500",
+            false => "\"status\":200",
+        };
+        let version = if late { ",\"version\":\"v2\"" } else { "" };
+        text.push_str(&format!(
+            "{{\"ts\":\"{at}\",\"service\":\"shop\",\"cohort\":\"{}\",\"user\":\"u{}\",\"route\":\"/a\",{status},\"latency_ms\":12{version},\"note\":1}}\n",
+            if number % 3 == 0 { "canary" } else { "baseline" },
+            number % 3 + 3 * (number % 200),
+        ));
+    }
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    for threads in ["1", "2"] {
+        let report = serin(folder.path(), &["compare", "app.log", "--format", "json", "--threads", threads]).json();
+        let expect = serde_json::json!([
+            { "field": "version", "role": "version", "lines": 1_000 },
+            { "field": "http.status_code", "role": "status", "lines": 500 },
+        ]);
+        assert_eq!(report["unread_fields"], expect);
+    }
+    let said = serin(folder.path(), &["compare", "app.log"]).out;
+    let words = "500 lines have `http.status_code`, which the first lines did not show: it is not read. To read it, run again \
+                 with --role status=status,http.status_code.";
+    assert!(in_one_line(&said).contains(words), "{said}");
+    // As it says.
+    let again = ["compare", "app.log", "--role", "status=status,http.status_code", "--format", "json"];
+    let report = serin(folder.path(), &again).json();
+    assert_eq!(report["unread_fields"].as_array().map(Vec::len), Some(1));
+    let failed: u64 = ["baseline", "canary"]
+        .iter()
+        .filter_map(|arm| report["comparisons"][0]["by_service"][0][arm]["errors"].as_u64())
+        .sum();
+    assert_eq!(failed, 500, "{:#}", report["comparisons"][0]["by_service"]);
+}
+
+/// Names of pods would tell the version, were they not those of two workloads: the error says so.
+#[test]
+fn why_pods_names_give_no_arms_is_in_the_error() {
+    let mut text = String::new();
+    for number in 0..60 {
+        let pod = ["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz", "web-66b6c48dd5-cxlzw"][number % 3];
+        let at = serin::time::Timestamp(START + number as i64 * SECOND);
+        text.push_str(&format!("{{\"ts\":\"{at}\",\"pod\":\"{pod}\",\"user\":\"u{number}\",\"status\":200}}\n"));
+    }
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log"]).expect(2);
+    assert!(
+        said.err.contains(
+            "no field says which version or cohort a line belongs to, and `pod` names pods of several workloads (web, worker), \
+             whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD. \
+             Fields seen: "
+        ),
+        "{}",
+        said.err
+    );
+}
+
 /// A span that begins behind the first lines is judged by the same fields and units.
 #[test]
 fn what_is_asked_for_may_lie_behind_the_first_lines() {
@@ -482,7 +571,7 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
         (Flaw::SamplingByOutcome, &[], |request, random| {
             let failed = random.chance(0.1);
             request.status = Some(if failed { 500 } else { 200 });
-            request.rate = Some(if failed { 1 } else { 10 });
+            request.rate = Some(if failed && request.arm == "canary" { 1 } else { 10 });
         }),
         // As when a service fails before it knows the user.
         (Flaw::ErrorsWithoutUnit, &[], |request, random| {
@@ -520,6 +609,19 @@ fn every_flaw_makes_the_comparison_invalid_by_name() {
     // Without any of these the same log is no worse than undecided.
     let folder = folder_with(&[("app.log", &requests(31, 16_000, 1_200, 120, |_, _| ()))]);
     let report = compare(folder.path(), &["app.log", "--share", "50%"], Verdict::Inconclusive);
+    assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
+}
+
+/// A route may have a logger of its own, and one user may make most of its requests.
+#[test]
+fn one_heavy_user_is_no_flaw_of_types() {
+    let bytes = requests(31, 16_000, 1_200, 120, |request, random| {
+        if random.chance(0.15) {
+            (request.user, request.arm, request.as_text[1]) = (1_201, "canary", true);
+        }
+    });
+    let folder = folder_with(&[("app.log", &bytes)]);
+    let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
     assert_eq!(flaws(&report["comparisons"][0]), Vec::<&str>::new());
 }
 
@@ -990,13 +1092,16 @@ fn the_json_report_has_the_documented_fields() {
         [
             "carried_by",
             "comparisons",
+            "crashes",
             "exit_status",
             "found_releases",
+            "not_compared",
             "not_in_plan",
             "nothing_to_compare",
             "records",
             "release",
             "survey",
+            "unread_fields",
             "verdict",
             "version"
         ]

@@ -11,11 +11,13 @@ use std::path::PathBuf;
 use common::{Case, Fed, Labels, Line, Random, Traffic, bytes_of, cases, entries, ledger_values, serin};
 use serde_json::{Map, Value, json};
 use serin::engine::policy::Policy;
-use serin::engine::{Engine, Input};
+use serin::engine::{Engine, Input, Output};
 use serin::ledger::{Chain, GENESIS};
+use serin::pipeline::plan_text;
 use serin::pipeline::survey::Wishes;
 use serin::sketch::partial::{INSTANCES_MAX, WindowPartial};
-use serin::source::run::Options;
+use serin::source::lines::Chunk;
+use serin::source::run::{Observer, Options, PushedStreams};
 use serin::time::MINUTE;
 use sha2::{Digest as _, Sha256};
 
@@ -93,6 +95,63 @@ fn lg_2_interleavings_do_not_matter() {
             }
         }
     }
+}
+
+/// What an observer was told of one comparison, call by call: how many of its looks a call told of, and the window of the
+/// latest.
+#[derive(Default)]
+struct Steps {
+    recorded: common::Recorded,
+    most: usize,
+    windows: Vec<i64>,
+}
+
+impl Observer for Steps {
+    fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        let looks =
+            outputs.iter().filter(|output| matches!(output, Output::Looked { release: 0, comparison: 0 })).count();
+        self.most = self.most.max(looks);
+        self.windows.extend((looks > 0).then(|| engine.comparison(0, 0).map_or(0, |comparison| comparison.window)));
+        self.recorded.outputs(engine, outputs)
+    }
+}
+
+/// A stream that holds all others back is moved on at once, as when a partition is idle: an observer sees each look while it
+/// is the latest, and the ledger is the same.
+#[test]
+fn windows_that_close_together_are_told_one_by_one() {
+    let lines = Traffic { seed: 15, minutes: 30, ..Traffic::default() }.lines();
+    let few: Vec<Line> = lines.iter().step_by(3).take(60).cloned().collect();
+    let streams = vec![("a.log".to_owned(), bytes_of(&lines)), ("b.log".to_owned(), bytes_of(&few))];
+    let case = Case::new("idle", streams, &Wishes::default(), Policy::default());
+    let (_folder, files) = write(&case);
+    let whole = case.judge_files(&files, options(1, 1 << 20));
+
+    let names: Vec<String> = case.streams.iter().map(|(name, _)| name.clone()).collect();
+    let (mut engine, mut steps) = (Engine::new(case.settings.clone()), Steps::default());
+    let text = plan_text::to_json(&case.plan);
+    let mut pushed = PushedStreams::begin(&names, &case.plan, &mut engine, text, &mut steps).unwrap();
+    let chunk = |bytes: &[u8], from: usize, last: bool| Chunk {
+        bytes: bytes.to_vec(),
+        from: from as u64,
+        last,
+        too_long: None,
+        positions: Vec::new(),
+    };
+    let [a, b] = [&case.streams[0].1, &case.streams[1].1];
+    pushed.push(0, chunk(a, 0, false), &mut engine, &mut steps).unwrap();
+    pushed.push(1, chunk(b, 0, false), &mut engine, &mut steps).unwrap();
+    let before = steps.windows.len();
+    let to = pushed.oldest_open(0);
+    pushed.advance(1, to, b.len() as u64, &mut engine, &mut steps).unwrap();
+    assert!(steps.windows.len() > before + 100, "{} looks", steps.windows.len());
+    for (stream, bytes) in [a, b].into_iter().enumerate() {
+        pushed.push(stream, chunk(&[], bytes.len(), true), &mut engine, &mut steps).unwrap();
+    }
+    steps.recorded.outputs(&engine, engine.clone().apply(Input::Finish)).unwrap();
+    assert_eq!(steps.most, 1, "looks told in one call");
+    assert!(steps.windows.is_sorted_by(|a, b| a < b), "{:?}", steps.windows);
+    same_ledger(&whole.ledger, &steps.recorded.ledger, "told one by one");
 }
 
 #[test]
@@ -579,6 +638,9 @@ fn lg_2_policies_survive_the_ledger() {
         "next_share_percent: 33.3\nshare_percent: 33.3\n",
         "minimum_minutes: 0.123456\n",
         "next_share_percent: 0.7\nminimum_minutes: 3.3\nguardrails: [errors]\n",
+        "limits: {errors_percent: 0.3333, p99_ms: 12.3456, on_break: fail}\n",
+        "conversions: [a, b, \"c d\"]\nconversion_field: x.y\nshare_percent: 40\n",
+        "limits: {p99_ms: 1}\nguardrails: [errors]\n",
         "share_percent: 14.7\nexpect: [routes, called_services]\nguardrails: [latency]\n",
     ] {
         std::fs::write(folder.join("p.yaml"), policy).unwrap();

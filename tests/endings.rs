@@ -5,6 +5,7 @@ mod common;
 
 use common::{Case, Line, Random, Traffic, bytes_of, entries, folder_with, ledger_values, serin};
 use serin::compare::verdict::Verdict;
+use serin::engine::comparison::ControlFrom;
 use serin::engine::ending::EndReason;
 use serin::engine::policy::Policy;
 use serin::engine::{Engine, Input};
@@ -311,4 +312,58 @@ fn reports_say_that_it_is_over_and_why() {
     // Whoever names the arms decides when it is over.
     let named = ["compare", "app.log", "--control", "baseline", "--candidate", "canary", "--format", "json"];
     assert!(serin(folder, &named).json()["comparisons"][0]["rollout_end"].is_null());
+}
+
+/// Stretches with a pause of the whole service between two of them, in minutes.
+fn with_pause(before: &[Traffic], pause: i64, after: &[Traffic]) -> Vec<Line> {
+    let mut lines = stretches(before);
+    let from = before.iter().map(|traffic| traffic.minutes).sum::<i64>() + pause;
+    lines.extend(stretches(after).into_iter().map(|line| Line { at: line.at + from * MINUTE, ..line }));
+    lines
+}
+
+fn judged_lines(lines: &[Line]) -> (Engine, String) {
+    let mut case =
+        Case::new("endings", vec![("app.log".to_owned(), bytes_of(lines))], &Wishes::default(), Policy::default());
+    case.plan.windowing.window = MINUTE;
+    case.settings.windowing.window = MINUTE;
+    let (engine, ledger, _) = judged(&case);
+    (engine, ledger)
+}
+
+/// Who served before a night without users is who served before (semantics 3): a version that comes after it is compared
+/// with that one, whatever the versions are called.
+#[test]
+fn a_rollout_after_a_pause_has_its_control() {
+    let first = |minutes| Traffic { arms: vec!["v1", "v2"], ..both(minutes) };
+    let second = |minutes| Traffic { arms: vec!["v2", "v3"], ..both(minutes) };
+    for pause in [0, 25, 40, 600] {
+        // v2 takes over from v1, and v3 comes when nobody was there for a while.
+        let before =
+            [first(30), Traffic { shares: vec![1.0], ..first(60) }, Traffic { shares: vec![0.0], ..second(10) }];
+        let (_, ledger) = judged_lines(&with_pause(&before, pause, &[second(60)]));
+        let story = story(&ledger);
+        assert_eq!(story.last().unwrap(), "v3 against v2", "{pause}: {story:?}");
+        // Names that tell nothing of their age.
+        let hashes = |minutes| Traffic { arms: vec!["c0ffee1", "77be012"], ..both(minutes) };
+        let alone = [Traffic { shares: vec![0.0], ..hashes(60) }];
+        let (engine, _) = judged_lines(&with_pause(&alone, pause, &[hashes(60)]));
+        let comparison = engine.comparison(0, 0).unwrap();
+        assert_eq!((comparison.control.as_str(), comparison.candidate.as_str()), ("c0ffee1", "77be012"), "{pause}");
+        assert_eq!(comparison.control_from, ControlFrom::ServedBefore, "{pause}");
+    }
+}
+
+/// Where all users go back at once there is nothing to compare, and no comparison that lacks an arm.
+#[test]
+fn going_back_at_once_is_no_rollout() {
+    let versions = |minutes| Traffic { arms: vec!["v1", "v2"], ..both(minutes) };
+    let all_new = |minutes| Traffic { shares: vec![1.0], ..versions(minutes) };
+    let all_old = |minutes| Traffic { shares: vec![0.0], ..versions(minutes) };
+    let (engine, ledger) = judged_lines(&stretches(&[all_old(30), versions(60), all_new(60), all_old(120)]));
+    assert_eq!(story(&ledger).len(), 2, "{:?}", story(&ledger));
+    assert!(engine.comparison(0, 1).is_none());
+    // Who goes back bit by bit is beside the other again.
+    let (_, ledger) = judged_lines(&stretches(&[all_old(30), versions(60), all_new(60), versions(60), all_old(60)]));
+    assert_eq!(story(&ledger).len(), 4, "{:?}", story(&ledger));
 }

@@ -63,7 +63,7 @@ fn hopeless() -> Vec<(RejectReason, Vec<u8>)> {
         (RejectReason::Malformed, b"{}}".to_vec()),
         (RejectReason::UnknownFormat, b"[1,2,3]".to_vec()),
         (RejectReason::UnknownFormat, b"null".to_vec()),
-        (RejectReason::UnknownFormat, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
+        (RejectReason::CrashText, b"Exception in thread \"main\" java.lang.NullPointerException".to_vec()),
         (RejectReason::UnknownFormat, b"\0\0\0\0\0\0".to_vec()),
         (RejectReason::Malformed, b"{\"ts\":\"2026-06-01T10:00:00Z\",\"service\":\"sh\0op\"}".to_vec()),
         (RejectReason::UnknownFormat, "[".repeat(10_000).into_bytes()),

@@ -2,9 +2,14 @@
 
 mod common;
 
-use common::{Traffic as Log, bytes_of, folder_with, serin};
+use common::{Case, Traffic as Log, bytes_of, folder_with, serin};
+use serin::compare::verdict::Verdict;
 use serin::engine::policy::Policy;
+use serin::engine::{Engine, Output};
+use serin::pipeline::plan_text;
+use serin::pipeline::survey::Wishes;
 use serin::plan::{Traffic, plan};
+use serin::source::run::{Observer, PushedStream};
 
 /// Minutes until half and four of five healthy canaries had passed, as `tests/healthy_pass.rs` measures them (its
 /// traffic, 50 % share, one-minute windows): requests a minute over the day, half (16 runs), four of five (64 runs).
@@ -44,6 +49,50 @@ fn minutes_to_find_a_change_come_true() {
         println!("{change:?}: said {said:.1} min, measured {measured:.1}");
         assert!((said / measured).max(measured / said) < 2.0, "{change:?}: said {said:.1}, measured {measured:.1}");
     }
+}
+
+/// The first look at which a rollout passes, and the candidate's units then.
+#[derive(Default)]
+struct FirstPass(Option<u64>);
+
+impl Observer for FirstPass {
+    fn outputs(&mut self, engine: &Engine, _: Vec<Output>) -> std::io::Result<()> {
+        if let Some(comparison) = engine.comparison(0, 0)
+            && comparison.look.verdict == Verdict::Pass
+        {
+            self.0.get_or_insert(comparison.distinct_units()[1]);
+        }
+        Ok(())
+    }
+}
+
+/// A service without errors passes by its units alone: with those that the plan says.
+#[test]
+fn a_service_without_errors_passes_as_planned() {
+    let log = Log {
+        users: 60_000,
+        requests: 60_000,
+        minutes: 60,
+        errors: vec![0.0; 2],
+        slower: vec![1.0; 2],
+        shares: vec![0.5],
+        ..Log::default()
+    };
+    let policy = Policy { latency: false, minimum_time: 0, ..Policy::default() };
+    let streams = vec![("app.log".to_owned(), bytes_of(&log.lines()))];
+    let case = Case::new("no errors", streams, &Wishes::default(), policy.clone());
+    let (mut engine, mut passed) = (Engine::new(case.settings.clone()), FirstPass::default());
+    let text = plan_text::to_json(&case.plan);
+    let mut pushed = PushedStream::begin("app.log", &case.plan, &mut engine, text, &mut passed).unwrap();
+    pushed.push(case.streams[0].1.clone(), &mut engine, &mut passed).unwrap();
+    pushed.end(&mut engine, &mut passed).unwrap();
+    let units = passed.0.expect("it passes");
+    let planned = plan(&Traffic::assumed(1_000.0, 60_000.0, 0.0, 1.0 / 6.0), &policy, 0.5, None, None);
+    // When so many have come depends on how often each comes, which the plan assumes.
+    assert!(planned.pass.iter().all(Option::is_some), "{planned:?}");
+    let needed = planned.guardrails[0].needed;
+    println!("{needed:.0} units planned, passed with {units}");
+    assert!((0.9..1.1).contains(&(units as f64 / needed)), "{units} units, {needed:.0} planned");
 }
 
 const SIZE: [&str; 7] = ["plan", "--traffic", "3000/min", "--users", "20000", "--errors", "0.5%"];

@@ -185,8 +185,8 @@ pub(super) struct JudgeArguments {
     /// Services that carry the new version together, the entry first (web,api,worker): each is judged, under one error budget
     #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
     pub release: Vec<String>,
-    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent
-    /// (docs/compare.md)
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
+    /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }
@@ -276,8 +276,8 @@ pub(super) struct CalibrateArguments {
     /// The regression planted into the canary: errors:2% (of requests fail) or latency:20% (longer)
     #[arg(long, default_value = "errors:2%", value_name = "CHANGE")]
     pub plant: String,
-    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent
-    /// (docs/compare.md)
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
+    /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)

@@ -51,9 +51,10 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         }
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
-    let found = look_at(&mut streams, &wishes(&arguments.logs.how, Some(arms))?)?.found;
+    let mut found = look_at(&mut streams, &wishes(&arguments.logs.how, Some(arms))?)?.found;
     check_readable(&found)?;
     check_roles(&found, &arguments.logs.how)?;
+    found.plan.conversions = policy.conversions.clone();
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];

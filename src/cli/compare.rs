@@ -1,6 +1,6 @@
 //! `serin compare`: files in, verdict out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArguments};
 use crate::cli::html::{self, Around, Courses};
-use crate::cli::report::Report;
+use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
@@ -18,7 +18,7 @@ use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::plan_text;
-use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::roles::{self, LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
 use crate::query::{Query, suggest};
 use crate::source::files::{self, Stream};
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         nothing_left(arguments, &found, &mut streams)?;
     }
 
-    let report = Report::new(&engine, &found);
+    let report = Report::new(&engine, &found, &observer.noticed);
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
@@ -196,6 +196,7 @@ pub(super) fn ground(
         notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
+    found.plan.conversions = policy.conversions.clone();
     let settings = settings(&found, arm_choice(judge, &found), policy);
     Ok((found, settings))
 }
@@ -425,7 +426,10 @@ pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<
     for role in &how.roles {
         for path in role.split_once('=').map_or("", |(_, fields)| fields).split(',') {
             let path = path.split(':').next().unwrap_or(path);
-            unknown_field(found, path, "--role")?;
+            // A field of a known name may come later: a report has told so.
+            if roles::role_of_known(path).is_none() {
+                unknown_field(found, path, "--role")?;
+            }
         }
     }
     Ok(())
@@ -454,7 +458,8 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
     check_roles(found, how)?;
     match &found.plan.arms {
         ArmRule::None => bail!(
-            "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY. Fields seen: {}.",
+            "{}. Fields seen: {}.",
+            found.no_arms().unwrap_or("no field says which arm a line belongs to"),
             seen(found)
         ),
         ArmRule::Field(path) if judge.arm_by.is_some() => unknown_field(found, path, "--arm-by")?,
@@ -556,6 +561,8 @@ struct Recorder {
     /// The course of comparisons, where it will be drawn.
     courses: Option<Courses>,
     progress: Progress,
+    /// What is no part of any verdict, and to be told.
+    noticed: Noticed,
 }
 
 impl Recorder {
@@ -574,6 +581,7 @@ impl Recorder {
             rejects: create(&arguments.rejects)?,
             courses: (arguments.format == Format::Html).then(Courses::default),
             progress: Progress::bytes(bytes),
+            noticed: Noticed::default(),
         })
     }
 
@@ -586,6 +594,14 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        self.noticed.unread(fields);
+    }
+
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        self.noticed.crashes(stream, lines, arms);
+    }
+
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
         for output in outputs {
             match output {

@@ -17,7 +17,7 @@ use self::screen::{Paint, Screen, conclusion_words, time_of_day};
 use crate::cli::arguments::{Arguments, Command, CompareArguments, DemoArguments};
 use crate::cli::compare::{self, HEAD_BYTES};
 use crate::cli::output::{self, quoted};
-use crate::cli::report::{Report, span, wrap_words};
+use crate::cli::report::{Noticed, Report, span, wrap_words};
 use crate::cli::terminal::{harmless, print};
 use crate::demo::archive::{Archive, Size};
 use crate::demo::course::Course;
@@ -171,7 +171,7 @@ impl Show<'_> {
 
         let Watch { course, others, .. } = watch;
         let told = Told { story: *story, course, others };
-        let report = Report::new(&engine, &found);
+        let report = Report::new(&engine, &found, &Noticed::default());
         self.outcome(&told, &report, &command, &ledger_path, &log_path)?;
         Ok(told)
     }

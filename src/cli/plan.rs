@@ -208,6 +208,7 @@ impl Shown {
 
     fn needed(&self, guardrail: &Guardrail) -> String {
         let what = match guardrail.cell {
+            Cell::ErrorUnits if guardrail.whole_units => format!("canary {}", self.units),
             Cell::ErrorUnits => format!("{} that err", self.units),
             Cell::ErrorVolume => "canary requests".to_owned(),
             _ => format!("first requests of canary {}", self.units),

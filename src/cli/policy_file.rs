@@ -6,7 +6,9 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::compare::verdict::Behaviour;
+use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
+use crate::pipeline::plan::{CONVERSIONS_MAX, Conversions};
 
 /// The file as it is written. Unknown keys are refused.
 #[derive(Debug, Deserialize)]
@@ -24,6 +26,24 @@ struct PolicyFile {
     share_percent: Option<f64>,
     /// Services that carry the new version together, the entry first.
     release: Vec<String>,
+    /// Business events that may not become rarer in the canary.
+    conversions: Vec<String>,
+    /// Field that holds the name of a business event.
+    conversion_field: Option<String>,
+    /// What both arms together may not exceed.
+    limits: Option<LimitsFile>,
+}
+
+/// Absolute limits as they are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    /// Share of requests that may fail, in per cent.
+    errors_percent: Option<f64>,
+    /// 99th percentile of latency, in milliseconds.
+    p99_ms: Option<f64>,
+    /// What a limit that stays broken does: hold, fail.
+    on_break: Option<String>,
 }
 
 impl Default for PolicyFile {
@@ -35,6 +55,9 @@ impl Default for PolicyFile {
             expect: Vec::new(),
             share_percent: None,
             release: Vec::new(),
+            conversions: Vec::new(),
+            conversion_field: None,
+            limits: None,
         }
     }
 }
@@ -93,6 +116,13 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
             }
         }
     }
+    if let Some(file) = &file.limits {
+        policy.limits = limits(file, &mut problems);
+    }
+    match conversions(file.conversions, file.conversion_field) {
+        Ok(conversions) => policy.conversions = conversions,
+        Err(problem) => problems.push(problem),
+    }
     match distinct_services(file.release) {
         Ok(release) => policy.release = release,
         Err(problem) => problems.push(format!("release: {problem}")),
@@ -101,6 +131,64 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
         bail!("{}", problems.join("\n  "));
     }
     Ok(policy)
+}
+
+/// Business events: a few, none twice, none without a name.
+fn conversions(names: Vec<String>, field: Option<String>) -> Result<Conversions, String> {
+    if names.len() > CONVERSIONS_MAX {
+        return Err(format!("conversions: at most {CONVERSIONS_MAX} events can be tested, got {}", names.len()));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if name.is_empty() || name.len() > CONVERSION_NAME_MAX {
+            return Err(format!("conversions: a name has 1 to {CONVERSION_NAME_MAX} bytes, got {}", name.len()));
+        }
+        if names.iter().take(at).any(|known| known == name) {
+            return Err(format!("conversions: `{name}` is named twice"));
+        }
+    }
+    match field {
+        Some(_) if names.is_empty() => {
+            Err("conversion_field: there are no conversions whose name it could hold".to_owned())
+        }
+        Some(field) if field.trim().is_empty() => Err("conversion_field: the field has no name".to_owned()),
+        field => Ok(Conversions { names, field }),
+    }
+}
+
+/// Longest name of a business event, in bytes.
+const CONVERSION_NAME_MAX: usize = 200;
+
+/// Longest latency that can be a limit, in milliseconds: an hour.
+const LATENCY_LIMIT_MAX_MS: f64 = 3_600_000.0;
+
+/// Absolute limits, in the units in which the engine counts.
+fn limits(file: &LimitsFile, problems: &mut Vec<String>) -> Limits {
+    let mut limits = Limits::default();
+    match file.errors_percent {
+        Some(percent) if (0.0001..=99.9999).contains(&percent) => {
+            limits.errors_ppm = Some((percent * 10_000.0).round() as u32);
+        }
+        Some(percent) => {
+            problems.push(format!("limits.errors_percent: must be from 0.0001 to 99.9999, got {percent}"));
+        }
+        None => {}
+    }
+    match file.p99_ms {
+        Some(ms) if (0.001..=LATENCY_LIMIT_MAX_MS).contains(&ms) => limits.p99_us = Some((ms * 1_000.0).round() as u64),
+        Some(ms) => {
+            problems.push(format!("limits.p99_ms: must be from 0.001 to {LATENCY_LIMIT_MAX_MS} (an hour), got {ms}"));
+        }
+        None => {}
+    }
+    match file.on_break.as_deref() {
+        None | Some("hold") => {}
+        Some("fail") => limits.fails = true,
+        Some(other) => problems.push(format!("limits.on_break: `{other}` is unknown; there are hold, fail")),
+    }
+    if file.errors_percent.is_none() && file.p99_ms.is_none() {
+        problems.push("limits: names no limit; there are errors_percent, p99_ms".to_owned());
+    }
+    limits
 }
 
 /// Names of the services of one release: none twice, none empty.
@@ -137,6 +225,57 @@ mod tests {
         for (text, problem) in [("release: [web, web]", "`web` is named twice"), ("release: ['']", "has no name")] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("release: ") && error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_are_counted_in_millionths_and_microseconds() {
+        assert_eq!(
+            parse("limits: {errors_percent: 2}").unwrap().limits,
+            Limits { errors_ppm: Some(20_000), ..Limits::default() }
+        );
+        let both = parse("limits:\n  errors_percent: 0.05\n  p99_ms: 800\n  on_break: fail\n").unwrap().limits;
+        assert_eq!(both, Limits { errors_ppm: Some(500), p99_us: Some(800_000), fails: true });
+        assert!(!parse("limits: {p99_ms: 0.5, on_break: hold}").unwrap().limits.fails);
+    }
+
+    #[test]
+    fn conversions_are_few_and_named_once() {
+        let policy = parse("conversions: [checkout_completed, signup]\nconversion_field: app.event\n").unwrap();
+        assert_eq!(policy.conversions.names, ["checkout_completed", "signup"]);
+        assert_eq!(policy.conversions.fields(), ["app.event"]);
+        assert!(parse("conversions: []").unwrap().conversions.fields().is_empty());
+        for (text, problem) in [
+            ("conversions: [a, b, a]", "conversions: `a` is named twice"),
+            ("conversions: ['']", "conversions: a name has 1 to 200 bytes, got 0"),
+            ("conversions: [a, b, c, d, e, f, g, h, i]", "conversions: at most 8 events can be tested, got 9"),
+            ("conversion_field: x", "conversion_field: there are no conversions"),
+            ("conversions: [a]\nconversion_field: ' '", "conversion_field: the field has no name"),
+            ("conversions: checkout", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn limits_that_mean_nothing_are_refused_by_name() {
+        for (text, problem) in [
+            ("limits: {}", "limits: names no limit; there are errors_percent, p99_ms"),
+            ("limits: {on_break: fail}", "limits: names no limit"),
+            ("limits: {errors_percent: 0}", "limits.errors_percent: must be from 0.0001 to 99.9999, got 0"),
+            ("limits: {errors_percent: 100}", "limits.errors_percent: must be"),
+            ("limits: {errors_percent: -2}", "limits.errors_percent: must be"),
+            ("limits: {errors_percent: .nan}", "limits.errors_percent: must be"),
+            ("limits: {p99_ms: 0}", "limits.p99_ms: must be from 0.001 to 3600000 (an hour), got 0"),
+            ("limits: {p99_ms: .inf}", "limits.p99_ms: must be"),
+            ("limits: {errors_percent: 2, on_break: explode}", "`explode` is unknown; there are hold, fail"),
+            ("limits: {errors: 2}", "errors"),
+            ("limits: {errors_percent: 2%}", "line 1 column 26"),
+            ("limits: 2", "line 1 column 9"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
         }
     }
 

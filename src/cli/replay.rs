@@ -10,6 +10,7 @@ use crate::cli::arguments::ReplayArguments;
 use crate::cli::report::count;
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
+use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
 use crate::event::ServiceKey;
@@ -115,7 +116,28 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
     let policy = start.get("policy").ok_or_else(|| anyhow!("no policy"))?;
     let flag = |key: &str| policy.get(key).and_then(Value::as_bool).ok_or_else(|| anyhow!("policy.{key}"));
     let expect = policy.get("expect").and_then(Value::as_array).cloned().unwrap_or_default();
+    // Where there are none, the entry does not name them.
+    let limits = match policy.get("limits") {
+        None => Limits::default(),
+        Some(limits) => {
+            let number = |key: &str| match limits.get(key) {
+                None | Some(Value::Null) => Ok(None),
+                Some(value) => value.as_u64().map(Some).ok_or_else(|| anyhow!("policy.limits.{key}")),
+            };
+            Limits {
+                errors_ppm: number("errors_ppm")?
+                    .map(u32::try_from)
+                    .transpose()
+                    .map_err(|_| anyhow!("policy.limits.errors_ppm"))?,
+                p99_us: number("p99_us")?,
+                fails: limits.get("fails").and_then(Value::as_bool).ok_or_else(|| anyhow!("policy.limits.fails"))?,
+            }
+        }
+    };
+    let conversions = plan_text::conversions_from_json(policy.get("conversions"))?;
     let policy = Policy {
+        conversions,
+        limits,
         errors: flag("errors")?,
         latency: flag("latency")?,
         next_share: policy.get("next_share").and_then(Value::as_f64).ok_or_else(|| anyhow!("policy.next_share"))?,

@@ -6,6 +6,7 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
+use crate::engine::limits::{Limit, LimitLook, Over};
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::event::RejectReason;
@@ -17,7 +18,7 @@ use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
 use super::exit_status;
-use super::report::{Done, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
+use super::report::{ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -36,6 +37,10 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         "exit_status": exit_status(report.verdict),
         "carried_by": report.carried_by,
         "release": report.release,
+        "not_compared": report.not_compared.iter().map(|(service, why)| json!({
+            "service": service,
+            "reason": why,
+        })).collect::<Vec<_>>(),
         "found_releases": report.found_releases.iter().map(|found| json!({
             "candidate": found.candidate,
             "services": found.services,
@@ -52,6 +57,16 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "environment": key.environment,
             "service": key.service,
             "requests": requests,
+        })).collect::<Vec<_>>(),
+        "crashes": report.crashes.iter().map(|of| json!({
+            "stream": of.stream,
+            "lines": of.lines,
+            "arm": of.arm,
+        })).collect::<Vec<_>>(),
+        "unread_fields": report.unread.iter().map(|(path, role, lines)| json!({
+            "field": path,
+            "role": role.name(),
+            "lines": lines,
         })).collect::<Vec<_>>(),
         "records": {
             "read": t.records,
@@ -292,12 +307,56 @@ fn comparison(judged: &Judged<'_>) -> Value {
         let by_arm =
             json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
         fields.insert("instances".to_owned(), by_arm);
+        fields.insert("limits".to_owned(), limits(judged));
+        fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
     }
     fields
 }
 
-fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
-    let effect = row.effect.map(|effect| {
+/// Absolute limits of the policy.
+fn limits(judged: &Judged<'_>) -> Value {
+    let policy = judged.policy.limits;
+    let one = |(limit, said): (Limit, LimitLook)| {
+        let share = |counted: Over| counted.share().map(number);
+        json!({
+            "limit": limit.name(),
+            "threshold_ms": policy.p99_us.filter(|_| limit == Limit::P99).map(|us| number(us as f64 / 1e3)),
+            "allowed": judged.allowed(limit),
+            "baseline": share(said.arms[0]),
+            "canary": share(said.arms[1]),
+            "both": share(said.both()),
+            "over": said.arms.map(|counted| counted.over),
+            "of": said.arms.map(|counted| counted.of),
+            "broken": said.broken,
+            "on_break": if policy.fails { "fail" } else { "hold" },
+            "fails": said.fails,
+        })
+    };
+    judged.limits().into_iter().map(one).collect()
+}
+
+/// A business event that may not become rarer.
+fn conversion(row: &ConversionRow) -> Value {
+    let [lines, without_unit, unassigned] = row.lines;
+    json!({
+        "event": row.name,
+        "finding": row.finding.name(),
+        "baseline": row.values[0].map(number),
+        "canary": row.values[1].map(number),
+        "effect": effect(row.effect),
+        "log_e": rounded(row.log_e),
+        "evidence": strength(row.log_e),
+        "counts": row.counts,
+        "met": row.met,
+        "lines": lines,
+        "without_unit": without_unit,
+        "unassigned": unassigned,
+    })
+}
+
+/// Size of a difference.
+fn effect(effect: Option<Effect>) -> Option<Value> {
+    effect.map(|effect| {
         json!({
             "kind": match effect.kind {
                 EffectKind::Ratio => "ratio",
@@ -308,7 +367,10 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
             "low": number(effect.low),
             "high": number(effect.high),
         })
-    });
+    })
+}
+
+fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
     json!({
         "guardrail": row.cell.name(),
         "finding": row.finding.name(),
@@ -324,7 +386,7 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
             "baseline": number(control),
             "canary": number(candidate),
         })),
-        "effect": effect,
+        "effect": effect(row.effect),
         "log_e": rounded(row.log_e),
         "log_pass": rounded(judged.comparison.look.cell(row.cell).log_pass),
         "evidence": strength(row.log_e),

@@ -88,7 +88,17 @@ fn describe_look(entry: &Map<String, Value>) -> String {
         strength(log_sum),
         number(entry, "look")
     );
-    for (what, list) in [("worse", regressed), ("flaws", flaws)] {
+    let fell = entry.get("conversions").and_then(Value::as_object).into_iter().flatten();
+    let fell: Vec<String> = fell
+        .filter(|(_, event)| event.get("finding").and_then(Value::as_str) == Some("regressed"))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let limits = entry.get("limits").and_then(Value::as_object).into_iter().flatten();
+    let beyond: Vec<String> = limits
+        .filter(|(_, limit)| limit.get("broken").and_then(Value::as_bool) == Some(true))
+        .map(|(name, _)| spaced(name))
+        .collect();
+    for (what, list) in [("worse", regressed), ("fewer", fell), ("flaws", flaws), ("beyond the limit", beyond)] {
         if !list.is_empty() {
             line.push_str(&format!(", {what}: {}", harmless(&list.join(", "), 120)));
         }

@@ -56,6 +56,11 @@ pub const RESTARTS_ALIVE: u32 = 8;
 /// ln e is clipped here; only to keep sums finite, no verdict needs more.
 pub const LOG_E_MAX: f64 = 600.0;
 
+/// Weight of each of the other guardrails: the deficit, and so many business events that may not become rarer.
+pub fn other_guardrail_weight(conversions: usize) -> f64 {
+    OTHER_GUARDRAILS / (1 + conversions) as f64
+}
+
 /// Weight of one test of one segment when `num_tests` (cells x tests) are configured.
 pub fn segment_weight(num_tests: u32) -> f64 {
     SEGMENTS / f64::from(num_tests.max(SEGMENT_TESTS_MIN))
@@ -106,6 +111,11 @@ mod tests {
         for num_opened in [0, 1, 7, 1000] {
             let sum: f64 = (1..=num_opened).map(restart_weight).sum::<f64>() + unopened_restarts_weight(num_opened);
             assert!((sum - RESTARTS).abs() < 1e-14, "{num_opened} restarts: {sum}");
+        }
+        assert_eq!(other_guardrail_weight(0).to_bits(), OTHER_GUARDRAILS.to_bits(), "without events nothing changes");
+        for conversions in 0..=8 {
+            let sum = (0..=conversions).map(|_| other_guardrail_weight(conversions)).sum::<f64>();
+            assert!((sum - OTHER_GUARDRAILS).abs() < 1e-15, "{conversions} events: {sum}");
         }
         assert_eq!(segment_weight(3), SEGMENTS / 100.0);
         assert_eq!(segment_weight(200), SEGMENTS / 200.0);

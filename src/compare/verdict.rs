@@ -64,8 +64,8 @@ impl Cell {
         }
     }
 
-    /// Its weight in the error budget.
-    pub fn weight(self) -> f64 {
+    /// Its weight in the error budget; `conversions`: business events that share the part of the deficit.
+    pub fn weight(self, conversions: usize) -> f64 {
         match self {
             Cell::ErrorUnits => budget::ERRORS_SHARE,
             Cell::ErrorVolume => budget::ERRORS_BUCKET,
@@ -74,7 +74,7 @@ impl Cell {
             Cell::LatencyP90 => budget::LATENCY_P90,
             Cell::LatencyP99 => budget::LATENCY_P99_BUCKET,
             Cell::LatencyP99Units => budget::LATENCY_P99_SHARE,
-            Cell::Deficit => budget::OTHER_GUARDRAILS,
+            Cell::Deficit => budget::other_guardrail_weight(conversions),
         }
     }
 }
@@ -215,7 +215,7 @@ pub enum Flaw {
     Lateness,
     /// One arm is sampled more.
     SamplingByArm,
-    /// Failed requests are sampled differently from others.
+    /// Failed requests are sampled differently from others in one arm, or are thinned more than others in both.
     SamplingByOutcome,
     /// Failed requests of one arm name no unit more often: they are in no test.
     ErrorsWithoutUnit,
@@ -284,16 +284,20 @@ pub struct Facts {
     pub failed_before: bool,
     /// The evidence reaches the FAIL line at this look.
     pub regressed: bool,
+    /// The break of an absolute limit lasts, and the policy makes that a failure.
+    pub limit_failed: bool,
     /// The comparison is broken.
     pub invalid: bool,
     /// A behaviour has changed and nobody has accepted it.
     pub changed: bool,
+    /// An absolute limit is broken.
+    pub beyond_limit: bool,
     /// Every guardrail is held, and every other condition of PASS is met.
     pub held: bool,
 }
 
 impl Facts {
-    /// FAIL > INVALID > changed (held back) > PASS > INCONCLUSIVE.
+    /// FAIL > INVALID > changed, or beyond a limit (held back) > PASS > INCONCLUSIVE.
     ///
     /// A FAIL that was reached earlier stands (CP-3); one that is first reached while the comparison is invalid does not
     /// count.
@@ -301,8 +305,8 @@ impl Facts {
         match self {
             Facts { failed_before: true, .. } => Verdict::Fail,
             Facts { invalid: true, .. } => Verdict::Invalid,
-            Facts { regressed: true, .. } => Verdict::Fail,
-            Facts { changed: true, .. } => Verdict::Inconclusive,
+            Facts { regressed: true, .. } | Facts { limit_failed: true, .. } => Verdict::Fail,
+            Facts { changed: true, .. } | Facts { beyond_limit: true, .. } => Verdict::Inconclusive,
             Facts { held: true, .. } => Verdict::Pass,
             Facts { .. } => Verdict::Inconclusive,
         }
@@ -325,6 +329,9 @@ mod tests {
             (Facts { failed_before: true, invalid: true, ..none }, Verdict::Fail),
             (Facts { failed_before: true, ..none }, Verdict::Fail),
             (Facts { invalid: true, held: true, ..none }, Verdict::Invalid),
+            (Facts { beyond_limit: true, held: true, ..none }, Verdict::Inconclusive),
+            (Facts { limit_failed: true, beyond_limit: true, held: true, ..none }, Verdict::Fail),
+            (Facts { limit_failed: true, invalid: true, ..none }, Verdict::Invalid),
         ] {
             assert_eq!(facts.verdict(), verdict, "{facts:?}");
         }
@@ -332,8 +339,11 @@ mod tests {
 
     #[test]
     fn guardrails_have_their_part_of_the_budget() {
-        let sum: f64 = Cell::ALL.iter().map(|cell| cell.weight()).sum();
-        let rest = budget::SEGMENTS + budget::TEMPLATES + budget::REST;
-        assert!((sum - 0.6).abs() < 1e-12 && (sum + rest - 1.0).abs() < 1e-12);
+        for conversions in 0..=8 {
+            let cells: f64 = Cell::ALL.iter().map(|cell| cell.weight(conversions)).sum();
+            let sum = cells + conversions as f64 * budget::other_guardrail_weight(conversions);
+            let rest = budget::SEGMENTS + budget::TEMPLATES + budget::REST;
+            assert!((sum - 0.6).abs() < 1e-12 && (sum + rest - 1.0).abs() < 1e-12);
+        }
     }
 }

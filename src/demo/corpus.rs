@@ -123,12 +123,6 @@ impl Corpus {
         }
     }
 
-    /// The same corpus at another rate of event time, one line to a second at least.
-    pub fn lines_per_second(mut self, rate: u32) -> Self {
-        self.gap_micros = SECOND as u64 / u64::from(rate.max(1));
-        self
-    }
-
     /// Event time before the first line.
     pub fn start(&self) -> Timestamp {
         start()
@@ -275,7 +269,7 @@ mod tests {
         let mut out = Vec::new();
         assert!(!Corpus::new(0, 10, 1).chunk(&mut out, 1_000));
         assert!(out.is_empty());
-        let mut corpus = Corpus::new(3, 0, 1).lines_per_second(0);
+        let mut corpus = Corpus::new(3, 0, 1);
         assert!(corpus.chunk(&mut out, 0));
         assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 1);
         assert!(corpus.chunk(&mut out, usize::MAX));

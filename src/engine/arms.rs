@@ -20,6 +20,10 @@ const ARMS_MAX: usize = 1_024;
 /// How far back the size of an arm is looked at, and who served before another came.
 const RECENT: Micros = 30 * MINUTE;
 
+/// Silence of the whole service that counts as this long, however long it is: who served before a night without users is
+/// who served before.
+const PAUSE_MAX: Micros = 10 * MINUTE;
+
 /// Units of a candidate that would have been expected before it was first seen, had it been there: fewer, and it may have
 /// been there unseen (with 7, that happens once in a thousand times).
 const EXPECTED_BEFORE: f64 = 7.0;
@@ -84,12 +88,20 @@ pub(super) struct Arms {
     first_units: BTreeSet<u64>,
     /// The control of arms that were there from the beginning, once there are two, and how it was found.
     first_control: Option<(String, ControlFrom)>,
+    /// Start of the latest window in which any arm had a unit.
+    last_active: Option<i64>,
 }
 
 impl Arms {
     /// Start of the window since which an arm is there; `None` when it is not.
     pub(super) fn here_since(&self, arm: &str) -> Option<i64> {
         self.arms.get(arm)?.here_since
+    }
+
+    /// An arm was active in a window that began after this time.
+    pub(super) fn active_after(&self, arm: &str, start: i64) -> bool {
+        let latest = self.arms.get(arm).and_then(|seen| seen.recent.back());
+        latest.is_some_and(|(at, _)| *at > start)
     }
 
     /// An arm is gone: if it comes again it comes new, and who serves then was there before it.
@@ -152,6 +164,15 @@ impl Arms {
         let now = now.into_iter().zip(&merged.names.arms).filter(|(seen, _)| seen.requests + seen.units > 0);
         let now: Vec<(ArmSeen, &String)> = now.collect();
         let start = settings.windowing.start_of(merged.window).0;
+        if now.iter().any(|(seen, _)| seen.units > 0) {
+            let window = settings.windowing.window;
+            let pause = self.last_active.map_or(0, |last| (start - (last + window) - PAUSE_MAX).max(0));
+            if pause > 0 {
+                let all = self.arms.values_mut().flat_map(|seen| &mut seen.recent);
+                all.for_each(|(at, _)| *at += pause);
+            }
+            self.last_active = Some(start);
+        }
         self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
         // An arm of a few units, like a probe's, has served nobody.
         let has_served = |seen: &ArmSeen| seen.distinct.len() >= CANDIDATE_UNITS;
@@ -324,6 +345,8 @@ impl Arms {
         w.flag(self.first_control.is_some());
         w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
         w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
+        w.flag(self.last_active.is_some());
+        w.int(self.last_active.unwrap_or(0));
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Arms, Damaged> {
@@ -355,6 +378,8 @@ impl Arms {
         let control = r.text()?;
         let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;
         state.first_control = has_control.then_some((control, from));
+        let (is_active, last) = (r.flag()?, r.int()?);
+        state.last_active = is_active.then_some(last);
         Ok(state)
     }
 }

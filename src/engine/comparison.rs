@@ -14,18 +14,22 @@ use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values};
+use crate::engine::conversions::{Conversion, Converted};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::{LatencyTests, Level};
-use crate::engine::look::Look;
+use crate::engine::limits::{Limit, Limits, Watch};
+use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
+use crate::engine::sampling::Sampling;
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
+use crate::sketch::partial::GAPS;
 use crate::time::Timestamp;
 
 pub use input::{Activity, CompleteTrace, Evidence, WindowInput};
@@ -101,6 +105,10 @@ pub struct Failure {
     pub at: Timestamp,
     /// What carried the evidence at that look, strongest first.
     pub cells: Vec<Cell>,
+    /// Absolute limits whose break lasted.
+    pub limits: Vec<Limit>,
+    /// Business events that carried the evidence, by their place in the policy.
+    pub conversions: Vec<usize>,
 }
 
 /// State of one comparison.
@@ -178,8 +186,10 @@ pub struct Comparison {
     pub retried: BucketSums,
     /// Lines of level warn or worse for each request.
     pub warnings: BucketSums,
-    /// Requests without a latency, and without a status.
-    pub gaps: [BucketSums; 2],
+    /// Requests without a latency, without a status, and with either in another form, by bin of the partial's table.
+    pub gaps: [BucketSums; GAPS],
+    /// Sampling weights of requests.
+    pub sampling: Sampling,
     /// End of the last window in which (control, candidate) was active.
     pub active_until: [Option<Timestamp>; 2],
     /// What was read of all logs.
@@ -196,6 +206,10 @@ pub struct Comparison {
     pub instances: Instances,
     /// Best evidence lines of (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
+    /// Business events that may not become rarer.
+    pub conversions: Vec<Conversion>,
+    /// Absolute limits; `None` where the policy has none.
+    pub limits: Option<Watch>,
     /// The guardrails' tests begun anew.
     pub restarts: Restarts,
     /// The latest look.
@@ -252,7 +266,8 @@ impl Comparison {
             statuses: PairTest::new(once),
             retried: BucketSums::new(Values::Indicator),
             warnings: BucketSums::new(Values::Count),
-            gaps: [BucketSums::new(Values::Indicator), BucketSums::new(Values::Indicator)],
+            gaps: std::array::from_fn(|_| BucketSums::new(Values::Indicator)),
+            sampling: Sampling::default(),
             active_until: [None; 2],
             read: ReadSoFar::default(),
             damaged: [0; 2],
@@ -261,6 +276,8 @@ impl Comparison {
             totals: vec![Default::default(); services],
             instances: Instances::default(),
             evidence: Default::default(),
+            conversions: Vec::new(),
+            limits: None,
             restarts: Restarts::default(),
             look: Look::default(),
         }
@@ -270,6 +287,77 @@ impl Comparison {
     #[must_use]
     pub fn with_effects(self, effects: Option<Arc<Effects>>) -> Comparison {
         Comparison { latency: LatencyTests::new(effects), ..self }
+    }
+
+    /// The same, watching absolute limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Comparison {
+        Comparison { limits: Watch::new(limits), ..self }
+    }
+
+    /// The same, testing business events.
+    #[must_use]
+    pub fn with_conversions(self, names: &[String]) -> Comparison {
+        Comparison { conversions: names.iter().map(|name| Conversion::new(name)).collect(), ..self }
+    }
+
+    /// Business events of a window in which nothing else was seen, or whose units have been joined.
+    pub(super) fn convert(&mut self, list: &[Converted]) {
+        for Converted { unit, event, lines, arm } in list {
+            let Some(of) = self.conversions.get_mut(usize::from(*event)) else { continue };
+            let lines = u64::from(*lines);
+            of.lines += lines;
+            if *unit == 0 {
+                of.without_unit += lines;
+                if let Some(arm) = arm {
+                    of.nobodys[arm.at()] += lines;
+                }
+                continue;
+            }
+            let Some(entry) = self.store.get_mut(*unit) else {
+                of.unassigned += lines;
+                continue;
+            };
+            let is_first = entry.conversions() & (1 << (event & 7)) == 0;
+            entry.set_converted(*event);
+            of.joined[entry.arm().at()] += lines;
+            match entry.stratum == self.stratum {
+                true if is_first => of.units.first(entry.arm(), 1),
+                true => {}
+                false => of.unassigned += lines,
+            }
+        }
+    }
+
+    /// Whether users have an arm at all, for the time that passes between what they are shown and what they do.
+    pub fn tests_conversions(&self) -> bool {
+        !self.by_request() && self.unit != UnitKind::Request
+    }
+
+    /// What each business event says now.
+    pub(super) fn conversions_now(&self) -> Vec<CellLook> {
+        let now = |of: &Conversion| {
+            let log_e = of.log_e().filter(|_| self.tests_conversions());
+            // What is not measured alike does not fail.
+            let said = log_e.map_or(0.0, |log_e| if of.is_broken() { log_e.min(0.0) } else { log_e });
+            CellLook { log_e: said, ..CellLook::of(log_e.is_some(), said) }
+        };
+        self.conversions.iter().map(now).collect()
+    }
+
+    /// What the statistics say of a business event, at the latest look.
+    pub fn conversion_finding(&self, at: usize) -> Finding {
+        let carried = self.failure.as_ref().is_some_and(|failure| {
+            failure.conversions.contains(&at) || self.look.conversion_contribution(at) >= self.log_fail
+        });
+        let has_data = self.look.conversion(at).has_data;
+        let is_broken = self.conversions.get(at).is_some_and(Conversion::is_broken);
+        match carried {
+            true => Finding::Regressed,
+            false if !has_data => Finding::NoData,
+            false if is_broken => Finding::BrokenMeasurement,
+            false => Finding::Undecided,
+        }
     }
 
     /// Units are requests: each counts by itself.

@@ -28,18 +28,6 @@ const FEW: f64 = 0.25;
 /// Units of other arms that show the silence of both: what a probe asks of a version that nobody uses tells nothing.
 const OTHERS: u64 = 20;
 
-/// Part of the error level that the first rollout of two arms has, and that all later ones share.
-const FIRST_TIME: f64 = 0.9;
-const LATER_TIMES: f64 = 0.1;
-
-/// Part of the error level that a rollout of two arms has after so many of the same two: together, however often a candidate
-/// is taken back and comes again, they fail without cause with probability at most alpha (.9, then .1/(i(i+1)): statistics
-/// design 4.6).
-pub(super) fn part_of_time(earlier: usize) -> f64 {
-    let earlier = earlier as f64;
-    if earlier < 1.0 { FIRST_TIME } else { LATER_TIMES / (earlier * (earlier + 1.0)) }
-}
-
 /// A rest of an arm is one that was seen so lately; an arm of which only the oldest minutes are left falls silent.
 const REST_SEEN: Micros = 10 * MINUTE;
 
@@ -325,13 +313,6 @@ mod tests {
             }
             assert_eq!(presence.end(false), end, "{before} {since}");
         }
-    }
-
-    #[test]
-    fn however_often_two_arms_meet_the_error_level_is_one() {
-        assert_eq!([0, 1, 2].map(part_of_time), [0.9, 0.05, 0.1 / 6.0]);
-        let all: f64 = (0..100_000).map(part_of_time).sum();
-        assert!(all < 1.0 && all > 0.999, "{all}");
     }
 
     #[test]

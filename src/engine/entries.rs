@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::compare::budget;
 use crate::compare::verdict::{Behaviour, Cell};
 use crate::engine::comparison::Comparison;
 use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
+use crate::engine::limits::{Limit, Limits};
 use crate::engine::look::Margins;
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::{LEDGER_VERSION, rounded};
+use crate::pipeline::plan_text;
 use crate::sketch::latency::bin_low;
 use crate::sketch::partial::Tally;
 use crate::time::Timestamp;
@@ -30,7 +33,7 @@ fn services(list: &[ServiceKey]) -> Vec<Value> {
 /// What everything is decided by.
 pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Map<String, Value> {
     let policy = &settings.policy;
-    object(json!({
+    let mut start = object(json!({
         "version": LEDGER_VERSION,
         "engine": ENGINE_VERSION,
         "plan": plan,
@@ -48,7 +51,19 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
-    }))
+    }));
+    if !policy.conversions.is_empty()
+        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
+    {
+        of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
+    }
+    if !policy.limits.is_none()
+        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
+    {
+        let Limits { errors_ppm, p99_us, fails } = policy.limits;
+        of_policy.insert("limits".to_owned(), json!({ "errors_ppm": errors_ppm, "p99_us": p99_us, "fails": fails }));
+    }
+    start
 }
 
 /// A comparison begins.
@@ -58,8 +73,10 @@ pub(super) fn begin(
     comparison: &Comparison,
     settings: &Settings,
 ) -> Map<String, Value> {
-    let weights: BTreeMap<&str, f64> = Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight())).collect();
-    object(json!({
+    let conversions = &comparison.conversions;
+    let weights: BTreeMap<&str, f64> =
+        Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight(conversions.len()))).collect();
+    let mut begin = object(json!({
         "service": name,
         "services": services(list),
         "control": comparison.control,
@@ -70,7 +87,13 @@ pub(super) fn begin(
         "log_fail": rounded(comparison.log_fail),
         "window_seconds": settings.windowing.window as f64 / crate::time::SECOND as f64,
         "weights": weights,
-    }))
+    }));
+    if !conversions.is_empty() {
+        let weight = budget::other_guardrail_weight(conversions.len());
+        let each: BTreeMap<&str, f64> = conversions.iter().map(|of| (of.name.as_str(), weight)).collect();
+        begin.insert("conversions".to_owned(), json!(each));
+    }
+    begin
 }
 
 /// A rollout is over: its last word.
@@ -95,7 +118,15 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
     let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
     let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
-    format!("{} {flaws:?} {changed:?} {findings:?} {}", look.verdict.name(), comparison.strata())
+    let limits: Vec<(&str, bool)> =
+        look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
+    let conversions: Vec<&str> =
+        (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
+    format!(
+        "{} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?}",
+        look.verdict.name(),
+        comparison.strata()
+    )
 }
 
 /// One look in full.
@@ -131,7 +162,20 @@ pub(super) fn look(
             comparison.latency.threshold(level).map(|bin| (name.to_owned(), Value::from(bin_low(bin + 1))))
         })
         .collect();
-    object(json!({
+    let limits: Map<String, Value> = Limit::ALL
+        .into_iter()
+        .filter_map(|limit| {
+            let said = look.limit(limit)?;
+            let value = json!({
+                "over": said.arms.map(|counted| counted.over),
+                "of": said.arms.map(|counted| counted.of),
+                "broken": said.broken,
+                "fails": said.fails,
+            });
+            Some((limit.name().to_owned(), value))
+        })
+        .collect();
+    let mut entry = object(json!({
         "service": name,
         "candidate": comparison.candidate,
         "at": comparison.ended_at.to_string(),
@@ -151,7 +195,32 @@ pub(super) fn look(
         "margin_error_ratio": if margins.error_ratio.is_finite() { rounded(margins.error_ratio) } else { Value::Null },
         "digest": format!("{:016x}", comparison.digest()),
         "positions": positions,
-    }))
+    }));
+    let conversions: Map<String, Value> = comparison
+        .conversions
+        .iter()
+        .enumerate()
+        .map(|(at, of)| {
+            let strata: Vec<[u64; 4]> =
+                of.units.strata().iter().map(|s| [s.canary_units, s.units, s.canary_first, s.first]).collect();
+            let value = json!({
+                "log_e": rounded(look.conversion(at).log_e),
+                "finding": comparison.conversion_finding(at).name(),
+                "strata": strata,
+                "lines": of.lines,
+                "without_unit": of.without_unit,
+                "unassigned": of.unassigned,
+            });
+            (of.name.clone(), value)
+        })
+        .collect();
+    if !conversions.is_empty() {
+        entry.insert("conversions".to_owned(), Value::Object(conversions));
+    }
+    if !limits.is_empty() {
+        entry.insert("limits".to_owned(), Value::Object(limits));
+    }
+    entry
 }
 
 /// Counters by name: what a replay that differs is told by.

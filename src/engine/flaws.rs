@@ -6,15 +6,12 @@ use crate::compare::verdict::{Cell, Flaw};
 use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
 use crate::engine::policy::Policy;
-use crate::engine::totals::Totals;
 
-/// Requests of each arm before sampling rates are compared.
-const SAMPLING_MIN: u64 = 1_000;
 /// Standard errors that lie between two shares that differ by more than chance, where no unit is known by which chance
 /// could be judged better. No part of any error budget: a flaw only says that there is nothing to judge by.
 const COVERAGE_DEVIATIONS: f64 = 5.0;
 /// Difference in the share of requests without a unit that breaks a comparison.
-const UNIT_DIFFERENCE: f64 = 0.05;
+pub(super) const UNIT_DIFFERENCE: f64 = 0.05;
 /// Difference in the share of requests whose latency or status is written in another type that breaks it: a few routes may
 /// have a logger of their own.
 const TYPE_DIFFERENCE: f64 = 0.05;
@@ -34,8 +31,13 @@ pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
 
 /// Two shares differ by more than `least`, and by more than chance.
 fn differs(part: [u64; 2], whole: [u64; 2], least: f64) -> bool {
+    differs_from(part, whole, least, COVERAGE_MIN)
+}
+
+/// The same, once each arm has so many.
+pub(super) fn differs_from(part: [u64; 2], whole: [u64; 2], least: f64, fewest: u64) -> bool {
     let [n_a, n_b] = whole.map(|n| n as f64);
-    if whole.iter().any(|n| *n < COVERAGE_MIN) {
+    if whole.iter().any(|n| *n < fewest) {
         return false;
     }
     let [a, b] = [part[0] as f64 / n_a, part[1] as f64 / n_b];
@@ -92,7 +94,7 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
         if differs(pair.map(|t| t.errors_without_unit), requests, margins.errors) {
             flaws.push(Flaw::ErrorsWithoutUnit);
         }
-        let [latency, status] = &comparison.gaps;
+        let [latency, status, latency_text, latency_unread, status_text, status_unread] = &comparison.gaps;
         if rate_changed(latency, |_| LATENCY_DIFFERENCE) >= LOG_BROKEN {
             flaws.push(Flaw::LatencyCoverage);
         }
@@ -100,27 +102,20 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
         if rate_changed(status, |_| margins.errors) >= LOG_BROKEN {
             flaws.push(Flaw::StatusCoverage);
         }
-        let fine = pair.map(|t| t.requests.saturating_sub(t.errors));
-        let type_differs = |count: fn(&Totals) -> u64| differs(pair.map(count), fine, TYPE_DIFFERENCE);
-        if type_differs(|t| t.latency_text) || type_differs(|t| t.latency_unread) {
+        let type_differs = |sums| rate_changed(sums, |_| TYPE_DIFFERENCE) >= LOG_BROKEN;
+        if type_differs(latency_text) || type_differs(latency_unread) {
             flaws.push(Flaw::LatencyType);
         }
-        if type_differs(|t| t.status_text) || type_differs(|t| t.status_unread) {
+        if type_differs(status_text) || type_differs(status_unread) {
             flaws.push(Flaw::StatusType);
         }
         if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
             flaws.push(Flaw::Lateness);
         }
-        let rate = |weight: u64, n: u64| if n == 0 { 1.0 } else { weight as f64 / n as f64 };
-        let [a, b] = pair.map(|t| rate(t.request_weight, t.requests));
-        if requests.iter().all(|n| *n >= SAMPLING_MIN) && (a - b).abs() > 0.05 * a.min(b) {
+        if comparison.sampling.differs_by_arm() {
             flaws.push(Flaw::SamplingByArm);
         }
-        let outcome = pair.iter().any(|t| {
-            let (failed, other) = (rate(t.error_weight, t.errors), rate(t.request_weight, t.requests));
-            t.errors >= 100 && (failed - other).abs() > 0.05 * failed.min(other)
-        });
-        if outcome {
+        if comparison.sampling.outcome_differs_by_arm() || comparison.sampling.failures_are_thinned() {
             flaws.push(Flaw::SamplingByOutcome);
         }
     }

@@ -79,7 +79,7 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
 fn error_units(comparison: &Comparison, margins: &Margins) -> (Counted, f64, f64) {
     let ([_, (_, affected)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
     if !margins.has_base {
-        let needed = units_to_pass(units, affected, error_floor(margins));
+        let needed = units_to_pass(units, affected, error_floor(margins.mult));
         if needed.is_finite() {
             return (Counted::CandidateUnits, needed, units as f64);
         }

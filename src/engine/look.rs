@@ -7,6 +7,7 @@ use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, since_restarts};
 use crate::engine::flaws::{breaks, concerns, flaws};
+use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
 use crate::math;
@@ -49,6 +50,8 @@ impl CellLook {
 pub struct Look {
     /// Cells in the order of [`Cell::ALL`].
     pub cells: [CellLook; Cell::ALL.len()],
+    /// Business events of the policy, in its order; they are tested from the start alone.
+    pub conversions: Vec<CellLook>,
     /// ln of the weighted sum.
     pub log_sum: f64,
     /// ln e of behaviours in the order of [`Behaviour::ALL`].
@@ -57,6 +60,8 @@ pub struct Look {
     pub log_changed: f64,
     /// What is broken.
     pub flaws: Vec<Flaw>,
+    /// Absolute limits in the order of [`Limit::ALL`]; `None` where the policy has no such limit.
+    pub limits: [Option<LimitLook>; Limit::ALL.len()],
     /// ln e of the sample ratio; `None` when no share is declared.
     pub sample_ratio: Option<f64>,
     /// The verdict.
@@ -69,10 +74,12 @@ impl Default for Look {
     fn default() -> Self {
         Look {
             cells: [CellLook::default(); Cell::ALL.len()],
+            conversions: Vec::new(),
             log_sum: 0.0,
             changed: [0.0; Behaviour::ALL.len()],
             log_changed: 0.0,
             flaws: Vec::new(),
+            limits: [None; Limit::ALL.len()],
             sample_ratio: None,
             verdict: Verdict::Inconclusive,
             held_back: false,
@@ -88,7 +95,23 @@ impl Look {
 
     /// ln of a cell's contribution to the sum.
     pub fn contribution(&self, cell: Cell) -> f64 {
-        math::ln(cell.weight()) + self.cell(cell).log_e
+        math::ln(cell.weight(self.conversions.len())) + self.cell(cell).log_e
+    }
+
+    /// What a business event says; nothing where the policy has no such event.
+    pub fn conversion(&self, at: usize) -> CellLook {
+        self.conversions.get(at).copied().unwrap_or_default()
+    }
+
+    /// ln of a business event's contribution to the sum.
+    pub fn conversion_contribution(&self, at: usize) -> f64 {
+        math::ln(budget::other_guardrail_weight(self.conversions.len())) + self.conversion(at).log_e
+    }
+
+    /// Business events that carry the evidence, as [`Look::leading`] has it.
+    pub fn leading_conversions(&self, log_fail: f64) -> Vec<usize> {
+        let least = log_fail.min(self.log_sum - math::ln(10.0));
+        (0..self.conversions.len()).filter(|at| self.conversion_contribution(*at) >= least).collect()
     }
 
     /// Cells that carry the evidence, strongest first: those that would fail the rollout alone, and any that makes up a
@@ -107,9 +130,25 @@ impl Look {
             .filter(|group| self.log_changed >= LOG_CHANGED && self.changed[*group as usize] >= LOG_CHANGED)
     }
 
+    /// What is said of an absolute limit; `None` where the policy has none.
+    pub fn limit(&self, limit: Limit) -> Option<LimitLook> {
+        self.limits[limit as usize]
+    }
+
+    /// Limits that are broken.
+    pub fn beyond(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.broken))
+    }
+
+    /// Limits whose break lasts, where the policy makes that a failure.
+    pub fn failing_limits(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.fails))
+    }
+
     /// Writes the look.
     pub fn write(&self, w: &mut Writer) {
-        for cell in &self.cells {
+        w.length(self.conversions.len());
+        for cell in self.cells.iter().chain(&self.conversions) {
             w.flag(cell.has_data);
             w.float(cell.log_e);
             w.float(cell.log_start);
@@ -121,6 +160,10 @@ impl Look {
         w.float(self.log_changed);
         w.length(self.flaws.len());
         self.flaws.iter().for_each(|flaw| w.byte(*flaw as u8));
+        for limit in &self.limits {
+            w.flag(limit.is_some());
+            limit.unwrap_or_default().write(w);
+        }
         w.flag(self.sample_ratio.is_some());
         w.float(self.sample_ratio.unwrap_or(0.0));
         w.byte(self.verdict as u8);
@@ -133,7 +176,10 @@ impl Look {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<Look, Damaged> {
         let mut look = Look::default();
-        for cell in &mut look.cells {
+        for _ in 0..r.length()? {
+            look.conversions.push(CellLook::default());
+        }
+        for cell in look.cells.iter_mut().chain(&mut look.conversions) {
             *cell = CellLook {
                 has_data: r.flag()?,
                 log_e: r.float()?,
@@ -150,6 +196,11 @@ impl Look {
         for _ in 0..r.length()? {
             let code = usize::from(r.byte()?);
             look.flaws.push(Flaw::ALL.get(code).copied().ok_or(Damaged("unknown flaw"))?);
+        }
+        for limit in &mut look.limits {
+            let is_there = r.flag()?;
+            let said = LimitLook::read(r)?;
+            *limit = is_there.then_some(said);
         }
         let has_ratio = r.flag()?;
         let ratio = r.float()?;
@@ -209,7 +260,11 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         let said = &mut look.cells[cell as usize];
         said.log_e = comparison.restarts.log_guardrail(cell, said.log_start, &since);
     }
-    let parts: Vec<(f64, f64)> = Cell::ALL.into_iter().map(|cell| (cell.weight(), look.cell(cell).log_e)).collect();
+    look.conversions = comparison.conversions_now();
+    let conversions = look.conversions.len();
+    let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(conversions), look.cell(cell).log_e));
+    let weight = budget::other_guardrail_weight(conversions);
+    let parts: Vec<(f64, f64)> = of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
@@ -222,11 +277,14 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let changed = math::log_mean_exp(&unexpected) >= LOG_CHANGED;
 
     let invalid = look.flaws.iter().any(|flaw| concerns(*flaw, policy));
+    look.limits = Limit::ALL.map(|limit| comparison.limits.as_ref().and_then(|watch| watch.look(limit)));
     let facts = Facts {
         failed_before: comparison.failure.is_some(),
         regressed: look.log_sum >= comparison.log_fail,
+        limit_failed: look.failing_limits().next().is_some(),
         invalid,
         changed,
+        beyond_limit: look.beyond().next().is_some(),
         held: false,
     };
     if !invalid {

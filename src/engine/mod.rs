@@ -8,6 +8,7 @@ mod arms;
 mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
+pub mod conversions;
 pub mod ending;
 mod entries;
 mod fail;
@@ -16,6 +17,8 @@ pub mod flaws;
 pub mod forecast;
 pub mod instances;
 pub mod latency_tests;
+mod levels;
+pub mod limits;
 pub mod look;
 mod lookup;
 pub mod notifications;
@@ -24,6 +27,7 @@ pub mod pass;
 pub mod policy;
 mod release;
 pub mod restarts;
+pub mod sampling;
 pub mod shared_units;
 pub mod totals;
 pub mod traces;
@@ -34,6 +38,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
+use crate::engine::levels::{Levels, TOGETHER};
 use crate::engine::notifications::{Notifications, Told};
 use crate::engine::policy::Policy;
 use crate::engine::release::{Entry, ReleaseState};
@@ -43,7 +48,7 @@ use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, Tally, WindowPartial};
-use crate::time::{MINUTE, Micros, Timestamp, Windowing};
+use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
@@ -53,8 +58,6 @@ const RELEASES_MAX: usize = 256;
 const HISTORIES_MAX: usize = 64;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 256;
-/// Longest time between the starts of services that are released together (semantics design 3).
-const TOGETHER: Micros = 10 * MINUTE;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -168,6 +171,7 @@ pub struct Engine {
     unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
     notifications: Notifications,
+    levels: Levels,
     finished: bool,
 }
 
@@ -235,6 +239,7 @@ impl Engine {
             unplanned: BTreeMap::new(),
             chain: Chain::default(),
             notifications: Notifications::default(),
+            levels: Levels::default(),
             finished: false,
         }
     }
@@ -356,7 +361,12 @@ impl Engine {
                 state.at = waiting.at;
             }
         }
-        let merged = WindowPartial::merge(window, partials.into_values().map(|waiting| waiting.partial));
+        let mut partials: Vec<WindowPartial> = partials.into_values().map(|waiting| waiting.partial).collect();
+        let merged = match partials.pop() {
+            // What one stream brings is settled.
+            Some(only) if partials.is_empty() => only,
+            last => WindowPartial::merge(window, partials.into_iter().chain(last)),
+        };
         self.tally.add(&merged.tally);
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
@@ -376,7 +386,7 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            for comparison in release.close_window(&merged, &self.settings) {
+            for comparison in release.close_window(&merged, &self.settings, &mut self.levels) {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
             }
             for (comparison, list) in release.end_rollouts(&self.settings) {
@@ -460,8 +470,8 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            release.end_attempts(&self.settings);
-            release.add_missing(&self.settings);
+            release.end_attempts(&self.settings, &mut self.levels);
+            release.add_missing(&self.settings, &mut self.levels);
             release.end_traces();
             for comparison in release.live() {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
@@ -513,6 +523,7 @@ impl Engine {
         w.text(&self.chain.previous);
         w.uint(self.chain.entries);
         self.notifications.write(&mut w);
+        self.levels.write(&mut w);
         w.flag(self.finished);
         let sum = xxhash_rust::xxh3::xxh3_64(&w.bytes);
         w.fixed(sum);
@@ -570,6 +581,7 @@ impl Engine {
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };
         engine.notifications = Notifications::read(&mut r)?;
+        engine.levels = Levels::read(&mut r)?;
         engine.finished = r.flag()?;
         r.end()?;
         Ok(engine)
@@ -604,6 +616,30 @@ impl Engine {
         groups
     }
 
+    /// Services of the declared release that are not compared, in every environment in which they take requests, each with the
+    /// number of its release where its arms are known.
+    pub fn not_compared(&self) -> Vec<(ServiceKey, Option<usize>)> {
+        let mut list = Vec::new();
+        for service in &self.settings.policy.release {
+            let of_name = |(_, release): &(usize, &ReleaseState)| {
+                release.services.first().is_some_and(|key| key.service == *service)
+            };
+            let all: Vec<(usize, &ReleaseState)> = self.releases.iter().enumerate().filter(of_name).collect();
+            // In another environment the same service is another one: that it is compared there tells nothing of this one.
+            let somewhere = all.iter().any(|(_, release)| !release.comparisons.is_empty());
+            for (at, release) in all.iter().filter(|(_, release)| release.comparisons.is_empty()) {
+                if release.takes_requests() || !somewhere {
+                    list.extend(release.services.first().map(|key| (key.clone(), Some(*at))));
+                }
+            }
+            list.extend(self.unplanned.keys().filter(|key| key.service == *service).map(|key| (key.clone(), None)));
+            if !somewhere && list.iter().all(|(key, _)| key.service != *service) {
+                list.push((ServiceKey { environment: String::new(), service: service.clone() }, None));
+            }
+        }
+        list
+    }
+
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
     /// while a service of the declared release is not compared, in any environment in which it takes requests.
     pub fn verdict(&self) -> Option<Verdict> {
@@ -613,23 +649,15 @@ impl Engine {
             Verdict::Inconclusive => 1,
             Verdict::Pass => 0,
         };
-        // In another environment the same service is another one: that it is compared there tells nothing of this one.
-        let compared = |service: &String| {
-            let of_name = |release: &&ReleaseState| release.services.first().is_some_and(|key| key.service == *service);
-            let mut of_service = self.releases.iter().filter(of_name).filter(|release| release.takes_requests());
-            let somewhere = self.releases.iter().filter(of_name).any(|release| !release.comparisons.is_empty());
-            let unplanned = self.unplanned.keys().any(|key| key.service == *service);
-            somewhere && !unplanned && of_service.all(|release| !release.comparisons.is_empty())
-        };
-        let missing = !self.settings.policy.release.iter().all(compared);
+        let missing = !self.not_compared().is_empty();
         let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
         let worst = all.max_by_key(|v| rank(*v))?;
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 
-    /// The oldest window that has content and is not closed.
+    /// The oldest window that has come from a stream and waits for others to pass it.
     pub fn oldest_waiting(&self) -> Option<i64> {
-        self.open.first_key_value().map(|(window, _)| *window)
+        self.open.keys().next().copied()
     }
 
     /// Event time up to which every window has closed.

@@ -42,7 +42,8 @@ pub fn conditions_of_pass(comparison: &Comparison, policy: &Policy) -> bool {
     routing_known && heard_until.is_some_and(|until| until.0 - comparison.started_at.0 >= policy.minimum_time)
 }
 
-pub(super) fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
+/// Every cell that PASS needs is within its margin.
+pub fn all_held(look: &Look, comparison: &Comparison, policy: &Policy) -> bool {
     let cells = required(comparison, policy, look.cell(Cell::ErrorVolume).has_data);
     !cells.is_empty() && cells.iter().all(|cell| look.cell(*cell).held)
 }
@@ -98,7 +99,7 @@ fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     }
     // A unit of several strata is one unit.
     let ([_, (_, erring)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
-    let floor = error_floor(margins);
+    let floor = error_floor(margins.mult);
     let [_, requests] = comparison.error_volume.events();
     let [_, errors] = comparison.error_volume.sums();
     if errors as f64 > floor * requests as f64 {
@@ -107,14 +108,14 @@ fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few_affected(units, erring, floor)])
 }
 
-/// Share of affected units that a step may reach where the control has no base rate.
-pub(super) fn error_floor(margins: &Margins) -> f64 {
-    (ERROR_FLOOR * margins.mult).min(0.5)
+/// Share of affected units that a step may reach where the control has no base rate; `mult`: that of the step.
+pub fn error_floor(mult: f64) -> f64 {
+    (ERROR_FLOOR * mult).min(0.5)
 }
 
 /// Units of the candidate with which a service without a base rate passes, at the share of affected ones so far; infinite
 /// when that is beyond the floor.
-pub(super) fn units_to_pass(units: u64, affected: u64, floor: f64) -> f64 {
+pub fn units_to_pass(units: u64, affected: u64, floor: f64) -> f64 {
     const GROWTH: f64 = 1.05;
     let share = affected as f64 / units.max(1) as f64;
     let mut n = 100.0;

@@ -1,6 +1,8 @@
 //! What the team asks of a rollout. Error levels and weights are not settings: they belong to the engine.
 
 use crate::compare::verdict::Behaviour;
+use crate::engine::limits::Limits;
+use crate::pipeline::plan::Conversions;
 use crate::time::{MINUTE, Micros};
 
 /// Which guardrails PASS needs, and how soon it may come.
@@ -22,6 +24,10 @@ pub struct Policy {
     /// Services that carry the new version together, by name, the entry first: each is judged, under one error budget.
     /// Empty: each release has its own.
     pub release: Vec<String>,
+    /// Business events that may not become rarer in the candidate.
+    pub conversions: Conversions,
+    /// What both arms together may not exceed.
+    pub limits: Limits,
 }
 
 impl Policy {
@@ -49,6 +55,8 @@ impl Default for Policy {
             expect: Vec::new(),
             declared_share: None,
             release: Vec::new(),
+            conversions: Conversions::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, reques
 use crate::engine::comparison::{
     Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
 };
-use crate::engine::ending::{self, EndReason};
+use crate::engine::conversions::Converted;
+use crate::engine::ending::EndReason;
+use crate::engine::levels::{Company, Levels};
+use crate::engine::limits::Limit;
 use crate::engine::lookup::{of_service, position, row_environment};
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
@@ -21,6 +24,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
 use crate::sketch::rows::NEVER;
+use crate::sketch::weights::WeightTable;
 use crate::time::{HOUR, MINUTE, Timestamp};
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
@@ -120,7 +124,12 @@ impl ReleaseState {
     ///
     /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:
     /// whether there is one depends on how lines were dealt over streams.
-    pub(super) fn close_window(&mut self, merged: &WindowPartial, settings: &Settings) -> Vec<usize> {
+    pub(super) fn close_window(
+        &mut self,
+        merged: &WindowPartial,
+        settings: &Settings,
+        levels: &mut Levels,
+    ) -> Vec<usize> {
         for (service, _, cell) in &merged.cells {
             let key = merged.names.services.get(usize::from(*service));
             if key.is_some_and(|key| self.services.contains(key)) {
@@ -137,17 +146,17 @@ impl ReleaseState {
             return Vec::new();
         }
         self.window = merged.window;
-        self.take_window(merged, settings)
+        self.take_window(merged, settings, levels)
     }
 
     /// Nothing more comes: requests that waited for a further attempt are complete, as if an empty window had closed.
-    pub(super) fn end_attempts(&mut self, settings: &Settings) {
+    pub(super) fn end_attempts(&mut self, settings: &Settings, levels: &mut Levels) {
         if !self.attempts.is_empty() {
-            self.take_window(&WindowPartial::new(self.window.saturating_add(1)), settings);
+            self.take_window(&WindowPartial::new(self.window.saturating_add(1)), settings, levels);
         }
     }
 
-    fn take_window(&mut self, merged: &WindowPartial, settings: &Settings) -> Vec<usize> {
+    fn take_window(&mut self, merged: &WindowPartial, settings: &Settings, levels: &mut Levels) -> Vec<usize> {
         let Some(entry_key) = self.services.first() else { return Vec::new() };
         let entry = position(&merged.names.services, entry_key);
         self.traces.add(
@@ -176,7 +185,7 @@ impl ReleaseState {
                 end: windowing.start_of(merged.window + 1),
             });
         }
-        self.choose(merged, settings);
+        self.choose(merged, settings, levels);
         self.attributed.clear();
         self.attributed.resize(merged.instances.as_slice().len(), false);
         let mut looked = Vec::new();
@@ -222,7 +231,7 @@ impl ReleaseState {
     }
 
     /// Opens comparisons of candidates that have become large enough.
-    fn choose(&mut self, merged: &WindowPartial, settings: &Settings) {
+    fn choose(&mut self, merged: &WindowPartial, settings: &Settings, levels: &mut Levels) {
         for candidate in self.ready(settings) {
             if !self.has_room() {
                 return;
@@ -230,9 +239,11 @@ impl ReleaseState {
             // The control of a rollout that ended is back beside its candidate: the same two, compared the same way.
             let as_control = self.comparisons.iter().rfind(|known| known.control == candidate);
             if let Some(known) = as_control.filter(|known| self.came_after_end(&candidate, known)) {
-                if self.arms.here_since(&known.candidate).is_some() {
+                // Where all users went back at once there is nothing to compare.
+                let since = self.arms.here_since(&candidate).unwrap_or(i64::MAX);
+                if self.arms.here_since(&known.candidate).is_some() && self.arms.active_after(&known.candidate, since) {
                     let (other, from) = (known.candidate.clone(), known.control_from);
-                    self.open(&candidate, &other, from, merged.window, settings);
+                    self.open([&candidate, &other], from, merged.window, settings, levels);
                 }
                 continue;
             }
@@ -242,7 +253,7 @@ impl ReleaseState {
                 self.comparisons.iter().any(|known| known.candidate == control && known.control == candidate)
             };
             if let Some((control, from)) = control.filter(|(control, _)| !reversed(control)) {
-                self.open(&control, &candidate, from, merged.window, settings);
+                self.open([&control, &candidate], from, merged.window, settings, levels);
             }
         }
     }
@@ -309,14 +320,29 @@ impl ReleaseState {
         ended
     }
 
-    fn open(&mut self, control: &str, candidate: &str, from: ControlFrom, window: i64, settings: &Settings) {
+    fn open(
+        &mut self,
+        [control, candidate]: [&str; 2],
+        from: ControlFrom,
+        window: i64,
+        settings: &Settings,
+        levels: &mut Levels,
+    ) {
+        let start = settings.windowing.start_of(window);
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
-        let part = settings.policy.part_of_budget(self.services.first().map_or("", |entry| &entry.service));
-        let same_two = |known: &&Comparison| known.control == control && known.candidate == candidate;
-        // A rollout that somebody named is one, and never ends.
-        let part = match settings.arms.is_declared() {
-            true => part,
-            false => part * ending::part_of_time(self.comparisons.iter().filter(same_two).count()),
+        let part = match self.services.first() {
+            Some(entry) => {
+                let part = settings.policy.part_of_budget(&entry.service);
+                // Who is released together was said, or is known from the start.
+                let is_known = !settings.policy.release.is_empty() || settings.releases.len() == 1;
+                let company = if is_known { Company::Known } else { Company::Found };
+                // A rollout whose arms were named is one, and never ends.
+                match (settings.arms.is_declared(), company) {
+                    (true, Company::Known) => part,
+                    _ => part * levels.part(entry, [control, candidate], start, company),
+                }
+            }
+            None => 1.0,
         };
         let comparison = Comparison::new(
             Between { control, candidate, control_from: from },
@@ -324,23 +350,25 @@ impl ReleaseState {
             look::LOG_CHANGED + math::ln(sharing) - math::ln(part),
             self.services.len(),
             window,
-            settings.windowing.start_of(window),
+            start,
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        self.comparisons.push(comparison.with_effects(effects));
+        let policy = &settings.policy;
+        let comparison = comparison.with_effects(effects).with_limits(policy.limits);
+        self.comparisons.push(comparison.with_conversions(&policy.conversions.names));
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
 
     /// Candidates that were asked for by name and never came, beside others that did: nothing is known of them, and that
     /// is no pass (CP-1).
-    pub(super) fn add_missing(&mut self, settings: &Settings) {
+    pub(super) fn add_missing(&mut self, settings: &Settings, levels: &mut Levels) {
         let Some(known) = self.comparisons.first() else { return };
         let (control, from) = (known.control.clone(), known.control_from);
         for candidate in &settings.arms.candidates {
             let known = self.comparisons.iter().any(|comparison| comparison.candidate == *candidate);
             if !known && *candidate != control && self.comparisons.len() < CANDIDATES_MAX {
-                self.open(&control, candidate, from, self.window, settings);
+                self.open([&control, candidate], from, self.window, settings, levels);
             }
         }
     }
@@ -399,6 +427,8 @@ impl ReleaseState {
         let mut latency: [LatencyTable; 2] = Default::default();
         let mut warnings: [LatencyTable; 2] = Default::default();
         let mut gaps: [LatencyTable; 2] = Default::default();
+        let mut without_unit = [[0u64; 2]; 2];
+        let mut weights: [WeightTable; 2] = Default::default();
         for (service, arm, cell) in &merged.cells {
             if Some(*service) == entry
                 && let Some(arm) = arm_of_id(*arm)
@@ -406,6 +436,10 @@ impl ReleaseState {
                 latency[arm.at()].append(&cell.latency);
                 warnings[arm.at()].append(&cell.warnings);
                 gaps[arm.at()].append(&cell.gaps);
+                let [requests, failed] = &mut without_unit[arm.at()];
+                *requests += cell.without_unit;
+                *failed += cell.errors_without_unit;
+                weights[arm.at()].append(&cell.weights);
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
@@ -488,7 +522,17 @@ impl ReleaseState {
                 });
             }
         }
+        // An event belongs to whom its unit belongs to, whichever service logs it.
+        let conversions: Vec<Converted> = merged
+            .conversions
+            .as_slice()
+            .iter()
+            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
+            .collect();
         if activities.is_empty() && complete.is_empty() {
+            // No look and no stratum comes from what users do (CP-4).
+            comparison.convert(&conversions);
             return false;
         }
         if activities.len() > by_rows {
@@ -517,6 +561,9 @@ impl ReleaseState {
             latency,
             warnings,
             gaps,
+            without_unit,
+            conversions: &conversions,
+            weights,
             routes,
             traces: traces_of(comparison, &self.traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
@@ -555,14 +602,17 @@ impl ReleaseState {
         comparison.read = ReadSoFar { events, late, ..read };
         let look = look::look(comparison, &settings.policy);
         let regressed = look.log_sum >= comparison.log_fail;
-        if regressed && comparison.failure.is_none() {
+        let limits: Vec<Limit> = look.failing_limits().collect();
+        if (regressed || !limits.is_empty()) && comparison.failure.is_none() {
             if look.verdict == crate::compare::verdict::Verdict::Fail {
                 comparison.failure = Some(Failure {
                     window: comparison.window,
                     at: comparison.ended_at,
-                    cells: look.leading(comparison.log_fail),
+                    cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
+                    conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
+                    limits,
                 });
-            } else if comparison.regressed_while_invalid.is_none() {
+            } else if regressed && comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }
         }

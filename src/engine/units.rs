@@ -50,8 +50,8 @@ pub struct Unit {
     flags: u16,
     /// What it did since each restart that runs; see [`Restarted`].
     restarts: [u8; 3],
-    /// An empty place of the table holds no unit.
-    taken: bool,
+    /// Business events of the policy that it had, a bit each.
+    conversions: u8,
 }
 
 /// What a unit did since a restart.
@@ -74,16 +74,35 @@ const FIRST_REQUEST_ARM: u16 = 1 << 5;
 const CROSSED: u16 = 1 << 6;
 const CROSSED_ARM: u16 = 1 << 7;
 /// Was active in the candidate's arm, in any stratum.
-const EXPOSED: u16 = 1 << 12;
+const EXPOSED: u16 = 1 << 13;
 /// Four bits: windows of the stratum whose first request was counted for PASS on latency.
 const EARLY_SHIFT: u16 = 8;
 const EARLY: u16 = 0xf << EARLY_SHIFT;
+/// A unit stands here; an empty place of the table has none.
+const TAKEN: u16 = 1 << 12;
 
 impl Unit {
-    const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, restarts: [0; 3], taken: false };
+    const EMPTY: Unit = Unit { unit: 0, stratum: 0, flags: 0, restarts: [0; 3], conversions: 0 };
 
     fn new(unit: u64, stratum: u16, arm: Arm) -> Unit {
-        Unit { unit, stratum, flags: if arm == Arm::Candidate { ARM } else { 0 }, restarts: [0; 3], taken: true }
+        let flags = TAKEN | if arm == Arm::Candidate { ARM } else { 0 };
+        Unit { unit, stratum, flags, ..Unit::EMPTY }
+    }
+
+    #[inline]
+    fn taken(&self) -> bool {
+        self.flags & TAKEN != 0
+    }
+
+    /// Business events of the policy that it had, a bit each.
+    #[inline]
+    pub fn conversions(&self) -> u8 {
+        self.conversions
+    }
+
+    /// It has one of them now.
+    pub fn set_converted(&mut self, event: u8) {
+        self.conversions |= 1u8.checked_shl(u32::from(event)).unwrap_or(0);
     }
 
     /// Notes what it does, for the restarts of a mask; returns those of them for which it is the first time.
@@ -123,7 +142,7 @@ impl Unit {
     #[inline]
     pub fn enter(&mut self, stratum: u16, arm: Arm) {
         self.stratum = stratum;
-        self.flags &= ERRED | SLOW | EXPOSED;
+        self.flags &= TAKEN | ERRED | SLOW | EXPOSED;
         self.restarts[Restarted::Entered as usize] = 0;
         self.set(ARM, arm == Arm::Candidate);
     }
@@ -265,7 +284,7 @@ impl UnitStore {
         let mut at = self.place(unit);
         loop {
             let known = self.places.get(at)?;
-            if !known.taken || known.unit == unit {
+            if !known.taken() || known.unit == unit {
                 return Some(at);
             }
             // There is always an empty place.
@@ -286,7 +305,7 @@ impl UnitStore {
     fn rebuild(&mut self, places: usize, keep: impl Fn(&Unit) -> bool) {
         let units = std::mem::replace(&mut self.places, vec![Unit::EMPTY; places]);
         self.len = 0;
-        for unit in units.iter().filter(|unit| unit.taken && keep(unit)) {
+        for unit in units.iter().filter(|unit| unit.taken() && keep(unit)) {
             self.put(*unit);
         }
     }
@@ -296,7 +315,7 @@ impl UnitStore {
         if let Some(at) = self.find(unit.unit)
             && let Some(place) = self.places.get_mut(at)
         {
-            self.len += usize::from(!place.taken);
+            self.len += usize::from(!place.taken());
             *place = unit;
         }
     }
@@ -308,7 +327,13 @@ impl UnitStore {
 
     /// The unit, when it is known.
     pub fn get(&self, unit: u64) -> Option<&Unit> {
-        self.places.get(self.find(unit)?).filter(|known| known.taken)
+        self.places.get(self.find(unit)?).filter(|known| known.taken())
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, unit: u64) -> Option<&mut Unit> {
+        let at = self.find(unit)?;
+        self.places.get_mut(at).filter(|known| known.taken())
     }
 
     /// Brings the places of units into the cache. What is not there is waited for, for all of them together; between
@@ -327,7 +352,7 @@ impl UnitStore {
         self.make_room();
         let at = self.find(unit)?;
         let place = self.places.get_mut(at)?;
-        let is_new = !place.taken;
+        let is_new = !place.taken();
         if is_new {
             *place = Unit::new(unit, stratum, arm);
             self.len += 1;
@@ -338,7 +363,7 @@ impl UnitStore {
     /// Units with their arm, sorted: one of every 2^`halvings` by a keyed hash.
     pub fn sample(&self, halvings: u32) -> Vec<(u64, Arm)> {
         let range = u64::MAX.checked_shr(halvings).unwrap_or(0);
-        let taken = self.places.iter().filter(|known| known.taken);
+        let taken = self.places.iter().filter(|known| known.taken());
         let mut list: Vec<(u64, Arm)> = taken
             .filter(|known| event::mix(known.unit, KEY_STORE) <= range)
             .map(|known| (known.unit, known.arm()))
@@ -366,7 +391,7 @@ impl UnitStore {
     /// Writes the store; units by hash, so that equal stores have equal bytes.
     pub fn write(&self, w: &mut Writer) {
         w.fixed(self.range.0);
-        let mut units: Vec<Unit> = self.places.iter().filter(|unit| unit.taken).copied().collect();
+        let mut units: Vec<Unit> = self.places.iter().filter(|unit| unit.taken()).copied().collect();
         units.sort_unstable_by_key(|unit| unit.unit);
         w.length(units.len());
         for unit in units {
@@ -374,6 +399,7 @@ impl UnitStore {
             w.uint(u64::from(unit.stratum));
             w.uint(u64::from(unit.flags));
             unit.restarts.into_iter().for_each(|had| w.byte(had));
+            w.byte(unit.conversions);
         }
     }
 
@@ -389,6 +415,8 @@ impl UnitStore {
             for had in &mut unit.restarts {
                 *had = r.byte()?;
             }
+            unit.conversions = r.byte()?;
+            unit.flags |= TAKEN;
             store.make_room();
             store.put(unit);
         }

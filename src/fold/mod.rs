@@ -12,6 +12,7 @@ mod instances;
 mod stream;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::event::{Event, Intern, NO_NAME, NameId, Names, RejectReason};
 use crate::fold::instances::InstanceCounts;
@@ -27,7 +28,7 @@ pub const JUMP: Micros = 5 * MINUTE;
 /// What one chunk of a stream contributes, before it is known how far the stream had come.
 #[derive(Debug)]
 pub struct FoldedChunk {
-    /// Settled partials of the windows that the chunk touched, ascending.
+    /// What the chunk adds to the windows that it touched, ascending; loose, with the names of the chunk.
     windows: Vec<WindowPartial>,
     /// Records by where the chunk's own watermark stood when they were read.
     segments: Vec<Segment>,
@@ -41,10 +42,24 @@ pub struct FoldedChunk {
     guard: Option<ClockGuard>,
     /// The chunk was folded with the stream's state before it, so nothing is left to decide.
     exact: bool,
-    /// Names that `late` lists refer to.
-    names: Names,
+    /// Names that windows and `late` lists refer to.
+    names: Arc<Names>,
     /// Offsets of lines that the guard gave up: of this chunk, or held since an earlier one.
     pub quarantined: Vec<u64>,
+    /// Fields that nobody reads and that might matter, with the lines of the chunk that have them. Told by whoever decoded it.
+    pub unread: BTreeMap<String, u64>,
+}
+
+impl FoldedChunk {
+    /// Lines that were rejected for a reason.
+    pub fn rejected(&self, reason: RejectReason) -> u64 {
+        self.segments.iter().filter_map(|segment| segment.tally.rejects.get(reason as usize)).sum()
+    }
+
+    /// Arms that lines of the chunk name.
+    pub fn arms(&self) -> &[String] {
+        &self.names.arms
+    }
 }
 
 /// Records between two steps of the chunk's own watermark.
@@ -312,13 +327,11 @@ impl<'w> ChunkFold<'w> {
         self.windows.len() - 1
     }
 
-    /// Settles what was counted. `last`: the stream ends with this chunk.
+    /// Hands on what was counted. `last`: the stream ends with this chunk.
     pub fn finish(mut self, names: &mut impl Intern, last: bool) -> FoldedChunk {
         if last {
             self.end_of_stream(names);
         }
-        let all = names.names();
-        let streams = [self.stream.to_owned()];
         let mut windows: Vec<WindowPartial> = self
             .windows
             .drain(..)
@@ -327,7 +340,7 @@ impl<'w> ChunkFold<'w> {
                 open.keeps.iter_mut().for_each(|keep| partial.take_evidence(keep));
                 partial.instances = open.instances.take();
                 partial.cells.retain(|(_, _, cell)| cell.lines > 0);
-                partial.settle_with(all, &streams);
+                partial.streams = vec![self.stream.to_owned()];
                 partial
             })
             .collect();
@@ -341,7 +354,8 @@ impl<'w> ChunkFold<'w> {
             jumped: self.jumped,
             guard: self.guard,
             quarantined: self.quarantined,
-            names: all.clone(),
+            unread: BTreeMap::new(),
+            names: names.shared(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Puts folded chunks of one stream back in order: lateness, watermark, and windows that the stream has passed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::event::{NO_NAME, NameId, Names};
 use crate::fold::clock_guard::ClockGuard;
 use crate::fold::{FoldedChunk, JUMP, Segment};
-use crate::sketch::partial::{Tally, WindowPartial};
+use crate::sketch::partial::{LoosePartial, Tally, WindowPartial};
 use crate::sketch::rows::InstanceRow;
 use crate::time::Windowing;
 
@@ -25,9 +26,35 @@ pub struct StreamFold {
     /// Greatest event time taken, `i64::MIN` before the first.
     high: i64,
     guard: ClockGuard,
-    /// Chunk partials of windows that are still open.
-    open: BTreeMap<i64, Vec<WindowPartial>>,
+    /// Windows that are still open.
+    pub(super) open: BTreeMap<i64, OpenWindow>,
     ended: bool,
+}
+
+/// What chunks have added to a window that is still open.
+#[derive(Debug, Default)]
+pub(super) struct OpenWindow {
+    parts: Vec<LoosePartial>,
+    /// Rows of all parts, and those that were left when they were last merged.
+    pub(super) rows: usize,
+    merged: usize,
+}
+
+/// Rows that come to a window before it is merged early: its memory follows distinct units, and not lines.
+pub(super) const MERGE_EVERY: usize = 1 << 19;
+
+impl OpenWindow {
+    fn add(&mut self, partial: WindowPartial, names: &Arc<Names>) {
+        self.rows += partial.len();
+        self.parts.push(LoosePartial { partial, names: Arc::clone(names) });
+        if self.rows >= self.merged.saturating_mul(2) + MERGE_EVERY {
+            let window = self.parts.first().map_or(0, |part| part.partial.window);
+            let merged = LoosePartial::merge(window, std::mem::take(&mut self.parts));
+            self.merged = merged.len();
+            self.rows = self.merged;
+            self.parts.push(LoosePartial::of(merged));
+        }
+    }
 }
 
 /// How a chunk must be folded again: line by line behind the guard.
@@ -100,7 +127,7 @@ impl StreamFold {
         let mut late_lines = 0;
         for partial in windows {
             if partial.window >= open_before || exact {
-                self.open.entry(partial.window).or_default().push(partial);
+                self.open.entry(partial.window).or_default().add(partial, &names);
                 continue;
             }
             let mut late = WindowPartial::new(open_before);
@@ -108,11 +135,10 @@ impl StreamFold {
                 late.cell_mut(*service, *arm).late += cell.lines;
                 late_lines += cell.lines;
             }
-            for row in partial.instances.as_slice() {
+            for row in partial.instances.iter() {
                 late.instances.add(late_lines_of(row.service, row.arm, row.instance, row.lines));
             }
-            late.names = partial.names;
-            self.open.entry(open_before).or_default().push(late);
+            self.open.entry(open_before).or_default().add(late, &names);
         }
         let mut passed = Vec::new();
         let mut open = open_before;
@@ -139,8 +165,8 @@ impl StreamFold {
     /// Hands on every open window before `before`.
     fn pass(&mut self, before: i64, at: u64, passed: &mut Vec<Passed>) {
         let rest = if before == i64::MAX { BTreeMap::new() } else { self.open.split_off(&before) };
-        for (window, partials) in std::mem::replace(&mut self.open, rest) {
-            let partial = WindowPartial::merge(window, partials);
+        for (window, of) in std::mem::replace(&mut self.open, rest) {
+            let partial = LoosePartial::merge(window, of.parts);
             debug_assert!(partial.tally.balances(), "EV-2");
             passed.push(Passed { partial, at });
         }
@@ -148,7 +174,7 @@ impl StreamFold {
 
     /// Counts records in the window that was oldest and open when they were read. Records before the first event count
     /// in a window of their own, `i64::MIN`, which is passed first.
-    fn arrive(&mut self, open: i64, segment: Segment, names: &Names) {
+    fn arrive(&mut self, open: i64, segment: Segment, names: &Arc<Names>) {
         if segment.tally == Tally::default() {
             return;
         }
@@ -163,10 +189,7 @@ impl StreamFold {
         for (arm, damaged) in segment.damaged {
             partial.cell_mut(NO_NAME, arm).damaged += damaged;
         }
-        if !partial.cells.is_empty() {
-            partial.names = names.clone();
-        }
-        self.open.entry(open).or_default().push(partial);
+        self.open.entry(open).or_default().add(partial, names);
     }
 }
 

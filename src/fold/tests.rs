@@ -1,7 +1,9 @@
 //! Windows, lateness and the clock guard, on hand-made and on random streams.
 
+use super::stream::MERGE_EVERY;
 use super::*;
-use crate::event::{Kind, Level, NO_LATENCY};
+use crate::event::{Kind, Level, NO_LATENCY, NOT_SAMPLED};
+use crate::sketch::partial::LoosePartial;
 use crate::time::{SECOND, Timestamp};
 use proptest::prelude::*;
 
@@ -12,6 +14,9 @@ struct Plain(Names);
 impl Intern for Plain {
     fn names(&self) -> &Names {
         &self.0
+    }
+    fn shared(&self) -> Arc<Names> {
+        Arc::new(self.0.clone())
     }
     fn service(&mut self, environment: &str, service: &str) -> NameId {
         let key = crate::event::ServiceKey { environment: environment.into(), service: service.into() };
@@ -57,7 +62,9 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
             _ => crate::event::NO_NAME,
         },
         weight: crate::event::WEIGHT_ONE,
+        sampling: NOT_SAMPLED,
         rate_unread: false,
+        conversion: 0,
         latency_form: crate::event::FieldForm::Absent,
         status_form: crate::event::FieldForm::Absent,
         kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },
@@ -65,6 +72,12 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         status_class: 2,
         error: unit % 11 == 0,
     }
+}
+
+/// The first window of a chunk.
+fn first_window(chunk: FoldedChunk) -> Option<WindowPartial> {
+    let names = chunk.names;
+    chunk.windows.into_iter().next().map(|partial| LoosePartial::merge(0, vec![LoosePartial { partial, names }]))
 }
 
 /// Folds one stream cut at the given places.
@@ -175,7 +188,7 @@ fn what_chunks_saw_of_a_unit_is_joined() {
             let plain = event((1_000_000, 1, 0), offset as u64, &mut names);
             fold.event(&Event { status_class: *class, level: Level::Warn, ..plain }, offset as u64 + 1, &mut names);
         }
-        fold.finish(&mut names, false).windows.into_iter().next().unwrap()
+        first_window(fold.finish(&mut names, false)).unwrap()
     };
     let merged = WindowPartial::merge(100_000, [part(&[2, 4]), part(&[5])]);
     let classes: Vec<u8> = merged.pairs.as_slice().iter().map(|row| row.classes).collect();
@@ -244,7 +257,7 @@ proptest! {
                         fold.event(&event, offset + 1, &mut names);
                     }
                 }
-                fold.finish(&mut names, false).windows.into_iter().next().unwrap_or_else(|| WindowPartial::new(277))
+                first_window(fold.finish(&mut names, false)).unwrap_or_else(|| WindowPartial::new(277))
             })
             .collect();
         let together = WindowPartial::merge(277, parts.clone());
@@ -294,4 +307,41 @@ fn a_stream_that_was_moved_on_takes_what_lies_before_as_late() {
     let count = |what: fn(&Tally) -> u64| all.iter().map(|p| what(&p.partial.tally)).sum::<u64>();
     assert_eq!((count(|t| t.late), count(|t| t.on_time), count(|t| t.records)), (2, 31, 33));
     assert!(all.windows(2).all(|pair| pair[0].partial.window < pair[1].partial.window), "ascending");
+}
+
+#[test]
+fn a_long_window_is_merged_early_and_is_the_same() {
+    let lines: Vec<Line> =
+        (0..150_000).map(|at| Some((1_000_800 + at / 50, at as u64 * 7 % 500, (at % 500 / 250) as u8))).collect();
+    let windowing = Windowing { window: 3_600 * SECOND, ..Windowing::default() };
+    let fold = |chunk: usize| {
+        let mut stream = StreamFold::new(windowing);
+        let mut most_rows = 0;
+        let mut passed = Vec::new();
+        let chunks = lines.chunks(chunk).count();
+        for (number, lines) in lines.chunks(chunk).enumerate() {
+            let from = number * chunk;
+            let last = number + 1 == chunks;
+            let run = |mut fold: ChunkFold<'_>| {
+                let mut names = Plain::default();
+                for (offset, line) in (from as u64..).zip(lines) {
+                    if let Some(line) = line {
+                        let event = event(*line, offset, &mut names);
+                        fold.event(&event, offset + 1, &mut names);
+                    }
+                }
+                fold.finish(&mut names, last)
+            };
+            let folded = run(ChunkFold::new(&windowing, "s", from as u64));
+            passed.extend(stream.push(folded, last.then_some(150_000), |state| {
+                run(ChunkFold::with_guard(&windowing, "s", from as u64, state.high, state.guard))
+            }));
+            most_rows = most_rows.max(stream.open.values().map(|window| window.rows).max().unwrap_or(0));
+        }
+        (passed, most_rows)
+    };
+    let (whole, _) = fold(150_000);
+    let (cut, most_rows) = fold(10_000);
+    assert_eq!(whole, cut);
+    assert!(most_rows < MERGE_EVERY + 100_000, "{most_rows}");
 }

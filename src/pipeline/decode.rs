@@ -5,6 +5,7 @@
 
 mod access_fields;
 mod arms;
+mod crash;
 mod identity;
 mod names;
 mod outcome;
@@ -15,8 +16,9 @@ mod slots;
 mod times;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::event::{self, Event, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
+use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
@@ -26,7 +28,7 @@ use access_fields::{AccessField, access_field};
 use names::LastInstance;
 use outcome::Failed;
 use record::LineRecord;
-use scan::{Node, scan};
+use scan::{Nested, Node, scan};
 use seen::{RouteCache, Short, ShortNames};
 use slots::{Form, Slot};
 
@@ -75,11 +77,15 @@ pub struct Decoder<'p> {
     paths: Vec<String>,
     /// Values of the current line.
     slots: Vec<Slot>,
+    /// Objects of the line that are still to be looked into.
+    nested: Nested,
     /// An access-log line, then what it does not hold as text of its own.
     scratch: String,
     /// Length of the access-log line; `None` for JSON.
     access_len: Option<usize>,
     arm_slot: Option<u8>,
+    /// Slots of the fields that may name a business event.
+    event_names: Vec<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
     /// Time fields that say when the work ended.
@@ -127,9 +133,11 @@ impl<'p> Decoder<'p> {
             otel_levels: [false; FIELDS_MAX],
             paths: Vec::new(),
             slots: Vec::new(),
+            nested: Nested::new(),
             scratch: String::new(),
             access_len: None,
             arm_slot: None,
+            event_names: Vec::new(),
             proxy_status: None,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
@@ -195,6 +203,7 @@ impl<'p> Decoder<'p> {
             }
             ArmRule::Hash { seed, .. } => decoder.split_key = split_key(seed),
         }
+        decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         decoder
     }
 
@@ -228,10 +237,16 @@ impl<'p> Decoder<'p> {
             let Some(level) = self.nodes.get_mut(node) else { return };
             let child = *level.keys.entry(head.to_owned()).or_default().node.get_or_insert(next);
             if child == next {
-                self.nodes.push(Node::default());
+                let prefix = format!("{}{head}.", self.nodes.get(node).map_or("", |level| level.prefix.as_str()));
+                self.nodes.push(Node { prefix, ..Node::default() });
             }
             self.want_below(usize::from(child), tail, slot);
         }
+    }
+
+    /// Fields of known names that the plan does not read, with how many lines have had them since this was asked last.
+    pub fn take_unread(&mut self) -> BTreeMap<String, u64> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.unread)).collect()
     }
 
     /// The names that events refer to.
@@ -239,9 +254,11 @@ impl<'p> Decoder<'p> {
         &mut self.names
     }
 
-    /// Forgets names, so that the next chunk starts with none.
-    pub fn forget_names(&mut self) {
-        self.take_names();
+    /// The next chunk begins: it goes on with the names so far, unless there are many.
+    pub fn begin_chunk(&mut self) {
+        if !self.names.can_go_on() {
+            self.take_names();
+        }
     }
 
     /// Takes the names out; the next chunk starts with none.
@@ -278,6 +295,7 @@ impl<'p> Decoder<'p> {
                 read
             }
             Filled::Malformed => Err(RejectReason::Malformed),
+            Filled::Unknown if crash::is_crash(line) => Err(RejectReason::CrashText),
             Filled::Unknown => Err(RejectReason::UnknownFormat),
         }
     }
@@ -286,9 +304,10 @@ impl<'p> Decoder<'p> {
     #[inline]
     fn fill(&mut self, line: &str) -> Filled {
         self.slots.fill(Slot::default());
+        self.nested.clear();
         self.access_len = None;
         if line.trim_ascii_start().starts_with('{') {
-            return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots) {
+            return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots, &mut self.nested) {
                 Ok(()) => Filled::Json,
                 Err(_) => Filled::Malformed,
             };
@@ -358,6 +377,7 @@ impl<'p> Decoder<'p> {
         let level = self.level(line);
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
+        let (kind, conversion) = self.conversion(line, kind);
         self.source = source;
         let kind = if kind == Kind::Request && chosen.is_some_and(|chosen| chosen != source) {
             // Another source speaks for this service's requests; this line is work or talk inside them.
@@ -403,6 +423,11 @@ impl<'p> Decoder<'p> {
         let unit = if plan.unit == UnitKind::Request && kind != Kind::Request && arm == NO_NAME { 0 } else { unit };
         let instance = self.instance(line);
         let (weight, rate_unread) = self.weight(line);
+        let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
+            event::NOT_SAMPLED
+        } else {
+            event::sampling_group(event::name_at(&Intern::names(&self.names).routes, route).map(String::as_str))
+        };
 
         Ok(Decoded::Event(Event {
             time,
@@ -418,10 +443,12 @@ impl<'p> Decoder<'p> {
             weight,
             latency_form,
             status_form,
+            sampling,
             rate_unread,
             kind,
             level,
             status_class: status.map_or(0, |status| status.class),
+            conversion,
             error,
         }))
     }

@@ -1,23 +1,31 @@
 //! Names by index: each distinct service, arm, route and instance of a batch once.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Interner {
-    names: Names,
+    /// Shared with the chunks that were read; a name that comes new makes a list of its own.
+    names: Arc<Names>,
     services: Table,
     arms: Table,
     routes: Table,
     instances: Table,
 }
 
+/// Names of a kind that are carried from chunk to chunk; with more, each chunk begins anew.
+///
+/// A chunk has far fewer lines than there are indices, and must find a free one for each of its names whatever came before.
+const CARRIED_MAX: usize = 1_024;
+
 impl Interner {
-    /// Takes the names out.
-    pub fn into_names(self) -> Names {
-        self.names
+    /// Few enough names to go on with.
+    pub fn can_go_on(&self) -> bool {
+        let Names { services, arms, routes, instances } = &*self.names;
+        [services.len(), arms.len(), routes.len(), instances.len()].into_iter().all(|len| len <= CARRIED_MAX)
     }
 }
 
@@ -26,35 +34,50 @@ impl Intern for Interner {
         &self.names
     }
 
+    fn shared(&self) -> Arc<Names> {
+        Arc::clone(&self.names)
+    }
+
     #[inline]
     fn service(&mut self, environment: &str, service: &str) -> NameId {
-        let names = &mut self.names.services;
         let hash = if environment.is_empty() {
             self.services.hash(service)
         } else {
             self.services.hash(service) ^ self.services.hash(environment).rotate_left(17)
         };
         let same = |key: &ServiceKey| key.service == service && key.environment == environment;
-        let make = || ServiceKey { environment: environment.to_owned(), service: service.to_owned() };
-        self.services.find(hash, names, same, make)
+        if let Some(id) = self.services.get(hash, &self.names.services, same) {
+            return id;
+        }
+        let key = ServiceKey { environment: environment.to_owned(), service: service.to_owned() };
+        self.services.add(hash, &mut Arc::make_mut(&mut self.names).services, key)
     }
 
     #[inline]
     fn arm(&mut self, arm: &str) -> NameId {
         let hash = self.arms.hash(arm);
-        self.arms.find(hash, &mut self.names.arms, |name| name == arm, || arm.to_owned())
+        match self.arms.get(hash, &self.names.arms, |name| name == arm) {
+            Some(id) => id,
+            None => self.arms.add(hash, &mut Arc::make_mut(&mut self.names).arms, arm.to_owned()),
+        }
     }
 
     #[inline]
     fn route(&mut self, route: &str) -> NameId {
         let hash = self.routes.hash(route);
-        self.routes.find(hash, &mut self.names.routes, |name| name == route, || route.to_owned())
+        match self.routes.get(hash, &self.names.routes, |name| name == route) {
+            Some(id) => id,
+            None => self.routes.add(hash, &mut Arc::make_mut(&mut self.names).routes, route.to_owned()),
+        }
     }
 
     #[inline]
     fn instance(&mut self, instance: &str) -> NameId {
         let hash = self.instances.hash(instance);
-        self.instances.find(hash, &mut self.names.instances, |name| name == instance, || instance.to_owned())
+        match self.instances.get(hash, &self.names.instances, |name| name == instance) {
+            Some(id) => id,
+            None => self.instances.add(hash, &mut Arc::make_mut(&mut self.names).instances, instance.to_owned()),
+        }
     }
 }
 
@@ -78,23 +101,14 @@ impl Table {
         found.map(|&(_, id)| id)
     }
 
-    /// Index of a name, added when it is new.
-    #[inline]
-    pub(super) fn find<T>(
-        &mut self,
-        hash: u64,
-        names: &mut Vec<T>,
-        same: impl Fn(&T) -> bool,
-        make: impl FnOnce() -> T,
-    ) -> NameId {
-        if let Some(id) = self.get(hash, names, same) {
-            return id;
-        }
+    /// Index of a name that is new; [`NO_NAME`] past the last one.
+    #[cold]
+    pub(super) fn add<T>(&mut self, hash: u64, names: &mut Vec<T>, name: T) -> NameId {
         if names.len() >= usize::from(NO_NAME) {
             return NO_NAME;
         }
         let id = names.len() as NameId;
-        names.push(make());
+        names.push(name);
         self.slots.insert_unique(hash, (hash, id), |&(h, _)| h);
         id
     }

@@ -149,6 +149,46 @@ impl RequestSource {
     }
 }
 
+/// Business events that a plan can name: one bit of a unit each.
+pub const CONVERSIONS_MAX: usize = 8;
+
+/// Fields that are known to hold the name of a business event, where the user names none.
+pub const EVENT_NAME_FIELDS: [&str; 8] = [
+    "event.name",
+    "event_name",
+    "eventName",
+    "EventName",
+    "event",
+    "event.action",
+    "attributes.event.name",
+    "Attributes.event.name",
+];
+
+/// Business events that are tested, and where their name stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Conversions {
+    /// Names of the events, as lines write them; at most [`CONVERSIONS_MAX`].
+    pub names: Vec<String>,
+    /// Field that holds the name; [`EVENT_NAME_FIELDS`] where none is given.
+    pub field: Option<String>,
+}
+
+impl Conversions {
+    /// No event is named.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Fields that may hold the name.
+    pub fn fields(&self) -> Vec<&str> {
+        match &self.field {
+            _ if self.is_empty() => Vec::new(),
+            Some(field) => vec![field],
+            None => EVENT_NAME_FIELDS.to_vec(),
+        }
+    }
+}
+
 /// Everything that turns the bytes of streams into events.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plan {
@@ -170,6 +210,8 @@ pub struct Plan {
     pub join_attempts: bool,
     /// Access lines that end in how long the request took tell when it was received: it counts when it was completed.
     pub adds_duration: bool,
+    /// Business events that are tested.
+    pub conversions: Conversions,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::event::ServiceKey;
-use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::query::Query;
 use crate::time::{Timestamp, Windowing};
@@ -38,7 +38,7 @@ pub fn to_json(plan: &Plan) -> Value {
         .map(|(key, source)| json!({ "environment": key.environment, "service": key.service, "source": source.name() }))
         .collect();
     let w = &plan.windowing;
-    json!({
+    let mut value = json!({
         "roles": roles,
         "unit": plan.unit.name(),
         "arms": arms,
@@ -56,7 +56,31 @@ pub fn to_json(plan: &Plan) -> Value {
             "pair_bits": w.pair_bits,
             "trace_bits": w.trace_bits,
         },
-    })
+    });
+    if !plan.conversions.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("conversions".to_owned(), conversions_to_json(&plan.conversions));
+    }
+    value
+}
+
+/// Business events that are tested, as JSON.
+pub fn conversions_to_json(conversions: &Conversions) -> Value {
+    json!({ "names": conversions.names, "field": conversions.field })
+}
+
+/// What [`conversions_to_json`] wrote; nothing where an object has no such key.
+///
+/// # Errors
+/// [`BadPlan`] where it is something else.
+pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPlan> {
+    let Some(value) = value else { return Ok(Conversions::default()) };
+    let bad = || BadPlan("conversions".to_owned());
+    let names = value.get("names").and_then(Value::as_array).ok_or_else(bad)?;
+    let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+    let names = names.filter(|names| (1..=CONVERSIONS_MAX).contains(&names.len())).ok_or_else(bad)?;
+    Ok(Conversions { names, field: value.get("field").and_then(Value::as_str).map(str::to_owned) })
 }
 
 /// A plan that is not one.
@@ -84,6 +108,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
+        conversions: conversions_from_json(value.get("conversions"))?,
         windowing: Windowing::default(),
     };
     for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {

@@ -1,5 +1,8 @@
 //! Roles that fields play, and the names by which fields of known loggers are recognised.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// What a field means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Role {
@@ -524,6 +527,16 @@ impl StatusNotation {
             _ => StatusNotation::Http,
         }
     }
+}
+
+/// The first role that a field is known to play by its name.
+pub fn role_of_known(path: &str) -> Option<Role> {
+    static KNOWN: LazyLock<BTreeMap<&'static str, Role>> = LazyLock::new(|| {
+        let names = |role: Role| role.known_names().iter().map(move |name| (*name, role));
+        // Of two roles the first one stays.
+        Role::ALL.into_iter().rev().flat_map(names).collect()
+    });
+    KNOWN.get(path).copied()
 }
 
 /// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.

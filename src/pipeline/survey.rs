@@ -12,7 +12,7 @@ mod units_of_latency;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
-use crate::pipeline::plan::{ArmRule, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::time::Windowing;
 
@@ -165,6 +165,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         follow_traces: true,
         join_attempts: false,
         adds_duration,
+        conversions: Conversions::default(),
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);
@@ -254,6 +255,20 @@ impl Log2Ceil for f64 {
     }
 }
 
+/// What notes about arms begin with.
+const ARMS_NOTE: &str = "arms: ";
+/// Why there are no arms, where nothing else is known.
+const NO_ARMS: &str =
+    "no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY";
+
+impl Survey {
+    /// Why the log tells no arms, and what to do; `None` where it does.
+    pub fn no_arms(&self) -> Option<&str> {
+        let note = self.notes.iter().find_map(|note| note.strip_prefix(ARMS_NOTE));
+        note.filter(|_| self.plan.arms == ArmRule::None)
+    }
+}
+
 fn say_what_is_missing(survey: &mut Survey) {
     let mut notes = Vec::new();
     let has = |role: Role| survey.roles.iter().any(|report| report.role == role);
@@ -266,11 +281,8 @@ fn say_what_is_missing(survey: &mut Survey) {
                 .to_owned(),
         );
     }
-    if survey.plan.arms == ArmRule::None {
-        notes.push(
-            "arms: no field says which version or cohort a line belongs to; use --arm-by FIELD, or --baseline QUERY --canary QUERY"
-                .to_owned(),
-        );
+    if survey.plan.arms == ArmRule::None && survey.no_arms().is_none() {
+        notes.push(format!("{ARMS_NOTE}{NO_ARMS}"));
     }
     let is_end =
         |role: &RoleReport| role.fields.iter().any(|(field, lines)| *lines > 0 && roles::is_end_time(&field.path));

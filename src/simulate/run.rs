@@ -264,7 +264,7 @@ impl Watched {
                 record.passed.insert(cell.name().to_owned(), minute);
             }
         }
-        let weights = [Cell::ErrorUnits, Cell::ErrorVolume].map(|cell| (cell.weight(), look.cell(cell).log_e));
+        let weights = [Cell::ErrorUnits, Cell::ErrorVolume].map(|cell| (cell.weight(0), look.cell(cell).log_e));
         let weight: f64 = weights.iter().map(|(weight, _)| weight).sum();
         put(record, ERRORS, minute, budget::log_sum(&weights, 0.0) - math::ln(weight));
         if plan.intervals {

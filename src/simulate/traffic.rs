@@ -211,11 +211,6 @@ impl Traffic {
     pub fn loop_share(&self) -> f64 {
         if self.loops { 0.3 } else { 0.0 }
     }
-
-    /// Whether the new code is worse than the old.
-    pub fn is_broken(&self) -> bool {
-        self.effect != Effect::None
-    }
 }
 
 /// Sine of a phase in turns, by the pinned library: traffic is the same on every platform.

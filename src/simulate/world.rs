@@ -475,7 +475,9 @@ impl World {
             error,
             latency_form: FieldForm::Absent,
             status_form: FieldForm::Absent,
+            sampling: event::NOT_SAMPLED,
             rate_unread: false,
+            conversion: 0,
             instance: NO_NAME,
         };
         window.count(arm, &event, at);

@@ -66,7 +66,14 @@ pub struct LatencyTable {
     settled: Vec<(u32, u32)>,
     /// Keys not yet counted.
     loose: Vec<u32>,
+    /// Such keys of tables that were taken in.
+    parts: Vec<Vec<u32>>,
 }
+
+/// Loose keys from which on they are counted in place of being sorted: the places of all bins are then well used.
+const COUNTED_MIN: usize = 1 << 12;
+/// Places in which they are counted: those of 64 buckets.
+const COUNTED_PLACES_MAX: usize = 64 << BIN_BITS;
 
 impl LatencyTable {
     /// Adds one request.
@@ -87,11 +94,53 @@ impl LatencyTable {
     pub fn append(&mut self, other: &LatencyTable) {
         self.settled.extend_from_slice(&other.settled);
         self.loose.extend_from_slice(&other.loose);
+        self.parts.extend_from_slice(&other.parts);
+    }
+
+    /// Takes another table in; the result must be settled.
+    pub fn take_in(&mut self, other: LatencyTable) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        self.settled.extend(other.settled);
+        self.parts.extend(std::iter::once(other.loose).chain(other.parts).filter(|keys| !keys.is_empty()));
+    }
+
+    /// Keys that are counted one by one so far, and distinct ones that were.
+    pub fn len(&self) -> usize {
+        self.settled.len() + self.loose.len() + self.parts.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Counts loose keys, of which there are many, by place; false where they lie too far apart for that.
+    fn count_loose(&mut self) -> bool {
+        let (bin, bucket) = (|key: u32| key & ((1 << BIN_BITS) - 1), |key: u32| key >> BIN_BITS);
+        let keys = || self.parts.iter().flatten().chain(&self.loose).copied();
+        let (low, high) = keys().fold((u32::MAX, 0), |(low, high), key| (low.min(bin(key)), high.max(bin(key))));
+        let buckets = keys().map(bucket).max().map_or(0, |most| most as usize + 1);
+        let width = high.saturating_sub(low) as usize + 1;
+        if buckets.saturating_mul(width) > COUNTED_PLACES_MAX {
+            return false;
+        }
+        let mut counts = vec![0u32; buckets * width];
+        for key in keys() {
+            if let Some(count) = counts.get_mut(bucket(key) as usize * width + (bin(key) - low) as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+        let counted = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+        let key_of = |at: usize| ((at / width) as u32) << BIN_BITS | ((at % width) as u32 + low);
+        self.settled.extend(counted.map(|(at, count)| (key_of(at), count)));
+        (self.parts, self.loose) = (Vec::new(), Vec::new());
+        true
     }
 
     /// Sorts and adds up equal keys: the canonical form.
     pub fn settle(&mut self) {
-        if !self.loose.is_empty() {
+        let loose = self.loose.len() + self.parts.iter().map(Vec::len).sum::<usize>();
+        let is_counted = loose >= COUNTED_MIN && self.count_loose();
+        if loose > 0 && !is_counted {
+            std::mem::take(&mut self.parts).into_iter().for_each(|keys| self.loose.extend(keys));
             sort_by_place(&mut self.loose, |key| u64::from(*key), |key| *key);
             self.settled.reserve(self.loose.len());
             let mut run = self.loose.iter().copied().peekable();
@@ -119,7 +168,7 @@ impl LatencyTable {
 
     /// (bucket, bin, count) in order. Only of a settled table.
     pub fn iter(&self) -> impl Iterator<Item = (usize, u16, u64)> + '_ {
-        debug_assert!(self.loose.is_empty());
+        debug_assert!(self.loose.is_empty() && self.parts.is_empty());
         self.settled.iter().map(|&(key, count)| {
             ((key >> BIN_BITS) as usize & 63, (key & ((1 << BIN_BITS) - 1)) as u16, u64::from(count))
         })
@@ -132,14 +181,14 @@ impl LatencyTable {
 
     /// Rebuilds a table from raw entries.
     pub fn from_entries(settled: Vec<(u32, u32)>) -> LatencyTable {
-        let mut table = LatencyTable { settled, loose: Vec::new() };
+        let mut table = LatencyTable { settled, ..LatencyTable::default() };
         table.settle();
         table
     }
 
     /// No request with a latency.
     pub fn is_empty(&self) -> bool {
-        self.settled.is_empty() && self.loose.is_empty()
+        self.len() == 0
     }
 }
 
@@ -215,13 +264,33 @@ mod tests {
     fn settles_to_the_same_table_in_any_order() {
         let mut forward = LatencyTable::default();
         let mut backward = LatencyTable::default();
-        let keys: Vec<(u32, u16)> = (0..1000u32).map(|i| (i * 7 % 64, (i * i % 300) as u16)).collect();
-        keys.iter().for_each(|&(b, v)| forward.add(b, v));
-        keys.iter().rev().for_each(|&(b, v)| backward.add_count(b, v, 1));
-        forward.settle();
-        backward.settle();
-        assert_eq!(forward, backward);
-        assert_eq!(forward.iter().map(|(_, _, n)| n).sum::<u64>(), 1000);
+        for keys in [1_000u32, 50_000] {
+            let keys: Vec<(u32, u16)> = (0..keys).map(|i| (i * 7 % 64, 20 + (i * i % 300) as u16)).collect();
+            keys.iter().for_each(|&(b, v)| forward.add(b, v));
+            let (left, right) = keys.split_at(400);
+            for part in [right, left] {
+                let mut taken = LatencyTable::default();
+                part.iter().rev().for_each(|&(b, v)| taken.add_count(b, v, 1));
+                backward.take_in(taken);
+            }
+            let mut parts = LatencyTable::default();
+            for part in keys.chunks(3_000) {
+                let mut taken = LatencyTable::default();
+                part.iter().for_each(|&(b, v)| taken.add(b, v));
+                parts.take_in(taken);
+            }
+            [&mut forward, &mut backward, &mut parts].into_iter().for_each(LatencyTable::settle);
+            assert_eq!(forward, backward);
+            assert_eq!(forward, parts);
+            assert_eq!(forward.iter().map(|(_, _, n)| n).sum::<u64>(), keys.len() as u64);
+            (forward, backward) = Default::default();
+        }
+        // Keys far apart are many places, and are sorted.
+        let mut far = LatencyTable::default();
+        (0..50_000u32).for_each(|i| far.add((i % 2) << 20, (i % 3) as u16));
+        far.settle();
+        assert_eq!(far.entries().iter().map(|entry| entry.1).sum::<u32>(), 50_000);
+        assert_eq!(far.entries().len(), 6);
     }
 
     #[test]

@@ -8,3 +8,4 @@ pub mod latency;
 pub mod partial;
 pub mod rows;
 mod sort;
+pub mod weights;

@@ -4,15 +4,18 @@
 //! merged with others. The canonical form depends on the lines alone, not on how they were cut up (SK-1, WN-1).
 
 mod codec;
+mod loose;
 mod names;
 
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
-use crate::sketch::partial::names::union;
 use crate::sketch::rows::{
-    AttemptRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Renaming, Row,
-    Rows, TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
+    Row, Rows, TraceRow, UnitRow,
 };
+use crate::sketch::weights::WeightTable;
+
+pub use loose::LoosePartial;
 
 /// Version of the encoded form.
 pub const PARTIAL_VERSION: u8 = 1;
@@ -89,29 +92,56 @@ pub struct Cell {
     /// Lines of level warn or worse that name a unit, by its bucket (bin 0); without the lines of failed requests, which are
     /// counted as errors.
     pub warnings: LatencyTable,
-    /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), by bucket of the unit.
+    /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), or did not fail and have it
+    /// in another form (the bins after these), by bucket of the unit.
     pub gaps: LatencyTable,
+    /// Sampling weights of requests with a unit; empty where the plan reads no sampling rate.
+    pub weights: WeightTable,
 }
 
 /// Bin of [`Cell::gaps`] of requests without a latency.
 pub const GAP_LATENCY: u16 = 0;
 /// Bin of [`Cell::gaps`] of requests without a status.
 pub const GAP_STATUS: u16 = 1;
+/// Bin of [`Cell::gaps`] of requests whose latency is a text.
+pub const GAP_LATENCY_TEXT: u16 = 2;
+/// Bin of [`Cell::gaps`] of requests with a latency field whose value is none.
+pub const GAP_LATENCY_UNREAD: u16 = 3;
+/// Bin of [`Cell::gaps`] of requests whose status is a text.
+pub const GAP_STATUS_TEXT: u16 = 4;
+/// Bin of [`Cell::gaps`] of requests with a status field whose value is none.
+pub const GAP_STATUS_UNREAD: u16 = 5;
+/// Number of bins of [`Cell::gaps`].
+pub const GAPS: usize = 6;
 
 impl Cell {
-    fn add(&mut self, other: &Cell) {
+    /// Counts a value that is written as a text, or is none, by the bucket of its unit.
+    #[inline]
+    fn note_form(&mut self, unit: u64, form: FieldForm, [text, unread]: [u16; 2]) {
+        let gap = match form {
+            FieldForm::Absent | FieldForm::Number => return,
+            FieldForm::Text => text,
+            FieldForm::Unreadable => unread,
+        };
+        if unit != 0 {
+            self.gaps.add(event::bucket_of(unit), gap);
+        }
+    }
+
+    fn add(&mut self, other: Cell) {
         for (mine, theirs) in self.counts_mut().into_iter().zip(other.counts()) {
             *mine = mine.saturating_add(theirs);
         }
-        self.latency.append(&other.latency);
-        self.span_latency.append(&other.span_latency);
-        self.warnings.append(&other.warnings);
-        self.gaps.append(&other.gaps);
+        self.latency.take_in(other.latency);
+        self.span_latency.take_in(other.span_latency);
+        self.warnings.take_in(other.warnings);
+        self.gaps.take_in(other.gaps);
+        self.weights.take_in(other.weights);
     }
 
     /// The tables, in the order in which they are encoded.
-    fn tables_mut(&mut self) -> [&mut LatencyTable; 4] {
-        [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps]
+    fn tables_mut(&mut self) -> [&mut LatencyTable; 5] {
+        [&mut self.latency, &mut self.span_latency, &mut self.warnings, &mut self.gaps, self.weights.table_mut()]
     }
 
     fn counts_mut(&mut self) -> [&mut u64; 28] {
@@ -252,6 +282,8 @@ pub struct WindowPartial {
     pub outcomes: Rows<OutcomeRow>,
     /// Attempts that may share a request.
     pub attempts: Rows<AttemptRow>,
+    /// Units that met a business event of the plan.
+    pub conversions: Rows<ConversionRow>,
     /// (unit, route), of units in `pair_range`.
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
@@ -279,6 +311,7 @@ impl WindowPartial {
             exposures: Rows::default(),
             outcomes: Rows::default(),
             attempts: Rows::default(),
+            conversions: Rows::default(),
             pairs: Rows::default(),
             pair_range: u64::MAX,
             traces: Rows::default(),
@@ -305,76 +338,24 @@ impl WindowPartial {
         self.cells.iter().all(|(_, _, cell)| cell.lines == 0)
     }
 
-    /// Appends another partial of the same window; the result must be settled. Both must refer to names of their own.
-    pub fn append(&mut self, mut other: WindowPartial) {
-        debug_assert_eq!(self.window, other.window);
-        if self.names != other.names || self.streams != other.streams {
-            let renaming = Renaming {
-                services: union(&mut self.names.services, &other.names.services),
-                arms: union(&mut self.names.arms, &other.names.arms),
-                routes: union(&mut self.names.routes, &other.names.routes),
-                instances: union(&mut self.names.instances, &other.names.instances),
-                streams: union(&mut self.streams, &other.streams),
-            };
-            other.rename(&renaming);
-        }
-        for (service, arm, cell) in &other.cells {
-            self.cell_mut(*service, *arm).add(cell);
-        }
-        self.instances.append(&other.instances);
-        self.units.append(&other.units);
-        self.exposures.append(&other.exposures);
-        self.outcomes.append(&other.outcomes);
-        self.attempts.append(&other.attempts);
-        self.pairs.append(&other.pairs);
-        self.traces.append(&other.traces);
-        self.evidence.append(&other.evidence);
-        self.pair_range = self.pair_range.min(other.pair_range);
-        self.trace_range = self.trace_range.min(other.trace_range);
-        self.tally.add(&other.tally);
-    }
-
     /// Merges a list of partials of one window into one canonical partial.
     pub fn merge(window: i64, partials: impl IntoIterator<Item = WindowPartial>) -> WindowPartial {
-        let partials: Vec<WindowPartial> = partials.into_iter().collect();
-        let [units, exposures, outcomes, attempts, pairs, traces, evidence] =
-            partials.iter().map(WindowPartial::row_counts).fold([0; 7], |mut all, counts| {
-                all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
-                all
-            });
-        let mut partials = partials.into_iter();
-        // An empty start would take the first partial's names in by search; the first partial is the start instead.
-        let mut merged = partials.next().unwrap_or_else(|| WindowPartial::new(window));
-        if partials.len() > 0 {
-            // Room for all at once: lists that grow by and by are copied again and again.
-            let [has_units, has_exposures, has_outcomes, has_attempts, has_pairs, has_traces, has_evidence] =
-                merged.row_counts();
-            merged.units.reserve(units - has_units);
-            merged.exposures.reserve(exposures - has_exposures);
-            merged.outcomes.reserve(outcomes - has_outcomes);
-            merged.attempts.reserve(attempts - has_attempts);
-            merged.pairs.reserve(pairs - has_pairs);
-            merged.traces.reserve(traces - has_traces);
-            merged.evidence.reserve(evidence - has_evidence);
-        }
-        for partial in partials {
-            merged.append(partial);
-        }
-        merged.settle();
-        merged
+        LoosePartial::merge(window, partials.into_iter().map(LoosePartial::of).collect())
     }
 
-    /// Rows of each kind.
-    fn row_counts(&self) -> [usize; 7] {
-        [
-            self.units.as_slice().len(),
-            self.exposures.as_slice().len(),
-            self.outcomes.as_slice().len(),
-            self.attempts.as_slice().len(),
-            self.pairs.as_slice().len(),
-            self.traces.as_slice().len(),
-            self.evidence.as_slice().len(),
-        ]
+    /// Rows of every kind, and entries of latency tables: what the memory of a partial grows with.
+    pub fn len(&self) -> usize {
+        let entries: usize = self.cells.iter().map(|(_, _, cell)| cell.latency.len() + cell.span_latency.len()).sum();
+        entries
+            + self.instances.len()
+            + self.units.len()
+            + self.exposures.len()
+            + self.outcomes.len()
+            + self.attempts.len()
+            + self.conversions.len()
+            + self.pairs.len()
+            + self.traces.len()
+            + self.evidence.len()
     }
 
     /// Brings the partial into its canonical form.
@@ -390,7 +371,7 @@ impl WindowPartial {
         self.settle_evidence();
         let range = self.pair_range;
         self.pairs.retain(|row| pair_hash(row.unit) <= range);
-        if self.pairs.as_slice().len() > PAIR_ROWS_MAX {
+        if self.pairs.len() > PAIR_ROWS_MAX {
             self.settle_pairs();
         }
         self.settle_names(names, streams);
@@ -398,7 +379,7 @@ impl WindowPartial {
         self.cells.dedup_by(|next, kept| {
             let same = next.0 == kept.0 && next.1 == kept.1;
             if same {
-                kept.2.add(&next.2);
+                kept.2.add(std::mem::take(&mut next.2));
             }
             same
         });
@@ -410,6 +391,7 @@ impl WindowPartial {
         self.exposures.settle();
         self.outcomes.settle();
         self.attempts.settle();
+        self.conversions.settle();
         self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
@@ -466,10 +448,15 @@ impl WindowPartial {
                     counters.latency_unread += u64::from(event.latency_form == FieldForm::Unreadable);
                     counters.status_text += u64::from(event.status_form == FieldForm::Text);
                     counters.status_unread += u64::from(event.status_form == FieldForm::Unreadable);
+                    counters.note_form(event.unit, event.latency_form, [GAP_LATENCY_TEXT, GAP_LATENCY_UNREAD]);
+                    counters.note_form(event.unit, event.status_form, [GAP_STATUS_TEXT, GAP_STATUS_UNREAD]);
                 }
                 counters.rates_unread += u64::from(event.rate_unread);
                 counters.request_weight += u64::from(event.weight);
                 counters.error_weight += if event.error { u64::from(event.weight) } else { 0 };
+                if event.sampling != event::NOT_SAMPLED && event.unit != 0 {
+                    counters.weights.add(event);
+                }
                 if latency == 0 {
                     counters.without_latency += 1;
                 } else {
@@ -552,7 +539,14 @@ impl WindowPartial {
                     });
                 }
             }
-            Kind::Business => counters.business += 1,
+            Kind::Business => {
+                counters.business += 1;
+                if let Some(number) = event.conversion.checked_sub(1) {
+                    let (unit, service) = (event.unit, event.service);
+                    let arm = if unit == 0 { event.arm } else { NO_NAME };
+                    self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
+                }
+            }
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;
@@ -671,7 +665,7 @@ fn settle_sample<R: Row>(rows: &mut Rows<R>, range: u64, rows_max: usize, hash: 
     let mut range = range;
     rows.retain(|row| hash(row) <= range);
     rows.settle();
-    while rows.as_slice().len() > rows_max && range > 0 {
+    while rows.len() > rows_max && range > 0 {
         range >>= 1;
         rows.retain(|row| hash(row) <= range);
     }

@@ -4,7 +4,7 @@
 //! microseconds, so a window is at most an hour long.
 
 use crate::event::{self, NameId};
-use crate::sketch::sort::sort_by_place;
+use crate::sketch::sort::{gather_by_place, sort_by_place};
 
 /// Longest window, in microseconds: offsets inside it fit 32 bits.
 pub const WINDOW_MAX: i64 = 3_600_000_000;
@@ -71,12 +71,14 @@ impl Renaming {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rows<R> {
     rows: Vec<R>,
+    /// Lists that were appended since the last time that this one was settled: kept apart, so that each row moves once.
+    parts: Vec<Vec<R>>,
     settled: usize,
 }
 
 impl<R> Default for Rows<R> {
     fn default() -> Self {
-        Rows { rows: Vec::new(), settled: 0 }
+        Rows { rows: Vec::new(), parts: Vec::new(), settled: 0 }
     }
 }
 
@@ -90,19 +92,23 @@ impl<R: Row> Rows<R> {
         }
     }
 
-    /// Makes room for rows that will be appended.
-    pub fn reserve(&mut self, rows: usize) {
-        self.rows.reserve_exact(rows);
-    }
-
     /// Appends rows of another list; the result must be settled.
-    pub fn append(&mut self, other: &Rows<R>) {
-        self.rows.extend_from_slice(&other.rows);
+    pub fn append(&mut self, other: Rows<R>) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.parts.extend(std::iter::once(other.rows).chain(other.parts).filter(|list| !list.is_empty()));
+        }
     }
 
     /// Sorts and combines: the canonical form. Rows with equal keys combine to the same row in any order.
     pub fn settle(&mut self) {
-        sort_by_place(&mut self.rows, Row::place, Row::key);
+        if self.parts.is_empty() {
+            sort_by_place(&mut self.rows, Row::place, Row::key);
+        } else {
+            self.parts.push(std::mem::take(&mut self.rows));
+            self.rows = gather_by_place(&std::mem::take(&mut self.parts), Row::place, Row::key);
+        }
         self.rows.dedup_by(|next, kept| {
             let same = next.key() == kept.key();
             if same {
@@ -114,24 +120,41 @@ impl<R: Row> Rows<R> {
     }
 
     /// Keeps the rows for which `keep` is true.
-    pub fn retain(&mut self, keep: impl FnMut(&R) -> bool) {
-        self.rows.retain(keep);
+    pub fn retain(&mut self, mut keep: impl FnMut(&R) -> bool) {
+        self.rows.retain(&mut keep);
+        self.parts.iter_mut().for_each(|list| list.retain(&mut keep));
         self.settled = self.settled.min(self.rows.len());
     }
 
     /// Renames in place; order may no longer hold afterwards.
     pub fn rename(&mut self, names: &Renaming) {
-        self.rows.iter_mut().for_each(|row| row.rename(names));
+        self.rows.iter_mut().chain(self.parts.iter_mut().flatten()).for_each(|row| row.rename(names));
     }
 
-    /// The rows.
+    /// Every row, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &R> {
+        self.rows.iter().chain(self.parts.iter().flatten())
+    }
+
+    /// Rows, loose ones counted one by one.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.parts.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// No row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows. Only of a list to which nothing was appended since it was settled.
     pub fn as_slice(&self) -> &[R] {
+        debug_assert!(self.parts.is_empty());
         &self.rows
     }
 
     /// Rows from a list, settled.
     pub fn from_vec(rows: Vec<R>) -> Rows<R> {
-        let mut list = Rows { rows, settled: 0 };
+        let mut list = Rows { rows, ..Rows::default() };
         list.settle();
         list
     }
@@ -431,6 +454,39 @@ impl Row for TraceRow {
             self.arm = other.arm;
             self.unit = other.unit;
         }
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+    }
+}
+
+/// A unit met a business event that the plan names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConversionRow {
+    /// Hash of the unit; 0 where lines name none.
+    pub unit: u64,
+    /// Lines.
+    pub count: u32,
+    /// Service that logged it.
+    pub service: NameId,
+    /// Arm that lines without a unit name, or [`event::NO_NAME`]; a unit has its own.
+    pub arm: NameId,
+    /// Number of the event in the plan.
+    pub event: u8,
+}
+
+impl Row for ConversionRow {
+    type Key = (u64, u8, NameId, NameId);
+    fn key(&self) -> Self::Key {
+        (self.unit, self.event, self.arm, self.service)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        self.unit
+    }
+    fn combine(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
     }
     fn rename(&mut self, names: &Renaming) {
         self.service = names.service(self.service);

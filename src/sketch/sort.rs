@@ -20,22 +20,47 @@ pub(super) fn sort_by_place<T: Copy, K: Ord>(list: &mut Vec<T>, place: impl Fn(&
     if list.len() <= SHORT {
         return list.sort_unstable_by_key(key);
     }
-    let (low, high) = list.iter().map(&place).fold((u64::MAX, 0), |(low, high), at| (low.min(at), high.max(at)));
-    let buckets = (list.len() / IN_BUCKET).next_power_of_two().min(BUCKETS_MAX);
+    *list = deal(&[list.as_slice()], place, key);
+}
+
+/// All elements of several lists, sorted like [`sort_by_place`].
+pub(super) fn gather_by_place<T: Copy, K: Ord>(
+    lists: &[Vec<T>],
+    place: impl Fn(&T) -> u64,
+    key: impl Fn(&T) -> K,
+) -> Vec<T> {
+    if lists.iter().map(Vec::len).sum::<usize>() <= SHORT {
+        let mut all = lists.concat();
+        all.sort_unstable_by_key(key);
+        return all;
+    }
+    let lists: Vec<&[T]> = lists.iter().map(Vec::as_slice).collect();
+    deal(&lists, place, key)
+}
+
+/// Deals the elements of lists into buckets of one new list, and sorts each bucket.
+fn deal<T: Copy, K: Ord>(lists: &[&[T]], place: impl Fn(&T) -> u64, key: impl Fn(&T) -> K) -> Vec<T> {
+    let elements = || lists.iter().copied().flatten();
+    let Some(first) = elements().next() else { return Vec::new() };
+    let len = lists.iter().map(|list| list.len()).sum::<usize>();
+    let (low, high) = elements().map(&place).fold((u64::MAX, 0), |(low, high), at| (low.min(at), high.max(at)));
+    let buckets = (len / IN_BUCKET).next_power_of_two().min(BUCKETS_MAX);
     let shift = (u64::BITS - (high - low).leading_zeros()).saturating_sub(buckets.trailing_zeros());
     let bucket_of = |element: &T| ((place(element) - low) >> shift) as usize & (buckets - 1);
     // Where the next element of each bucket goes; in the end, where each bucket ends.
     let mut next = vec![0u32; buckets];
-    list.iter().for_each(|element| next[bucket_of(element)] += 1);
+    elements().for_each(|element| next[bucket_of(element)] += 1);
     let mut from = 0;
     for slot in &mut next {
         from += std::mem::replace(slot, from);
     }
-    let mut dealt = list.clone();
-    for element in list.iter() {
-        let slot = &mut next[bucket_of(element)];
-        dealt[*slot as usize] = *element;
-        *slot += 1;
+    let mut dealt = vec![*first; len];
+    for list in lists {
+        for element in *list {
+            let slot = &mut next[bucket_of(element)];
+            dealt[*slot as usize] = *element;
+            *slot += 1;
+        }
     }
     let mut from = 0;
     for until in next {
@@ -45,7 +70,7 @@ pub(super) fn sort_by_place<T: Copy, K: Ord>(list: &mut Vec<T>, place: impl Fn(&
         }
         from = until;
     }
-    *list = dealt;
+    dealt
 }
 
 #[cfg(test)]
@@ -64,6 +89,8 @@ mod tests {
                 let mut expected = keys.clone();
                 expected.sort_unstable();
                 let mut sorted = keys;
+                let parts: Vec<Vec<u64>> = sorted.chunks(300).map(<[u64]>::to_vec).collect();
+                prop_assert_eq!(&gather_by_place(&parts, |key| key >> bits, |key| *key), &expected);
                 sort_by_place(&mut sorted, |key| key >> bits, |key| *key);
                 prop_assert_eq!(sorted, expected);
             }

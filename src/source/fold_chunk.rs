@@ -86,7 +86,7 @@ impl<'p> ChunkFolder<'p> {
     fn run(&mut self, stream: &str, chunk: &Chunk, mut fold: ChunkFold<'_>) -> (FoldedChunk, Vec<KeptReject>) {
         let mut decoder = match self.decoder.take() {
             Some((name, mut decoder)) if name == stream => {
-                decoder.forget_names();
+                decoder.begin_chunk();
                 decoder
             }
             _ => Decoder::new(self.plan, stream),
@@ -135,7 +135,8 @@ impl<'p> ChunkFolder<'p> {
                 }
             }
         }
-        let folded = fold.finish(decoder.interner(), chunk.last);
+        let mut folded = fold.finish(decoder.interner(), chunk.last);
+        folded.unread = decoder.take_unread();
         self.decoder = Some((stream.to_owned(), decoder));
         (folded, rejects)
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{Engine, Input, Output};
+use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
 use crate::sketch::partial::WindowPartial;
@@ -17,6 +18,10 @@ use crate::source::lines::{Chunk, ChunkReader};
 
 /// Threads past which no more are started: each holds chunks, and none would have work.
 const THREADS_MAX: usize = 256;
+
+/// Chunks a thread that are read ahead: while a window is closed, which takes as long as folding several chunks, no thread
+/// may run out of work.
+const CHUNKS_AHEAD: usize = 8;
 
 /// How to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +53,14 @@ pub trait Observer {
     /// A stream has passed a window; the engine is told next.
     fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
         let _nobody_counts_it = (engine, partial);
+    }
+    /// Lines had fields of known names that the plan does not read: each with the number of lines.
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        let _nobody_counts_them = fields;
+    }
+    /// A chunk of a stream names these arms, and so many of its lines say that a program died.
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        let _nobody_counts_them = (stream, lines, arms);
     }
     /// So many bytes of text have been folded.
     fn progress(&mut self, bytes: u64) {
@@ -166,8 +179,7 @@ fn in_parallel(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    // Two chunks a thread: one in hand, one waiting. More would only hold memory.
-    let ahead = options.threads * 2;
+    let ahead = options.threads * CHUNKS_AHEAD;
     let (work_in, work_out): (SyncSender<Work>, Receiver<Work>) = sync_channel(ahead);
     let (done_in, done_out): (SyncSender<Results>, Receiver<Results>) = sync_channel(ahead);
     let work_out = Arc::new(Mutex::new(work_out));
@@ -276,16 +288,19 @@ impl Taken {
         &mut self,
         plan: &Plan,
         engine: &mut Engine,
-        Folded { chunk, folded, mut rejects }: Folded,
+        Folded { chunk, mut folded, mut rejects }: Folded,
         keep_rejects: bool,
         observer: &mut dyn Observer,
     ) -> Result<Vec<u8>, RunError> {
         let bytes = chunk.too_long.unwrap_or(chunk.bytes.len() as u64);
         let end = chunk.last.then_some(chunk.from + bytes);
         let mut quarantined = folded.quarantined.clone();
+        let mut unread = std::mem::take(&mut folded.unread);
+        observer.crashes(&self.name, folded.rejected(RejectReason::CrashText), folded.arms());
         let passed = self.fold.push(folded, end, |state| {
-            let (folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
+            let (mut folded, again) = refold_chunk(plan, &self.name, &chunk, keep_rejects, state);
             rejects = again;
+            unread = std::mem::take(&mut folded.unread);
             quarantined.clone_from(&folded.quarantined);
             folded
         });
@@ -294,6 +309,9 @@ impl Taken {
             rejects.sort_by_key(|reject| reject.offset);
         }
         observer.progress(bytes);
+        if !unread.is_empty() {
+            observer.unread(unread);
+        }
         if !rejects.is_empty() {
             observer.rejects(&self.name, rejects)?;
         }
@@ -313,23 +331,20 @@ impl Taken {
     }
 }
 
-/// Tells the engine how far a stream has come, one window that waits at a time: so an observer sees each look when it is
-/// the latest, also where one stream has held up many windows of others.
+/// Tells the engine how far a stream has come, in steps: many windows may have waited for this stream alone.
 fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dyn Observer) -> Result<(), RunError> {
-    let mut told = i64::MIN;
-    loop {
-        let next = engine.oldest_waiting().map_or(i64::MAX, |window| window.saturating_add(1));
-        // Where another stream holds up the oldest window, nothing closes whatever this one has passed.
-        let step = if next > told { next.min(oldest_open) } else { oldest_open };
-        let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open: step });
-        if !outputs.is_empty() {
-            observer.outputs(engine, outputs)?;
+    let mut step = |engine: &mut Engine, oldest_open: i64| -> Result<(), RunError> {
+        let outputs = engine.apply(Input::Progress { stream: name.to_owned(), oldest_open });
+        if outputs.is_empty() { Ok(()) } else { Ok(observer.outputs(engine, outputs)?) }
+    };
+    while let Some(waiting) = engine.oldest_waiting().filter(|window| *window < oldest_open) {
+        step(engine, waiting.saturating_add(1))?;
+        // Another stream holds it back, and all after it.
+        if engine.oldest_waiting() == Some(waiting) {
+            break;
         }
-        if step >= oldest_open {
-            return Ok(());
-        }
-        told = step;
     }
+    step(engine, oldest_open)
 }
 
 /// The streams of an engine whose chunks are handed over as they come, instead of read from files.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
+use serin::engine::limits::Limits;
 use serin::engine::policy::Policy;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
-use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Plan};
+use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Conversions, Plan};
 use serin::pipeline::plan_text;
 use serin::pipeline::survey::{Head, Survey, Wishes, survey};
 use serin::sketch::partial::WindowPartial;
@@ -455,6 +456,38 @@ pub fn cases(seed: u64) -> Vec<Case> {
         pod => format!("web-{}-{pod}", line.arm),
     });
     let (pods, more_pods): (Vec<Line>, Vec<Line>) = pods.into_iter().partition(|line| line.user % 2 == 0);
+    // Beyond one limit of two, which fails it once that has lasted.
+    let limits = Limits { errors_ppm: Some(10_000), p99_us: Some(20_000_000), fails: true };
+    let busy = Traffic { requests: 6_000, users: 1_500, errors: vec![0.04; 2], slower: vec![1.0; 2], ..plain.clone() };
+    let beyond = Case::new(
+        "beyond a limit",
+        vec![("app.log".to_owned(), bad_day(&busy.lines(), seed))],
+        &Wishes::default(),
+        Policy { limits, ..Policy::default() },
+    );
+    // What users do beside their requests, in a log of its own that names no arm; some of it names no user.
+    let deeds: Vec<Line> = busy
+        .lines()
+        .into_iter()
+        .filter(|line| line.user % 3 == line.arm as u64 % 2)
+        .map(|line| {
+            let event = ["signup", "checkout"][line.user as usize % 2];
+            let user = if line.user % 7 == 0 { String::new() } else { format!(",\"user\":\"u{}\"", line.user) };
+            let fields = format!("\"service\":\"orders\",\"kind\":\"event\",\"event_name\":\"{event}\"{user}");
+            Line::new(line.at + 4_000_000, line.user, line.arm, &fields)
+        })
+        .collect();
+    let conversions = Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None };
+    let mut converting = Case::new(
+        "business events",
+        vec![
+            ("orders.log".to_owned(), bad_day(&deeds, seed + 2)),
+            ("shop.log".to_owned(), bad_day(&busy.lines(), seed)),
+        ],
+        &Wishes::default(),
+        Policy { conversions: conversions.clone(), ..Policy::default() },
+    );
+    converting.plan.conversions = conversions;
     vec![
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
@@ -478,6 +511,8 @@ pub fn cases(seed: u64) -> Vec<Case> {
             ),
         ),
         over,
+        beyond,
+        converting,
     ]
 }
 

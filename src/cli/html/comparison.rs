@@ -217,8 +217,22 @@ fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
             });
         });
         m.element("tbody", &[("role", "rowgroup")], |m| {
-            for (row, cells) in judged.rows.iter().zip(judged.guardrails()) {
-                guardrail(m, judged, row, &cells);
+            let all = judged.guardrails();
+            for (row, cells) in judged.rows.iter().zip(&all) {
+                let allowed = allowed(judged, row.cell);
+                let words = allowed_words(allowed, row.effect.map(|effect| effect.kind), row.cell);
+                guardrail(m, (row.effect, allowed, &words), finding_looks(row), cells);
+            }
+            for (row, cells) in judged.conversions.iter().zip(all.iter().skip(judged.rows.len())) {
+                let allowed = Allowed { margin: LOG_HALF_MORE, is_asked: false };
+                let looks = match row.finding {
+                    Finding::Regressed if row.has_receded() => ("open", "\u{25b3}"),
+                    Finding::Regressed => ("fail", "\u{25b2}"),
+                    Finding::NoData => ("open", "\u{2013}"),
+                    Finding::BrokenMeasurement => ("invalid", "!"),
+                    Finding::Undecided | Finding::Held | Finding::Changed => ("open", "\u{25cb}"),
+                };
+                guardrail(m, (row.effect, allowed, "business event: fails when it falls"), looks, cells);
             }
         });
     });
@@ -236,14 +250,17 @@ fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
     }
 }
 
-fn guardrail(m: &mut Markup, judged: &Judged<'_>, row: &Row, cells: &[String; 6]) {
+fn guardrail(
+    m: &mut Markup,
+    (effect, allowed, words): (Option<Effect>, Allowed, &str),
+    (class, sign): (&'static str, &'static str),
+    cells: &[String; 6],
+) {
     let [name, control, candidate, difference, evidence, finding] = cells;
-    let allowed = allowed(judged, row.cell);
-    let (class, sign) = finding_looks(row);
     m.element("tr", &[("role", "row")], |m| {
         m.element("th", &[("scope", "row"), ("role", "rowheader")], |m| {
             m.text(name);
-            m.words("small", "", &allowed_words(allowed, row.effect.map(|effect| effect.kind), row.cell));
+            m.words("small", "", words);
         });
         let value = |m: &mut Markup, class: &str, label: &str, words: &str| {
             m.element("td", &[("role", "cell"), ("class", class), ("data-label", label)], |m| m.text(words));
@@ -252,7 +269,7 @@ fn guardrail(m: &mut Markup, judged: &Judged<'_>, row: &Row, cells: &[String; 6]
         value(m, "number candidate", "canary", candidate);
         m.element("td", &[("role", "cell"), ("class", "drawing")], |m| {
             let words = format!("{name}: {}", with_minus(difference));
-            let drawn = row.effect.map(|effect| row_whisker(effect, allowed));
+            let drawn = effect.map(|effect| row_whisker(effect, allowed));
             whisker(m, drawn, allowed.is_asked, class, &words);
         });
         value(m, "difference", "difference", &with_minus(difference));

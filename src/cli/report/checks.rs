@@ -11,10 +11,16 @@ use crate::engine::comparison::ControlFrom;
 use crate::engine::look::LOG_BROKEN;
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
+use crate::event::WEIGHT_ONE;
 use crate::pipeline::plan::ArmRule;
 
 /// Share of late lines of an arm from which on the instance with most of them is named.
 const LATE_NAMED: f64 = 0.01;
+
+/// Failed requests, and others, from which on their sampling rates are told.
+const SAMPLED_MIN: u64 = 100;
+/// Relative difference of their weights from which on it is told.
+const SAMPLED_DIFFERENCE: f64 = 0.05;
 
 impl Judged<'_> {
     /// What gave the arms, and which other fields could have.
@@ -181,6 +187,12 @@ impl Judged<'_> {
             "measurement",
             if measurement.is_empty() { "both arms are measured alike".to_owned() } else { measurement.join(", ") },
         );
+        for row in &self.conversions {
+            list.check("business event", self.conversion_check(row));
+        }
+        for (limit, said) in self.limits() {
+            list.check("limit", self.limit_check(limit, &said));
+        }
         let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
         for (arm, name) in [&comparison.control, &comparison.candidate].into_iter().enumerate() {
             if let Some(until) = self.silent_since(arm) {
@@ -226,6 +238,9 @@ impl Judged<'_> {
                 let of_whom = self.latest_instance().filter(|_| is_many);
                 (name, of_whom.map_or(text.clone(), |words| format!("{text}; {words}")))
             });
+            if let Some(text) = sampled_by_outcome(entry) {
+                list.check("sampled", text);
+            }
             let unread = pair("unreadable latency", "requests", of(|t| t.latency_unread), requests);
             let unread_status = pair("unreadable status", "requests", of(|t| t.status_unread), requests);
             [without_unit, unread, unread_status, late]
@@ -311,6 +326,24 @@ impl Checks {
     fn check(&mut self, name: &'static str, text: String) {
         self.0.push((name, text));
     }
+}
+
+/// What is to be known of rates where failed requests are sampled otherwise than others, by the rates that lines tell.
+fn sampled_by_outcome(arms: &[Totals; 2]) -> Option<String> {
+    let sum = |count: fn(&Totals) -> u64| arms.iter().map(count).sum::<u64>();
+    let (failed, all) = (sum(|t| t.errors), sum(|t| t.requests));
+    let (failed_weight, weight) = (sum(|t| t.error_weight), sum(|t| t.request_weight));
+    if failed < SAMPLED_MIN || all - failed < SAMPLED_MIN {
+        return None;
+    }
+    let each = |weight: u64, n: u64| weight as f64 / n as f64 / f64::from(WEIGHT_ONE);
+    let (of_failed, of_others) = (each(failed_weight, failed), each(weight - failed_weight, all - failed));
+    let differ = (of_failed - of_others).abs() > SAMPLED_DIFFERENCE * of_failed.min(of_others);
+    differ.then(|| {
+        format!(
+            "a failed request stands for {of_failed:.1}, another for {of_others:.1}: rates are those of the lines that were kept"
+        )
+    })
 }
 
 /// How it is known which arm is the old code.

@@ -17,12 +17,12 @@ use crate::math;
 use crate::sketch::latency::{Histogram, bin_low};
 
 /// Error level of displayed intervals.
-const ALPHA_SHOWN: f64 = 0.05;
+pub(super) const ALPHA_SHOWN: f64 = 0.05;
 /// Columns of the table of guardrails.
 pub(in crate::cli) const GUARDRAIL_COLUMNS: [&str; 6] =
     ["guardrail", "baseline", "canary", "difference (95 %, always valid)", "evidence", "finding"];
 /// ln 3: below it evidence is none to speak of.
-const LOG_WEAK: f64 = 1.098_612_288_668_109_8;
+pub(super) const LOG_WEAK: f64 = 1.098_612_288_668_109_8;
 /// Ratios beyond it (and below one in it) are said to be beyond: the estimate is searched only up to 10,000.
 pub(super) const RATIO_LIMIT: f64 = 1_000.0;
 
@@ -277,7 +277,7 @@ impl Judged<'_> {
         }
     }
 
-    /// Guardrails for people, in the columns of [`GUARDRAIL_COLUMNS`].
+    /// Guardrails for people, then business events, in the columns of [`GUARDRAIL_COLUMNS`].
     pub(in crate::cli) fn guardrails(&self) -> Vec<[String; 6]> {
         let cells = |row: &Row| {
             let show = |value: Option<f64>| match (row.cell, value) {
@@ -293,7 +293,7 @@ impl Judged<'_> {
             let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
             [self.name_of(row), control, candidate, effect, evidence.to_owned(), row.finding_words().to_owned()]
         };
-        self.rows.iter().map(cells).collect()
+        self.rows.iter().map(cells).chain(self.conversion_cells()).collect()
     }
 }
 

@@ -1,8 +1,11 @@
 //! A report: what was found, in words first.
 
 mod checks;
+mod conversions;
 mod guardrails;
+mod limits;
 mod next;
+mod noticed;
 mod reading;
 mod sentences;
 mod services;
@@ -10,8 +13,11 @@ mod text;
 
 use std::fmt::Write as _;
 
+pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
+use self::noticed::Crashes;
+pub(super) use self::noticed::Noticed;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
@@ -19,13 +25,14 @@ pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
 use super::terminal::harmless;
 use crate::compare::lists;
 use crate::compare::verdict::{Cell, Verdict};
+use crate::engine::Engine;
 use crate::engine::comparison::Comparison;
 use crate::engine::forecast::{Need, needs};
 use crate::engine::policy::Policy;
 use crate::engine::shared_units::SharedUnits;
-use crate::engine::{Engine, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::plan::{ArmRule, UnitKind};
+use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::Tally;
 use crate::time::{MINUTE, Micros};
@@ -46,12 +53,18 @@ pub(super) struct Report<'a> {
     pub alone: Vec<Alone<'a>>,
     /// Services with requests that the plan did not see, which are not judged.
     pub unplanned: Vec<(ServiceKey, u64)>,
+    /// Fields of known names that the plan does not read and the first lines did not show: path, role, lines.
+    pub unread: Vec<(String, Role, u64)>,
+    /// Lines that say that a program died, by stream, with the arm where the stream has only one.
+    pub crashes: Vec<Crashes>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
     pub verdict: Verdict,
     /// Services whose comparison has that verdict.
     pub carried_by: Vec<String>,
     /// Services of the declared release.
     pub release: &'a [String],
+    /// Those of them that are not compared, and why.
+    pub not_compared: Vec<(String, String)>,
     /// Services that carry the same new version together, though nobody said so.
     pub found_releases: Vec<FoundRelease>,
     /// What became of every record.
@@ -138,6 +151,8 @@ pub(super) struct Judged<'a> {
     pub comparison: &'a Comparison,
     /// Guardrails, in order.
     pub rows: Vec<Row>,
+    /// Business events that may not become rarer.
+    pub conversions: Vec<ConversionRow>,
     /// What PASS still needs.
     pub needs: Vec<Need>,
     /// Bounds of the release and of the comparison that were met.
@@ -206,6 +221,21 @@ pub(super) struct Shared {
     pub one_of: u64,
 }
 
+/// A release without a comparison.
+fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> {
+    let service = engine.releases().nth(at).and_then(|(services, _)| services.first());
+    let arms = engine.arms_seen(at);
+    let named = engine.settings().arms.candidates.iter().map(String::as_str);
+    let unseen = named.filter(|name| arms.iter().all(|(arm, _)| arm != name)).collect();
+    Alone {
+        service: service.map(ToString::to_string).unwrap_or_default(),
+        arms,
+        beside_others: false,
+        rule: &survey.plan.arms,
+        unseen,
+    }
+}
+
 /// Other live rollouts that share units with the one at (release, comparison).
 fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> Vec<Shared> {
     all.iter()
@@ -225,24 +255,15 @@ fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> V
 
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
-    pub(super) fn new(engine: &'a Engine, survey: &'a Survey) -> Report<'a> {
-        let Settings { policy, arms, .. } = engine.settings();
+    pub(super) fn new(engine: &'a Engine, survey: &'a Survey, noticed: &Noticed) -> Report<'a> {
+        let policy = &engine.settings().policy;
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
         let shared = engine.shared_units();
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
-                let seen = engine.arms_seen(at);
-                let named = arms.candidates.iter().map(String::as_str);
-                let unseen = named.filter(|name| seen.iter().all(|(arm, _)| arm != name)).collect();
-                alone.push(Alone {
-                    service: service.clone(),
-                    arms: seen,
-                    beside_others: false,
-                    rule: &survey.plan.arms,
-                    unseen,
-                });
+                alone.push(alone_of(engine, at, survey));
             }
             for (number, comparison) in list.iter().enumerate() {
                 comparisons.push(Judged {
@@ -250,6 +271,7 @@ impl<'a> Report<'a> {
                     services,
                     comparison,
                     rows: rows(comparison, policy),
+                    conversions: conversions::rows(comparison),
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     history: comparison.latency.effects().map(|effects| effects.history),
@@ -276,7 +298,32 @@ impl<'a> Report<'a> {
         carried_by.dedup();
         let (release, tally) = (&policy.release, *engine.tally());
         let found_releases = if release.is_empty() { found_releases(engine) } else { Vec::new() };
-        Report { comparisons, alone, unplanned, verdict, carried_by, release, found_releases, tally, survey }
+        let not_compared = engine.not_compared().into_iter().map(|(key, of)| {
+            let arms = of.map(|at| alone_of(engine, at, survey));
+            let why = arms.map_or_else(
+                || match engine.unplanned().get(&key) {
+                    Some(_) => "the first lines did not show it".to_owned(),
+                    None => "nothing of it was seen".to_owned(),
+                },
+                |alone| alone.reason(),
+            );
+            (key.to_string(), why)
+        });
+        let not_compared = not_compared.collect();
+        Report {
+            comparisons,
+            alone,
+            unplanned,
+            unread: noticed.roles(survey),
+            crashes: noticed.crashed(),
+            verdict,
+            carried_by,
+            release,
+            not_compared,
+            found_releases,
+            tally,
+            survey,
+        }
     }
 
     /// For people: the verdict in words, the worst first; then guardrails, checks, and what is still needed.
@@ -312,12 +359,17 @@ impl<'a> Report<'a> {
         let names = |list: &[String]| {
             list.iter().take(SERVICES_MAX).map(|name| harmless(name, 60)).collect::<Vec<_>>().join(", ")
         };
+        // Where all that is compared would pass, what is not compared holds the pass back.
         let by = match self.carried_by.as_slice() {
-            [] => "a service of it is not compared".to_owned(),
-            list => format!("by {}", names(list)),
+            [] => String::new(),
+            list => format!(", by {}", names(list)),
         };
         let verdict = self.verdict.name().to_uppercase();
-        let _infallible = writeln!(out, "Release of {}: {verdict}, {by}\n", names(self.release));
+        let _infallible = writeln!(out, "Release of {}: {verdict}{by}", names(self.release));
+        for (service, why) in self.not_compared.iter().take(SERVICES_MAX) {
+            paragraph(out, &format!("{} is not compared, so the release cannot pass: {why}.", harmless(service, 60)));
+        }
+        out.push('\n');
     }
 
     /// One line over all comparisons.
@@ -354,7 +406,8 @@ impl<'a> Report<'a> {
             paragraph(
                 out,
                 &format!(
-                    "Release `{}` of {}, which took it within ten minutes: {verdict}, by {}.",
+                    "Release `{}` of {}, which took it within ten minutes: {verdict}, by {}. They share one error level, most of it \
+                     for the first; `--release` divides it beforehand.",
                     harmless(&found.candidate, 60),
                     names(&found.services),
                     names(&found.carried_by)

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::noticed::Crashes;
 use super::text::{count, grouped, wrap, wrap_words};
 use super::{Report, paragraph};
 use crate::cli::terminal::harmless;
 use crate::event::RejectReason;
 use crate::sketch::partial::Tally;
+
+/// Fields that nobody reads and that are told.
+const UNREAD_MAX: usize = 10;
 
 /// What became of the lines that were read.
 pub(in crate::cli) fn fates(tally: &Tally) -> String {
@@ -36,6 +40,7 @@ impl Report<'_> {
         if !reasons.is_empty() {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
         }
+        self.write_crashes(out);
         if t.late > t.on_time {
             paragraph(
                 out,
@@ -44,9 +49,37 @@ impl Report<'_> {
             );
         }
         self.write_unplanned(out);
+        self.write_unread(out);
         self.write_fields(out);
         self.write_seen(out);
         self.write_notes(out);
+    }
+
+    /// That a program died, and whose it was where its stream tells.
+    fn write_crashes(&self, out: &mut String) {
+        let all: u64 = self.crashes.iter().map(|of| of.lines).sum();
+        if all == 0 {
+            return;
+        }
+        let of: Vec<String> = self
+            .crashes
+            .iter()
+            .take(UNREAD_MAX)
+            .map(|Crashes { stream, lines, arm }| {
+                let arm = arm.as_ref().map_or(String::new(), |arm| format!(" of arm `{}`", harmless(arm, 60)));
+                format!("{} in {}{arm}", grouped(*lines), harmless(stream, 80))
+            })
+            .collect();
+        let verb = if all == 1 { "says" } else { "say" };
+        paragraph(
+            out,
+            &format!(
+                "CRASH: {} {verb} that a program died (panic, traceback, fatal error): {}. Such lines have no time and no \
+                 user, so they are in no test; look at them (--rejects FILE keeps them).",
+                count(all, "line"),
+                of.join(", ")
+            ),
+        );
     }
 
     /// Requests of services that the first lines did not show.
@@ -68,6 +101,25 @@ impl Report<'_> {
                 names.join(", ")
             ),
         );
+    }
+
+    /// Fields that would play a role, and came after the first lines.
+    fn write_unread(&self, out: &mut String) {
+        for (path, role, lines) in self.unread.iter().take(UNREAD_MAX) {
+            let verb = if *lines == 1 { "has" } else { "have" };
+            let read = self.survey.plan.fields(*role).iter().map(|field| field.path.as_str());
+            let fields: Vec<String> = read.chain([path.as_str()]).map(|path| harmless(path, 60)).collect();
+            let (path, role) = (harmless(path, 60), role.name());
+            paragraph(
+                out,
+                &format!(
+                    "{} {verb} `{path}`, which the first lines did not show: it is not read. To read it, run again with \
+                     --role {role}={}.",
+                    count(*lines, "line"),
+                    fields.join(",")
+                ),
+            );
+        }
     }
 
     /// Which fields play which role.

@@ -26,7 +26,13 @@ impl Judged<'_> {
             _ => ", on two conditions",
         };
         match comparison.look.verdict {
-            Verdict::Fail if self.leading().iter().any(|row| !row.has_receded()) => {
+            Verdict::Fail if self.is_by_limit_alone() => {
+                format!("{candidate} and {control} broke a limit of the policy")
+            }
+            Verdict::Fail
+                if self.leading().iter().any(|row| !row.has_receded())
+                    || self.fallen().any(|row| !row.has_receded()) =>
+            {
                 format!("{candidate} is worse than {control}{condition}")
             }
             Verdict::Fail => format!("{candidate} was worse than {control}{condition}"),
@@ -36,6 +42,9 @@ impl Judged<'_> {
             }
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
+            }
+            Verdict::Inconclusive if comparison.look.beyond().next().is_some() => {
+                format!("no pass beyond a limit of the policy; nothing proves that {candidate} is worse than {control}")
             }
             Verdict::Inconclusive if self.silent_since(1).is_some() => {
                 format!("no decision, and {candidate} has gone silent")
@@ -52,6 +61,9 @@ impl Judged<'_> {
         let look = &comparison.look;
         let watched = span(comparison.ended_at.0 - comparison.started_at.0);
         let mut list = vec![format!("{}.", self.headline())];
+        if look.verdict == Verdict::Inconclusive {
+            list.extend(self.beyond_limits());
+        }
         match look.verdict {
             Verdict::Fail => list.extend(self.failure()),
             Verdict::Invalid => list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw))),
@@ -70,6 +82,9 @@ impl Judged<'_> {
                     look.changed_groups().map(Behaviour::name).collect::<Vec<_>>().join(", ")
                 ));
             }
+            Verdict::Inconclusive if self.waits_for_limit() => {
+                list.push(format!("Every required guardrail is within its margin, after {watched}."));
+            }
             Verdict::Inconclusive => {
                 list.push(format!(
                     "Watched for {watched}: not every guardrail is shown to be within its margin.{}",
@@ -80,6 +95,9 @@ impl Judged<'_> {
                     format!("`{candidate}` has been silent since {until}: it was taken back, or it has died.")
                 }));
             }
+        }
+        if look.verdict != Verdict::Inconclusive {
+            list.extend(self.beyond_limits());
         }
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
             let conditions = self.conditions();
@@ -101,24 +119,38 @@ impl Judged<'_> {
         leading
     }
 
+    /// No comparison failed, only a limit.
+    fn is_by_limit_alone(&self) -> bool {
+        self.leading().is_empty() && self.fallen().next().is_none() && self.failed_limits().is_some()
+    }
+
     /// How the candidate is worse, since when that is proven, and what has changed besides.
     fn failure(&self) -> Vec<String> {
         let comparison = self.comparison;
+        let by_limit = self.failed_limits();
+        if self.is_by_limit_alone() {
+            return by_limit.into_iter().chain(self.changes()).collect();
+        }
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
+        let fewer: Vec<String> = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row)).collect();
+        let is_over = lasting.is_empty() && fewer.is_empty();
+        list.extend(fewer);
         if list.is_empty() {
             list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
         }
         let when = comparison.failure.as_ref().map_or("at an earlier look".to_owned(), |failure| {
             format!("at {}, after {}", failure.at, span(failure.at.0 - comparison.started_at.0))
         });
-        if lasting.is_empty() {
-            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).collect();
+        if is_over {
+            let fallen = self.fallen().map(|row| self.conversion_name(row));
+            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
         } else {
             list.push(format!("The logs proved it {when}."));
         }
+        list.extend(by_limit);
         list.extend(self.begun_late());
         list.extend(self.changes());
         list
@@ -434,7 +466,7 @@ impl Judged<'_> {
             }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
-                "Failed requests are sampled at another rate than others, so error rates mean nothing.".to_owned()
+                "Failed requests are sampled at another rate than others in one arm, or fewer of them were kept: error rates cannot be compared.".to_owned()
             }
         }
     }

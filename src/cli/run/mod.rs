@@ -23,7 +23,7 @@ use self::state::{Move, State};
 use crate::cli::arguments::RunArguments;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
-use crate::cli::report::{Report, count};
+use crate::cli::report::{Noticed, Report, count};
 use crate::cli::terminal::harmless;
 use crate::cli::{compare, replay, report_json};
 use crate::compare::verdict::Verdict;
@@ -161,8 +161,14 @@ impl Reader<'_> {
         if !state.is_caught_up() {
             self.shared.wait_for("the topics to be read again up to where the ledger ends");
         }
-        let mut watch =
-            Watch { state, found: &found, verdicts: BTreeMap::new(), courses: Courses::default(), looked: true };
+        let mut watch = Watch {
+            state,
+            found: &found,
+            verdicts: BTreeMap::new(),
+            courses: Courses::default(),
+            noticed: Noticed::default(),
+            looked: true,
+        };
         let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
         let now = Instant::now();
         let live = Live { reader: self, last: vec![now; names.len()], names, topics, batches, pushed, moves };
@@ -302,7 +308,7 @@ impl Live<'_> {
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
                 watch.state.sync()?;
-                let report = Report::new(engine, watch.found);
+                let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
                 self.reader.shared.show(
                     format!("{:#}\n", report_json::to_json(&report)),
@@ -413,11 +419,21 @@ struct Watch<'a> {
     verdicts: BTreeMap<(usize, usize), Verdict>,
     /// The course of comparisons, for the page.
     courses: Courses,
+    /// What is no part of any verdict, and to be told.
+    noticed: Noticed,
     /// Something has come since the last report.
     looked: bool,
 }
 
 impl Observer for Watch<'_> {
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        self.noticed.unread(fields);
+    }
+
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        self.noticed.crashes(stream, lines, arms);
+    }
+
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
         for output in &outputs {
             if let Output::Entry(line) = output {
@@ -440,7 +456,7 @@ impl Observer for Watch<'_> {
                 continue;
             }
             self.state.sync()?;
-            let report = Report::new(engine, self.found);
+            let report = Report::new(engine, self.found, &self.noticed);
             let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
             let Some(judged) = judged else { continue };
             // The headline, and the first reason for it.

@@ -1,9 +1,11 @@
 //! What a window brings to a comparison.
 
+use crate::engine::conversions::Converted;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::EvidenceRow;
+use crate::sketch::weights::WeightTable;
 use crate::time::Timestamp;
 
 /// What a unit did in a window under one arm.
@@ -48,6 +50,12 @@ pub struct WindowInput<'a> {
     pub warnings: [LatencyTable; 2],
     /// What requests of (control, candidate) lack, by bucket.
     pub gaps: [LatencyTable; 2],
+    /// Requests without a unit of (control, candidate), and failed ones among them: in no test, but within the limits.
+    pub without_unit: [[u64; 2]; 2],
+    /// Business events of the policy.
+    pub conversions: &'a [Converted],
+    /// Sampling weights of requests of (control, candidate).
+    pub weights: [WeightTable; 2],
     /// Traces that are complete.
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).

@@ -5,13 +5,16 @@ use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
+use crate::engine::conversions::Conversion;
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::LatencyTests;
+use crate::engine::limits::{Limit, Watch};
 use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
+use crate::engine::sampling::Sampling;
 use crate::engine::totals::Totals;
 use crate::engine::units::UnitStore;
 use crate::engine::user_effects::Effects;
@@ -24,6 +27,10 @@ impl Comparison {
     pub fn digest(&self) -> u64 {
         let mut w = Writer::default();
         self.write_counters(&mut w);
+        if let Some(watch) = &self.limits {
+            watch.write(&mut w);
+        }
+        self.conversions.iter().for_each(|conversion| conversion.write(&mut w));
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
 
@@ -43,6 +50,7 @@ impl Comparison {
         self.retried.write(w);
         self.warnings.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
+        self.sampling.write(w);
     }
 
     /// Writes the whole state.
@@ -62,6 +70,10 @@ impl Comparison {
             w.int(failure.at.0);
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
+            w.length(failure.conversions.len());
+            failure.conversions.iter().for_each(|at| w.uint(*at as u64));
+            w.length(failure.limits.len());
+            failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
         }
         w.flag(self.ended);
         w.flag(self.regressed_while_invalid.is_some());
@@ -122,6 +134,12 @@ impl Comparison {
                 w.byte(line.status_class);
             }
         }
+        w.length(self.conversions.len());
+        self.conversions.iter().for_each(|conversion| conversion.write(w));
+        w.flag(self.limits.is_some());
+        if let Some(watch) = &self.limits {
+            watch.write(w);
+        }
         self.look.write(w);
         self.restarts.write(w);
         w.flag(self.latency.effects().is_some());
@@ -154,10 +172,23 @@ impl Comparison {
         c.ended_at = Timestamp(r.int()?);
         c.routing = routing_of_code(r.byte()?)?;
         if r.flag()? {
-            let mut failure = Failure { window: r.int()?, at: Timestamp(r.int()?), cells: Vec::new() };
+            let mut failure = Failure {
+                window: r.int()?,
+                at: Timestamp(r.int()?),
+                cells: Vec::new(),
+                conversions: Vec::new(),
+                limits: Vec::new(),
+            };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
                 failure.cells.push(cell.ok_or(Damaged("unknown cell"))?);
+            }
+            for _ in 0..r.length()? {
+                failure.conversions.push(usize::from(r.uint16()?));
+            }
+            for _ in 0..r.length()? {
+                let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
+                failure.limits.push(limit.ok_or(Damaged("unknown limit"))?);
             }
             c.failure = Some(failure);
         }
@@ -220,6 +251,10 @@ impl Comparison {
                 });
             }
         }
+        for _ in 0..r.length()? {
+            c.conversions.push(Conversion::read(r)?);
+        }
+        c.limits = if r.flag()? { Some(Watch::read(r)?) } else { None };
         c.look = Look::read(r)?;
         c.restarts = Restarts::read(r)?;
         let effects = if r.flag()? { Some(Effects::read(r)?) } else { None };
@@ -244,7 +279,10 @@ impl Comparison {
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
-        c.gaps = [BucketSums::read(r)?, BucketSums::read(r)?];
+        for sums in &mut c.gaps {
+            *sums = BucketSums::read(r)?;
+        }
+        c.sampling = Sampling::read(r)?;
         Ok(c)
     }
 }

@@ -4,13 +4,15 @@ use crate::compare::bucket::BUCKETS;
 use crate::compare::unit_rule::{Routing, unit_rule};
 use crate::engine::comparison::{Activity, Comparison, CompleteTrace, WindowInput};
 use crate::engine::latency_tests::Level;
+use crate::engine::limits::Counts;
 use crate::engine::restarts::Evidence;
 use crate::engine::units::{Arm, Restarted, UNITS_MAX, Unit};
 use crate::event;
 use crate::math;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::NEVER;
-use crate::time::{MINUTE, Micros};
+use crate::sketch::weights::WeightTable;
+use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Event time without a request after which a new stratum begins: nobody knows what was changed in between.
 pub const GAP: Micros = 30 * MINUTE;
@@ -68,6 +70,7 @@ impl Comparison {
             self.cut();
         }
         let arms_active = self.join(&input);
+        self.convert(input.conversions);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -88,6 +91,8 @@ impl Comparison {
                 }
             }
         }
+        input.weights.iter_mut().for_each(WeightTable::settle);
+        self.sampling.close_window(&input.weights, input.start, input.end);
         self.count_routes(&input);
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);
@@ -99,6 +104,7 @@ impl Comparison {
         let [control, candidate] = &mut input.latency;
         control.settle();
         candidate.settle();
+        self.watch_limits(input.start, input.end, input.activities, input.without_unit, [control, candidate]);
         let known = self.latency.threshold(Level::P99);
         self.latency.close_window([control, candidate], input.start, input.end);
         match known {
@@ -132,6 +138,32 @@ impl Comparison {
         }
     }
 
+    /// Requests of the window, held against absolute limits. `latency`: of (control, candidate), settled.
+    fn watch_limits(
+        &mut self,
+        start: Timestamp,
+        end: Timestamp,
+        activities: &[Activity],
+        without_unit: [[u64; 2]; 2],
+        latency: [&LatencyTable; 2],
+    ) {
+        let Some(watch) = &mut self.limits else { return };
+        let mut counts = Counts::default();
+        let [errors, slow] = &mut counts;
+        for activity in activities {
+            errors[activity.arm.at()].add(u64::from(activity.errors), u64::from(activity.requests));
+        }
+        for (counted, [requests, failed]) in errors.iter_mut().zip(without_unit) {
+            counted.add(failed, requests);
+        }
+        if let Some(threshold) = watch.slow_above() {
+            for (counted, table) in slow.iter_mut().zip(latency) {
+                table.iter().for_each(|(_, bin, count)| counted.add(if bin > threshold { count } else { 0 }, count));
+            }
+        }
+        watch.close_window(start, end, counts);
+    }
+
     /// Every window has closed: what waited for one more is decided.
     pub fn end(&mut self, traces: &[CompleteTrace]) {
         traces.iter().for_each(|trace| self.count_trace(trace));
@@ -151,6 +183,7 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
+        self.conversions.iter_mut().for_each(|conversion| conversion.units.cut());
         self.restarts.cut();
         self.recent_crossover.clear();
         self.rule = [(0, 0, 0); 2];
@@ -263,6 +296,12 @@ impl Comparison {
                 self.slow_units.at_risk(first_arm, 1);
             }
             self.crossover.at_risk(first_arm, 1);
+            let had = entry.conversions();
+            for (at, conversion) in self.conversions.iter_mut().enumerate() {
+                if had >> (at & 7) & 1 == 0 {
+                    conversion.at_risk(first_arm);
+                }
+            }
         }
         if !entry.exposed() && in_arm(Arm::Candidate) {
             entry.set_exposed();

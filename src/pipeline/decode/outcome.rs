@@ -123,6 +123,32 @@ impl Decoder<'_> {
         (Kind::Request, RequestSource::Application)
     }
 
+    /// Kind of a line, and the number of the business event that it is, plus one; 0 for none that the plan names. A line that
+    /// says of itself no more than a name that the plan knows is that event.
+    #[inline]
+    pub(super) fn conversion(&self, line: &str, kind: Kind) -> (Kind, u8) {
+        if self.event_names.is_empty() {
+            return (kind, 0);
+        }
+        match kind {
+            Kind::Request | Kind::Span | Kind::Exposure => (kind, 0),
+            Kind::Log | Kind::Business => match self.named_event(line) {
+                Some(at) => (Kind::Business, at + 1),
+                None => (kind, 0),
+            },
+        }
+    }
+
+    /// Number of the first event of the plan that a field names.
+    fn named_event(&self, line: &str) -> Option<u8> {
+        self.event_names.iter().find_map(|slot| {
+            let slot = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar())?;
+            let text = slot.text(line);
+            let at = self.plan.conversions.names.iter().position(|name| *name == text)?;
+            u8::try_from(at).ok()
+        })
+    }
+
     /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
     fn is_proxy_line(&self) -> bool {
         self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::json::{self, Kind as ValueKind, Str};
+use crate::pipeline::roles;
 
 /// What a wanted key leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(super) struct Node {
     pub(super) keys: BTreeMap<String, Step>,
     /// Keys in the order of the lines so far, with what they lead to. A line may leave some out.
     pub(super) expected: Vec<Lead>,
+    /// Path of the object whose keys these are, with a dot behind it; empty for the line.
+    pub(super) prefix: String,
+    /// Fields of known names that the plan does not read, with how many lines had them.
+    pub(super) unread: BTreeMap<String, u64>,
 }
 
 /// Keys that are remembered per level; longer objects are looked up key by key.
@@ -112,20 +117,24 @@ pub(super) fn scan(
     line: &str,
     object: Range<usize>,
     slots: &mut [Slot],
+    nested: &mut Nested,
 ) -> Result<(), json::Malformed> {
     let (Some(level), Some(text)) = (nodes.get_mut(node), line.get(object.clone())) else { return Ok(()) };
-    let mut fill =
-        Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested: Nested::default() };
+    let own = nested.len();
+    let mut fill = Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested };
     json::visit_object(text, &mut fill)?;
-    if fill.nested.len == 0 {
-        return Ok(());
+    let end = nested.len();
+    for at in own..end {
+        if let Some(&(child, from, until)) = nested.get(at) {
+            scan(nodes, usize::from(child), line, from as usize..until as usize, slots, nested)?;
+        }
     }
-    let nested = fill.nested;
-    for &(child, slot) in nested.objects.iter().take(nested.len) {
-        scan(nodes, usize::from(child), line, slot.from as usize..slot.until as usize, slots)?;
-    }
+    nested.truncate(own);
     Ok(())
 }
+
+/// Objects that are still to be looked into: trie level, and from where to where each stands in the line.
+pub(super) type Nested = Vec<(u16, u32, u32)>;
 
 /// Fills slots from one object while it is scanned.
 struct Fill<'n> {
@@ -137,14 +146,7 @@ struct Fill<'n> {
     place: usize,
     /// What the latest key leads to.
     step: Step,
-    nested: Nested,
-}
-
-/// Objects to look into, with their trie level.
-#[derive(Default)]
-struct Nested {
-    objects: [(u16, Slot); NESTED_MAX],
-    len: usize,
+    nested: &'n mut Nested,
 }
 
 impl<'a> json::Visit<'a> for Fill<'_> {
@@ -183,17 +185,11 @@ impl<'a> json::Visit<'a> for Fill<'_> {
         {
             *slot = found;
         }
-        if let (Some(child), ValueKind::Object) = (self.step.node, kind)
-            && let Some(object) = self.nested.objects.get_mut(self.nested.len)
-        {
-            *object = (child, found);
-            self.nested.len += 1;
+        if let (Some(child), ValueKind::Object) = (self.step.node, kind) {
+            self.nested.push((child, found.from, found.until));
         }
     }
 }
-
-/// Objects of one level that are looked into: as many as wanted paths can share a level.
-const NESTED_MAX: usize = 16;
 
 impl Node {
     /// What may come at a place. What was learned behind the opening brace holds only there.
@@ -206,7 +202,24 @@ impl Node {
     /// Finds a key that was not expected, and remembers it; gives its place and what it leads to.
     #[cold]
     fn look_up(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
-        let step = self.keys.get(key.get().as_ref()).copied().unwrap_or_default();
+        let Some(step) = self.keys.get(key.get().as_ref()).copied() else {
+            return self.unwanted(place, key, lead, is_string);
+        };
+        self.remember(place, step, lead, is_string)
+    }
+
+    /// A key that the plan does not read. One whose name plays a role is counted, and therefore not remembered: it must come
+    /// here again.
+    fn unwanted(&mut self, place: usize, key: &Str<'_>, lead: &[u8], is_string: bool) -> (usize, Step) {
+        let path = format!("{}{}", self.prefix, key.get());
+        if roles::role_of_known(&path).is_none() {
+            return self.remember(place, Step::default(), lead, is_string);
+        }
+        *self.unread.entry(path).or_default() += 1;
+        (place, Step::default())
+    }
+
+    fn remember(&mut self, place: usize, step: Step, lead: &[u8], is_string: bool) -> (usize, Step) {
         let text = if is_string { lead.split_last().map_or(lead, |(_, text)| text) } else { lead };
         // A key whose value is a string in one line and none in the other.
         if let Some(ahead) = self.candidates(place).iter().position(|known| known.text() == text)

@@ -115,7 +115,7 @@ impl RouteCache {
         self.masked.clear();
         let id = if values::mask_route(text, &mut self.masked) { names.route(&self.masked) } else { names.route(text) };
         if self.texts.len() < ROUTE_TEXTS_MAX {
-            self.seen.find(hash, &mut self.texts, |known| known == text, || text.to_owned());
+            self.seen.add(hash, &mut self.texts, text.to_owned());
             self.ids.push(id);
         }
         id

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::Intern;
-use crate::pipeline::plan::{BASELINE, CANARY, FieldRef};
+use crate::pipeline::plan::{BASELINE, CANARY, Conversions, FieldRef};
 use crate::pipeline::survey::{Head, Wishes, survey};
 use crate::query::Query;
 use crate::time::Windowing;
@@ -22,6 +22,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         follow_traces: false,
         join_attempts: false,
         adds_duration: false,
+        conversions: Conversions::default(),
         windowing: Windowing::default(),
     };
     for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {

@@ -123,7 +123,7 @@ pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) 
     let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
     if chosen.workloads.len() > 1 {
         notes.push(format!(
-            "arms: `{}` names pods of several workloads ({}), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD",
+            "arms: no field says which version or cohort a line belongs to, and `{}` names pods of several workloads ({}), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD",
             chosen.path,
             some_of(&chosen.workloads)
         ));

@@ -249,7 +249,7 @@ fn pods_of_several_workloads_are_no_versions_of_one() {
     };
     let survey = of(&pods, "");
     assert_eq!(survey.plan.arms, ArmRule::None);
-    let note = "arms: `pod` names pods of several workloads (web, worker), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD";
+    let note = "arms: no field says which version or cohort a line belongs to, and `pod` names pods of several workloads (web, worker), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
     // A service has what workloads it has.
     let rule =

@@ -5,7 +5,8 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{Cell, PARTIAL_VERSION, WindowPartial};
 use crate::sketch::rows::{
-    AttemptRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Rows, TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Rows,
+    TraceRow, UnitRow,
 };
 
 impl WindowPartial {
@@ -28,7 +29,7 @@ impl WindowPartial {
             w.uint(u64::from(*service));
             w.uint(u64::from(*arm));
             cell.counts().iter().for_each(|count| w.uint(*count));
-            for table in [&cell.latency, &cell.span_latency, &cell.warnings, &cell.gaps] {
+            for table in [&cell.latency, &cell.span_latency, &cell.warnings, &cell.gaps, cell.weights.table()] {
                 w.length(table.entries().len());
                 let mut last = 0;
                 for &(key, count) in table.entries() {
@@ -83,6 +84,14 @@ impl WindowPartial {
             w.uint(u64::from(row.latency));
             w.byte(row.status_class);
             w.flag(row.error);
+        }
+        w.length(self.conversions.as_slice().len());
+        for row in self.conversions.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.count));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.byte(row.event);
         }
         w.fixed(self.pair_range);
         w.length(self.pairs.as_slice().len());
@@ -227,6 +236,17 @@ impl WindowPartial {
             });
         }
         partial.attempts = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.length()? {
+            rows.push(ConversionRow {
+                unit: r.fixed()?,
+                count: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                event: r.byte()?,
+            });
+        }
+        partial.conversions = Rows::from_vec(rows);
         partial.pair_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {

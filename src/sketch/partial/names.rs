@@ -13,9 +13,9 @@ impl WindowPartial {
             Used::mark(&mut used.arms, *arm);
         }
         // Services and arms of rows are those of cells: each line that makes a row also counts in a cell.
-        self.instances.as_slice().iter().for_each(|row| Used::mark(&mut used.instances, row.instance));
-        self.pairs.as_slice().iter().for_each(|row| Used::mark(&mut used.routes, row.route));
-        for row in self.evidence.as_slice() {
+        self.instances.iter().for_each(|row| Used::mark(&mut used.instances, row.instance));
+        self.pairs.iter().for_each(|row| Used::mark(&mut used.routes, row.route));
+        for row in self.evidence.iter() {
             Used::mark(&mut used.routes, row.route);
             Used::mark(&mut used.streams, row.stream);
         }
@@ -53,6 +53,7 @@ impl WindowPartial {
         self.exposures.rename(renaming);
         self.outcomes.rename(renaming);
         self.attempts.rename(renaming);
+        self.conversions.rename(renaming);
         self.pairs.rename(renaming);
         self.traces.rename(renaming);
         self.evidence.rename(renaming);
@@ -171,7 +172,7 @@ impl FromOther for ServiceKey {
 }
 
 impl Renaming {
-    fn is_identity(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
             .iter()
             .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))

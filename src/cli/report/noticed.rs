@@ -1,0 +1,72 @@
+//! What was met while lines were read that is no part of any verdict, and that a reader must know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::pipeline::roles::{self, Role};
+use crate::pipeline::survey::Survey;
+
+/// Arms of a stream that are remembered: with two it belongs to none.
+const ARMS_KEPT: usize = 2;
+
+/// Fields that nobody reads, and lines that say that a program died.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Noticed {
+    unread: BTreeMap<String, u64>,
+    /// Lines of crashes, and arms, of each stream.
+    streams: BTreeMap<String, (u64, BTreeSet<String>)>,
+}
+
+/// Lines of one stream that say that a program died.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::cli) struct Crashes {
+    /// The stream.
+    pub stream: String,
+    /// Lines.
+    pub lines: u64,
+    /// The arm that all its lines name, where they name one.
+    pub arm: Option<String>,
+}
+
+impl Noticed {
+    /// Fields that nobody reads, with the lines of a chunk that have them.
+    pub(in crate::cli) fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        for (path, lines) in fields {
+            *self.unread.entry(path).or_default() += lines;
+        }
+    }
+
+    /// Lines of crashes in a chunk of a stream, and the arms that the chunk names.
+    pub(in crate::cli) fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        if !self.streams.contains_key(stream) {
+            self.streams.insert(stream.to_owned(), Default::default());
+        }
+        let Some((all, known)) = self.streams.get_mut(stream) else { return };
+        *all += lines;
+        for arm in arms {
+            if known.len() < ARMS_KEPT && !known.contains(arm) {
+                known.insert(arm.clone());
+            }
+        }
+    }
+
+    /// Fields that came after the first lines and play a role by their names, most lines first.
+    pub(super) fn roles(&self, survey: &Survey) -> Vec<(String, Role, u64)> {
+        let new = self.unread.iter().filter(|(path, _)| !survey.paths.contains(*path));
+        let mut list: Vec<(String, Role, u64)> =
+            new.filter_map(|(path, lines)| Some((path.clone(), roles::role_of_known(path)?, *lines))).collect();
+        list.sort_by_key(|(_, _, lines)| std::cmp::Reverse(*lines));
+        list
+    }
+
+    /// Streams with lines of crashes.
+    pub(super) fn crashed(&self) -> Vec<Crashes> {
+        let crashed = self.streams.iter().filter(|(_, (lines, _))| *lines > 0);
+        crashed
+            .map(|(stream, (lines, arms))| Crashes {
+                stream: stream.clone(),
+                lines: *lines,
+                arm: arms.first().filter(|_| arms.len() == 1).cloned(),
+            })
+            .collect()
+    }
+}

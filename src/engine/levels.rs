@@ -1,0 +1,170 @@
+//! Which part of the error level each comparison of a release has.
+//!
+//! A release is one service, or several that take the same new version within ten minutes (semantics 3), and its error
+//! level is one, however many of its services are compared and however often a candidate is taken back and comes again:
+//! weights .9, then .1/(i(i+1)) in the order in which the comparisons begin (statistics design 4.6). A part is given
+//! when a comparison begins, before its first look, so that no evidence can choose it; and the first has nearly all,
+//! because nobody knows then whether there will be others.
+
+use crate::event::ServiceKey;
+use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::time::{MINUTE, Micros, Timestamp};
+
+/// Services that take the same new version within this time release it together (semantics 3).
+pub(super) const TOGETHER: Micros = 10 * MINUTE;
+
+/// Part of the first comparison of a release, and the part that all later ones share.
+const FIRST: f64 = 0.9;
+const LATER: f64 = 0.1;
+
+/// Part of the error level that a comparison has after so many of the same release.
+fn part_after(earlier: u64) -> f64 {
+    let earlier = earlier as f64;
+    if earlier < 1.0 { FIRST } else { LATER / (earlier * (earlier + 1.0)) }
+}
+
+/// How it is known which services a release has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Company {
+    /// By declaration, which has divided the error level, or because there is one service.
+    Known,
+    /// By when services take the version.
+    Found,
+}
+
+/// A release: who takes part, and how many comparisons have begun.
+#[derive(Clone, PartialEq, Debug)]
+struct Family {
+    environment: String,
+    candidate: String,
+    since: Timestamp,
+    /// No other service joins.
+    is_closed: bool,
+    /// (service, control); the candidate is the same for all.
+    pairs: Vec<(String, String)>,
+    begun: u64,
+}
+
+/// All releases so far. There are at most as many pairs as comparisons.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Levels {
+    families: Vec<Family>,
+}
+
+impl Levels {
+    /// Part of a comparison that begins now.
+    pub(super) fn part(
+        &mut self,
+        entry: &ServiceKey,
+        [control, candidate]: [&str; 2],
+        now: Timestamp,
+        company: Company,
+    ) -> f64 {
+        let same = |family: &Family| family.environment == entry.environment && family.candidate == candidate;
+        let met =
+            |family: &Family| family.pairs.iter().any(|(service, other)| *service == entry.service && other == control);
+        // The same two again, however late, else who comes within ten minutes of the first.
+        let found = self.families.iter().position(|family| same(family) && met(family)).or_else(|| {
+            let is_open = |family: &Family| !family.is_closed && now.0 - family.since.0 <= TOGETHER;
+            let joins = company == Company::Found;
+            self.families.iter().position(|family| joins && same(family) && is_open(family))
+        });
+        let at = found.unwrap_or(self.families.len());
+        if found.is_none() {
+            self.families.push(Family {
+                environment: entry.environment.clone(),
+                candidate: candidate.to_owned(),
+                since: now,
+                is_closed: company == Company::Known,
+                pairs: Vec::new(),
+                begun: 0,
+            });
+        }
+        let Some(family) = self.families.get_mut(at) else { return FIRST };
+        if !met(family) {
+            family.pairs.push((entry.service.clone(), control.to_owned()));
+        }
+        family.begun += 1;
+        part_after(family.begun - 1)
+    }
+
+    /// Writes the state.
+    pub(super) fn write(&self, w: &mut Writer) {
+        w.length(self.families.len());
+        for family in &self.families {
+            w.text(&family.environment);
+            w.text(&family.candidate);
+            w.int(family.since.0);
+            w.flag(family.is_closed);
+            w.uint(family.begun);
+            w.length(family.pairs.len());
+            for (service, control) in &family.pairs {
+                w.text(service);
+                w.text(control);
+            }
+        }
+    }
+
+    /// Reads what [`Levels::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub(super) fn read(r: &mut Reader<'_>) -> Result<Levels, Damaged> {
+        let mut levels = Levels::default();
+        for _ in 0..r.length()? {
+            let (environment, candidate) = (r.text()?, r.text()?);
+            let (since, is_closed, begun) = (Timestamp(r.int()?), r.flag()?, r.uint()?);
+            let mut pairs = Vec::new();
+            for _ in 0..r.length()? {
+                pairs.push((r.text()?, r.text()?));
+            }
+            levels.families.push(Family { environment, candidate, since, is_closed, pairs, begun });
+        }
+        Ok(levels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(environment: &str, service: &str) -> ServiceKey {
+        ServiceKey { environment: environment.to_owned(), service: service.to_owned() }
+    }
+
+    #[test]
+    fn however_many_comparisons_a_release_has_its_error_level_is_one() {
+        assert_eq!([0, 1, 2].map(part_after), [0.9, 0.05, 0.1 / 6.0]);
+        let all: f64 = (0..100_000).map(part_after).sum();
+        assert!(all < 1.0 && all > 0.999, "{all}");
+    }
+
+    #[test]
+    fn services_that_take_a_version_together_share_one_level() {
+        let mut levels = Levels::default();
+        let at = |minute: i64| Timestamp(minute * MINUTE);
+        let web = levels.part(&entry("prod", "web"), ["v1", "v2"], at(0), Company::Found);
+        let api = levels.part(&entry("prod", "api"), ["v7", "v2"], at(10), Company::Found);
+        assert_eq!((web, api), (0.9, 0.05));
+        // Elsewhere, another version, and who comes later are releases of their own.
+        assert_eq!(levels.part(&entry("test", "web"), ["v1", "v2"], at(1), Company::Found), 0.9);
+        assert_eq!(levels.part(&entry("prod", "web"), ["v1", "v3"], at(1), Company::Found), 0.9);
+        assert_eq!(levels.part(&entry("prod", "late"), ["v1", "v2"], at(11), Company::Found), 0.9);
+        // What comes again shares with those whom it came with before.
+        let mut w = Writer::default();
+        levels.write(&mut w);
+        let mut back = Levels::read(&mut Reader::new(&w.bytes)).unwrap();
+        assert_eq!(back, levels);
+        assert_eq!(back.part(&entry("prod", "web"), ["v1", "v2"], at(600), Company::Found), 0.1 / 6.0);
+        assert_eq!(back.part(&entry("prod", "api"), ["v7", "v2"], at(600), Company::Found), 0.1 / 12.0);
+        assert_eq!(back.part(&entry("prod", "late"), ["v1", "v2"], at(600), Company::Found), 0.05);
+
+        // Where it was said who is released together, each has its part of the budget already.
+        let known = |levels: &mut Levels, service: &str, minute: i64| {
+            levels.part(&entry("prod", service), ["v1", "v4"], at(minute), Company::Known)
+        };
+        assert_eq!((known(&mut back, "web", 700), known(&mut back, "api", 700)), (0.9, 0.9));
+        assert_eq!(back.part(&entry("prod", "late"), ["v1", "v4"], at(701), Company::Found), 0.9);
+        assert_eq!(known(&mut back, "web", 800), 0.05);
+    }
+}

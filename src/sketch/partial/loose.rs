@@ -1,0 +1,88 @@
+//! Partials that are not settled yet, and how they become one.
+
+use std::sync::Arc;
+
+use crate::event::Names;
+use crate::sketch::partial::WindowPartial;
+use crate::sketch::partial::names::union;
+use crate::sketch::rows::Renaming;
+
+/// A partial whose names stand in a list that it shares with others: chunks of one stream mostly name the same.
+#[derive(Clone, Debug)]
+pub struct LoosePartial {
+    /// Rows and cells, in any order; without names of its own.
+    pub partial: WindowPartial,
+    /// What they refer to.
+    pub names: Arc<Names>,
+}
+
+impl LoosePartial {
+    /// A partial with names of its own.
+    pub fn of(mut partial: WindowPartial) -> LoosePartial {
+        let names = Arc::new(std::mem::take(&mut partial.names));
+        LoosePartial { partial, names }
+    }
+
+    /// Merges a list of partials of one window into one canonical partial.
+    ///
+    /// Lists are handed over whole and settled once at the end, so each row is moved once, however many partials.
+    pub fn merge(window: i64, partials: Vec<LoosePartial>) -> WindowPartial {
+        let mut partials = partials.into_iter();
+        let Some(LoosePartial { partial: mut merged, names: shared }) = partials.next() else {
+            return WindowPartial::new(window);
+        };
+        // What the rows refer to: the first one's names, and those that others add.
+        let mut names = Arc::clone(&shared);
+        let mut streams = std::mem::take(&mut merged.streams);
+        // The last list that was not the first one, with the new places of its names: it may come again.
+        let mut renamed: Option<(Arc<Names>, Renaming)> = None;
+        for LoosePartial { mut partial, names: theirs } in partials {
+            debug_assert_eq!(merged.window, partial.window);
+            let new_streams = (partial.streams != streams).then(|| union(&mut streams, &partial.streams));
+            if !Arc::ptr_eq(&theirs, &shared) || new_streams.is_some() {
+                let mut renaming = match renamed.take() {
+                    Some((known, renaming)) if Arc::ptr_eq(&known, &theirs) => renaming,
+                    _ => {
+                        let all = Arc::make_mut(&mut names);
+                        Renaming {
+                            services: union(&mut all.services, &theirs.services),
+                            arms: union(&mut all.arms, &theirs.arms),
+                            routes: union(&mut all.routes, &theirs.routes),
+                            instances: union(&mut all.instances, &theirs.instances),
+                            streams: Vec::new(),
+                        }
+                    }
+                };
+                renaming.streams = new_streams.unwrap_or_else(|| (0..).take(streams.len()).collect());
+                if !renaming.is_identity() {
+                    partial.rename(&renaming);
+                }
+                renamed = Some((theirs, renaming));
+            }
+            merged.append(partial);
+        }
+        merged.settle_with(&names, &streams);
+        merged
+    }
+}
+
+impl WindowPartial {
+    /// Appends another partial of the same window, whose names have the same places; the result must be settled.
+    fn append(&mut self, other: WindowPartial) {
+        for (service, arm, cell) in other.cells {
+            self.cell_mut(service, arm).add(cell);
+        }
+        self.instances.append(other.instances);
+        self.units.append(other.units);
+        self.exposures.append(other.exposures);
+        self.outcomes.append(other.outcomes);
+        self.attempts.append(other.attempts);
+        self.conversions.append(other.conversions);
+        self.pairs.append(other.pairs);
+        self.traces.append(other.traces);
+        self.evidence.append(other.evidence);
+        self.pair_range = self.pair_range.min(other.pair_range);
+        self.trace_range = self.trace_range.min(other.trace_range);
+        self.tally.add(&other.tally);
+    }
+}

@@ -39,6 +39,7 @@ impl Comparison {
         w.int(self.window);
         w.uint(u64::from(self.stratum));
         self.distinct.iter().for_each(|count| w.uint(*count));
+        w.uint(self.exposed);
         self.error_units.write(w);
         self.error_volume.write(w);
         self.slow_units.write(w);
@@ -269,6 +270,7 @@ impl Comparison {
         c.window = r.int()?;
         c.stratum = r.uint16()?;
         c.distinct = [r.uint()?, r.uint()?];
+        c.exposed = r.uint()?;
         c.error_units = FirstEvents::read(r)?;
         c.error_volume = BucketSums::read(r)?;
         c.slow_units = FirstEvents::read(r)?;

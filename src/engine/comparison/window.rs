@@ -307,6 +307,10 @@ impl Comparison {
                 }
             }
         }
+        if !entry.exposed() && in_arm(Arm::Candidate) {
+            entry.set_exposed();
+            self.exposed += 1;
+        }
         let restarts = self.restarts.mask();
         if restarts != 0 {
             let arm = entry.arm();

@@ -333,7 +333,8 @@ fn a_rollout_after_a_pause_has_its_control() {
     let second = |minutes| Traffic { arms: vec!["v2", "v3"], ..both(minutes) };
     for pause in [0, 25, 40, 600] {
         // v2 takes over from v1, and v3 comes when nobody was there for a while.
-        let before = [first(30), Traffic { shares: vec![1.0], ..first(60) }, Traffic { shares: vec![0.0], ..second(10) }];
+        let before =
+            [first(30), Traffic { shares: vec![1.0], ..first(60) }, Traffic { shares: vec![0.0], ..second(10) }];
         let (_, ledger) = judged_lines(&with_pause(&before, pause, &[second(60)]));
         let story = story(&ledger);
         assert_eq!(story.last().unwrap(), "v3 against v2", "{pause}: {story:?}");

@@ -120,6 +120,10 @@ impl ReleaseState {
         self.arms.requests()
     }
 
+    pub(super) fn arms_without_unit(&self) -> Vec<(String, u64)> {
+        self.arms.without_unit()
+    }
+
     /// Takes a window; returns the comparisons that it brought something to.
     ///
     /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:
@@ -241,9 +245,7 @@ impl ReleaseState {
             if let Some(known) = as_control.filter(|known| self.came_after_end(&candidate, known)) {
                 // Where all users went back at once there is nothing to compare.
                 let since = self.arms.here_since(&candidate).unwrap_or(i64::MAX);
-                if self.arms.here_since(&known.candidate).is_some()
-                    && self.arms.active_after(&known.candidate, since)
-                {
+                if self.arms.here_since(&known.candidate).is_some() && self.arms.active_after(&known.candidate, since) {
                     let (other, from) = (known.candidate.clone(), known.control_from);
                     self.open([&candidate, &other], from, merged.window, settings, levels);
                 }

@@ -488,6 +488,88 @@ fn why_pods_names_give_no_arms_is_in_the_error() {
     );
 }
 
+/// Nor do those of two workloads of one service, which are no versions of one another.
+#[test]
+fn workloads_of_one_service_are_not_compared() {
+    let log = |pods: [&str; 2]| {
+        let mut text = String::new();
+        for number in 0..60 {
+            let at = serin::time::Timestamp(START + number as i64 * SECOND);
+            let pod = pods[number % 2];
+            text.push_str(&format!(
+                "{{\"ts\":\"{at}\",\"service\":\"shop\",\"pod\":\"{pod}\",\"user\":\"u{number}\",\"status\":200}}\n"
+            ));
+        }
+        text
+    };
+    let two = log(["web-5d9c7b8f6d-x7k2p", "worker-7c6b9d8f5c-2mnqz"]);
+    let one = log(["web-5d9c7b8f6d-x7k2p", "web-7c6b9d8f5c-2mnqz"]);
+    let folder = folder_with(&[("two.log", two.as_bytes()), ("one.log", one.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "two.log"]).expect(2);
+    assert!(
+        said.err.contains(
+            "`pod` names pods of several workloads under the service `shop` (web, worker), whose versions are not compared; name \
+             the version of a line with --role version=FIELD"
+        ),
+        "{}",
+        said.err
+    );
+    assert_ne!(serin(folder.path(), &["compare", "one.log"]).status, 2);
+}
+
+/// A limit in milliseconds needs a latency whose unit is known.
+#[test]
+fn a_limit_of_a_latency_whose_unit_is_a_guess_is_refused() {
+    let mut text = String::new();
+    for number in 0..100 {
+        let at = serin::time::Timestamp(START + number * SECOND);
+        let version = number % 2;
+        text.push_str(&format!(
+            "{{\"ts\":\"{at}\",\"version\":\"{version}\",\"user\":\"u{number}\",\"status\":200,\"duration\":3.9{version}}}\n"
+        ));
+    }
+    let limits = b"limits: {p99_ms: 100}\n";
+    let folder =
+        folder_with(&[("app.log", text.as_bytes()), ("p.yaml", limits), ("e.yaml", b"limits: {errors_percent: 2}\n")]);
+    let said = serin(folder.path(), &["compare", "app.log", "--policy", "p.yaml"]).expect(2);
+    assert!(
+        said.err.contains(
+            "limits.p99_ms of the policy needs a latency whose unit is known, and that `duration` is in s is a guess. Name its \
+             unit: --role latency=duration:s if that is right, else :ms, :us, :ns."
+        ),
+        "{}",
+        said.err
+    );
+    for arguments in [["--policy", "e.yaml"].as_slice(), &["--policy", "p.yaml", "--role", "latency=duration:ms"]] {
+        assert_ne!(serin(folder.path(), &[&["compare", "app.log"], arguments].concat()).status, 2, "{arguments:?}");
+    }
+}
+
+/// Where nothing is compared, the reason is said, and what helps.
+#[test]
+fn why_arms_are_too_small_or_elsewhere_is_said() {
+    let without = requests(57, 4_000, 800, 30, |request, _| request.names_user = request.arm == "baseline");
+    let plain = String::from_utf8(requests(58, 12_000, 800, 60, |_, _| ())).expect("text");
+    let environments = |later: bool| -> String {
+        let text =
+            plain.lines().enumerate().filter(|(at, line)| !later || *at > 8_000 || line.contains("\"baseline\""));
+        let mark = |(_, line): (usize, &str)| {
+            let name = if line.contains("\"baseline\"") { "prod" } else { "canary" };
+            line.replacen('{', &format!("{{\"environment\":\"{name}\","), 1) + "\n"
+        };
+        text.map(mark).collect()
+    };
+    let (both, later) = (environments(false), environments(true));
+    let folder = folder_with(&[("app.log", &without), ("both.log", both.as_bytes()), ("later.log", later.as_bytes())]);
+    let said = in_one_line(&serin(folder.path(), &["compare", "app.log"]).expect(4).out);
+    assert!(said.contains("requests of `canary` name no user. An arm is as large as its units: "), "{said}");
+    for name in ["both.log", "later.log"] {
+        let said = in_one_line(&serin(folder.path(), &["compare", name]).expect(4).out);
+        assert!(said.contains("What one service does in two environments"), "{name}: {said}");
+        assert!(!said.contains("as a file of its own"), "{name}: {said}");
+    }
+}
+
 /// A span that begins behind the first lines is judged by the same fields and units.
 #[test]
 fn what_is_asked_for_may_lie_behind_the_first_lines() {
@@ -652,7 +734,13 @@ fn every_changed_behaviour_is_named() {
     let request = |at: i64, user: u64, arm: &str, rest: &str| {
         Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",{rest}"))
     };
-    let cases: [(Behaviour, Change); 5] = [
+    let cases: [(Behaviour, Change); 6] = [
+        // An error that is named while the request is answered; it comes when the first lines have been looked at.
+        (Behaviour::WarningLines, |lines, at, user, arm, random| {
+            let is_late = at > START + 21 * MINUTE;
+            let error = if is_late && arm == "canary" && random.chance(0.6) { "\"boom\"" } else { "null" };
+            lines.push(Line::new(at, user, 0, &format!("\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",\"status\":200,\"error\":{error},\"level\":\"info\",\"latency_ms\":20,\"route\":\"/a\"")));
+        }),
         (Behaviour::StatusClasses, |lines, at, user, arm, random| {
             let missing = arm == "canary" && random.chance(0.5);
             let status = if missing { 404 } else { 200 };

@@ -172,6 +172,7 @@ pub(super) fn ground(
         absent(&mut notes, is_all, "--environment", environment, what, "Environments", &there)?;
     }
     check(&found, how, judge)?;
+    check_limits(&found, &policy)?;
     let arms: BTreeSet<&str> =
         found.services.values().flat_map(|service| service.arms.keys()).map(String::as_str).collect();
     let control = judge.control.iter().map(|arm| ("--control", arm));
@@ -488,6 +489,20 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
         bail!("{}", unknown("--service", service, "no line of this service was seen", "Services", &names));
     }
     Ok(())
+}
+
+/// A limit in milliseconds is no limit where the unit of what it limits is a guess.
+fn check_limits(found: &Survey, policy: &Policy) -> anyhow::Result<()> {
+    let Some(field) = found.guessed_latencies().next().filter(|_| policy.limits.p99_us.is_some()) else {
+        return Ok(());
+    };
+    let (path, unit) = (harmless(&field.path, 60), field.unit.unwrap_or(LatencyUnit::Millis));
+    let others = LatencyUnit::ALL.into_iter().filter(|other| *other != unit).map(LatencyUnit::name);
+    bail!(
+        "limits.p99_ms of the policy needs a latency whose unit is known, and that `{path}` is in {unit} is a guess. Name its unit: --role latency={path}:{unit} if that is right, else :{others}.",
+        unit = unit.name(),
+        others = others.collect::<Vec<_>>().join(", :"),
+    );
 }
 
 fn seen(found: &Survey) -> String {

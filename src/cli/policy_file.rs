@@ -72,8 +72,9 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     let file: PolicyFile = if text.trim().is_empty() {
         PolicyFile::default()
     } else {
-        // The first line says what and where; what follows shows the file, which its owner has.
-        serde_saphyr::from_str(text).map_err(|error| {
+        // A file of comments alone is the value null, which may also be written. The first line of an error says what and
+        // where; what follows shows the file, which its owner has.
+        serde_saphyr::from_str::<Option<PolicyFile>>(text).map(Option::unwrap_or_default).map_err(|error| {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             anyhow!("{}", line.strip_prefix("error: ").unwrap_or(line))
@@ -211,7 +212,9 @@ mod tests {
 
     #[test]
     fn the_default_is_what_an_empty_file_says() {
-        assert_eq!(parse("").unwrap(), Policy::default());
+        for text in ["", " \n", "# nothing yet\n", "---\n", "null", "~\n", "null # nothing yet\n"] {
+            assert_eq!(parse(text).unwrap(), Policy::default(), "{text:?}");
+        }
         let policy =
             parse("guardrails: [errors]\nnext_share_percent: 25\nexpect: [routes]\nshare_percent: 5\n").unwrap();
         assert!(policy.errors && !policy.latency);

@@ -43,6 +43,8 @@ const CONTROL_NAMES: [&str; 9] =
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct ArmSeen {
     requests: u64,
+    /// Those of them that name no unit.
+    without_unit: u64,
     /// Start of the window in which it was first seen; `None` since a rollout ended because it was gone.
     here_since: Option<i64>,
     /// Units of each of the latest windows, by the start of the window.
@@ -107,7 +109,7 @@ impl Arms {
     /// An arm is gone: if it comes again it comes new, and who serves then was there before it.
     pub(super) fn leave(&mut self, arm: &str) {
         if let Some(seen) = self.arms.get_mut(arm) {
-            *seen = ArmSeen { requests: seen.requests, ..ArmSeen::default() };
+            *seen = ArmSeen { requests: seen.requests, without_unit: seen.without_unit, ..ArmSeen::default() };
         }
         if self.first_control.as_ref().is_some_and(|(control, _)| control == arm) {
             self.first_control = None;
@@ -117,6 +119,11 @@ impl Arms {
     /// Each arm with its requests.
     pub(super) fn requests(&self) -> Vec<(String, u64)> {
         self.arms.iter().map(|(arm, seen)| (arm.clone(), seen.requests)).collect()
+    }
+
+    /// Each arm with its requests that name no unit.
+    pub(super) fn without_unit(&self) -> Vec<(String, u64)> {
+        self.arms.iter().map(|(arm, seen)| (arm.clone(), seen.without_unit)).collect()
     }
 
     /// There were more arms than are told apart.
@@ -146,6 +153,7 @@ impl Arms {
             let Some(seen) = now.get_mut(usize::from(*arm)) else { continue };
             if Some(*service) == entry {
                 seen.requests += cell.requests;
+                seen.without_unit += cell.without_unit;
             }
         }
         for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
@@ -190,10 +198,12 @@ impl Arms {
             }
             let seen = self.arms.entry(name.clone()).or_default();
             if seen.here_since.is_none() {
-                let requests = seen.requests;
-                *seen = ArmSeen { requests, here_since: Some(start), before: before.clone(), ..ArmSeen::default() };
+                let (requests, without_unit) = (seen.requests, seen.without_unit);
+                let before = before.clone();
+                *seen = ArmSeen { requests, without_unit, here_since: Some(start), before, ..ArmSeen::default() };
             }
             seen.requests += here.requests;
+            seen.without_unit += here.without_unit;
             if here.units > 0 {
                 seen.recent.push_back((start, here.units));
                 seen.units += here.units;
@@ -325,6 +335,7 @@ impl Arms {
         for (name, seen) in &self.arms {
             w.text(name);
             w.uint(seen.requests);
+            w.uint(seen.without_unit);
             w.flag(seen.here_since.is_some());
             w.int(seen.here_since.unwrap_or(0));
             w.length(seen.recent.len());
@@ -353,7 +364,7 @@ impl Arms {
         let mut state = Arms::default();
         for _ in 0..r.length()? {
             let name = r.text()?;
-            let mut seen = ArmSeen { requests: r.uint()?, ..ArmSeen::default() };
+            let mut seen = ArmSeen { requests: r.uint()?, without_unit: r.uint()?, ..ArmSeen::default() };
             let (is_here, since) = (r.flag()?, r.int()?);
             seen.here_since = is_here.then_some(since);
             for _ in 0..r.length()? {

@@ -293,6 +293,11 @@ impl Engine {
         self.releases.get(release).map(ReleaseState::arms_seen).unwrap_or_default()
     }
 
+    /// Each arm of a release with its requests that name no unit.
+    pub fn arms_without_unit(&self, release: usize) -> Vec<(String, u64)> {
+        self.releases.get(release).map(ReleaseState::arms_without_unit).unwrap_or_default()
+    }
+
     /// The first entry of a ledger: what everything was decided by. `plan`: how streams were read.
     pub fn start(&mut self, plan: serde_json::Value) -> Vec<Output> {
         let names: Vec<&String> = self.streams.keys().collect();

@@ -120,6 +120,10 @@ impl ReleaseState {
         self.arms.requests()
     }
 
+    pub(super) fn arms_without_unit(&self) -> Vec<(String, u64)> {
+        self.arms.without_unit()
+    }
+
     /// Takes a window; returns the comparisons that it brought something to.
     ///
     /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:

@@ -386,13 +386,17 @@ impl<'p> Decoder<'p> {
             kind
         };
 
-        let error = match (self.failed(line), status) {
+        let failed = self.failed(line);
+        let error = match (failed, status) {
             (Some(Failed::Said), _) => true,
             (Some(Failed::Unsuccessful), status) => status.is_none_or(|status| status.class != 4),
             (_, Some(status)) => status.error,
             (Some(says), None) => says == Failed::Named,
             (None, None) => kind == Kind::Request && level >= Level::Error,
         };
+        // A request that names an error and did not fail went wrong somewhere: that is a warning, whatever its level says.
+        let is_warning = kind == Kind::Request && failed == Some(Failed::Named) && !error;
+        let level = if is_warning { level.max(Level::Warn) } else { level };
 
         // Only requests that did not fail are asked: failures may be written another way by code that is fine.
         let (latency_form, status_form) = if kind == Kind::Request && !error {

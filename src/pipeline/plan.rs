@@ -3,7 +3,7 @@
 //! A plan is found by [`super::survey`] or given by the user; the ledger starts with it, so that a replay decodes the
 //! same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ServiceKey;
 use crate::pipeline::roles::{LatencyUnit, Role};
@@ -28,12 +28,13 @@ pub enum ArmRule {
     /// The value of a field is the arm.
     Field(String),
     /// The hash of the pod's template in the pod's name is the arm: see
-    /// [`values::pod_template_hash`](super::values::pod_template_hash).
+    /// [`values::pod_template`](super::values::pod_template).
     PodTemplate {
         /// Field that holds the pod's name.
         path: String,
-        /// The only workload whose pods have an arm, where no service tells workloads apart.
-        workload: Option<String>,
+        /// The workloads whose pods have an arm: each the only one of a service that the first lines showed. A workload
+        /// that comes later is no version of these.
+        workloads: BTreeSet<String>,
     },
     /// Two queries decide; a line that matches neither has no arm, one that matches both is rejected.
     Queries {

@@ -24,8 +24,8 @@ pub fn to_json(plan: &Plan) -> Value {
     let arms = match &plan.arms {
         ArmRule::None => json!({ "by": "none" }),
         ArmRule::Field(path) => json!({ "by": "field", "path": path }),
-        ArmRule::PodTemplate { path, workload } => {
-            json!({ "by": "pod_template", "path": path, "workload": workload })
+        ArmRule::PodTemplate { path, workloads } => {
+            json!({ "by": "pod_template", "path": path, "workloads": workloads })
         }
         ArmRule::Queries { baseline, canary } => {
             json!({ "by": "queries", "baseline": baseline.source(), "canary": canary.source() })
@@ -129,7 +129,11 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         "field" => ArmRule::Field(text(arms, "path")?),
         "pod_template" => ArmRule::PodTemplate {
             path: text(arms, "path")?,
-            workload: arms.get("workload").and_then(Value::as_str).map(str::to_owned),
+            workloads: arms
+                .get("workloads")
+                .and_then(Value::as_array)
+                .and_then(|list| list.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+                .ok_or_else(|| bad("workloads"))?,
         },
         "queries" => {
             let query = |key: &str| -> Result<Query, BadPlan> {

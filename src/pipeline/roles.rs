@@ -450,6 +450,10 @@ pub enum LatencyUnit {
 }
 
 impl LatencyUnit {
+    /// All units, the longest first.
+    pub const ALL: [LatencyUnit; 4] =
+        [LatencyUnit::Seconds, LatencyUnit::Millis, LatencyUnit::Micros, LatencyUnit::Nanos];
+
     /// The suffix by which the command line and reports call the unit.
     pub fn name(self) -> &'static str {
         match self {
@@ -472,9 +476,7 @@ impl LatencyUnit {
 
     /// The unit of a suffix.
     pub fn from_name(name: &str) -> Option<LatencyUnit> {
-        [LatencyUnit::Nanos, LatencyUnit::Micros, LatencyUnit::Millis, LatencyUnit::Seconds]
-            .into_iter()
-            .find(|unit| unit.name() == name)
+        LatencyUnit::ALL.into_iter().find(|unit| unit.name() == name)
     }
 
     /// The unit that a known field name implies, when it does.

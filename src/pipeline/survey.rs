@@ -172,7 +172,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),
-        None => choose_arms(&arm_candidates, &mut notes),
+        None => choose_arms(&arm_candidates, wishes.service.as_ref(), &mut notes),
     };
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);

@@ -169,12 +169,6 @@ pub fn pod_template(pod: &str) -> Option<(&str, &str)> {
     (is_hash && is_end && !workload.is_empty()).then_some((workload, hash))
 }
 
-/// The hash of the pod's template in its name; only of pods of `of_workload`, where that is given.
-pub fn pod_template_hash<'a>(pod: &'a str, of_workload: Option<&str>) -> Option<&'a str> {
-    let (workload, hash) = pod_template(pod)?;
-    of_workload.is_none_or(|wanted| wanted == workload).then_some(hash)
-}
-
 /// Truth from a word or number.
 pub fn truth(text: &str) -> Option<bool> {
     match text {
@@ -434,10 +428,9 @@ mod tests {
             ("", None),
             ("--", None),
         ] {
-            assert_eq!(pod_template_hash(pod, None), hash, "{pod}");
+            assert_eq!(pod_template(pod).map(|(_, hash)| hash), hash, "{pod}");
         }
-        let of = |workload| pod_template_hash("web-api-5d9c7b8f6d-x7k2p", Some(workload));
-        assert_eq!((of("web-api"), of("web")), (Some("5d9c7b8f6d"), None));
+        assert_eq!(pod_template("web-api-5d9c7b8f6d-x7k2p"), Some(("web-api", "5d9c7b8f6d")));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, st
 pub(super) use self::next::FORECAST_MAX;
 use self::noticed::Crashes;
 pub(super) use self::noticed::Noticed;
+use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
@@ -86,6 +87,12 @@ pub(super) struct Alone<'a> {
     rule: &'a ArmRule,
     /// Candidates that were named and are not among the arms.
     unseen: Vec<&'a str>,
+    /// The service is in another environment too.
+    elsewhere: bool,
+    /// What the units are.
+    unit: UnitKind,
+    /// Arms most of whose requests name no unit, with their number.
+    without_unit: Vec<(String, u64)>,
 }
 
 impl Alone<'_> {
@@ -103,12 +110,28 @@ impl Alone<'_> {
                 let unseen: Vec<String> = self.unseen.iter().map(|arm| format!("`{}`", harmless(arm, 60))).collect();
                 format!("{} was not seen; seen: {}", unseen.join(" or "), list_of_arms(several))
             }
-            (several, _) => format!("no arm is large enough beside the control; seen: {}", list_of_arms(several)),
+            (several, _) => {
+                let unnamed = self.without_unit.iter().map(|(arm, requests)| {
+                    format!("; {} of `{}` name no {}", count(*requests, "request"), harmless(arm, 60), self.unit.name())
+                });
+                format!(
+                    "no arm is large enough beside the control; seen: {}{}",
+                    list_of_arms(several),
+                    unnamed.collect::<String>()
+                )
+            }
         }
     }
 
     /// What to do about it.
     fn remedy(&self) -> &'static str {
+        if self.arms.len() > 1 && self.unseen.is_empty() && !self.without_unit.is_empty() {
+            return "An arm is as large as its units: name them on the requests of every arm, name another unit that both \
+                    arms have (--unit, or --role user=FIELD), or count each request by itself (--unit request).";
+        }
+        if self.arms.len() == 1 && self.elsewhere {
+            return OTHER_ENVIRONMENT;
+        }
         match (self.arms.len(), self.rule) {
             (0, ArmRule::Queries { .. }) => "Look at a line, and write queries that match the lines of each arm.",
             (0, ArmRule::None | ArmRule::Field(_) | ArmRule::PodTemplate { .. } | ArmRule::Hash { .. }) => {
@@ -227,7 +250,17 @@ fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> 
     let arms = engine.arms_seen(at);
     let named = engine.settings().arms.candidates.iter().map(String::as_str);
     let unseen = named.filter(|name| arms.iter().all(|(arm, _)| arm != name)).collect();
+    let unit = engine.settings().unit;
+    let mut without_unit = engine.arms_without_unit(at);
+    let requests_of = |name: &String| arms.iter().find(|(arm, _)| arm == name).map_or(0, |(_, requests)| *requests);
+    without_unit.retain(|(arm, unnamed)| *unnamed > 0 && *unnamed * 2 > requests_of(arm));
+    let mut known = survey.services.keys();
+    let elsewhere =
+        service.is_some_and(|key| known.any(|of| of.service == key.service && of.environment != key.environment));
     Alone {
+        elsewhere,
+        unit,
+        without_unit,
         service: service.map(ToString::to_string).unwrap_or_default(),
         arms,
         beside_others: false,

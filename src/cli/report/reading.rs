@@ -6,7 +6,7 @@ use super::noticed::Crashes;
 use super::text::{count, grouped, wrap, wrap_words};
 use super::{Report, paragraph};
 use crate::cli::terminal::harmless;
-use crate::event::RejectReason;
+use crate::event::{RejectReason, ServiceKey};
 use crate::sketch::partial::Tally;
 
 /// Fields that nobody reads and that are told.
@@ -31,6 +31,11 @@ pub(in crate::cli) fn rejects(tally: &Tally) -> Vec<String> {
     let by_reason = RejectReason::ALL.into_iter().zip(tally.rejects).filter(|(_, count)| *count > 0);
     by_reason.map(|(reason, count)| format!("{} {}", grouped(count), reason.name().replace('_', " "))).collect()
 }
+
+/// What helps where one service is logged under several environments.
+pub(super) const OTHER_ENVIRONMENT: &str = "What one service does in two environments (or in one and in none) is not compared. \
+    Where it is one rollout, let the lines of both arms name the same environment, or name a field that does: --role \
+    environment=FIELD. To judge one environment alone: --environment NAME.";
 
 impl Report<'_> {
     pub(super) fn write_reading(&self, out: &mut String) {
@@ -92,11 +97,26 @@ impl Report<'_> {
             .map(|(service, requests)| format!("{} ({})", harmless(&service.to_string(), 60), grouped(*requests)))
             .collect();
         let all: u64 = self.unplanned.iter().map(|(_, requests)| requests).sum();
+        let planned = |key: &ServiceKey| {
+            let mut known = self.survey.services.keys();
+            known.any(|of| of.service == key.service && of.environment != key.environment)
+        };
+        let (elsewhere, new): (Vec<_>, Vec<_>) =
+            self.unplanned.iter().map(|(key, _)| key).partition(|key| planned(key));
+        let mut remedy = String::new();
+        if !elsewhere.is_empty() {
+            remedy.push(' ');
+            remedy.push_str(OTHER_ENVIRONMENT);
+        }
+        if !new.is_empty() {
+            let what = if elsewhere.is_empty() { "their log" } else { "the log of the others" };
+            let _infallible =
+                write!(remedy, " Give {what} as a file of its own, so that its first lines are looked at.");
+        }
         paragraph(
             out,
             &format!(
-                "{} of services that the first lines did not show are not judged: {}. Give their log as a file of its own, \
-                 so that its first lines are looked at.",
+                "{} of services that the first lines did not show are not judged: {}.{remedy}",
                 count(all, "request"),
                 names.join(", ")
             ),

@@ -95,9 +95,10 @@ impl Decoder<'_> {
 /// The arm that the value of a field names; empty if none.
 fn arm_in<'a>(rule: &ArmRule, value: &'a str) -> &'a str {
     match rule {
-        ArmRule::PodTemplate { workload, .. } => {
-            values::pod_template_hash(value, workload.as_deref()).unwrap_or_default()
-        }
+        ArmRule::PodTemplate { workloads, .. } => match values::pod_template(value) {
+            Some((workload, hash)) if workloads.contains(workload) => hash,
+            Some(_) | None => "",
+        },
         ArmRule::Field(_) => value,
         ArmRule::None | ArmRule::Queries { .. } | ArmRule::Hash { .. } => "",
     }

@@ -2,13 +2,15 @@
 //!
 //! Apache writes a line when the request has ended, with the second in which it was received. So receipt and duration
 //! together never go back by more than that second; a number that is none, or one in a wrong unit, lies before or behind
-//! its neighbours.
+//! its neighbours. What neither the user nor the order of the lines says to be a duration is none: response bytes, ports and
+//! lengths stand in the same place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pipeline::decode::{ACCESS_DURATION, without_mark};
 use crate::pipeline::plan::FieldRef;
 use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::survey::units_of_latency::{COARSE_ADVICE, is_too_coarse};
 use crate::pipeline::survey::{Head, Wishes};
 use crate::pipeline::{access, clock, number};
 
@@ -28,6 +30,21 @@ const ONE_IN: u64 = 10;
 /// Pairs of lines with their times in the wrong order that tell something together.
 const SWAPPED_MIN: u64 = 5;
 
+/// Pairs of lines with their times in the wrong order that confirm a duration: random numbers, of which each second one is
+/// larger, do so by chance once in 256 logs.
+const CONFIRMING_MIN: u64 = 8;
+
+/// Factor by which lines in the wrong order may outnumber those that durations in a unit bring about: units lie a factor of
+/// 1,000 apart.
+const SWAPS_FACTOR: f64 = 5.0;
+
+/// Bytes of an answer from which on the number of a line is not near them by chance, and what headers add to them.
+const LARGE_ANSWER: f64 = 4_096.0;
+const HEADERS: f64 = 2_048.0;
+
+/// Lines with bytes that tell something together.
+const BYTES_MIN: u64 = 10;
+
 /// Numbers that are looked at for how many distinct ones there are.
 const NUMBERS_MAX: usize = 4_096;
 
@@ -45,29 +62,84 @@ struct Order {
     before: u64,
     /// Lines that were received before those in front of them, and end where they stand.
     explained: u64,
+    /// Lines in the wrong order that such durations can bring about at most: one that took a second longer than the line in
+    /// front of it was received in an earlier second, one that took a tenth longer in one of ten cases.
+    swaps: f64,
 }
 
 impl Order {
-    fn is_contradicted(self) -> bool {
-        self.behind >= AMISS_MIN && self.behind * ONE_IN > self.long
+    /// `swapped`: lines in the wrong order, where they tell something.
+    fn is_contradicted(self, swapped: u64) -> bool {
+        let is_too_much = self.behind >= AMISS_MIN && self.behind * ONE_IN > self.long;
+        let is_too_little = swapped >= CONFIRMING_MIN && self.swaps * SWAPS_FACTOR < swapped as f64;
+        is_too_much || is_too_little
+    }
+}
+
+/// Lines whose number is beside the bytes of their answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct BesideBytes {
+    lines: u64,
+    /// The number is the bytes.
+    same: u64,
+    /// Lines with a large answer.
+    large: u64,
+    /// Of these: the number is the bytes and what headers add.
+    with_headers: u64,
+}
+
+impl BesideBytes {
+    fn add(&mut self, bytes: f64, number: f64) {
+        if bytes == 0.0 && number == 0.0 {
+            return;
+        }
+        self.lines += 1;
+        self.same += u64::from(bytes == number);
+        if bytes >= LARGE_ANSWER {
+            self.large += 1;
+            self.with_headers += u64::from((bytes..=bytes + HEADERS).contains(&number));
+        }
+    }
+
+    /// Why the number is no duration but the size of the answer.
+    fn says(self) -> Option<String> {
+        let nearly_all = |part: u64, all: u64| all >= BYTES_MIN && part * 10 >= all * 9;
+        if nearly_all(self.same, self.lines) {
+            return Some(format!("in {} of {} lines it is the bytes of the answer", self.same, self.lines));
+        }
+        nearly_all(self.with_headers, self.large).then(|| {
+            format!(
+                "in {} of {} lines with a large answer it is the bytes of the answer and what headers add",
+                self.with_headers, self.large
+            )
+        })
     }
 }
 
 /// Receipt in microseconds and number of each line, stream by stream.
-struct Numbers(Vec<Vec<(f64, f64)>>);
+struct Numbers {
+    streams: Vec<Vec<(f64, f64)>>,
+    beside_bytes: BesideBytes,
+}
 
 impl Numbers {
     fn of(heads: &[Head<'_>]) -> Numbers {
-        let read = |line: &&str| {
+        let mut beside_bytes = BesideBytes::default();
+        let mut read = |line: &&str| {
             let line = access::parse_access(without_mark(line))?;
             let received = clock::parse_time(line.time).ok()?;
-            Some((received.0 as f64, number::parse_f64(line.duration?)?))
+            let number = number::parse_f64(line.duration?)?;
+            if let Some(bytes) = line.bytes {
+                beside_bytes.add(bytes as f64, number);
+            }
+            Some((received.0 as f64, number))
         };
-        Numbers(heads.iter().map(|head| head.lines.iter().filter_map(read).collect()).collect())
+        let streams = heads.iter().map(|head| head.lines.iter().filter_map(&mut read).collect()).collect();
+        Numbers { streams, beside_bytes }
     }
 
     fn sorted(&self) -> Vec<f64> {
-        let mut values: Vec<f64> = self.0.iter().flatten().map(|(_, value)| *value).take(NUMBERS_MAX).collect();
+        let mut values: Vec<f64> = self.streams.iter().flatten().map(|(_, value)| *value).take(NUMBERS_MAX).collect();
         values.sort_by(f64::total_cmp);
         values
     }
@@ -76,7 +148,7 @@ impl Numbers {
     /// the larger number, as it must be with durations, whatever their unit.
     fn swapped(&self) -> (u64, u64) {
         let (mut swapped, mut larger) = (0, 0);
-        for stream in &self.0 {
+        for stream in &self.streams {
             for pair in stream.windows(2) {
                 if let [(earlier, first), (later, second)] = pair
                     && later < earlier
@@ -93,7 +165,7 @@ impl Numbers {
     fn order(&self, unit: LatencyUnit) -> Order {
         let mut order = Order::default();
         let slack = SLACK_US + unit.micros();
-        for stream in &self.0 {
+        for stream in &self.streams {
             let ends: Vec<f64> = stream.iter().map(|(received, value)| received + value * unit.micros()).collect();
             for (at, ((received, value), end)) in stream.iter().zip(&ends).enumerate() {
                 let in_front = median(ends.get(at.saturating_sub(BESIDE)..at));
@@ -107,6 +179,11 @@ impl Numbers {
                     order.explained += u64::from(is_early && !is_before && !is_behind);
                 }
                 order.before += u64::from(is_before);
+            }
+            for pair in stream.windows(2) {
+                if let [(_, first), (_, second)] = pair {
+                    order.swaps += ((second - first) * unit.micros() / 1e6).clamp(0.0, 1.0);
+                }
             }
         }
         order
@@ -134,31 +211,59 @@ pub(super) fn decide(
     let is_asked = wishes.roles.contains_key(&Role::Latency);
     let named = fields.get(place).and_then(|field| field.unit);
     let (swapped, larger) = numbers.swapped();
-    let correlates = swapped >= SWAPPED_MIN && larger * 10 >= swapped * 9;
+    let correlates = swapped >= CONFIRMING_MIN && larger * 10 >= swapped * 9;
+    let sorted = numbers.sorted();
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+    let number = format!("latency: the whole number at the end of access lines (`{ACCESS_DURATION}`, median {median})");
+    if named.is_none()
+        && !is_asked
+        && let Some(why) = numbers.beside_bytes.says()
+    {
+        notes.push(format!("{number} is not how long the request took: {why}"));
+        fields.remove(place);
+        return false;
+    }
     let found = match named {
         Some(unit) => Ok(unit),
         None => unit_of(&numbers, (swapped, larger)),
     };
-    let unit = match found {
-        Ok(unit) => unit,
-        Err(_) if is_asked => LatencyUnit::Micros,
-        Err(why) => {
-            notes.push(format!(
-                "latency: access lines end in a whole number that is not taken for how long the request took: {why}. If it is: --role latency={ACCESS_DURATION}:us"
-            ));
-            fields.remove(place);
-            return false;
-        }
+    let (unit, mut why_not) = match found {
+        Ok(unit) => (unit, None),
+        Err(why) => (LatencyUnit::Micros, Some(why)),
     };
     let order = numbers.order(unit);
     let in_order = order.behind * ONE_IN <= order.long;
     let adds = in_order && ((named.is_some() && is_asked) || correlates || order.explained >= AMISS_MIN);
+    let small = sorted.iter().filter(|value| **value <= 1.0).count();
+    // Without a name and out of order, it would be in seconds: nothing takes less than a millisecond.
+    let may_be_seconds = unit == LatencyUnit::Seconds || (named.is_none() && !adds);
+    if may_be_seconds && is_too_coarse(small as u64, sorted.len() as u64) {
+        notes.push(format!(
+            "{number} is not read: it is 0 or 1 in {small} of {} lines, which is too coarse for a latency in whole seconds. {COARSE_ADVICE}",
+            sorted.len()
+        ));
+        fields.remove(place);
+        return false;
+    }
+    if !adds {
+        why_not.get_or_insert_with(|| {
+            "neither a name beside it (`rt=0.054`) nor the order of the lines tells that it is a duration".to_owned()
+        });
+    }
+    if let Some(why) = why_not.filter(|_| !is_asked) {
+        let others = UNITS.into_iter().filter(|other| *other != unit).map(LatencyUnit::name).collect::<Vec<_>>();
+        notes.push(format!(
+            "{number} is not taken for how long the request took: {why}. If it is: --role latency={ACCESS_DURATION}:{} (or :{})",
+            unit.name(),
+            others.join(", :")
+        ));
+        fields.remove(place);
+        return false;
+    }
     if let Some(field) = fields.get_mut(place) {
         field.unit = Some(unit);
     }
     if named.is_none() {
-        let sorted = numbers.sorted();
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
         let why = if adds {
             "by the order of the lines"
         } else {
@@ -206,7 +311,8 @@ fn unit_of(numbers: &Numbers, (swapped, larger): (u64, u64)) -> Result<LatencyUn
         LatencyUnit::Micros
     };
     let orders = UNITS.map(|unit| (unit, numbers.order(unit)));
-    let fitting: Vec<&(LatencyUnit, Order)> = orders.iter().filter(|(_, order)| !order.is_contradicted()).collect();
+    let fitting: Vec<&(LatencyUnit, Order)> =
+        orders.iter().filter(|(_, order)| !order.is_contradicted(swapped)).collect();
     let mut chosen = fitting
         .iter()
         .find(|(unit, _)| *unit == usual)

@@ -17,8 +17,8 @@ pub(super) struct ArmCandidate {
     role: Role,
     /// Distinct values within the service that has most of them: services have versions of their own, which are no arms.
     pub(super) values: BTreeSet<String>,
-    /// Of pods' names: the workloads whose pods these are, where no service tells them apart.
-    workloads: BTreeSet<String>,
+    /// Of pods' names: the workloads whose pods these are, by the name of the service that says so.
+    workloads: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl ArmCandidate {
@@ -52,7 +52,7 @@ pub(super) fn look_at_services(
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
-    let mut workloads: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    let mut workloads: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for head in heads {
         let mut decoder = Decoder::new(plan, head.stream);
         for (offset, line) in head.lines.iter().enumerate() {
@@ -71,9 +71,9 @@ pub(super) fn look_at_services(
                 };
                 let value = if *role == Role::Instance {
                     let Some((workload, hash)) = values::pod_template(&value) else { continue };
-                    let known = workloads.entry(at).or_default();
-                    if service.service.is_empty() && known.len() < ARM_VALUES_MAX {
-                        known.insert(workload.to_owned());
+                    let of_service = workloads.entry(at).or_default().entry(service.service.clone()).or_default();
+                    if of_service.len() < ARM_VALUES_MAX {
+                        of_service.insert(workload.to_owned());
                     }
                     hash.to_owned()
                 } else {
@@ -92,12 +92,11 @@ pub(super) fn look_at_services(
         .map(|(at, (role, path))| {
             let of_field = || found.iter().filter(|((field, _), _)| *field == at);
             let most = of_field().map(|(_, values)| values).max_by_key(|values| values.len());
-            let has_service = of_field().any(|((_, key), _)| !key.service.is_empty());
             ArmCandidate {
                 path: path.to_owned(),
                 role,
                 values: most.cloned().unwrap_or_default(),
-                workloads: workloads.remove(&at).filter(|_| !has_service).unwrap_or_default(),
+                workloads: workloads.remove(&at).unwrap_or_default(),
             }
         })
         .collect();
@@ -119,13 +118,33 @@ fn scalar_text(value: Value<'_>) -> Option<String> {
 }
 
 /// The best candidate gives the arms; those that would give others are named.
-pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) -> ArmRule {
+/// `of_service`: the only service that is judged, where one is.
+pub(super) fn choose_arms(
+    candidates: &[ArmCandidate],
+    of_service: Option<&String>,
+    notes: &mut Vec<String>,
+) -> ArmRule {
     let Some((chosen, others)) = candidates.split_first() else { return ArmRule::None };
-    if chosen.workloads.len() > 1 {
+    // Templates of several workloads are no versions of one another: a worker beside the web server is no candidate.
+    let mixed =
+        chosen.workloads.iter().find(|(service, of_it)| of_it.len() > 1 && of_service.is_none_or(|of| of == *service));
+    if let Some((service, several)) = mixed {
+        let (of_service, remedy) = match service.as_str() {
+            "" => (
+                String::new(),
+                "name the service of a line with --role service=FIELD, or take --arm-by FIELD".to_owned(),
+            ),
+            name => (
+                format!(" under the service `{}`", shown(name)),
+                "name the version of a line with --role version=FIELD, take --arm-by FIELD, or say which pods are which: \
+                 --baseline QUERY --canary QUERY"
+                    .to_owned(),
+            ),
+        };
         notes.push(format!(
-            "arms: no field says which version or cohort a line belongs to, and `{}` names pods of several workloads ({}), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD",
+            "arms: no field says which version or cohort a line belongs to, and `{}` names pods of several workloads{of_service} ({}), whose versions are not compared; {remedy}",
             chosen.path,
-            some_of(&chosen.workloads)
+            some_of(several)
         ));
         return ArmRule::None;
     }
@@ -145,18 +164,22 @@ pub(super) fn choose_arms(candidates: &[ArmCandidate], notes: &mut Vec<String>) 
     }
     notes.push(note);
     if chosen.role == Role::Instance {
-        ArmRule::PodTemplate { path: chosen.path.clone(), workload: chosen.workloads.first().cloned() }
+        let alone = chosen.workloads.values().filter(|of_service| of_service.len() == 1);
+        ArmRule::PodTemplate { path: chosen.path.clone(), workloads: alone.flatten().cloned().collect() }
     } else {
         ArmRule::Field(chosen.path.clone())
     }
 }
 
+/// A value may be anything, and a note is shown as it is.
+fn shown(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
 /// A few values, to be recognised by.
 fn some_of(values: &BTreeSet<String>) -> String {
     const SHOWN: usize = 3;
-    // A value may be anything, and a note is shown as it is.
-    let short = |value: &String| value.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
-    let mut text = values.iter().take(SHOWN).map(short).collect::<Vec<_>>().join(", ");
+    let mut text = values.iter().take(SHOWN).map(|value| shown(value)).collect::<Vec<_>>().join(", ");
     if values.len() > SHOWN {
         text.push_str(", ...");
     }

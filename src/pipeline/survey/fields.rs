@@ -6,6 +6,7 @@ use crate::pipeline::decode::{ACCESS_DURATION, ACCESS_ROLES, PROXY_STATUS, witho
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::FieldRef;
 use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
+use crate::pipeline::survey::units_of_latency::is_too_coarse;
 use crate::pipeline::survey::{Head, Wishes};
 use crate::pipeline::{access, clock, number, values};
 
@@ -18,10 +19,13 @@ const DEPTH_MAX: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub(super) struct PathCount {
     lines: u64,
-    scalars: u64,
+    pub(super) scalars: u64,
     objects: u64,
     pub(super) numbers: Vec<f64>,
     pub(super) fractions: u64,
+    /// Scalars that are whole numbers, also in quotes; and those of them that are 0 or 1.
+    whole: u64,
+    pub(super) zeros_and_ones: u64,
     texts: u64,
     /// Lines whose value could be a status.
     statuses: u64,
@@ -31,6 +35,11 @@ pub(super) struct PathCount {
 }
 
 impl PathCount {
+    /// In seconds, the values would tell nothing of latencies.
+    pub(super) fn is_coarse(&self) -> bool {
+        self.whole == self.scalars && is_too_coarse(self.zeros_and_ones, self.scalars)
+    }
+
     /// Most lines have a status here. (Not most distinct values: a few odd lines have more of those than all healthy ones.)
     fn mostly_statuses(&self, path: &str) -> bool {
         let zero_is_status = path == PROXY_STATUS || StatusNotation::of_field(path) != StatusNotation::Http;
@@ -134,6 +143,12 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
         }
     };
     count.scalars += 1;
+    // nginx writes `0.000`, which is finer than a second.
+    let is_whole = |number: &f64| number.fract() == 0.0 && (!text.contains('.') || text.ends_with(".0"));
+    if let Some(number) = number::parse_f64(&text).filter(is_whole) {
+        count.whole += 1;
+        count.zeros_and_ones += u64::from((0.0..=1.0).contains(&number));
+    }
     count.statuses += u64::from(values::status_in(&text, StatusNotation::of_field(path)).is_some());
     count.zeros += u64::from(text == "0");
     if count.values.len() < 64 && text.len() < 200 {
@@ -153,8 +168,8 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             .known_names()
             .iter()
             .filter(|path| {
-                // What failed may be told in an object.
-                let told = |count: &PathCount| count.scalars > 0 || (role == Role::Error && count.objects > 0);
+                // What failed may be told in an object; and where nothing has failed yet, the field is null.
+                let told = |count: &PathCount| count.scalars > 0 || (role == Role::Error && count.lines > 0);
                 paths.get(**path).is_some_and(told)
             })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })

@@ -65,7 +65,7 @@ fn units_of_latencies_without_a_telling_name() {
             "54000",
             LatencyUnit::Seconds,
             Some(
-                "`duration_s` would be above 900 minutes when read as s; that is doubtful. Name its unit with --role latency=duration_s:us",
+                "`duration_s` would be above 900 minutes when read as s; that is doubtful. Name its unit with --role latency=duration_s:ms (or :us, :ns)",
             ),
         ),
     ] {
@@ -74,8 +74,14 @@ fn units_of_latencies_without_a_telling_name() {
         assert_eq!(survey.guessed_latencies().count(), usize::from(field == "duration"), "{field} {value}");
         let why = if value == "960000" { ", since as ms 993 requests would be in flight at once" } else { "" };
         let guess = format!(
-            "latency: `{field}` does not name its unit; read as {} (median {value}){why}. If that is wrong: --role latency={field}:us",
-            unit.name()
+            "latency: `{field}` does not name its unit; read as {} (median {value}){why}. If that is wrong: --role latency={field}:{}",
+            unit.name(),
+            match unit {
+                LatencyUnit::Seconds => "ms (or :us, :ns)",
+                LatencyUnit::Millis => "s (or :us, :ns)",
+                LatencyUnit::Micros => "s (or :ms, :ns)",
+                LatencyUnit::Nanos => "s (or :ms, :us)",
+            }
         );
         let said: Vec<&String> = survey.notes.iter().filter(|note| note.starts_with("latency")).collect();
         let mut expect = Vec::new();
@@ -223,7 +229,10 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
         format!(r#""service":"s","kubernetes":{{"pod_name":"web-{hash}-{end}"}},"status":200"#)
     };
     let survey = found(&lines(40, pod));
-    assert_eq!(survey.plan.arms, ArmRule::PodTemplate { path: "kubernetes.pod_name".to_owned(), workload: None });
+    assert_eq!(
+        survey.plan.arms,
+        ArmRule::PodTemplate { path: "kubernetes.pod_name".to_owned(), workloads: ["web".to_owned()].into() }
+    );
     let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
     let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
@@ -251,13 +260,30 @@ fn pods_of_several_workloads_are_no_versions_of_one() {
     assert_eq!(survey.plan.arms, ArmRule::None);
     let note = "arms: no field says which version or cohort a line belongs to, and `pod` names pods of several workloads (web, worker), whose versions are not compared; name the service of a line with --role service=FIELD, or take --arm-by FIELD";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
-    // A service has what workloads it has.
-    let rule =
-        |workload: Option<&str>| ArmRule::PodTemplate { path: "pod".to_owned(), workload: workload.map(str::to_owned) };
-    assert_eq!(of(&pods, r#""service":"s","#).plan.arms, rule(None));
-    // One workload, also where another comes later.
+    // Also under the name of one service.
+    let survey = of(&pods, r#""service":"s","#);
+    assert_eq!(survey.plan.arms, ArmRule::None);
+    let note = "arms: no field says which version or cohort a line belongs to, and `pod` names pods of several workloads under the service `s` (web, worker), whose versions are not compared; name the version of a line with --role version=FIELD, take --arm-by FIELD, or say which pods are which: --baseline QUERY --canary QUERY";
+    assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
+    let rule = |workloads: &[&str]| ArmRule::PodTemplate {
+        path: "pod".to_owned(),
+        workloads: workloads.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    // Services of one workload each; and one that is judged alone.
+    let of_services = |name_of_worker: &str, service: Option<&str>| {
+        let name = |at: usize| if at % 3 == 1 { name_of_worker } else { "front" };
+        let lines = lines(40, |at| format!(r#""service":"{}","pod":"{}","status":200"#, name(at), pods[at % 3]));
+        let wishes = Wishes { service: service.map(str::to_owned), ..Wishes::default() };
+        super::survey(&[Head { stream: "log", lines: lines.iter().map(String::as_str).collect() }], &wishes).plan.arms
+    };
+    assert_eq!(of_services("back", None), rule(&["web", "worker"]));
+    assert_eq!(of_services("front", None), ArmRule::None);
+    assert_eq!(of_services("back", Some("front")), rule(&["web", "worker"]));
+    // One workload, also where another comes later, with a service or without.
+    let survey = of(&[pods[0], pods[2]], r#""service":"s","#);
+    assert_eq!(survey.plan.arms, rule(&["web"]));
     let survey = of(&[pods[0], pods[2]], "");
-    assert_eq!(survey.plan.arms, rule(Some("web")));
+    assert_eq!(survey.plan.arms, rule(&["web"]));
     let mut decoder = crate::pipeline::decode::Decoder::new(&survey.plan, "log");
     for (pod, arm) in [(pods[2], Some("66b6c48dd5")), (pods[1], None)] {
         let line = format!(r#"{{"ts":"2026-06-01T10:00:00Z","pod":"{pod}","status":200}}"#);
@@ -336,15 +362,14 @@ fn durations_behind_apaches_format_are_recognised_and_nginx_is_not_taken_for_it(
         let lines: Vec<String> = (0..50).map(|at| access_line(at as u64 * 1_000_000, &rest(at))).collect();
         found(&lines)
     };
-    for (rest, unit) in [(54_000, LatencyUnit::Micros), (54, LatencyUnit::Millis), (0, LatencyUnit::Seconds)] {
-        let survey = access(&|at| format!(" {}", rest + if rest > 0 { at * 7 % 50 } else { usize::from(at == 7) }));
-        assert_eq!(survey.plan.fields(Role::Latency).last().and_then(|field| field.unit), Some(unit), "{rest}");
-        assert_eq!(fields_of(&survey, Role::Latency), ["request_time", "access_duration"], "{rest}");
-        // A line a second, and nothing takes that long.
+    // A line a second, whose order tells nothing: the number may be anything.
+    for (rest, units) in [(54_000, ":us (or :ms, :s)"), (54, ":ms (or :us, :s)")] {
+        let survey = access(&|at| format!(" {}", rest + at * 7 % 50));
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{rest}");
         assert!(!survey.plan.adds_duration, "{rest}");
-        let note = &survey.notes.iter().find(|note| note.starts_with("latency")).expect("a note");
-        assert!(note.contains("a guess: the order of the lines does not tell"), "{note}");
-        assert_eq!(survey.guessed_latencies().count(), 1);
+        let note = &survey.notes.iter().find(|note| note.contains("whole number")).expect("a note");
+        let why = "neither a name beside it (`rt=0.054`) nor the order of the lines tells that it is a duration";
+        assert!(note.contains(why) && note.ends_with(&format!("--role latency=access_duration{units}")), "{note}");
     }
     for rest in [" 0.054", "", " rt=0.054 urt=0.050"] {
         let survey = access(&|_| rest.to_owned());
@@ -398,7 +423,9 @@ fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
         (20_000, 1, LatencyUnit::Micros),
         (100_000, 1_000, LatencyUnit::Millis),
         (20_000, 1_000, LatencyUnit::Millis),
-        (300, 1_000_000, LatencyUnit::Seconds),
+        // Numbers of a usual size of microseconds: such durations bring no line out of order.
+        (150_000, 1_000, LatencyUnit::Millis),
+        (1_500_000, 1_000_000, LatencyUnit::Seconds),
     ] {
         let survey = numbered(true, fast, |_, took| took / divisor);
         let found = survey.plan.fields(Role::Latency).last().and_then(|field| field.unit);
@@ -411,18 +438,61 @@ fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
 }
 
 #[test]
+fn whole_seconds_are_too_coarse_for_a_latency() {
+    let said = |survey: &Survey| survey.notes.iter().find(|note| note.contains("too coarse")).cloned();
+    for by_end in [true, false] {
+        let survey = numbered(by_end, 300, |_, took| took / 1_000_000);
+        assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{by_end}");
+        let said = said(&survey).expect("a note");
+        assert!(said.contains("it is 0 or 1 in ") && said.contains("Log it finer: %D"), "{said}");
+    }
+    // Also where it is asked for.
+    let lines_of = |unit: u64| -> Vec<String> {
+        (0..50).map(|at| access_line(at * 1_000_000, &format!(" {}", u64::from(at == 7) * unit))).collect()
+    };
+    let field = FieldRef { path: "access_duration".to_owned(), unit: Some(LatencyUnit::Seconds) };
+    let wishes = Wishes { roles: [(Role::Latency, vec![field])].into(), ..Wishes::default() };
+    let text = lines_of(3);
+    let survey = super::survey(&[Head { stream: "log", lines: text.iter().map(String::as_str).collect() }], &wishes);
+    assert!(fields_of(&survey, Role::Latency).is_empty() && said(&survey).is_some(), "{:?}", survey.notes);
+    for (field, values, coarse) in [
+        ("duration_s", ["0", "1", "4"], true),
+        ("duration_s", ["\"0\"", "\"1\"", "\"0\""], true),
+        ("duration_s", ["0.0", "1.0", "0.0"], true),
+        ("duration_s", ["2", "1", "4"], false),
+        ("duration_s", ["0", "1", "0.25"], false),
+        ("request_time", ["0.000", "0.000", "0.001"], false),
+        ("duration_ms", ["0", "1", "0"], false),
+    ] {
+        let survey = found(&lines(30, |at| format!(r#""{field}":{},"path":"/a","status":200"#, values[at % 3])));
+        assert_eq!(fields_of(&survey, Role::Latency).is_empty(), coarse, "{field} {values:?}");
+        assert_eq!(said(&survey).is_some(), coarse, "{field} {values:?}: {:?}", survey.notes);
+    }
+    // Another field is left.
+    let survey = found(&lines(30, |_| r#""duration_s":0,"latency_ms":54,"path":"/a","status":200"#.to_owned()));
+    assert_eq!(fields_of(&survey, Role::Latency), ["latency_ms"]);
+}
+
+#[test]
 fn times_are_not_moved_by_numbers_that_are_no_durations() {
     for (what, by_end, number, why) in [
         // A length: as a duration it would end long after the lines behind it.
         ("length", false, (|_, took| took) as fn(usize, u64) -> u64, "in no unit do requests end in the order"),
         ("process", true, |at, _| [12_031, 12_044, 31_245, 9_123][at % 4], "4000 lines have 4 different ones"),
         ("port", true, |_, _| 443, "4000 lines have 1 different ones"),
+        (
+            "client's port",
+            false,
+            |at, _| 32_768 + crate::event::mix(at as u64, 3) % 28_000,
+            "nor the order of the lines",
+        ),
+        ("bytes", true, |_, _| 2_326, "in 4000 of 4000 lines it is the bytes of the answer"),
         ("length of lines by their end", true, |at, _| crate::event::mix(at as u64, 3) % 5_000, "a larger number"),
     ] {
         let survey = numbered(by_end, 300, number);
         assert_eq!(fields_of(&survey, Role::Latency), ["request_time"], "{what}: {:?}", survey.notes);
         assert!(!survey.plan.adds_duration, "{what}");
-        let note = survey.notes.iter().find(|note| note.contains("is not taken for how long")).expect("a note");
+        let note = survey.notes.iter().find(|note| note.contains("whole number")).expect("a note");
         assert!(note.contains(why), "{what}: {note}");
     }
     // Asked for, it is the latency; the times stay where the order speaks against it.

@@ -35,6 +35,24 @@ const COMPARED_MIN: usize = 10;
 /// Fields that say how long the work behind a proxy took, in seconds: a part of the whole.
 const PARTS_IN_SECONDS: [&str; 2] = ["upstream_response_time", "upstream_time"];
 
+/// What to log where whole seconds are too coarse.
+pub(super) const COARSE_ADVICE: &str =
+    "Log it finer: %D or %{ms}T in Apache, $request_time in nginx, milliseconds in a program";
+
+/// Whole seconds tell nothing of latencies where half of them are 0 or 1: a request three times as slow is still 0.
+/// `small`: values of 0 or 1, of `all`.
+pub(super) fn is_too_coarse(small: u64, all: u64) -> bool {
+    all > 0 && small * 2 >= all
+}
+
+/// The note on a unit that is a guess: which other units the values may be in.
+pub(super) fn other_units(path: &str, unit: LatencyUnit) -> String {
+    let mut others = LatencyUnit::ALL.into_iter().filter(|other| *other != unit).map(LatencyUnit::name);
+    let first = others.next().unwrap_or_default();
+    let rest: Vec<&str> = others.collect();
+    format!("--role latency={path}:{first} (or :{})", rest.join(", :"))
+}
+
 /// What the lines of the sample say beside the values of a field.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
@@ -120,7 +138,9 @@ impl Evidence {
             let mut ratios: Vec<f64> = pairs.iter().map(|(value, micros)| micros / value).collect();
             ratios.sort_by(f64::total_cmp);
             let median = ratios.get(ratios.len() / 2).copied().filter(|_| ratios.len() >= COMPARED_MIN)?;
-            let unit = UNITS.into_iter().find(|unit| (unit.micros() / 5.0..=unit.micros() * 5.0).contains(&median))?;
+            let unit = LatencyUnit::ALL
+                .into_iter()
+                .find(|unit| (unit.micros() / 5.0..=unit.micros() * 5.0).contains(&median))?;
             Some((unit, name.as_str()))
         })
     }
@@ -132,9 +152,6 @@ impl Evidence {
         Some(sum.values * unit.micros() / (last.0 - first.0) as f64)
     }
 }
-
-/// Units, the longest first.
-const UNITS: [LatencyUnit; 4] = [LatencyUnit::Seconds, LatencyUnit::Millis, LatencyUnit::Micros, LatencyUnit::Nanos];
 
 fn unit_of(field: &FieldRef) -> Option<LatencyUnit> {
     field.unit.or(LatencyUnit::of_field(&field.path))
@@ -160,8 +177,11 @@ pub(super) fn name_latency_units(
     guessed: &mut BTreeSet<String>,
     notes: &mut Vec<String>,
 ) {
-    for field in roles.get_mut(&Role::Latency).into_iter().flatten() {
+    let Some(fields) = roles.get_mut(&Role::Latency) else { return };
+    let mut coarse = Vec::new();
+    for field in fields.iter_mut() {
         let count = paths.get(&field.path).cloned().unwrap_or_default();
+        let (is_coarse, zeros_and_ones, scalars) = (count.is_coarse(), count.zeros_and_ones, count.scalars);
         let mut numbers = count.numbers;
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
@@ -190,8 +210,8 @@ pub(super) fn name_latency_units(
                 let most = if median * unit.micros() >= LONG_US { most } else { most_of_all };
                 evidence.in_flight(path, *unit).is_none_or(|number| number <= most)
             };
-            let from = UNITS.iter().position(|unit| *unit == usual).unwrap_or(0);
-            let unit = UNITS.into_iter().skip(from).find(is_plausible).unwrap_or(usual);
+            let from = LatencyUnit::ALL.iter().position(|unit| *unit == usual).unwrap_or(0);
+            let unit = LatencyUnit::ALL.into_iter().skip(from).find(is_plausible).unwrap_or(usual);
             if unit != usual {
                 let number = evidence.in_flight(path, usual).unwrap_or(0.0);
                 why = format!(", since as {} {number:.0} requests would be in flight at once", usual.name());
@@ -199,19 +219,30 @@ pub(super) fn name_latency_units(
             unit
         };
         field.unit = Some(unit);
+        if unit == LatencyUnit::Seconds && is_coarse {
+            notes.push(format!(
+                "latency: `{path}` is not read: it is in whole seconds, and 0 or 1 in {zeros_and_ones} of {scalars} lines, which is too coarse. {COARSE_ADVICE}"
+            ));
+            guessed.remove(path);
+            coarse.push(path.clone());
+            continue;
+        }
         if named.is_none() && !numbers.is_empty() {
             notes.push(format!(
-                "latency: `{path}` does not name its unit; read as {unit} (median {median}){why}. If that is wrong: --role latency={path}:us",
+                "latency: `{path}` does not name its unit; read as {unit} (median {median}){why}. If that is wrong: {others}",
                 unit = unit.name(),
+                others = other_units(path, unit),
             ));
         }
         let seconds = median * unit.micros() / 1e6;
         if seconds * 1e6 > DOUBTFUL_US {
             notes.push(format!(
-                "latency: half of `{path}` would be above {:.0} minutes when read as {}; that is doubtful. Name its unit with --role latency={path}:us, or another field",
+                "latency: half of `{path}` would be above {:.0} minutes when read as {}; that is doubtful. Name its unit with {}, or another field",
                 seconds / 60.0,
                 unit.name(),
+                other_units(path, unit),
             ));
         }
     }
+    fields.retain(|field| !coarse.contains(&field.path));
 }

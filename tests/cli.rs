@@ -1779,6 +1779,10 @@ fn a_service_without_errors_passes_once_enough_users_had_none() {
         let counted = needs.iter().find(|need| need["guardrail"] == "error_units").map(|need| &need["counted"]);
         assert_eq!(counted, (verdict != Verdict::Pass).then_some(&Value::from("canary units")));
     }
+    // All users have come, again and again: no time brings new ones.
+    let folder = folder_with(&[("app.log", &bytes_of(&traffic(100, 40_000).lines()))]);
+    let said = serin(folder.path(), &["compare", "app.log", "--window", "1m"]).expect(3);
+    assert!(said.out.contains("more users of the canary, and no new ones come"), "{}", said.out);
 }
 
 /// Apache on a fast site: microseconds behind each line, which would be a plausible number of milliseconds, and lines in the

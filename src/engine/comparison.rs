@@ -472,6 +472,14 @@ impl Comparison {
         if self.number_of_cuts == 0 || self.by_request() { self.distinct } else { [control, candidate] }
     }
 
+    /// Units of an arm with one request so far; `None` once there are several strata, since each counts anew.
+    ///
+    /// The chance that the next request is of a new unit is their number divided by that of all requests (Good 1953).
+    pub fn units_met_once(&self, arm: Arm) -> Option<u64> {
+        let (met, again, _) = self.rule[arm.at()];
+        (self.strata() <= 1).then(|| met.saturating_sub(again))
+    }
+
     /// Units of (control, candidate), each counted once: those first seen there, or those of one stratum where these are
     /// more. Never more than there are.
     pub fn distinct_units(&self) -> [u64; 2] {

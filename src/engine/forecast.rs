@@ -9,6 +9,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::look::Margins;
 use crate::engine::pass::{error_floor, required, units_to_pass};
 use crate::engine::policy::Policy;
+use crate::engine::units::Arm;
 use crate::math;
 use crate::time::{MINUTE, Micros};
 
@@ -68,8 +69,13 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
                     requests(sums, margins.mult * level.margin(), (10.0 / level.exceedance()).max(200.0))
                 }
             };
-            let time = (have > 0.0 && needed.is_finite())
-                .then(|| ((needed - have).max(0.0) * elapsed / have).min(3.65e8 * MINUTE as f64) as Micros);
+            // How many come in the time so far. Of units only new ones count, and at last there are none.
+            let come = match counted {
+                Counted::CandidateUnits => comparison.units_met_once(Arm::Candidate).map_or(have, |once| once as f64),
+                Counted::ErringUnits | Counted::CandidateRequests => have,
+            };
+            let time = (come > 0.0 && needed.is_finite())
+                .then(|| ((needed - have).max(0.0) * elapsed / come).min(3.65e8 * MINUTE as f64) as Micros);
             Need { cell, counted, needed, have, time }
         })
         .collect()

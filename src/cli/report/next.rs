@@ -88,6 +88,9 @@ fn need_words(need: &Need, of: &str, evidence: f64, units: &str, requests: u64) 
         None if need.have == 0.0 && (need.cell == Cell::ErrorUnits || requests == 0) => {
             format!("there are no {of} yet")
         }
+        None if need.counted == Counted::CandidateUnits && need.needed > need.have => {
+            format!("about {} more {of}, and no new ones come", grouped((need.needed - need.have).ceil() as u64))
+        }
         None => "cannot be told yet: there are too few requests".to_owned(),
     }
 }

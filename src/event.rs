@@ -126,6 +126,14 @@ pub struct Event {
     pub error: bool,
 }
 
+impl Event {
+    /// A line of level warn or worse that names an arm and no unit, a failed request aside: it counts for its arm.
+    #[inline]
+    pub fn warns_for_arm(&self) -> bool {
+        self.level >= Level::Warn && !self.error && self.unit == 0 && self.arm != NO_NAME
+    }
+}
+
 /// Environment and service: what metrics are kept for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct ServiceKey {

@@ -29,6 +29,8 @@ pub mod plan;
 
 // Layer 6 and above: files, threads, terminal.
 #[cfg(feature = "edge")]
+pub mod backtest;
+#[cfg(feature = "edge")]
 pub mod bench;
 #[cfg(feature = "edge")]
 pub mod calibrate;

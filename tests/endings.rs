@@ -198,7 +198,13 @@ fn a_probe_ends_nothing_and_is_no_control() {
     let third = three(versions(45, vec![0.0, 1.0]));
     assert_eq!(
         story_of(vec![(0, two(60)), (60, third)]),
-        ["v2 against v1", "v3 against v2", "v2 ended: both_silent, inconclusive"]
+        [
+            "v2 against v1",
+            "v3 against v2",
+            "v2 ended: both_silent, inconclusive",
+            // It was cut over to: its control left when it came.
+            "v3 ended: control_silent, inconclusive"
+        ]
     );
     // A candidate that comes after the pause is compared with who served before it.
     let old = three(versions(60, vec![0.0, 0.0]));
@@ -273,7 +279,7 @@ fn a_rollout_that_somebody_named_goes_on() {
 
 #[test]
 fn an_ended_rollout_remembers_no_units() {
-    let crowd = Traffic { users: 6_000, requests: 12_000, ..both(30) };
+    let crowd = Traffic { users: 12_000, requests: 24_000, ..both(30) };
     let case = case(&[crowd, control_alone(40)], Policy::default());
     let (mut engine, _) = case.engine();
     let mut sizes: Vec<(bool, usize)> = Vec::new();

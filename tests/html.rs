@@ -311,6 +311,26 @@ fn the_page_of_a_calibration_is_a_page_like_any_other() {
     }
 }
 
+#[test]
+fn the_page_of_a_backtest_is_a_page_like_any_other() {
+    let traffic = Traffic { errors: vec![0.02, 0.2], requests: 6_000, users: 2_000, ..Traffic::default() };
+    let backtest = |log: &[u8]| {
+        let folder = folder_with(&[("app.log", log)]);
+        let said = serin(folder.path(), &["backtest", "app.log", "--format", "html"]);
+        assert_eq!((said.status, said.err.as_str()), (0, ""));
+        check(&said.out)
+    };
+    let read = backtest(&bytes_of(&traffic.lines()));
+    for words in ["1 of 1 deploy would have been stopped", "baseline", "spared", "Kayenta", "FAIL", "To bear in mind"] {
+        assert!(read.text.contains(words), "{words} is missing in {}", read.text);
+    }
+    let outline = outline(&read);
+    assert_eq!(outline, ["h1.unseen", "h2.head", "section.comparison", "h3", "table.deploys", "h3", "h3", "pre"]);
+    let script = "</td><script>alert(1)</script>\u{202e}&quot;'\"";
+    let read = backtest(&log_with([script, script, script]));
+    assert!(read.text.contains("<script>alert(1)</script>") && read.elements.iter().all(|(name, _)| name != "script"));
+}
+
 /// A log in which every text is `text`: service, arms, route, user, message.
 fn log_with(texts: [&str; 3]) -> Vec<u8> {
     let mut random = Random::new(5);

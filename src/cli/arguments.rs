@@ -29,6 +29,8 @@ pub(super) enum Command {
     Show(ShowArguments),
     /// Prove on your own logs how often healthy code would be rolled back, and how soon a regression shows
     Calibrate(CalibrateArguments),
+    /// Find every past deploy in an archive of logs, and say what would have been stopped, when, and who was spared
+    Backtest(BacktestArguments),
     /// Say how long a rollout will need to be decided, and what harm is accepted meanwhile
     Plan(PlanArguments),
     /// Simulate rollouts of known truth through the engine: how rarely it errs, and how soon it decides
@@ -53,6 +55,10 @@ pub(super) struct DemoArguments {
     /// Only the stories whose name contains this word
     #[arg(long, value_name = "WORD")]
     pub story: Option<String>,
+    /// Write the log of a month with forty deploys, six of them bad canaries, to standard output instead: something for
+    /// `serin backtest -`
+    #[arg(long, conflicts_with_all = ["story", "keep", "speed"])]
+    pub archive: bool,
 }
 
 /// A number of threads: at least one.
@@ -272,6 +278,33 @@ pub(super) struct CalibrateArguments {
     pub plant: String,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
     /// limits, conversions (docs/compare.md)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Arguments of `backtest`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads the logs once and finds who was rolled out beside whom, as `compare` does, for as many deploys as there \
+are. Each is judged by itself as it would have been judged while it ran: when it would have passed or been stopped, by \
+what, and how many users met the new version only after that. Beside it stands what Flagger's and Kayenta's rules would have \
+said on the same minutes. A version that replaced another within minutes is told of with its before and after, which is \
+no verdict: everything else changed too. A burst of new instances without a new version is listed as a restart.\n\nExit \
+status: 0 done, whatever was found, 2 usage or input error.\n\nExamples:\n  serin backtest logs/\n  serin backtest \
+'app-2026-05-*.ndjson.gz' --format html > may.html\n  serin backtest app.log --since 2026-05-01T00:00:00Z --until \
+2026-06-01T00:00:00Z\n  serin demo --archive | serin backtest -"
+)]
+pub(super) struct BacktestArguments {
+    /// Which logs.
+    #[command(flatten)]
+    pub logs: LogArguments,
+    /// The field whose values are the versions (default: the one that is recognised)
+    #[arg(long, value_name = "FIELD")]
+    pub arm_by: Option<String>,
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)

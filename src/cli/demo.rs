@@ -19,6 +19,7 @@ use crate::cli::compare::{self, HEAD_BYTES};
 use crate::cli::output::{self, quoted};
 use crate::cli::report::{Noticed, Report, span, wrap_words};
 use crate::cli::terminal::{harmless, print};
+use crate::demo::archive::{Archive, Size};
 use crate::demo::course::Course;
 use crate::demo::others::{Others, RULES};
 use crate::demo::traffic::{Expect, Story, Traffic, stories};
@@ -31,11 +32,16 @@ use crate::source::run::{Observer, PushedStream};
 const STATUS_UNEXPECTED: u8 = 1;
 /// Fast, and logs still become five times smaller.
 const ZSTD_LEVEL: i32 = 1;
+/// Bytes of an archive that are written at once.
+const ARCHIVE_BYTES: usize = 1 << 16;
 /// Columns of running text.
 const WIDTH: usize = 100;
 
 /// Runs `demo`.
 pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<u8> {
+    if arguments.archive {
+        return write_archive(arguments.seed);
+    }
     if !(arguments.speed.is_finite() && arguments.speed >= 0.0) {
         bail!("--speed: hours of event time per second, 0 for as fast as possible; got {}", arguments.speed);
     }
@@ -60,6 +66,22 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<u8> {
     show.table(&told, began.elapsed())?;
     let as_expected = told.iter().all(|told| told.course.is_as_expected(told.story.expect));
     Ok(if as_expected { 0 } else { STATUS_UNEXPECTED })
+}
+
+/// The log of a month, to standard output.
+fn write_archive(seed: u64) -> anyhow::Result<u8> {
+    let mut archive = Archive::new(seed, Size::default());
+    let mut out = std::io::stdout().lock();
+    let mut lines = Vec::new();
+    while archive.minute(&mut lines) {
+        if lines.len() > ARCHIVE_BYTES {
+            out.write_all(&lines)?;
+            lines.clear();
+        }
+    }
+    out.write_all(&lines)?;
+    out.flush()?;
+    Ok(0)
 }
 
 /// How this program was called, so that printed commands work where they are printed.

@@ -1,6 +1,7 @@
 //! The command line: what a person runs.
 
 mod arguments;
+mod backtest;
 mod bench;
 mod calibrate;
 mod compare;
@@ -42,7 +43,11 @@ pub const STATUS_ERROR: u8 = 2;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Whose exit status is a judgement must not seem to pass because a pipe was closed.
-    let judges = matches!(arguments.command, Command::Compare(_) | Command::Replay(_) | Command::Demo(_));
+    let judges = match &arguments.command {
+        Command::Compare(_) | Command::Replay(_) => true,
+        Command::Demo(arguments) => !arguments.archive,
+        _ => false,
+    };
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
@@ -52,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Scoreboard(arguments) => scoreboard::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

@@ -213,6 +213,8 @@ pub enum Flaw {
     StatusCoverage,
     /// One arm's lines are late more often.
     Lateness,
+    /// So many more lines of one arm are late that they may hide failures beyond the margin: no PASS, and nothing invalid.
+    SomeLate,
     /// One arm is sampled more.
     SamplingByArm,
     /// Failed requests are sampled differently from others in one arm, or are thinned more than others in both.
@@ -233,7 +235,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 17] = [
+    pub const ALL: [Flaw; 18] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -243,6 +245,7 @@ impl Flaw {
         Flaw::LatencyCoverage,
         Flaw::StatusCoverage,
         Flaw::Lateness,
+        Flaw::SomeLate,
         Flaw::SamplingByArm,
         Flaw::SamplingByOutcome,
         Flaw::ErrorsWithoutUnit,
@@ -265,6 +268,7 @@ impl Flaw {
             Flaw::LatencyCoverage => "latency_coverage",
             Flaw::StatusCoverage => "status_coverage",
             Flaw::Lateness => "lateness",
+            Flaw::SomeLate => "some_late",
             Flaw::SamplingByArm => "sampling_by_arm",
             Flaw::SamplingByOutcome => "sampling_by_outcome",
             Flaw::ErrorsWithoutUnit => "errors_without_unit",

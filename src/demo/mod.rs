@@ -1,5 +1,6 @@
 //! Traffic with known truth, and what becomes of it.
 
+pub mod archive;
 pub mod corpus;
 pub mod course;
 pub mod others;

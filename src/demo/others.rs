@@ -3,8 +3,6 @@
 //! They are fed with what the engine has counted in the log lines, one point a minute and arm, as a metrics system would
 //! have stored it. What the traffic was made to be is not known here.
 
-use std::collections::BTreeMap;
-
 use crate::engine::comparison::Comparison;
 use crate::engine::totals::Totals;
 use crate::rival::{Flagger, FlaggerConfig, Kayenta, KayentaConfig, Minute, Rule, State, Watcher, WatcherConfig};
@@ -20,7 +18,43 @@ struct Sums {
     requests: u64,
     errors: u64,
     latency_sum_us: u64,
-    latencies: BTreeMap<u16, u64>,
+    latency: Histogram,
+}
+
+/// Cuts what a comparison has counted into minutes, one point for each arm.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Points {
+    /// The minute that is not over yet.
+    open: Option<i64>,
+    /// Sums of (baseline, canary) when that minute began.
+    before: [Sums; 2],
+    /// Sums at the latest look.
+    latest: [Sums; 2],
+}
+
+impl Points {
+    /// Takes the latest look of a comparison; `observe` is given each minute that is over by then.
+    pub(crate) fn look(&mut self, comparison: &Comparison, observe: impl FnMut(&Minute, &Minute)) {
+        let Some(totals) = comparison.totals.first() else { return };
+        // The end of a window belongs to the minute before.
+        let minute = (comparison.ended_at.0 - 1).div_euclid(MINUTE);
+        self.take(minute, totals, observe);
+    }
+
+    fn take(&mut self, minute: i64, totals: &[Totals; 2], mut observe: impl FnMut(&Minute, &Minute)) {
+        if let Some(open) = self.open
+            && minute > open
+        {
+            // Minutes without a single request leave no look, but the rules count them.
+            for _ in open..minute {
+                let [baseline, canary] = [0, 1].map(|arm| self.latest[arm].since(&self.before[arm]));
+                self.before = self.latest.clone();
+                observe(&baseline, &canary);
+            }
+        }
+        self.open = Some(minute);
+        self.latest = totals.each_ref().map(Sums::of);
+    }
 }
 
 /// The rules, and how far they have been fed.
@@ -28,12 +62,7 @@ struct Sums {
 pub struct Others {
     /// A person watching a dashboard, Flagger, Kayenta.
     rules: [Rule; 3],
-    /// The minute that is not over yet.
-    open: Option<i64>,
-    /// Sums of (baseline, canary) when that minute began.
-    before: [Sums; 2],
-    /// Sums at the latest look.
-    latest: [Sums; 2],
+    points: Points,
     minutes: u64,
 }
 
@@ -46,9 +75,7 @@ impl Default for Others {
                 Rule::Flagger(Flagger::new(flagger)),
                 Rule::Kayenta(Kayenta::new(KayentaConfig::default())),
             ],
-            open: None,
-            before: Default::default(),
-            latest: Default::default(),
+            points: Points::default(),
             minutes: 0,
         }
     }
@@ -57,34 +84,13 @@ impl Default for Others {
 impl Others {
     /// Takes the latest look of a comparison.
     pub fn look(&mut self, comparison: &Comparison) {
-        let Some(totals) = comparison.totals.first() else { return };
-        // The end of a window belongs to the minute before.
-        let minute = (comparison.ended_at.0 - 1).div_euclid(MINUTE);
-        self.take(minute, totals);
-    }
-
-    fn take(&mut self, minute: i64, totals: &[Totals; 2]) {
-        if let Some(open) = self.open
-            && minute > open
-        {
-            self.observe();
-            // Minutes without a single request leave no look, but the rules count them.
-            for _ in open + 1..minute {
-                self.observe();
-            }
-        }
-        self.open = Some(minute);
-        self.latest = totals.each_ref().map(Sums::of);
-    }
-
-    /// A minute is over.
-    fn observe(&mut self) {
-        let [baseline, canary] = [0, 1].map(|arm| self.latest[arm].since(&self.before[arm]));
-        self.before = self.latest.clone();
-        self.minutes += 1;
-        for rule in &mut self.rules {
-            rule.observe(&baseline, &canary);
-        }
+        let Others { rules, points, minutes } = self;
+        points.look(comparison, |baseline, canary| {
+            *minutes += 1;
+            rules.iter_mut().for_each(|rule| {
+                rule.observe(baseline, canary);
+            });
+        });
     }
 
     /// Minutes that the rules have seen.
@@ -138,16 +144,18 @@ impl Sums {
             requests: totals.requests,
             errors: totals.errors,
             latency_sum_us: totals.latency_sum_us,
-            latencies: totals.latency.iter().collect(),
+            latency: totals.latency.clone(),
         }
     }
 
     fn since(&self, before: &Sums) -> Minute {
         let mut latency = Histogram::default();
-        for (bin, count) in &self.latencies {
-            let old = before.latencies.get(bin).copied().unwrap_or(0);
-            if *count > old {
-                latency.add(*bin, count - old);
+        // Both have all bins with a count, in order.
+        let mut old = before.latency.iter().peekable();
+        for (bin, count) in self.latency.iter() {
+            let known = old.next_if(|(known, _)| *known == bin).map_or(0, |(_, known)| known);
+            if count > known {
+                latency.add(bin, count - known);
             }
         }
         let millis = |us: f64| us / 1_000.0;
@@ -185,16 +193,16 @@ mod tests {
 
     #[test]
     fn a_minute_is_fed_when_the_next_one_begins() {
-        let mut others = Others::default();
+        let (mut points, mut seen) = (Points::default(), Vec::new());
         // Six windows a minute: half of the canary's requests fail, from the first minute on.
         let mut n = 0;
         for window in 0..60 {
             n += 100;
-            others.take(window / 6, &[totals(n, 0), totals(n, n / 2)]);
+            points.take(window / 6, &[totals(n, 0), totals(n, n / 2)], |_, canary| seen.push(*canary));
         }
-        assert_eq!(others.minutes(), 9);
-        assert_eq!(others.dashboard(), (State::RolledBack, Some(5)));
-        others.take(19, &[totals(n + 1, 0), totals(n + 1, n / 2)]);
-        assert_eq!(others.minutes(), 19);
+        assert_eq!(seen.iter().map(|minute| (minute.requests, minute.errors)).collect::<Vec<_>>(), [(600, 300); 9]);
+        points.take(19, &[totals(n + 1, 0), totals(n + 1, n / 2)], |_, canary| seen.push(*canary));
+        assert_eq!(seen.len(), 19);
+        assert_eq!((seen[9].requests, seen[10].requests, seen[18]), (600, 0, Minute::default()));
     }
 }

@@ -54,8 +54,8 @@ struct User {
     errors: f64,
     client: &'static str,
     region: &'static str,
-    /// Belongs to the canary once the rollout has begun.
-    canary: bool,
+    /// Where the assignment puts it: below the canary's share, it belongs to the canary once the rollout has begun.
+    place: f64,
     /// Meets the bug of [`Effect::BreaksUsers`] if on the canary.
     prone: bool,
 }
@@ -101,38 +101,49 @@ pub struct Traffic {
     sheet: Sheet,
 }
 
+/// What several stories of one service have in common: its users, and its pods as long as they are not restarted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fleet {
+    /// Seed of the users.
+    pub users: u64,
+    /// Seeds of the pods of (baseline, canary).
+    pub pods: [u64; 2],
+}
+
 impl Traffic {
     /// The traffic of a story; the same story and seed give the same bytes.
     pub fn new(story: &Story, seed: u64) -> Self {
         // The name is mixed in, so that stories of one seed are independent of each other.
         let mut random = Random::new(seed ^ xxh3_64(story.name.as_bytes()));
-        let users_len = story.users.max(1);
-        let weights: Vec<f64> = (0..users_len).map(|rank| 1.0 / (f64::from(rank) + 30.0)).collect();
         let assignment_key = random.bits();
-        let mut users: Vec<User> = (0..users_len).map(|id| User::new(id, story, assignment_key, &mut random)).collect();
-        // Shuffled, so that neither name nor assignment tells who comes often.
-        for i in (1..users.len()).rev() {
-            users.swap(i, random.below(i as u64 + 1) as usize);
-        }
-        // The error rate of the story is per request, so propensities are scaled to a weighted mean of 1.
-        if let Effect::BreaksUsers { spared, .. } = story.effect {
-            users.iter_mut().take(spared as usize).for_each(|user| user.prone = false);
-        }
-        let total: f64 = weights.iter().sum();
-        let mean: f64 = users.iter().zip(&weights).map(|(user, weight)| user.errors * weight).sum::<f64>() / total;
-        for user in &mut users {
-            user.errors /= mean.max(f64::MIN_POSITIVE);
-        }
+        let users = users(story, assignment_key, &mut random);
+        let incident_from = incident(story, &mut random);
+        let arms = [false, true].map(|canary| Arm::new(story, canary, &mut random));
+        Self::with(story, users, incident_from, arms, random)
+    }
+
+    /// The same for a story whose users and pods were there before it: who is sent to the canary is drawn anew.
+    pub fn of_fleet(story: &Story, fleet: Fleet, seed: u64) -> Self {
+        let mut random = Random::new(seed ^ xxh3_64(story.name.as_bytes()));
+        let assignment_key = random.bits();
+        let users = users(story, assignment_key, &mut Random::new(fleet.users));
+        let incident_from = incident(story, &mut random);
+        let [baseline, canary] = fleet.pods.map(Random::new);
+        let arms = [(false, baseline), (true, canary)].map(|(canary, mut pods)| Arm::new(story, canary, &mut pods));
+        Self::with(story, users, incident_from, arms, random)
+    }
+
+    fn with(story: &Story, users: Vec<User>, incident_from: u32, [baseline, canary]: [Arm; 2], random: Random) -> Self {
         let (_, _, mean_minutes) = STORM;
         let mut traffic = Self {
             story: *story,
+            choose_user: Alias::new(&weights(users.len())),
             users,
-            choose_user: Alias::new(&weights),
             choose_route: Alias::new(&ROUTES.map(|route| route.share)),
             storms: Vec::new(),
-            incident_from: story.minutes / 20 * 9 + random.below(u64::from(story.minutes / 10) + 1) as u32,
-            baseline: Arm::new(story, false, &mut random),
-            canary: Arm::new(story, true, &mut random),
+            incident_from,
+            baseline,
+            canary,
             next_minute: 0,
             sheet: Sheet::new(),
             random,
@@ -184,7 +195,16 @@ impl Traffic {
 
     /// The request of a user is served by the canary.
     fn on_canary(&self, user: usize, minute: u32) -> bool {
-        minute >= self.story.lead_minutes && self.users[user].canary
+        minute.checked_sub(self.story.lead_minutes).is_some_and(|since| {
+            let step = self.story.ramp.iter().rfind(|(from, _)| *from <= since);
+            self.users[user].place < step.map_or(self.story.canary_share, |(_, share)| *share)
+        })
+    }
+
+    /// What the release does to a request: nothing on the baseline, nor before it shows.
+    fn effect(&self, canary: bool, minute: u32) -> Effect {
+        let shows_from = self.story.lead_minutes + self.story.onset_minutes;
+        if canary && minute >= shows_from { self.story.effect } else { Effect::None }
     }
 
     fn storms_per_minute(&self) -> f64 {
@@ -204,15 +224,22 @@ impl Traffic {
 
     /// Whether an ordinary request fails, and how.
     fn failure(&mut self, user: usize, route: usize, minute: u32) -> Option<&'static Failure> {
-        let canary = self.on_canary(user, minute);
+        let effect = self.effect(self.on_canary(user, minute), minute);
         let user = &self.users[user];
-        if let Effect::BreaksUsers { error_rate, .. } = self.story.effect
-            && canary
-            && user.prone
-            && route == CHECKOUT
-            && self.random.chance(error_rate)
-        {
-            return Some(&BUG);
+        match effect {
+            Effect::BreaksUsers { error_rate, .. }
+                if user.prone && route == CHECKOUT && self.random.chance(error_rate) =>
+            {
+                return Some(&BUG);
+            }
+            Effect::Fails { share } if self.random.chance(share) => return FAILURES.first(),
+            Effect::BreaksUsers { .. }
+            | Effect::Fails { .. }
+            | Effect::None
+            | Effect::SlowsTail { .. }
+            | Effect::Slows { .. }
+            | Effect::ReturnsEarly { .. }
+            | Effect::Misroutes { .. } => {}
         }
         let (share_of_storms, _, _) = STORM;
         let mut probability = self.story.error_rate * (1.0 - share_of_storms) * user.errors;
@@ -223,9 +250,9 @@ impl Traffic {
             return None;
         }
         let failure = FAILURES.get(self.random.below(FAILURES.len() as u64) as usize)?;
-        match self.story.effect {
+        match effect {
             // Nobody waits for a service that is not called: such a request fails in another way, not less often.
-            Effect::ReturnsEarly { without, .. } if canary && failure.cause == Some(without) => FAILURES.first(),
+            Effect::ReturnsEarly { without, .. } if failure.cause == Some(without) => FAILURES.first(),
             _ => Some(failure),
         }
     }
@@ -278,12 +305,15 @@ impl Traffic {
             micros *= PAUSE.1;
         }
         // A ratio of 1 is close to the median, so half of the requests are candidates.
-        if let Effect::SlowsTail { share, factor } = self.story.effect
-            && canary
-            && ratio > 1.0
-            && self.random.chance(2.0 * share)
-        {
-            micros *= factor;
+        match self.effect(canary, minute) {
+            Effect::SlowsTail { share, factor } if ratio > 1.0 && self.random.chance(2.0 * share) => micros *= factor,
+            Effect::Slows { factor } => micros *= factor,
+            Effect::SlowsTail { .. }
+            | Effect::None
+            | Effect::BreaksUsers { .. }
+            | Effect::Fails { .. }
+            | Effect::ReturnsEarly { .. }
+            | Effect::Misroutes { .. } => {}
         }
         if failed {
             micros *= FAILED_LATENCY_FACTOR;
@@ -301,6 +331,36 @@ fn rhythm(micros: i64) -> f64 {
     1.0 - RHYTHM * libm::cos(std::f64::consts::TAU * (of_day - 2.0 / 24.0))
 }
 
+/// How often users come, by rank.
+fn weights(users: usize) -> Vec<f64> {
+    (0..users).map(|rank| 1.0 / (rank as f64 + 30.0)).collect()
+}
+
+/// The users of a story, those who come most often first.
+fn users(story: &Story, assignment_key: u64, random: &mut Random) -> Vec<User> {
+    let mut users: Vec<User> = (0..story.users.max(1)).map(|id| User::new(id, story, assignment_key, random)).collect();
+    // Shuffled, so that neither name nor assignment tells who comes often.
+    for i in (1..users.len()).rev() {
+        users.swap(i, random.below(i as u64 + 1) as usize);
+    }
+    if let Effect::BreaksUsers { spared, .. } = story.effect {
+        users.iter_mut().take(spared as usize).for_each(|user| user.prone = false);
+    }
+    // The error rate of the story is per request, so propensities are scaled to a weighted mean of 1.
+    let weights = weights(users.len());
+    let total: f64 = weights.iter().sum();
+    let mean: f64 = users.iter().zip(&weights).map(|(user, weight)| user.errors * weight).sum::<f64>() / total;
+    for user in &mut users {
+        user.errors /= mean.max(f64::MIN_POSITIVE);
+    }
+    users
+}
+
+/// The minute in which the incident of a story begins.
+fn incident(story: &Story, random: &mut Random) -> u32 {
+    story.minutes / 20 * 9 + random.below(u64::from(story.minutes / 10) + 1) as u32
+}
+
 impl User {
     fn new(id: u32, story: &Story, assignment_key: u64, random: &mut Random) -> Self {
         let latency = USER_LATENCY_SD * random.normal();
@@ -309,14 +369,16 @@ impl User {
         let region = choose(&REGIONS, random.unit());
         let id = id.wrapping_add(10_000);
         // A router sees the name of the user and nothing else, and gives the same answer each time.
-        let mut canary = unit_from_bits(xxh3_64_with_seed(&id.to_le_bytes(), assignment_key)) < story.canary_share;
+        let mut place = unit_from_bits(xxh3_64_with_seed(&id.to_le_bytes(), assignment_key));
         // Drawn in each story, so that a story and the same one without its effect have the same users.
         let proneness = random.unit();
         let prone = matches!(story.effect, Effect::BreaksUsers { share, .. } if proneness < share);
-        if let Effect::Misroutes { client: sent } = story.effect {
-            canary |= client == sent;
+        if let Effect::Misroutes { client: sent } = story.effect
+            && client == sent
+        {
+            place = 0.0;
         }
-        Self { id, latency, errors, client, region, canary, prone }
+        Self { id, latency, errors, client, region, place, prone }
     }
 }
 

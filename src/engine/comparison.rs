@@ -154,6 +154,8 @@ pub struct Comparison {
     number_of_cuts: u32,
     /// Distinct units ever, of (control, candidate).
     pub distinct: [u64; 2],
+    /// Distinct units that were ever in the candidate's arm, whichever arm they came from; of those that the store follows.
+    exposed: u64,
     /// First requests of units in the stratum, and seconds in the other arm, by arm of the first.
     rule: [(u64, u64, u64); 2],
     crossover: FirstEvents,
@@ -184,6 +186,8 @@ pub struct Comparison {
     pub retried: BucketSums,
     /// Lines of level warn or worse for each request.
     pub warnings: BucketSums,
+    /// Lines of units that are no requests, for each request; compared where no traces are followed.
+    pub other_lines: BucketSums,
     /// Requests without a latency, without a status, and with either in another form, by bin of the partial's table.
     pub gaps: [BucketSums; GAPS],
     /// Sampling weights of requests.
@@ -248,6 +252,7 @@ impl Comparison {
             stratum: 0,
             number_of_cuts: 0,
             distinct: [0; 2],
+            exposed: 0,
             rule: [(0, 0, 0); 2],
             crossover: FirstEvents::default(),
             recent_crossover: VecDeque::new(),
@@ -263,6 +268,7 @@ impl Comparison {
             statuses: PairTest::new(once),
             retried: BucketSums::new(Values::Indicator),
             warnings: BucketSums::new(Values::Count),
+            other_lines: BucketSums::new(Values::Count),
             gaps: std::array::from_fn(|_| BucketSums::new(Values::Indicator)),
             sampling: Sampling::default(),
             active_until: [None; 2],
@@ -473,6 +479,16 @@ impl Comparison {
             return self.error_units.totals().map(|(units, _)| units);
         }
         self.units_by_stratum().fold(self.distinct, |[a, b], [c, d]| [a.max(c), b.max(d)])
+    }
+
+    /// Units that met the candidate so far, each counted once; requests where each counts by itself. Past the bound of the
+    /// store it is what the followed ones tell of all.
+    pub fn exposed(&self) -> u64 {
+        if self.by_request() {
+            return self.distinct_units()[Arm::Candidate.at()];
+        }
+        let followed = self.followed();
+        if followed < 1.0 { (self.exposed as f64 / followed).round() as u64 } else { self.exposed }
     }
 
     /// (control, candidate) units of each stratum.

@@ -151,8 +151,8 @@ impl Presence {
         }
     }
 
-    /// Why the rollout is over, when it is.
-    pub(super) fn end(&self) -> Option<EndReason> {
+    /// Why the rollout is over, when it is. `served_before`: the control served most units until the candidate came.
+    pub(super) fn end(&self, served_before: bool) -> Option<EndReason> {
         if self.until - self.since < ENDS_AFTER {
             return None;
         }
@@ -167,7 +167,9 @@ impl Presence {
             let before = |arm: Arm| (self.all[arm.at()] - self.recent[arm.at()]) as f64;
             // Without a time before there is no share from which to expect anything.
             let expected = many as f64 * before(gone) / before(stays).max(1.0);
-            let silent = few == 0 && expected >= EXPECTED_SILENT;
+            // Who served most units, and none since: everything was cut over at once.
+            let cut_over = served_before && gone == Arm::Control && self.all[gone.at()] == 0;
+            let silent = few == 0 && (expected >= EXPECTED_SILENT || cut_over && many as f64 >= EXPECTED_FEW);
             let taken_over = many > TAKEN_OVER_OF_100.saturating_mul(few)
                 && expected >= EXPECTED_FEW
                 && before(gone) >= EXPECTED_FEW
@@ -245,10 +247,26 @@ mod tests {
             (vec![(60, [10, 10]), (30, [0, 0])], None),
             // A rollout of twenty minutes is over as well.
             (vec![(20, [10, 10]), (31, [10, 0])], Some(EndReason::CandidateSilent)),
+            // Nobody knows what share it had.
+            (vec![(60, [0, 10])], None),
             // A canary of which one unit is expected in that time may be silent by chance.
             (vec![(60, [20, 0]), (1, [20, 2]), (60, [20, 0])], None),
         ] {
-            assert_eq!(after(&minutes).end(), end, "{minutes:?}");
+            assert_eq!(after(&minutes).end(false), end, "{minutes:?}");
+        }
+    }
+
+    #[test]
+    fn a_control_that_left_when_its_candidate_came_has_been_replaced() {
+        for (minutes, end) in [
+            (vec![(29, [0, 10])], None),
+            (vec![(30, [0, 10])], Some(EndReason::ControlSilent)),
+            (vec![(30, [0, 0]), (19, [0, 1])], None),
+            // It was heard once: the share it had then is all that is known.
+            (vec![(10, [1, 10]), (40, [0, 10])], Some(EndReason::ControlSilent)),
+            (vec![(60, [10, 0])], None),
+        ] {
+            assert_eq!(after(&minutes).end(true), end, "{minutes:?}");
         }
     }
 
@@ -268,7 +286,7 @@ mod tests {
             // Its first minute says nothing of its share.
             (vec![(1, [100, 4]), (30, [200, 1])], None),
         ] {
-            assert_eq!(after(&minutes).end(), end, "{minutes:?}");
+            assert_eq!(after(&minutes).end(false), end, "{minutes:?}");
         }
     }
 
@@ -291,9 +309,9 @@ mod tests {
             });
             for at in 60..90 {
                 presence.note_others(minute(at).0, minute(at).1, since);
-                assert!(presence.end().is_none() || at == 89, "{at}");
+                assert!(presence.end(false).is_none() || at == 89, "{at}");
             }
-            assert_eq!(presence.end(), end, "{before} {since}");
+            assert_eq!(presence.end(false), end, "{before} {since}");
         }
     }
 
@@ -303,9 +321,9 @@ mod tests {
         let back = 60 * MINUTE + 47 * MINUTE;
         for minute in 0..29 {
             presence.note(Timestamp(back + minute * MINUTE), Timestamp(back + (minute + 1) * MINUTE), [10, 0]);
-            assert_eq!(presence.end(), None, "{minute}");
+            assert_eq!(presence.end(false), None, "{minute}");
         }
         presence.note(Timestamp(back + 29 * MINUTE), Timestamp(back + 30 * MINUTE), [10, 0]);
-        assert_eq!(presence.end(), Some(EndReason::CandidateSilent));
+        assert_eq!(presence.end(false), Some(EndReason::CandidateSilent));
     }
 }

@@ -111,6 +111,8 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
         }
         if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), LATE_DIFFERENCE) {
             flaws.push(Flaw::Lateness);
+        } else if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), margins.errors) {
+            flaws.push(Flaw::SomeLate);
         }
         if comparison.sampling.differs_by_arm() {
             flaws.push(Flaw::SamplingByArm);
@@ -157,6 +159,7 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::MissingArm
         | Flaw::UnitCoverage
         | Flaw::Lateness
+        | Flaw::SomeLate
         | Flaw::SamplingByArm
         | Flaw::ErrorsWithoutUnit
         | Flaw::GuessedControl
@@ -171,6 +174,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::LatencyCoverage | Flaw::LatencyType => policy.latency,
         Flaw::StatusCoverage | Flaw::StatusType | Flaw::ErrorsWithoutUnit => policy.errors,
         Flaw::SamplingByOutcome => policy.errors,
+        // Who is late for another reason breaks no test; only a pass would rest on what is missing.
+        Flaw::SomeLate => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

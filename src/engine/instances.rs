@@ -139,8 +139,9 @@ impl Instances {
             if row.warnings == 0 || Some(row.service) != entry {
                 continue;
             }
-            let Some(name) = event::name_at(&merged.names.instances, row.instance) else { continue };
-            let of_instance = || self.arm_of(name).filter(|_| row.arm == NO_NAME);
+            // Lines that name an arm and no instance are taken for those of one.
+            let name = event::name_at(&merged.names.instances, row.instance).map_or("", String::as_str);
+            let of_instance = || self.arm_of(name).filter(|_| row.arm == NO_NAME && !name.is_empty());
             let Some(arm) = arm_of_id(row.arm).or_else(of_instance) else { continue };
             let burst = event::mix(event::identity_hash(name.as_bytes()), minute as u64);
             let count = u32::try_from(row.warnings).unwrap_or(u32::MAX);

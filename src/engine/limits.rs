@@ -3,8 +3,8 @@
 //! A canary that overloads what both arms use harms both, and no concurrent comparison sees it. So the requests of control
 //! and candidate together are held against a limit over the latest [`SPAN`] of observed windows. A limit is the team's own
 //! line and no test of the new code: an incident breaks it too. While it is broken PASS is held back. Only where the policy
-//! asks for it a break FAILs, and only one that lasts: the span that follows it is clearly beyond the limit too, so that no
-//! single outburst fails a rollout.
+//! asks for it a break FAILs, and only one that lasts: the span that follows it is clearly beyond the limit too, and so are
+//! windows that make up half of it, so that no single outburst fails a rollout.
 //!
 //! Broken: at least [`REQUESTS_MIN`] requests, at least [`OVER_MIN`] of them over, and more than [`ERRORS_OF_SHARE`]
 //! standard errors of a binomial share above the allowed one. Mended: at or below the allowed share again. Between the two
@@ -236,7 +236,15 @@ impl Watch {
         let arms = self.sums[limit as usize];
         let said = LimitLook { arms, broken: broken.is_some(), fails: false };
         // By then every window of the span is later than the break.
-        let lasts = broken.is_some_and(|time| time >= SPAN) && is_broken(said.both(), allowed);
+        let lasts = broken.is_some_and(|time| time >= SPAN) && is_broken(said.both(), allowed) && {
+            // Not what is left of one outburst: half of the time is beyond the limit.
+            let is_beyond = |observed: &&Observed| {
+                let [control, candidate] = observed.counts[limit as usize];
+                !is_mended(control.and(candidate), allowed)
+            };
+            let beyond: Micros = self.windows.iter().filter(is_beyond).map(Observed::length).sum();
+            beyond.saturating_mul(2) >= self.length
+        };
         Some(LimitLook { fails: self.limits.fails && lasts, ..said })
     }
 
@@ -377,6 +385,21 @@ mod tests {
             feed(&mut watch, &mut at, 1, 10, 100);
             assert_eq!(errors(&watch).fails, fails);
         }
+    }
+
+    #[test]
+    fn one_outburst_does_not_last() {
+        let mut watch = Watch::new(TWO_PERCENT).unwrap();
+        let mut at = 0;
+        feed(&mut watch, &mut at, 30, 0, 100);
+        feed(&mut watch, &mut at, 4, 100, 100);
+        assert!(errors(&watch).broken);
+        // The rest of it keeps the span clearly beyond the limit.
+        for _ in 0..40 {
+            feed(&mut watch, &mut at, 1, 0, 100);
+            assert!(!errors(&watch).fails);
+        }
+        assert!(!errors(&watch).broken);
     }
 
     #[test]

@@ -293,7 +293,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
     }
-    let held = !invalid && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
+    let is_complete = !(policy.errors && look.flaws.contains(&Flaw::SomeLate));
+    let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;
     comparison.restart(&since);
@@ -363,9 +364,13 @@ pub(super) fn rate_changed(sums: &BucketSums, tolerance: impl Fn(f64) -> f64) ->
     bucket::log_e_changed_arms(&candidate, &control, tolerance(base))
 }
 
-/// ln e of "lines of a trace differ by more than a tenth".
+/// ln e of "lines of a trace differ by more than a tenth"; without traces, of "lines of a unit that are no requests differ, per
+/// request, by more than a tenth, and by more than two in a hundred requests".
 fn lines_changed(comparison: &Comparison) -> f64 {
     let [control, candidate] = comparison.lines.events();
+    if control + candidate == 0 {
+        return rate_changed(&comparison.other_lines, |base| (0.1 * base).max(0.02));
+    }
     if control < 100 || candidate < 100 {
         return 0.0;
     }

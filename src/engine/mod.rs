@@ -664,4 +664,10 @@ impl Engine {
     pub fn oldest_waiting(&self) -> Option<i64> {
         self.open.keys().next().copied()
     }
+
+    /// Event time up to which every window has closed.
+    pub fn closed_until(&self) -> Option<Timestamp> {
+        (self.closed_before != i64::MIN && self.closed_before != i64::MAX)
+            .then(|| self.settings.windowing.start_of(self.closed_before))
+    }
 }

@@ -298,7 +298,8 @@ impl ReleaseState {
         }
         let mut ended = Vec::new();
         for at in self.live() {
-            let Some(reason) = self.comparisons[at].presence.end() else { continue };
+            let served_before = self.comparisons[at].control_from == ControlFrom::ServedBefore;
+            let Some(reason) = self.comparisons[at].presence.end(served_before) else { continue };
             // Where a share was promised, a candidate that is missing is a deficit, which FAILs.
             if settings.policy.declared_share.is_some() && reason.gone() == [Arm::Candidate] {
                 continue;

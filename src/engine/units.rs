@@ -73,6 +73,8 @@ const REQUESTED_AGAIN: u16 = 1 << 4;
 const FIRST_REQUEST_ARM: u16 = 1 << 5;
 const CROSSED: u16 = 1 << 6;
 const CROSSED_ARM: u16 = 1 << 7;
+/// Was active in the candidate's arm, in any stratum.
+const EXPOSED: u16 = 1 << 13;
 /// Four bits: windows of the stratum whose first request was counted for PASS on latency.
 const EARLY_SHIFT: u16 = 8;
 const EARLY: u16 = 0xf << EARLY_SHIFT;
@@ -140,9 +142,21 @@ impl Unit {
     #[inline]
     pub fn enter(&mut self, stratum: u16, arm: Arm) {
         self.stratum = stratum;
-        self.flags &= TAKEN | ERRED | SLOW;
+        self.flags &= TAKEN | ERRED | SLOW | EXPOSED;
         self.restarts[Restarted::Entered as usize] = 0;
         self.set(ARM, arm == Arm::Candidate);
+    }
+
+    /// It was in the candidate's arm before.
+    #[inline]
+    pub fn exposed(&self) -> bool {
+        self.has(EXPOSED)
+    }
+
+    /// It is in the candidate's arm now.
+    #[inline]
+    pub fn set_exposed(&mut self) {
+        self.set(EXPOSED, true);
     }
 
     /// It had an error before.

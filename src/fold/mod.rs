@@ -305,7 +305,7 @@ impl<'w> ChunkFold<'w> {
             open.partial.cells.push((service, arm, Default::default()));
             open.keeps.push(Keep::default());
         }
-        if event.instance != NO_NAME {
+        if event.instance != NO_NAME || event.warns_for_arm() {
             open.instances.count(cell, event);
         }
         let offset = (event.time.0 - open.start) as u32;

@@ -135,7 +135,7 @@ impl StreamFold {
                 late.cell_mut(*service, *arm).late += cell.lines;
                 late_lines += cell.lines;
             }
-            for row in partial.instances.iter() {
+            for row in partial.instances.iter().filter(|row| row.instance != NO_NAME) {
                 late.instances.add(late_lines_of(row.service, row.arm, row.instance, row.lines));
             }
             self.open.entry(open_before).or_default().add(late, &names);

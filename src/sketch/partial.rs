@@ -89,7 +89,7 @@ pub struct Cell {
     pub latency: LatencyTable,
     /// Latency of spans by bin (bucket 0): shown, not tested.
     pub span_latency: LatencyTable,
-    /// Lines of level warn or worse that name a unit, by its bucket (bin 0); without the lines of failed requests, which are
+    /// Lines of level warn or worse that name a unit, by its bucket (bin [`WARNING`]); without the lines of failed requests, which are
     /// counted as errors.
     pub warnings: LatencyTable,
     /// Requests with a unit that lack a latency (bin [`GAP_LATENCY`]) or a status ([`GAP_STATUS`]), or did not fail and have it
@@ -99,6 +99,10 @@ pub struct Cell {
     pub weights: WeightTable,
 }
 
+/// Bin of [`Cell::warnings`] of lines of level warn or worse.
+pub const WARNING: u16 = 0;
+/// Bin of [`Cell::warnings`] of lines below warn, or of no level, that are no requests, but part of what a unit's requests log.
+pub const OTHER_LINE: u16 = 1;
 /// Bin of [`Cell::gaps`] of requests without a latency.
 pub const GAP_LATENCY: u16 = 0;
 /// Bin of [`Cell::gaps`] of requests without a status.
@@ -429,7 +433,10 @@ impl WindowPartial {
         counters.error_lines += u64::from(event.level >= Level::Error);
         // Only by the buckets that requests are counted in: warnings of one unit come in bursts.
         if event.level >= Level::Warn && !event.error && event.arm != NO_NAME && event.unit != 0 {
-            counters.warnings.add(event::bucket_of(event.unit), 0);
+            counters.warnings.add(event::bucket_of(event.unit), WARNING);
+        }
+        if event.kind == Kind::Log && event.level < Level::Warn && event.arm != NO_NAME && event.unit != 0 {
+            counters.warnings.add(event::bucket_of(event.unit), OTHER_LINE);
         }
         let unattributed = event.level >= Level::Warn && !event.error && event.arm == NO_NAME && event.unit == 0;
         counters.warnings_unattributed += u64::from(unattributed);

@@ -11,6 +11,7 @@ use crate::engine::{Engine, Input, Output};
 use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
+use crate::sketch::partial::WindowPartial;
 use crate::source::files::{FilesError, Stream};
 use crate::source::fold_chunk::{ChunkFolder, HeldLines, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
@@ -48,6 +49,10 @@ pub trait Observer {
     fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
         let _nobody_keeps_them = (stream, rejects);
         Ok(())
+    }
+    /// A stream has passed a window; the engine is told next.
+    fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        let _nobody_counts_it = (engine, partial);
     }
     /// Lines had fields of known names that the plan does not read: each with the number of lines.
     fn unread(&mut self, fields: BTreeMap<String, u64>) {
@@ -318,6 +323,7 @@ impl Taken {
     fn pass(&self, passed: Vec<Passed>, engine: &mut Engine, observer: &mut dyn Observer) -> Result<(), RunError> {
         for Passed { partial, at } in passed {
             let oldest_open = partial.window.saturating_add(1);
+            observer.window(engine, &partial);
             engine.apply(Input::Partial { stream: self.name.to_string(), partial, at });
             progress(engine, &self.name, oldest_open, observer)?;
         }

@@ -3,6 +3,7 @@
 //! The page loads nothing, runs nothing, and says so in its own policy. Text from logs becomes text ([`markup`]).
 
 mod axis;
+mod backtest;
 mod calibration;
 mod chart;
 mod comparison;
@@ -12,6 +13,7 @@ mod over_time;
 mod reading;
 mod services;
 
+pub(super) use self::backtest::page as backtest;
 pub(super) use self::calibration::{Calibrated, Rule, Visible, page as calibration};
 pub(super) use self::course::Courses;
 use self::markup::Markup;

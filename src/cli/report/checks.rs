@@ -207,7 +207,7 @@ impl Judged<'_> {
         list.check(
             "behaviour",
             if changed.is_empty() {
-                "no change found in lines of a trace, calls, routes, statuses, retries, speed, warnings that name a unit or an instance".to_owned()
+                "no change found in lines of a trace or a request, calls, routes, statuses, retries, speed, warnings that name a unit, an instance or an arm".to_owned()
             } else {
                 format!("changed: {}", changed.join(", ").replace('_', " "))
             },
@@ -234,7 +234,7 @@ impl Judged<'_> {
             let late = pair("late", "lines", of(|t| t.late), of(|t| t.lines + t.late)).map(|(name, text)| {
                 let [late, lines] = [|t: &Totals| t.late, |t: &Totals| t.lines + t.late].map(|count| of(count));
                 let is_many = (0..2).any(|arm| late[arm] as f64 > LATE_NAMED * lines[arm] as f64)
-                    || comparison.look.flaws.contains(&Flaw::Lateness);
+                    || comparison.look.flaws.iter().any(|flaw| matches!(flaw, Flaw::Lateness | Flaw::SomeLate));
                 let of_whom = self.latest_instance().filter(|_| is_many);
                 (name, of_whom.map_or(text.clone(), |words| format!("{text}; {words}")))
             });

@@ -1,17 +1,18 @@
 //! Absolute limits in words: what both arms together are held against, whatever the comparison says.
 
 use super::Judged;
-use super::text::{grouped, millis, percent};
+use super::text::{grouped, millis, percent, span};
 use crate::engine::limits::{Limit, LimitLook, Over, REQUESTS_MIN, SPAN};
 use crate::engine::pass::{all_held, conditions_of_pass};
 use crate::time::MINUTE;
 
-/// The span over which limits are watched.
-fn minutes() -> String {
-    format!("{} minutes", SPAN / MINUTE)
-}
-
 impl Judged<'_> {
+    /// The span over which limits are watched: one window where that is longer.
+    fn limit_span(&self) -> String {
+        let window = self.survey.plan.windowing.window;
+        if window > SPAN { span(window) } else { format!("{} minutes", SPAN / MINUTE) }
+    }
+
     /// Limits of the policy, with what the latest look says of each.
     pub(in crate::cli) fn limits(&self) -> Vec<(Limit, LimitLook)> {
         let look = &self.comparison.look;
@@ -56,7 +57,7 @@ impl Judged<'_> {
             "a limit is no comparison, and says nothing of the cause"
         };
         let follows = if self.policy.limits.fails {
-            format!("the policy makes it a failure when the next {} are beyond it as well", minutes())
+            format!("the policy makes it a failure when the next {} are beyond it as well", self.limit_span())
         } else {
             "a pass waits until the limit is met again".to_owned()
         };
@@ -80,7 +81,7 @@ impl Judged<'_> {
                 "By policy (on_break: fail): at {} both arms taken together were beyond the limit of {} in the {} after it broke too.",
                 failure.at,
                 names.join(" and of "),
-                minutes()
+                self.limit_span()
             )
         })
     }
@@ -104,7 +105,7 @@ impl Judged<'_> {
             "{}: {state}; of {} requests of both arms in {}, {} {what} (baseline {control}, canary {candidate}), {} allowed",
             limit.name(),
             grouped(both.of),
-            minutes(),
+            self.limit_span(),
             share(both),
             percent(self.allowed(limit))
         )

@@ -8,6 +8,7 @@ use crate::cli::terminal::harmless;
 use crate::compare::budget;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
 use crate::engine::bucket_sums::BucketSums;
+use crate::engine::flaws::breaks;
 use crate::engine::look::LOG_PASS;
 use crate::engine::pair_test::Ranked;
 use crate::engine::units::Arm;
@@ -96,7 +97,9 @@ impl Judged<'_> {
                 }));
             }
         }
-        if look.verdict != Verdict::Inconclusive {
+        if look.verdict == Verdict::Inconclusive {
+            list.extend(look.flaws.contains(&Flaw::SomeLate).then(|| self.flaw(Flaw::SomeLate)));
+        } else {
             list.extend(self.beyond_limits());
         }
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
@@ -146,7 +149,14 @@ impl Judged<'_> {
             let fallen = self.fallen().map(|row| self.conversion_name(row));
             let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
-            list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
+            let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
+            if !receded.is_empty() && receded.iter().all(is_broken) {
+                list.push(format!("The logs proved it {when}{by}. What came later counts neither for nor against it:"));
+                let breaking = |flaw: &&Flaw| receded.iter().any(|row| breaks(**flaw).contains(&row.cell));
+                list.extend(comparison.look.flaws.iter().filter(breaking).map(|flaw| self.flaw(*flaw)));
+            } else {
+                list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
+            }
         } else {
             list.push(format!("The logs proved it {when}."));
         }
@@ -269,9 +279,17 @@ impl Judged<'_> {
                     _ => None,
                 }
             }
-            Cell::ErrorVolume => pair.map(|[control, candidate]| {
-                format!("More requests fail: {} instead of {}.", percent(candidate), percent(control))
-            }),
+            Cell::ErrorVolume => match (pair, row.effect) {
+                (Some([control, candidate]), _) => {
+                    Some(format!("More requests fail: {} instead of {}.", percent(candidate), percent(control)))
+                }
+                // Where the canary's share was changed, plain shares of the whole time may say the opposite.
+                (None, Some(effect)) if effect.low > 0.0 => Some(format!(
+                    "More requests fail: {} of them more than of the baseline at the same time.",
+                    percent(effect.estimate)
+                )),
+                _ => None,
+            },
             // What is usual for each unit is taken from its latency: plain means say something else.
             Cell::LatencyMean if self.history.is_some() => row.effect.map(|effect| {
                 let change = math::exp(effect.estimate) - 1.0;
@@ -281,9 +299,18 @@ impl Judged<'_> {
                     self.units()
                 )
             }),
-            Cell::LatencyMean => pair.map(|[control, candidate]| {
-                format!("Requests are slower: typically {} instead of {}.", millis(candidate), millis(control))
-            }),
+            Cell::LatencyMean => match (pair, row.effect) {
+                (Some([control, candidate]), _) => Some(format!(
+                    "Requests are slower: typically {} instead of {}.",
+                    millis(candidate),
+                    millis(control)
+                )),
+                (None, Some(effect)) if effect.low > 0.0 => Some(format!(
+                    "Requests are slower: typically {} more than those of the baseline at the same time.",
+                    percent(math::exp(effect.estimate) - 1.0)
+                )),
+                _ => None,
+            },
             Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => match (pair, row.above) {
                 (Some([control, candidate]), _) => Some(format!(
                     "Requests are slower: {} is {} instead of {}.",
@@ -315,10 +342,17 @@ impl Judged<'_> {
         for group in comparison.look.changed_groups() {
             match group {
                 Behaviour::LinesPerTrace => {
-                    let [control, candidate] = [0, 1].map(|arm| self.lines_per_trace(arm));
-                    list.push(format!(
-                        "What changed: a trace has {candidate:.1} lines instead of {control:.1} (typical)."
-                    ));
+                    if comparison.lines.events() == [0; 2] {
+                        let [control, candidate] = per_event(&comparison.other_lines);
+                        list.push(format!(
+                            "What changed: a request has {candidate:.2} further lines instead of {control:.2}."
+                        ));
+                    } else {
+                        let [control, candidate] = [0, 1].map(|arm| self.lines_per_trace(arm));
+                        list.push(format!(
+                            "What changed: a trace has {candidate:.1} lines instead of {control:.1} (typical)."
+                        ));
+                    }
                 }
                 Behaviour::CalledServices => {
                     list.extend(pairs(&comparison.called.ranked(), "of traces call", "service"));
@@ -426,6 +460,10 @@ impl Judged<'_> {
             Flaw::StatusCoverage => "Requests of one arm lack a status far more often.".to_owned(),
             Flaw::Lateness => format!(
                 "Lines of one arm come too late far more often; give a longer --lateness.{}",
+                self.latest_instance().map_or(String::new(), |words| format!(" {words}."))
+            ),
+            Flaw::SomeLate => format!(
+                "More lines of one arm come too late than the error rate may rise: failures may be among them, so nothing passes. Give a longer --lateness.{}",
                 self.latest_instance().map_or(String::new(), |words| format!(" {words}."))
             ),
             Flaw::ErrorsWithoutUnit => {

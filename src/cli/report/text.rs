@@ -50,7 +50,9 @@ pub(super) fn times(ratio: f64) -> String {
 
 /// So many of a thing, in the singular or plural.
 pub(in crate::cli) fn count(n: u64, what: &str) -> String {
-    match (n, what.strip_suffix('y')) {
+    // A vowel before it keeps the y: deploys.
+    let stem = what.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (n, stem) {
         (1, _) => format!("1 {what}"),
         (_, Some(stem)) => format!("{} {stem}ies", grouped(n)),
         (_, None) => format!("{} {what}s", grouped(n)),

@@ -27,6 +27,8 @@ pub struct Story {
     pub users: u32,
     /// Share of users that the router means to send to the canary.
     pub canary_share: f64,
+    /// Shares that it has before, in steps: from so many minutes after the rollout began on. Empty where it begins with all.
+    pub ramp: &'static [(u32, f64)],
     /// Share that the rollout declares, if it declares one.
     pub declared_share: Option<f64>,
     /// Share of failed requests on the baseline outside the incident, retry storms included.
@@ -37,6 +39,8 @@ pub struct Story {
     pub spans: u32,
     /// What the release changes.
     pub effect: Effect,
+    /// Minutes after the rollout began until that shows.
+    pub onset_minutes: u32,
     /// The verdict it deserves.
     pub expect: Expect,
 }
@@ -60,6 +64,16 @@ pub enum Effect {
         /// Share of all requests that become slower, at most one half.
         share: f64,
         /// How many times longer these take.
+        factor: f64,
+    },
+    /// More requests fail.
+    Fails {
+        /// Share of all requests that fail in addition.
+        share: f64,
+    },
+    /// Every request takes longer.
+    Slows {
+        /// How many times longer.
         factor: f64,
     },
     /// The canary returns before its work is done.
@@ -112,11 +126,13 @@ pub fn stories() -> Vec<Story> {
         requests_per_minute: 3_000.0,
         users: 60_000,
         canary_share: 0.5,
+        ramp: &[],
         declared_share: Some(0.5),
         error_rate: 0.005,
         traced_share: 0.1,
         spans: 1,
         effect: Effect::None,
+        onset_minutes: 0,
         expect: Expect::Pass,
     };
     vec![

@@ -39,6 +39,7 @@ impl Comparison {
         w.int(self.window);
         w.uint(u64::from(self.stratum));
         self.distinct.iter().for_each(|count| w.uint(*count));
+        w.uint(self.exposed);
         self.error_units.write(w);
         self.error_volume.write(w);
         self.slow_units.write(w);
@@ -48,6 +49,7 @@ impl Comparison {
         self.early.iter().for_each(|sums| sums.write(w));
         self.retried.write(w);
         self.warnings.write(w);
+        self.other_lines.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
         self.sampling.write(w);
     }
@@ -268,6 +270,7 @@ impl Comparison {
         c.window = r.int()?;
         c.stratum = r.uint16()?;
         c.distinct = [r.uint()?, r.uint()?];
+        c.exposed = r.uint()?;
         c.error_units = FirstEvents::read(r)?;
         c.error_volume = BucketSums::read(r)?;
         c.slow_units = FirstEvents::read(r)?;
@@ -277,6 +280,7 @@ impl Comparison {
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
+        c.other_lines = BucketSums::read(r)?;
         for sums in &mut c.gaps {
             *sums = BucketSums::read(r)?;
         }

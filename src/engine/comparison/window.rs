@@ -10,6 +10,7 @@ use crate::engine::units::{Arm, Restarted, UNITS_MAX, Unit};
 use crate::event;
 use crate::math;
 use crate::sketch::latency::LatencyTable;
+use crate::sketch::partial::OTHER_LINE;
 use crate::sketch::rows::NEVER;
 use crate::sketch::weights::WeightTable;
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -79,8 +80,9 @@ impl Comparison {
         }
         for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(&mut input.warnings) {
             table.settle();
-            for (bucket, _, count) in table.iter() {
-                self.warnings.add(arm, bucket, 0, count as i64, 0);
+            for (bucket, bin, count) in table.iter() {
+                let sums = if bin == OTHER_LINE { &mut self.other_lines } else { &mut self.warnings };
+                sums.add(arm, bucket, 0, count as i64, 0);
             }
         }
         for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(&mut input.gaps) {
@@ -101,6 +103,7 @@ impl Comparison {
         self.retried.close_window(input.start, input.end);
         self.gaps.iter_mut().for_each(|sums| sums.close_window(input.start, input.end));
         self.warnings.close_window(input.start, input.end);
+        self.other_lines.close_window(input.start, input.end);
         let [control, candidate] = &mut input.latency;
         control.settle();
         candidate.settle();
@@ -218,6 +221,7 @@ impl Comparison {
                 self.error_volume.add(arm, bucket, n, errors as i64, i128::from(errors));
                 self.retried.add(arm, bucket, n, recovered as i64, i128::from(recovered));
                 self.warnings.add(arm, bucket, n, 0, 0);
+                self.other_lines.add(arm, bucket, n, 0, 0);
                 self.gaps.iter_mut().for_each(|sums| sums.add(arm, bucket, n, 0, 0));
             }
         }
@@ -302,6 +306,10 @@ impl Comparison {
                     conversion.at_risk(first_arm);
                 }
             }
+        }
+        if !entry.exposed() && in_arm(Arm::Candidate) {
+            entry.set_exposed();
+            self.exposed += 1;
         }
         let restarts = self.restarts.mask();
         if restarts != 0 {

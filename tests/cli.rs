@@ -548,7 +548,10 @@ fn a_limit_of_a_latency_whose_unit_is_a_guess_is_refused() {
 /// Where nothing is compared, the reason is said, and what helps.
 #[test]
 fn why_arms_are_too_small_or_elsewhere_is_said() {
-    let without = requests(57, 4_000, 800, 30, |request, _| request.names_user = request.arm == "baseline");
+    let without = requests(57, 4_000, 800, 30, |request, _| {
+        request.arm = if request.user.is_multiple_of(5) { "canary" } else { "baseline" };
+        request.names_user = request.arm == "baseline";
+    });
     let plain = String::from_utf8(requests(58, 12_000, 800, 60, |_, _| ())).expect("text");
     let environments = |later: bool| -> String {
         let text =

@@ -423,8 +423,6 @@ fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
         (20_000, 1, LatencyUnit::Micros),
         (100_000, 1_000, LatencyUnit::Millis),
         (20_000, 1_000, LatencyUnit::Millis),
-        // Numbers of a usual size of microseconds: such durations bring no line out of order.
-        (150_000, 1_000, LatencyUnit::Millis),
         (1_500_000, 1_000_000, LatencyUnit::Seconds),
     ] {
         let survey = numbered(true, fast, |_, took| took / divisor);
@@ -435,6 +433,17 @@ fn the_order_of_access_lines_tells_the_unit_of_their_duration() {
         assert_eq!(survey.guessed_latencies().count(), 0);
         assert!(survey.notes.iter().any(|note| note.starts_with("time: access lines end in how long")));
     }
+}
+
+/// Numbers of a usual size of microseconds, none of which is long: so short durations would bring no line out of order.
+#[test]
+fn milliseconds_are_told_by_how_many_lines_are_out_of_order() {
+    let mut visits: Vec<(u64, u64)> = visits(150_000).into_iter().filter(|(_, took)| *took < 1_000_000).collect();
+    visits.sort_by_key(|(received, took)| received + took);
+    let line = |(received, took): &(u64, u64)| access_line(*received, &format!(" {}", took / 1_000));
+    let survey = found(&visits.iter().map(line).collect::<Vec<_>>());
+    assert_eq!(survey.plan.fields(Role::Latency).last().and_then(|field| field.unit), Some(LatencyUnit::Millis));
+    assert!(survey.plan.adds_duration);
 }
 
 #[test]

@@ -38,10 +38,16 @@ impl LoosePartial {
         let mut renamed: Option<(Arc<Names>, Renaming)> = None;
         for LoosePartial { mut partial, names: theirs } in partials {
             debug_assert_eq!(merged.window, partial.window);
-            let new_streams = (partial.streams != streams).then(|| union(&mut streams, &partial.streams));
+            // Counts of records alone name no stream.
+            if streams.is_empty() {
+                streams = std::mem::take(&mut partial.streams);
+            }
+            let is_new = !partial.streams.is_empty() && partial.streams != streams;
+            let new_streams = is_new.then(|| union(&mut streams, &partial.streams));
             if !Arc::ptr_eq(&theirs, &shared) || new_streams.is_some() {
                 let mut renaming = match renamed.take() {
                     Some((known, renaming)) if Arc::ptr_eq(&known, &theirs) => renaming,
+                    _ if Arc::ptr_eq(&theirs, &shared) => Renaming::none(&theirs),
                     _ => {
                         let all = Arc::make_mut(&mut names);
                         Renaming {

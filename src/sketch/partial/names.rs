@@ -1,5 +1,7 @@
 //! Names of a partial in their canonical form: sorted, used, and no more than their bound.
 
+use std::hash::BuildHasher;
+
 use crate::event::{self, NO_NAME, NameId, Names, ServiceKey};
 use crate::sketch::partial::{ARMS_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SERVICES_MAX, WindowPartial};
 use crate::sketch::rows::Renaming;
@@ -75,16 +77,24 @@ pub(super) fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs:
             })
             .collect();
     }
-    let mut at: std::collections::BTreeMap<T, usize> =
-        mine.iter().enumerate().map(|(at, name)| (name.clone(), at)).collect();
+    let hasher = foldhash::fast::FixedState::default();
+    let mut places = hashbrown::HashTable::with_capacity(mine.len() + theirs.len());
+    for (at, name) in mine.iter().enumerate() {
+        places
+            .insert_unique(hasher.hash_one(name), at, |known| mine.get(*known).map_or(0, |name| hasher.hash_one(name)));
+    }
     theirs
         .iter()
         .map(|name| {
-            let next = mine.len();
-            let id = *at.entry(name.clone()).or_insert(next);
-            if id == next {
+            let hash = hasher.hash_one(name);
+            let found = places.find(hash, |known| mine.get(*known) == Some(name)).copied();
+            let id = found.unwrap_or_else(|| {
+                let at = mine.len();
                 mine.push(name.clone());
-            }
+                // There is room for all of them.
+                places.insert_unique(hash, at, |known| mine.get(*known).map_or(0, |name| hasher.hash_one(name)));
+                at
+            });
             id.min(usize::from(NO_NAME)) as NameId
         })
         .collect()
@@ -172,6 +182,18 @@ impl FromOther for ServiceKey {
 }
 
 impl Renaming {
+    /// Every name keeps its place.
+    pub(super) fn none(names: &Names) -> Renaming {
+        let all = |len: usize| (0..).take(len).collect();
+        Renaming {
+            services: all(names.services.len()),
+            arms: all(names.arms.len()),
+            routes: all(names.routes.len()),
+            instances: all(names.instances.len()),
+            streams: Vec::new(),
+        }
+    }
+
     pub(super) fn is_identity(&self) -> bool {
         [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
             .iter()

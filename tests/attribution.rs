@@ -2,23 +2,17 @@
 
 mod common;
 
-use common::{Case, Labels, Line, Random, START, Traffic, bytes_of, folder_with, ledger_values, serin};
+use common::{Case, Labels, Line, START, Traffic, bytes_of, folder_with, ledger_values, serin};
 use serin::compare::verdict::Behaviour;
+use serin::engine::Engine;
 use serin::engine::policy::Policy;
-use serin::engine::{Engine, Input};
 use serin::pipeline::survey::Wishes;
 use serin::time::SECOND;
 
 /// An engine that has read these streams.
 fn judged(streams: Vec<(&str, Vec<Line>)>) -> Engine {
     let streams = streams.into_iter().map(|(name, lines)| (name.to_owned(), bytes_of(&lines))).collect();
-    let case = Case::new("attribution", streams, &Wishes::default(), Policy::default());
-    let (mut engine, _) = case.engine();
-    for fed in case.inputs(50_000, &mut Random::new(1)) {
-        engine.apply(fed.input());
-    }
-    engine.apply(Input::Finish);
-    engine
+    Case::new("attribution", streams, &Wishes::default(), Policy::default()).judged()
 }
 
 /// Requests that carry no arm inherit that of their unit, and so do their status classes.

@@ -61,21 +61,12 @@ fn case(traffic: &Traffic, checkouts: &[Line], names: &[&str]) -> Case {
     case
 }
 
-fn judged(case: &Case) -> Engine {
-    let (mut engine, _) = case.engine();
-    for fed in case.inputs(50_000, &mut Random::new(1)) {
-        engine.apply(fed.input());
-    }
-    engine.apply(Input::Finish);
-    engine
-}
-
 #[test]
 fn a_planted_fall_fails_and_equal_rates_and_a_rise_do_not() {
     for (shares, fails) in [([0.2, 0.12], true), ([0.2, 0.2], false), ([0.12, 0.2], false)] {
         for seed in 1..=3 {
             let traffic = shop(seed);
-            let engine = judged(&case(&traffic, &checkouts(&traffic, shares, CHECKOUT), &["checkout_completed"]));
+            let engine = case(&traffic, &checkouts(&traffic, shares, CHECKOUT), &["checkout_completed"]).judged();
             let comparison = engine.comparison(0, 0).unwrap();
             let [conversion] = comparison.conversions.as_slice() else { panic!("one event") };
             for (arm, share) in conversion.shares().into_iter().enumerate() {
@@ -101,7 +92,7 @@ fn events_join_through_their_unit() {
     for (traffic, fields) in [(&exposed, CHECKOUT), (&plain, &of_another), (&plain, only_a_name)] {
         let lines = checkouts(traffic, [0.3, 0.1], fields);
         let users: std::collections::BTreeSet<u64> = lines.iter().map(|line| line.user).collect();
-        let engine = judged(&case(traffic, &lines, &["checkout_completed"]));
+        let engine = case(traffic, &lines, &["checkout_completed"]).judged();
         let comparison = engine.comparison(0, 0).unwrap();
         let conversion = &comparison.conversions[0];
         let met: u64 = conversion.units.totals().iter().map(|(_, met)| met).sum();
@@ -122,7 +113,7 @@ fn events_of_nobody_or_of_strangers_enter_no_test() {
         lines.extend([anonymous, stranger].map(|fields| Line::new(end - number * SECOND, 0, 0, &fields)));
     }
     lines.sort_by_key(|line| line.at);
-    let engine = judged(&case(&traffic, &lines, &["checkout_completed"]));
+    let engine = case(&traffic, &lines, &["checkout_completed"]).judged();
     let conversion = &engine.comparison(0, 0).unwrap().conversions[0];
     assert_eq!((conversion.lines, conversion.without_unit), (expect + 600, 300));
     assert!((300..400).contains(&conversion.unassigned), "{}", conversion.unassigned);
@@ -145,7 +136,7 @@ fn lines_of_one_arm_that_lack_their_user_are_no_fall() {
         };
         *line = Line::new(line.at, line.user, line.arm, &fields);
     }
-    let engine = judged(&case(&traffic, &lines, &["checkout_completed"]));
+    let engine = case(&traffic, &lines, &["checkout_completed"]).judged();
     let comparison = engine.comparison(0, 0).unwrap();
     let [control, candidate] = comparison.conversions[0].shares();
     assert!(candidate.unwrap() < 0.7 * control.unwrap(), "{candidate:?} {control:?}");
@@ -158,7 +149,7 @@ fn events_that_nobody_declared_are_only_shown() {
     let traffic = shop(6);
     let lines = checkouts(&traffic, [0.2, 0.05], CHECKOUT);
     for names in [&[][..], &["signup"][..]] {
-        let engine = judged(&case(&traffic, &lines, names));
+        let engine = case(&traffic, &lines, names).judged();
         let comparison = engine.comparison(0, 0).unwrap();
         assert_ne!(comparison.look.verdict, Verdict::Fail);
         assert!(comparison.conversions.iter().all(|of| of.lines == 0 && of.log_e().is_none()));

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Case, Line, Random, Traffic, bytes_of};
 use serin::compare::verdict::{Behaviour, Flaw, Verdict};
+use serin::engine::Engine;
 use serin::engine::policy::Policy;
-use serin::engine::{Engine, Input};
 use serin::pipeline::survey::Wishes;
 use serin::time::SECOND;
 
@@ -29,11 +29,7 @@ fn calm_for(minutes: i64) -> Vec<Line> {
 
 fn judged(lines: &[Line]) -> Engine {
     let policy = Policy { latency: false, next_share: 0.25, ..Policy::default() };
-    let case = Case::new("hidden", vec![("app.log".to_owned(), bytes_of(lines))], &Wishes::default(), policy);
-    let (mut engine, _) = case.engine();
-    case.inputs(20_000, &mut Random::new(1)).into_iter().for_each(|fed| drop(engine.apply(fed.input())));
-    engine.apply(Input::Finish);
-    engine
+    Case::new("hidden", vec![("app.log".to_owned(), bytes_of(lines))], &Wishes::default(), policy).judged()
 }
 
 /// A share of the requests of the canary is changed, or followed by something.

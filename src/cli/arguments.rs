@@ -304,7 +304,8 @@ pub(super) struct BacktestArguments {
     /// The field whose values are the versions (default: the one that is recognised)
     #[arg(long, value_name = "FIELD")]
     pub arm_by: Option<String>,
-    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect (docs/compare.md)
+    /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
+    /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)

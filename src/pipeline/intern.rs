@@ -55,29 +55,17 @@ impl Intern for Interner {
 
     #[inline]
     fn arm(&mut self, arm: &str) -> NameId {
-        let hash = self.arms.hash(arm);
-        match self.arms.get(hash, &self.names.arms, |name| name == arm) {
-            Some(id) => id,
-            None => self.arms.add(hash, &mut Arc::make_mut(&mut self.names).arms, arm.to_owned()),
-        }
+        self.arms.text(&mut self.names, arm, |names| &names.arms, |names| &mut names.arms)
     }
 
     #[inline]
     fn route(&mut self, route: &str) -> NameId {
-        let hash = self.routes.hash(route);
-        match self.routes.get(hash, &self.names.routes, |name| name == route) {
-            Some(id) => id,
-            None => self.routes.add(hash, &mut Arc::make_mut(&mut self.names).routes, route.to_owned()),
-        }
+        self.routes.text(&mut self.names, route, |names| &names.routes, |names| &mut names.routes)
     }
 
     #[inline]
     fn instance(&mut self, instance: &str) -> NameId {
-        let hash = self.instances.hash(instance);
-        match self.instances.get(hash, &self.names.instances, |name| name == instance) {
-            Some(id) => id,
-            None => self.instances.add(hash, &mut Arc::make_mut(&mut self.names).instances, instance.to_owned()),
-        }
+        self.instances.text(&mut self.names, instance, |names| &names.instances, |names| &mut names.instances)
     }
 }
 
@@ -99,6 +87,22 @@ impl Table {
     pub(super) fn get<T>(&self, hash: u64, names: &[T], same: impl Fn(&T) -> bool) -> Option<NameId> {
         let found = self.slots.find(hash, |&(h, id)| h == hash && names.get(usize::from(id)).is_some_and(&same));
         found.map(|&(_, id)| id)
+    }
+
+    /// Index of a text in one of the lists of names, added when it is new.
+    #[inline]
+    fn text(
+        &mut self,
+        names: &mut Arc<Names>,
+        text: &str,
+        list: impl Fn(&Names) -> &Vec<String>,
+        list_mut: impl Fn(&mut Names) -> &mut Vec<String>,
+    ) -> NameId {
+        let hash = self.hash(text);
+        match self.get(hash, list(names), |name| name == text) {
+            Some(id) => id,
+            None => self.add(hash, list_mut(Arc::make_mut(names)), text.to_owned()),
+        }
     }
 
     /// Index of a name that is new; [`NO_NAME`] past the last one.

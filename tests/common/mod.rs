@@ -318,6 +318,16 @@ impl Case {
         let first = entries(engine.start(plan_text::to_json(&self.plan)));
         (engine, first)
     }
+
+    /// An engine that has read every stream to its end.
+    pub fn judged(&self) -> Engine {
+        let (mut engine, _) = self.engine();
+        for fed in self.inputs(50_000, &mut Random::new(1)) {
+            engine.apply(fed.input());
+        }
+        engine.apply(Input::Finish);
+        engine
+    }
 }
 
 /// A copy of an input of the engine.

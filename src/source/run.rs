@@ -20,8 +20,9 @@ use crate::source::lines::{Chunk, ChunkReader};
 const THREADS_MAX: usize = 256;
 
 /// Chunks a thread that are read ahead: while a window is closed, which takes as long as folding several chunks, no thread
-/// may run out of work.
+/// may run out of work. Many threads share [`CHUNKS_MAX`], but have two each: one in hand, one waiting.
 const CHUNKS_AHEAD: usize = 8;
+const CHUNKS_MAX: usize = 64;
 
 /// How to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -179,7 +180,7 @@ fn in_parallel(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
-    let ahead = options.threads * CHUNKS_AHEAD;
+    let ahead = (options.threads * CHUNKS_AHEAD).min(CHUNKS_MAX).max(options.threads * 2);
     let (work_in, work_out): (SyncSender<Work>, Receiver<Work>) = sync_channel(ahead);
     let (done_in, done_out): (SyncSender<Results>, Receiver<Results>) = sync_channel(ahead);
     let work_out = Arc::new(Mutex::new(work_out));

@@ -1173,6 +1173,33 @@ fn arms_one_after_the_other_are_not_called_unseen() {
 }
 
 #[test]
+fn a_version_that_replaces_another_at_once_is_described_and_not_judged() {
+    let line = |second: u64| {
+        let (version, bad) = if second < 3_600 { ("1.0", 100) } else { ("2.0", 20) };
+        let status = if second.is_multiple_of(bad) { 500 } else { 200 };
+        let (hour, minute, second, user) = (10 + second / 3_600, second / 60 % 60, second % 60, second % 977);
+        format!(
+            r#"{{"ts":"2026-03-01T{hour}:{minute:02}:{second:02}Z","service":"web","version":"{version}","user":"u{user}","status":{status},"latency_ms":20}}
+"#
+        )
+    };
+    let text: String = (0..2 * 3_600).map(line).collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = in_one_line(&serin(folder.path(), &["compare", "app.log"]).expect(3).out);
+    assert!(said.contains("2.0 replaced 1.0 at once, so there is nothing to compare it with"), "{said}");
+    assert!(said.contains("errors 1.00 % -> 5.00 %") && said.contains("requests 3,600 -> 3,600"), "{said}");
+    assert!(!said.contains("still needed for a pass"), "{said}");
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let cut = &report["cut_overs"][0];
+    assert_eq!(
+        (&cut["from"], &cut["to"], cut["cut_over"]["after"]["errors"].as_u64()),
+        (&"1.0".into(), &"2.0".into(), Some(180))
+    );
+    let page = serin(folder.path(), &["compare", "app.log", "--format", "html"]).expect(3).out;
+    assert!(page.contains("errors 1.00 % -&gt; 5.00 %"), "{page}");
+}
+
+#[test]
 fn the_json_report_has_the_documented_fields() {
     let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
     let said = serin(folder.path(), &["compare", "app.log", "--format", "json", "--share", "40%"]);
@@ -1184,6 +1211,7 @@ fn the_json_report_has_the_documented_fields() {
             "carried_by",
             "comparisons",
             "crashes",
+            "cut_overs",
             "exit_status",
             "found_releases",
             "not_compared",

@@ -1,6 +1,6 @@
 //! `serin backtest`: every deploy of an archive, judged as it would have been judged.
 
-mod json;
+pub(super) mod json;
 mod text;
 
 use anyhow::bail;

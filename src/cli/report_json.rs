@@ -17,6 +17,7 @@ use crate::pipeline::survey::Survey;
 use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
+use super::backtest::json::deploy;
 use super::exit_status;
 use super::report::{ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
 
@@ -58,6 +59,7 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "service": key.service,
             "requests": requests,
         })).collect::<Vec<_>>(),
+        "cut_overs": report.cut_overs.iter().map(deploy).collect::<Vec<_>>(),
         "crashes": report.crashes.iter().map(|of| json!({
             "stream": of.stream,
             "lines": of.lines,

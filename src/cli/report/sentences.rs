@@ -1,5 +1,6 @@
 //! A verdict in words: one sentence each, the verdict first.
 
+use super::cut_overs;
 use super::guardrails::{RATIO_LIMIT, Row, typical_ms};
 use super::next::FORECAST_MAX;
 use super::text::{count, grouped, millis, percent, span, times};
@@ -41,6 +42,9 @@ impl Judged<'_> {
             Verdict::Pass => {
                 format!("{candidate} is no worse than {control}, within every margin asked for{condition}")
             }
+            Verdict::Inconclusive if self.replaced.is_some() => {
+                format!("{candidate} replaced {control} at once, so there is nothing to compare it with")
+            }
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
             }
@@ -75,6 +79,7 @@ impl Judged<'_> {
                 }
                 list.extend(self.changes());
             }
+            Verdict::Inconclusive if self.replaced.is_some() => {}
             Verdict::Inconclusive if look.held_back => {
                 list.push("It is not proven worse; a pass waits until somebody has accepted the change.".to_owned());
                 list.extend(self.changes());
@@ -109,6 +114,7 @@ impl Judged<'_> {
                 list.push(format!("The {name}: {}.", conditions.join("; and ")));
             }
         }
+        list.extend(self.replaced.as_ref().and_then(cut_overs::before_after));
         if let Some(end) = comparison.end {
             list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
         }

@@ -379,7 +379,12 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
         "baseline": row.values[0].map(number),
         "canary": row.values[1].map(number),
         "values_in": match row.cell {
-            Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
+            Cell::ErrorUnits
+            | Cell::ErrorVolume
+            | Cell::LatencyP99Units
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => Some("share"),
             Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
             Cell::Deficit => None,
         },

@@ -29,8 +29,10 @@ mod release;
 pub mod restarts;
 pub mod sampling;
 pub mod shared_units;
+pub mod storms;
 pub mod totals;
 pub mod traces;
+pub mod unanswered;
 pub mod units;
 pub mod user_effects;
 

@@ -493,7 +493,10 @@ impl Judged<'_> {
     /// Name of a guardrail for people.
     pub(super) fn name_of(&self, row: &Row) -> String {
         match row.cell {
-            Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
+            Cell::ErrorUnits | Cell::LatencyP99Units | Cell::ErrorUnits8 | Cell::ErrorUnits64 => {
+                format!("{} {}", self.units(), row.name)
+            }
+            Cell::Unanswered => format!("exposed {} {}", self.units(), row.name),
             _ => row.name.to_owned(),
         }
     }

@@ -103,7 +103,9 @@ impl Judged<'_> {
             }
         }
         if look.verdict == Verdict::Inconclusive {
-            list.extend(look.flaws.contains(&Flaw::SomeLate).then(|| self.flaw(Flaw::SomeLate)));
+            for flaw in [Flaw::SomeLate, Flaw::CreepingShare] {
+                list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
+            }
         } else {
             list.extend(self.beyond_limits());
         }
@@ -265,8 +267,14 @@ impl Judged<'_> {
             _ => None,
         };
         match row.cell {
-            Cell::ErrorUnits | Cell::LatencyP99Units => {
-                let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
+            Cell::ErrorUnits | Cell::LatencyP99Units | Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => {
+                let what = match row.cell {
+                    Cell::ErrorUnits => "meet errors",
+                    Cell::ErrorUnits8 => "meet eight errors and more",
+                    Cell::ErrorUnits64 => "meet sixty-four errors and more",
+                    Cell::Unanswered => "are sent to the arm and never heard of by it",
+                    _ => "meet a very slow request",
+                };
                 let units = self.units();
                 let least = row.effect.filter(|effect| effect.low > 1.0).map_or(String::new(), |effect| {
                     format!(", at least {} times as many", times(effect.low.min(RATIO_LIMIT)))
@@ -454,6 +462,14 @@ impl Judged<'_> {
                 let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
                 format!(
                     "{} {units} were in both arms: more than 5 %, so they are no longer two arms.",
+                    grouped(crossed)
+                )
+            }
+            Flaw::CreepingShare => {
+                let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
+                format!(
+                    "The canary's share crept up, and {} {units} moved to it on the way: more than 5 %. They count for the baseline, \
+                     which makes any difference look smaller, so nothing passes. Raise the share in steps.",
                     grouped(crossed)
                 )
             }

@@ -1,6 +1,9 @@
 //! What tests share: small generated logs with known content, the program as a person runs it, and the core without it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+#[cfg(unix)]
+pub mod running;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -57,7 +57,7 @@ impl Fleet {
                 let of_canary = !is_alone && turn % 2 == 1 && phase + 1 < i64::from(self.versions);
                 let version = phase.min(i64::from(self.versions) - 1) + i64::from(of_canary);
                 let at = (i64::from(service) * 7_919 + number * 104_729) % 59_000 * 1_000;
-                let status = if serin::event::mix(minute as u64 * 31 + turn, 3) % 50 == 0 { 500 } else { 200 };
+                let status = if serin::event::mix(minute as u64 * 31 + turn, 3).is_multiple_of(50) { 500 } else { 200 };
                 line(
                     at,
                     &format!("s{service:05}"),
@@ -73,7 +73,7 @@ impl Fleet {
                 let mut random = Random::new(minute as u64 * 2 + u64::from(broken));
                 for number in 0..60 {
                     let user = random.below(300);
-                    let is_canary = minute >= 30 && user % 4 == 0;
+                    let is_canary = minute >= 30 && user.is_multiple_of(4);
                     let rate = if is_canary && broken { 0.5 } else { 0.02 };
                     let status = if random.chance(rate) { 500 } else { 200 };
                     let version = match (is_canary, broken) {

@@ -602,6 +602,7 @@ impl Engine {
         self.releases.iter().for_each(|release| release.write(&mut w));
         self.common.traces.write(&mut w);
         self.shed.write(&mut w);
+        w.flag(self.common.is_full);
         w.length(self.unplanned.len());
         for (key, requests) in &self.unplanned {
             w.text(&key.environment);
@@ -665,6 +666,7 @@ impl Engine {
         }
         engine.common.traces = OpenTraces::read(&mut r)?;
         engine.shed = Shed::read(&mut r)?;
+        engine.common.is_full = r.flag()?;
         for _ in 0..r.length()? {
             let key = ServiceKey { environment: r.text()?, service: r.text()? };
             engine.unplanned.insert(key, r.uint()?);

@@ -158,7 +158,6 @@ impl Engine {
         self.sizes = Sizes::default();
         (0..self.releases.len()).for_each(|at| self.measure(at));
         self.measure_rest();
-        self.common.is_full = self.state_bytes() > self.settings.memory;
     }
 
     /// Measures a release anew.
@@ -173,16 +172,18 @@ impl Engine {
         concerned.iter().for_each(|at| self.measure(*at));
         self.measure_rest();
         let most = self.settings.memory;
+        let aim = most / 8 * 7;
         if self.state_bytes() > most {
-            let aim = most / 8 * 7;
             self.shed_histories(aim);
             self.shed_sums(aim);
             self.shed_traces(aim);
             self.shed_pairs(aim);
             self.shed_units(aim);
             self.shed_rollouts(aim, outputs);
+            // What is left cannot be given up: nothing comes to it while there is so much.
+            self.common.is_full = true;
         }
-        self.common.is_full = self.state_bytes() > most;
+        self.common.is_full &= self.state_bytes() > aim;
         self.shed.full += u64::from(self.common.is_full);
     }
 

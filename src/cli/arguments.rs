@@ -70,6 +70,22 @@ fn threads(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Fewest bytes of state: less holds no rollout.
+const MEMORY_MIN: u64 = 1 << 20;
+
+/// A size in bytes: a whole number with KiB, MiB or GiB.
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let of_unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (number, shift) = of_unit.ok_or("a size like 512MiB or 4GiB is needed")?;
+    let number: u64 = number.trim().parse().map_err(|_| format!("`{number}` is no whole number"))?;
+    match number.checked_mul(1 << shift) {
+        Some(bytes) if bytes >= MEMORY_MIN => Ok(bytes),
+        Some(_) => Err("at least 1MiB is needed".to_owned()),
+        None => Err("more than there is".to_owned()),
+    }
+}
+
 /// Which logs, and how to read them.
 #[derive(Debug, Args)]
 pub(super) struct LogArguments {
@@ -189,6 +205,10 @@ pub(super) struct JudgeArguments {
     /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// How much of services, users and rollouts is remembered (512MiB, 4GiB); past it something is given up, in a fixed order
+    /// (docs/compare.md), and said. Windows that are still being read come on top
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = memory)]
+    pub memory: u64,
 }
 
 /// Arguments of `run`.

@@ -51,6 +51,7 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
+        "memory": settings.memory,
     }));
     if !policy.conversions.is_empty()
         && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)

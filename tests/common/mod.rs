@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Map, Value};
 use serin::engine::limits::Limits;
 use serin::engine::policy::Policy;
+use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
@@ -434,6 +435,7 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
         arms,
         unit: found.plan.unit,
         policy,
+        memory: STATE_MAX,
     }
 }
 

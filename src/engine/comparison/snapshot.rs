@@ -81,6 +81,7 @@ impl Comparison {
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
         }
         w.flag(self.ended);
+        w.flag(self.is_gist);
         w.flag(self.regressed_while_invalid.is_some());
         w.int(self.regressed_while_invalid.unwrap_or(0));
         self.store.write(w);
@@ -159,7 +160,8 @@ impl Comparison {
             w.byte(reason as u8);
         }
         self.presence.write(w);
-        self.heard.iter().for_each(|look| look.write(w));
+        w.flag(self.heard.is_some());
+        self.heard.iter().flat_map(|heard| heard.iter()).for_each(|look| look.write(w));
         self.write_counters(w);
     }
 
@@ -200,6 +202,7 @@ impl Comparison {
             c.failure = Some(failure);
         }
         c.ended = r.flag()?;
+        c.is_gist = r.flag()?;
         let regressed = r.flag()?;
         let at = r.int()?;
         c.regressed_while_invalid = regressed.then_some(at);
@@ -245,6 +248,7 @@ impl Comparison {
         for _ in 0..r.length()? {
             c.totals.push([Totals::read(r)?, Totals::read(r)?]);
         }
+        c.totals.shrink_to_fit();
         c.instances = Instances::read(r)?;
         for list in &mut c.evidence {
             for _ in 0..r.length()? {
@@ -273,7 +277,7 @@ impl Comparison {
             c.end = Some(RolloutEnd { at, reason });
         }
         c.presence = Presence::read(r)?;
-        c.heard = [Look::read(r)?, Look::read(r)?];
+        c.heard = if r.flag()? { Some(Box::new([Look::read(r)?, Look::read(r)?])) } else { None };
         c.looks = r.uint()?;
         c.window = r.int()?;
         c.stratum = r.uint16()?;

@@ -106,6 +106,8 @@ pub struct Failure {
     pub window: i64,
     /// End of its window: when the logs proved it.
     pub at: Timestamp,
+    /// End of the window at which the evidence was first enough to act on without a person ([`crate::compare::budget::AUTOMATIC`]).
+    pub automatic_at: Option<Timestamp>,
     /// What carried the evidence at that look, strongest first.
     pub cells: Vec<Cell>,
     /// Absolute limits whose break lasted.

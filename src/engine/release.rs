@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::compare::budget;
 use crate::engine::arms::{Arms, CANDIDATE_SHARE};
 use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, requests_with_arm};
 use crate::engine::comparison::{
@@ -620,6 +621,7 @@ impl ReleaseState {
                 comparison.failure = Some(Failure {
                     window: comparison.window,
                     at: comparison.ended_at,
+                    automatic_at: None,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
                     conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
                     limits,
@@ -627,6 +629,12 @@ impl ReleaseState {
             } else if regressed && comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }
+        }
+        let is_automatic = look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
+        if let Some(failure) = &mut comparison.failure
+            && is_automatic
+        {
+            failure.automatic_at.get_or_insert(comparison.ended_at);
         }
         comparison.look = look;
         if !settings.arms.is_declared() {

@@ -73,6 +73,8 @@ impl Comparison {
         if let Some(failure) = &self.failure {
             w.int(failure.window);
             w.int(failure.at.0);
+            w.flag(failure.automatic_at.is_some());
+            w.int(failure.automatic_at.map_or(0, |at| at.0));
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
             w.length(failure.conversions.len());
@@ -184,6 +186,10 @@ impl Comparison {
             let mut failure = Failure {
                 window: r.int()?,
                 at: Timestamp(r.int()?),
+                automatic_at: {
+                    let (known, at) = (r.flag()?, r.int()?);
+                    known.then_some(Timestamp(at))
+                },
                 cells: Vec::new(),
                 conversions: Vec::new(),
                 limits: Vec::new(),

@@ -96,7 +96,8 @@ fn key(headers: &HeaderMap) -> Result<u64, Refused> {
 /// The body as lines, each ended by a newline.
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
     let too_large = |most: usize| {
-        let words = format!("longer than {} MiB; send fewer lines at a time", most >> 20);
+        let words =
+            format!("longer than {} MiB; send fewer lines at a time (split -C {}M app.log)", most >> 20, most >> 21);
         Refused(StatusCode::PAYLOAD_TOO_LARGE, words)
     };
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

@@ -73,6 +73,21 @@ fn a_broken_canary_fails_on_lines_in_every_encoding() {
     let files = serin(folder.path(), &["compare", "app.log", "--format", "json"]).expect(1).json();
     assert_eq!(report["comparisons"][0]["failed_at"], files["comparisons"][0]["failed_at"]);
     assert_eq!(report["records"]["rejects"], files["records"]["rejects"]);
+
+    // A rollout controller asks.
+    let ask = |question: &str| -> Value {
+        let (status, body) =
+            running.post("/v1/verdict", &[("Content-Type", "application/json")], question.as_bytes()).unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["data"].take()
+    };
+    let service = report["comparisons"][0]["service"].as_str().unwrap().split(' ').next().unwrap().to_owned();
+    let said = ask(&format!(r#"{{"service":"{service}","canary":{{"cohort":"canary"}},"baseline":"baseline"}}"#));
+    assert_eq!(said["verdict"], "fail");
+    assert!(said["reason"].as_str().unwrap().contains("More users meet errors"), "{said}");
+    assert!(said["log10_e"].as_f64().unwrap() > 3.0 && said["automatic_at"].is_string(), "{said}");
+    assert_eq!(ask(r#"{"service":"nobody"}"#)["verdict"], "inconclusive");
+    assert_eq!(ask("{")["verdict"], "inconclusive");
 }
 
 #[test]

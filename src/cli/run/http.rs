@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::cli::run::gate::{self, Gate};
 use crate::cli::run::{ingest, page};
 use crate::source::wal::Wal;
 
@@ -34,6 +35,8 @@ struct Shown {
     trouble: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
+    /// What controllers are told.
+    gate: Arc<Gate>,
 }
 
 impl Shared {
@@ -52,11 +55,23 @@ impl Shared {
     }
 
     /// There is a report.
-    pub(super) fn show(&self, json: String, html: String) {
+    pub(super) fn show(&self, json: String, html: String, gate: Gate) {
         self.with(|shown| {
             shown.waiting = None;
+            shown.gate = Arc::new(gate);
             shown.report = Some((json.into(), html.into()));
         });
+    }
+}
+
+impl Shared {
+    /// What controllers are told, or what is waited for.
+    pub(super) fn gate(&self) -> Result<Arc<Gate>, String> {
+        self.with(|shown| match &shown.waiting {
+            None if shown.report.is_some() => Ok(Arc::clone(&shown.gate)),
+            None => Err("the first log lines".to_owned()),
+            Some(waiting) => Err(waiting.clone()),
+        })
     }
 }
 
@@ -67,6 +82,7 @@ pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr)
         .route("/", get(index))
         .route("/healthz", get(health))
         .route("/v1/report", get(report))
+        .route("/v1/verdict", post(gate::verdict))
         .with_state(shared)
         .merge(ingest)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))

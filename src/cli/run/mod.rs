@@ -4,6 +4,7 @@
 //! there. What is shown has been made durable before. A program that starts again reads topics and write-ahead log from their
 //! beginning and must come to the same ledger before it shows anything.
 
+mod gate;
 mod http;
 mod ingest;
 mod inputs;
@@ -21,6 +22,7 @@ use anyhow::{Context, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::gate::Gate;
 use self::http::Shared;
 use self::inputs::{Heard, Inputs};
 use self::state::{Move, State};
@@ -364,6 +366,7 @@ impl Live<'_> {
                 self.reader.shared.show(
                     format!("{:#}\n", report_json::to_json(&report)),
                     page::of(&report, engine, &watch.courses, &state),
+                    Gate::of(&report),
                 );
                 watch.looked = false;
                 shown = Some(Instant::now());

@@ -25,6 +25,7 @@ use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
@@ -109,6 +110,8 @@ pub struct Failure {
     pub limits: Vec<Limit>,
     /// Business events that carried the evidence, by their place in the policy.
     pub conversions: Vec<usize>,
+    /// Templates of level error or worse that carried the evidence, by id.
+    pub templates: Vec<u64>,
 }
 
 /// State of one comparison.
@@ -216,6 +219,8 @@ pub struct Comparison {
     pub restarts: Restarts,
     /// The latest look.
     pub look: Look,
+    /// Templates of lines.
+    pub templates: Templates,
 }
 
 impl Comparison {
@@ -283,6 +288,7 @@ impl Comparison {
             limits: None,
             restarts: Restarts::default(),
             look: Look::default(),
+            templates: Templates::new(once),
         }
     }
 
@@ -328,6 +334,18 @@ impl Comparison {
                 true if is_first => of.units.first(entry.arm(), 1),
                 true => {}
                 false => of.unassigned += lines,
+            }
+        }
+    }
+
+    /// Templates of a window whose units have been joined, or in which nothing else was seen.
+    pub(super) fn take_templates(&mut self, start: Timestamp, input: &TemplateInput<'_>) {
+        self.templates.take_lines(start, &input.lines);
+        for (class, pairs) in input.pairs.iter().enumerate() {
+            for pair in pairs {
+                // Only who is at risk in the stratum can meet one there.
+                let unit = self.store.get(pair.unit).filter(|unit| unit.stratum == self.stratum);
+                self.templates.meet(class, pair, unit.map(|unit| unit.arm()));
             }
         }
     }
@@ -395,6 +413,7 @@ impl Comparison {
         self.store.forget();
         self.waiting_slow = Vec::new();
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
+        self.templates.forget_units();
     }
 
     /// Strata so far.
@@ -530,9 +549,19 @@ impl Comparison {
             self.routes.followed().min(self.statuses.followed()),
             &format!("{units} that come new, for the routes they request"),
         );
+        let [below, severe] = self.templates.followed();
+        followed(below, &format!("{units}, for the log lines below error that they meet first"));
+        followed(severe, &format!("{units}, for the error lines that they meet first"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
+            }
+        }
+        let slots = [("log lines below error", OTHER_SLOTS), ("error lines", ERROR_SLOTS)];
+        for ((what, slots), lines) in slots.into_iter().zip(self.templates.past_bound()) {
+            let lines: u64 = lines.iter().sum();
+            if lines > 0 {
+                list.push(format!("more than {slots} kinds of {what}: {lines} lines of further ones are not tested"));
             }
         }
         list

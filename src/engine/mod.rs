@@ -29,6 +29,7 @@ mod release;
 pub mod restarts;
 pub mod sampling;
 pub mod shared_units;
+pub mod templates;
 pub mod totals;
 pub mod traces;
 pub mod units;

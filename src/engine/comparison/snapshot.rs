@@ -15,6 +15,7 @@ use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::templates::Templates;
 use crate::engine::totals::Totals;
 use crate::engine::units::UnitStore;
 use crate::engine::user_effects::Effects;
@@ -75,6 +76,8 @@ impl Comparison {
             failure.conversions.iter().for_each(|at| w.uint(*at as u64));
             w.length(failure.limits.len());
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
+            w.length(failure.templates.len());
+            failure.templates.iter().for_each(|id| w.fixed(*id));
         }
         w.flag(self.ended);
         w.flag(self.regressed_while_invalid.is_some());
@@ -155,6 +158,7 @@ impl Comparison {
         self.presence.write(w);
         self.heard.iter().for_each(|look| look.write(w));
         self.write_counters(w);
+        self.templates.write(w);
     }
 
     /// Reads what [`Comparison::write`] wrote.
@@ -179,6 +183,7 @@ impl Comparison {
                 cells: Vec::new(),
                 conversions: Vec::new(),
                 limits: Vec::new(),
+                templates: Vec::new(),
             };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
@@ -190,6 +195,9 @@ impl Comparison {
             for _ in 0..r.length()? {
                 let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
                 failure.limits.push(limit.ok_or(Damaged("unknown limit"))?);
+            }
+            for _ in 0..r.length()? {
+                failure.templates.push(r.fixed()?);
             }
             c.failure = Some(failure);
         }
@@ -285,6 +293,7 @@ impl Comparison {
             *sums = BucketSums::read(r)?;
         }
         c.sampling = Sampling::read(r)?;
+        c.templates = Templates::read(r)?;
         Ok(c)
     }
 }

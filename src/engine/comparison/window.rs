@@ -72,6 +72,7 @@ impl Comparison {
         }
         let arms_active = self.join(&input);
         self.convert(input.conversions);
+        self.take_templates(input.start, &input.templates);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -129,6 +130,7 @@ impl Comparison {
         self.routes.keep_bound();
         self.statuses.keep_bound();
         self.called.keep_bound();
+        self.templates.keep_bound();
         self.window = input.window;
         self.ended_at = input.end;
         self.looks += 1;
@@ -186,9 +188,12 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
-        self.conversions.iter_mut().for_each(|conversion| conversion.units.cut());
+        for conversion in &mut self.conversions {
+            conversion.units.cut();
+        }
         self.restarts.cut();
         self.recent_crossover.clear();
+        self.templates.cut();
         self.rule = [(0, 0, 0); 2];
     }
 
@@ -300,6 +305,7 @@ impl Comparison {
                 self.slow_units.at_risk(first_arm, 1);
             }
             self.crossover.at_risk(first_arm, 1);
+            self.templates.at_risk(first_arm);
             let had = entry.conversions();
             for (at, conversion) in self.conversions.iter_mut().enumerate() {
                 if had >> (at & 7) & 1 == 0 {

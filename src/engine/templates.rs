@@ -70,8 +70,8 @@ pub struct TemplateLines<'a> {
     pub lines: u64,
     /// Text, where it was kept.
     pub text: Option<&'a str>,
-    /// The earliest of them, where it was kept.
-    pub place: Option<Place>,
+    /// The earliest of them, where it was kept: time, which of several at that time, offset, stream.
+    pub place: Option<(Timestamp, u64, u64, &'a str)>,
 }
 
 /// A unit that met a template in a window.
@@ -147,6 +147,17 @@ impl Template {
             first: *all,
         };
         at_risk.strata().iter().zip(&self.first).filter(|(_, [_, all])| *all > 0).map(of).collect()
+    }
+}
+
+/// Keeps a place if it is among the earliest.
+fn keep_place(places: &mut Vec<Place>, (time, tie, offset, stream): (Timestamp, u64, u64, &str)) {
+    let before =
+        |known: &Place| (known.time, known.tie, known.offset, known.stream.as_str()) < (time, tie, offset, stream);
+    let at = places.partition_point(before);
+    if at < PLACES_MAX {
+        places.insert(at, Place { time, tie, offset, stream: stream.to_owned() });
+        places.truncate(PLACES_MAX);
     }
 }
 
@@ -234,11 +245,8 @@ impl Templates {
             if template.text.is_empty() {
                 template.text = lines.text.unwrap_or_default().to_owned();
             }
-            if let Some(place) = &lines.place {
-                let places = &mut template.places[side];
-                places.push(place.clone());
-                places.sort_unstable();
-                places.truncate(PLACES_MAX);
+            if let Some(place) = lines.place {
+                keep_place(&mut template.places[side], place);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::engine::instances::Instances;
 use crate::engine::lookup::of_service;
-use crate::engine::templates::{Place, TemplateInput, TemplateLines, TemplatePair};
+use crate::engine::templates::{TemplateInput, TemplateLines, TemplatePair};
 use crate::engine::units::Arm;
 use crate::event::{self, NO_NAME, NameId};
 use crate::sketch::partial::WindowPartial;
@@ -70,12 +70,12 @@ fn unit_of(row: &TemplatePairRow, merged: &WindowPartial) -> Option<u64> {
         .map(|trace| trace.unit)
 }
 
-fn place_of(row: &TemplateRow, merged: &WindowPartial, start: Timestamp) -> Option<Place> {
+/// Time, which of several at that time, offset, stream.
+fn place_of<'a>(
+    row: &TemplateRow,
+    merged: &'a WindowPartial,
+    start: Timestamp,
+) -> Option<(Timestamp, u64, u64, &'a str)> {
     let stream = event::name_at(&merged.streams, row.stream)?;
-    (row.at != NEVER).then(|| Place {
-        time: Timestamp(start.0 + i64::from(row.at)),
-        tie: row.tie,
-        offset: row.offset,
-        stream: stream.clone(),
-    })
+    (row.at != NEVER).then(|| (Timestamp(start.0 + i64::from(row.at)), row.tie, row.offset, stream.as_str()))
 }

@@ -326,7 +326,12 @@ impl Planner<'_> {
             Cell::LatencyMean => self.mult() * margin::LATENCY_MEAN,
             Cell::LatencyP50 => self.mult() * Level::P50.margin(),
             Cell::LatencyP90 => self.mult() * Level::P90.margin(),
-            Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => self.mult() * Level::P99.margin(),
+            Cell::LatencyP99
+            | Cell::LatencyP99Units
+            | Cell::Deficit
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => self.mult() * Level::P99.margin(),
         }
     }
 
@@ -341,9 +346,14 @@ impl Planner<'_> {
         match cell {
             Cell::ErrorUnits => self.traffic.erring(minutes),
             Cell::ErrorVolume | Cell::LatencyMean => self.share * self.traffic.requests * minutes,
-            Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => {
-                self.share * self.traffic.first_requests(minutes)
-            }
+            Cell::LatencyP50
+            | Cell::LatencyP90
+            | Cell::LatencyP99
+            | Cell::LatencyP99Units
+            | Cell::Deficit
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => self.share * self.traffic.first_requests(minutes),
         }
     }
 
@@ -354,7 +364,12 @@ impl Planner<'_> {
             Cell::ErrorUnits | Cell::ErrorVolume => errors,
             Cell::LatencyMean => self.traffic.latency[0],
             Cell::LatencyP50 | Cell::LatencyP90 => p90,
-            Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => p99,
+            Cell::LatencyP99
+            | Cell::LatencyP99Units
+            | Cell::Deficit
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => p99,
         };
         of_one / (1.0 - self.share)
     }
@@ -369,9 +384,12 @@ impl Planner<'_> {
             Cell::ErrorVolume => (self.variance(cell) * evidence / (margin * margin)).max(100.0),
             Cell::LatencyMean | Cell::LatencyP50 => (self.variance(cell) * evidence / (margin * margin)).max(200.0),
             Cell::LatencyP90 => (self.variance(cell) * evidence / (margin * margin)).max(200.0),
-            Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => {
-                (self.variance(cell) * evidence / (margin * margin)).max(1_000.0)
-            }
+            Cell::LatencyP99
+            | Cell::LatencyP99Units
+            | Cell::Deficit
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => (self.variance(cell) * evidence / (margin * margin)).max(1_000.0),
         }
     }
 

@@ -1177,6 +1177,67 @@ fn arms_one_after_the_other_are_not_called_unseen() {
 }
 
 #[test]
+fn a_version_that_replaces_another_at_once_is_described_and_not_judged() {
+    let line = |second: u64| {
+        let (version, bad) = if second < 3_600 { ("1.0", 100) } else { ("2.0", 20) };
+        let status = if second.is_multiple_of(bad) { 500 } else { 200 };
+        let (hour, minute, second, user) = (10 + second / 3_600, second / 60 % 60, second % 60, second % 977);
+        format!(
+            r#"{{"ts":"2026-03-01T{hour}:{minute:02}:{second:02}Z","service":"web","version":"{version}","user":"u{user}","status":{status},"latency_ms":20}}
+"#
+        )
+    };
+    let text: String = (0..2 * 3_600).map(line).collect();
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = in_one_line(&serin(folder.path(), &["compare", "app.log"]).expect(3).out);
+    assert!(said.contains("2.0 replaced 1.0 at once, so there is nothing to compare it with"), "{said}");
+    assert!(said.contains("errors 1.00 % -> 5.00 %") && said.contains("requests 3,600 -> 3,600"), "{said}");
+    assert!(!said.contains("still needed for a pass"), "{said}");
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let cut = &report["cut_overs"][0];
+    assert_eq!(
+        (&cut["from"], &cut["to"], cut["cut_over"]["after"]["errors"].as_u64()),
+        (&"1.0".into(), &"2.0".into(), Some(180))
+    );
+    let page = serin(folder.path(), &["compare", "app.log", "--format", "html"]).expect(3).out;
+    assert!(page.contains("errors 1.00 % -&gt; 5.00 %"), "{page}");
+}
+
+#[test]
+fn a_candidate_that_dies_before_it_logs_fails_where_a_proxy_says_whom_it_sent_there() {
+    // One request a second of 997 users, a tenth of which goes to 2.0. The proxy logs where it sends them.
+    let log = |dies: bool| -> String {
+        let line = |second: u64| {
+            let user = second * 7 % 997;
+            let version = if user % 10 == 0 { "2.0" } else { "1.0" };
+            let head = |service: &str| {
+                let (minute, second) = (second / 60, second % 60);
+                format!(
+                    r#"{{"ts":"2026-03-01T10:{minute:02}:{second:02}Z","service":"{service}","version":"{version}","user":"u{user}""#
+                )
+            };
+            let proxy = format!("{},\"kind\":\"exposure\"}}\n", head("edge"));
+            let own = format!("{},\"status\":200,\"latency_ms\":20}}\n", head("shop"));
+            if dies && version == "2.0" { proxy } else { proxy + &own }
+        };
+        (0..1_200).map(line).collect()
+    };
+    let folder = folder_with(&[("dies.log", log(true).as_bytes()), ("well.log", log(false).as_bytes())]);
+    let said = in_one_line(&serin(folder.path(), &["compare", "dies.log"]).expect(1).out);
+    assert!(
+        said.contains("More users are sent to the arm and never heard of by it: 100.0 % instead of 0.00 %"),
+        "{said}"
+    );
+    let report = serin(folder.path(), &["compare", "dies.log", "--format", "json"]).json();
+    assert_eq!(finding(&report["comparisons"][0], Cell::Unanswered), Finding::Regressed.name());
+    let seconds = report["comparisons"][0]["seconds_to_fail"].as_f64().expect("it failed");
+    assert!(seconds <= 240.0, "{seconds}");
+    let report = serin(folder.path(), &["compare", "well.log", "--format", "json"]).json();
+    assert_eq!(finding(&report["comparisons"][0], Cell::Unanswered), Finding::Undecided.name());
+    assert_ne!(report["verdict"], "fail");
+}
+
+#[test]
 fn the_json_report_has_the_documented_fields() {
     let folder = folder_with(&[("app.log", &bytes_of(&Traffic::default().lines()))]);
     let said = serin(folder.path(), &["compare", "app.log", "--format", "json", "--share", "40%"]);
@@ -1188,6 +1249,7 @@ fn the_json_report_has_the_documented_fields() {
             "carried_by",
             "comparisons",
             "crashes",
+            "cut_overs",
             "exit_status",
             "found_releases",
             "not_compared",

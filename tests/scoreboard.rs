@@ -10,11 +10,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use serin::compare::verdict::{Cell, Verdict};
+use serin::compare::verdict::{Cell, Flaw, Verdict};
 use serin::simulate::board::{RowFigures, mean_and_error, quantile};
 use serin::simulate::rows::{Event, Row, rows};
 use serin::simulate::run::{ERRORS, Record, STOPS, SUM};
-use serin::simulate::traffic::{Share, Traffic};
+use serin::simulate::traffic::{Routing, Share, Traffic};
 use serin::simulate::{print, run_all};
 
 /// A row with all of its plans cut to so many minutes, without the rules of others.
@@ -44,7 +44,7 @@ fn run(row: &Row, runs: u64) -> Vec<Record> {
 }
 
 /// Rows whose runs are cheap, and the minutes to which they are cut.
-const CHEAP: [(&str, u32); 16] = [
+const CHEAP: [(&str, u32); 17] = [
     ("aa-a0", 240),
     ("aa-a1", 240),
     ("aa-a2", 240),
@@ -60,6 +60,7 @@ const CHEAP: [(&str, u32); 16] = [
     ("crossover", 240),
     ("proxy-broken", 120),
     ("crash-loop", 120),
+    ("crash-loop-proxy", 60),
     ("two-candidates", 240),
 ];
 
@@ -168,6 +169,22 @@ fn median_delays_are_what_they_were() {
         let median = median.expect("half of the runs have it");
         assert!(median <= 1.6 * expected && median >= expected / 1.6, "{name}: {median} min instead of {expected}");
     }
+}
+
+/// A ramp in steps too small to be seen moves users: that holds a pass back, and is no broken assignment.
+#[test]
+fn a_share_that_creeps_up_is_no_crossover() {
+    let mut creeping = row("ramp-creeping", 1_440);
+    creeping.plans.iter_mut().for_each(|plan| (plan.traffic.users, plan.traffic.per_minute) = (500, 100.0));
+    for record in run(&creeping, 3) {
+        assert!(record.flaws.contains_key(Flaw::CreepingShare.name()), "{record:?}");
+        assert!(!record.flaws.contains_key(Flaw::Crossover.name()), "{record:?}");
+        assert_eq!(record.verdict.as_deref(), Some(Verdict::Inconclusive.name()));
+    }
+    let mut roaming = row("crossover", 1_440);
+    roaming.plans.iter_mut().for_each(|plan| plan.traffic.routing = Routing::Roaming(0.2));
+    let invalid = run(&roaming, 3).iter().filter(|record| record.flaws.contains_key(Flaw::Crossover.name())).count();
+    assert_eq!(invalid, 3, "users that are dealt anew come and leave");
 }
 
 fn serin(arguments: &[&str]) -> (i32, String, String) {

@@ -5,6 +5,7 @@
 //! another is told of with its before and after (which is no verdict: everything else changed too), and which instances
 //! came anew. What is told depends on the contents of windows alone, in the order in which they close.
 
+mod cut_overs;
 mod deploy;
 mod restarts;
 mod rollout;
@@ -12,6 +13,7 @@ mod served;
 
 use std::collections::BTreeMap;
 
+pub use cut_overs::CutOvers;
 pub use deploy::{CutOver, Deploy, Judged, Outcome, RULES, Restart, Said, Side, Stop, What};
 
 use crate::engine::comparison::Comparison;
@@ -131,9 +133,7 @@ impl Backtest {
 
     /// What was found, once the engine has read everything.
     pub fn finish(mut self, engine: &Engine) -> Found {
-        for (start, windows) in std::mem::take(&mut self.waiting) {
-            self.take(Timestamp(start), windows);
-        }
+        self.take_all();
         let length = engine.settings().windowing.window;
         let span = self.span.map(|(first, last)| (first, Timestamp(last.0.saturating_add(length))));
         let end = span.map_or(Timestamp(0), |(_, end)| end);
@@ -171,6 +171,13 @@ impl Backtest {
         found.deploys.sort_by(|a, b| (a.at, &a.service, &a.to).cmp(&(b.at, &b.service, &b.to)));
         found.restarts.sort_by(|a, b| (a.at, &a.service).cmp(&(b.at, &b.service)));
         found
+    }
+
+    /// Every window, in order; those that have not closed may still grow.
+    fn take_all(&mut self) {
+        for (start, windows) in std::mem::take(&mut self.waiting) {
+            self.take(Timestamp(start), windows);
+        }
     }
 
     /// Windows that have closed, in order.

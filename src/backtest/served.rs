@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::backtest::deploy::Side;
 use crate::rival::FlaggerConfig;
-use crate::sketch::latency::bin_middle;
+use crate::sketch::latency::{BINS, bin_middle};
 use crate::sketch::partial::Cell;
 use crate::time::{MINUTE, Micros, Timestamp};
 
@@ -28,29 +28,40 @@ const TAKEOVERS_MAX: usize = 4_096;
 pub(super) struct Counts {
     requests: u64,
     errors: u64,
-    /// Requests by bin of latency.
-    latency: BTreeMap<u16, u64>,
+    /// (bin of latency, requests), ascending.
+    latency: Vec<(u16, u64)>,
 }
 
 impl Counts {
     /// What a window says of one service and version.
     pub(super) fn of(cell: &Cell) -> Counts {
-        let mut counts = Counts { requests: cell.requests, errors: cell.errors, latency: BTreeMap::new() };
-        cell.latency.iter().for_each(|(_, bin, count)| *counts.latency.entry(bin).or_default() += count);
-        counts
+        let mut by_bin = [0u64; BINS];
+        for (_, bin, count) in cell.latency.iter() {
+            by_bin[usize::from(bin)] += count;
+        }
+        let latency = (0..).zip(by_bin).filter(|(_, count)| *count > 0).collect();
+        Counts { requests: cell.requests, errors: cell.errors, latency }
     }
 
     pub(super) fn add(&mut self, other: &Counts) {
         self.requests += other.requests;
         self.errors += other.errors;
-        other.latency.iter().for_each(|(bin, count)| *self.latency.entry(*bin).or_default() += count);
+        self.latency.extend_from_slice(&other.latency);
+        self.latency.sort_unstable_by_key(|(bin, _)| *bin);
+        self.latency.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
     }
 
     fn quantile_ms(&self, percent: u64) -> Option<f64> {
-        let rank = (self.latency.values().sum::<u64>() * percent).div_ceil(100).max(1);
+        let rank = (self.latency.iter().map(|(_, count)| count).sum::<u64>() * percent).div_ceil(100).max(1);
         let mut seen = 0;
         let bin = self.latency.iter().find(|(_, count)| {
-            seen += **count;
+            seen += *count;
             seen >= rank
         });
         bin.map(|(bin, _)| bin_middle(*bin) / 1_000.0)
@@ -204,7 +215,7 @@ mod tests {
     use super::*;
 
     fn counts(requests: u64, errors: u64) -> Counts {
-        Counts { requests, errors, latency: [(crate::sketch::latency::bin_of(30_000), requests)].into() }
+        Counts { requests, errors, latency: vec![(crate::sketch::latency::bin_of(30_000), requests)] }
     }
 
     /// Slots of 100 requests; of each the share of `b`, in per cent; one request of `b` in ten fails.

@@ -1,6 +1,6 @@
 //! `serin backtest`: every deploy of an archive, judged as it would have been judged.
 
-mod json;
+pub(super) mod json;
 mod text;
 
 use anyhow::bail;
@@ -114,9 +114,9 @@ pub(super) struct Shown<'a> {
 /// What a guardrail is about, in a word.
 pub(super) fn about(cell: Cell) -> &'static str {
     match cell {
-        Cell::ErrorUnits | Cell::ErrorVolume => "errors",
+        Cell::ErrorUnits | Cell::ErrorVolume | Cell::ErrorUnits8 | Cell::ErrorUnits64 => "errors",
         Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units => "latency",
-        Cell::Deficit => "traffic",
+        Cell::Deficit | Cell::Unanswered => "traffic",
     }
 }
 

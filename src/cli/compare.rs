@@ -21,6 +21,7 @@ use crate::pipeline::plan_text;
 use crate::pipeline::roles::{self, LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
 use crate::query::{Query, suggest};
+use crate::sketch::partial::WindowPartial;
 use crate::source::files::{self, Stream};
 use crate::source::fold_chunk::KeptReject;
 use crate::source::head::read_head;
@@ -615,6 +616,10 @@ impl Observer for Recorder {
 
     fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
         self.noticed.crashes(stream, lines, arms);
+    }
+
+    fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.noticed.window(engine, partial);
     }
 
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {

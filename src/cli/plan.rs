@@ -194,6 +194,9 @@ impl Shown {
             Cell::LatencyP99 => "latency p99".to_owned(),
             Cell::LatencyP99Units => format!("{} with a very slow request", self.units),
             Cell::Deficit => "fewer units than declared".to_owned(),
+            Cell::ErrorUnits8 => format!("{} with 8 errors and more", self.units),
+            Cell::ErrorUnits64 => format!("{} with 64 errors and more", self.units),
+            Cell::Unanswered => format!("exposed {} without a request", self.units),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::pipeline::survey::Survey;
 use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
+use super::backtest::json::deploy;
 use super::exit_status;
 use super::report::{ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
 
@@ -59,6 +60,7 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "service": key.service,
             "requests": requests,
         })).collect::<Vec<_>>(),
+        "cut_overs": report.cut_overs.iter().map(deploy).collect::<Vec<_>>(),
         "crashes": report.crashes.iter().map(|of| json!({
             "stream": of.stream,
             "lines": of.lines,
@@ -427,7 +429,12 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
         "baseline": row.values[0].map(number),
         "canary": row.values[1].map(number),
         "values_in": match row.cell {
-            Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units => Some("share"),
+            Cell::ErrorUnits
+            | Cell::ErrorVolume
+            | Cell::LatencyP99Units
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => Some("share"),
             Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => Some("ms"),
             Cell::Deficit => None,
         },

@@ -36,7 +36,7 @@ pub const OTHER_GUARDRAILS: f64 = 0.12;
 pub const SEGMENTS: f64 = 0.15;
 /// Weight of all error templates, split evenly over [`TEMPLATE_SLOTS`].
 pub const TEMPLATES: f64 = 0.15;
-/// Weight of the rest (retry storms, further arms), split evenly.
+/// Weight of the rest, split evenly: units that fail again and again (two levels), exposed units without a request.
 pub const REST: f64 = 0.10;
 
 /// Fewest tests over which the weight of segments is split: few segments must not get the budget of many.

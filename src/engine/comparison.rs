@@ -25,8 +25,10 @@ use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::storms::Storms;
 use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
 use crate::engine::totals::Totals;
+use crate::engine::unanswered::Unanswered;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
@@ -167,6 +169,10 @@ pub struct Comparison {
 
     /// Units with an error.
     pub error_units: FirstEvents,
+    /// Units that fail again and again.
+    pub storms: Storms,
+    /// Units that other services exposed.
+    pub unanswered: Unanswered,
     /// Errors a request.
     pub error_volume: BucketSums,
     /// Units with a slow request.
@@ -262,6 +268,8 @@ impl Comparison {
             crossover: FirstEvents::default(),
             recent_crossover: VecDeque::new(),
             error_units: FirstEvents::default(),
+            storms: Storms::default(),
+            unanswered: Unanswered::default(),
             error_volume: BucketSums::new(Values::Indicator),
             slow_units: FirstEvents::default(),
             waiting_slow: Vec::new(),
@@ -414,6 +422,8 @@ impl Comparison {
         self.waiting_slow = Vec::new();
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
         self.templates.forget_units();
+        self.storms.forget_units();
+        self.unanswered.forget_units();
     }
 
     /// Strata so far.
@@ -552,6 +562,8 @@ impl Comparison {
         let [below, severe] = self.templates.followed();
         followed(below, &format!("{units}, for the log lines below error that they meet first"));
         followed(severe, &format!("{units}, for the error lines that they meet first"));
+        followed(self.storms.followed(), &format!("{units} that fail for the first time, for failing again and again"));
+        followed(self.unanswered.followed(), &format!("{units} that other services expose"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));

@@ -9,6 +9,8 @@ use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{CellLook, Margins};
 use crate::engine::restarts::{BUCKET_TESTS, Evidence};
+use crate::engine::storms::Storms;
+use crate::engine::unanswered::Unanswered;
 
 /// (control, candidate) of a bucket test; `None` below its minimum rule.
 pub(super) type Pair = Option<[ArmStats; 2]>;
@@ -17,6 +19,8 @@ pub(super) type Pair = Option<[ArmStats; 2]>;
 pub(super) struct Tested<'c> {
     error_units: &'c FirstEvents,
     slow_units: &'c FirstEvents,
+    /// Units that fail again and again, and those that others exposed; absent since a restart.
+    whole: Option<(&'c Storms, &'c Unanswered)>,
     /// The p99 threshold is known.
     has_threshold: bool,
     /// Errors a request.
@@ -42,6 +46,7 @@ impl<'c> Tested<'c> {
         Tested {
             error_units,
             slow_units,
+            whole: None,
             has_threshold: comparison.latency.threshold(Level::P99).is_some(),
             volume: enough_errors(volume),
             mean: enough_latencies(mean, 1.0),
@@ -51,7 +56,9 @@ impl<'c> Tested<'c> {
 
     /// From the start of a comparison.
     pub(super) fn from_start(comparison: &'c Comparison) -> Tested<'c> {
-        Tested::new(comparison, [&comparison.error_units, &comparison.slow_units], &views(comparison))
+        let first = [&comparison.error_units, &comparison.slow_units];
+        let whole = Some((&comparison.storms, &comparison.unanswered));
+        Tested { whole, ..Tested::new(comparison, first, &views(comparison)) }
     }
 
     /// What each cell says. `broken`: cells that are not measured alike, which neither fail nor pass. `sample_ratio`: ln e
@@ -77,7 +84,20 @@ impl<'c> Tested<'c> {
                 bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted)
             })
         };
+        let storms = |level: usize| {
+            self.whole.map_or(CellLook::default(), |(storms, _)| {
+                let reached = storms.reached(level);
+                let [(_, control), (_, candidate)] = reached.totals();
+                CellLook::of(control + candidate > 0, share::log_e_fail(reached.strata(), 1.0))
+            })
+        };
         match cell {
+            Cell::ErrorUnits8 => storms(0),
+            Cell::ErrorUnits64 => storms(1),
+            Cell::Unanswered => match self.whole.and_then(|(_, unanswered)| unanswered.log_e()) {
+                Some(log_e) => CellLook::of(true, log_e),
+                None => CellLook::default(),
+            },
             Cell::ErrorUnits => {
                 let [(control, _), (candidate, _)] = self.error_units.totals();
                 CellLook::of(control > 0 && candidate > 0, share::log_e_fail(self.error_units.strata(), 1.0))

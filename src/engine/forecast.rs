@@ -59,7 +59,14 @@ pub fn needs(comparison: &Comparison, policy: &Policy) -> Vec<Need> {
                 Cell::ErrorUnits => error_units(comparison, &margins),
                 Cell::ErrorVolume => requests(&comparison.error_volume, 4.0 * margins.mult * margins.errors, 100.0),
                 Cell::LatencyMean => requests(&comparison.latency.mean, margins.mult * margin::LATENCY_MEAN, 200.0),
-                Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units | Cell::Deficit => {
+                Cell::LatencyP50
+                | Cell::LatencyP90
+                | Cell::LatencyP99
+                | Cell::LatencyP99Units
+                | Cell::Deficit
+                | Cell::ErrorUnits8
+                | Cell::ErrorUnits64
+                | Cell::Unanswered => {
                     let level = match cell {
                         Cell::LatencyP50 => Level::P50,
                         Cell::LatencyP90 => Level::P90,

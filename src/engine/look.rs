@@ -318,7 +318,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
     }
-    let is_complete = !(policy.errors && look.flaws.contains(&Flaw::SomeLate));
+    let is_complete =
+        !(policy.errors && look.flaws.contains(&Flaw::SomeLate)) && !look.flaws.contains(&Flaw::CreepingShare);
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;

@@ -29,9 +29,11 @@ mod release;
 pub mod restarts;
 pub mod sampling;
 pub mod shared_units;
+pub mod storms;
 pub mod templates;
 pub mod totals;
 pub mod traces;
+pub mod unanswered;
 pub mod units;
 pub mod user_effects;
 

@@ -80,7 +80,7 @@ pub(super) fn add_pass_evidence(
             Cell::LatencyP50 => level_within(Level::P50),
             Cell::LatencyP90 => level_within(Level::P90),
             Cell::LatencyP99 => level_within(Level::P99),
-            Cell::LatencyP99Units | Cell::Deficit => 0.0,
+            Cell::LatencyP99Units | Cell::Deficit | Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => 0.0,
         };
     }
 }

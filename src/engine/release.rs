@@ -464,9 +464,13 @@ impl ReleaseState {
             })
         }));
         let by_rows = activities.len();
+        let mut exposed_elsewhere = Vec::new();
         for row in merged.exposures.as_slice() {
             let ours = row_environment(merged, row.service).is_none_or(|of| Some(of) == environment);
             if let Some(arm) = arm_of_id(row.arm).filter(|_| ours) {
+                if Some(row.service) != entry {
+                    exposed_elsewhere.push((row.unit, arm, Timestamp(start.0 + i64::from(row.at))));
+                }
                 activities.push(Activity {
                     unit: row.unit,
                     arm,
@@ -570,6 +574,7 @@ impl ReleaseState {
             gaps,
             without_unit,
             conversions: &conversions,
+            exposed_elsewhere,
             weights,
             routes,
             traces: traces_of(comparison, &self.traces, complete),

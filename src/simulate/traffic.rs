@@ -90,6 +90,8 @@ pub enum Effect {
     Errors(f64),
     /// The error rate of each user is multiplied.
     ErrorsTimes(f64),
+    /// The error rate of the users that fail most (three times the mean and more) is multiplied: who never failed does not.
+    FrailTimes(f64),
     /// Every request of this share of users fails.
     UsersBroken(f64),
     /// Every request takes so much longer (1.2: a fifth).
@@ -137,6 +139,9 @@ pub enum Logging {
     CandidateSilent,
     /// Of the candidate only the requests of this share of its users: the others meet a process that dies.
     CandidateLosesUsers(f64),
+    /// A proxy logs to which arm it sends each request, and one request in two hundred is lost behind it; of the candidate
+    /// only the requests of this share of its users are logged, since the others meet a process that dies.
+    Upstream(f64),
 }
 
 /// One kind of traffic. See the module text.

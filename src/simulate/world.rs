@@ -24,6 +24,9 @@ const SECOND: usize = 1;
 const CONTROL: usize = 2;
 /// The service that is rolled out.
 pub const SERVICE: &str = "shop";
+/// The proxy before it, where one logs, and the share of requests that are lost behind it.
+const PROXY: &str = "edge";
+const LOST: f64 = 0.005;
 /// The one log.
 pub const STREAM: &str = "shop.log";
 /// Number of the first window.
@@ -181,8 +184,13 @@ impl World {
             }
             _ => None,
         };
+        let service = |name: &str| ServiceKey { environment: String::new(), service: name.to_owned() };
+        let mut services = vec![service(SERVICE)];
+        if matches!(traffic.logging, Logging::Upstream(_)) {
+            services.push(service(PROXY));
+        }
         let names = Names {
-            services: vec![ServiceKey { environment: String::new(), service: SERVICE.to_owned() }],
+            services,
             arms: ARMS.map(str::to_owned).to_vec(),
             routes,
             instances: Vec::new(),
@@ -352,8 +360,10 @@ impl World {
             CANDIDATE => match state.effect {
                 Effect::Errors(share) => p += share,
                 Effect::ErrorsTimes(factor) => p *= factor,
+                Effect::FrailTimes(factor) if of.propensity >= 3.0 => p *= factor,
                 Effect::UsersBroken(users) if f64::from(of.luck) < users => p = 1.0,
                 Effect::UsersBroken(_)
+                | Effect::FrailTimes(_)
                 | Effect::None
                 | Effect::Slower(_)
                 | Effect::VerySlow(_)
@@ -388,6 +398,7 @@ impl World {
                 | Effect::Errors(_)
                 | Effect::ErrorsTimes(_)
                 | Effect::NewLine(_)
+                | Effect::FrailTimes(_)
                 | Effect::UsersBroken(_) => {}
             }
         }
@@ -470,6 +481,13 @@ impl World {
             Logging::CandidateSilent => {}
             Logging::CandidateLosesUsers(share) if arm == CANDIDATE && f64::from(of.luck) >= share => return,
             Logging::CandidateLosesUsers(_) => {}
+            Logging::Upstream(share) => {
+                window.expose(of.unit, arm, at);
+                let dies = arm == CANDIDATE && f64::from(of.luck) >= share;
+                if self.random.chance(LOST) || dies {
+                    return;
+                }
+            }
         }
         if kept < 1.0 {
             if !self.random.chance(kept) {
@@ -519,6 +537,7 @@ impl World {
             Effect::None
             | Effect::Errors(_)
             | Effect::ErrorsTimes(_)
+            | Effect::FrailTimes(_)
             | Effect::UsersBroken(_)
             | Effect::Slower(_)
             | Effect::VerySlow(_) => false,
@@ -567,8 +586,9 @@ struct State {
 struct Window {
     start: i64,
     partial: WindowPartial,
-    keeps: [Keep; ARMS.len()],
     templates: TemplateCounts,
+    /// Of the service by arm, then of the proxy, where one logs.
+    keeps: Vec<Keep>,
     offset: u64,
     lines: u64,
 }
@@ -578,9 +598,13 @@ impl Window {
     fn new(traffic: &Traffic, minute: i64, nth: u32) -> Window {
         let number = FIRST_WINDOW + minute;
         let mut partial = WindowPartial::new(number);
-        for arm in 0..ARMS.len() {
-            partial.cells.push((0, arm as u16, Default::default()));
+        let services = if matches!(traffic.logging, Logging::Upstream(_)) { 2 } else { 1 };
+        for service in 0..services {
+            for arm in 0..ARMS.len() {
+                partial.cells.push((service, arm as u16, Default::default()));
+            }
         }
+        let keeps = partial.cells.iter().map(|_| Keep::default()).collect();
         // Only where routes are logged is there anything to compare them by.
         if !matches!(traffic.logging, Logging::Routes(_)) {
             partial.pair_range = 0;
@@ -589,8 +613,8 @@ impl Window {
         Window {
             start: number * MINUTE,
             partial,
-            keeps: Default::default(),
             templates: TemplateCounts::new(0),
+            keeps,
             // A line has 200 bytes, and a minute never 2^28 of them.
             offset: u64::from(nth) << 36,
             lines: 0,
@@ -604,6 +628,34 @@ impl Window {
         if event.template != event::NO_TEMPLATE {
             self.templates.count(event, at, 0);
         }
+    }
+
+    /// The proxy logs that it sends a unit to an arm.
+    fn expose(&mut self, unit: u64, arm: usize, at: u32) {
+        let event = Event {
+            time: Timestamp(self.start + i64::from(at)),
+            offset: self.offset,
+            unit,
+            trace: 0,
+            request: 0,
+            latency_us: NO_LATENCY,
+            service: 1,
+            arm: arm as u16,
+            route: NO_NAME,
+            weight: WEIGHT_ONE,
+            kind: Kind::Exposure,
+            level: Level::Info,
+            status_class: 0,
+            error: false,
+            latency_form: FieldForm::Absent,
+            status_form: FieldForm::Absent,
+            sampling: event::NOT_SAMPLED,
+            rate_unread: false,
+            conversion: 0,
+            instance: NO_NAME,
+            template: event::NO_TEMPLATE,
+        };
+        self.count(ARMS.len() + arm, &event, at);
     }
 
     fn settle(mut self, names: &Names) -> WindowPartial {

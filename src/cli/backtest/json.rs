@@ -46,7 +46,8 @@ fn time(at: Timestamp) -> String {
     at.to_string()
 }
 
-fn deploy(of: &Deploy) -> Value {
+/// One deploy.
+pub(in crate::cli) fn deploy(of: &Deploy) -> Value {
     let mut value = json!({
         "service": of.service,
         "from": of.from,

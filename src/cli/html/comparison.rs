@@ -54,7 +54,9 @@ pub(super) fn allowed(judged: &Judged<'_>, cell: Cell) -> Allowed {
         Cell::LatencyP50 => margins.mult * Level::P50.margin(),
         Cell::LatencyP90 => margins.mult * Level::P90.margin(),
         Cell::LatencyP99 => margins.mult * Level::P99.margin(),
-        Cell::LatencyP99Units | Cell::Deficit => LOG_HALF_MORE,
+        Cell::LatencyP99Units | Cell::Deficit | Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => {
+            LOG_HALF_MORE
+        }
     };
     let is_known = margin.is_finite() && margin > 0.0;
     Allowed { margin: if is_known { margin } else { LOG_HALF_MORE }, is_asked: is_asked && is_known }
@@ -63,7 +65,12 @@ pub(super) fn allowed(judged: &Judged<'_>, cell: Cell) -> Allowed {
 /// The margin in words.
 fn allowed_words(allowed: Allowed, effect: Option<EffectKind>, cell: Cell) -> String {
     let kind = effect.unwrap_or(match cell {
-        Cell::ErrorUnits | Cell::LatencyP99Units | Cell::Deficit => EffectKind::Ratio,
+        Cell::ErrorUnits
+        | Cell::LatencyP99Units
+        | Cell::Deficit
+        | Cell::ErrorUnits8
+        | Cell::ErrorUnits64
+        | Cell::Unanswered => EffectKind::Ratio,
         Cell::LatencyMean => EffectKind::Change,
         Cell::ErrorVolume | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 => EffectKind::Difference,
     });

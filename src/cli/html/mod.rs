@@ -61,6 +61,9 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
             m.words("p", "note", &format!("{left} more comparisons are only listed; --service NAME shows one."));
         }
         report.alone.iter().for_each(|alone| alone_section(m, alone));
+        for deploy in report.other_cut_overs().take(SHOWN_MAX) {
+            m.words("p", "note", &Report::took_over(deploy));
+        }
         if report.comparisons.is_empty() && report.alone.is_empty() {
             nothing(m, "Nothing to compare yet", "No requests were found.");
         }

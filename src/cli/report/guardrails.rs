@@ -122,7 +122,19 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
     let margins = Margins::of(comparison, policy);
     Cell::ALL
         .into_iter()
-        .filter(|cell| *cell != Cell::Deficit || policy.declared_share.is_some())
+        .filter(|cell| match cell {
+            Cell::Deficit => policy.declared_share.is_some(),
+            // They repeat what the first errors say unless they say more.
+            Cell::ErrorUnits8 | Cell::ErrorUnits64 => look.cell(*cell).log_e >= LOG_WEAK,
+            Cell::Unanswered => look.cell(*cell).has_data,
+            Cell::ErrorUnits
+            | Cell::ErrorVolume
+            | Cell::LatencyMean
+            | Cell::LatencyP50
+            | Cell::LatencyP90
+            | Cell::LatencyP99
+            | Cell::LatencyP99Units => true,
+        })
         .map(|cell| {
             let said = look.cell(cell);
             let mut above = None;
@@ -159,6 +171,16 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
                     };
                     above = shares_above(comparison, level);
                     latency_row(comparison, level, said.has_data)
+                }
+                Cell::ErrorUnits8 => {
+                    share_row("with 8 errors and more", comparison.storms.reached(0), comparison.distinct_units())
+                }
+                Cell::ErrorUnits64 => {
+                    share_row("with 64 errors and more", comparison.storms.reached(1), comparison.distinct_units())
+                }
+                Cell::Unanswered => {
+                    let counts = comparison.unanswered.totals().map(|(units, _)| units);
+                    share_row("without a request", comparison.unanswered.cell(), counts)
                 }
                 Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.units()),
             };
@@ -282,7 +304,15 @@ impl Judged<'_> {
         let cells = |row: &Row| {
             let show = |value: Option<f64>| match (row.cell, value) {
                 (_, None) => "-".to_owned(),
-                (Cell::ErrorUnits | Cell::ErrorVolume | Cell::LatencyP99Units, Some(value)) => percent(value),
+                (
+                    Cell::ErrorUnits
+                    | Cell::ErrorVolume
+                    | Cell::LatencyP99Units
+                    | Cell::ErrorUnits8
+                    | Cell::ErrorUnits64
+                    | Cell::Unanswered,
+                    Some(value),
+                ) => percent(value),
                 (_, Some(value)) => millis(value),
             };
             let [control, candidate] = match row.cell {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod conversions;
+mod cut_overs;
 mod guardrails;
 mod limits;
 mod next;
@@ -25,6 +26,7 @@ pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
 use super::terminal::harmless;
+use crate::backtest::Deploy;
 use crate::compare::lists;
 use crate::compare::verdict::{Cell, Verdict};
 use crate::engine::Engine;
@@ -63,6 +65,8 @@ pub(super) struct Report<'a> {
     pub verdict: Verdict,
     /// Services whose comparison has that verdict.
     pub carried_by: Vec<String>,
+    /// Versions that replaced others at once: before and after are told, and are no verdict.
+    pub cut_overs: Vec<Deploy>,
     /// Services of the declared release.
     pub release: &'a [String],
     /// Those of them that are not compared, and why.
@@ -173,6 +177,8 @@ pub(super) struct Judged<'a> {
     pub services: &'a [ServiceKey],
     /// State and latest look.
     pub comparison: &'a Comparison,
+    /// The candidate replaced the control at once.
+    pub replaced: Option<Deploy>,
     /// Guardrails, in order.
     pub rows: Vec<Row>,
     /// Business events that may not become rarer.
@@ -294,19 +300,25 @@ impl<'a> Report<'a> {
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
         let shared = engine.shared_units();
+        let cut_overs = noticed.cut_overs(engine);
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             if list.is_empty() {
                 alone.push(alone_of(engine, at, survey));
             }
             for (number, comparison) in list.iter().enumerate() {
+                let replaced = cut_overs.iter().find(|deploy| {
+                    deploy.service == service && deploy.from == comparison.control && deploy.to == comparison.candidate
+                });
                 comparisons.push(Judged {
                     service: service.clone(),
+                    replaced: replaced.cloned(),
                     services,
                     comparison,
                     rows: rows(comparison, policy),
                     conversions: conversions::rows(comparison),
-                    needs: needs(comparison, policy),
+                    // What is over passes no more.
+                    needs: if comparison.end.is_none() { needs(comparison, policy) } else { Vec::new() },
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     history: comparison.latency.effects().map(|effects| effects.history),
                     not_judged: engine.arms_not_judged(at),
@@ -352,6 +364,7 @@ impl<'a> Report<'a> {
             crashes: noticed.crashed(),
             verdict,
             carried_by,
+            cut_overs,
             release,
             not_compared,
             found_releases,
@@ -376,6 +389,7 @@ impl<'a> Report<'a> {
             }
         }
         self.alone.iter().for_each(|alone| alone.write(&mut out));
+        self.write_cut_overs(&mut out);
         if self.alone.iter().any(|alone| alone.beside_others) {
             out.push('\n');
         }
@@ -480,7 +494,10 @@ impl Judged<'_> {
     /// Name of a guardrail for people.
     pub(super) fn name_of(&self, row: &Row) -> String {
         match row.cell {
-            Cell::ErrorUnits | Cell::LatencyP99Units => format!("{} {}", self.units(), row.name),
+            Cell::ErrorUnits | Cell::LatencyP99Units | Cell::ErrorUnits8 | Cell::ErrorUnits64 => {
+                format!("{} {}", self.units(), row.name)
+            }
+            Cell::Unanswered => format!("exposed {} {}", self.units(), row.name),
             _ => row.name.to_owned(),
         }
     }

@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::backtest::{CutOvers, Deploy};
+use crate::engine::Engine;
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::survey::Survey;
+use crate::sketch::partial::WindowPartial;
 
 /// Arms of a stream that are remembered: with two it belongs to none.
 const ARMS_KEPT: usize = 2;
 
-/// Fields that nobody reads, and lines that say that a program died.
+/// Fields that nobody reads, lines that say that a program died, and versions that replaced others at once.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Noticed {
     unread: BTreeMap<String, u64>,
     /// Lines of crashes, and arms, of each stream.
     streams: BTreeMap<String, (u64, BTreeSet<String>)>,
+    cut_overs: CutOvers,
 }
 
 /// Lines of one stream that say that a program died.
@@ -47,6 +51,16 @@ impl Noticed {
                 known.insert(arm.clone());
             }
         }
+    }
+
+    /// A stream has passed a window.
+    pub(in crate::cli) fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.cut_overs.window(engine, partial);
+    }
+
+    /// Versions that replaced others at once.
+    pub(super) fn cut_overs(&self, engine: &Engine) -> Vec<Deploy> {
+        self.cut_overs.found(engine)
     }
 
     /// Fields that came after the first lines and play a role by their names, most lines first.

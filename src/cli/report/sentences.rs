@@ -1,5 +1,6 @@
 //! A verdict in words: one sentence each, the verdict first.
 
+use super::cut_overs;
 use super::guardrails::{RATIO_LIMIT, Row, typical_ms};
 use super::next::FORECAST_MAX;
 use super::templates::shown;
@@ -43,6 +44,9 @@ impl Judged<'_> {
             Verdict::Pass => {
                 format!("{candidate} is no worse than {control}, within every margin asked for{condition}")
             }
+            Verdict::Inconclusive if self.replaced.is_some() => {
+                format!("{candidate} replaced {control} at once, so there is nothing to compare it with")
+            }
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
             }
@@ -77,6 +81,7 @@ impl Judged<'_> {
                 }
                 list.extend(self.changes());
             }
+            Verdict::Inconclusive if self.replaced.is_some() => {}
             Verdict::Inconclusive if look.held_back => {
                 list.push("It is not proven worse; a pass waits until somebody has accepted the change.".to_owned());
                 list.extend(self.changes());
@@ -100,7 +105,9 @@ impl Judged<'_> {
             }
         }
         if look.verdict == Verdict::Inconclusive {
-            list.extend(look.flaws.contains(&Flaw::SomeLate).then(|| self.flaw(Flaw::SomeLate)));
+            for flaw in [Flaw::SomeLate, Flaw::CreepingShare] {
+                list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
+            }
         } else {
             list.extend(self.beyond_limits());
         }
@@ -111,6 +118,7 @@ impl Judged<'_> {
                 list.push(format!("The {name}: {}.", conditions.join("; and ")));
             }
         }
+        list.extend(self.replaced.as_ref().and_then(cut_overs::before_after));
         if let Some(end) = comparison.end {
             list.push(format!("The rollout ended at {}: {}. This is its last verdict.", end.at, end.reason.words()));
         }
@@ -269,8 +277,14 @@ impl Judged<'_> {
             _ => None,
         };
         match row.cell {
-            Cell::ErrorUnits | Cell::LatencyP99Units => {
-                let what = if row.cell == Cell::ErrorUnits { "meet errors" } else { "meet a very slow request" };
+            Cell::ErrorUnits | Cell::LatencyP99Units | Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => {
+                let what = match row.cell {
+                    Cell::ErrorUnits => "meet errors",
+                    Cell::ErrorUnits8 => "meet eight errors and more",
+                    Cell::ErrorUnits64 => "meet sixty-four errors and more",
+                    Cell::Unanswered => "are sent to the arm and never heard of by it",
+                    _ => "meet a very slow request",
+                };
                 let units = self.units();
                 let least = row.effect.filter(|effect| effect.low > 1.0).map_or(String::new(), |effect| {
                     format!(", at least {} times as many", times(effect.low.min(RATIO_LIMIT)))
@@ -458,6 +472,14 @@ impl Judged<'_> {
                 let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
                 format!(
                     "{} {units} were in both arms: more than 5 %, so they are no longer two arms.",
+                    grouped(crossed)
+                )
+            }
+            Flaw::CreepingShare => {
+                let crossed: u64 = comparison.crossovers().iter().map(|(_, crossed)| crossed).sum();
+                format!(
+                    "The canary's share crept up, and {} {units} moved to it on the way: more than 5 %. They count for the baseline, \
+                     which makes any difference look smaller, so nothing passes. Raise the share in steps.",
                     grouped(crossed)
                 )
             }

@@ -30,6 +30,7 @@ use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
+use crate::sketch::partial::WindowPartial;
 use crate::source::kafka::{Batch, Came, Topics};
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
@@ -432,6 +433,10 @@ impl Observer for Watch<'_> {
 
     fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
         self.noticed.crashes(stream, lines, arms);
+    }
+
+    fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.noticed.window(engine, partial);
     }
 
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {

@@ -55,6 +55,8 @@ pub struct WindowInput<'a> {
     pub without_unit: [[u64; 2]; 2],
     /// Business events of the policy.
     pub conversions: &'a [Converted],
+    /// Units that another service gave an arm, and when, in order of services and units.
+    pub exposed_elsewhere: Vec<(u64, Arm, Timestamp)>,
     /// Sampling weights of requests of (control, candidate).
     pub weights: [WeightTable; 2],
     /// Traces that are complete.

@@ -15,8 +15,10 @@ use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::storms::Storms;
 use crate::engine::templates::Templates;
 use crate::engine::totals::Totals;
+use crate::engine::unanswered::Unanswered;
 use crate::engine::units::UnitStore;
 use crate::engine::user_effects::Effects;
 use crate::pipeline::plan::UnitKind;
@@ -53,6 +55,8 @@ impl Comparison {
         self.other_lines.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
         self.sampling.write(w);
+        self.storms.write_counters(w);
+        self.unanswered.write_counters(w);
     }
 
     /// Writes the whole state.
@@ -113,6 +117,8 @@ impl Comparison {
         self.called.write(w);
         self.routes.write(w);
         self.statuses.write(w);
+        self.storms.write_units(w);
+        self.unanswered.write_units(w);
         for until in self.active_until {
             w.flag(until.is_some());
             w.int(until.map_or(0, |until| until.0));
@@ -234,6 +240,8 @@ impl Comparison {
         c.called = PairTest::read(r)?;
         c.routes = PairTest::read(r)?;
         c.statuses = PairTest::read(r)?;
+        c.storms = Storms::read_units(r)?;
+        c.unanswered = Unanswered::read_units(r)?;
         for until in &mut c.active_until {
             let (known, at) = (r.flag()?, r.int()?);
             *until = known.then_some(Timestamp(at));
@@ -293,6 +301,8 @@ impl Comparison {
             *sums = BucketSums::read(r)?;
         }
         c.sampling = Sampling::read(r)?;
+        c.storms.read_counters(r)?;
+        c.unanswered.read_counters(r)?;
         c.templates = Templates::read(r)?;
         Ok(c)
     }

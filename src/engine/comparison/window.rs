@@ -73,6 +73,7 @@ impl Comparison {
         let arms_active = self.join(&input);
         self.convert(input.conversions);
         self.take_templates(input.start, &input.templates);
+        self.take_exposures(&input);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -127,6 +128,7 @@ impl Comparison {
             });
         }
         self.store.keep_bound(UNITS_MAX);
+        self.storms.keep_bound();
         self.routes.keep_bound();
         self.statuses.keep_bound();
         self.called.keep_bound();
@@ -183,6 +185,8 @@ impl Comparison {
         self.stratum = self.stratum.wrapping_add(1);
         self.number_of_cuts += 1;
         self.error_units.cut();
+        self.storms.cut();
+        self.unanswered.cut();
         self.slow_units.cut();
         self.routes.cut();
         self.statuses.cut();
@@ -215,6 +219,20 @@ impl Comparison {
         }
         self.add_volume(&volume);
         active
+    }
+
+    /// Units that other services exposed, and who of them is heard.
+    fn take_exposures(&mut self, input: &WindowInput<'_>) {
+        if self.by_request() {
+            return;
+        }
+        for (unit, arm, at) in &input.exposed_elsewhere {
+            self.unanswered.expose(*unit, *arm, *at);
+        }
+        for activity in input.activities.iter().filter(|activity| activity.requests > 0) {
+            self.unanswered.answer(activity.unit);
+        }
+        self.unanswered.close_window(input.end);
     }
 
     /// Requests of the window by bucket: the denominators of every rate.
@@ -304,6 +322,7 @@ impl Comparison {
             if !entry.slow() {
                 self.slow_units.at_risk(first_arm, 1);
             }
+            self.storms.enter(unit, first_arm, entry.erred());
             self.crossover.at_risk(first_arm, 1);
             self.templates.at_risk(first_arm);
             let had = entry.conversions();
@@ -343,6 +362,7 @@ impl Comparison {
             }
             let first = entry.restarted(Restarted::Erred, restarts);
             self.restarts.of(first).for_each(|restart| restart.error_units.first(arm, 1));
+            self.storms.fail(unit, arm, errors[0] + errors[1]);
         }
         match threshold {
             Some(threshold) if slowest > threshold + 1 => {

@@ -2,6 +2,7 @@
 
 use super::{Event, Line, Measure, Row, Target};
 use crate::compare::verdict::{Cell, Verdict};
+use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
 use crate::simulate::run::{ERRORS, Plan, STOPS, SUM, Stop};
 use crate::simulate::traffic::{Course, Disturbance, Effect, Logging, Routing, Share, Traffic};
@@ -205,7 +206,15 @@ fn whole_budget(mut lines: Vec<Line>, taken_back: impl Fn(&[&'static str]) -> Ve
     lines.push(line("whole rollout FAILs (alpha .01)", sum(E100), Target::ShareAtMost(0.01, 0.01)));
     lines.push(line("whole rollout, S >= 1,000 (automatic rollback)", sum(E1000), at_most(0.0)));
     lines.push(line("whole rollout, S >= 10,000", sum(E10000), at_most(0.0)));
-    for cell in [Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units] {
+    for cell in [
+        Cell::LatencyMean,
+        Cell::LatencyP50,
+        Cell::LatencyP90,
+        Cell::LatencyP99,
+        Cell::LatencyP99Units,
+        Cell::ErrorUnits8,
+        Cell::ErrorUnits64,
+    ] {
         let event = Event::Reached(cell.name(), E20);
         lines.push(line(format!("{}, alpha .05", cell.name()), Measure::Share(event), at_most(0.05)));
     }
@@ -383,6 +392,24 @@ fn delays() -> Vec<Row> {
         let title = format!("{title}: 200 requests a minute, 5 % share");
         rows.push(Row { name, part: DELAY, title, runs: 200, plans: vec![with_oracle(traffic, minutes)], lines });
     }
+    let frail = Traffic { effect: Effect::FrailTimes(5.0), ..base };
+    rows.push(Row {
+        name: "delay-frail",
+        part: DELAY,
+        title: "users that fail three times as often as the mean fail five times as often again, others as before"
+            .to_owned(),
+        runs: 200,
+        plans: vec![plan(frail, 4_000)],
+        lines: [
+            ("users with an error, alpha .05", Event::Reached("error_units", E20)),
+            ("users with 8 errors and more, alpha .05", Event::Reached("error_units_8", E20)),
+            ("users with 64 errors and more, alpha .05", Event::Reached("error_units_64", E20)),
+            ("whole rollout FAILs (alpha .01)", Event::Said(Verdict::Fail)),
+        ]
+        .into_iter()
+        .map(|(text, event)| line(format!("{text}: 80 % of runs"), Measure::Time(event, 0.8), Target::None))
+        .collect(),
+    });
     let late = Traffic { effect: Effect::Errors(0.005), onset: 5_000, ..Traffic::A0 };
     rows.push(Row {
         name: "late-onset",
@@ -652,6 +679,53 @@ fn stress() -> Vec<Row> {
             200,
             plan(logged(Logging::CandidateLosesUsers(0.2), base), 600),
             vec![ends(Verdict::Fail, Target::None), ends(Verdict::Invalid, Target::None), never_passes()],
+        ),
+        row(
+            "crash-silent-proxy",
+            "the canary dies before it logs, and a proxy logs whom it sends there; no share declared",
+            200,
+            plan(logged(Logging::Upstream(0.0), base), 240),
+            vec![fails(0.5), fails(0.8), ends(Verdict::Invalid, Target::None), never_passes()],
+        ),
+        row(
+            "crash-loop-proxy",
+            "four of five canary users meet a process that dies, and a proxy logs whom it sends there; no share declared",
+            200,
+            plan(logged(Logging::Upstream(0.2), base), 600),
+            vec![fails(0.5), fails(0.8), never_passes()],
+        ),
+        row(
+            "proxy-exposures",
+            "a proxy logs whom it sends to which arm, one request in 200 is lost behind it, nothing changed",
+            400,
+            plan(logged(Logging::Upstream(1.0), base), 1_440),
+            vec![
+                false_fail(),
+                line(
+                    "units without a request, alpha .05",
+                    Measure::Share(Event::Reached("unanswered", E20)),
+                    at_most(0.05),
+                ),
+            ],
+        ),
+        row(
+            "interference-limit",
+            "after an hour both arms fail five times as often; the policy allows 1.5 % of errors and fails beyond it",
+            200,
+            Plan {
+                policy: Policy {
+                    limits: Limits { errors_ppm: Some(15_000), fails: true, ..Limits::default() },
+                    ..Policy::default()
+                },
+                ..plan(with(Disturbance::BothHurt, Traffic { share: Share::Constant(0.5), ..base }), 1_440)
+            },
+            vec![
+                fails(0.5),
+                fails(0.8),
+                ends(Verdict::Fail, Target::None),
+                ends(Verdict::Inconclusive, Target::None),
+                never_passes(),
+            ],
         ),
         row(
             "interference",

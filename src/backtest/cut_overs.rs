@@ -1,0 +1,51 @@
+//! Versions that replaced others at once: there was no time in which both served, so nothing could be compared.
+
+use crate::backtest::deploy::{Deploy, What};
+use crate::backtest::rollout::Rollout;
+use crate::backtest::{BESIDE_MIN, Backtest, cut_over};
+use crate::engine::Engine;
+use crate::sketch::partial::WindowPartial;
+
+/// Watches who serves while an engine reads.
+#[derive(Clone, Debug, Default)]
+pub struct CutOvers(Backtest);
+
+impl CutOvers {
+    /// A stream has passed a window; the engine is told next.
+    pub fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.0.window(engine, partial);
+    }
+
+    /// Every version that took over from another without having served beside it for [`BESIDE_MIN`], in order of time. What is
+    /// told of them is no verdict.
+    pub fn found(&self, engine: &Engine) -> Vec<Deploy> {
+        let mut watched = self.0.clone();
+        watched.take_all();
+        let mut found = Vec::new();
+        for (at, (services, comparisons)) in engine.releases().enumerate() {
+            let Some((entry, served)) = services.first().and_then(|entry| watched.services.get_key_value(entry)) else {
+                continue;
+            };
+            let not_judged = engine.arms_not_judged(at);
+            for takeover in served.served.clone().finish() {
+                let two = [&takeover.from, &takeover.to];
+                let were_beside = comparisons.iter().any(|known| {
+                    two.contains(&&known.control)
+                        && two.contains(&&known.candidate)
+                        && Rollout::beside(known) >= BESIDE_MIN
+                });
+                if !were_beside && !not_judged.contains(&takeover.to) {
+                    found.push(Deploy {
+                        service: entry.to_string(),
+                        from: takeover.from.clone(),
+                        to: takeover.to.clone(),
+                        at: takeover.at,
+                        what: What::CutOver(cut_over(Some(&takeover))),
+                    });
+                }
+            }
+        }
+        found.sort_by(|a, b| (a.at, &a.service, &a.to).cmp(&(b.at, &b.service, &b.to)));
+        found
+    }
+}

@@ -318,8 +318,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
     }
-    let is_complete =
-        !(policy.errors && look.flaws.contains(&Flaw::SomeLate)) && !look.flaws.contains(&Flaw::CreepingShare);
+    let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
+    let is_complete = !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate));
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;

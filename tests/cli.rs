@@ -1209,7 +1209,7 @@ fn a_candidate_that_dies_before_it_logs_fails_where_a_proxy_says_whom_it_sent_th
     let log = |dies: bool| -> String {
         let line = |second: u64| {
             let user = second * 7 % 997;
-            let version = if user % 10 == 0 { "2.0" } else { "1.0" };
+            let version = if user.is_multiple_of(10) { "2.0" } else { "1.0" };
             let head = |service: &str| {
                 let (minute, second) = (second / 60, second % 60);
                 format!(

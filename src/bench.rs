@@ -13,6 +13,7 @@ use crate::compare::bucket::{self, Variance};
 use crate::compare::{margin, share};
 use crate::demo::corpus::Corpus;
 use crate::engine::policy::Policy;
+use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Input, Output, Settings};
 use crate::event;
 use crate::fold::StreamFold;
@@ -245,6 +246,7 @@ fn settings_of(found: &Survey) -> Settings {
         arms: ArmChoice::default(),
         unit: found.plan.unit,
         policy: Policy::default(),
+        memory: STATE_MAX,
     }
 }
 

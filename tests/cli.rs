@@ -156,6 +156,10 @@ fn fail_is_1_with_reasons_and_lines_to_look_at() {
     assert_eq!(comparison["verdict"], "fail");
     assert_eq!(finding(comparison, Cell::ErrorUnits), Finding::Regressed.name());
     assert!(comparison["failed_at"].is_string() && comparison["seconds_to_fail"].as_f64().is_some_and(|s| s > 0.0));
+    // With ten times the evidence of a failure nobody need be asked.
+    let log_sum = comparison["log_sum"].as_f64().expect("a number");
+    let log_fail = comparison["log_fail"].as_f64().expect("a number");
+    assert!(log_sum > log_fail + 10f64.ln() && comparison["automatic_at"].as_str() >= comparison["failed_at"].as_str());
     // Evidence is where it says: the line at that offset has an error in the canary.
     let evidence = comparison["evidence"].as_array().unwrap();
     assert!(!evidence.is_empty());

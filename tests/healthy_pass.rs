@@ -11,6 +11,7 @@ use serin::compare::verdict::{Cell, Verdict};
 use serin::demo::random::{Alias, Random};
 use serin::engine::look::LOG_PASS;
 use serin::engine::policy::Policy;
+use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Settings};
 use serin::event::{self, Event, Kind, Level, NO_NAME, Names, ServiceKey};
 use serin::pipeline::plan::UnitKind;
@@ -41,6 +42,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
         arms: ArmChoice { control: Some("old".to_owned()), candidates: vec!["new".to_owned()], sharing: 1 },
         unit: UnitKind::User,
         policy: Policy::default(),
+        memory: STATE_MAX,
     });
     engine.apply(Input::Stream { name: "s".to_owned() });
     let names = Names { services: vec![service], arms: vec!["new".to_owned(), "old".to_owned()], ..Names::default() };

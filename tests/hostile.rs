@@ -655,7 +655,7 @@ fn names_past_the_bound_of_a_batch_are_rejects() {
         stream.push(folded, Some(chunk.bytes.len() as u64), |_| unreachable!("folded behind the guard already"))
     {
         tally.add(&passed.partial.tally);
-        assert!(passed.partial.names.services.len() <= 1_024);
+        assert!(passed.partial.names.services.len() <= 16_384);
     }
     assert!(tally.balances() && tally.records == 70_000);
     let expect = 70_000 - 65_535;

@@ -7,19 +7,18 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Line, Traffic, command, folder_with, serin};
+use common::running::{PATIENCE, Running, until};
+use common::{Line, Traffic, folder_with, serin};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
 const TOPIC: &str = "requests";
-const PATIENCE: Duration = Duration::from_secs(90);
 
 fn script(arguments: &[&str]) -> bool {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/kafka.sh");
@@ -39,6 +38,10 @@ impl Node {
         let [port, controller] = free.map(|listener| listener.local_addr().unwrap().port().to_string());
         assert!(script(&["start", folder.to_str().unwrap(), &port, &controller]), "the node starts");
         Node { folder, brokers: format!("127.0.0.1:{port}") }
+    }
+
+    fn running(&self, state: &Path) -> Running {
+        Running::start(&["--brokers", &self.brokers, "--topic", TOPIC, "--idle", "2s"], state)
     }
 
     fn producer(&self) -> BaseProducer {
@@ -61,79 +64,6 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         script(&["stop", self.folder.to_str().unwrap()]);
-    }
-}
-
-/// A program that runs; it ends with this.
-struct Running {
-    child: Child,
-    address: String,
-}
-
-impl Running {
-    fn start(node: &Node, state: &Path) -> Running {
-        let mut child = command()
-            .args(["run", "--brokers", &node.brokers, "--topic", TOPIC, "--listen", "127.0.0.1:0", "--idle", "2s"])
-            .arg("--state")
-            .arg(state)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
-            .expect("it says where it listens");
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
-        Running { child, address }
-    }
-
-    /// Status and body of an answer.
-    fn ask(&self, path: &str, host: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-    }
-
-    fn report(&self) -> Option<Value> {
-        let (status, body) = self.ask("/v1/report", &self.address)?;
-        (status == 200).then(|| serde_json::from_str(&body).unwrap())
-    }
-
-    /// The report, once it stays as it is.
-    fn settled(&self, enough: impl Fn(&Value) -> bool) -> Value {
-        let mut before = (Value::Null, Instant::now());
-        until("the report settles", || {
-            let report = self.report()?;
-            if report != before.0 {
-                before = (report, Instant::now());
-            }
-            (enough(&before.0) && before.1.elapsed() > Duration::from_secs(5)).then(|| before.0.clone())
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = (self.child.kill(), self.child.wait());
-    }
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
-        // Another process is asked over HTTP, and tells of nothing by itself. How long that takes decides nothing: only
-        // what is found does, and PATIENCE bounds it.
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -178,7 +108,7 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
     let state = folder.path().join("state");
     let ledger = || std::fs::read(state.join("ledger.ndjson")).unwrap();
 
-    let running = Running::start(&node, &state);
+    let running = node.running(&state);
     let (status, body) = running.ask("/v1/report", &running.address).unwrap();
     assert!(status == 503 && body.contains("waiting_for"), "{status} {body}");
     assert_eq!(running.ask("/healthz", &running.address).unwrap().0, 200);
@@ -213,7 +143,7 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
 
     // kill -9, with that one read or not: the same again from nothing but the topic.
     drop(running);
-    let mut running = Running::start(&node, &state);
+    let mut running = node.running(&state);
     let again = running.settled(|report| report["records"] == before["records"]);
     assert_eq!(again["verdict"], "fail");
     assert_eq!(again["comparisons"], before["comparisons"]);

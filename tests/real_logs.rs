@@ -10,6 +10,7 @@ use serin::compare::verdict::{Behaviour, Verdict};
 use serin::demo::random::Random;
 use serin::engine::comparison::Comparison;
 use serin::engine::policy::Policy;
+use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Settings};
 use serin::event::{self, Event, Intern, Kind, NameId};
 use serin::fold::{ChunkFold, ClockGuard, StreamFold};
@@ -85,6 +86,7 @@ impl Log {
             arms: ArmChoice { control: Some("baseline".to_owned()), candidates: vec!["canary".to_owned()], sharing: 1 },
             unit: self.survey.plan.unit,
             policy: Policy { minimum_time: MINUTE, ..Policy::default() },
+            memory: STATE_MAX,
         });
         engine.apply(Input::Stream { name: "log".to_owned() });
         let mut fold = ChunkFold::with_guard(&windowing, "log", 0, i64::MIN, ClockGuard::default());

@@ -195,6 +195,7 @@ impl Judged {
             Some(EndReason::CandidateSilent | EndReason::ControlTookOver) => "taken back",
             Some(EndReason::ControlSilent | EndReason::CandidateTookOver) => "given to everybody",
             Some(EndReason::BothSilent) => "replaced by another version",
+            Some(EndReason::NoMemory) => "no longer followed, since memory was short",
         }
     }
 }

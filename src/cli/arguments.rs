@@ -20,8 +20,8 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
-    /// Judge a rollout while its log lines come from Kafka, and show the verdict over HTTP
-    #[cfg(feature = "kafka")]
+    /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
+    #[cfg(feature = "serve")]
     Run(RunArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
     Replay(ReplayArguments),
@@ -67,6 +67,22 @@ fn threads(text: &str) -> Result<usize, String> {
         Ok(0) => Err("at least one thread is needed".to_owned()),
         Ok(threads) => Ok(threads),
         Err(_) => Err("not a number of threads".to_owned()),
+    }
+}
+
+/// Fewest bytes of state: less holds no rollout.
+const MEMORY_MIN: u64 = 1 << 20;
+
+/// A size in bytes: a whole number with KiB, MiB or GiB.
+fn memory(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let of_unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (number, shift) = of_unit.ok_or("a size like 512MiB or 4GiB is needed")?;
+    let number: u64 = number.trim().parse().map_err(|_| format!("`{number}` is no whole number"))?;
+    match number.checked_mul(1 << shift) {
+        Some(bytes) if bytes >= MEMORY_MIN => Ok(bytes),
+        Some(_) => Err("at least 1MiB is needed".to_owned()),
+        None => Err("more than there is".to_owned()),
     }
 }
 
@@ -189,13 +205,21 @@ pub(super) struct JudgeArguments {
     /// limits, conversions (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// How much of services, users and rollouts is remembered (512MiB, 4GiB); past it something is given up, in a fixed order
+    /// (docs/compare.md), and said. Windows that are still being read come on top
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = memory)]
+    pub memory: u64,
 }
 
 /// Arguments of `run`.
-#[cfg(feature = "kafka")]
+#[cfg(feature = "serve")]
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every partition is a log of its own, named TOPIC/PARTITION, and is read from its earliest record; each \
+    after_help = "Without options lines are taken over HTTP, as one log named http: POST /ingest with JSON objects or access-log \
+lines, one a line, or a JSON array; gzip, deflate and zstd. A request is answered once its lines are on disk in DIR/wal; with an \
+Idempotency-Key it counts once however often it is sent; with ?debug=1 nothing is stored, and the answer says what the lines \
+are understood as. Lines of several hosts that lie further apart in time than --lateness come late: give a longer one.\n\nWith \
+--brokers every partition is a log of its own, named TOPIC/PARTITION, and is read from its earliest record; each \
 record is one JSON or access-log line, or several. No consumer group is joined and nothing is committed. The state of the \
 comparison is not kept: a program that starts again reads the topics again from their beginning, shows nothing until it \
 has come to the same ledger, and then goes on. If a topic has lost records that the ledger rests on, it says so and ends. \
@@ -203,19 +227,26 @@ Partitions that are added later are not seen.\n\nA partition from which nothing 
 read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
 DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it. Exit status: 0 stopped, 2 usage, input or broker \
 error; the verdict is in the report.\n\nOver HTTP, on this machine alone: / for people, /v1/report as of `compare \
---format json`, /healthz.\n\nExample:\n  serin run --brokers localhost:9092 --topic logs --arm-by version"
+--format json`, /healthz, /ingest.\n\nExamples:\n  serin run\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
+--brokers localhost:9092 --topic logs --arm-by version"
 )]
 pub(super) struct RunArguments {
     /// Brokers to ask first; several with commas. Without TLS and without a password
-    #[arg(long, value_name = "HOST:PORT")]
-    pub brokers: String,
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT", requires = "topics")]
+    pub brokers: Option<String>,
     /// A topic of log lines (may be given several times)
-    #[arg(long = "topic", value_name = "NAME", required = true)]
+    #[cfg(feature = "kafka")]
+    #[arg(long = "topic", id = "topics", value_name = "NAME", requires = "brokers")]
     pub topics: Vec<String>,
-    /// Keep the ledger in this folder
+    /// Take lines over HTTP beside those of topics (without topics they always are)
+    #[cfg(feature = "kafka")]
+    #[arg(long, requires = "brokers")]
+    pub http: bool,
+    /// Keep ledger and write-ahead log in this folder
     #[arg(long, value_name = "DIR", default_value = "serin-state")]
     pub state: PathBuf,
-    /// Where the verdict is shown; an address of this machine alone
+    /// Where lines are taken and the verdict is shown; an address of this machine alone
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
     pub listen: String,
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)

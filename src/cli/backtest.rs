@@ -13,6 +13,7 @@ use crate::cli::report::{count, grouped};
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{html, output, terminal};
 use crate::compare::verdict::Cell;
+use crate::engine::shedding::STATE_MAX;
 use crate::engine::{Engine, Output};
 use crate::pipeline::plan::ArmRule;
 use crate::pipeline::plan_text;
@@ -35,6 +36,7 @@ pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<u8> {
         share: None,
         release: Vec::new(),
         policy: arguments.policy.clone(),
+        memory: STATE_MAX,
     };
     let (survey, mut settings) = ground(&arguments.logs.how, &judge, |wishes| {
         let looked = look_at(&mut streams, wishes)?;

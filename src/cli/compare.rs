@@ -12,6 +12,7 @@ use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{exit_status, output, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
+use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::clock;
@@ -199,7 +200,7 @@ pub(super) fn ground(
     }
     found.notes.extend(notes);
     found.plan.conversions = policy.conversions.clone();
-    let settings = settings(&found, arm_choice(judge, &found), policy);
+    let settings = Settings { memory: judge.memory, ..settings(&found, arm_choice(judge, &found), policy) };
     Ok((found, settings))
 }
 
@@ -567,6 +568,7 @@ pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Setti
         arms,
         unit: found.plan.unit,
         policy,
+        memory: STATE_MAX,
     }
 }
 

@@ -13,7 +13,7 @@ mod policy_file;
 mod replay;
 mod report;
 mod report_json;
-#[cfg(feature = "kafka")]
+#[cfg(feature = "serve")]
 mod run;
 mod scoreboard;
 mod show;
@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
-        #[cfg(feature = "kafka")]
+        #[cfg(feature = "serve")]
         Command::Run(arguments) => run::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),

@@ -167,6 +167,7 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
         arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates"), sharing },
         unit: plan.unit,
         policy,
+        memory: start.get("memory").and_then(Value::as_u64).ok_or_else(|| anyhow!("no memory"))?,
     };
     Ok((plan, settings, list("streams")))
 }

@@ -310,6 +310,8 @@ fn comparison(judged: &Judged<'_>) -> Value {
         let by_arm =
             json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
         fields.insert("instances".to_owned(), by_arm);
+        let automatic_at = comparison.failure.as_ref().and_then(|failure| failure.automatic_at);
+        fields.insert("automatic_at".to_owned(), json!(automatic_at.map(|at| at.to_string())));
         fields.insert("limits".to_owned(), limits(judged));
         fields.insert("templates".to_owned(), templates(judged));
         fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());

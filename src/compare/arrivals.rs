@@ -65,6 +65,16 @@ pub struct ShareCutsParts {
 }
 
 impl ShareCuts {
+    /// Blocks that are kept.
+    pub fn len(&self) -> usize {
+        self.first.len() + self.recent.len()
+    }
+
+    /// No block is complete.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Takes one closed window that was not empty: active (unit, arm) pairs in the canary and in both arms.
     ///
     /// Returns true when the share has changed; then all blocks are forgotten, and the new stratum begins with the *next*

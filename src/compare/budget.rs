@@ -8,6 +8,10 @@ use crate::math;
 
 /// Error level of FAIL, per rollout: S must reach 100.
 pub const ALPHA_FAIL: f64 = 0.01;
+/// So many times the evidence of FAIL is asked before anything is done without a person: S must reach 1,000. FAIL is wrong
+/// in at most one healthy rollout in a hundred; who rolls back by itself does that for every one of them. The scoreboard has
+/// how often a healthy rollout comes to it, and the delay that it costs.
+pub const AUTOMATIC: f64 = 10.0;
 /// Error level of PASS, per step and guardrail (all must pass, so no correction is needed).
 pub const ALPHA_PASS: f64 = 0.05;
 /// Error level of "changed", per rollout; its own budget, never part of S.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::engine::Settings;
 use crate::engine::comparison::ControlFrom;
 use crate::engine::lookup::{of_service, row_environment};
-use crate::event::NameId;
+use crate::engine::memory;
+use crate::event::{self, NameId};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, WindowPartial};
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -39,6 +40,59 @@ const CANDIDATE_NAMES: [&str; 9] =
 const CONTROL_NAMES: [&str; 9] =
     ["baseline", "control", "stable", "primary", "production", "main", "old", "off", "false"];
 
+/// Distinct units up to a number; which they were is forgotten once there are so many.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct FewUnits<const MOST: usize> {
+    units: BTreeSet<u64>,
+    is_full: bool,
+}
+
+impl<const MOST: usize> FewUnits<MOST> {
+    fn insert(&mut self, unit: u64) {
+        if self.is_full {
+            return;
+        }
+        self.units.insert(unit);
+        if self.units.len() >= MOST {
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        *self = FewUnits { units: BTreeSet::new(), is_full: true };
+    }
+
+    /// Takes what another has seen.
+    fn add(&mut self, other: FewUnits<MOST>) {
+        if other.is_full {
+            self.fill();
+        }
+        other.units.into_iter().for_each(|unit| self.insert(unit));
+    }
+
+    fn len(&self) -> usize {
+        if self.is_full { MOST } else { self.units.len() }
+    }
+
+    fn bytes(&self) -> u64 {
+        memory::tree::<u64, ()>(self.units.len())
+    }
+
+    fn write(&self, w: &mut Writer) {
+        w.flag(self.is_full);
+        w.length(self.units.len());
+        self.units.iter().for_each(|unit| w.fixed(*unit));
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, Damaged> {
+        let mut few = FewUnits { is_full: r.flag()?, ..FewUnits::default() };
+        for _ in 0..r.length()? {
+            few.units.insert(r.fixed()?);
+        }
+        Ok(few)
+    }
+}
+
 /// What was seen of an arm.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct ArmSeen {
@@ -51,8 +105,8 @@ struct ArmSeen {
     recent: VecDeque<(i64, u64)>,
     /// Sum of `recent`.
     units: u64,
-    /// Hashes of distinct units, as many as a candidate needs.
-    distinct: BTreeSet<u64>,
+    /// Distinct units, as many as a candidate needs.
+    distinct: FewUnits<CANDIDATE_UNITS>,
     /// The arm that served most units in the time before this one was first seen, and how many distinct units had been
     /// seen of any arm by then.
     before: Option<(String, u64)>,
@@ -64,19 +118,17 @@ impl ArmSeen {
     /// A unit was seen in the window that is being counted.
     fn meet(&mut self, unit: u64) {
         self.units += 1;
-        self.keep(unit);
-    }
-
-    fn keep(&mut self, unit: u64) {
-        if self.distinct.len() < CANDIDATE_UNITS {
-            self.distinct.insert(unit);
-        }
+        self.distinct.insert(unit);
     }
 
     /// Forgets windows that began before this time.
     fn forget(&mut self, before: i64) {
         while let Some((_, units)) = self.recent.pop_front_if(|(start, _)| *start < before) {
             self.units -= units;
+        }
+        if self.recent.is_empty() {
+            // Of a version that is gone only a few words stay.
+            self.recent = VecDeque::new();
         }
     }
 }
@@ -86,8 +138,8 @@ impl ArmSeen {
 pub(super) struct Arms {
     arms: BTreeMap<String, ArmSeen>,
     past_bound: bool,
-    /// Hashes of distinct units of any arm, the first [`FIRST_UNITS_MAX`].
-    first_units: BTreeSet<u64>,
+    /// Distinct units of any arm, the first [`FIRST_UNITS_MAX`].
+    first_units: FewUnits<FIRST_UNITS_MAX>,
     /// The control of arms that were there from the beginning, once there are two, and how it was found.
     first_control: Option<(String, ControlFrom)>,
     /// Start of the latest window in which any arm had a unit.
@@ -138,39 +190,46 @@ impl Arms {
 
     /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
     ///
-    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment.
+    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment. `is_full`: no
+    /// further arm is taken.
     pub(super) fn count(
         &mut self,
         merged: &WindowPartial,
         entry: Option<NameId>,
         environment: Option<&str>,
         settings: &Settings,
+        is_full: bool,
     ) {
         let concerns = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
-        // By index of the arm: most rows of a window come through here.
-        let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); merged.names.arms.len()];
-        for (service, arm, cell) in &merged.cells {
-            let Some(seen) = now.get_mut(usize::from(*arm)) else { continue };
-            if Some(*service) == entry {
-                seen.requests += cell.requests;
-                seen.without_unit += cell.without_unit;
+        let cells = of_service(&merged.cells, entry, |(service, _, _)| *service);
+        let exposures = || merged.exposures.as_slice().iter().filter(|row| concerns(row.service));
+        // Each line that makes a row also counts in a cell, so these are all arms of the entry's rows. Few of those of the
+        // window are here: a service has one or two, all services together have hundreds.
+        let mut ids: Vec<NameId> = cells.iter().map(|(_, arm, _)| *arm).chain(exposures().map(|row| row.arm)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut now: Vec<ArmSeen> = vec![ArmSeen::default(); ids.len()];
+        let place = |arm: NameId| ids.binary_search(&arm).ok();
+        for (_, arm, cell) in cells {
+            let Some(seen) = place(*arm).and_then(|at| now.get_mut(at)) else { continue };
+            seen.requests += cell.requests;
+            seen.without_unit += cell.without_unit;
+        }
+        let mut meet = |arm: NameId, unit: u64| {
+            if let Some(seen) = place(arm).and_then(|at| now.get_mut(at)) {
+                seen.meet(unit);
             }
-        }
-        for row in of_service(merged.units.as_slice(), entry, |row| row.service) {
-            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
-        }
-        for row in merged.exposures.as_slice().iter().filter(|row| concerns(row.service)) {
-            now.get_mut(usize::from(row.arm)).into_iter().for_each(|seen| seen.meet(row.unit));
-        }
+        };
+        of_service(merged.units.as_slice(), entry, |row| row.service).iter().for_each(|row| meet(row.arm, row.unit));
+        exposures().for_each(|row| meet(row.arm, row.unit));
         let of_attempts: BTreeSet<(NameId, u64)> = of_service(merged.attempts.as_slice(), entry, |row| row.service)
             .iter()
             .map(|row| (row.arm, row.unit))
             .collect();
-        for (arm, unit) in of_attempts {
-            now.get_mut(usize::from(arm)).into_iter().for_each(|seen| seen.meet(unit));
-        }
-        let now = now.into_iter().zip(&merged.names.arms).filter(|(seen, _)| seen.requests + seen.units > 0);
-        let now: Vec<(ArmSeen, &String)> = now.collect();
+        of_attempts.into_iter().for_each(|(arm, unit)| meet(arm, unit));
+        let named = ids.iter().map(|id| event::name_at(&merged.names.arms, *id));
+        let now = now.into_iter().zip(named).filter_map(|(seen, name)| Some((seen, name?)));
+        let now: Vec<(ArmSeen, &String)> = now.filter(|(seen, _)| seen.requests + seen.units > 0).collect();
         let start = settings.windowing.start_of(merged.window).0;
         if now.iter().any(|(seen, _)| seen.units > 0) {
             let window = settings.windowing.window;
@@ -192,7 +251,7 @@ impl Arms {
         let in_window: u64 = now.iter().map(|(seen, _)| seen.units).sum();
         for (here, name) in now {
             // What lies past the bound of names of a window is no arm.
-            if name == OTHER || (!self.arms.contains_key(name) && self.arms.len() >= ARMS_MAX) {
+            if name == OTHER || (!self.arms.contains_key(name) && (is_full || self.arms.len() >= ARMS_MAX)) {
                 self.past_bound = true;
                 continue;
             }
@@ -209,7 +268,7 @@ impl Arms {
                 seen.units += here.units;
             }
             seen.since[0] += here.units;
-            here.distinct.into_iter().for_each(|unit| seen.keep(unit));
+            seen.distinct.add(here.distinct);
         }
         self.arms.values_mut().for_each(|seen| seen.since[1] += in_window);
     }
@@ -229,7 +288,7 @@ impl Arms {
         let exposed = merged.exposures.as_slice().iter().map(|row| row.unit);
         let attempts = of_service(merged.attempts.as_slice(), entry, |row| row.service).iter().map(|row| row.unit);
         for unit in of_entry.chain(exposed).chain(attempts) {
-            if self.first_units.len() >= FIRST_UNITS_MAX {
+            if self.first_units.is_full {
                 return;
             }
             self.first_units.insert(unit);
@@ -330,6 +389,19 @@ impl Arms {
         Some((largest.clone(), ControlFrom::Guess))
     }
 
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> u64 {
+        let of_arm = |(name, seen): (&String, &ArmSeen)| {
+            memory::text(name)
+                + memory::queue(&seen.recent)
+                + seen.distinct.bytes()
+                + seen.before.as_ref().map_or(0, |(name, _)| memory::text(name))
+        };
+        memory::tree::<String, ArmSeen>(self.arms.len())
+            + self.arms.iter().map(of_arm).sum::<u64>()
+            + self.first_units.bytes()
+    }
+
     pub(super) fn write(&self, w: &mut Writer) {
         w.length(self.arms.len());
         for (name, seen) in &self.arms {
@@ -347,12 +419,10 @@ impl Arms {
             w.text(seen.before.as_ref().map_or("", |(name, _)| name));
             w.uint(seen.before.as_ref().map_or(0, |(_, units)| *units));
             seen.since.into_iter().for_each(|count| w.uint(count));
-            w.length(seen.distinct.len());
-            seen.distinct.iter().for_each(|unit| w.fixed(*unit));
+            seen.distinct.write(w);
         }
         w.flag(self.past_bound);
-        w.length(self.first_units.len());
-        self.first_units.iter().for_each(|unit| w.fixed(*unit));
+        self.first_units.write(w);
         w.flag(self.first_control.is_some());
         w.text(self.first_control.as_ref().map_or("", |(name, _)| name));
         w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
@@ -376,15 +446,11 @@ impl Arms {
             let before = (r.text()?, r.uint()?);
             seen.before = has_before.then_some(before);
             seen.since = [r.uint()?, r.uint()?];
-            for _ in 0..r.length()? {
-                seen.distinct.insert(r.fixed()?);
-            }
+            seen.distinct = FewUnits::read(r)?;
             state.arms.insert(name, seen);
         }
         state.past_bound = r.flag()?;
-        for _ in 0..r.length()? {
-            state.first_units.insert(r.fixed()?);
-        }
+        state.first_units = FewUnits::read(r)?;
         let has_control = r.flag()?;
         let control = r.text()?;
         let from = ControlFrom::ALL.get(usize::from(r.byte()?)).copied().ok_or(Damaged("unknown origin"))?;

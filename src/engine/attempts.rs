@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::comparison::Comparison;
 use crate::engine::lookup::{of_service, row_environment};
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::engine::user_effects::HistoryRequest;
 use crate::event::{self, NameId};
@@ -43,14 +44,14 @@ impl OpenAttempts {
     /// An attempt follows one that failed; after one that succeeded another request begins. A request that has failed so
     /// far waits one window for a further attempt. Returns the complete ones.
     pub(super) fn join(&mut self, merged: &WindowPartial, entry: Option<NameId>) -> Vec<OpenAttempt> {
-        let rows = merged.attempts.as_slice();
+        let rows = of_service(merged.attempts.as_slice(), entry, |row| row.service);
         if rows.is_empty() && self.waiting.is_empty() {
             return Vec::new();
         }
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut complete = Vec::new();
         for group in rows.chunk_by(|a: &AttemptRow, b: &AttemptRow| (a.service, a.request) == (b.service, b.request)) {
-            let Some(head) = group.first().filter(|head| Some(head.service) == entry) else { continue };
+            let Some(head) = group.first() else { continue };
             // One that comes from the window before has waited long enough, and is not put back.
             let mut old = waiting.remove(&head.request);
             let mut open: Option<OpenAttempt> = None;
@@ -86,6 +87,12 @@ impl OpenAttempts {
         }
         complete.extend(waiting.into_values());
         complete
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> u64 {
+        let arms = self.waiting.values().map(|open| open.arm.as_deref().map_or(0, memory::text));
+        memory::tree::<u64, OpenAttempt>(self.waiting.len()) + arms.sum::<u64>()
     }
 
     pub(super) fn write(&self, w: &mut Writer) {

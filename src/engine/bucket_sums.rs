@@ -5,6 +5,7 @@
 //! order. Source: the time adjustment of the bucket test, statistics design 4.2.
 
 use crate::compare::bucket::{self, ArmStats, BUCKETS};
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -37,7 +38,7 @@ impl Values {
     }
 }
 
-/// Sums of one arm.
+/// Sums of one arm, as marks and looks have them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct ArmSums {
     /// Residuals, 2^-32.
@@ -56,21 +57,40 @@ impl Default for ArmSums {
     }
 }
 
-/// The open block of one arm.
+/// Events of both arms, closed and in the open block: all that there is while every value is 0.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Block {
-    n: [u64; BUCKETS],
-    sum: [i64; BUCKETS],
-    /// What is usual for the units, 2^-32.
-    expected: [i128; BUCKETS],
-    square: i128,
+struct Counts {
+    closed: [[u64; BUCKETS]; 2],
+    block: [[u64; BUCKETS]; 2],
 }
 
-impl Default for Block {
-    fn default() -> Self {
-        Block { n: [0; BUCKETS], sum: [0; BUCKETS], expected: [0; BUCKETS], square: 0 }
-    }
+/// What values other than 0 have come to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Sums {
+    /// Residuals of closed blocks, 2^-32.
+    residual: [[i128; BUCKETS]; 2],
+    /// Plain values of closed blocks.
+    sum: [[i64; BUCKETS]; 2],
+    /// Squared residuals of closed blocks, 2^-32.
+    square: [i128; 2],
+    /// Plain values of the open block.
+    block: [[i64; BUCKETS]; 2],
+    /// Their squares.
+    block_square: [i128; 2],
 }
+
+/// What is usual for the units of the open block, 2^-32.
+type Expected = [[i128; BUCKETS]; 2];
+
+const NO_COUNTS: Counts = Counts { closed: [[0; BUCKETS]; 2], block: [[0; BUCKETS]; 2] };
+const NO_SUMS: Sums = Sums {
+    residual: [[0; BUCKETS]; 2],
+    sum: [[0; BUCKETS]; 2],
+    square: [0; 2],
+    block: [[0; BUCKETS]; 2],
+    block_square: [0; 2],
+};
+const NO_EXPECTED: Expected = [[0; BUCKETS]; 2];
 
 impl ArmSums {
     fn write(&self, w: &mut Writer) {
@@ -99,6 +119,9 @@ impl ArmSums {
 pub struct Mark(Box<[ArmSums; 2]>);
 
 impl Mark {
+    /// Bytes on the heap.
+    pub const BYTES: u64 = size_of::<[ArmSums; 2]>() as u64;
+
     /// Writes the mark.
     pub fn write(&self, w: &mut Writer) {
         self.0.iter().for_each(|arm| arm.write(w));
@@ -114,13 +137,17 @@ impl Mark {
 }
 
 /// Sums of one metric of one comparison.
+///
+/// A metric without a value takes a few words, one whose values are all 0 (no error, nothing missing) 2 KiB, any other 6 KiB, and
+/// 2 KiB more where the usual is taken from its values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketSums {
     values: Values,
     /// What is usual for each unit is taken from its values: they may vary less than independent events would.
     adjusted: bool,
-    arms: [ArmSums; 2],
-    block: [Block; 2],
+    counts: Option<Box<Counts>>,
+    sums: Option<Box<Sums>>,
+    expected: Option<Box<Expected>>,
     /// Start of the first window of the open block.
     block_start: Option<i64>,
 }
@@ -128,7 +155,7 @@ pub struct BucketSums {
 impl BucketSums {
     /// Nothing counted.
     pub fn new(values: Values) -> BucketSums {
-        BucketSums { values, adjusted: false, arms: Default::default(), block: Default::default(), block_start: None }
+        BucketSums { values, adjusted: false, counts: None, sums: None, expected: None, block_start: None }
     }
 
     /// Nothing counted; what is usual for each unit will be told by [`BucketSums::expect`].
@@ -136,85 +163,164 @@ impl BucketSums {
         BucketSums { adjusted: true, ..BucketSums::new(values) }
     }
 
+    /// What was counted goes.
+    pub fn forget(&mut self) {
+        *self = BucketSums { adjusted: self.adjusted, ..BucketSums::new(self.values) };
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::boxed(&self.counts) + memory::boxed(&self.sums) + memory::boxed(&self.expected)
+    }
+
     /// Takes from the values of a bucket what is usual for their units: `expected` in 2^-32.
     #[inline]
     pub fn expect(&mut self, arm: Arm, bucket: usize, expected: i128) {
-        self.block[arm.at()].expected[bucket % BUCKETS] += expected;
+        if expected != 0 {
+            let all = self.expected.get_or_insert_with(|| Box::new(NO_EXPECTED));
+            all[arm.at()][bucket % BUCKETS] += expected;
+        }
     }
 
     /// Adds `n` events of a bucket whose values sum to `sum` and whose squares sum to `square`.
     #[inline]
     pub fn add(&mut self, arm: Arm, bucket: usize, n: u64, sum: i64, square: i128) {
-        let block = &mut self.block[arm.at()];
         let bucket = bucket % BUCKETS;
-        block.n[bucket] += n;
-        block.sum[bucket] += sum;
-        block.square += square;
+        if n != 0 {
+            self.counts.get_or_insert_with(|| Box::new(NO_COUNTS)).block[arm.at()][bucket] += n;
+        }
+        if sum != 0 || square != 0 {
+            let sums = self.sums.get_or_insert_with(|| Box::new(NO_SUMS));
+            sums.block[arm.at()][bucket] += sum;
+            sums.block_square[arm.at()] += square;
+        }
     }
 
     /// A window closes; its events have been added.
     pub fn close_window(&mut self, start: Timestamp, end: Timestamp) {
-        let events: u64 = self.block.iter().flat_map(|block| block.n).sum();
+        let events = self.block_events();
         if events == 0 {
             self.block_start = None;
             return;
         }
         let since = *self.block_start.get_or_insert(start.0);
         if events >= BLOCK_EVENTS || end.0 - since >= BLOCK_TIME {
-            let block = std::mem::take(&mut self.block);
-            Self::fold(&mut self.arms, &block);
-            self.block_start = None;
+            self.close_block();
         }
     }
 
-    /// Pooled mean of a block in 2^-32, and its folding into the sums. `square` of an adjusted block is one of values from
-    /// which the usual was taken.
-    fn fold(arms: &mut [ArmSums; 2], block: &[Block; 2]) {
-        let events: u64 = block.iter().flat_map(|block| block.n).sum();
-        if events == 0 {
+    fn block_events(&self) -> u64 {
+        self.counts.as_ref().map_or(0, |counts| counts.block.iter().flatten().sum())
+    }
+
+    /// The open block enters the sums, and another begins. What has come to it without any event is dropped: there is no mean
+    /// that could be taken from it.
+    fn close_block(&mut self) {
+        if self.block_events() > 0 {
+            let folded = self.closed(true);
+            if let Some(counts) = &mut self.counts {
+                counts.closed = folded.each_ref().map(|arm| arm.n);
+            }
+            if let Some(sums) = &mut self.sums {
+                sums.residual = folded.each_ref().map(|arm| arm.residual);
+                sums.sum = folded.each_ref().map(|arm| arm.sum);
+                sums.square = folded.each_ref().map(|arm| arm.square);
+            } else if self.expected.is_some() {
+                // Every value is 0, but the usual is not.
+                self.sums = Some(Box::new(Sums {
+                    residual: folded.each_ref().map(|arm| arm.residual),
+                    square: folded.each_ref().map(|arm| arm.square),
+                    ..NO_SUMS
+                }));
+            }
+        }
+        if let Some(counts) = &mut self.counts {
+            counts.block = NO_COUNTS.block;
+        }
+        if let Some(sums) = &mut self.sums {
+            sums.block = NO_SUMS.block;
+            sums.block_square = NO_SUMS.block_square;
+        }
+        if let Some(expected) = &mut self.expected {
+            **expected = NO_EXPECTED;
+        }
+        self.block_start = None;
+    }
+
+    /// Sums of closed blocks; with `block`, the open one added.
+    fn closed(&self, block: bool) -> [ArmSums; 2] {
+        let mut arms: [ArmSums; 2] = Default::default();
+        for (at, arm) in arms.iter_mut().enumerate() {
+            if let Some(counts) = &self.counts {
+                arm.n = counts.closed[at];
+            }
+            if let Some(sums) = &self.sums {
+                arm.residual = sums.residual[at];
+                arm.sum = sums.sum[at];
+                arm.square = sums.square[at];
+            }
+        }
+        if block {
+            self.fold(&mut arms);
+        }
+        arms
+    }
+
+    /// Takes the pooled mean of the open block, in 2^-32, from its values, and adds them. The squares of an adjusted block are
+    /// of values from which the usual was taken.
+    fn fold(&self, arms: &mut [ArmSums; 2]) {
+        let events = self.block_events();
+        let Some(counts) = self.counts.as_ref().filter(|_| events > 0) else { return };
+        if self.sums.is_none() && self.expected.is_none() {
+            // Values of 0 have a mean of 0, and leave no residual.
+            for (arm, n) in arms.iter_mut().zip(&counts.block) {
+                arm.n.iter_mut().zip(n).for_each(|(sum, n)| *sum += n);
+            }
             return;
         }
-        let value = |block: &Block, bucket: usize| (i128::from(block.sum[bucket]) << FRACTION) - block.expected[bucket];
-        let total: i128 = block.iter().flat_map(|block| (0..BUCKETS).map(|bucket| value(block, bucket))).sum();
+        let sums = self.sums.as_deref().unwrap_or(&NO_SUMS);
+        let expected = self.expected.as_deref().unwrap_or(&NO_EXPECTED);
+        let value = |at: usize, bucket: usize| (i128::from(sums.block[at][bucket]) << FRACTION) - expected[at][bucket];
+        let total: i128 =
+            (0..2).flat_map(|at| (0..BUCKETS).map(move |bucket| (at, bucket))).map(|(at, b)| value(at, b)).sum();
         let mean = total.div_euclid(i128::from(events));
-        for (arm, block) in arms.iter_mut().zip(block) {
+        for (at, arm) in arms.iter_mut().enumerate() {
             let (mut n, mut sum) = (0i128, 0i128);
             for bucket in 0..BUCKETS {
-                arm.residual[bucket] += value(block, bucket) - mean * i128::from(block.n[bucket]);
-                arm.n[bucket] += block.n[bucket];
-                arm.sum[bucket] += block.sum[bucket];
-                n += i128::from(block.n[bucket]);
-                sum += value(block, bucket);
+                let events = counts.block[at][bucket];
+                arm.residual[bucket] += value(at, bucket) - mean * i128::from(events);
+                arm.n[bucket] += events;
+                arm.sum[bucket] += sums.block[at][bucket];
+                n += i128::from(events);
+                sum += value(at, bucket);
             }
             // Sum of (y - mean)^2 = sum y^2 - 2 mean sum y + n mean^2.
             let product = |a: i128, b: i128| (a >> (FRACTION / 2)) * (b >> (FRACTION / 2));
-            arm.square += (block.square << FRACTION) - 2 * product(mean, sum) + product(n * mean, mean);
+            arm.square += (sums.block_square[at] << FRACTION) - 2 * product(mean, sum) + product(n * mean, mean);
         }
     }
 
     /// Events of (control, candidate), the open block included.
     pub fn events(&self) -> [u64; 2] {
-        [0, 1].map(|arm| self.arms[arm].n.iter().chain(&self.block[arm].n).sum())
+        let Some(counts) = &self.counts else { return [0; 2] };
+        [0, 1].map(|at| counts.closed[at].iter().chain(&counts.block[at]).sum())
     }
 
     /// Sum of values of (control, candidate), the open block included.
     pub fn sums(&self) -> [i64; 2] {
-        [0, 1].map(|arm| self.arms[arm].sum.iter().chain(&self.block[arm].sum).sum())
+        let Some(sums) = &self.sums else { return [0; 2] };
+        [0, 1].map(|at| sums.sum[at].iter().chain(&sums.block[at]).sum())
     }
 
     /// Closes the open block, so that what comes later shares no mean with what came before.
     pub fn mark(&mut self) -> Mark {
-        let block = std::mem::take(&mut self.block);
-        Self::fold(&mut self.arms, &block);
-        self.block_start = None;
-        Mark(Box::new(self.arms.clone()))
+        self.close_block();
+        Mark(Box::new(self.closed(false)))
     }
 
     /// All sums, the open block added provisionally.
     pub fn view(&self) -> View {
-        let mut arms = self.arms.clone();
-        Self::fold(&mut arms, &self.block);
-        View { values: self.values, adjusted: self.adjusted, arms }
+        View { values: self.values, adjusted: self.adjusted, arms: self.closed(true) }
     }
 
     /// (control, candidate) as the tests take them, the open block added provisionally.
@@ -226,14 +332,22 @@ impl BucketSums {
     pub fn write(&self, w: &mut Writer) {
         w.byte(self.values as u8);
         w.flag(self.adjusted);
-        for (arm, block) in self.arms.iter().zip(&self.block) {
-            arm.write(w);
-            for bucket in 0..BUCKETS {
-                w.uint(block.n[bucket]);
-                w.int(block.sum[bucket]);
-                w.wide(block.expected[bucket]);
+        w.flag(self.counts.is_some());
+        w.flag(self.sums.is_some());
+        w.flag(self.expected.is_some());
+        for at in 0..2 {
+            if let Some(counts) = &self.counts {
+                counts.closed[at].iter().chain(&counts.block[at]).for_each(|n| w.uint(*n));
             }
-            w.wide(block.square);
+            if let Some(sums) = &self.sums {
+                sums.residual[at].iter().for_each(|residual| w.wide(*residual));
+                sums.sum[at].iter().chain(&sums.block[at]).for_each(|sum| w.int(*sum));
+                w.wide(sums.square[at]);
+                w.wide(sums.block_square[at]);
+            }
+            if let Some(expected) = &self.expected {
+                expected[at].iter().for_each(|expected| w.wide(*expected));
+            }
         }
         w.flag(self.block_start.is_some());
         w.int(self.block_start.unwrap_or(0));
@@ -250,20 +364,36 @@ impl BucketSums {
             2 => Values::Count,
             _ => return Err(Damaged("unknown values")),
         };
-        let mut sums = BucketSums { adjusted: r.flag()?, ..BucketSums::new(values) };
-        for (arm, block) in sums.arms.iter_mut().zip(&mut sums.block) {
-            *arm = ArmSums::read(r)?;
-            for bucket in 0..BUCKETS {
-                block.n[bucket] = r.uint()?;
-                block.sum[bucket] = r.int()?;
-                block.expected[bucket] = r.wide()?;
+        let mut of = BucketSums { adjusted: r.flag()?, ..BucketSums::new(values) };
+        of.counts = r.flag()?.then(|| Box::new(NO_COUNTS));
+        of.sums = r.flag()?.then(|| Box::new(NO_SUMS));
+        of.expected = r.flag()?.then(|| Box::new(NO_EXPECTED));
+        for at in 0..2 {
+            if let Some(counts) = &mut of.counts {
+                for n in counts.closed[at].iter_mut().chain(&mut counts.block[at]) {
+                    *n = r.uint()?;
+                }
             }
-            block.square = r.wide()?;
+            if let Some(sums) = &mut of.sums {
+                for residual in &mut sums.residual[at] {
+                    *residual = r.wide()?;
+                }
+                for sum in sums.sum[at].iter_mut().chain(&mut sums.block[at]) {
+                    *sum = r.int()?;
+                }
+                sums.square[at] = r.wide()?;
+                sums.block_square[at] = r.wide()?;
+            }
+            if let Some(expected) = &mut of.expected {
+                for expected in &mut expected[at] {
+                    *expected = r.wide()?;
+                }
+            }
         }
         let open = r.flag()?;
         let start = r.int()?;
-        sums.block_start = open.then_some(start);
-        Ok(sums)
+        of.block_start = open.then_some(start);
+        Ok(of)
     }
 }
 
@@ -415,7 +545,7 @@ mod tests {
         assert_eq!(BucketSums::read(&mut Reader::new(&w.bytes)).unwrap(), sums);
         // Ten minutes later the block is closed although it is small.
         sums.close_window(Timestamp(0), Timestamp(10 * MINUTE));
-        assert_eq!(sums.block, <[Block; 2]>::default());
+        assert_eq!(sums.block_events(), 0);
         assert_eq!(sums.events(), [6, 4]);
     }
 }

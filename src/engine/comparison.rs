@@ -4,6 +4,7 @@
 //! search for a change of share, which opens a new stratum with the next window. Nothing here sees a clock.
 
 mod input;
+mod size;
 mod snapshot;
 mod window;
 
@@ -106,6 +107,8 @@ pub struct Failure {
     pub window: i64,
     /// End of its window: when the logs proved it.
     pub at: Timestamp,
+    /// End of the window at which the evidence was first enough to act on without a person ([`crate::compare::budget::AUTOMATIC`]).
+    pub automatic_at: Option<Timestamp>,
     /// What carried the evidence at that look, strongest first.
     pub cells: Vec<Cell>,
     /// Absolute limits whose break lasted.
@@ -141,13 +144,15 @@ pub struct Comparison {
     pub looks: u64,
     /// Nothing more comes.
     ended: bool,
+    /// It is over, and memory was short.
+    is_gist: bool,
     /// How requests are routed.
     pub routing: Routing,
     /// It is over, and why: nothing counts any more.
     pub end: Option<RolloutEnd>,
     pub(super) presence: Presence,
     /// The latest look in whose window (control, candidate) was active, of a rollout that may end.
-    heard: [Look; 2],
+    heard: Option<Box<[Look; 2]>>,
     /// When FAIL was reached.
     pub failure: Option<Failure>,
     /// First look at which the evidence crossed the FAIL line while the comparison was invalid.
@@ -252,10 +257,11 @@ impl Comparison {
             ended_at: start,
             looks: 0,
             ended: false,
+            is_gist: false,
             routing: Routing::Undecided,
             end: None,
             presence: Presence::default(),
-            heard: Default::default(),
+            heard: None,
             failure: None,
             regressed_while_invalid: None,
             store: UnitStore::default(),
@@ -396,7 +402,8 @@ impl Comparison {
 
     /// The latest look is also the latest of each arm that was active in its window.
     pub(super) fn note_heard(&mut self) {
-        for (heard, until) in self.heard.iter_mut().zip(self.active_until) {
+        let heard = self.heard.get_or_insert_with(Box::default);
+        for (heard, until) in heard.iter_mut().zip(self.active_until) {
             if until == Some(self.ended_at) {
                 *heard = self.look.clone();
             }
@@ -414,9 +421,9 @@ impl Comparison {
             && reason.is_silence()
             && let Some(gone) = gone
         {
-            self.look = std::mem::take(&mut self.heard[gone.at()]);
+            self.look = self.heard.take().map(|heard| heard[gone.at()].clone()).unwrap_or_default();
         }
-        self.heard = Default::default();
+        self.heard = None;
         self.presence = Presence::default();
         self.store.forget();
         self.waiting_slow = Vec::new();
@@ -547,6 +554,15 @@ impl Comparison {
     /// Bounds that were met, in words; empty when everything was followed.
     pub fn bounds_met(&self) -> Vec<String> {
         let mut list = Vec::new();
+        if self.is_gist {
+            list.push(
+                "memory was short: of this rollout, which is over, only verdict, evidence and counts are kept"
+                    .to_owned(),
+            );
+        }
+        if self.routes.is_stopped() {
+            list.push("memory was short: routes, status classes and called services are no longer compared".to_owned());
+        }
         let mut followed = |share: f64, what: &str| {
             if share < 1.0 {
                 list.push(format!("{:.2} % of {what} are followed", share * 100.0));

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::comparison::GAP;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -44,16 +45,19 @@ pub enum EndReason {
     ControlTookOver,
     /// The candidate holds more than 99 %.
     CandidateTookOver,
+    /// Memory was short, and others had more units.
+    NoMemory,
 }
 
 impl EndReason {
     /// Every reason, in order.
-    pub const ALL: [EndReason; 5] = [
+    pub const ALL: [EndReason; 6] = [
         EndReason::CandidateSilent,
         EndReason::ControlSilent,
         EndReason::BothSilent,
         EndReason::ControlTookOver,
         EndReason::CandidateTookOver,
+        EndReason::NoMemory,
     ];
 
     /// The word that ledgers and reports use.
@@ -64,6 +68,7 @@ impl EndReason {
             EndReason::BothSilent => "both_silent",
             EndReason::ControlTookOver => "control_took_over",
             EndReason::CandidateTookOver => "candidate_took_over",
+            EndReason::NoMemory => "no_memory",
         }
     }
 
@@ -75,6 +80,7 @@ impl EndReason {
             EndReason::BothSilent => "both arms were silent for 30 minutes while others were active",
             EndReason::ControlTookOver => "the control held more than 99 % for 30 minutes",
             EndReason::CandidateTookOver => "the candidate held more than 99 % for 30 minutes",
+            EndReason::NoMemory => "memory was short, and other rollouts had more units",
         }
     }
 
@@ -84,6 +90,7 @@ impl EndReason {
             EndReason::CandidateSilent | EndReason::ControlTookOver => &[Arm::Candidate],
             EndReason::ControlSilent | EndReason::CandidateTookOver => &[Arm::Control],
             EndReason::BothSilent => &[Arm::Control, Arm::Candidate],
+            EndReason::NoMemory => &[],
         }
     }
 
@@ -91,7 +98,7 @@ impl EndReason {
     pub fn is_silence(self) -> bool {
         match self {
             EndReason::CandidateSilent | EndReason::ControlSilent | EndReason::BothSilent => true,
-            EndReason::ControlTookOver | EndReason::CandidateTookOver => false,
+            EndReason::ControlTookOver | EndReason::CandidateTookOver | EndReason::NoMemory => false,
         }
     }
 }
@@ -188,6 +195,11 @@ impl Presence {
     /// An arm was active in a window that began then or later.
     fn seen_since(&self, arm: Arm, since: i64) -> bool {
         self.windows.iter().rev().take_while(|(start, _)| *start >= since).any(|(_, active)| active[arm.at()] > 0)
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> u64 {
+        memory::queue(&self.windows)
     }
 
     pub(super) fn write(&self, w: &mut Writer) {

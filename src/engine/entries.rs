@@ -59,6 +59,7 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
+        "memory": settings.memory,
     }));
     if !policy.conversions.is_empty()
         && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
@@ -121,6 +122,7 @@ pub(super) fn ended(name: &str, comparison: &Comparison, at: Timestamp, reason: 
         "verdict": comparison.look.verdict.name(),
         "held_back": comparison.look.held_back,
         "failed_at": comparison.failure.as_ref().map(|failure| failure.at.to_string()),
+        "automatic_at": comparison.failure.as_ref().and_then(|failure| failure.automatic_at).map(|at| at.to_string()),
         "counters": counters(comparison),
     }))
 }
@@ -135,8 +137,9 @@ pub(super) fn status(comparison: &Comparison) -> String {
         look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
     let conversions: Vec<&str> =
         (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
+    let is_automatic = comparison.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
     format!(
-        "{} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?}",
+        "{} {is_automatic} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?}",
         look.verdict.name(),
         comparison.strata()
     )

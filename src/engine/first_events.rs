@@ -1,6 +1,7 @@
 //! State of one share test: by stratum, units at risk and units with a first event, in the candidate and in all.
 
 use crate::compare::share::Stratum;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 
@@ -76,6 +77,11 @@ impl FirstEvents {
             a.first += b.first;
         }
         Some((i, j))
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::list::<Stratum>(self.strata.len())
     }
 
     /// All strata.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::lookup::of_service;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::event::{self, NO_NAME, NameId};
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -125,7 +126,7 @@ impl Instances {
     /// Warnings of a window that name no unit, by arm: the one they name, or that of their instance. What one instance
     /// warns of in one minute is one burst, and shares a bucket.
     ///
-    /// `given`: by row of the window; set where lines that name no arm were given one.
+    /// `given`: by row of the entry; set where lines that name no arm were given one.
     pub(super) fn plain_warnings(
         &self,
         merged: &WindowPartial,
@@ -135,8 +136,9 @@ impl Instances {
         warnings: &mut [LatencyTable; 2],
         given: &mut [bool],
     ) {
-        for (row, given) in merged.instances.as_slice().iter().zip(given) {
-            if row.warnings == 0 || Some(row.service) != entry {
+        let rows = of_service(merged.instances.as_slice(), entry, |row| row.service);
+        for (row, given) in rows.iter().zip(given) {
+            if row.warnings == 0 {
                 continue;
             }
             // Lines that name an arm and no instance are taken for those of one.
@@ -200,6 +202,12 @@ impl Instances {
         let of = &self.arms[arm.at()];
         let named = of.named.iter().map(|((_, name), totals)| (totals.late, std::cmp::Reverse(name.as_str())));
         named.max().filter(|(late, _)| *late > 0).map(|(late, name)| (name.0, late))
+    }
+
+    /// Bytes on the heap; a name stands in its place, which is hash and name.
+    pub fn bytes(&self) -> u64 {
+        let names = |of: &OfArm| of.named.keys().map(|(_, name)| memory::text(name)).sum::<u64>();
+        self.arms.iter().map(|of| memory::tree::<Place, InstanceTotals>(of.named.len()) + names(of)).sum()
     }
 
     pub(super) fn write(&self, w: &mut Writer) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::compare::margin;
 use crate::engine::bucket_sums::{BucketSums, Values};
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::engine::user_effects::Effects;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -199,6 +200,17 @@ impl LatencyTests {
             add_above(&mut self.above[at], threshold, [&tables[0], &tables[1]]);
             self.above[at].close_window(Timestamp(window.start), Timestamp(window.end));
         }
+    }
+
+    /// Bytes on the heap, those of the effects included.
+    pub fn bytes(&self) -> u64 {
+        let of_table = |table: &Vec<(u32, u32)>| memory::list::<(u32, u32)>(table.len());
+        self.mean.bytes()
+            + self.above.iter().map(BucketSums::bytes).sum::<u64>()
+            + memory::list::<u64>(self.pooled.len())
+            + memory::list::<Waiting>(self.waiting.len())
+            + self.waiting.iter().flat_map(|waiting| &waiting.tables).map(of_table).sum::<u64>()
+            + self.effects.as_ref().map_or(0, |effects| effects.bytes())
     }
 
     /// Writes the state; of the effects only their hash, since they never change.

@@ -6,6 +6,9 @@
 //! when a comparison begins, before its first look, so that no evidence can choose it; and the first has nearly all,
 //! because nobody knows then whether there will be others.
 
+use std::collections::BTreeMap;
+
+use crate::engine::memory;
 use crate::event::ServiceKey;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -35,12 +38,10 @@ pub(super) enum Company {
 /// A release: who takes part, and how many comparisons have begun.
 #[derive(Clone, PartialEq, Debug)]
 struct Family {
-    environment: String,
-    candidate: String,
     since: Timestamp,
     /// No other service joins.
     is_closed: bool,
-    /// (service, control); the candidate is the same for all.
+    /// (service, control), sorted; the candidate is the same for all.
     pairs: Vec<(String, String)>,
     begun: u64,
 }
@@ -48,8 +49,25 @@ struct Family {
 /// All releases so far. There are at most as many pairs as comparisons.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Levels {
-    families: Vec<Family>,
+    /// By (environment, candidate), in order of time.
+    families: BTreeMap<(String, String), Vec<Family>>,
+    /// Bytes on the heap.
+    bytes: u64,
 }
+
+/// Bytes of a family and of a pair with its texts: told one by one, since there may be hundreds of thousands.
+fn family_bytes((environment, candidate): &(String, String)) -> u64 {
+    FAMILY_BYTES + memory::text(environment) + memory::text(candidate)
+}
+
+fn pair_bytes((service, control): &(String, String)) -> u64 {
+    PAIR_BYTES + memory::text(service) + memory::text(control)
+}
+
+/// The list of a candidate has room for four, in a node that has room for half as many again.
+const FAMILY_BYTES: u64 = (4 * size_of::<Family>() + size_of::<(String, String)>() * 2) as u64;
+/// A family of one pair has a list with room for four; larger ones fill theirs better.
+const PAIR_BYTES: u64 = 4 * size_of::<(String, String)>() as u64;
 
 impl Levels {
     /// Part of a comparison that begins now.
@@ -60,47 +78,50 @@ impl Levels {
         now: Timestamp,
         company: Company,
     ) -> f64 {
-        let same = |family: &Family| family.environment == entry.environment && family.candidate == candidate;
-        let met =
-            |family: &Family| family.pairs.iter().any(|(service, other)| *service == entry.service && other == control);
+        let families = self.families.entry((entry.environment.clone(), candidate.to_owned())).or_default();
+        let pair = (entry.service.clone(), control.to_owned());
         // The same two again, however late, else who comes within ten minutes of the first.
-        let found = self.families.iter().position(|family| same(family) && met(family)).or_else(|| {
+        let found = families.iter().position(|family| family.pairs.binary_search(&pair).is_ok()).or_else(|| {
             let is_open = |family: &Family| !family.is_closed && now.0 - family.since.0 <= TOGETHER;
             let joins = company == Company::Found;
-            self.families.iter().position(|family| joins && same(family) && is_open(family))
+            families.iter().position(|family| joins && is_open(family))
         });
-        let at = found.unwrap_or(self.families.len());
+        let at = found.unwrap_or(families.len());
         if found.is_none() {
-            self.families.push(Family {
-                environment: entry.environment.clone(),
-                candidate: candidate.to_owned(),
-                since: now,
-                is_closed: company == Company::Known,
-                pairs: Vec::new(),
-                begun: 0,
-            });
+            let is_closed = company == Company::Known;
+            families.push(Family { since: now, is_closed, pairs: Vec::new(), begun: 0 });
+            self.bytes += FAMILY_BYTES + memory::text(&entry.environment) + memory::text(candidate);
         }
-        let Some(family) = self.families.get_mut(at) else { return FIRST };
-        if !met(family) {
-            family.pairs.push((entry.service.clone(), control.to_owned()));
+        let Some(family) = families.get_mut(at) else { return FIRST };
+        if let Err(place) = family.pairs.binary_search(&pair) {
+            self.bytes += pair_bytes(&pair);
+            family.pairs.insert(place, pair);
         }
         family.begun += 1;
         part_after(family.begun - 1)
     }
 
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Writes the state.
     pub(super) fn write(&self, w: &mut Writer) {
         w.length(self.families.len());
-        for family in &self.families {
-            w.text(&family.environment);
-            w.text(&family.candidate);
-            w.int(family.since.0);
-            w.flag(family.is_closed);
-            w.uint(family.begun);
-            w.length(family.pairs.len());
-            for (service, control) in &family.pairs {
-                w.text(service);
-                w.text(control);
+        for ((environment, candidate), families) in &self.families {
+            w.text(environment);
+            w.text(candidate);
+            w.length(families.len());
+            for family in families {
+                w.int(family.since.0);
+                w.flag(family.is_closed);
+                w.uint(family.begun);
+                w.length(family.pairs.len());
+                for (service, control) in &family.pairs {
+                    w.text(service);
+                    w.text(control);
+                }
             }
         }
     }
@@ -112,13 +133,20 @@ impl Levels {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Levels, Damaged> {
         let mut levels = Levels::default();
         for _ in 0..r.length()? {
-            let (environment, candidate) = (r.text()?, r.text()?);
-            let (since, is_closed, begun) = (Timestamp(r.int()?), r.flag()?, r.uint()?);
-            let mut pairs = Vec::new();
+            let key = (r.text()?, r.text()?);
+            let mut families = Vec::new();
             for _ in 0..r.length()? {
-                pairs.push((r.text()?, r.text()?));
+                let (since, is_closed, begun) = (Timestamp(r.int()?), r.flag()?, r.uint()?);
+                let mut pairs = Vec::new();
+                for _ in 0..r.length()? {
+                    let pair = (r.text()?, r.text()?);
+                    levels.bytes += pair_bytes(&pair);
+                    pairs.push(pair);
+                }
+                levels.bytes += family_bytes(&key);
+                families.push(Family { since, is_closed, pairs, begun });
             }
-            levels.families.push(Family { environment, candidate, since, is_closed, pairs, begun });
+            levels.families.insert(key, families);
         }
         Ok(levels)
     }

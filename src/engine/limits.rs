@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::comparison::GAP;
+use crate::engine::memory;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::bin_of;
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -184,6 +185,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::queue(&self.windows)
+    }
+
     /// Watches limits; `None` where there are none.
     pub fn new(limits: Limits) -> Option<Watch> {
         (!limits.is_none()).then(|| Watch {

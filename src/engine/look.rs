@@ -8,6 +8,7 @@ use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, since_restarts};
 use crate::engine::flaws::{breaks, concerns, flaws};
 use crate::engine::limits::{Limit, LimitLook};
+use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
 use crate::engine::templates::TemplatesLook;
@@ -92,6 +93,11 @@ impl Default for Look {
 }
 
 impl Look {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::list::<CellLook>(self.conversions.len()) + memory::list::<Flaw>(self.flaws.len())
+    }
+
     /// What a cell says.
     pub fn cell(&self, cell: Cell) -> CellLook {
         self.cells[cell as usize]

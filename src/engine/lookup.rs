@@ -1,7 +1,7 @@
 //! Names and rows of a merged window, by service.
 
 use crate::event::NameId;
-use crate::sketch::partial::WindowPartial;
+use crate::sketch::partial::{Cell, WindowPartial};
 
 /// Environment that the service of a row names.
 pub(super) fn row_environment(merged: &WindowPartial, service: NameId) -> Option<&str> {
@@ -16,7 +16,12 @@ pub(super) fn of_service<R>(rows: &[R], service: Option<NameId>, of: impl Fn(&R)
     rows.get(from..until).unwrap_or(&[])
 }
 
-pub(super) fn position<T: Ord>(list: &[T], item: &T) -> Option<NameId> {
-    // Lists of a partial are sorted; the list of a release has its entry first, so it is searched in order.
-    list.iter().position(|known| known == item).map(|at| at as NameId)
+/// Place in a list of a partial, which is sorted.
+pub(super) fn place<T: Ord>(list: &[T], item: &T) -> Option<NameId> {
+    list.binary_search(item).ok().map(|at| at as NameId)
+}
+
+/// Counters of one service.
+pub(super) fn cells_of(merged: &WindowPartial, service: Option<NameId>) -> &[(NameId, NameId, Cell)] {
+    of_service(&merged.cells, service, |(service, _, _)| *service)
 }

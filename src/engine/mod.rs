@@ -21,6 +21,7 @@ mod levels;
 pub mod limits;
 pub mod look;
 mod lookup;
+mod memory;
 pub mod notifications;
 pub mod pair_test;
 pub mod pass;
@@ -29,6 +30,7 @@ mod release;
 pub mod restarts;
 pub mod sampling;
 pub mod shared_units;
+pub mod shedding;
 pub mod storms;
 pub mod templates;
 pub mod totals;
@@ -37,16 +39,19 @@ pub mod unanswered;
 pub mod units;
 pub mod user_effects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
 use crate::engine::levels::{Levels, TOGETHER};
+use crate::engine::lookup::cells_of;
 use crate::engine::notifications::{Notifications, Told};
 use crate::engine::policy::Policy;
-use crate::engine::release::{Entry, ReleaseState};
+use crate::engine::release::{Common, Entry, ReleaseState};
 use crate::engine::shared_units::SharedUnits;
-use crate::event::{RejectReason, ServiceKey};
+use crate::engine::shedding::{Shed, Sizes};
+use crate::engine::traces::OpenTraces;
+use crate::event::{NO_NAME, NameId, RejectReason, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -55,12 +60,10 @@ use crate::time::{Timestamp, Windowing};
 
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
-/// Releases that are discovered; services past it are counted, not judged.
-const RELEASES_MAX: usize = 256;
-/// Releases of which a history is kept: one takes 2 MiB.
-const HISTORIES_MAX: usize = 64;
+/// Releases that are discovered; services past it are counted, not judged. One without a rollout takes a few kilobytes.
+const RELEASES_MAX: usize = 32_768;
 /// Services without a release that are counted by name.
-const UNPLANNED_MAX: usize = 256;
+const UNPLANNED_MAX: usize = 16_384;
 /// Version of the snapshot.
 const SNAPSHOT_VERSION: u8 = 1;
 
@@ -96,6 +99,8 @@ pub struct Settings {
     pub unit: UnitKind,
     /// What the team asks.
     pub policy: Policy,
+    /// Bytes of state past which something is given up; see [`shedding`].
+    pub memory: u64,
 }
 
 /// Everything that can happen to an engine.
@@ -170,6 +175,13 @@ pub struct Engine {
     closed_before: i64,
     tally: Tally,
     releases: Vec<ReleaseState>,
+    common: Common,
+    /// Releases that have a service.
+    of_service: BTreeMap<ServiceKey, Vec<usize>>,
+    /// Releases that wait for the next window though none of their services may be in it.
+    waiting: BTreeSet<usize>,
+    sizes: Sizes,
+    shed: Shed,
     /// Requests of services that no given release has.
     unplanned: BTreeMap<ServiceKey, u64>,
     chain: Chain,
@@ -221,30 +233,43 @@ impl Looks<'_> {
     }
 }
 
-/// A release, the `at`-th of all.
-fn new_release(at: usize, services: Vec<ServiceKey>) -> ReleaseState {
-    let release = ReleaseState::new(services);
-    if at < HISTORIES_MAX { release } else { release.without_history() }
-}
-
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(settings: Settings) -> Engine {
-        let releases =
-            settings.releases.iter().enumerate().map(|(at, services)| new_release(at, services.clone())).collect();
-        Engine {
+        let releases = settings.releases.iter().map(|services| ReleaseState::new(services.clone())).collect();
+        let mut engine = Engine {
             settings,
             streams: BTreeMap::new(),
             open: BTreeMap::new(),
             closed_before: i64::MIN,
             tally: Tally::default(),
             releases,
+            common: Common::default(),
+            of_service: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            sizes: Sizes::default(),
+            shed: Shed::default(),
             unplanned: BTreeMap::new(),
             chain: Chain::default(),
             notifications: Notifications::default(),
             levels: Levels::default(),
             finished: false,
+        };
+        engine.index();
+        engine
+    }
+
+    /// Notes which release has which service, and which of them wait for the next window.
+    fn index(&mut self) {
+        self.of_service.clear();
+        for (at, release) in self.releases.iter().enumerate() {
+            for key in &release.services {
+                self.of_service.entry(key.clone()).or_default().push(at);
+            }
         }
+        let waiting = self.releases.iter().enumerate().filter(|(_, release)| release.waits());
+        self.waiting = waiting.map(|(at, _)| at).collect();
+        self.measure_all();
     }
 
     /// What it decides by.
@@ -274,7 +299,17 @@ impl Engine {
 
     /// Bounds that a release has met, in words; empty when everything was followed.
     pub fn bounds_met(&self, release: usize) -> Vec<String> {
-        self.releases.get(release).map(ReleaseState::bounds_met).unwrap_or_default()
+        let Some(of_release) = self.releases.get(release) else { return Vec::new() };
+        let mut list = of_release.bounds_met();
+        let traces = &self.common.traces;
+        if traces.followed() < 1.0 {
+            list.push(format!("{:.2} % of traces are followed", traces.followed() * 100.0));
+        }
+        if traces.orphans > 0 {
+            list.push(format!("{} traces never showed a request of the service", traces.orphans));
+        }
+        list.extend(self.shed.words(self.settings.memory));
+        list
     }
 
     /// Lines of level warn or worse of a release's services that name neither a unit nor an arm: nobody knows whose they were.
@@ -379,9 +414,12 @@ impl Engine {
         let read = self.read_so_far();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
-        } else {
-            self.count_unplanned(&merged);
         }
+        self.count_unplanned(&merged);
+        if !merged.is_empty() {
+            self.add_traces(&merged);
+        }
+        let concerned = self.concerned(&merged);
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
         let mut looks = Looks {
@@ -393,16 +431,57 @@ impl Engine {
             outputs,
         };
         let mut told = Vec::new();
-        for (at, release) in self.releases.iter_mut().enumerate() {
-            for comparison in release.close_window(&merged, &self.settings, &mut self.levels) {
+        for at in concerned.iter().copied() {
+            let Some(release) = self.releases.get_mut(at) else { continue };
+            for comparison in release.close_window(at, &merged, &self.settings, &mut self.levels, &mut self.common) {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
             }
+            match release.waits() {
+                true => self.waiting.insert(at),
+                false => self.waiting.remove(&at),
+            };
             for (comparison, list) in release.end_rollouts(&self.settings) {
                 list.into_iter().for_each(|(kind, body)| looks.entry(kind, body));
                 looks.outputs.push(Output::Looked { release: at, comparison });
             }
         }
+        if !merged.is_empty() {
+            self.common.traces.sweep(window);
+        }
         self.tell(&told, outputs);
+        self.keep_bound(&concerned, outputs);
+    }
+
+    /// Rows of traces of a window, with the releases whose entry a service is.
+    fn add_traces(&mut self, merged: &WindowPartial) {
+        let rows = merged.traces.as_slice();
+        let mut entries: Vec<(NameId, usize)> = Vec::new();
+        if !rows.is_empty() {
+            for (service, key) in merged.names.services.iter().enumerate() {
+                let all = self.of_service.get(key).into_iter().flatten();
+                let is_entry = |at: &&usize| self.releases.get(**at).is_some_and(|of| of.services.first() == Some(key));
+                entries.extend(all.filter(is_entry).map(|at| (service as NameId, *at)));
+            }
+        }
+        let (services, arms) = (&merged.names.services, &merged.names.arms);
+        self.common.traces.add(merged.window, rows, merged.trace_range, &entries, services, arms);
+    }
+
+    /// Releases that a window brings something to, in order: thousands of services are not walked for the lines of a few.
+    fn concerned(&self, merged: &WindowPartial) -> BTreeSet<usize> {
+        let damaged = cells_of(merged, Some(NO_NAME)).iter().any(|(_, _, cell)| cell.damaged > 0);
+        if damaged || !merged.exposures.is_empty() || !merged.conversions.is_empty() {
+            // Of no service, or of whichever service's environment: it may concern each.
+            return (0..self.releases.len()).collect();
+        }
+        let named = merged.names.services.iter().filter_map(|key| self.of_service.get(key)).flatten().copied();
+        let mut concerned: BTreeSet<usize> = named.collect();
+        if !merged.is_empty() {
+            concerned.extend(&self.waiting);
+            let is_live = |at: &usize| self.releases.get(*at).is_some_and(|release| !release.live().is_empty());
+            concerned.extend(self.common.traces.waiting().filter(is_live));
+        }
+        concerned
     }
 
     /// Entries for those whom somebody is to be told of.
@@ -434,19 +513,20 @@ impl Engine {
     /// Services that take requests are releases of their own when none were named.
     fn discover(&mut self, merged: &WindowPartial) {
         for (at, key) in merged.names.services.iter().enumerate() {
-            let requests = merged.cells.iter().any(|(s, _, cell)| usize::from(*s) == at && cell.requests > 0);
-            let room = self.releases.len() < RELEASES_MAX;
-            if requests && room && self.releases.iter().all(|release| release.services.first() != Some(key)) {
-                self.releases.push(new_release(self.releases.len(), vec![key.clone()]));
+            let takes_requests = || cells_of(merged, Some(at as NameId)).iter().any(|(_, _, cell)| cell.requests > 0);
+            let has_room = self.releases.len() < RELEASES_MAX && !self.common.is_full;
+            if has_room && !self.of_service.contains_key(key) && takes_requests() {
+                self.of_service.insert(key.clone(), vec![self.releases.len()]);
+                self.releases.push(ReleaseState::new(vec![key.clone()]));
             }
         }
     }
 
-    /// Services that came after what was given was found take requests that nothing judges.
+    /// Services that came after what was given was found, or past a bound, take requests that nothing judges.
     fn count_unplanned(&mut self, merged: &WindowPartial) {
         for (service, _, cell) in merged.cells.iter().filter(|(_, _, cell)| cell.requests > 0) {
             let Some(key) = merged.names.services.get(usize::from(*service)) else { continue };
-            if self.releases.iter().any(|release| release.services.contains(key)) {
+            if self.of_service.contains_key(key) {
                 continue;
             }
             let is_known = self.unplanned.contains_key(key) || self.unplanned.len() < UNPLANNED_MAX;
@@ -455,7 +535,7 @@ impl Engine {
         }
     }
 
-    /// Requests, in closed windows, of services that no given release has; past 256 services they share a name.
+    /// Requests, in closed windows, of services that no release has; past 16,384 services they share a name.
     pub fn unplanned(&self) -> &BTreeMap<ServiceKey, u64> {
         &self.unplanned
     }
@@ -478,13 +558,14 @@ impl Engine {
         };
         let mut told = Vec::new();
         for (at, release) in self.releases.iter_mut().enumerate() {
-            release.end_attempts(&self.settings, &mut self.levels);
+            release.end_attempts(at, &self.settings, &mut self.levels, &mut self.common);
             release.add_missing(&self.settings, &mut self.levels);
-            release.end_traces();
+            release.end_traces(at, &mut self.common);
             for comparison in release.live() {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
             }
         }
+        self.common.traces.end();
         self.tell(&told, outputs);
         let verdicts = self.releases.iter().map(|release| (release.name(), release.summary())).collect();
         let body = entries::end(&self.tally, verdicts, &positions);
@@ -522,6 +603,9 @@ impl Engine {
         t.rejects.iter().for_each(|count| w.uint(*count));
         w.length(self.releases.len());
         self.releases.iter().for_each(|release| release.write(&mut w));
+        self.common.traces.write(&mut w);
+        self.shed.write(&mut w);
+        w.flag(self.common.is_full);
         w.length(self.unplanned.len());
         for (key, requests) in &self.unplanned {
             w.text(&key.environment);
@@ -583,6 +667,9 @@ impl Engine {
         for _ in 0..r.length()? {
             engine.releases.push(ReleaseState::read(&mut r)?);
         }
+        engine.common.traces = OpenTraces::read(&mut r)?;
+        engine.shed = Shed::read(&mut r)?;
+        engine.common.is_full = r.flag()?;
         for _ in 0..r.length()? {
             let key = ServiceKey { environment: r.text()?, service: r.text()? };
             engine.unplanned.insert(key, r.uint()?);
@@ -592,6 +679,7 @@ impl Engine {
         engine.levels = Levels::read(&mut r)?;
         engine.finished = r.flag()?;
         r.end()?;
+        engine.index();
         Ok(engine)
     }
 

@@ -6,7 +6,10 @@
 //! is applied to the family (statistics design 4.9). These values never fall and the size is fixed, so whoever was told
 //! stays told.
 
+use std::collections::BTreeMap;
+
 use crate::compare::lists::{self, ALPHA_LIST};
+use crate::engine::memory;
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::time::{HOUR, Timestamp};
@@ -49,42 +52,56 @@ pub struct Told {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Notifications {
     families: Vec<Family>,
+    /// Place of each rollout: family and member.
+    places: BTreeMap<(usize, usize), (usize, usize)>,
 }
 
 impl Notifications {
     /// A rollout was discovered.
     pub fn begin(&mut self, of: (usize, usize), started: Timestamp) {
         let day = started.0.div_euclid(24 * HOUR);
-        self.families.retain(|family| family.day > day - DAYS_KEPT);
-        let member = Member { of, log_max: 0.0, told: false };
-        let open =
-            self.families.iter_mut().find(|family| family.day == day && family.members.len() < family.size as usize);
-        match open {
-            Some(family) => family.members.push(member),
-            None => {
-                let yesterday: usize = self
-                    .families
-                    .iter()
-                    .filter(|family| family.day == day - 1)
-                    .map(|family| family.members.len())
-                    .sum();
-                let size = u32::try_from(yesterday).unwrap_or(u32::MAX >> 1).next_power_of_two().max(FAMILY_MIN);
-                self.families.push(Family { day, size, members: vec![member] });
-            }
+        if self.families.iter().any(|family| family.day <= day - DAYS_KEPT) {
+            self.families.retain(|family| family.day > day - DAYS_KEPT);
+            self.index();
         }
+        let is_open = |family: &Family| family.day == day && family.members.len() < family.size as usize;
+        let at = self.families.iter().position(is_open).unwrap_or(self.families.len());
+        if at == self.families.len() {
+            let of_yesterday = self.families.iter().filter(|family| family.day == day - 1);
+            let yesterday: usize = of_yesterday.map(|family| family.members.len()).sum();
+            let size = u32::try_from(yesterday).unwrap_or(u32::MAX >> 1).next_power_of_two().max(FAMILY_MIN);
+            self.families.push(Family { day, size, members: Vec::new() });
+        }
+        let Some(family) = self.families.get_mut(at) else { return };
+        self.places.insert(of, (at, family.members.len()));
+        family.members.push(Member { of, log_max: 0.0, told: false });
+    }
+
+    /// Notes where each rollout stands.
+    fn index(&mut self) {
+        let families = self.families.iter().enumerate();
+        let places = families.flat_map(|(at, family)| {
+            family.members.iter().enumerate().map(move |(number, member)| (member.of, (at, number)))
+        });
+        self.places = places.collect();
     }
 
     /// A rollout was looked at; returns those of its family that are to be told now for the first time.
     pub fn look(&mut self, of: (usize, usize), log_sum: f64) -> Vec<Told> {
-        let Some(family) = self.families.iter_mut().find(|family| family.members.iter().any(|member| member.of == of))
-        else {
-            return Vec::new();
-        };
-        let Some(member) = family.members.iter_mut().find(|member| member.of == of) else { return Vec::new() };
+        let Some((at, number)) = self.places.get(&of).copied() else { return Vec::new() };
+        let Some(family) = self.families.get_mut(at) else { return Vec::new() };
+        let begun = family.members.len() as f64;
+        let Some(member) = family.members.get_mut(number) else { return Vec::new() };
         if log_sum.is_nan() || log_sum <= member.log_max {
             return Vec::new();
         }
         member.log_max = log_sum;
+        // The k-th largest must reach size / (alpha k), and k is at most the number of members. One that stays below the least of
+        // these lines is not told, and helps nobody; one that was told has helped already.
+        let least = f64::from(family.size) / (ALPHA_LIST * begun);
+        if member.told || lists::adjust_max(math::exp(log_sum)) < least {
+            return Vec::new();
+        }
         let maxima: Vec<f64> = family.members.iter().map(|member| math::exp(member.log_max)).collect();
         let mut told = Vec::new();
         for at in lists::notify(&maxima, family.size, ALPHA_LIST) {
@@ -98,12 +115,22 @@ impl Notifications {
 
     /// Somebody was told of this rollout.
     pub fn is_told(&self, of: (usize, usize)) -> bool {
-        self.families.iter().flat_map(|family| &family.members).any(|member| member.of == of && member.told)
+        let place = self.places.get(&of);
+        let member = place.and_then(|(at, number)| self.families.get(*at)?.members.get(*number));
+        member.is_some_and(|member| member.told)
     }
 
     /// Rollouts that somebody was told of.
     pub fn told(&self) -> usize {
         self.families.iter().flat_map(|family| &family.members).filter(|member| member.told).count()
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        let members = self.families.iter().map(|family| memory::list::<Member>(family.members.len()));
+        memory::tree::<(usize, usize), (usize, usize)>(self.places.len())
+            + memory::list::<Family>(self.families.len())
+            + members.sum::<u64>()
     }
 
     /// Writes the families.
@@ -136,7 +163,9 @@ impl Notifications {
             }
             families.push(family);
         }
-        Ok(Notifications { families })
+        let mut all = Notifications { families, ..Notifications::default() };
+        all.index();
+        Ok(all)
     }
 }
 

@@ -10,6 +10,7 @@ use hashbrown::HashSet;
 
 use crate::compare::{budget, share};
 use crate::engine::first_events::FirstEvents;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::math;
@@ -63,6 +64,8 @@ pub struct PairTest {
     past_bound: u64,
     /// Units at risk that categories have not been told of yet.
     untold: [u64; 2],
+    /// Memory was short: nothing is counted any more, and the evidence is that of then.
+    stopped: bool,
 }
 
 impl PairTest {
@@ -77,11 +80,15 @@ impl PairTest {
             range: u64::MAX,
             past_bound: 0,
             untold: [0; 2],
+            stopped: false,
         }
     }
 
     /// A unit under an arm met categories. Called once a window and unit, in any order of units.
     pub fn meet<'n>(&mut self, unit: u64, arm: Arm, met: impl Iterator<Item = &'n str>) {
+        if self.stopped {
+            return;
+        }
         if !self.once {
             let mark = event::mix(unit, 0x6d61_726b);
             if !self.marks.contains(&mark) {
@@ -141,6 +148,18 @@ impl PairTest {
         self.pairs = Set::default();
     }
 
+    /// Memory is short: what is remembered of units goes, and nothing is counted any more. Neither units at risk nor those with a
+    /// pair are, so the evidence stays what it was at a time that knows nothing of outcomes.
+    pub fn stop(&mut self) {
+        self.forget_units();
+        self.stopped = true;
+    }
+
+    /// It was stopped because memory was short.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// A new stratum begins.
     pub fn cut(&mut self) {
         self.tell();
@@ -187,6 +206,21 @@ impl PairTest {
         list
     }
 
+    /// Units and pairs that are remembered.
+    pub fn entries(&self) -> usize {
+        self.marks.len() + self.pairs.len()
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        let of = |(name, category): (&String, &Category)| memory::text(name) + category.cell.bytes();
+        self.at_risk.bytes()
+            + memory::tree::<String, Category>(self.categories.len())
+            + self.categories.iter().map(of).sum::<u64>()
+            + memory::table::<u64>(self.marks.len())
+            + memory::table::<u64>(self.pairs.len())
+    }
+
     /// Share of units that is followed.
     pub fn followed(&self) -> f64 {
         self.range as f64 / u64::MAX as f64
@@ -195,6 +229,7 @@ impl PairTest {
     /// Writes the state.
     pub fn write(&self, w: &mut Writer) {
         w.flag(self.once);
+        w.flag(self.stopped);
         w.fixed(self.range);
         w.uint(self.past_bound);
         self.at_risk.write(w);
@@ -219,6 +254,7 @@ impl PairTest {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<PairTest, Damaged> {
         let mut test = PairTest::new(r.flag()?);
+        test.stopped = r.flag()?;
         test.range = r.fixed()?;
         test.past_bound = r.uint()?;
         test.at_risk = FirstEvents::read(r)?;

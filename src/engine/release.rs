@@ -1,9 +1,12 @@
 //! One release: which arms there are, who is compared with whom, and what a window brings to each comparison.
 
+mod size;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::compare::budget;
 use crate::engine::arms::{Arms, CANDIDATE_SHARE};
 use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, requests_with_arm};
 use crate::engine::comparison::{
@@ -13,7 +16,7 @@ use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::limits::Limit;
-use crate::engine::lookup::{of_service, position, row_environment};
+use crate::engine::lookup::{cells_of, of_service, place, row_environment};
 use crate::engine::templates::TemplateInput;
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
@@ -64,7 +67,6 @@ pub(super) struct ReleaseState {
     begun: Vec<bool>,
     untold: Vec<Untold>,
     arms: Arms,
-    traces: OpenTraces,
     /// Lines of its services, and those of them that were late.
     arrived: [u64; 2],
     /// Lines of level warn or worse of its services that name neither a unit nor an arm.
@@ -72,15 +74,24 @@ pub(super) struct ReleaseState {
     pub(super) unattributed_warnings: u64,
     /// The entry service took a request, under an arm or none.
     takes_requests: bool,
-    /// Last window that had lines.
+    /// Last window that had lines of its services.
     window: i64,
     attempts: OpenAttempts,
     /// What is usual for its users; `None` where it may not be kept.
     history: Option<History>,
+}
+
+/// What releases share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Common {
+    /// Traces that may still grow.
+    pub(super) traces: OpenTraces,
     /// Room for the activities of a window: a list made anew in each would be fresh memory every time.
     activities: Vec<Activity>,
-    /// Rows of instances of the window whose warnings, which name no arm, were given one in some comparison.
+    /// Rows of instances of a service in the window whose warnings, which name no arm, were given one in some comparison.
     attributed: Vec<bool>,
+    /// There is more state than there may be: nothing new is taken.
+    pub(super) is_full: bool,
 }
 
 impl ReleaseState {
@@ -91,21 +102,13 @@ impl ReleaseState {
             begun: Vec::new(),
             untold: Vec::new(),
             arms: Arms::default(),
-            traces: OpenTraces::default(),
             arrived: [0; 2],
             unattributed_warnings: 0,
             takes_requests: false,
             window: i64::MIN,
             attempts: OpenAttempts::default(),
             history: Some(History::default()),
-            activities: Vec::new(),
-            attributed: Vec::new(),
         }
-    }
-
-    /// The same without a history: there are too many releases for all to keep one.
-    pub(super) fn without_history(self) -> ReleaseState {
-        ReleaseState { history: None, ..self }
     }
 
     pub(super) fn name(&self) -> String {
@@ -125,23 +128,24 @@ impl ReleaseState {
         self.arms.without_unit()
     }
 
-    /// Takes a window; returns the comparisons that it brought something to.
+    /// Takes a window; returns the comparisons that it brought something to. `number`: its own among all releases.
     ///
     /// A window that only counts records which arrived while it was open, and has no line of its own, is no look:
     /// whether there is one depends on how lines were dealt over streams.
     pub(super) fn close_window(
         &mut self,
+        number: usize,
         merged: &WindowPartial,
         settings: &Settings,
         levels: &mut Levels,
+        common: &mut Common,
     ) -> Vec<usize> {
-        for (service, _, cell) in &merged.cells {
-            let key = merged.names.services.get(usize::from(*service));
-            if key.is_some_and(|key| self.services.contains(key)) {
+        for (of_service, key) in self.services.iter().enumerate() {
+            for (_, _, cell) in cells_of(merged, place(&merged.names.services, key)) {
                 self.arrived[0] += cell.lines + cell.late;
                 self.arrived[1] += cell.late;
                 self.unattributed_warnings += cell.warnings_unattributed;
-                self.takes_requests |= cell.requests > 0 && key == self.services.first();
+                self.takes_requests |= cell.requests > 0 && of_service == 0;
             }
         }
         if merged.is_empty() {
@@ -151,31 +155,42 @@ impl ReleaseState {
             return Vec::new();
         }
         self.window = merged.window;
-        self.take_window(merged, settings, levels)
+        self.take_window(number, merged, settings, levels, common)
     }
 
     /// Nothing more comes: requests that waited for a further attempt are complete, as if an empty window had closed.
-    pub(super) fn end_attempts(&mut self, settings: &Settings, levels: &mut Levels) {
+    pub(super) fn end_attempts(
+        &mut self,
+        number: usize,
+        settings: &Settings,
+        levels: &mut Levels,
+        common: &mut Common,
+    ) {
         if !self.attempts.is_empty() {
-            self.take_window(&WindowPartial::new(self.window.saturating_add(1)), settings, levels);
+            let next = WindowPartial::new(self.window.saturating_add(1));
+            self.take_window(number, &next, settings, levels, common);
         }
     }
 
-    fn take_window(&mut self, merged: &WindowPartial, settings: &Settings, levels: &mut Levels) -> Vec<usize> {
+    /// Something waits for the next window: requests for a further attempt.
+    pub(super) fn waits(&self) -> bool {
+        !self.attempts.is_empty()
+    }
+
+    fn take_window(
+        &mut self,
+        number: usize,
+        merged: &WindowPartial,
+        settings: &Settings,
+        levels: &mut Levels,
+        common: &mut Common,
+    ) -> Vec<usize> {
         let Some(entry_key) = self.services.first() else { return Vec::new() };
-        let entry = position(&merged.names.services, entry_key);
-        self.traces.add(
-            merged.window,
-            merged.traces.as_slice(),
-            merged.trace_range,
-            entry,
-            &merged.names.services,
-            &merged.names.arms,
-        );
-        let complete = self.traces.take_complete(Some(merged.window));
+        let entry = place(&merged.names.services, entry_key);
+        let complete = common.traces.take_complete(number, Some(merged.window));
         let attempts = self.attempts.join(merged, entry);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
-        self.arms.count(merged, entry, environment, settings);
+        self.arms.count(merged, entry, environment, settings, common.is_full);
         let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
             && is_alone
@@ -190,12 +205,15 @@ impl ReleaseState {
                 end: windowing.start_of(merged.window + 1),
             });
         }
-        self.choose(merged, settings, levels);
-        self.attributed.clear();
-        self.attributed.resize(merged.instances.as_slice().len(), false);
+        if !common.is_full {
+            self.choose(merged, settings, levels);
+        }
+        let instances = of_service(merged.instances.as_slice(), entry, |row| row.service);
+        common.attributed.clear();
+        common.attributed.resize(instances.len(), false);
         let mut looked = Vec::new();
         for at in self.live() {
-            if self.feed(at, merged, entry, settings, &complete, &attempts) {
+            if self.feed(at, merged, entry, settings, &complete, &attempts, common) {
                 looked.push(at);
             }
             let (start, end) = (settings.windowing.start_of(merged.window), settings.windowing.end_of(merged.window));
@@ -205,7 +223,7 @@ impl ReleaseState {
                 comparison.presence.note_others(start, end, others);
             }
         }
-        let given = merged.instances.as_slice().iter().zip(&self.attributed).filter(|(_, given)| **given);
+        let given = instances.iter().zip(&common.attributed).filter(|(_, given)| **given);
         let given: u64 = given.map(|(row, _)| row.warnings).sum();
         self.unattributed_warnings = self.unattributed_warnings.saturating_sub(given);
         looked
@@ -220,17 +238,10 @@ impl ReleaseState {
     pub(super) fn bounds_met(&self) -> Vec<String> {
         let mut list = Vec::new();
         if self.history.is_none() {
-            list.push("too many services: no history of this one's users is kept".to_owned());
+            list.push("memory was short: no history of this one's users is kept".to_owned());
         }
         if self.arms.past_bound() {
             list.push("more arms than can be told apart: what further ones did is not seen".to_owned());
-        }
-        let followed = self.traces.followed();
-        if followed < 1.0 {
-            list.push(format!("{:.2} % of traces are followed", followed * 100.0));
-        }
-        if self.traces.orphans > 0 {
-            list.push(format!("{} traces never showed a request of the service", self.traces.orphans));
         }
         list
     }
@@ -360,6 +371,8 @@ impl ReleaseState {
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
         let policy = &settings.policy;
         let comparison = comparison.with_effects(effects).with_limits(policy.limits);
+        // Each takes some kilobytes: no room for others that may never come.
+        self.comparisons.reserve_exact(1);
         self.comparisons.push(comparison.with_conversions(&policy.conversions.names));
         self.begun.push(false);
         self.untold.push(Untold::default());
@@ -381,42 +394,37 @@ impl ReleaseState {
     /// What each service of the release did under the two arms.
     fn count_totals(&mut self, at: usize, merged: &WindowPartial) {
         let comparison = &mut self.comparisons[at];
-        for (service, arm, cell) in &merged.cells {
-            let Some(name) = event::name_at(&merged.names.arms, *arm) else { continue };
-            let arm = if *name == comparison.control {
-                Arm::Control
-            } else if *name == comparison.candidate {
-                Arm::Candidate
-            } else {
-                continue;
-            };
-            if *service == NO_NAME {
-                comparison.damaged[arm.at()] += cell.damaged;
-            } else if let Some(key) = merged.names.services.get(usize::from(*service))
-                && let Some(of_service) = position(&self.services, key)
-                && let Some(totals) = comparison.totals.get_mut(usize::from(of_service))
-            {
-                totals[arm.at()].add(cell);
+        let ids = [&comparison.control, &comparison.candidate].map(|name| place(&merged.names.arms, name));
+        for arm in [Arm::Control, Arm::Candidate] {
+            let Some(id) = ids[arm.at()] else { continue };
+            let of_arm = |service| cells_of(merged, service).iter().filter(move |(_, of, _)| *of == id);
+            // Lines that could not be read name an arm and no service.
+            of_arm(Some(NO_NAME)).for_each(|(_, _, cell)| comparison.damaged[arm.at()] += cell.damaged);
+            for (key, totals) in self.services.iter().zip(&mut comparison.totals) {
+                let service = place(&merged.names.services, key);
+                of_arm(service).for_each(|(_, _, cell)| totals[arm.at()].add(cell));
             }
         }
-        let entry = self.services.first().and_then(|key| position(&merged.names.services, key));
+        let entry = self.services.first().and_then(|key| place(&merged.names.services, key));
         let Comparison { instances, control, candidate, .. } = comparison;
         instances.take_window(merged, entry, [control, candidate]);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is one thing that a window brings")]
     fn feed(
         &mut self,
         at: usize,
         merged: &WindowPartial,
         entry: Option<NameId>,
         settings: &Settings,
-        complete: &[(u64, Trace)],
+        complete: &[Trace],
         attempts: &[OpenAttempt],
+        common: &mut Common,
     ) -> bool {
         self.count_totals(at, merged);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
         let comparison = &mut self.comparisons[at];
-        let ids = [&comparison.control, &comparison.candidate].map(|name| position(&merged.names.arms, name));
+        let ids = [&comparison.control, &comparison.candidate].map(|name| place(&merged.names.arms, name));
         let arm_of_id = |id: NameId| {
             if id == NO_NAME {
                 None
@@ -434,10 +442,8 @@ impl ReleaseState {
         let mut gaps: [LatencyTable; 2] = Default::default();
         let mut without_unit = [[0u64; 2]; 2];
         let mut weights: [WeightTable; 2] = Default::default();
-        for (service, arm, cell) in &merged.cells {
-            if Some(*service) == entry
-                && let Some(arm) = arm_of_id(*arm)
-            {
+        for (_, arm, cell) in cells_of(merged, entry) {
+            if let Some(arm) = arm_of_id(*arm) {
                 latency[arm.at()].append(&cell.latency);
                 warnings[arm.at()].append(&cell.warnings);
                 gaps[arm.at()].append(&cell.gaps);
@@ -448,7 +454,7 @@ impl ReleaseState {
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
-        let activities = &mut self.activities;
+        let Common { traces, activities, attributed, .. } = common;
         activities.clear();
         activities.extend(of_entry.iter().filter_map(|row| {
             arm_of_id(row.arm).map(|arm| Activity {
@@ -550,17 +556,15 @@ impl ReleaseState {
             activities.sort_by_key(|a| (a.unit, a.first, a.arm));
         }
         let minute = start.0.div_euclid(MINUTE);
-        comparison.instances.plain_warnings(merged, entry, arm_of_id, minute, &mut warnings, &mut self.attributed);
+        comparison.instances.plain_warnings(merged, entry, arm_of_id, minute, &mut warnings, attributed);
         let routes = of_service(merged.pairs.as_slice(), entry, |row| row.service)
             .iter()
             .map(|row| (row.unit, event::name_at(&merged.names.routes, row.route).map(String::as_str), row.classes))
             .collect();
         let evidence_of = |arm: usize| {
-            merged
-                .evidence
-                .as_slice()
+            of_service(merged.evidence.as_slice(), entry, |row| row.service)
                 .iter()
-                .filter(|row| Some(row.service) == entry && Some(row.arm) == ids[arm])
+                .filter(|row| Some(row.arm) == ids[arm])
                 .map(|row| Evidence::new(row, start, &merged.streams, &merged.names.routes))
                 .collect()
         };
@@ -577,7 +581,7 @@ impl ReleaseState {
             exposed_elsewhere,
             weights,
             routes,
-            traces: traces_of(comparison, &self.traces, complete),
+            traces: traces_of(comparison, traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
             templates,
         };
@@ -586,10 +590,10 @@ impl ReleaseState {
     }
 
     /// Traces that waited for one more window are complete.
-    pub(super) fn end_traces(&mut self) {
-        let complete = self.traces.take_complete(None);
+    pub(super) fn end_traces(&mut self, number: usize, common: &mut Common) {
+        let complete = common.traces.take_complete(number, None);
         for comparison in self.comparisons.iter_mut().filter(|comparison| comparison.end.is_none()) {
-            let traces = traces_of(comparison, &self.traces, &complete);
+            let traces = traces_of(comparison, &common.traces, &complete);
             comparison.end(&traces);
         }
     }
@@ -624,6 +628,7 @@ impl ReleaseState {
                 comparison.failure = Some(Failure {
                     window: comparison.window,
                     at: comparison.ended_at,
+                    automatic_at: None,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
                     conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
                     limits,
@@ -632,6 +637,12 @@ impl ReleaseState {
             } else if regressed && comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }
+        }
+        let is_automatic = look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
+        if let Some(failure) = &mut comparison.failure
+            && is_automatic
+        {
+            failure.automatic_at.get_or_insert(comparison.ended_at);
         }
         comparison.look = look;
         if !settings.arms.is_declared() {
@@ -719,7 +730,6 @@ impl ReleaseState {
             w.text(&untold.told);
         }
         self.arms.write(w);
-        self.traces.write(w);
         self.arrived.into_iter().for_each(|count| w.uint(count));
         w.uint(self.unattributed_warnings);
         w.flag(self.takes_requests);
@@ -738,6 +748,7 @@ impl ReleaseState {
         }
         let mut state = ReleaseState::new(services);
         for _ in 0..r.length()? {
+            state.comparisons.reserve_exact(1);
             state.comparisons.push(Comparison::read(r)?);
             state.begun.push(r.flag()?);
             let mut untold = Untold { first_at: r.int()?, last_at: r.int()?, ..Untold::default() };
@@ -751,7 +762,6 @@ impl ReleaseState {
             state.untold.push(untold);
         }
         state.arms = Arms::read(r)?;
-        state.traces = OpenTraces::read(r)?;
         state.arrived = [r.uint()?, r.uint()?];
         state.unattributed_warnings = r.uint()?;
         state.takes_requests = r.flag()?;
@@ -763,11 +773,11 @@ impl ReleaseState {
 }
 
 /// Complete traces whose request a comparison has seen.
-fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace)]) -> Vec<CompleteTrace> {
+fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[Trace]) -> Vec<CompleteTrace> {
     complete
         .iter()
-        .filter(|(_, trace)| trace.window().is_some_and(|window| window >= comparison.started))
-        .filter_map(|(hash, trace)| {
+        .filter(|trace| trace.window >= comparison.started)
+        .filter_map(|trace| {
             let arm = match trace.arm.as_deref() {
                 None => None,
                 Some(name) if name == comparison.control => Some(Arm::Control),
@@ -775,7 +785,7 @@ fn traces_of(comparison: &Comparison, open: &OpenTraces, complete: &[(u64, Trace
                 Some(_) => return None,
             };
             let services = trace.services.iter().map(|service| open.name(*service).to_owned()).collect();
-            Some(CompleteTrace { hash: *hash, unit: trace.unit, arm, lines: trace.lines, services })
+            Some(CompleteTrace { hash: trace.hash, unit: trace.unit, arm, lines: trace.lines, services })
         })
         .collect()
 }

@@ -13,6 +13,7 @@ use crate::compare::budget::{self, RESTART_HOURS, RESTARTS_ALIVE};
 use crate::compare::verdict::Cell;
 use crate::engine::bucket_sums::Mark;
 use crate::engine::first_events::FirstEvents;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -63,6 +64,14 @@ impl Default for Restarts {
 }
 
 impl Restarts {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        let of = |restart: &Restart| {
+            restart.error_units.bytes() + restart.slow_units.bytes() + BUCKET_TESTS as u64 * Mark::BYTES
+        };
+        memory::list::<Restart>(self.running.len()) + self.running.iter().map(of).sum::<u64>()
+    }
+
     /// Those that run, oldest first.
     pub fn running(&self) -> &[Restart] {
         &self.running

@@ -22,6 +22,7 @@
 use std::collections::BTreeMap;
 
 use crate::compare::bucket::BUCKETS;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::event::WEIGHT_ONE;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -56,7 +57,7 @@ struct Contrast {
 
 impl Default for Contrast {
     fn default() -> Self {
-        Contrast { z: [0; BUCKETS], c: [0; BUCKETS], pairs: 0, independent: 0 }
+        NO_CONTRAST
     }
 }
 
@@ -171,6 +172,13 @@ pub struct Sampling {
     in_block: u64,
     /// Start of the first window of the open block.
     since: Option<i64>,
+    /// Sums of closed blocks; none where no line tells a weight.
+    sums: Option<Box<Contrasts>>,
+}
+
+/// What closed blocks have come to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Contrasts {
     /// Arms, among requests that did not fail.
     fine: Contrast,
     /// Arms, among those that failed.
@@ -179,7 +187,19 @@ pub struct Sampling {
     outcome: Contrast,
 }
 
+const NO_CONTRAST: Contrast = Contrast { z: [0; BUCKETS], c: [0; BUCKETS], pairs: 0, independent: 0 };
+const NO_CONTRASTS: Contrasts = Contrasts { fine: NO_CONTRAST, failed: NO_CONTRAST, outcome: NO_CONTRAST };
+
 impl Sampling {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::tree::<u32, [u64; 2]>(self.block.len()) + memory::boxed(&self.sums)
+    }
+
+    fn sums(&self) -> &Contrasts {
+        self.sums.as_deref().unwrap_or(&NO_CONTRASTS)
+    }
+
     /// Adds the requests of a window, of (control, candidate).
     pub fn close_window(&mut self, tables: &[WeightTable; 2], start: Timestamp, end: Timestamp) {
         for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(tables) {
@@ -211,28 +231,32 @@ impl Sampling {
                 outcomes.entry(key.route).or_default().add(usize::from(key.failed), key.bucket, weight, *count);
             }
         }
+        let Contrasts { fine, failed, outcome } = &mut **self.sums.get_or_insert_with(|| Box::new(NO_CONTRASTS));
         for (stratum, sums) in &arms {
-            if StratumKey::is_failed(*stratum) { self.failed.add(sums) } else { self.fine.add(sums) }
+            if StratumKey::is_failed(*stratum) { failed.add(sums) } else { fine.add(sums) }
         }
-        outcomes.values().for_each(|sums| self.outcome.add(sums));
+        outcomes.values().for_each(|sums| outcome.add(sums));
     }
 
     /// Requests that did not fail are sampled at another rate in one arm.
     pub fn differs_by_arm(&self) -> bool {
-        self.fine.pairs() >= PAIRS_MIN && self.fine.parts().difference().is_some()
+        let fine = &self.sums().fine;
+        fine.pairs() >= PAIRS_MIN && fine.parts().difference().is_some()
     }
 
     /// Failed requests are sampled at another rate than others, and more so in one arm than in the other: their rates cannot be
     /// compared.
     pub fn outcome_differs_by_arm(&self) -> bool {
-        self.fine.pairs() >= FAILED_PAIRS_MIN
-            && self.failed.pairs() >= FAILED_PAIRS_MIN
-            && self.failed.parts().less(&self.fine.parts()).difference().is_some()
+        let Contrasts { fine, failed, .. } = self.sums();
+        fine.pairs() >= FAILED_PAIRS_MIN
+            && failed.pairs() >= FAILED_PAIRS_MIN
+            && failed.parts().less(&fine.parts()).difference().is_some()
     }
 
     /// Of failed requests fewer lines were kept than of others of the same route, in both arms alike.
     pub fn failures_are_thinned(&self) -> bool {
-        self.outcome.pairs() >= FAILED_PAIRS_MIN && self.outcome.parts().difference().is_some_and(|more| more > 0.0)
+        let outcome = &self.sums().outcome;
+        outcome.pairs() >= FAILED_PAIRS_MIN && outcome.parts().difference().is_some_and(|more| more > 0.0)
     }
 
     /// Writes the sums.
@@ -245,7 +269,10 @@ impl Sampling {
         w.uint(self.in_block);
         w.flag(self.since.is_some());
         w.int(self.since.unwrap_or(0));
-        [&self.fine, &self.failed, &self.outcome].into_iter().for_each(|contrast| contrast.write(w));
+        w.flag(self.sums.is_some());
+        if let Some(Contrasts { fine, failed, outcome }) = self.sums.as_deref() {
+            [fine, failed, outcome].into_iter().for_each(|contrast| contrast.write(w));
+        }
     }
 
     /// Reads what [`Sampling::write`] wrote.
@@ -261,9 +288,10 @@ impl Sampling {
         sampling.in_block = r.uint()?;
         let (open, since) = (r.flag()?, r.int()?);
         sampling.since = open.then_some(since);
-        sampling.fine = Contrast::read(r)?;
-        sampling.failed = Contrast::read(r)?;
-        sampling.outcome = Contrast::read(r)?;
+        if r.flag()? {
+            let (fine, failed, outcome) = (Contrast::read(r)?, Contrast::read(r)?, Contrast::read(r)?);
+            sampling.sums = Some(Box::new(Contrasts { fine, failed, outcome }));
+        }
         Ok(sampling)
     }
 }

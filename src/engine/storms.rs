@@ -6,6 +6,7 @@
 //! tests are: past the bound, of units that fail for the first time only a hash sample is counted, which looks at no arm.
 
 use crate::engine::first_events::FirstEvents;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::pair_hash;
@@ -85,6 +86,11 @@ impl Storms {
     /// Nothing more comes: what is remembered of units goes, what was counted stays.
     pub fn forget_units(&mut self) {
         self.counts = Counts::default();
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::table::<(u64, u16)>(self.counts.len()) + self.reached.iter().map(FirstEvents::bytes).sum::<u64>()
     }
 
     /// Share of units whose failed requests are counted.

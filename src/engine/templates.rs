@@ -18,6 +18,7 @@ use hashbrown::HashSet;
 
 use crate::compare::{budget, share};
 use crate::engine::first_events::FirstEvents;
+use crate::engine::memory;
 use crate::engine::pair_test::TOLERANCE;
 use crate::engine::units::Arm;
 use crate::event;
@@ -199,6 +200,8 @@ pub struct Templates {
     classes: [Class; CLASSES],
     /// Units come once: what is remembered of them may be forgotten.
     once: bool,
+    /// Memory was short: nothing more is tested, lines are still counted.
+    stopped: bool,
     /// Lines of units without an arm in the stratum.
     unassigned: u64,
     /// The latest look, while no pair has come since.
@@ -215,7 +218,9 @@ impl Templates {
     /// A unit is active in the stratum for the first time.
     #[inline]
     pub fn at_risk(&mut self, arm: Arm) {
-        self.at_risk.at_risk(arm, 1);
+        if !self.stopped {
+            self.at_risk.at_risk(arm, 1);
+        }
     }
 
     /// Takes the lines of a window that starts at `start`. Templates that come new enter by id.
@@ -263,7 +268,10 @@ impl Templates {
         };
         template.lines[SIDES - 1] -= armless;
         template.lines[arm.at()] += armless;
-        if pair_hash(pair.unit) > of_class.range || !of_class.pairs.insert(event::mix(pair.unit, pair.id)) {
+        if self.stopped
+            || pair_hash(pair.unit) > of_class.range
+            || !of_class.pairs.insert(event::mix(pair.unit, pair.id))
+        {
             return;
         }
         let stratum = self.at_risk.strata().len().saturating_sub(1);
@@ -312,6 +320,43 @@ impl Templates {
     /// Nothing more comes: what is remembered of units goes, what was counted stays.
     pub fn forget_units(&mut self) {
         self.classes.iter_mut().for_each(|class| class.pairs = Set::default());
+    }
+
+    /// Memory is short: pairs are forgotten, evidence stays what it is.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.forget_units();
+    }
+
+    /// Of a rollout that is over only those of level error or worse that it failed by stay.
+    pub fn keep_only(&mut self, failing: &[u64]) {
+        let [below, errors] = &mut self.classes;
+        below.slots.clear();
+        errors.slots.retain(|id, _| failing.contains(id));
+        self.stop();
+    }
+
+    /// Pairs that are remembered.
+    pub fn entries(&self) -> usize {
+        self.classes.iter().map(|class| class.pairs.len()).sum()
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        let of_places = |places: &Vec<Place>| {
+            memory::list::<Place>(places.len()) + places.iter().map(|place| memory::text(&place.stream)).sum::<u64>()
+        };
+        let of = |template: &Template| {
+            memory::text(&template.text)
+                + memory::list::<[u64; 2]>(template.first.len())
+                + template.places.iter().map(of_places).sum::<u64>()
+        };
+        let of_class = |class: &Class| {
+            memory::tree::<u64, Template>(class.slots.len())
+                + class.slots.values().map(of).sum::<u64>()
+                + memory::table::<u64>(class.pairs.len())
+        };
+        self.at_risk.bytes() + self.classes.iter().map(of_class).sum::<u64>()
     }
 
     /// What is said now. Only templates with new pairs are evaluated again.

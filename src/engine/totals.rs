@@ -1,5 +1,6 @@
 //! What one service did under one arm since the comparison began: shown, and checked for measurements that differ.
 
+use crate::engine::memory;
 use crate::event::WEIGHT_ONE;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::Histogram;
@@ -55,6 +56,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::list::<u64>(self.latency.len()) + memory::list::<u64>(self.span_latency.len())
+    }
+
     /// Adds a cell of a window.
     pub fn add(&mut self, cell: &Cell) {
         self.lines += cell.lines;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::share;
 use crate::engine::first_events::FirstEvents;
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::pair_hash;
@@ -110,6 +111,11 @@ impl Unanswered {
     /// Strata of the test.
     pub fn cell(&self) -> &FirstEvents {
         &self.cell
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::tree::<u64, State>(self.units.len()) + self.cell.bytes()
     }
 
     /// Share of units that is followed.

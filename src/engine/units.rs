@@ -244,6 +244,11 @@ pub struct UnitStore {
 /// Fewest places.
 const PLACES_MIN: usize = 64;
 
+/// Places for so many units: at most three of four are taken.
+fn places_for(units: usize) -> usize {
+    if units == 0 { 0 } else { (units.saturating_mul(4).div_ceil(3)).next_power_of_two().max(PLACES_MIN) }
+}
+
 /// A share of units by keyed hash: all until a bound is hit, then halved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range(pub u64);
@@ -274,7 +279,7 @@ impl UnitStore {
     /// Place of a hash: its first bits.
     #[inline]
     fn place(&self, unit: u64) -> usize {
-        // Places are at least two where this is asked.
+        // Without places the answer is out of bounds, as it must be.
         (unit >> (u64::BITS - self.places.len().trailing_zeros()).min(63)) as usize
     }
 
@@ -375,10 +380,22 @@ impl UnitStore {
     /// Called at the close of a window, so that the result does not depend on the order within it.
     pub fn keep_bound(&mut self, units_max: usize) {
         while self.len > units_max {
-            self.range.0 >>= 1;
-            let range = self.range.0;
-            self.rebuild(self.places.len(), |known| event::mix(known.unit, KEY_STORE) <= range);
+            self.halve();
         }
+    }
+
+    /// Of all units only every second goes on, by keyed hash: whatever they did and will do has no part in which those are.
+    pub fn halve(&mut self) {
+        self.range.0 >>= 1;
+        let range = self.range.0;
+        let stays = |known: &Unit| event::mix(known.unit, KEY_STORE) <= range;
+        let left = self.places.iter().filter(|unit| unit.taken() && stays(unit)).count();
+        self.rebuild(places_for(left), stays);
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        (places_for(self.len) * size_of::<Unit>()) as u64
     }
 
     /// A restart begins whose bit another has used: no unit has done anything since.

@@ -14,9 +14,11 @@
 //! counts in the window in which it is complete; an outcome that carries no arm only where its unit was exposed before it in
 //! the same window.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::latency_tests::Level;
+use crate::engine::memory;
 use crate::event::{self, KEY_EFFECTS};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::{Histogram, log2_fixed};
@@ -51,6 +53,77 @@ struct Seen {
     above: [u32; Level::ALL.len()],
 }
 
+/// Cells of which more than this are in use take their place in a list of all.
+const FEW_CELLS: usize = 4_096;
+
+/// What is known of cells; of a service with few users only of theirs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Cells<T> {
+    Few(BTreeMap<u16, T>),
+    All(Vec<T>),
+}
+
+impl<T: Copy + Default + PartialEq> Cells<T> {
+    const NONE: Cells<T> = Cells::Few(BTreeMap::new());
+
+    /// Those of a list of all that are not as they were at first.
+    fn of_all(all: impl Iterator<Item = T>) -> Cells<T> {
+        let mut cells = Cells::NONE;
+        for (at, of) in (0..=u16::MAX).zip(all) {
+            if of != T::default() {
+                *cells.get_mut(at) = of;
+            }
+        }
+        cells
+    }
+
+    #[inline]
+    fn get(&self, at: u16) -> T {
+        match self {
+            Cells::Few(few) => few.get(&at),
+            Cells::All(all) => all.get(usize::from(at)),
+        }
+        .copied()
+        .unwrap_or_default()
+    }
+
+    #[inline]
+    fn get_mut(&mut self, at: u16) -> &mut T {
+        if let Cells::Few(few) = self
+            && few.len() >= FEW_CELLS
+            && !few.contains_key(&at)
+        {
+            let mut all = vec![T::default(); CELLS];
+            few.iter().for_each(|(at, of)| all[usize::from(*at)] = *of);
+            *self = Cells::All(all);
+        }
+        match self {
+            Cells::Few(few) => few.entry(at).or_default(),
+            Cells::All(all) => &mut all[usize::from(at)],
+        }
+    }
+
+    /// Those in use, or all.
+    fn used(&self) -> Box<dyn Iterator<Item = T> + '_> {
+        match self {
+            Cells::Few(few) => Box::new(few.values().copied()),
+            Cells::All(all) => Box::new(all.iter().copied()),
+        }
+    }
+
+    /// Every one, in order.
+    fn all(&self) -> impl Iterator<Item = T> + '_ {
+        (0..=u16::MAX).map(|at| self.get(at))
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Cells::Few(few) => memory::tree::<u16, T>(few.len()),
+            Cells::All(all) => (all.len() * size_of::<T>()) as u64,
+        }
+    }
+}
+
 /// Learns the effects of one arm's users.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Learning {
@@ -60,12 +133,12 @@ pub struct Learning {
     ended: Timestamp,
     pooled: Histogram,
     thresholds: Option<[u16; Level::ALL.len()]>,
-    cells: Vec<Seen>,
+    cells: Cells<Seen>,
 }
 
 #[inline]
-fn cell_of(unit: u64) -> usize {
-    (event::mix(unit, KEY_EFFECTS) >> 48) as usize
+fn cell_of(unit: u64) -> u16 {
+    (event::mix(unit, KEY_EFFECTS) >> 48) as u16
 }
 
 impl Learning {
@@ -77,14 +150,14 @@ impl Learning {
             ended: started,
             pooled: Histogram::default(),
             thresholds: None,
-            cells: vec![Seen::default(); CELLS],
+            cells: Cells::NONE,
         }
     }
 
     /// A unit's first request of a window took as long as its `bin` says.
     #[inline]
     pub fn request(&mut self, unit: u64, bin: u16) {
-        let Some(seen) = self.cells.get_mut(cell_of(unit)) else { return };
+        let seen = self.cells.get_mut(cell_of(unit));
         if seen.n == u32::MAX {
             return;
         }
@@ -117,15 +190,15 @@ impl Learning {
     /// The effects, when the history is long enough.
     pub fn effects(&self) -> Option<Arc<Effects>> {
         let thresholds = self.thresholds.filter(|_| self.ended.0 - self.started.0 >= HISTORY)?;
-        let n: u64 = self.cells.iter().map(|seen| u64::from(seen.n)).sum();
-        let since: u64 = self.cells.iter().map(|seen| u64::from(seen.since)).sum();
+        let n: u64 = self.cells.used().map(|seen| u64::from(seen.n)).sum();
+        let since: u64 = self.cells.used().map(|seen| u64::from(seen.since)).sum();
         if since < THRESHOLDS_REQUESTS {
             return None;
         }
-        let mean = self.cells.iter().map(|seen| seen.sum as f64).sum::<f64>() / n as f64;
+        let mean = self.cells.used().map(|seen| seen.sum as f64).sum::<f64>() / n as f64;
         let levels = [0, 1, 2]
-            .map(|level| self.cells.iter().map(|seen| u64::from(seen.above[level])).sum::<u64>() as f64 / since as f64);
-        let cells = self.cells.iter().map(|seen| {
+            .map(|level| self.cells.used().map(|seen| u64::from(seen.above[level])).sum::<u64>() as f64 / since as f64);
+        let cells = self.cells.all().map(|seen| {
             let (n, since) = (f64::from(seen.n), f64::from(seen.since));
             let above = [0, 1, 2].map(|level| {
                 let effect = (f64::from(seen.above[level]) - since * levels[level]) / (since + KAPPA[level]);
@@ -133,7 +206,7 @@ impl Learning {
             });
             Effect { mean: ((seen.sum as f64 - n * mean) / (n + KAPPA_MEAN)).round() as i32, above }
         });
-        Some(Arc::new(Effects::new(thresholds, self.ended.0 - self.started.0, cells.collect())))
+        Some(Arc::new(Effects::new(thresholds, self.ended.0 - self.started.0, Cells::of_all(cells))))
     }
 
     /// Writes what was learnt.
@@ -147,7 +220,7 @@ impl Learning {
             w.uint(count);
         }
         write_thresholds(w, self.thresholds);
-        for seen in &self.cells {
+        for seen in self.cells.all() {
             w.uint(u64::from(seen.n));
             if seen.n > 0 {
                 w.uint(u64::from(seen.since));
@@ -170,13 +243,11 @@ impl Learning {
             learning.pooled.add(bin, r.uint()?);
         }
         learning.thresholds = read_thresholds(r)?;
-        for seen in &mut learning.cells {
-            seen.n = r.uint32()?;
-            if seen.n > 0 {
-                *seen = Seen { since: r.uint32()?, sum: r.int()?, ..*seen };
-                for above in &mut seen.above {
-                    *above = r.uint32()?;
-                }
+        for at in 0..=u16::MAX {
+            let n = r.uint32()?;
+            if n > 0 {
+                let (since, sum) = (r.uint32()?, r.int()?);
+                *learning.cells.get_mut(at) = Seen { n, since, sum, above: [r.uint32()?, r.uint32()?, r.uint32()?] };
             }
         }
         Ok(learning)
@@ -291,6 +362,21 @@ impl History {
         self.frozen.as_ref().filter(|(arm, _)| arm == control).map(|(_, effects)| effects.clone())
     }
 
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        let learning = |learning: &Learning| {
+            memory::text(&learning.arm) + memory::list::<u64>(learning.pooled.len()) + learning.cells.bytes()
+        };
+        self.learning.as_ref().map_or(0, learning)
+            + self.other.as_ref().map_or(0, |(arm, _)| memory::text(arm))
+            + self.frozen.as_ref().map_or(0, |(arm, effects)| memory::text(arm) + effects.bytes())
+    }
+
+    /// When something was learnt last; of one that learns nothing now, never.
+    pub fn learnt_at(&self) -> Timestamp {
+        self.learning.as_ref().map_or(Timestamp(i64::MIN), |learning| learning.ended)
+    }
+
     /// Writes the history.
     pub fn write(&self, w: &mut Writer) {
         w.flag(self.learning.is_some());
@@ -353,11 +439,11 @@ pub struct Effects {
     pub history: Micros,
     /// Hash of all of them.
     pub digest: u64,
-    cells: Vec<Effect>,
+    cells: Cells<Effect>,
 }
 
 impl Effects {
-    fn new(thresholds: [u16; Level::ALL.len()], history: Micros, cells: Vec<Effect>) -> Effects {
+    fn new(thresholds: [u16; Level::ALL.len()], history: Micros, cells: Cells<Effect>) -> Effects {
         let mut effects = Effects { thresholds, history, digest: 0, cells };
         let mut w = Writer::default();
         effects.write(&mut w);
@@ -365,17 +451,22 @@ impl Effects {
         effects
     }
 
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        size_of::<Effects>() as u64 + self.cells.bytes()
+    }
+
     /// What is usual for a unit.
     #[inline]
     pub fn of(&self, unit: u64) -> Effect {
-        self.cells.get(cell_of(unit)).copied().unwrap_or_default()
+        self.cells.get(cell_of(unit))
     }
 
     /// Writes the effects.
     pub fn write(&self, w: &mut Writer) {
         write_thresholds(w, Some(self.thresholds));
         w.int(self.history);
-        for effect in &self.cells {
+        for effect in self.cells.all() {
             w.int(i64::from(effect.mean));
             effect.above.iter().for_each(|above| w.int(i64::from(*above)));
         }
@@ -393,7 +484,7 @@ impl Effects {
         for _ in 0..CELLS {
             cells.push(Effect { mean: effect()?, above: [effect()?, effect()?, effect()?] });
         }
-        Ok(Arc::new(Effects::new(thresholds, history, cells)))
+        Ok(Arc::new(Effects::new(thresholds, history, Cells::of_all(cells.into_iter()))))
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct InstanceCounts {
 }
 
 impl InstanceCounts {
-    /// Counts a line that is on time; `cell`: number of its (service, arm) in this chunk.
+    /// Counts a line that is on time; `cell`: number of its (service, arm) in this window of the chunk.
     #[inline]
     pub(super) fn count(&mut self, cell: usize, event: &Event) {
         let indexed = self.index.get(cell).and_then(|of| of.get(usize::from(event.instance)));

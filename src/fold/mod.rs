@@ -107,9 +107,36 @@ struct OpenWindow {
     window: i64,
     start: i64,
     partial: WindowPartial,
+    /// Place in the partial of each (service, arm) of the chunk: a window has only its own cells, however many the chunk has.
+    places: Vec<u32>,
     keeps: Vec<Keep>,
     instances: InstanceCounts,
     templates: TemplateCounts,
+}
+
+impl OpenWindow {
+    /// Place of the cell with this number in the chunk.
+    #[inline]
+    fn place(&mut self, cell: usize, keys: &[(NameId, NameId)]) -> usize {
+        match self.places.get(cell) {
+            Some(place) if *place != CellIndex::NONE => *place as usize,
+            _ => self.add_cell(cell, keys),
+        }
+    }
+
+    #[cold]
+    fn add_cell(&mut self, cell: usize, keys: &[(NameId, NameId)]) -> usize {
+        let place = self.keeps.len();
+        if let Some((service, arm)) = keys.get(cell) {
+            if self.places.len() <= cell {
+                self.places.resize(keys.len(), CellIndex::NONE);
+            }
+            self.places[cell] = place as u32;
+            self.partial.cells.push((*service, *arm, Default::default()));
+            self.keeps.push(Keep::default());
+        }
+        place
+    }
 }
 
 /// Dense numbering of (service, arm).
@@ -302,11 +329,7 @@ impl<'w> ChunkFold<'w> {
         }
         let cell = self.cells.of(event.service, event.arm);
         let Some(open) = self.windows.get_mut(self.last) else { return };
-        while open.keeps.len() <= cell {
-            let (service, arm) = self.cells.keys[open.keeps.len()];
-            open.partial.cells.push((service, arm, Default::default()));
-            open.keeps.push(Keep::default());
-        }
+        let cell = open.place(cell, &self.cells.keys);
         if event.instance != NO_NAME || event.warns_for_arm() {
             open.instances.count(cell, event);
         }
@@ -326,6 +349,7 @@ impl<'w> ChunkFold<'w> {
             window,
             start,
             partial,
+            places: Vec::new(),
             keeps: Vec::new(),
             instances: InstanceCounts::default(),
             templates: TemplateCounts::new(self.windowing.pair_bits),
@@ -346,7 +370,6 @@ impl<'w> ChunkFold<'w> {
                 open.keeps.iter_mut().for_each(|keep| partial.take_evidence(keep));
                 partial.instances = open.instances.take();
                 (partial.templates, partial.template_pairs) = open.templates.take();
-                partial.cells.retain(|(_, _, cell)| cell.lines > 0);
                 partial.streams = vec![self.stream.to_owned()];
                 partial
             })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::{NO_NAME, NameId, Names};
 use crate::fold::clock_guard::ClockGuard;
 use crate::fold::{FoldedChunk, JUMP, Segment};
-use crate::sketch::partial::{LoosePartial, Tally, WindowPartial};
+use crate::sketch::partial::{Cell, LoosePartial, Tally, WindowPartial};
 use crate::sketch::rows::InstanceRow;
 use crate::time::Windowing;
 
@@ -132,7 +132,7 @@ impl StreamFold {
             }
             let mut late = WindowPartial::new(open_before);
             for (service, arm, cell) in &partial.cells {
-                late.cell_mut(*service, *arm).late += cell.lines;
+                late.cells.push((*service, *arm, Cell { late: cell.lines, ..Cell::default() }));
                 late_lines += cell.lines;
             }
             for row in partial.instances.iter().filter(|row| row.instance != NO_NAME) {
@@ -181,13 +181,17 @@ impl StreamFold {
         let mut partial = WindowPartial::new(open);
         partial.tally = segment.tally;
         for ((service, arm, instance), late) in segment.late {
-            partial.cell_mut(service, arm).late += late;
+            // In order of service and arm.
+            match partial.cells.last_mut().filter(|(s, a, _)| (*s, *a) == (service, arm)) {
+                Some((_, _, cell)) => cell.late += late,
+                None => partial.cells.push((service, arm, Cell { late, ..Cell::default() })),
+            }
             if instance != NO_NAME {
                 partial.instances.add(late_lines_of(service, arm, instance, late));
             }
         }
         for (arm, damaged) in segment.damaged {
-            partial.cell_mut(NO_NAME, arm).damaged += damaged;
+            partial.cells.push((NO_NAME, arm, Cell { damaged, ..Cell::default() }));
         }
         self.open.entry(open).or_default().add(partial, names);
     }

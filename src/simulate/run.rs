@@ -14,6 +14,7 @@ use crate::engine::comparison::Comparison;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::policy::Policy;
+use crate::engine::shedding::STATE_MAX;
 use crate::engine::templates::Change;
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Input, Settings};
 use crate::event::ServiceKey;
@@ -197,6 +198,7 @@ pub fn simulate(row: &str, plan: &Plan, seed: u64) -> Record {
         },
         unit: UnitKind::User,
         policy: plan.policy.clone(),
+        memory: STATE_MAX,
     });
     engine.apply(Input::Stream { name: STREAM.to_owned() });
     let mut watched = Watched {

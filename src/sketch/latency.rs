@@ -195,8 +195,10 @@ impl LatencyTable {
 /// Whole-arm histogram for display: counts by bin.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Histogram {
-    /// Count of each bin; empty until something is added.
+    /// Counts from a first bin on, by whole octaves: those between the least and the greatest that was added.
     bins: Vec<u64>,
+    /// The first bin.
+    from: u16,
     /// All counts.
     pub count: u64,
 }
@@ -204,18 +206,41 @@ pub struct Histogram {
 impl Histogram {
     /// Adds `count` values of a bin.
     pub fn add(&mut self, bin: u16, count: u64) {
-        if self.bins.is_empty() {
-            self.bins = vec![0; BINS];
+        if usize::from(bin) >= BINS {
+            return;
         }
-        if let Some(slot) = self.bins.get_mut(usize::from(bin)) {
+        let octave = bin / BINS_PER_OCTAVE as u16 * BINS_PER_OCTAVE as u16;
+        if self.bins.is_empty() {
+            self.from = octave;
+        }
+        if octave < self.from {
+            let more = usize::from(self.from - octave);
+            self.bins.splice(..0, std::iter::repeat_n(0, more));
+            self.from = octave;
+        }
+        let at = usize::from(bin - self.from);
+        if at >= self.bins.len() {
+            self.bins.resize(usize::from(octave - self.from) + BINS_PER_OCTAVE as usize, 0);
+        }
+        if let Some(slot) = self.bins.get_mut(at) {
             *slot += count;
             self.count += count;
         }
     }
 
+    /// Bins that are kept.
+    pub fn len(&self) -> usize {
+        self.bins.len()
+    }
+
+    /// Nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.bins.is_empty()
+    }
+
     /// Counts by bin in order, without empty bins.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
-        self.bins.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bin, count)| (bin as u16, *count))
+        (self.from..).zip(&self.bins).filter(|(_, count)| **count > 0).map(|(bin, count)| (bin, *count))
     }
 
     /// Smallest bin with at least `share` of the values at or below it.
@@ -300,5 +325,14 @@ mod tests {
         assert!((h.quantile_us(0.5).unwrap() - 500.0).abs() < 8.0);
         assert!((h.quantile_us(0.99).unwrap() - 990.0).abs() < 16.0);
         assert_eq!(Histogram::default().quantile_bin(0.5), None);
+        // In any order it is the same, and no larger than what lies between.
+        let mut back = Histogram::default();
+        (1..=1000u64).rev().for_each(|us| back.add(bin_of(us), 1));
+        assert_eq!(back, h);
+        assert_eq!(h.len() % 64, 0);
+        assert!(h.len() <= usize::from(bin_of(1000)) + 64);
+        back.add(bin_of(u64::MAX), 1);
+        back.add(u16::MAX, 1);
+        assert_eq!((back.len(), back.count), (BINS, 1_001));
     }
 }

@@ -25,9 +25,9 @@ pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_co
 pub const PARTIAL_VERSION: u8 = 1;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
-pub const SERVICES_MAX: usize = 1024;
-/// Distinct arms of one window that are counted by name.
-pub const ARMS_MAX: usize = 64;
+pub const SERVICES_MAX: usize = 16_384;
+/// Distinct arms of one window, over all services, that are counted by name.
+pub const ARMS_MAX: usize = 4_096;
 /// Distinct routes of one window that are counted by name.
 pub const ROUTES_MAX: usize = 256;
 /// Distinct instances of one window, over all services, that are counted by name.
@@ -333,18 +333,6 @@ impl WindowPartial {
             templates: Rows::default(),
             template_pairs: Default::default(),
         }
-    }
-
-    /// The counters of a service under an arm, made when missing. For a partial that is being built.
-    pub fn cell_mut(&mut self, service: NameId, arm: NameId) -> &mut Cell {
-        let at = match self.cells.iter().position(|(s, a, _)| *s == service && *a == arm) {
-            Some(at) => at,
-            None => {
-                self.cells.push((service, arm, Cell::default()));
-                self.cells.len() - 1
-            }
-        };
-        &mut self.cells[at].2
     }
 
     /// True when no line of the window itself is in here (a tally alone may still be).

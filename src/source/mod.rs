@@ -1,5 +1,7 @@
-//! Streams: which files there are, what is in them, and reading them side by side; topics of Kafka.
+//! Streams: which files there are, what is in them, and reading them side by side; topics of Kafka, and the write-ahead log of what comes over HTTP.
 
+#[cfg(feature = "serve")]
+pub mod batch;
 pub mod files;
 pub mod fold_chunk;
 pub mod head;
@@ -7,3 +9,5 @@ pub mod head;
 pub mod kafka;
 pub mod lines;
 pub mod run;
+#[cfg(feature = "serve")]
+pub mod wal;

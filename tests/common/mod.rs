@@ -1,12 +1,16 @@
 //! What tests share: small generated logs with known content, the program as a person runs it, and the core without it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
+#[cfg(unix)]
+pub mod running;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 use serin::engine::limits::Limits;
 use serin::engine::policy::Policy;
+use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
@@ -466,6 +470,7 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
         arms,
         unit: found.plan.unit,
         policy,
+        memory: STATE_MAX,
     }
 }
 

@@ -178,10 +178,27 @@ impl Judged<'_> {
         } else {
             list.push(format!("The logs proved it {when}."));
         }
+        list.extend(self.automatic());
         list.extend(by_limit);
         list.extend(self.begun_late());
         list.extend(self.changes());
         list
+    }
+
+    /// Whether the evidence is enough to act on without a person, and since when.
+    fn automatic(&self) -> Option<String> {
+        let failure = self.comparison.failure.as_ref()?;
+        let since = failure.automatic_at.map(|at| span(at.0 - failure.at.0));
+        // A limit is the team's own line: no evidence is weighed.
+        let is_by_evidence = !failure.cells.is_empty() || !failure.conversions.is_empty();
+        match since {
+            _ if !is_by_evidence => None,
+            Some(later) if later == span(0) => None,
+            Some(later) => {
+                Some(format!("Enough to act on without a person (evidence of 1,000) was there {later} later."))
+            }
+            None => Some("It is not enough to act on without a person: that asks for evidence of 1,000.".to_owned()),
+        }
     }
 
     /// Since when the evidence counts, where that is not the start: plain numbers are of the whole time.

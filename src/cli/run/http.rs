@@ -9,10 +9,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::cli::run::page;
+use crate::cli::run::{ingest, page};
+use crate::source::wal::Wal;
 
 /// How often a page asks again, in seconds.
 pub(super) const REFRESH_SECONDS: u32 = 5;
@@ -60,12 +61,14 @@ impl Shared {
 }
 
 /// The routes, for requests that name this machine.
-pub(super) fn routes(shared: Arc<Shared>, address: SocketAddr) -> Router {
+pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr) -> Router {
+    let ingest = Router::new().route("/ingest", post(ingest::take).put(ingest::take)).with_state(wal);
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(health))
         .route("/v1/report", get(report))
         .with_state(shared)
+        .merge(ingest)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))
 }
 
@@ -74,6 +77,11 @@ async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if !host.is_some_and(|host| is_this_machine(host, address)) {
         return (StatusCode::FORBIDDEN, "this name does not lead here\n").into_response();
+    }
+    // Nor may a page elsewhere send lines.
+    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    if origin.is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(|host| is_this_machine(host, address))) {
+        return (StatusCode::FORBIDDEN, "not from another page\n").into_response();
     }
     let mut response = next.run(request).await;
     let policy =

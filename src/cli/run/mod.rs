@@ -1,9 +1,12 @@
-//! `serin run`: log lines from Kafka, judged while they come; the verdict over HTTP.
+//! `serin run`: log lines that come over HTTP or from Kafka, judged while they come; the verdict over HTTP.
 //!
-//! One thread reads, folds and decides; another answers. What is shown has been made durable before. A program that
-//! starts again reads the topics from their beginning and must come to the same ledger before it shows anything.
+//! One thread reads, folds and decides; another answers. What comes over HTTP is on disk before it is answered, and read from
+//! there. What is shown has been made durable before. A program that starts again reads topics and write-ahead log from their
+//! beginning and must come to the same ledger before it shows anything.
 
 mod http;
+mod ingest;
+mod inputs;
 mod page;
 mod state;
 
@@ -19,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use self::http::Shared;
+use self::inputs::{Heard, Inputs};
 use self::state::{Move, State};
 use crate::cli::arguments::RunArguments;
 use crate::cli::html::Courses;
@@ -31,14 +35,15 @@ use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
-use crate::source::kafka::{Batch, Came, Topics};
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
+use crate::source::wal::{Opened, Wal, WalReader};
 use crate::time::Windowing;
 
-/// Records after which the first lines are looked at.
-const HEAD_RECORDS: usize = 4_000;
-/// Bytes after which they are, and time since the first record.
+/// Lines after which it is looked at what they are, and the fewest.
+const HEAD_LINES: usize = 4_000;
+const HEAD_LINES_MIN: usize = 50;
+/// Bytes after which they are looked at, and time since the first line, once there are the fewest.
 const HEAD_BYTES: usize = 16 << 20;
 const HEAD_TIME: Duration = Duration::from_secs(3);
 /// How long one question for a record waits.
@@ -78,14 +83,27 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
     let address = listener.local_addr()?;
     let mut state = State::open(&arguments.state)?;
-    say(&format!("the verdict is at http://{address}/"));
+    let (wal, reader) = match takes_http(&arguments) {
+        true => {
+            let Opened { wal, reader, torn } = Wal::open(&arguments.state.join("wal"))?;
+            if torn > 0 {
+                say(&format!(
+                    "{} at the end of the write-ahead log were never answered, and are gone",
+                    count(torn, "byte")
+                ));
+            }
+            (Some(wal), Some(reader))
+        }
+        false => (None, None),
+    };
+    banner(address, wal.is_some());
 
     let shared = Arc::new(Shared::default());
     let (done_in, mut done) = oneshot::channel();
     let of_reader = Arc::clone(&shared);
     std::thread::spawn(move || {
-        let reader = Reader { arguments: &arguments, shared: &of_reader, idle };
-        let read = reader.read(&mut state);
+        let (of_http, reader) = (reader, Reader { arguments: &arguments, shared: &of_reader, idle });
+        let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
     });
@@ -94,7 +112,7 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
         Err(_) => bail!("the reader has died"),
     };
     tokio::select! {
-        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), address)).await } => {
+        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), wal, address)).await } => {
             served.context("the server")?;
             bail!("the server has ended");
         }
@@ -116,7 +134,38 @@ fn say(words: &str) {
     let _nobody_reads = writeln!(std::io::stderr(), "serin: {words}");
 }
 
-/// Reads topics until it is told to stop.
+/// Lines are taken over HTTP.
+fn takes_http(arguments: &RunArguments) -> bool {
+    #[cfg(feature = "kafka")]
+    return arguments.brokers.is_none() || arguments.http;
+    #[cfg(not(feature = "kafka"))]
+    {
+        let _always = arguments;
+        true
+    }
+}
+
+/// Where to look, and where to send lines.
+fn banner(address: SocketAddr, takes_http: bool) {
+    say(&format!("the verdict is at http://{address}/"));
+    if !takes_http {
+        return;
+    }
+    let (host, port) = (address.ip(), address.port());
+    for line in [
+        "send log lines (JSON objects or access-log lines, one a line), for example:".to_owned(),
+        format!("  curl --data-binary @app.log http://{address}/ingest"),
+        format!(
+            "  Vector: type = \"http\", uri = \"http://{address}/ingest\", encoding.codec = \"json\", framing.method = \
+             \"newline_delimited\""
+        ),
+        format!("  Fluent Bit: [OUTPUT] Name http, Host {host}, Port {port}, URI /ingest, Format json_lines"),
+    ] {
+        say(&line);
+    }
+}
+
+/// Reads streams until it is told to stop.
 struct Reader<'a> {
     arguments: &'a RunArguments,
     shared: &'a Shared,
@@ -128,39 +177,42 @@ impl Reader<'_> {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    fn read(&self, state: &mut State) -> anyhow::Result<()> {
-        let done = self.read_topics(state);
+    fn read(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
+        let done = self.read_streams(state, http);
         match state.differs() {
             Some(words) => bail!("{}: {words}", self.arguments.state.display()),
             None => done,
         }
     }
 
-    fn read_topics(&self, state: &mut State) -> anyhow::Result<()> {
-        let mut topics_asked = self.arguments.topics.clone();
-        topics_asked.sort();
-        topics_asked.dedup();
-        let stop: &AtomicBool = &self.shared.stop;
-        self.shared.wait_for("a broker");
-        let mut wait = |what: String| {
-            say(&what);
-            self.shared.wait_for(&what);
-        };
-        let Some(mut topics) = Topics::open(&self.arguments.brokers, &topics_asked, stop, &mut wait)? else {
-            return Ok(());
-        };
-        let names = topics.names().to_vec();
-        say(&format!("reading {} from the beginning", count(names.len() as u64, "partition")));
+    /// Every stream that was asked for; `None` when it was told to stop before all were there.
+    fn inputs(&self, http: Option<WalReader>) -> anyhow::Result<Option<Inputs>> {
+        #[cfg(feature = "kafka")]
+        if let Some(brokers) = &self.arguments.brokers {
+            let stop: &AtomicBool = &self.shared.stop;
+            self.shared.wait_for("a broker");
+            let mut wait = |what: String| {
+                say(&what);
+                self.shared.wait_for(&what);
+            };
+            return Inputs::of_topics(brokers, &self.arguments.topics, http, stop, &mut wait);
+        }
+        Ok(http.map(Inputs::of_http))
+    }
+
+    fn read_streams(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
+        let Some(mut inputs) = self.inputs(http)? else { return Ok(()) };
+        let names = inputs.names().to_vec();
+        say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
         self.shared.wait_for("the first log lines");
-        let mut batches: Vec<Batch> = names.iter().map(|_| Batch::default()).collect();
-        let Some(heads) = self.heads(&mut topics, &mut batches)? else { return Ok(()) };
+        let Some(heads) = self.heads(&mut inputs)? else { return Ok(()) };
 
         let (found, settings) = self.ground(&names, &heads, state)?;
         let plan = found.plan.clone();
         let mut engine = Engine::new(settings);
         let moves = state.moves(&names)?;
         if !state.is_caught_up() {
-            self.shared.wait_for("the topics to be read again up to where the ledger ends");
+            self.shared.wait_for("the logs to be read again up to where the ledger ends");
         }
         let mut watch = Watch {
             state,
@@ -172,43 +224,43 @@ impl Reader<'_> {
         };
         let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
         let now = Instant::now();
-        let live = Live { reader: self, last: vec![now; names.len()], names, topics, batches, pushed, moves };
+        let live = Live { reader: self, last: vec![now; names.len()], names, inputs, pushed, moves };
         live.follow(heads, &mut engine, &mut watch)
     }
 
     /// The first lines of all streams; `None` when it was told to stop.
-    fn heads(&self, topics: &mut Topics, batches: &mut [Batch]) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
-        let mut heads: Vec<Vec<Chunk>> = batches.iter().map(|_| Vec::new()).collect();
+    fn heads(&self, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
         let mut first: Option<Instant> = None;
-        let (mut records, mut bytes) = (0, 0);
-        while records < HEAD_RECORDS && bytes < HEAD_BYTES && first.is_none_or(|first| first.elapsed() < HEAD_TIME) {
+        let (mut lines, mut bytes) = (0, 0);
+        let has_time = |first: Option<Instant>| first.is_none_or(|first| first.elapsed() < HEAD_TIME);
+        while lines < HEAD_LINES && bytes < HEAD_BYTES && (lines < HEAD_LINES_MIN || has_time(first)) {
             if self.stopping() {
                 return Ok(None);
             }
-            let came = topics.poll(POLL, |stream, offset, payload| {
-                let payload_is_text = payload.is_some_and(|payload| !payload.trim_ascii().is_empty());
-                if let Some(batch) = batches.get_mut(stream) {
-                    batch.add(offset, payload);
+            let heard = inputs.poll(POLL)?;
+            if let Heard::Record { bytes: more, lines: with_text, .. } = heard
+                && with_text > 0
+            {
+                first.get_or_insert_with(Instant::now);
+                lines += with_text;
+                bytes += more;
+                if lines < HEAD_LINES_MIN {
+                    self.shared.wait_for(&format!(
+                        "more log lines: {lines} have come, and {HEAD_LINES_MIN} show what they are"
+                    ));
                 }
-                if payload_is_text {
-                    first.get_or_insert_with(Instant::now);
-                    records += 1;
-                    bytes += payload.map_or(0, <[u8]>::len);
-                }
-            })?;
-            self.hear(came);
+            }
+            self.hear(heard);
         }
-        for (head, batch) in heads.iter_mut().zip(batches) {
-            *head = batch.chunks();
-        }
-        Ok(Some(heads))
+        let streams = 0..inputs.names().len();
+        Ok(Some(streams.map(|stream| inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default()).collect()))
     }
 
-    fn hear(&self, came: Came) {
-        match came {
-            Came::Record(_) => self.shared.trouble(None),
-            Came::Nothing => {}
-            Came::Trouble(code) => self.shared.trouble(Some(format!("Kafka: {code}"))),
+    fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Record { .. } => self.shared.trouble(None),
+            Heard::Nothing => {}
+            Heard::Trouble(words) => self.shared.trouble(Some(words)),
         }
     }
 
@@ -265,8 +317,7 @@ impl Reader<'_> {
 struct Live<'a> {
     reader: &'a Reader<'a>,
     names: Vec<String>,
-    topics: Topics,
-    batches: Vec<Batch>,
+    inputs: Inputs,
     pushed: PushedStreams<'a>,
     /// When the last record of each stream came.
     last: Vec<Instant>,
@@ -286,20 +337,19 @@ impl Live<'_> {
         while !self.reader.stopping() {
             let began = Instant::now();
             while began.elapsed() < TOGETHER && !self.reader.stopping() {
-                let (batches, last) = (&mut self.batches, &mut self.last);
+                let heard = self.inputs.poll(POLL)?;
                 let mut at = None;
-                let came = self.topics.poll(POLL, |stream, offset, payload| {
-                    batches[stream].add(offset, payload);
-                    last[stream] = Instant::now();
+                if let Heard::Record { stream, .. } = heard {
+                    self.last[stream] = Instant::now();
                     at = Some(stream);
-                })?;
-                self.reader.hear(came);
-                if at.is_none_or(|stream| self.batches[stream].is_full()) {
+                }
+                self.reader.hear(heard);
+                if at.is_none_or(|stream| self.inputs.batch(stream).is_none_or(|batch| batch.is_full())) {
                     break;
                 }
             }
-            for stream in 0..self.batches.len() {
-                for chunk in self.batches[stream].chunks() {
+            for stream in 0..self.names.len() {
+                for chunk in self.inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default() {
                     self.push_around_moves(stream, chunk, engine, watch)?;
                 }
             }
@@ -365,7 +415,7 @@ impl Live<'_> {
             if self.reader.stopping() {
                 return Ok(());
             }
-            match quiet.then(|| self.topics.is_at_end(stream)) {
+            match quiet.then(|| self.inputs.is_at_end(stream)) {
                 None => {}
                 // Whose broker does not answer may still have lines: nothing is moved on.
                 Some(None) => return Ok(()),
@@ -385,7 +435,7 @@ impl Live<'_> {
         }
         if idle.len() == self.names.len() && !watch.state.is_caught_up() {
             bail!(
-                "the topics hold less than what the ledger rests on (were they emptied or made anew?); begin anew with \
+                "the logs hold less than what the ledger rests on (were they emptied or made anew?); begin anew with \
                  another --state"
             );
         }
@@ -398,7 +448,10 @@ impl Live<'_> {
         let moved: Vec<(usize, Move)> = idle
             .into_iter()
             .filter(|stream| self.pushed.oldest_open(*stream) < to)
-            .map(|stream| (stream, Move { next: self.batches[stream].after(), window: to }))
+            .map(|stream| {
+                let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
+                (stream, Move { next, window: to })
+            })
             .collect();
         if moved.is_empty() {
             return Ok(());

@@ -74,6 +74,8 @@ impl Comparison {
         if let Some(failure) = &self.failure {
             w.int(failure.window);
             w.int(failure.at.0);
+            w.flag(failure.automatic_at.is_some());
+            w.int(failure.automatic_at.map_or(0, |at| at.0));
             w.length(failure.cells.len());
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
             w.length(failure.conversions.len());
@@ -84,6 +86,7 @@ impl Comparison {
             failure.templates.iter().for_each(|id| w.fixed(*id));
         }
         w.flag(self.ended);
+        w.flag(self.is_gist);
         w.flag(self.regressed_while_invalid.is_some());
         w.int(self.regressed_while_invalid.unwrap_or(0));
         self.store.write(w);
@@ -162,7 +165,8 @@ impl Comparison {
             w.byte(reason as u8);
         }
         self.presence.write(w);
-        self.heard.iter().for_each(|look| look.write(w));
+        w.flag(self.heard.is_some());
+        self.heard.iter().flat_map(|heard| heard.iter()).for_each(|look| look.write(w));
         self.write_counters(w);
         self.templates.write(w);
     }
@@ -186,6 +190,10 @@ impl Comparison {
             let mut failure = Failure {
                 window: r.int()?,
                 at: Timestamp(r.int()?),
+                automatic_at: {
+                    let (known, at) = (r.flag()?, r.int()?);
+                    known.then_some(Timestamp(at))
+                },
                 cells: Vec::new(),
                 conversions: Vec::new(),
                 limits: Vec::new(),
@@ -208,6 +216,7 @@ impl Comparison {
             c.failure = Some(failure);
         }
         c.ended = r.flag()?;
+        c.is_gist = r.flag()?;
         let regressed = r.flag()?;
         let at = r.int()?;
         c.regressed_while_invalid = regressed.then_some(at);
@@ -253,6 +262,7 @@ impl Comparison {
         for _ in 0..r.length()? {
             c.totals.push([Totals::read(r)?, Totals::read(r)?]);
         }
+        c.totals.shrink_to_fit();
         c.instances = Instances::read(r)?;
         for list in &mut c.evidence {
             for _ in 0..r.length()? {
@@ -281,7 +291,7 @@ impl Comparison {
             c.end = Some(RolloutEnd { at, reason });
         }
         c.presence = Presence::read(r)?;
-        c.heard = [Look::read(r)?, Look::read(r)?];
+        c.heard = if r.flag()? { Some(Box::new([Look::read(r)?, Look::read(r)?])) } else { None };
         c.looks = r.uint()?;
         c.window = r.int()?;
         c.stratum = r.uint16()?;

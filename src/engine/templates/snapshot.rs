@@ -106,6 +106,7 @@ impl Templates {
         self.at_risk.write(w);
         self.classes.iter().for_each(|class| class.write(w));
         w.flag(self.once);
+        w.flag(self.stopped);
         w.uint(self.unassigned);
         self.look.write(w);
         w.flag(self.changed_since);
@@ -120,6 +121,7 @@ impl Templates {
             at_risk: FirstEvents::read(r)?,
             classes: [Class::read(r)?, Class::read(r)?],
             once: r.flag()?,
+            stopped: r.flag()?,
             unassigned: r.uint()?,
             look: TemplatesLook::read(r)?,
             changed_since: r.flag()?,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::event::Names;
-use crate::sketch::partial::WindowPartial;
+use crate::event::{NameId, Names};
 use crate::sketch::partial::names::union;
+use crate::sketch::partial::{Cell, WindowPartial};
 use crate::sketch::rows::Renaming;
 
 /// A partial whose names stand in a list that it shares with others: chunks of one stream mostly name the same.
@@ -34,6 +34,7 @@ impl LoosePartial {
         // What the rows refer to: the first one's names, and those that others add.
         let mut names = Arc::clone(&shared);
         let mut streams = std::mem::take(&mut merged.streams);
+        let mut places = CellPlaces::default();
         // The last list that was not the first one, with the new places of its names: it may come again.
         let mut renamed: Option<(Arc<Names>, Renaming)> = None;
         for LoosePartial { mut partial, names: theirs } in partials {
@@ -67,18 +68,45 @@ impl LoosePartial {
                 }
                 renamed = Some((theirs, renaming));
             }
-            merged.append(partial);
+            merged.append(partial, &mut places);
         }
         merged.settle_with(&names, &streams);
         merged
     }
 }
 
+/// Cells of a partial that grows; more than a few are found by hash.
+#[derive(Default)]
+struct CellPlaces {
+    table: hashbrown::HashMap<(NameId, NameId), usize, foldhash::fast::FixedState>,
+    /// Cells that the table has.
+    known: usize,
+}
+
+impl CellPlaces {
+    /// Cells that are looked through one by one: most logs have as few.
+    const FEW: usize = 16;
+
+    fn of(&mut self, cells: &[(NameId, NameId, Cell)], service: NameId, arm: NameId) -> Option<usize> {
+        if cells.len() <= Self::FEW {
+            return cells.iter().position(|(s, a, _)| (*s, *a) == (service, arm));
+        }
+        for (at, (service, arm, _)) in cells.iter().enumerate().skip(self.known) {
+            self.table.entry((*service, *arm)).or_insert(at);
+        }
+        self.known = cells.len();
+        self.table.get(&(service, arm)).copied()
+    }
+}
+
 impl WindowPartial {
     /// Appends another partial of the same window, whose names have the same places; the result must be settled.
-    fn append(&mut self, other: WindowPartial) {
+    fn append(&mut self, other: WindowPartial, places: &mut CellPlaces) {
         for (service, arm, cell) in other.cells {
-            self.cell_mut(service, arm).add(cell);
+            match places.of(&self.cells, service, arm).and_then(|at| self.cells.get_mut(at)) {
+                Some((_, _, known)) => known.add(cell),
+                None => self.cells.push((service, arm, cell)),
+            }
         }
         self.instances.append(other.instances);
         self.units.append(other.units);

@@ -1,0 +1,664 @@
+//! The write-ahead log: what comes over HTTP is on disk before it is answered, and everything is read from there.
+//!
+//! A folder of segments, each named by the position of its first record. A position is the number of payload bytes before: that
+//! of a line is its record's and its own place in the payload. A segment begins with [`MAGIC`] and [`VERSION`]. A record is
+//! [`MARK`], its length (32 bits), an XXH3 check sum of all that follows (64 bits), its position, its group, its key (64 bits
+//! each), all little-endian, and the payload.
+//!
+//! One thread writes ([`Wal::append`] hands it payloads): all that has come meanwhile is one group, written and synced together,
+//! and only then answered. Whoever reads sees synced records alone. When a log is opened, what is not whole of its last group is
+//! cut off and told of: it was never answered. Anything else that is damaged is an error: nothing is shortened silently. Which
+//! of the two it is is told by the records behind: one of a later group was written after the damaged one was synced.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use xxhash_rust::xxh3::Xxh3;
+
+/// First bytes of a segment.
+const MAGIC: &[u8; 8] = b"SERINWAL";
+/// Version of the segments, behind the magic.
+const VERSION: u8 = 1;
+const HEADER: u64 = 9;
+/// First bytes of a record.
+const MARK: [u8; 4] = [0xf5, b'R', b'E', b'C'];
+/// Mark, length, check sum, position, group and key of a record.
+const RECORD_HEADER: usize = 4 + 4 + 4 * 8;
+/// Bytes from which on a new segment begins.
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// Longest payload: what an answered request can bring, decoded.
+pub const PAYLOAD_MAX: usize = 64 << 20;
+/// Bytes of payloads that wait to be written; what comes beyond is told to come again.
+pub const WAITING_BYTES: usize = 128 << 20;
+/// Payloads that wait.
+const WAITING: usize = 4_096;
+/// Payloads that are written and synced together.
+const TOGETHER: usize = 1_024;
+/// Keys of payloads that are remembered: the latest.
+pub const KEYS_MAX: usize = 65_536;
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum WalError {
+    /// A file cannot be read or written.
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// A segment is not what it should be.
+    #[error(
+        "{0}: the record at {1} is damaged; those before it are whole. Restore the file, or begin anew with another --state"
+    )]
+    Damaged(String, u64),
+    /// The segment is of another kind or version.
+    #[error("{0}: not a segment that this version can read")]
+    Unknown(String),
+    /// A segment is missing.
+    #[error("{0}: begins at {1}, and the segment before it ends at {2}: a file is missing")]
+    Gap(String, u64, u64),
+}
+
+/// Why a payload was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Too much waits to be written.
+    #[error("too much waits to be written")]
+    Full,
+    /// The disk refused.
+    #[error("the write-ahead log cannot be written: {0}")]
+    Disk(Arc<io::Error>),
+    /// The program is stopping.
+    #[error("stopping")]
+    Stopping,
+}
+
+/// What became of a payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Appended {
+    /// It is the record at this position.
+    Record(u64),
+    /// A payload with the same key is there already, at this position.
+    Repeated(u64),
+}
+
+struct Waiting {
+    key: u64,
+    payload: Vec<u8>,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The position up to which all is synced, and who waits for more.
+#[derive(Default)]
+struct Synced {
+    end: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Synced {
+    fn get(&self) -> u64 {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, end: u64) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        self.more.notify_all();
+    }
+}
+
+/// Where payloads are handed in. Clones hand them to the same log.
+#[derive(Clone)]
+pub struct Wal {
+    sender: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+/// What was found when a log was opened.
+pub struct Opened {
+    /// Where payloads are handed in.
+    pub wal: Wal,
+    /// Reads from the first record.
+    pub reader: WalReader,
+    /// Bytes of a record at the end that was not whole, and was cut off.
+    pub torn: u64,
+}
+
+impl Wal {
+    /// Opens a log, or makes one, and starts the thread that writes.
+    ///
+    /// # Errors
+    /// A folder that cannot be used, or a log that is damaged.
+    pub fn open(folder: &Path) -> Result<Opened, WalError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|error| at(folder, error))?;
+        let segments = segments(folder)?;
+        let (mut keys, mut next, mut torn) = (Keys::default(), segments.first().copied().unwrap_or(0), 0);
+        for (number, first) in segments.iter().enumerate() {
+            if *first != next {
+                return Err(WalError::Gap(segment(folder, *first).display().to_string(), *first, next));
+            }
+            let is_last = number + 1 == segments.len();
+            (next, torn) = check(&segment(folder, *first), next, is_last, &mut keys)?;
+        }
+        let synced = Arc::new(Synced::default());
+        synced.set(next);
+        let first = segments.first().copied().unwrap_or(0);
+        let open = segments.last().copied().filter(|first| segment(folder, *first).exists());
+        let writer = Writer::new(folder, open, next, keys, Arc::clone(&synced))?;
+        let (sender, receiver) = mpsc::channel(WAITING);
+        std::thread::spawn(move || writer.run(receiver));
+        let wal = Wal { sender, room: Arc::new(Semaphore::new(WAITING_BYTES)) };
+        Ok(Opened { wal, reader: WalReader::new(folder, first, synced), torn })
+    }
+
+    /// Hands in a payload that is not empty; the answer comes once it is synced. `key`: 0, or one by which a payload that comes again is known.
+    ///
+    /// # Errors
+    /// A full queue, a disk that refuses, or a program that stops.
+    pub async fn append(&self, key: u64, payload: Vec<u8>) -> Result<Appended, AppendError> {
+        let bytes = u32::try_from(payload.len().clamp(1, PAYLOAD_MAX)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Full)?;
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { key, payload, answer, _room: room };
+        self.sender.try_send(waiting).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => AppendError::Full,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopping,
+        })?;
+        answered.await.unwrap_or(Err(AppendError::Stopping))
+    }
+}
+
+fn at(path: &Path, error: io::Error) -> WalError {
+    WalError::Io(path.display().to_string(), error)
+}
+
+fn segment(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:020}.wal"))
+}
+
+/// First records of the segments of a folder, ascending.
+fn segments(folder: &Path) -> Result<Vec<u64>, WalError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| at(folder, error))? {
+        let name = entry.map_err(|error| at(folder, error))?.file_name();
+        let first = name.to_str().and_then(|name| name.strip_suffix(".wal")).and_then(|name| name.parse::<u64>().ok());
+        found.extend(first);
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Where a record stands, and what belongs to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    /// Its position.
+    at: u64,
+    /// Position of the first record that was written with it.
+    group: u64,
+    /// By which it is known when it comes again, or 0.
+    key: u64,
+}
+
+impl Place {
+    fn bytes(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        let words = [self.at, self.group, self.key];
+        bytes.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
+        bytes
+    }
+}
+
+fn sum(place: &Place, payload: &[u8]) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(&place.bytes());
+    hasher.update(payload);
+    hasher.digest()
+}
+
+/// Appends a record to bytes that are to be written.
+fn put_record(bytes: &mut Vec<u8>, place: &Place, payload: &[u8]) {
+    bytes.extend_from_slice(&MARK);
+    bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&sum(place, payload).to_le_bytes());
+    bytes.extend_from_slice(&place.bytes());
+    bytes.extend_from_slice(payload);
+}
+
+/// What a place in a segment holds.
+enum Found {
+    Record {
+        place: Place,
+        payload: Vec<u8>,
+    },
+    /// The file ends here.
+    End,
+    /// The file ends within a record, or the record is not what its check sum says.
+    Broken,
+}
+
+/// Reads the record at the place where a file stands.
+fn read_record(file: &mut impl Read) -> io::Result<Found> {
+    let mut header = [0u8; RECORD_HEADER];
+    let mut have = 0;
+    while have < RECORD_HEADER {
+        match file.read(&mut header[have..]) {
+            Ok(0) if have == 0 => return Ok(Found::End),
+            Ok(0) => return Ok(Found::Broken),
+            Ok(more) => have += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let word = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| header[from + at]));
+    let length = u32::from_le_bytes(std::array::from_fn(|at| header[4 + at])) as usize;
+    let (check, place) = (word(8), Place { at: word(16), group: word(24), key: word(32) });
+    if header[..4] != MARK || length > PAYLOAD_MAX {
+        return Ok(Found::Broken);
+    }
+    let mut payload = Vec::new();
+    file.take(length as u64).read_to_end(&mut payload)?;
+    let whole = payload.len() == length && sum(&place, &payload) == check;
+    Ok(if whole { Found::Record { place, payload } } else { Found::Broken })
+}
+
+/// The same, where the record must have a position.
+fn read_record_at(file: &mut impl Read, at: u64) -> io::Result<Found> {
+    Ok(match read_record(file)? {
+        Found::Record { place, .. } if place.at != at => Found::Broken,
+        found => found,
+    })
+}
+
+fn read_header(file: &mut impl Read) -> io::Result<bool> {
+    let mut header = [0u8; HEADER as usize];
+    match file.read_exact(&mut header) {
+        Ok(()) => Ok(header.starts_with(MAGIC) && header[MAGIC.len()] == VERSION),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a segment whole. Returns the position after its last record, and how many bytes were cut off its end.
+fn check(path: &Path, first: u64, is_last: bool, keys: &mut Keys) -> Result<(u64, u64), WalError> {
+    let io_error = |error| at(path, error);
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error)?;
+    let length = file.metadata().map_err(io_error)?.len();
+    let mut reader = io::BufReader::with_capacity(1 << 20, &file);
+    if !read_header(&mut reader).map_err(io_error)? {
+        // A segment that was being made when the power went has no record.
+        if is_last && length < HEADER {
+            drop(reader);
+            std::fs::remove_file(path).map_err(io_error)?;
+            return Ok((first, length));
+        }
+        return Err(WalError::Unknown(path.display().to_string()));
+    }
+    let (mut next, mut end) = (first, HEADER);
+    loop {
+        match read_record_at(&mut reader, next).map_err(io_error)? {
+            Found::Record { place, payload } => {
+                keys.add(place.key, next);
+                next += payload.len() as u64;
+                end += (RECORD_HEADER + payload.len()) as u64;
+            }
+            Found::End => return Ok((next, 0)),
+            Found::Broken if is_last && !is_followed(&file, end, next).map_err(io_error)? => {
+                drop(reader);
+                file.set_len(end).and_then(|()| file.sync_all()).map_err(io_error)?;
+                return Ok((next, length - end));
+            }
+            Found::Broken => return Err(WalError::Damaged(path.display().to_string(), next)),
+        }
+    }
+}
+
+/// Whether anything behind the broken record at byte `end`, whose position is `next`, was written after it had been synced.
+fn is_followed(file: &File, end: u64, next: u64) -> io::Result<bool> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(end))?;
+    // A segment is at most as long as its size and one group.
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest)?;
+    for found in memchr::memmem::find_iter(&rest, &MARK) {
+        if let Found::Record { place, .. } = read_record(&mut rest.get(found..).unwrap_or_default())?
+            && place.group > next
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Keys of the latest payloads.
+#[derive(Default)]
+struct Keys {
+    known: BTreeMap<u64, u64>,
+    order: VecDeque<u64>,
+}
+
+impl Keys {
+    fn add(&mut self, key: u64, at: u64) {
+        if key != 0 && self.known.insert(key, at).is_none() {
+            self.order.push_back(key);
+            if self.order.len() > KEYS_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+struct Writer {
+    folder: PathBuf,
+    file: File,
+    length: u64,
+    next: u64,
+    keys: Keys,
+    synced: Arc<Synced>,
+    /// A write has failed: what the file holds is not known any more.
+    broken: Option<Arc<io::Error>>,
+}
+
+impl Writer {
+    fn new(folder: &Path, open: Option<u64>, next: u64, keys: Keys, synced: Arc<Synced>) -> Result<Writer, WalError> {
+        let (file, length) = match open {
+            Some(first) => {
+                let path = segment(folder, first);
+                let file = OpenOptions::new().append(true).open(&path).map_err(|error| at(&path, error))?;
+                let length = file.metadata().map_err(|error| at(&path, error))?.len();
+                (file, length)
+            }
+            None => (begin(folder, next).map_err(|error| at(folder, error))?, HEADER),
+        };
+        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, synced, broken: None })
+    }
+
+    fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
+        let mut list = Vec::new();
+        while let Some(first) = receiver.blocking_recv() {
+            list.push(first);
+            while list.len() < TOGETHER
+                && let Ok(more) = receiver.try_recv()
+            {
+                list.push(more);
+            }
+            self.write(list.drain(..));
+        }
+    }
+
+    /// Writes payloads, syncs once, answers all.
+    fn write(&mut self, list: impl Iterator<Item = Waiting>) {
+        let mut bytes = Vec::new();
+        let mut answers = Vec::new();
+        let group = self.next;
+        let (mut next, mut new) = (group, Vec::new());
+        for Waiting { key, payload, answer, _room } in list {
+            if let Some(known) = self.keys.known.get(&key).filter(|_| key != 0) {
+                answers.push((answer, Appended::Repeated(*known)));
+                continue;
+            }
+            put_record(&mut bytes, &Place { at: next, group, key }, &payload);
+            new.push(key);
+            self.keys.add(key, next);
+            answers.push((answer, Appended::Record(next)));
+            next += payload.len() as u64;
+        }
+        let done = match &self.broken {
+            Some(error) => Err(Arc::clone(error)),
+            None => self.put(&bytes, next).map_err(Arc::new),
+        };
+        if let Err(error) = &done {
+            for key in new {
+                self.keys.known.remove(&key);
+            }
+            self.broken.get_or_insert_with(|| Arc::clone(error));
+        }
+        for (answer, appended) in answers {
+            let said = match &done {
+                Ok(()) => Ok(appended),
+                Err(error) => Err(AppendError::Disk(Arc::clone(error))),
+            };
+            // Who asked may have gone.
+            let _nobody_waits = answer.send(said);
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8], next: u64) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.length >= SEGMENT_BYTES {
+            self.file = begin(&self.folder, self.next)?;
+            self.length = HEADER;
+        }
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // What came to disk of it was never answered. Where even that fails, opening anew cuts it off.
+            let undone = self.file.set_len(self.length).and_then(|()| self.file.sync_data());
+            return match undone {
+                // A full disk may have room again.
+                Ok(()) if error.kind() == io::ErrorKind::StorageFull => {
+                    self.broken = None;
+                    Err(error)
+                }
+                _ => Err(error),
+            };
+        }
+        self.length += bytes.len() as u64;
+        self.next = next;
+        self.synced.set(next);
+        Ok(())
+    }
+}
+
+/// Begins a segment; its name lasts when this returns.
+fn begin(folder: &Path, first: u64) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(segment(folder, first))?;
+    file.set_len(0)?;
+    file.write_all(MAGIC)?;
+    file.write_all(&[VERSION])?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    Ok(file)
+}
+
+/// Reads synced records in order.
+pub struct WalReader {
+    folder: PathBuf,
+    synced: Arc<Synced>,
+    /// The segment that is being read, and its place.
+    file: Option<io::BufReader<File>>,
+    next: u64,
+}
+
+impl WalReader {
+    fn new(folder: &Path, first: u64, synced: Arc<Synced>) -> WalReader {
+        WalReader { folder: folder.to_owned(), synced, file: None, next: first }
+    }
+
+    /// All that is synced has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.next >= self.synced.get()
+    }
+
+    /// The next record and its position; waits for it at most so long.
+    ///
+    /// # Errors
+    /// A segment that cannot be read, or is damaged.
+    pub fn next(&mut self, wait: Duration) -> Result<Option<(u64, Vec<u8>)>, WalError> {
+        if self.is_at_end() {
+            let end = self.synced.end.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = self.synced.more.wait_timeout_while(end, wait, |end| *end <= self.next);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            if self.is_at_end() {
+                return Ok(None);
+            }
+        }
+        let (here, mut opened) = (self.next, false);
+        loop {
+            let Some(file) = &mut self.file else {
+                // It goes on in the next segment.
+                let path = segment(&self.folder, here);
+                let file = File::open(&path).map_err(|error| at(&path, error))?;
+                let mut file = io::BufReader::with_capacity(1 << 20, file);
+                if !read_header(&mut file).map_err(|error| at(&path, error))? {
+                    return Err(WalError::Unknown(path.display().to_string()));
+                }
+                self.file = Some(file);
+                opened = true;
+                continue;
+            };
+            match read_record_at(file, here).map_err(|error| at(&self.folder, error))? {
+                Found::Record { payload, .. } => {
+                    self.next = here + payload.len() as u64;
+                    return Ok(Some((here, payload)));
+                }
+                Found::End if !opened => self.file = None,
+                Found::End | Found::Broken => return Err(WalError::Damaged(self.folder.display().to_string(), here)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    /// Payloads of a log, in order.
+    fn all(reader: &mut WalReader) -> Vec<(u64, Vec<u8>)> {
+        std::iter::from_fn(|| reader.next(Duration::ZERO).unwrap()).collect()
+    }
+
+    fn filled(folder: &Path, payloads: &[&str]) {
+        let Opened { wal, mut reader, .. } = Wal::open(folder).unwrap();
+        let mut at = 0;
+        for payload in payloads {
+            let appended = runtime().block_on(wal.append(0, payload.as_bytes().to_vec())).unwrap();
+            assert_eq!(appended, Appended::Record(at));
+            at += payload.len() as u64;
+        }
+        assert_eq!(all(&mut reader).len(), payloads.len());
+    }
+
+    #[test]
+    fn what_was_answered_is_there_after_every_way_to_tear_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path(), &["one", "two", "three"]);
+        let path = segment(folder.path(), 0);
+        let whole = std::fs::read(&path).unwrap();
+        let last = whole.len() - (RECORD_HEADER + 5);
+        for cut in last..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let Opened { wal, mut reader, torn } = Wal::open(folder.path()).unwrap();
+            assert_eq!(torn as usize, cut - last);
+            assert_eq!(all(&mut reader), [(0, b"one".to_vec()), (3, b"two".to_vec())]);
+            let appended = runtime().block_on(wal.append(0, b"next".to_vec())).unwrap();
+            assert_eq!(appended, Appended::Record(6));
+            assert_eq!(all(&mut reader), [(6, b"next".to_vec())]);
+        }
+        // Zeros behind the end, as a file system may leave them.
+        std::fs::write(&path, [&whole[..last], &[0; 40]].concat()).unwrap();
+        assert_eq!(Wal::open(folder.path()).map(|opened| opened.torn).unwrap(), 40);
+    }
+
+    #[test]
+    fn damage_before_the_end_is_an_error_and_never_a_shorter_log() {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path(), &["one", "two", "three"]);
+        let path = segment(folder.path(), 0);
+        let whole = std::fs::read(&path).unwrap();
+        // Any byte of the first two records.
+        for at in HEADER as usize..whole.len() - (RECORD_HEADER + 5) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            std::fs::write(&path, &bytes).unwrap();
+            let opened = Wal::open(folder.path());
+            let kept = opened.map(|opened| opened.torn);
+            assert!(kept.is_err(), "byte {at}: {kept:?}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        }
+        std::fs::write(&path, b"SERINWAX\x01").unwrap();
+        assert!(matches!(Wal::open(folder.path()), Err(WalError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_group_that_came_to_disk_in_parts_was_never_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path(), &["one"]);
+        let path = segment(folder.path(), 0);
+        let before = std::fs::read(&path).unwrap();
+        let mut group = Vec::new();
+        for at in [3, 4, 5] {
+            put_record(&mut group, &Place { at, group: 3, key: 0 }, b"x");
+        }
+        // The page with the second record was lost.
+        let one = RECORD_HEADER + 1;
+        group[one..2 * one].fill(0);
+        std::fs::write(&path, [before.clone(), group.clone()].concat()).unwrap();
+        let Opened { mut reader, torn, .. } = Wal::open(folder.path()).unwrap();
+        assert_eq!((torn as usize, all(&mut reader).len()), (2 * one, 2));
+        // With a later group behind it, it was.
+        put_record(&mut group, &Place { at: 6, group: 6, key: 0 }, b"y");
+        std::fs::write(&path, [before, group].concat()).unwrap();
+        assert!(matches!(Wal::open(folder.path()), Err(WalError::Damaged(_, 4))));
+    }
+
+    #[test]
+    fn a_payload_that_comes_again_is_known_by_its_key_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let append = |wal: &Wal, key| runtime().block_on(wal.append(key, b"x".to_vec())).unwrap();
+        let Opened { wal, .. } = Wal::open(folder.path()).unwrap();
+        assert_eq!(
+            (append(&wal, 7), append(&wal, 8), append(&wal, 7)),
+            (Appended::Record(0), Appended::Record(1), Appended::Repeated(0))
+        );
+        assert_eq!((append(&wal, 0), append(&wal, 0)), (Appended::Record(2), Appended::Record(3)));
+        let Opened { wal, mut reader, .. } = Wal::open(folder.path()).unwrap();
+        assert_eq!(append(&wal, 8), Appended::Repeated(1));
+        assert_eq!(all(&mut reader).len(), 4);
+    }
+
+    #[test]
+    fn segments_follow_each_other_and_a_missing_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let big = vec![b'x'; 40 << 20];
+        let Opened { wal, mut reader, .. } = Wal::open(folder.path()).unwrap();
+        let places = [0, 1, 2, 3].map(|number| number * big.len() as u64);
+        for at in places {
+            let appended = runtime().block_on(wal.append(0, big.clone())).unwrap();
+            assert_eq!(appended, Appended::Record(at));
+        }
+        assert_eq!(all(&mut reader).iter().map(|(at, _)| *at).collect::<Vec<_>>(), places);
+        assert_eq!(segments(folder.path()).unwrap(), [0, places[2]]);
+        let Opened { mut reader, .. } = Wal::open(folder.path()).unwrap();
+        assert_eq!(all(&mut reader).len(), 4);
+        std::fs::rename(segment(folder.path(), places[2]), segment(folder.path(), places[2] + 1)).unwrap();
+        assert!(matches!(Wal::open(folder.path()), Err(WalError::Gap(..))));
+    }
+
+    #[test]
+    fn more_than_may_wait_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let Opened { wal, .. } = Wal::open(folder.path()).unwrap();
+        let held = Arc::clone(&wal.room).try_acquire_many_owned((WAITING_BYTES - 2) as u32).unwrap();
+        let refused = runtime().block_on(wal.append(0, b"three".to_vec()));
+        assert!(matches!(refused, Err(AppendError::Full)));
+        drop(held);
+        assert!(runtime().block_on(wal.append(0, b"three".to_vec())).is_ok());
+    }
+}

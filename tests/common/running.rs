@@ -1,0 +1,107 @@
+//! `serin run` as a process of its own, and what it says over HTTP.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::command;
+
+/// How long anything may take on a slow machine. It bounds, and decides nothing.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Asks until there is an answer.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        // Another process is asked over HTTP, and tells of nothing by itself. How long that takes decides nothing: only
+        // what is found does, and PATIENCE bounds it.
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// A program that runs; it ends with this, as by `kill -9`.
+pub struct Running {
+    pub child: Child,
+    pub address: String,
+}
+
+impl Running {
+    /// `serin run` on a free port.
+    pub fn start(arguments: &[&str], state: &Path) -> Running {
+        let mut child = command()
+            .args(["run", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .arg("--state")
+            .arg(state)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
+            .expect("it says where it listens");
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
+        Running { child, address }
+    }
+
+    /// Status and body of an answer.
+    pub fn ask(&self, path: &str, host: &str) -> Option<(u16, String)> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.exchange(head.as_bytes())
+    }
+
+    /// Sends a body with further header lines; status and body of the answer, `None` where the program has gone.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, String)> {
+        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (host, length) = (&self.address, body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n{more}Connection: close\r\n\r\n"
+        );
+        self.exchange(&[head.as_bytes(), body].concat())
+    }
+
+    /// Sends bytes as they are; status and body of the answer.
+    pub fn exchange(&self, request: &[u8]) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.write_all(request).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// The report, when there is one.
+    pub fn report(&self) -> Option<Value> {
+        let (status, body) = self.ask("/v1/report", &self.address)?;
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    }
+
+    /// The report, once it stays as it is.
+    pub fn settled(&self, enough: impl Fn(&Value) -> bool) -> Value {
+        let mut before = (Value::Null, Instant::now());
+        until("the report settles", || {
+            let report = self.report()?;
+            if report != before.0 {
+                before = (report, Instant::now());
+            }
+            (enough(&before.0) && before.1.elapsed() > Duration::from_secs(5)).then(|| before.0.clone())
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = (self.child.kill(), self.child.wait());
+    }
+}

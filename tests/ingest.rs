@@ -1,0 +1,193 @@
+//! `serin run` without configuration: lines over HTTP, judged while they come, each counted once whatever crashes.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use std::io::Write;
+use std::path::Path;
+
+use common::running::{Running, until};
+use common::{Line, Random, Traffic, folder_with, ledger_values, serin};
+use serde_json::Value;
+use serin::time::MINUTE;
+
+fn text_of(lines: &[Line]) -> String {
+    lines.iter().map(|line| line.text() + "\n").collect()
+}
+
+fn bad_rollout() -> Vec<Line> {
+    let errors = vec![0.01, 0.2];
+    Traffic { seed: 61, requests: 12_000, users: 3_000, minutes: 30, errors, ..Traffic::default() }.lines()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn accepted(answer: Option<(u16, String)>) -> u64 {
+    let (status, body) = answer.expect("an answer");
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str::<Value>(&body).unwrap()["accepted"].as_u64().unwrap()
+}
+
+/// The report, once all lines are counted: a line four minutes after them closes their windows, and is the one more.
+fn counted(running: &Running, lines: &[Line]) -> Value {
+    let after = Line::new(
+        lines.iter().map(|line| line.at).max().unwrap() + 4 * MINUTE,
+        0,
+        0,
+        r#""level":"info","message":"after""#,
+    );
+    assert_eq!(accepted(running.post("/ingest", &[], text_of(&[after]).as_bytes())), 1);
+    running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64))
+}
+
+#[test]
+fn a_broken_canary_fails_on_lines_in_every_encoding() {
+    let lines = bad_rollout();
+    let folder = folder_with(&[("app.log", text_of(&lines).as_bytes())]);
+    let running = Running::start(&["--idle", "2s"], &folder.path().join("state"));
+    let array = |lines: &[Line]| format!("[{}]", lines.iter().map(Line::text).collect::<Vec<_>>().join(",\n"));
+    for (number, batch) in lines.chunks(500).enumerate() {
+        let text = text_of(batch);
+        let (headers, body): (&[(&str, &str)], Vec<u8>) = match number % 5 {
+            0 => (&[], text.into_bytes()),
+            1 => (&[("Content-Encoding", "gzip")], gzip(&text)),
+            2 => (&[("Content-Encoding", "zstd")], zstd::encode_all(text.as_bytes(), 3).unwrap()),
+            3 => (&[("Content-Encoding", "deflate")], zlib(&text)),
+            _ => (&[("Content-Type", "application/json; charset=utf-8")], array(batch).into_bytes()),
+        };
+        assert_eq!(accepted(running.post("/ingest", headers, &body)), batch.len() as u64);
+    }
+    let report = counted(&running, &lines);
+    assert_eq!(report["verdict"], "fail");
+    let files = serin(folder.path(), &["compare", "app.log", "--format", "json"]).expect(1).json();
+    assert_eq!(report["comparisons"][0]["failed_at"], files["comparisons"][0]["failed_at"]);
+    assert_eq!(report["records"]["rejects"], files["records"]["rejects"]);
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused_with_the_reason() {
+    let folder = folder_with(&[]);
+    let running = Running::start(&[], &folder.path().join("state"));
+    let status = |headers: &[(&str, &str)], body: &[u8]| running.post("/ingest", headers, body).unwrap();
+    let json: &[(&str, &str)] = &[("Content-Type", "application/json")];
+    for (headers, body, expected, words) in [
+        (json, &b"[{\"a\":1}"[..], 400, "not JSON"),
+        (&[("Content-Encoding", "br")][..], b"x", 415, "use gzip"),
+        (&[("Content-Encoding", "gzip")], b"no gzip", 400, "cannot be unpacked"),
+        (&[("Idempotency-Key", "")], b"{}\n", 400, "idempotency key"),
+        (&[("Origin", "http://evil.example")], b"{}\n", 403, "not from another page"),
+    ] {
+        let (got, said) = status(headers, body);
+        assert!(got == expected && said.contains(words), "{got} {said}");
+    }
+    let bomb = zstd::encode_all(&vec![b' '; 65 << 20][..], 1).unwrap();
+    assert_eq!(status(&[("Content-Encoding", "zstd")], &bomb).0, 413);
+    let long = format!(
+        "POST /ingest HTTP/1.1\r\nHost: {}\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
+        running.address
+    );
+    assert_eq!(running.exchange(long.as_bytes()).map(|(status, _)| status), Some(413), "before a byte of it has come");
+    assert_eq!(accepted(running.post("/ingest", &[], b"\n \n")), 0);
+    // What was refused is nowhere.
+    assert_eq!(running.ask("/v1/report", &running.address).unwrap().0, 503);
+}
+
+#[test]
+fn debug_says_what_lines_are_and_stores_nothing() {
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let running = Running::start(&[], &state);
+    let lines = text_of(&bad_rollout()[..200]) + "not a line\n";
+    let (status, body) = running.post("/ingest?debug=1", &[], lines.as_bytes()).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let said: Value = serde_json::from_str(&body).unwrap();
+    let events = said["events"].as_array().unwrap();
+    assert_eq!(
+        (events.len(), &events[200]["rejected"], &said["stored"]),
+        (201, &"unknown_format".into(), &false.into())
+    );
+    assert_eq!((&events[0]["kind"], &events[0]["has_unit"]), (&"request".into(), &true.into()));
+    assert!(said["roles"]["user"].is_array(), "{body}");
+    let bytes: u64 =
+        std::fs::read_dir(state.join("wal")).unwrap().map(|of| of.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 100, "only the head of a segment: {bytes}");
+}
+
+/// A producer that sends again what was not answered, under the key of the first time, and a program that is killed at any
+/// moment: in the end each line counts once, and the ledger is one that the whole log gives.
+#[test]
+fn after_kill_9_every_answered_line_counts_once() {
+    let lines = bad_rollout();
+    let mut random = Random::new(7);
+    for round in 0..2 {
+        let folder = folder_with(&[]);
+        let state = folder.path().join("state");
+        let mut running = Running::start(&["--idle", "2s"], &state);
+        let mut kills = 0;
+        for (number, batch) in lines.chunks(150).enumerate() {
+            let text = text_of(batch);
+            let key = format!("{round}-{number}");
+            // Before the batch, while it is under way, or after it: one batch in eight.
+            let kill = random.below(8) == 0;
+            if kill {
+                kills += 1;
+                std::thread::scope(|scope| {
+                    scope.spawn(|| running.post("/ingest", &[("Idempotency-Key", &key)], text.as_bytes()));
+                    let pid = running.child.id().to_string();
+                    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+                });
+                drop(running);
+                running = Running::start(&["--idle", "2s"], &state);
+            }
+            let answer = running.post("/ingest", &[("Idempotency-Key", &key)], text.as_bytes());
+            assert_eq!(accepted(answer), batch.len() as u64);
+        }
+        let report = counted(&running, &lines);
+        assert_eq!(report["records"]["read"], lines.len() + 1, "round {round}, {kills} kills");
+        assert_eq!(report["verdict"], "fail");
+        assert!(kills > 2, "{kills}");
+        drop(running);
+        whole_ledger(&state);
+    }
+}
+
+/// The chain holds, and each decision stands there once.
+fn whole_ledger(state: &Path) {
+    let text = std::fs::read_to_string(state.join("ledger.ndjson")).unwrap();
+    let entries = ledger_values(&text);
+    assert!(entries.iter().enumerate().all(|(number, entry)| entry["entry"] == number));
+    let first_fails = entries.iter().filter(|entry| entry["kind"] == "begin").count();
+    assert_eq!(first_fails, 1);
+}
+
+#[test]
+fn one_program_a_folder_and_a_damaged_log_is_refused() {
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let running = Running::start(&[], &state);
+    let words = serin(folder.path(), &["run", "--listen", "127.0.0.1:0", "--state", "state"]).expect(2).err;
+    assert!(words.contains("another `serin run` uses it"), "{words}");
+    for _ in 0..2 {
+        accepted(running.post("/ingest", &[], text_of(&bad_rollout()[..50]).as_bytes()));
+    }
+    until("lines are read", || running.report());
+    drop(running);
+    let segment = std::fs::read_dir(state.join("wal")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    let words = serin(folder.path(), &["run", "--listen", "127.0.0.1:0", "--state", "state"]).expect(2).err;
+    assert!(words.contains("is damaged"), "{words}");
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes);
+}

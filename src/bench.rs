@@ -15,9 +15,11 @@ use crate::demo::corpus::Corpus;
 use crate::engine::policy::Policy;
 use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Input, Output, Settings};
+use crate::event;
 use crate::fold::StreamFold;
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
+use crate::pipeline::template::{Canonical, Writer};
 use crate::source::fold_chunk::{ChunkFolder, KeptReject, refold_chunk};
 use crate::source::lines::{Chunk, ChunkReader};
 use crate::source::run::{Observer, Options, RunError, run_readers};
@@ -64,6 +66,10 @@ pub struct FoldFigures {
     pub share_interval_us: f64,
     /// Displayed interval of the bucket test, microseconds.
     pub bucket_interval_us: f64,
+    /// Masking a log line and hashing its template, ns of CPU a line.
+    pub mask_ns: f64,
+    /// Mean bytes of the lines that were masked.
+    pub mask_bytes: f64,
     /// Mean bytes of an encoded window partial, and of its lines.
     pub partial_bytes: f64,
     /// Mean bytes of the lines of a window.
@@ -197,6 +203,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     let all = on_all_cores(&found, &settings, lines.min(ALL_CORES_LINES), users, seed)?;
     let per_line = |ns: u64| ns as f64 / newlines.max(1) as f64;
     let evidence = evidence();
+    let (mask_ns, mask_bytes) = mask(seed);
     Ok(FoldFigures {
         lines: newlines,
         bytes: from,
@@ -215,6 +222,8 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
         bucket_e_us: evidence[1],
         share_interval_us: evidence[2],
         bucket_interval_us: evidence[3],
+        mask_ns,
+        mask_bytes,
         partial_bytes: partial_bytes as f64 / windows.div_ceil(16).max(1) as f64,
         window_bytes: from as f64 / windows.max(1) as f64,
         resident_max_mib,
@@ -301,6 +310,44 @@ fn evidence() -> [f64; 4] {
         micros(500, || share::interval(&strata, 0.05).high),
         micros(500, || bucket::interval(&candidate, &control, margin::EXCEEDANCE_P90, 0.05).1),
     ]
+}
+
+/// Lines that are masked over and over; together they fit no cache of the nearest level.
+const MASKED_LINES: u64 = 2_000;
+
+/// Nanoseconds to mask a log line of about 150 bytes and to hash what is left, and the mean bytes of such lines.
+fn mask(seed: u64) -> (f64, f64) {
+    let random = |line: u64, part: u64, below: u64| event::mix(event::mix(line, seed), part) % below;
+    let text = |line: u64| {
+        let number = |part: u64, below: u64| random(line, part, below);
+        match line % 4 {
+            0 => format!(
+                "Received block blk_{} of size {} src: /10.{}.{}.{}:{} dest: /10.251.9.{}:50010 by worker thread in pool while replicating to peers",
+                number(0, u64::MAX), number(1, 1 << 26), number(2, 256), number(3, 256), number(4, 256), number(5, 1 << 16), number(6, 256)
+            ),
+            1 => format!(
+                "level=error msg=\"request failed\" user={} order={:016x} reason=timeout attempt={} elapsed={}ms upstream=payments-{} will be retried later on another host",
+                number(0, 1_000_000), number(1, u64::MAX), number(2, 5), number(3, 9_000), number(4, 40)
+            ),
+            2 => format!(
+                "Cart {:08x} of session {:032x} recalculated: {} items, total {}.{:02} EUR, shipping by {} from warehouse /eu/central/{} (cached)",
+                number(0, 1 << 32), number(1, u64::MAX), number(2, 40), number(3, 900), number(4, 100), number(5, 9), number(6, 30)
+            ),
+            _ => "The connection pool is full and the oldest idle connection was closed; waiting requests are served in the order in which they came from clients".to_owned(),
+        }
+    };
+    let texts: Vec<String> = (0..MASKED_LINES).map(text).collect();
+    let bytes: usize = texts.iter().map(String::len).sum();
+    let per_round = micros(200, || {
+        let mut canonical = Canonical::default();
+        let mut sum = 0u64;
+        for text in &texts {
+            canonical.mask(text.as_bytes(), Writer::Message);
+            sum = sum.wrapping_add(canonical.id());
+        }
+        sum as f64
+    });
+    (per_round * 1_000.0 / MASKED_LINES as f64, bytes as f64 / MASKED_LINES as f64)
 }
 
 fn micros(times: u32, run: impl Fn() -> f64) -> f64 {

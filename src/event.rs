@@ -63,6 +63,12 @@ pub const NO_NAME: NameId = NameId::MAX;
 /// "No latency in this line", in microseconds.
 pub const NO_LATENCY: u64 = u64::MAX;
 
+/// "No template": the line has no text, or one that is not looked at.
+pub const NO_TEMPLATE: u64 = 0;
+
+/// Id of all templates past a bound, counted together. No text has it.
+pub const OVERFLOW_TEMPLATE: u64 = 1;
+
 /// Weight of a line that stands for itself alone. Weights are fixed point, so that sums of them can be merged in any order:
 /// one is a whole number of 4,096ths, within 0.013 % of what the sampler says. Such sums say whether both arms are sampled
 /// alike; no test counts with them.
@@ -124,6 +130,8 @@ pub struct Event {
     pub conversion: u8,
     /// The piece of work failed.
     pub error: bool,
+    /// Id of the line's template, [`NO_TEMPLATE`] where its text is not looked at; its text stands in [`Names::templates`].
+    pub template: u64,
 }
 
 impl Event {
@@ -161,7 +169,38 @@ pub struct Names {
     pub routes: Vec<String>,
     /// Instances: pods, hosts.
     pub instances: Vec<String>,
+    /// Texts of templates, found by their id.
+    pub templates: Vec<TemplateText>,
 }
+
+/// What lines of one template have in common. Values are masked: no user's text is in it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct TemplateText {
+    /// Id of the template; equal ids have equal texts.
+    pub id: u64,
+    /// Its text, cut after [`TEMPLATE_TEXT_MAX`] bytes.
+    pub text: String,
+}
+
+impl TemplateText {
+    /// The text of a template, cut.
+    pub fn new(id: u64, text: &[u8]) -> TemplateText {
+        let mut end = text.len().min(TEMPLATE_TEXT_MAX);
+        while end > 0 && text.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            end -= 1;
+        }
+        TemplateText { id, text: String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned() }
+    }
+}
+
+impl std::hash::Hash for TemplateText {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// Bytes of a template's text that are kept for reports; its id is of the whole.
+pub const TEMPLATE_TEXT_MAX: usize = 400;
 
 /// Names that grow while lines are read.
 pub trait Intern {
@@ -177,6 +216,8 @@ pub trait Intern {
     fn route(&mut self, route: &str) -> NameId;
     /// Index of an instance.
     fn instance(&mut self, instance: &str) -> NameId;
+    /// Makes the text of a template known.
+    fn template(&mut self, id: u64, text: &[u8]);
 }
 
 /// Name at an index, when there is one.

@@ -791,7 +791,11 @@ fn every_changed_behaviour_is_named() {
         assert_eq!(comparison["held_back_by_change"], true, "{behaviour:?}");
         let groups: Vec<&str> =
             comparison["changed_groups"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert_eq!(groups, [behaviour.name()]);
+        // A log line that one arm writes more often is a change of its own.
+        let has_talk = lines.iter().any(|line| line.text.contains("\"msg\""));
+        let named: Vec<&str> =
+            has_talk.then_some(Behaviour::Templates).into_iter().chain([behaviour]).map(Behaviour::name).collect();
+        assert_eq!(groups, named);
         let said = serin(folder.path(), &["compare", "app.log"]).expect(3);
         assert!(said.out.contains("What changed: "), "{}", said.out);
     }
@@ -1209,7 +1213,7 @@ fn a_candidate_that_dies_before_it_logs_fails_where_a_proxy_says_whom_it_sent_th
     let log = |dies: bool| -> String {
         let line = |second: u64| {
             let user = second * 7 % 997;
-            let version = if user % 10 == 0 { "2.0" } else { "1.0" };
+            let version = if user.is_multiple_of(10) { "2.0" } else { "1.0" };
             let head = |service: &str| {
                 let (minute, second) = (second / 60, second % 60);
                 format!(

@@ -95,6 +95,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 level: Level::Info,
                 status_class: if error { 5 } else { 2 },
                 error,
+                template: serin::event::NO_TEMPLATE,
             };
             partial.count(usize::from(arm), &event, at, 0, &mut keeps[usize::from(arm)]);
         };

@@ -87,6 +87,7 @@ impl World {
                     level: Level::Info,
                     status_class: if request.failed { 5 } else { 2 },
                     error: request.failed,
+                    template: serin::event::NO_TEMPLATE,
                 });
             }
             tables.iter_mut().for_each(WeightTable::settle);

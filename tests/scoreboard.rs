@@ -149,6 +149,25 @@ fn evidence_has_a_mean_of_at_most_one_where_nothing_has_changed() {
     }
 }
 
+/// Units of the candidate that have met a new error line when it is listed, and when it fails the rollout; and that nothing
+/// else is listed, with it or without.
+#[test]
+fn a_new_error_line_is_found_after_six_units_and_no_other_is() {
+    let new = run(&row("template-new", 300), 11);
+    for what in ["listed", "failed"] {
+        let units: Vec<Option<u32>> =
+            new.iter().map(|record| record.lines.get(what).map(|[_, units]| *units)).collect();
+        let (median, _, _) = quantile(&units, 0.5);
+        println!("{what} after {median:?} units: {units:?}");
+        assert!(median.is_some_and(|median| (3.0..=6.0).contains(&median)), "{what}: {units:?}");
+    }
+    let same = run(&row("template-aa", 100), 11);
+    for record in new.iter().chain(&same) {
+        assert!(!record.lines.contains_key("false"), "{} {}: {:?}", record.row, record.seed, record.lines);
+    }
+    assert!(same.iter().all(|record| record.verdict.as_deref() != Some("fail")));
+}
+
 /// Rows, the minutes to which they are cut, and the median of seeds 1 to 50 as measured when this was written.
 const MEDIANS: [(&str, u32, Event, f64); 4] = [
     ("delay-1-3", 350, Event::Said(Verdict::Fail), 170.0),

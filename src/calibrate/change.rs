@@ -118,6 +118,7 @@ mod tests {
             level: event::Level::Info,
             status_class: 2,
             error: false,
+            template: event::NO_TEMPLATE,
         };
         let failing = |kind: Kind, salt: u64| -> Vec<u64> {
             let fails = |offset: &u64| {

@@ -47,6 +47,8 @@ fn json(figures: &FoldFigures) -> serde_json::Value {
         "bucket_e_us": figures.bucket_e_us,
         "share_interval_us": figures.share_interval_us,
         "bucket_interval_us": figures.bucket_interval_us,
+        "mask_ns": figures.mask_ns,
+        "mask_bytes": figures.mask_bytes,
         "partial_bytes": figures.partial_bytes,
         "window_bytes": figures.window_bytes,
         "resident_max_mib": figures.resident_max_mib,
@@ -92,6 +94,16 @@ fn text(out: &mut impl Write, figures: &FoldFigures) -> std::io::Result<()> {
         out,
         "displayed interval",
         format!("share test {:.0} us, bucket test {:.0} us", figures.share_interval_us, figures.bucket_interval_us),
+    )?;
+    line(
+        out,
+        "template of a log line: mask and hash",
+        format!(
+            "{:.0} ns a line of {:.0} bytes, {} lines a second",
+            figures.mask_ns,
+            figures.mask_bytes,
+            grouped((1e9 / figures.mask_ns.max(1e-9)) as u64)
+        ),
     )?;
     line(
         out,

@@ -9,6 +9,7 @@ use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
 use crate::pipeline::plan::{CONVERSIONS_MAX, Conversions};
+use crate::pipeline::template::{Writer, mask, template_id};
 
 /// The file as it is written. Unknown keys are refused.
 #[derive(Debug, Deserialize)]
@@ -20,8 +21,8 @@ struct PolicyFile {
     next_share_percent: f64,
     /// Shortest time under observation before a pass, in minutes.
     minimum_minutes: f64,
-    /// Behaviours whose change is expected, by [`Behaviour::name`].
-    expect: Vec<String>,
+    /// Behaviours whose change is expected, by [`Behaviour::name`], and single log lines.
+    expect: Vec<Expected>,
     /// Share of units meant for the canary, in per cent.
     share_percent: Option<f64>,
     /// Services that carry the new version together, the entry first.
@@ -32,6 +33,38 @@ struct PolicyFile {
     conversion_field: Option<String>,
     /// What both arms together may not exceed.
     limits: Option<LimitsFile>,
+}
+
+/// What is expected to change.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Expected {
+    /// A behaviour.
+    Group(String),
+    /// One log line.
+    Template(ExpectedTemplate),
+}
+
+/// A log line, by its text (with its values or with `<*>` for them) or by the 16 digits of its id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectedTemplate {
+    template: String,
+}
+
+/// Log lines that a policy may expect.
+const EXPECTED_TEMPLATES_MAX: usize = 1_000;
+
+/// Ids of a log line: what a producer calls its template is masked by fewer rules, so that a text may have two.
+fn template_ids(text: &str) -> Vec<u64> {
+    let is_id = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(id) = is_id.then(|| u64::from_str_radix(text, 16).ok()).flatten() {
+        return vec![id];
+    }
+    let mut ids =
+        [Writer::Message, Writer::Producer].map(|writer| template_id(&mask(text.as_bytes(), writer))).to_vec();
+    ids.dedup();
+    ids
 }
 
 /// Absolute limits as they are written.
@@ -108,14 +141,28 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
     } else {
         problems.push(format!("minimum_minutes: must be at least 0, got {}", file.minimum_minutes));
     }
-    for name in &file.expect {
-        match Behaviour::from_name(name) {
-            Some(group) => policy.expect.push(group),
-            None => {
-                let known: Vec<&str> = Behaviour::ALL.into_iter().map(Behaviour::name).collect();
-                problems.push(format!("expect: `{name}` is unknown; there are {}", known.join(", ")));
+    for expected in &file.expect {
+        match expected {
+            Expected::Template(of) if of.template.trim().is_empty() => {
+                problems.push("expect: a template has no text".to_owned());
             }
+            Expected::Template(of) => policy.expect_templates.extend(template_ids(&of.template)),
+            Expected::Group(name) => match Behaviour::from_name(name) {
+                Some(group) => policy.expect.push(group),
+                None => {
+                    let known: Vec<&str> = Behaviour::ALL.into_iter().map(Behaviour::name).collect();
+                    problems.push(format!(
+                        "expect: `{name}` is unknown; there are {}, and {{template: TEXT}}",
+                        known.join(", ")
+                    ));
+                }
+            },
         }
+    }
+    policy.expect_templates.sort_unstable();
+    policy.expect_templates.dedup();
+    if policy.expect_templates.len() > EXPECTED_TEMPLATES_MAX {
+        problems.push(format!("expect: more than {EXPECTED_TEMPLATES_MAX} templates"));
     }
     if let Some(file) = &file.limits {
         policy.limits = limits(file, &mut problems);
@@ -220,6 +267,20 @@ mod tests {
         assert!(policy.errors && !policy.latency);
         assert_eq!((policy.next_share, policy.declared_share), (0.25, Some(0.05)));
         assert_eq!(policy.expect, [Behaviour::Routes]);
+    }
+
+    #[test]
+    fn log_lines_are_expected_by_text_or_id() {
+        let by_text = parse("expect: [templates, {template: 'cache of user 17 is cold'}]").unwrap();
+        assert_eq!(by_text.expect, [Behaviour::Templates]);
+        let id = template_id(b"cache of user <*> is cold");
+        assert_eq!(by_text.expect_templates, [id]);
+        let by_mask = parse("expect:\n  - template: cache of user <*> is cold\n").unwrap();
+        assert_eq!(by_mask.expect_templates, [id]);
+        assert_eq!(parse(&format!("expect: [{{template: '{id:016x}'}}]")).unwrap().expect_templates, [id]);
+        assert_eq!(parse("expect: [{template: a.b.c}]").unwrap().expect_templates.len(), 2, "a text, or a name");
+        assert!(parse("expect: [{template: ''}]").unwrap_err().to_string().contains("no text"));
+        assert!(parse("expect: [{templat: a}]").is_err());
     }
 
     #[test]

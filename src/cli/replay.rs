@@ -153,6 +153,7 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
             .and_then(Value::as_array)
             .map(|names| names.iter().filter_map(text).collect())
             .unwrap_or_default(),
+        expect_templates: expected_templates(policy)?,
     };
     let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
     let key = |value: &Value| ServiceKey {
@@ -169,6 +170,15 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
         memory: start.get("memory").and_then(Value::as_u64).ok_or_else(|| anyhow!("no memory"))?,
     };
     Ok((plan, settings, list("streams")))
+}
+
+/// Ids of templates that are expected; the entry names them only where there are some.
+fn expected_templates(policy: &Value) -> anyhow::Result<Vec<u64>> {
+    let Some(list) = policy.get("expect_templates").and_then(Value::as_array) else { return Ok(Vec::new()) };
+    list.iter()
+        .map(|id| id.as_str().and_then(|id| u64::from_str_radix(id, 16).ok()))
+        .collect::<Option<Vec<u64>>>()
+        .ok_or_else(|| anyhow!("policy.expect_templates"))
 }
 
 struct Recomputed {

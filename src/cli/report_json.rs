@@ -7,6 +7,7 @@ use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
 use crate::engine::limits::{Limit, LimitLook, Over};
+use crate::engine::templates::{Listed, Place};
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::event::RejectReason;
@@ -312,9 +313,58 @@ fn comparison(judged: &Judged<'_>) -> Value {
         let automatic_at = comparison.failure.as_ref().and_then(|failure| failure.automatic_at);
         fields.insert("automatic_at".to_owned(), json!(automatic_at.map(|at| at.to_string())));
         fields.insert("limits".to_owned(), limits(judged));
+        fields.insert("templates".to_owned(), templates(judged));
         fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
     }
     fields
+}
+
+/// Templates of each class of level that are listed.
+const TEMPLATES_LISTED: usize = 200;
+
+/// Log lines by template, and those that differ at this moment.
+fn templates(judged: &Judged<'_>) -> Value {
+    let comparison = judged.comparison;
+    let of = &comparison.templates;
+    let list = of.list();
+    let places = |places: &[Place]| -> Vec<Value> {
+        let one =
+            |place: &Place| json!({ "stream": place.stream, "offset": place.offset, "time": place.time.to_string() });
+        places.iter().map(one).collect()
+    };
+    let one = |listed: &Listed<'_>| {
+        let template = listed.template;
+        let [control, candidate, nobodys] = &template.places;
+        json!({
+            "id": format!("{:016x}", listed.id),
+            "text": template.text,
+            "level": if listed.severe { "error or worse" } else { "below error" },
+            "change": listed.change.name(),
+            "log_e": rounded(listed.log_e),
+            "evidence": strength(listed.log_e),
+            "units": template.units(),
+            "lines": template.lines,
+            "per_thousand_requests": judged.per_thousand(template).map(|rate| rate.map(number)),
+            "first_seen": template.first_seen.to_string(),
+            "baseline": places(control),
+            "canary": places(candidate),
+            "unattributed": places(nobodys),
+        })
+    };
+    let (errors, others): (Vec<&Listed<'_>>, Vec<&Listed<'_>>) = list.iter().partition(|listed| listed.severe);
+    let shown = errors.iter().take(TEMPLATES_LISTED).chain(others.iter().take(TEMPLATES_LISTED));
+    let failing = comparison.failure.iter().flat_map(|failure| &failure.templates);
+    let [followed_below, followed_errors] = of.followed();
+    let [past_below, past_errors] = of.past_bound();
+    let [tested_below, tested_errors] = of.tested();
+    json!({
+        "below_error": { "tested": tested_below, "followed": number(followed_below), "lines_past_bound": past_below, "differ": others.len() },
+        "error_or_worse": { "tested": tested_errors, "followed": number(followed_errors), "lines_past_bound": past_errors, "differ": errors.len() },
+        "log_errors": comparison.look.templates.log_errors.map(rounded),
+        "pairs_unassigned": of.unassigned(),
+        "failing": failing.map(|id| format!("{id:016x}")).collect::<Vec<_>>(),
+        "listed": shown.map(|listed| one(listed)).collect::<Vec<_>>(),
+    })
 }
 
 /// Absolute limits of the policy.

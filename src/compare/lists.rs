@@ -21,6 +21,15 @@ pub fn e_bh(e: &[f64], alpha: f64) -> Vec<bool> {
     rejected
 }
 
+/// e-BH in a family whose size was fixed beforehand, of which `e` are those that have data; the others count as 1.
+pub fn e_bh_of(e: &[f64], family: u32, alpha: f64) -> Vec<bool> {
+    let mut rejected = vec![false; e.len()];
+    for index in largest(e, f64::from(family), alpha) {
+        rejected[index] = true;
+    }
+    rejected
+}
+
 /// e-value from a running maximum M of e-values: kappa M^(1 - kappa), 0 below 1. Valid because the integral of
 /// kappa M^(1 - kappa) / M^2 from 1 to infinity is 1.
 pub fn adjust_max(max_e: f64) -> f64 {

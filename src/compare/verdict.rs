@@ -101,7 +101,7 @@ pub enum Behaviour {
     CalledServices,
     /// Which routes units request.
     Routes,
-    /// Which templates below error units meet. No data yet: it counts with e = 1.
+    /// Which templates below error units meet.
     Templates,
     /// Which status classes (2xx, 4xx, ...) units meet.
     StatusClasses,

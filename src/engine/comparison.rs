@@ -27,6 +27,7 @@ use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::storms::Storms;
+use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
 use crate::engine::totals::Totals;
 use crate::engine::unanswered::Unanswered;
 use crate::engine::units::{Arm, UnitStore};
@@ -114,6 +115,8 @@ pub struct Failure {
     pub limits: Vec<Limit>,
     /// Business events that carried the evidence, by their place in the policy.
     pub conversions: Vec<usize>,
+    /// Templates of level error or worse that carried the evidence, by id.
+    pub templates: Vec<u64>,
 }
 
 /// State of one comparison.
@@ -227,6 +230,8 @@ pub struct Comparison {
     pub restarts: Restarts,
     /// The latest look.
     pub look: Look,
+    /// Templates of lines.
+    pub templates: Templates,
 }
 
 impl Comparison {
@@ -297,6 +302,7 @@ impl Comparison {
             limits: None,
             restarts: Restarts::default(),
             look: Look::default(),
+            templates: Templates::new(once),
         }
     }
 
@@ -342,6 +348,18 @@ impl Comparison {
                 true if is_first => of.units.first(entry.arm(), 1),
                 true => {}
                 false => of.unassigned += lines,
+            }
+        }
+    }
+
+    /// Templates of a window whose units have been joined, or in which nothing else was seen.
+    pub(super) fn take_templates(&mut self, start: Timestamp, input: &TemplateInput<'_>) {
+        self.templates.take_lines(start, &input.lines);
+        for (class, pairs) in input.pairs.iter().enumerate() {
+            for pair in pairs {
+                // Only who is at risk in the stratum can meet one there.
+                let unit = self.store.get(pair.unit).filter(|unit| unit.stratum == self.stratum);
+                self.templates.meet(class, pair, unit.map(|unit| unit.arm()));
             }
         }
     }
@@ -410,6 +428,7 @@ impl Comparison {
         self.store.forget();
         self.waiting_slow = Vec::new();
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
+        self.templates.forget_units();
         self.storms.forget_units();
         self.unanswered.forget_units();
     }
@@ -556,11 +575,21 @@ impl Comparison {
             self.routes.followed().min(self.statuses.followed()),
             &format!("{units} that come new, for the routes they request"),
         );
+        let [below, severe] = self.templates.followed();
+        followed(below, &format!("{units}, for the log lines below error that they meet first"));
+        followed(severe, &format!("{units}, for the error lines that they meet first"));
         followed(self.storms.followed(), &format!("{units} that fail for the first time, for failing again and again"));
         followed(self.unanswered.followed(), &format!("{units} that other services expose"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
+            }
+        }
+        let slots = [("log lines below error", OTHER_SLOTS), ("error lines", ERROR_SLOTS)];
+        for ((what, slots), lines) in slots.into_iter().zip(self.templates.past_bound()) {
+            let lines: u64 = lines.iter().sum();
+            if lines > 0 {
+                list.push(format!("more than {slots} kinds of {what}: {lines} lines of further ones are not tested"));
             }
         }
         list

@@ -19,6 +19,9 @@ use crate::sketch::latency::bin_low;
 use crate::sketch::partial::Tally;
 use crate::time::Timestamp;
 
+/// Error templates that a look names.
+const TEMPLATES_TOLD: usize = 8;
+
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -28,6 +31,11 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn services(list: &[ServiceKey]) -> Vec<Value> {
     list.iter().map(|key| json!({ "environment": key.environment, "service": key.service })).collect()
+}
+
+/// Ids as 16 digits each: numbers of JSON are no 64 bits.
+fn hexes(ids: &[u64]) -> Value {
+    ids.iter().map(|id| Value::from(format!("{id:016x}"))).collect()
 }
 
 /// What everything is decided by.
@@ -57,6 +65,11 @@ pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Ma
         && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
     {
         of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
+    }
+    if !policy.expect_templates.is_empty()
+        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
+    {
+        of_policy.insert("expect_templates".to_owned(), hexes(&policy.expect_templates));
     }
     if !policy.limits.is_none()
         && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
@@ -220,10 +233,40 @@ pub(super) fn look(
     if !conversions.is_empty() {
         entry.insert("conversions".to_owned(), Value::Object(conversions));
     }
+    if comparison.templates.tested() != [0, 0] {
+        entry.insert("templates".to_owned(), templates(comparison));
+    }
     if !limits.is_empty() {
         entry.insert("limits".to_owned(), Value::Object(limits));
     }
     entry
+}
+
+/// What templates say: numbers and ids, never a text.
+fn templates(comparison: &Comparison) -> Value {
+    let said = &comparison.look.templates;
+    let failing = comparison.failure.as_ref().map(|failure| hexes(&failure.templates));
+    let listed: Vec<Value> = comparison
+        .templates
+        .list_of(true)
+        .iter()
+        .take(TEMPLATES_TOLD)
+        .map(|listed| {
+            json!({
+                "id": format!("{:016x}", listed.id),
+                "change": listed.change.name(),
+                "log_e": rounded(listed.log_e),
+                "units": listed.template.units(),
+            })
+        })
+        .collect();
+    json!({
+        "tested": comparison.templates.tested(),
+        "log_errors": said.log_errors.map(rounded),
+        "log_unexpected": rounded(said.log_unexpected),
+        "errors": listed,
+        "failing": failing,
+    })
 }
 
 /// Counters by name: what a replay that differs is told by.

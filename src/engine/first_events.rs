@@ -47,18 +47,16 @@ impl FirstEvents {
         stratum.canary_first += if arm == Arm::Candidate { units } else { 0 };
     }
 
-    /// A new stratum begins.
-    pub fn cut(&mut self) {
+    /// A new stratum begins. Returns the places of two strata that were merged: that of the first, and that which is gone.
+    pub fn cut(&mut self) -> Option<(usize, usize)> {
         if self.current().units > 0 {
             self.strata.push(Stratum::default());
         }
-        if self.strata.len() > STRATA_MAX {
-            self.merge_nearest();
-        }
+        if self.strata.len() > STRATA_MAX { self.merge_nearest() } else { None }
     }
 
     /// Merges the two closed strata with the nearest share of the candidate (the older pair on a tie).
-    fn merge_nearest(&mut self) {
+    fn merge_nearest(&mut self) -> Option<(usize, usize)> {
         let closed = self.strata.len() - 1;
         let share = |s: &Stratum| s.canary_units as f64 / (s.units.max(1)) as f64;
         let mut best: Option<(f64, usize, usize)> = None;
@@ -70,15 +68,15 @@ impl FirstEvents {
                 }
             }
         }
-        if let Some((_, i, j)) = best {
-            let b = self.strata.remove(j);
-            if let Some(a) = self.strata.get_mut(i) {
-                a.canary_units += b.canary_units;
-                a.units += b.units;
-                a.canary_first += b.canary_first;
-                a.first += b.first;
-            }
+        let (_, i, j) = best?;
+        let b = self.strata.remove(j);
+        if let Some(a) = self.strata.get_mut(i) {
+            a.canary_units += b.canary_units;
+            a.units += b.units;
+            a.canary_first += b.canary_first;
+            a.first += b.first;
         }
+        Some((i, j))
     }
 
     /// Bytes on the heap.

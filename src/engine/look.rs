@@ -11,6 +11,7 @@ use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
+use crate::engine::templates::TemplatesLook;
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 
@@ -69,6 +70,8 @@ pub struct Look {
     pub verdict: Verdict,
     /// It is held back by a changed behaviour.
     pub held_back: bool,
+    /// What templates say.
+    pub templates: TemplatesLook,
 }
 
 impl Default for Look {
@@ -84,6 +87,7 @@ impl Default for Look {
             sample_ratio: None,
             verdict: Verdict::Inconclusive,
             held_back: false,
+            templates: TemplatesLook::default(),
         }
     }
 }
@@ -174,6 +178,7 @@ impl Look {
         w.float(self.sample_ratio.unwrap_or(0.0));
         w.byte(self.verdict as u8);
         w.flag(self.held_back);
+        self.templates.write(w);
     }
 
     /// Reads what [`Look::write`] wrote.
@@ -214,6 +219,7 @@ impl Look {
         let code = usize::from(r.byte()?);
         look.verdict = Verdict::ALL.get(code).copied().ok_or(Damaged("unknown verdict"))?;
         look.held_back = r.flag()?;
+        look.templates = TemplatesLook::read(r)?;
         Ok(look)
     }
 }
@@ -258,7 +264,13 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     look.flaws = flaws(comparison, &margins, sample_ratio);
     // What is not measured alike neither fails nor passes.
     let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(*flaw)).copied().collect();
-    let categories = [comparison.called.log_e(), comparison.routes.log_e(), comparison.statuses.log_e()];
+    let (called, routes, statuses) =
+        (comparison.called.log_e(), comparison.routes.log_e(), comparison.statuses.log_e());
+    look.templates = comparison.templates.look(&policy.expect_templates);
+    // Lines of units, as failed requests are: what breaks the one breaks the other.
+    if broken.contains(&Cell::ErrorUnits) {
+        look.templates.log_errors = look.templates.log_errors.map(|log_e| log_e.min(0.0));
+    }
     let now = Tested::from_start(comparison);
     look.cells = now.cells(&margins, &broken, sample_ratio);
     let since = since_restarts(comparison, &margins, &broken);
@@ -270,15 +282,28 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let conversions = look.conversions.len();
     let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(conversions), look.cell(cell).log_e));
     let weight = budget::other_guardrail_weight(conversions);
-    let parts: Vec<(f64, f64)> = of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).collect();
+    let of_templates = look.templates.log_errors.map(|log_e| (budget::TEMPLATES, log_e));
+    let parts: Vec<(f64, f64)> =
+        of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).chain(of_templates).collect();
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
+    let categories = Categories { called, routes, statuses, templates: look.templates.log_changed };
     look.changed = changed_behaviours(comparison, categories, &margins, &now.mean);
     look.log_changed = math::log_mean_exp(&look.changed.map(|log_e| log_e.min(budget::LOG_E_MAX)));
     let unexpected: Vec<f64> = Behaviour::ALL
         .into_iter()
-        .map(|group| if policy.expect.contains(&group) { 0.0 } else { look.changed[group as usize] })
+        .map(|group| match group {
+            _ if policy.expect.contains(&group) => 0.0,
+            Behaviour::Templates => look.templates.log_unexpected,
+            Behaviour::LinesPerTrace
+            | Behaviour::CalledServices
+            | Behaviour::Routes
+            | Behaviour::StatusClasses
+            | Behaviour::RecoveredByRetry
+            | Behaviour::WarningLines
+            | Behaviour::Faster => look.changed[group as usize],
+        })
         .collect();
     let changed = math::log_mean_exp(&unexpected) >= LOG_CHANGED;
 
@@ -299,8 +324,8 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
             now.held = is_held(now.has_data, now.log_pass, before.held);
         }
     }
-    let is_complete =
-        !(policy.errors && look.flaws.contains(&Flaw::SomeLate)) && !look.flaws.contains(&Flaw::CreepingShare);
+    let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
+    let is_complete = !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate));
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;
@@ -335,20 +360,28 @@ fn over_strata(strata: &[f64]) -> f64 {
     math::log_sum_exp(&terms)
 }
 
-/// ln e of each behaviour, in the order of [`Behaviour::ALL`]; those of called services, routes and status classes are
-/// known.
+/// ln e of behaviours that are first pairs of a unit and something.
+#[derive(Clone, Copy, Debug)]
+struct Categories {
+    called: f64,
+    routes: f64,
+    statuses: f64,
+    templates: f64,
+}
+
+/// ln e of each behaviour, in the order of [`Behaviour::ALL`]; those of first pairs are known.
 fn changed_behaviours(
     comparison: &Comparison,
-    [called, routes, statuses]: [f64; 3],
+    known: Categories,
     margins: &Margins,
     mean: &Pair,
 ) -> [f64; Behaviour::ALL.len()] {
     Behaviour::ALL.map(|group| match group {
         Behaviour::LinesPerTrace => lines_changed(comparison),
-        Behaviour::CalledServices => called,
-        Behaviour::Routes => routes,
-        Behaviour::Templates => 0.0,
-        Behaviour::StatusClasses => statuses,
+        Behaviour::CalledServices => known.called,
+        Behaviour::Routes => known.routes,
+        Behaviour::Templates => known.templates,
+        Behaviour::StatusClasses => known.statuses,
         // As much as the error rate may rise.
         Behaviour::RecoveredByRetry => rate_changed(&comparison.retried, |_| margins.errors),
         // Half as many again, and at least two in a hundred requests.

@@ -32,6 +32,7 @@ pub mod sampling;
 pub mod shared_units;
 pub mod shedding;
 pub mod storms;
+pub mod templates;
 pub mod totals;
 pub mod traces;
 pub mod unanswered;

@@ -165,7 +165,9 @@ impl PairTest {
         self.tell();
         self.at_risk.cut();
         self.marks.clear();
-        self.categories.values_mut().for_each(|category| category.cell.cut());
+        for category in self.categories.values_mut() {
+            category.cell.cut();
+        }
     }
 
     /// Called at the close of a window, once every unit has met its categories.

@@ -28,6 +28,8 @@ pub struct Policy {
     pub conversions: Conversions,
     /// What both arms together may not exceed.
     pub limits: Limits,
+    /// Templates, by id, whose change is expected and accepted; of level error or worse they fail nothing.
+    pub expect_templates: Vec<u64>,
 }
 
 impl Policy {
@@ -57,6 +59,7 @@ impl Default for Policy {
             release: Vec::new(),
             conversions: Conversions::default(),
             limits: Limits::default(),
+            expect_templates: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::limits::Limit;
 use crate::engine::lookup::{cells_of, of_service, place, row_environment};
+use crate::engine::templates::TemplateInput;
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
 use crate::engine::user_effects::{History, HistoryWindow};
@@ -544,9 +545,11 @@ impl ReleaseState {
             .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
             .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
             .collect();
+        let templates = TemplateInput::of(merged, entry, arm_of_id, &comparison.instances, start);
         if activities.is_empty() && complete.is_empty() {
             // No look and no stratum comes from what users do (CP-4).
             comparison.convert(&conversions);
+            comparison.take_templates(start, &templates);
             return false;
         }
         if activities.len() > by_rows {
@@ -580,6 +583,7 @@ impl ReleaseState {
             routes,
             traces: traces_of(comparison, traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
+            templates,
         };
         comparison.close_window(input);
         true
@@ -618,6 +622,9 @@ impl ReleaseState {
         let limits: Vec<Limit> = look.failing_limits().collect();
         if (regressed || !limits.is_empty()) && comparison.failure.is_none() {
             if look.verdict == crate::compare::verdict::Verdict::Fail {
+                let (log_fail, log_sum) = (comparison.log_fail, look.log_sum);
+                let leading = || comparison.templates.leading(&settings.policy.expect_templates, log_fail, log_sum);
+                let templates = if regressed { leading() } else { Vec::new() };
                 comparison.failure = Some(Failure {
                     window: comparison.window,
                     at: comparison.ended_at,
@@ -625,6 +632,7 @@ impl ReleaseState {
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
                     conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
                     limits,
+                    templates,
                 });
             } else if regressed && comparison.regressed_while_invalid.is_none() {
                 comparison.regressed_while_invalid = Some(comparison.window);

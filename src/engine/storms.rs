@@ -70,7 +70,9 @@ impl Storms {
 
     /// A new stratum begins.
     pub fn cut(&mut self) {
-        self.reached.iter_mut().for_each(FirstEvents::cut);
+        for cell in &mut self.reached {
+            cell.cut();
+        }
     }
 
     /// Called at the close of a window.

@@ -4,7 +4,7 @@
 //! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
 //! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
 
-use crate::event::{Event, Intern, NameId, ServiceKey, name_at};
+use crate::event::{Event, Intern, NO_TEMPLATE, NameId, ServiceKey, TemplateText, name_at};
 use crate::fold::JUMP;
 use crate::time::{HOUR, Micros};
 
@@ -22,6 +22,7 @@ pub struct HeldEvent {
     arm: Option<String>,
     route: Option<String>,
     instance: Option<String>,
+    template: Option<String>,
     /// Offset after its line.
     pub after: u64,
 }
@@ -36,6 +37,7 @@ impl HeldEvent {
             arm: name_at(&all.arms, event.arm).cloned(),
             route: name_at(&all.routes, event.route).cloned(),
             instance: name_at(&all.instances, event.instance).cloned(),
+            template: text_of(&all.templates, event.template),
             after,
         }
     }
@@ -43,6 +45,9 @@ impl HeldEvent {
     /// The event with the indices of `names`.
     pub fn intern(&self, names: &mut impl Intern) -> Event {
         let none: NameId = crate::event::NO_NAME;
+        if let Some(text) = &self.template {
+            names.template(self.event.template, text.as_bytes());
+        }
         Event {
             service: names.service(&self.service.environment, &self.service.service),
             arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
@@ -51,6 +56,14 @@ impl HeldEvent {
             ..self.event
         }
     }
+}
+
+/// Text of a template. Events are held rarely, so the list is searched from its end.
+fn text_of(list: &[TemplateText], id: u64) -> Option<String> {
+    if id == NO_TEMPLATE {
+        return None;
+    }
+    list.iter().rev().find(|template| template.id == id).map(|template| template.text.clone())
 }
 
 /// What the guard decided.

@@ -14,9 +14,10 @@ mod stream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Event, Intern, NO_NAME, NameId, Names, RejectReason};
+use crate::event::{Event, Intern, NO_NAME, NO_TEMPLATE, NameId, Names, RejectReason};
 use crate::fold::instances::InstanceCounts;
 use crate::sketch::partial::{Keep, Tally, WindowPartial};
+use crate::sketch::templates::TemplateCounts;
 use crate::time::{MINUTE, Micros, Windowing};
 
 pub use clock_guard::{AGREEING_LINES, ClockGuard, HeldEvent};
@@ -110,6 +111,7 @@ struct OpenWindow {
     places: Vec<u32>,
     keeps: Vec<Keep>,
     instances: InstanceCounts,
+    templates: TemplateCounts,
 }
 
 impl OpenWindow {
@@ -332,6 +334,9 @@ impl<'w> ChunkFold<'w> {
             open.instances.count(cell, event);
         }
         let offset = (event.time.0 - open.start) as u32;
+        if event.template != NO_TEMPLATE {
+            open.templates.count(event, offset, self.stream_hash);
+        }
         open.partial.count(cell, event, offset, self.stream_hash, &mut open.keeps[cell]);
     }
 
@@ -347,6 +352,7 @@ impl<'w> ChunkFold<'w> {
             places: Vec::new(),
             keeps: Vec::new(),
             instances: InstanceCounts::default(),
+            templates: TemplateCounts::new(self.windowing.pair_bits),
         });
         self.windows.len() - 1
     }
@@ -363,6 +369,7 @@ impl<'w> ChunkFold<'w> {
                 let mut partial = open.partial;
                 open.keeps.iter_mut().for_each(|keep| partial.take_evidence(keep));
                 partial.instances = open.instances.take();
+                (partial.templates, partial.template_pairs) = open.templates.take();
                 partial.streams = vec![self.stream.to_owned()];
                 partial
             })

@@ -31,6 +31,17 @@ impl Intern for Plain {
     fn instance(&mut self, instance: &str) -> NameId {
         at(&mut self.0.instances, instance.to_owned())
     }
+    fn template(&mut self, id: u64, text: &[u8]) {
+        at(&mut self.0.templates, crate::event::TemplateText::new(id, text));
+    }
+}
+
+impl Plain {
+    fn some_template(&mut self, unit: u64) -> u64 {
+        let id = 2 + unit % 4;
+        self.template(id, format!("text {id}").as_bytes());
+        id
+    }
 }
 
 fn at<T: PartialEq>(list: &mut Vec<T>, item: T) -> NameId {
@@ -71,6 +82,7 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         level: Level::Info,
         status_class: 2,
         error: unit % 11 == 0,
+        template: if unit % 7 == 0 { names.some_template(unit) } else { crate::event::NO_TEMPLATE },
     }
 }
 

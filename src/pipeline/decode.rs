@@ -13,6 +13,7 @@ mod record;
 mod scan;
 mod seen;
 mod slots;
+mod template;
 mod times;
 
 use std::borrow::Cow;
@@ -31,6 +32,7 @@ use record::LineRecord;
 use scan::{Nested, Node, scan};
 use seen::{RouteCache, Short, ShortNames};
 use slots::{Form, Slot};
+use template::Templates;
 
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
@@ -112,6 +114,7 @@ pub struct Decoder<'p> {
     /// A fleet has more instances than a log has services, arms and routes.
     short_instances: ShortNames<Short, 8>,
     last_instance: LastInstance,
+    templates: Templates,
     clock: clock::Clock,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
@@ -154,6 +157,7 @@ impl<'p> Decoder<'p> {
             routes: RouteCache::default(),
             short_instances: ShortNames::default(),
             last_instance: LastInstance::default(),
+            templates: Templates::default(),
             clock: clock::Clock::default(),
             stream: stream.to_owned(),
             two_arms: None,
@@ -268,6 +272,7 @@ impl<'p> Decoder<'p> {
         self.routes = RouteCache::default();
         self.short_instances = ShortNames::default();
         self.last_instance = LastInstance::default();
+        self.forget_templates();
         self.services = ShortNames::default();
         self.short_arms = ShortNames::default();
         self.short_routes = ShortNames::default();
@@ -427,6 +432,7 @@ impl<'p> Decoder<'p> {
         let unit = if plan.unit == UnitKind::Request && kind != Kind::Request && arm == NO_NAME { 0 } else { unit };
         let instance = self.instance(line);
         let (weight, rate_unread) = self.weight(line);
+        let template = self.template(line, kind, level);
         let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
             event::NOT_SAMPLED
         } else {
@@ -454,6 +460,7 @@ impl<'p> Decoder<'p> {
             status_class: status.map_or(0, |status| status.class),
             conversion,
             error,
+            template,
         }))
     }
 

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey};
+use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey, TemplateText};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,12 @@ pub struct Interner {
     arms: Table,
     routes: Table,
     instances: Table,
+    /// Ids of the templates whose text is known.
+    templates: hashbrown::HashSet<u64, foldhash::fast::FixedState>,
 }
+
+/// Templates that are carried from chunk to chunk; with more, each chunk begins anew.
+const TEMPLATES_CARRIED_MAX: usize = 8_192;
 
 /// Names of a kind that are carried from chunk to chunk; with more, each chunk begins anew.
 ///
@@ -24,8 +29,9 @@ const CARRIED_MAX: usize = 1_024;
 impl Interner {
     /// Few enough names to go on with.
     pub fn can_go_on(&self) -> bool {
-        let Names { services, arms, routes, instances } = &*self.names;
-        [services.len(), arms.len(), routes.len(), instances.len()].into_iter().all(|len| len <= CARRIED_MAX)
+        let Names { services, arms, routes, instances, templates } = &*self.names;
+        templates.len() <= TEMPLATES_CARRIED_MAX
+            && [services.len(), arms.len(), routes.len(), instances.len()].into_iter().all(|len| len <= CARRIED_MAX)
     }
 }
 
@@ -66,6 +72,13 @@ impl Intern for Interner {
     #[inline]
     fn instance(&mut self, instance: &str) -> NameId {
         self.instances.text(&mut self.names, instance, |names| &names.instances, |names| &mut names.instances)
+    }
+
+    #[inline]
+    fn template(&mut self, id: u64, text: &[u8]) {
+        if self.templates.insert(id) {
+            Arc::make_mut(&mut self.names).templates.push(TemplateText::new(id, text));
+        }
     }
 }
 

@@ -13,4 +13,5 @@ pub mod plan_text;
 pub mod roles;
 pub mod sampling;
 pub mod survey;
+pub mod template;
 pub mod values;

@@ -54,11 +54,15 @@ pub enum Role {
     Instance,
     /// How many events the line stands for.
     SampleRate,
+    /// What the producer calls the template of the text, or the event.
+    Template,
+    /// Stack trace.
+    Stack,
 }
 
 impl Role {
     /// Every role, in the order in which a report names them.
-    pub const ALL: [Role; 24] = [
+    pub const ALL: [Role; 26] = [
         Role::Time,
         Role::Start,
         Role::Environment,
@@ -83,6 +87,8 @@ impl Role {
         Role::Message,
         Role::Instance,
         Role::SampleRate,
+        Role::Template,
+        Role::Stack,
     ];
 
     /// The word by which the command line and reports call the role.
@@ -112,6 +118,8 @@ impl Role {
             Role::Message => "message",
             Role::Instance => "instance",
             Role::SampleRate => "sample_rate",
+            Role::Template => "template",
+            Role::Stack => "stack",
         }
     }
 
@@ -431,6 +439,30 @@ impl Role {
                 "trace_state",
                 "traceState",
                 "TraceState",
+            ],
+            Role::Template => &[
+                "log.record.template",
+                "attributes.log.record.template",
+                "Attributes.log.record.template",
+                "@mt",
+                "message_template",
+                "MessageTemplate",
+                "event.name",
+                "attributes.event.name",
+                "Attributes.event.name",
+            ],
+            Role::Stack => &[
+                "exception.stacktrace",
+                "attributes.exception.stacktrace",
+                "Attributes.exception.stacktrace",
+                "error.stack_trace",
+                "error.stack",
+                "err.stack",
+                "stack_trace",
+                "stacktrace",
+                "stack",
+                "exc_info",
+                "exception",
             ],
         }
     }

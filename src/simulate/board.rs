@@ -46,7 +46,7 @@ pub struct Figure {
     pub low: Option<f64>,
     /// See `low`.
     pub high: Option<f64>,
-    /// `share`, `minutes`, `times` or `mean`.
+    /// `share`, `minutes`, `times`, `units` or `mean`.
     pub unit: String,
     /// What is asked, in words; empty when nothing is.
     pub target: String,
@@ -169,6 +169,14 @@ fn figure(row: &Row, line: &Line, own: &BTreeMap<u64, Record>, records: &Records
                 figure.text = format!("{} ({oracle} min)", figure.text);
             }
         }
+        Measure::Units(what, part) => {
+            figure.unit = "units".to_owned();
+            let units: Vec<Option<u32>> =
+                own.values().map(|record| record.lines.get(what).map(|[_, units]| *units)).collect();
+            (figure.value, figure.low, figure.high) = quantile(&units, part);
+            figure.runs = units.len() as u64;
+            figure.count = Some(units.iter().flatten().count() as u64);
+        }
         Measure::MeanE(curve, stop) => {
             figure.unit = "mean".to_owned();
             let values: Vec<f64> = own.values().filter_map(|record| record.e_at(curve, stop)).collect();
@@ -258,6 +266,7 @@ fn words(target: Target) -> String {
         Target::ShareAtLeast(share) => format!(">= {}", percent(share)),
         Target::Minutes(minutes) => format!("<= {minutes} min"),
         Target::Times(times) => format!("<= {times}"),
+        Target::Units(units) => format!("<= {units} units"),
         Target::MeanOne => "<= 1 + 3 standard errors".to_owned(),
     }
 }
@@ -293,7 +302,7 @@ fn mark(figure: &Figure, target: Target) -> Mark {
             let (value, low) = (figure.value.unwrap_or(0.0), low.unwrap_or(0.0));
             sure(value >= share, low >= share, high.is_some_and(|high| high < share))
         }
-        Target::Minutes(most) | Target::Times(most) => {
+        Target::Minutes(most) | Target::Times(most) | Target::Units(most) => {
             let within = |value: Option<f64>| value.is_some_and(|value| value <= most);
             // A limit that lies beyond the end of the runs is beyond the target.
             sure(within(figure.value), within(high), !within(low))

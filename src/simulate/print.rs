@@ -209,6 +209,7 @@ fn one(value: f64, unit: &str) -> String {
     match unit {
         "share" => percent(value),
         "minutes" => format!("{value:.0} min"),
+        "units" => format!("{value:.0} units"),
         _ => format!("{value:.2}"),
     }
 }
@@ -232,7 +233,7 @@ fn limits(figure: &Figure) -> String {
     }
     let end = |end: Option<f64>| end.map_or("-".to_owned(), |end| one(end, &figure.unit));
     let low = end(figure.low);
-    let unit = [" %", " min"].into_iter().find(|unit| low.ends_with(unit) && figure.high.is_some());
+    let unit = [" %", " min", " units"].into_iter().find(|unit| low.ends_with(unit) && figure.high.is_some());
     format!("{} to {}", unit.and_then(|unit| low.strip_suffix(unit)).unwrap_or(&low), end(figure.high))
 }
 

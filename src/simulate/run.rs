@@ -15,6 +15,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::policy::Policy;
 use crate::engine::shedding::STATE_MAX;
+use crate::engine::templates::Change;
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Input, Settings};
 use crate::event::ServiceKey;
 use crate::math;
@@ -23,8 +24,8 @@ use crate::rival::{
     Flagger, FlaggerConfig, Kayenta, KayentaConfig, Minute, Rule, Sequential, SequentialConfig, SequentialTest, State,
     ZTest, ZTestConfig,
 };
-use crate::simulate::traffic::{Disturbance, Share, Traffic};
-use crate::simulate::world::{ARMS, SERVICE, STREAM, World};
+use crate::simulate::traffic::{Disturbance, Logging, Share, Traffic};
+use crate::simulate::world::{ARMS, SERVICE, STREAM, World, new_line};
 use crate::sketch::partial::WindowPartial;
 use crate::time::{MINUTE, Windowing};
 
@@ -43,6 +44,10 @@ const MICRO: f64 = 1e6;
 pub const SUM: &str = "sum";
 /// Both tests of request errors by their weights: one error guardrail.
 pub const ERRORS: &str = "errors";
+
+/// What a run says of log lines: the new line is listed as new; it has failed the rollout; another one is listed as new or
+/// more often; any other is listed.
+pub const LINES_SAID: [&str; 4] = ["listed", "failed", "false", "any"];
 
 /// When a run ends before its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,6 +157,10 @@ pub struct Record {
     /// Verdict of the second candidate, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<String>,
+    /// Where lines are logged: first minute of each thing that the list of log lines said, and the units of the candidate that
+    /// had met the new line by then; see [`LINES_SAID`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lines: BTreeMap<String, [u32; 2]>,
 }
 
 impl Record {
@@ -256,6 +265,9 @@ impl Watched {
         if comparison.routing != Routing::Undecided && record.routing.is_none() {
             record.routing = Some((routing_name(comparison.routing).to_owned(), minute));
         }
+        if let Logging::Lines(_) = plan.traffic.logging {
+            note_lines(record, comparison, minute);
+        }
         put(record, SUM, minute, look.log_sum);
         for cell in Cell::ALL {
             let said = look.cell(cell);
@@ -323,6 +335,29 @@ impl Watched {
             record.rivals.insert(name.clone(), at.map(|minutes| minutes as u32));
         }
         self.record
+    }
+}
+
+/// Keeps what is said of log lines for the first time.
+fn note_lines(record: &mut Record, comparison: &Comparison, minute: u32) {
+    let [listed, failed, wrong, any] = LINES_SAID;
+    let id = new_line();
+    let met = comparison.templates.get(id, true).map_or(0, |template| template.units()[1]) as u32;
+    let mut said = |what: &str| {
+        record.lines.entry(what.to_owned()).or_insert([minute, met]);
+    };
+    for line in comparison.templates.list() {
+        match line.change {
+            Change::New if line.id == id => said(listed),
+            Change::New | Change::Up => {
+                said(wrong);
+                said(any);
+            }
+            Change::Gone | Change::Down => said(any),
+        }
+    }
+    if comparison.failure.as_ref().is_some_and(|failure| failure.templates.contains(&id)) {
+        said(failed);
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Effect {
     Slower(f64),
     /// This share of requests takes 10 s.
     VerySlow(f64),
+    /// This share of requests writes an error line that the old code does not have; where lines are logged.
+    NewLine(f64),
 }
 
 /// What else happens while the rollout runs.
@@ -123,6 +125,8 @@ pub enum Logging {
     Plain,
     /// Every request, with one of so many routes, and 3 % of requests answered 4xx.
     Routes(u16),
+    /// Every request, and two log lines of it with one of so many templates, every fourth of which is of level error.
+    Lines(u16),
     /// Every attempt: a proxy tries a request that failed up to twice again, on any arm, under the same request id.
     ProxyRetries,
     /// This share of requests, with the weight that says so.

@@ -13,6 +13,7 @@ use crate::math;
 use crate::rival::Minute;
 use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, Traffic};
 use crate::sketch::partial::{Keep, WindowPartial};
+use crate::sketch::templates::TemplateCounts;
 use crate::time::{MINUTE, Timestamp};
 
 /// Names of the arms, sorted: candidate, second candidate, control.
@@ -47,6 +48,8 @@ const SD_POD_ERRORS: f64 = 0.7;
 const SD_POD_LATENCY: f64 = 0.15;
 /// Attempts that a proxy adds at most.
 const RETRIES: u32 = 2;
+/// Log lines of a request, where lines are logged.
+const LINES_OF_A_REQUEST: usize = 2;
 /// Minute from which a disturbance acts.
 const DISTURBED_FROM: u32 = 60;
 
@@ -132,6 +135,8 @@ pub struct World {
     loops: Vec<(u32, u32)>,
     pods: [Vec<Pod>; 2],
     names: Names,
+    /// Templates of log lines by how often they come.
+    kinds: Option<Alias>,
     keep_latencies: bool,
     stored: [Stored; 2],
     truth: [Truth; 2],
@@ -172,12 +177,25 @@ impl World {
             Logging::Routes(routes) => (0..routes).map(|route| format!("/r{route:03}")).collect(),
             _ => Vec::new(),
         };
+        let kinds = match traffic.logging {
+            Logging::Lines(kinds) => {
+                let weights: Vec<f64> = (0..kinds).map(|rank| 1.0 / (f64::from(rank) + 10.0)).collect();
+                Some(Alias::new(&weights))
+            }
+            _ => None,
+        };
         let service = |name: &str| ServiceKey { environment: String::new(), service: name.to_owned() };
         let mut services = vec![service(SERVICE)];
         if matches!(traffic.logging, Logging::Upstream(_)) {
             services.push(service(PROXY));
         }
-        let names = Names { services, arms: ARMS.map(str::to_owned).to_vec(), routes, instances: Vec::new() };
+        let names = Names {
+            services,
+            arms: ARMS.map(str::to_owned).to_vec(),
+            routes,
+            instances: Vec::new(),
+            templates: Vec::new(),
+        };
         World {
             traffic,
             minutes,
@@ -187,6 +205,7 @@ impl World {
             loops: Vec::new(),
             pods: [Vec::new(), Vec::new()],
             names,
+            kinds,
             keep_latencies,
             stored: Default::default(),
             truth: Default::default(),
@@ -347,7 +366,8 @@ impl World {
                 | Effect::FrailTimes(_)
                 | Effect::None
                 | Effect::Slower(_)
-                | Effect::VerySlow(_) => {}
+                | Effect::VerySlow(_)
+                | Effect::NewLine(_) => {}
             },
             SECOND => p += 0.02,
             _ => {}
@@ -377,6 +397,7 @@ impl World {
                 | Effect::None
                 | Effect::Errors(_)
                 | Effect::ErrorsTimes(_)
+                | Effect::NewLine(_)
                 | Effect::FrailTimes(_)
                 | Effect::UsersBroken(_) => {}
             }
@@ -442,7 +463,7 @@ impl World {
         let mut route = NO_NAME;
         let mut kept = 1.0;
         match self.traffic.logging {
-            Logging::Plain | Logging::ProxyRetries => {}
+            Logging::Plain | Logging::ProxyRetries | Logging::Lines(_) => {}
             Logging::Routes(routes) => {
                 // The product of two uniform numbers: few routes take most requests.
                 let place = self.random.unit() * self.random.unit();
@@ -495,9 +516,61 @@ impl World {
             rate_unread: false,
             conversion: 0,
             instance: NO_NAME,
+            template: event::NO_TEMPLATE,
         };
         window.count(arm, &event, at);
+        if let Logging::Lines(_) = self.traffic.logging {
+            self.say(&event, at, window);
+        }
     }
+
+    /// What the code logs beside a request.
+    fn say(&mut self, request: &Event, at: u32, window: &mut Window) {
+        let Some(kinds) = &self.kinds else { return };
+        let mut lines = [0u64; LINES_OF_A_REQUEST + 1];
+        for line in lines.iter_mut().take(LINES_OF_A_REQUEST) {
+            *line = kinds.draw(&mut self.random) as u64 + 1;
+        }
+        let is_new = usize::from(request.arm) == CANDIDATE && self.minute >= self.traffic.onset;
+        let adds = match self.traffic.effect {
+            Effect::NewLine(share) => is_new && self.random.chance(share),
+            Effect::None
+            | Effect::Errors(_)
+            | Effect::ErrorsTimes(_)
+            | Effect::FrailTimes(_)
+            | Effect::UsersBroken(_)
+            | Effect::Slower(_)
+            | Effect::VerySlow(_) => false,
+        };
+        for (number, line) in lines.into_iter().enumerate() {
+            if number == LINES_OF_A_REQUEST && !adds {
+                break;
+            }
+            let severe = line % 4 == 0;
+            let line = Event {
+                offset: window.offset,
+                latency_us: NO_LATENCY,
+                route: NO_NAME,
+                kind: Kind::Log,
+                level: if severe { Level::Error } else { Level::Info },
+                status_class: 0,
+                error: false,
+                template: template_of(line),
+                ..*request
+            };
+            window.count(usize::from(request.arm), &line, at);
+        }
+    }
+}
+
+/// Id of the template of a number.
+fn template_of(line: u64) -> u64 {
+    event::mix(line, 0x6c69_6e65).max(event::OVERFLOW_TEMPLATE + 1)
+}
+
+/// Id of the line that [`Effect::NewLine`] adds.
+pub fn new_line() -> u64 {
+    template_of(0)
 }
 
 /// What holds in a minute.
@@ -513,6 +586,7 @@ struct State {
 struct Window {
     start: i64,
     partial: WindowPartial,
+    templates: TemplateCounts,
     /// Of the service by arm, then of the proxy, where one logs.
     keeps: Vec<Keep>,
     offset: u64,
@@ -539,6 +613,7 @@ impl Window {
         Window {
             start: number * MINUTE,
             partial,
+            templates: TemplateCounts::new(0),
             keeps,
             // A line has 200 bytes, and a minute never 2^28 of them.
             offset: u64::from(nth) << 36,
@@ -550,6 +625,9 @@ impl Window {
         self.lines += 1;
         self.offset += 200;
         self.partial.count(arm, event, at, 0, &mut self.keeps[arm]);
+        if event.template != event::NO_TEMPLATE {
+            self.templates.count(event, at, 0);
+        }
     }
 
     /// The proxy logs that it sends a unit to an arm.
@@ -575,6 +653,7 @@ impl Window {
             rate_unread: false,
             conversion: 0,
             instance: NO_NAME,
+            template: event::NO_TEMPLATE,
         };
         self.count(ARMS.len() + arm, &event, at);
     }
@@ -587,6 +666,7 @@ impl Window {
         for keep in &mut self.keeps {
             self.partial.take_evidence(keep);
         }
+        (self.partial.templates, self.partial.template_pairs) = self.templates.take();
         self.partial.cells.retain(|(_, _, cell)| cell.lines > 0);
         self.partial.settle_with(names, &[STREAM.to_owned()]);
         self.partial

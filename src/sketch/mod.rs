@@ -8,4 +8,5 @@ pub mod latency;
 pub mod partial;
 pub mod rows;
 mod sort;
+pub mod templates;
 pub mod weights;

@@ -6,6 +6,8 @@
 mod codec;
 mod loose;
 mod names;
+mod template_codec;
+mod templates;
 
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
@@ -13,9 +15,11 @@ use crate::sketch::rows::{
     AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
     Row, Rows, TraceRow, UnitRow,
 };
+use crate::sketch::templates::{CLASSES, TemplatePairs, TemplateRow};
 use crate::sketch::weights::WeightTable;
 
 pub use loose::LoosePartial;
+pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
 pub const PARTIAL_VERSION: u8 = 1;
@@ -300,6 +304,10 @@ pub struct WindowPartial {
     pub evidence: Rows<EvidenceRow>,
     /// Records read while this was the oldest open window of their stream.
     pub tally: Tally,
+    /// Lines of templates.
+    pub templates: Rows<TemplateRow>,
+    /// Units that met templates below level error, and of level error or worse.
+    pub template_pairs: [TemplatePairs; CLASSES],
 }
 
 impl WindowPartial {
@@ -322,6 +330,8 @@ impl WindowPartial {
             trace_range: u64::MAX,
             evidence: Rows::default(),
             tally: Tally::default(),
+            templates: Rows::default(),
+            template_pairs: Default::default(),
         }
     }
 
@@ -348,6 +358,7 @@ impl WindowPartial {
             + self.pairs.len()
             + self.traces.len()
             + self.evidence.len()
+            + self.template_rows()
     }
 
     /// Brings the partial into its canonical form.
@@ -366,7 +377,15 @@ impl WindowPartial {
         if self.pairs.len() > PAIR_ROWS_MAX {
             self.settle_pairs();
         }
+        self.settle_templates();
         self.settle_names(names, streams);
+        // Services past their bound have become one, which may have too many templates.
+        if self.settle_templates() {
+            let (names, streams) = (std::mem::take(&mut self.names), std::mem::take(&mut self.streams));
+            self.settle_names(&names, &streams);
+            self.settle_templates();
+        }
+        self.settle_template_pairs();
         self.cells.sort_by_key(|(service, arm, _)| (*service, *arm));
         self.cells.dedup_by(|next, kept| {
             let same = next.0 == kept.0 && next.1 == kept.1;

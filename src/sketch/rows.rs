@@ -126,6 +126,11 @@ impl<R: Row> Rows<R> {
         self.settled = self.settled.min(self.rows.len());
     }
 
+    /// Changes every row; the result must be settled.
+    pub fn change(&mut self, change: impl FnMut(&mut R)) {
+        self.rows.iter_mut().chain(self.parts.iter_mut().flatten()).for_each(change);
+    }
+
     /// Renames in place; order may no longer hold afterwards.
     pub fn rename(&mut self, names: &Renaming) {
         self.rows.iter_mut().chain(self.parts.iter_mut().flatten()).for_each(|row| row.rename(names));

@@ -257,6 +257,41 @@ pub fn with_pods(lines: &[Line], pod: impl Fn(&Line) -> String) -> Vec<Line> {
     all
 }
 
+/// The same lines, each followed by log lines: `say` gives their fields beside the service.
+pub fn with_log_lines(lines: &[Line], say: impl Fn(&Line) -> Vec<String>) -> Vec<Line> {
+    let mut all = Vec::new();
+    for line in lines {
+        all.push(line.clone());
+        for (number, fields) in say(line).into_iter().enumerate() {
+            let fields = format!("\"service\":\"shop\",{fields}");
+            all.push(Line::new(line.at + 1_000 * (number as i64 + 1), line.user, line.arm, &fields));
+        }
+    }
+    all.sort_by_key(|line| line.at);
+    all
+}
+
+/// Log lines of every kind: with an arm, a unit, a pod, or nothing; texts with values, of few and of many kinds, with stack
+/// traces.
+pub fn talk(line: &Line) -> Vec<String> {
+    let (user, arm) = (line.user, ["baseline", "canary"][line.arm.min(1)]);
+    let word: String = user.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    let mut said = vec![
+        format!("\"level\":\"info\",\"msg\":\"cart of user {user} has {} items\",\"user\":\"u{user}\"", user % 7),
+        format!("\"level\":\"debug\",\"msg\":\"hello {word}\",\"cohort\":\"{arm}\",\"user\":\"u{user}\""),
+        format!("\"level\":\"warn\",\"msg\":\"pool is full\",\"pod\":\"web-{arm}-{}\"", user % 3),
+    ];
+    if user % 11 == 0 {
+        said.push(format!(
+            "\"level\":\"error\",\"msg\":\"Boom: order {user} is lost\\n\\tat shop.Cart.pay(Cart.java:{user})\",\"user\":\"u{user}\""
+        ));
+    }
+    if user % 13 == 0 && line.arm == 1 {
+        said.push(format!("\"level\":\"error\",\"msg\":\"no such key\",\"cohort\":\"{arm}\",\"user\":\"u{user}\""));
+    }
+    said
+}
+
 /// A named log of a few streams, and how to judge it.
 #[derive(Clone)]
 pub struct Case {
@@ -439,6 +474,10 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
     }
 }
 
+fn pod_of(line: &Line) -> String {
+    format!("web-{}-{}", ["baseline", "canary"][line.arm.min(1)], line.user % 3)
+}
+
 /// The kinds of logs that determinism is checked on, small.
 pub fn cases(seed: u64) -> Vec<Case> {
     let plain = Traffic { seed, ..Traffic::default() };
@@ -507,6 +546,11 @@ pub fn cases(seed: u64) -> Vec<Case> {
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
         two("two files", bytes_of(&even), bytes_of(&odd)),
+        two(
+            "two bad days with log lines",
+            bad_day(&with_log_lines(&with_pods(&even, pod_of), talk), seed),
+            bad_day(&with_log_lines(&with_pods(&odd, pod_of), talk), seed + 1),
+        ),
         one("traces", bytes_of(&traces)),
         two("exposures beside outcomes", bytes_of(&exposures), bytes_of(&outcomes)),
         one("retries", bytes_of(&Traffic { retries: true, ..plain.clone() }.lines())),

@@ -121,6 +121,7 @@ pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &
     m.element("section", &[("class", "comparison"), ("id", id), ("aria-labelledby", &labelled)], |m| {
         verdict(m, judged, class, &labelled);
         guardrails(m, judged);
+        super::templates::write(m, judged, is_live);
         over_time::write(m, judged, points);
         needs(m, judged);
         changes(m, judged);
@@ -334,7 +335,7 @@ fn behaviour_words(behaviour: Behaviour) -> &'static str {
         Behaviour::LinesPerTrace => "lines of a trace",
         Behaviour::CalledServices => "services that are called",
         Behaviour::Routes => "routes that are requested",
-        Behaviour::Templates => "log templates (not tested yet)",
+        Behaviour::Templates => "log lines that are met",
         Behaviour::StatusClasses => "status classes",
         Behaviour::RecoveredByRetry => "requests saved by a retry",
         Behaviour::WarningLines => "warnings of a request",

@@ -12,6 +12,7 @@ mod markup;
 mod over_time;
 mod reading;
 mod services;
+mod templates;
 
 pub(super) use self::backtest::page as backtest;
 pub(super) use self::calibration::{Calibrated, Rule, Visible, page as calibration};

@@ -10,6 +10,7 @@ mod noticed;
 mod reading;
 mod sentences;
 mod services;
+pub(super) mod templates;
 mod text;
 
 use std::fmt::Write as _;
@@ -505,6 +506,7 @@ impl Judged<'_> {
         let _infallible = writeln!(out, "{}", self.title());
         self.sentences().iter().skip(1).for_each(|sentence| paragraph(out, sentence));
         self.write_guardrails(out);
+        self.write_templates(out);
         self.write_checks(out);
         self.write_needs(out);
         self.write_evidence(out);

@@ -3,6 +3,7 @@
 use super::cut_overs;
 use super::guardrails::{RATIO_LIMIT, Row, typical_ms};
 use super::next::FORECAST_MAX;
+use super::templates::shown;
 use super::text::{count, grouped, millis, percent, span, times};
 use super::{Judged, SILENT, list_of_arms};
 use crate::cli::terminal::harmless;
@@ -33,7 +34,8 @@ impl Judged<'_> {
             }
             Verdict::Fail
                 if self.leading().iter().any(|row| !row.has_receded())
-                    || self.fallen().any(|row| !row.has_receded()) =>
+                    || self.fallen().any(|row| !row.has_receded())
+                    || self.failing_templates().iter().any(|(_, lasts)| *lasts) =>
             {
                 format!("{candidate} is worse than {control}{condition}")
             }
@@ -132,7 +134,10 @@ impl Judged<'_> {
 
     /// No comparison failed, only a limit.
     fn is_by_limit_alone(&self) -> bool {
-        self.leading().is_empty() && self.fallen().next().is_none() && self.failed_limits().is_some()
+        self.leading().is_empty()
+            && self.fallen().next().is_none()
+            && self.failing_templates().is_empty()
+            && self.failed_limits().is_some()
     }
 
     /// How the candidate is worse, since when that is proven, and what has changed besides.
@@ -145,8 +150,12 @@ impl Judged<'_> {
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
         let fewer: Vec<String> = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row)).collect();
-        let is_over = lasting.is_empty() && fewer.is_empty();
+        let failing = self.failing_templates();
+        let lines: Vec<String> =
+            failing.iter().filter(|(_, lasts)| *lasts).map(|(template, _)| self.failing_line(template)).collect();
+        let is_over = lasting.is_empty() && fewer.is_empty() && lines.is_empty();
         list.extend(fewer);
+        list.extend(lines);
         if list.is_empty() {
             list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
         }
@@ -155,7 +164,8 @@ impl Judged<'_> {
         });
         if is_over {
             let fallen = self.fallen().map(|row| self.conversion_name(row));
-            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).collect();
+            let lines = failing.iter().map(|(template, _)| format!("the error line `{}`", shown(template)));
+            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).chain(lines).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
             if !receded.is_empty() && receded.iter().all(is_broken) {
@@ -392,7 +402,7 @@ impl Judged<'_> {
                     let of = format!("of {} request", self.units());
                     list.extend(pairs(&comparison.routes.ranked(), &of, "route"));
                 }
-                Behaviour::Templates => {}
+                Behaviour::Templates => list.extend(self.changed_lines()),
                 Behaviour::StatusClasses => {
                     list.extend(pairs(&comparison.statuses.ranked(), &format!("of {} meet", self.units()), "status"))
                 }

@@ -1,6 +1,7 @@
 //! What a window brings to a comparison.
 
 use crate::engine::conversions::Converted;
+use crate::engine::templates::TemplateInput;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::sketch::latency::LatencyTable;
@@ -62,6 +63,8 @@ pub struct WindowInput<'a> {
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
+    /// Templates of the entry service.
+    pub templates: TemplateInput<'a>,
 }
 
 /// A trace that will not grow any more.

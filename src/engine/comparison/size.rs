@@ -19,7 +19,7 @@ use crate::sketch::latency::Histogram;
 
 impl Comparison {
     /// Bytes of each part on the heap, by name. A new part of a comparison has its line here.
-    pub fn parts(&self) -> [(&'static str, u64); 11] {
+    pub fn parts(&self) -> [(&'static str, u64); 12] {
         let pair_tests = [&self.called, &self.routes, &self.statuses];
         let share_tests = [&self.error_units, &self.slow_units, &self.crossover];
         let plain = [&self.error_volume, &self.lines, &self.retried, &self.warnings, &self.other_lines];
@@ -63,8 +63,10 @@ impl Comparison {
                     + self.presence.bytes()
                     + memory::list::<Block>(self.cuts.len())
                     + memory::queue(&self.recent_crossover)
-                    + self.limits.as_ref().map_or(0, Watch::bytes),
+                    + self.limits.as_ref().map_or(0, Watch::bytes)
+                    + self.failure.as_ref().map_or(0, |failure| memory::list::<u64>(failure.templates.len())),
             ),
+            ("templates", self.templates.bytes()),
         ]
     }
 
@@ -75,13 +77,14 @@ impl Comparison {
 
     /// Units and pairs that are remembered.
     pub fn remembered(&self) -> [usize; 2] {
-        let pairs = [&self.called, &self.routes, &self.statuses].into_iter().map(PairTest::entries).sum();
-        [self.store.len(), pairs]
+        let pairs: usize = [&self.called, &self.routes, &self.statuses].into_iter().map(PairTest::entries).sum();
+        [self.store.len(), pairs + self.templates.entries()]
     }
 
     /// Pair tests stop where they are.
     pub fn stop_pairs(&mut self) {
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::stop);
+        self.templates.stop();
     }
 
     /// Of all units only every second goes on.
@@ -107,6 +110,8 @@ impl Comparison {
         for test in [&mut self.called, &mut self.routes, &mut self.statuses] {
             *test = PairTest::new(self.unit.is_once());
         }
+        let failing = self.failure.as_ref().map_or(&[][..], |failure| &failure.templates);
+        self.templates.keep_only(failing);
         self.is_gist = true;
     }
 

@@ -16,6 +16,7 @@ use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::storms::Storms;
+use crate::engine::templates::Templates;
 use crate::engine::totals::Totals;
 use crate::engine::unanswered::Unanswered;
 use crate::engine::units::UnitStore;
@@ -81,6 +82,8 @@ impl Comparison {
             failure.conversions.iter().for_each(|at| w.uint(*at as u64));
             w.length(failure.limits.len());
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
+            w.length(failure.templates.len());
+            failure.templates.iter().for_each(|id| w.fixed(*id));
         }
         w.flag(self.ended);
         w.flag(self.is_gist);
@@ -165,6 +168,7 @@ impl Comparison {
         w.flag(self.heard.is_some());
         self.heard.iter().flat_map(|heard| heard.iter()).for_each(|look| look.write(w));
         self.write_counters(w);
+        self.templates.write(w);
     }
 
     /// Reads what [`Comparison::write`] wrote.
@@ -193,6 +197,7 @@ impl Comparison {
                 cells: Vec::new(),
                 conversions: Vec::new(),
                 limits: Vec::new(),
+                templates: Vec::new(),
             };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
@@ -204,6 +209,9 @@ impl Comparison {
             for _ in 0..r.length()? {
                 let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
                 failure.limits.push(limit.ok_or(Damaged("unknown limit"))?);
+            }
+            for _ in 0..r.length()? {
+                failure.templates.push(r.fixed()?);
             }
             c.failure = Some(failure);
         }
@@ -305,6 +313,7 @@ impl Comparison {
         c.sampling = Sampling::read(r)?;
         c.storms.read_counters(r)?;
         c.unanswered.read_counters(r)?;
+        c.templates = Templates::read(r)?;
         Ok(c)
     }
 }

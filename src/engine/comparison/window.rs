@@ -72,6 +72,7 @@ impl Comparison {
         }
         let arms_active = self.join(&input);
         self.convert(input.conversions);
+        self.take_templates(input.start, &input.templates);
         self.take_exposures(&input);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
@@ -131,6 +132,7 @@ impl Comparison {
         self.routes.keep_bound();
         self.statuses.keep_bound();
         self.called.keep_bound();
+        self.templates.keep_bound();
         self.window = input.window;
         self.ended_at = input.end;
         self.looks += 1;
@@ -190,9 +192,12 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
-        self.conversions.iter_mut().for_each(|conversion| conversion.units.cut());
+        for conversion in &mut self.conversions {
+            conversion.units.cut();
+        }
         self.restarts.cut();
         self.recent_crossover.clear();
+        self.templates.cut();
         self.rule = [(0, 0, 0); 2];
     }
 
@@ -319,6 +324,7 @@ impl Comparison {
             }
             self.storms.enter(unit, first_arm, entry.erred());
             self.crossover.at_risk(first_arm, 1);
+            self.templates.at_risk(first_arm);
             let had = entry.conversions();
             for (at, conversion) in self.conversions.iter_mut().enumerate() {
                 if had >> (at & 7) & 1 == 0 {

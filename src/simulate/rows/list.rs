@@ -13,6 +13,7 @@ const FALSE_PASS: &str = "False PASS: the truth is exactly at the margin";
 const DELAY: &str = "Delay: something is worse";
 const PASS: &str = "PASS: a healthy canary at the last step";
 const STRESS: &str = "Under stress: what is the honest thing to say?";
+const LINES: &str = "Log lines: what is new is found, and nothing else";
 /// Part that is shown as one table.
 pub const DECIDED: &str = "Share decided: 50 % share, within 5, 30 and 120 minutes";
 
@@ -93,7 +94,47 @@ pub fn rows() -> Vec<Row> {
     rows.extend(passes());
     rows.extend(stress());
     rows.extend(decided());
+    rows.extend(log_lines());
     rows
+}
+
+/// Log lines by template: 1,000 kinds of them, two lines a request.
+fn log_lines() -> Vec<Row> {
+    let base = Traffic { logging: Logging::Lines(1_000), ..Traffic::A2 };
+    let new = Traffic { effect: Effect::NewLine(0.02), ..base };
+    let units = |text: &str, what, part, target| line(text, Measure::Units(what, part), target);
+    let share = |text: &str, what, target| line(text, Measure::Share(Event::Lines(what)), target);
+    vec![
+        Row {
+            name: "template-aa",
+            part: LINES,
+            title: "1,000 templates, 5 % share, 100 looks, nothing changed".to_owned(),
+            runs: 2_000,
+            plans: vec![plan(base, 100)],
+            lines: vec![
+                share("a line is listed as new or more often", "false", at_most(0.01)),
+                share("any line is listed", "any", Target::None),
+                false_fail(),
+                line("a behaviour is called changed", Measure::Share(Event::HeldBack), at_most(0.01)),
+            ],
+        },
+        Row {
+            name: "template-new",
+            part: LINES,
+            title: "a new error line on 2 % of canary requests, 5 % share, among 1,000 templates".to_owned(),
+            runs: 400,
+            plans: vec![plan(new, 360)],
+            lines: vec![
+                units("distinct canary units when it is listed: 50 % of runs", "listed", 0.5, Target::Units(6.0)),
+                units("distinct canary units when it is listed: 80 % of runs", "listed", 0.8, Target::None),
+                units("distinct canary units when it FAILs: 50 % of runs", "failed", 0.5, Target::Units(6.0)),
+                units("distinct canary units when it FAILs: 80 % of runs", "failed", 0.8, Target::None),
+                line("whole rollout FAILs: 50 % of runs", Measure::Time(Event::Said(Verdict::Fail), 0.5), Target::None),
+                line("whole rollout FAILs: 80 % of runs", Measure::Time(Event::Said(Verdict::Fail), 0.8), Target::None),
+                share("another line is listed as new or more often", "false", at_most(0.01)),
+            ],
+        },
+    ]
 }
 
 fn false_alarms() -> Vec<Row> {

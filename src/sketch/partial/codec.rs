@@ -128,9 +128,9 @@ impl WindowPartial {
         let t = &self.tally;
         [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
         t.rejects.iter().for_each(|count| w.uint(*count));
-        // The place of segments and of templates: no rows yet.
+        // The place of segments: no rows yet.
         w.length(0);
-        w.length(0);
+        self.encode_templates(&mut w);
         w.bytes
     }
 
@@ -289,9 +289,10 @@ impl WindowPartial {
         for slot in &mut t.rejects {
             *slot = r.uint()?;
         }
-        if r.length()? != 0 || r.length()? != 0 {
-            return Err(Damaged("segments or templates of a later version"));
+        if r.length()? != 0 {
+            return Err(Damaged("segments of a later version"));
         }
+        partial.decode_templates(&mut r)?;
         r.end()?;
         Ok(partial)
     }

@@ -51,6 +51,8 @@ impl LoosePartial {
                     _ if Arc::ptr_eq(&theirs, &shared) => Renaming::none(&theirs),
                     _ => {
                         let all = Arc::make_mut(&mut names);
+                        // Rows name templates by their id.
+                        union(&mut all.templates, &theirs.templates);
                         Renaming {
                             services: union(&mut all.services, &theirs.services),
                             arms: union(&mut all.arms, &theirs.arms),
@@ -118,5 +120,10 @@ impl WindowPartial {
         self.pair_range = self.pair_range.min(other.pair_range);
         self.trace_range = self.trace_range.min(other.trace_range);
         self.tally.add(&other.tally);
+        self.templates.append(other.templates);
+        for (mine, theirs) in self.template_pairs.iter_mut().zip(other.template_pairs) {
+            mine.rows.append(theirs.rows);
+            mine.range = mine.range.min(theirs.range);
+        }
     }
 }

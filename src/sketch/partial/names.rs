@@ -21,6 +21,10 @@ impl WindowPartial {
             Used::mark(&mut used.routes, row.route);
             Used::mark(&mut used.streams, row.stream);
         }
+        for row in self.templates.iter() {
+            Used::mark(&mut used.instances, row.instance);
+            Used::mark(&mut used.streams, row.stream);
+        }
         let text_hash = |name: &String| event::identity_hash(name.as_bytes());
         let service_hash = |key: &ServiceKey| {
             event::identity_hash(key.service.as_bytes())
@@ -31,7 +35,8 @@ impl WindowPartial {
         let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, text_hash);
         let (instances, new_instances) = settle_list(&names.instances, &used.instances, INSTANCES_MAX, text_hash);
         let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
-        self.names = Names { services, arms, routes, instances };
+        let templates = self.texts_of_templates(&names.templates);
+        self.names = Names { services, arms, routes, instances, templates };
         self.streams = streams;
         let renaming = Renaming {
             services: new_services,
@@ -59,6 +64,8 @@ impl WindowPartial {
         self.pairs.rename(renaming);
         self.traces.rename(renaming);
         self.evidence.rename(renaming);
+        self.templates.rename(renaming);
+        self.template_pairs.iter_mut().for_each(|pairs| pairs.rows.rename(renaming));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::segments::{self, SegmentCell, Segments};
 use crate::engine::totals::Totals;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
@@ -109,6 +110,8 @@ pub struct Failure {
     pub limits: Vec<Limit>,
     /// Business events that carried the evidence, by their place in the policy.
     pub conversions: Vec<usize>,
+    /// Segments that carried the evidence, strongest first.
+    pub segments: Vec<SegmentCell>,
 }
 
 /// State of one comparison.
@@ -216,6 +219,8 @@ pub struct Comparison {
     pub restarts: Restarts,
     /// The latest look.
     pub look: Look,
+    /// Groups of units that are tested by themselves.
+    pub segments: Segments,
 }
 
 impl Comparison {
@@ -283,6 +288,7 @@ impl Comparison {
             limits: None,
             restarts: Restarts::default(),
             look: Look::default(),
+            segments: Segments::default(),
         }
     }
 
@@ -302,6 +308,24 @@ impl Comparison {
     #[must_use]
     pub fn with_conversions(self, names: &[String]) -> Comparison {
         Comparison { conversions: names.iter().map(|name| Conversion::new(name)).collect(), ..self }
+    }
+
+    /// The same, testing segments.
+    #[must_use]
+    pub fn with_segments(self, fields: &[String]) -> Comparison {
+        Comparison { segments: Segments::new(fields), ..self }
+    }
+
+    /// What the statistics say of one test of a segment, at the latest look.
+    pub fn segment_finding(&self, (cell, test): SegmentCell) -> Finding {
+        let carried = self.failure.as_ref().is_some_and(|failure| {
+            failure.segments.contains(&(cell, test)) || self.look.segment_contribution((cell, test)) >= self.log_fail
+        });
+        match carried {
+            true => Finding::Regressed,
+            false if self.look.segment((cell, test)).is_none() => Finding::NoData,
+            false => Finding::Undecided,
+        }
     }
 
     /// Business events of a window in which nothing else was seen, or whose units have been joined.
@@ -395,6 +419,7 @@ impl Comparison {
         self.store.forget();
         self.waiting_slow = Vec::new();
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
+        self.segments.forget_units();
     }
 
     /// Strata so far.
@@ -530,10 +555,18 @@ impl Comparison {
             self.routes.followed().min(self.statuses.followed()),
             &format!("{units} that come new, for the routes they request"),
         );
+        followed(self.segments.followed(), &format!("{units}, for their segments"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
             }
+        }
+        if self.segments.past_bound > 0 {
+            list.push(format!(
+                "more than {} segments: {} {units} of further values are in none",
+                segments::CELLS_MAX,
+                self.segments.past_bound
+            ));
         }
         list
     }

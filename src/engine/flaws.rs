@@ -164,7 +164,8 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::ErrorsWithoutUnit
         | Flaw::GuessedControl
         | Flaw::MostlyLate
-        | Flaw::DamagedLines => &[],
+        | Flaw::DamagedLines
+        | Flaw::UnequalSegments => &[],
     }
 }
 
@@ -176,6 +177,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::SamplingByOutcome => policy.errors,
         // Who is late for another reason breaks no test; only a pass would rest on what is missing.
         Flaw::SomeLate => false,
+        // What remains within segments is tested.
+        Flaw::UnequalSegments => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

@@ -28,6 +28,7 @@ pub mod policy;
 mod release;
 pub mod restarts;
 pub mod sampling;
+pub mod segments;
 pub mod shared_units;
 pub mod totals;
 pub mod traces;

@@ -28,6 +28,8 @@ pub struct Policy {
     pub conversions: Conversions,
     /// What both arms together may not exceed.
     pub limits: Limits,
+    /// Fields whose values are segments, as the plan has them.
+    pub segments: Vec<String>,
 }
 
 impl Policy {
@@ -57,6 +59,7 @@ impl Default for Policy {
             release: Vec::new(),
             conversions: Conversions::default(),
             limits: Limits::default(),
+            segments: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
 //! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
 
-use crate::event::{Event, Intern, NameId, ServiceKey, name_at};
+use crate::event::{Event, Intern, NO_SEGMENTS, NameId, SEGMENT_FIELDS_MAX, ServiceKey, name_at};
 use crate::fold::JUMP;
 use crate::time::{HOUR, Micros};
 
@@ -22,6 +22,7 @@ pub struct HeldEvent {
     arm: Option<String>,
     route: Option<String>,
     instance: Option<String>,
+    segments: [Option<String>; SEGMENT_FIELDS_MAX],
     /// Offset after its line.
     pub after: u64,
 }
@@ -36,6 +37,7 @@ impl HeldEvent {
             arm: name_at(&all.arms, event.arm).cloned(),
             route: name_at(&all.routes, event.route).cloned(),
             instance: name_at(&all.instances, event.instance).cloned(),
+            segments: std::array::from_fn(|field| name_at(&all.segments[field], event.segments[field]).cloned()),
             after,
         }
     }
@@ -43,11 +45,16 @@ impl HeldEvent {
     /// The event with the indices of `names`.
     pub fn intern(&self, names: &mut impl Intern) -> Event {
         let none: NameId = crate::event::NO_NAME;
+        let mut segments = NO_SEGMENTS;
+        for (field, (id, value)) in segments.iter_mut().zip(&self.segments).enumerate() {
+            *id = value.as_deref().map_or(none, |value| names.segment(field, value));
+        }
         Event {
             service: names.service(&self.service.environment, &self.service.service),
             arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
             route: self.route.as_deref().map_or(none, |route| names.route(route)),
             instance: self.instance.as_deref().map_or(none, |instance| names.instance(instance)),
+            segments,
             ..self.event
         }
     }

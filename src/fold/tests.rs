@@ -31,6 +31,9 @@ impl Intern for Plain {
     fn instance(&mut self, instance: &str) -> NameId {
         at(&mut self.0.instances, instance.to_owned())
     }
+    fn segment(&mut self, field: usize, value: &str) -> NameId {
+        at(&mut self.0.segments[field], value.to_owned())
+    }
 }
 
 fn at<T: PartialEq>(list: &mut Vec<T>, item: T) -> NameId {
@@ -65,6 +68,12 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         sampling: NOT_SAMPLED,
         rate_unread: false,
         conversion: 0,
+        segments: [
+            names.segment(0, ["jp", "us", "de"][unit as usize % 3]),
+            names.segment(1, ["old", "new"][(seconds / 30) as usize % 2]),
+            crate::event::NO_NAME,
+            crate::event::NO_NAME,
+        ],
         latency_form: crate::event::FieldForm::Absent,
         status_form: crate::event::FieldForm::Absent,
         kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },

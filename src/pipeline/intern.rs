@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey};
+use crate::event::{Intern, NO_NAME, NameId, Names, SEGMENT_FIELDS_MAX, ServiceKey};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,7 @@ pub struct Interner {
     arms: Table,
     routes: Table,
     instances: Table,
+    segments: [Table; SEGMENT_FIELDS_MAX],
 }
 
 /// Names of a kind that are carried from chunk to chunk; with more, each chunk begins anew.
@@ -24,8 +25,9 @@ const CARRIED_MAX: usize = 1_024;
 impl Interner {
     /// Few enough names to go on with.
     pub fn can_go_on(&self) -> bool {
-        let Names { services, arms, routes, instances } = &*self.names;
-        [services.len(), arms.len(), routes.len(), instances.len()].into_iter().all(|len| len <= CARRIED_MAX)
+        let Names { services, arms, routes, instances, segments } = &*self.names;
+        let names = [services.len(), arms.len(), routes.len(), instances.len()];
+        names.into_iter().chain(segments.iter().map(Vec::len)).all(|len| len <= CARRIED_MAX)
     }
 }
 
@@ -66,6 +68,14 @@ impl Intern for Interner {
     #[inline]
     fn instance(&mut self, instance: &str) -> NameId {
         self.instances.text(&mut self.names, instance, |names| &names.instances, |names| &mut names.instances)
+    }
+
+    #[inline]
+    fn segment(&mut self, field: usize, value: &str) -> NameId {
+        // A plan has no further fields.
+        let field = field % SEGMENT_FIELDS_MAX;
+        let table = &mut self.segments[field];
+        table.text(&mut self.names, value, |names| &names.segments[field], |names| &mut names.segments[field])
     }
 }
 

@@ -173,6 +173,7 @@ impl World {
             services: vec![ServiceKey { environment: String::new(), service: SERVICE.to_owned() }],
             arms: ARMS.map(str::to_owned).to_vec(),
             routes,
+            segments: Default::default(),
             instances: Vec::new(),
         };
         World {
@@ -478,6 +479,7 @@ impl World {
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
+            segments: event::NO_SEGMENTS,
             instance: NO_NAME,
         };
         window.count(arm, &event, at);

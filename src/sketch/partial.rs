@@ -6,15 +6,17 @@
 mod codec;
 mod loose;
 mod names;
+mod segments;
 
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
     AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
-    Row, Rows, TraceRow, UnitRow,
+    Row, Rows, SegmentRow, TraceRow, UnitRow,
 };
 use crate::sketch::weights::WeightTable;
 
+pub use crate::event::OTHER;
 pub use loose::LoosePartial;
 
 /// Version of the encoded form.
@@ -28,8 +30,8 @@ pub const ARMS_MAX: usize = 64;
 pub const ROUTES_MAX: usize = 256;
 /// Distinct instances of one window, over all services, that are counted by name.
 pub const INSTANCES_MAX: usize = 4_096;
-/// Name that stands for all names past a bound.
-pub const OTHER: &str = "(other)";
+/// Distinct values of one field of one window that are counted by name, of fields whose values are segments.
+pub const SEGMENT_VALUES_MAX: usize = 256;
 
 /// (unit, route) rows of one window; past it the sample of units halves.
 pub const PAIR_ROWS_MAX: usize = 1 << 15;
@@ -300,6 +302,10 @@ pub struct WindowPartial {
     pub evidence: Rows<EvidenceRow>,
     /// Records read while this was the oldest open window of their stream.
     pub tally: Tally,
+    /// Segments of units in `segment_range`; empty where the plan has no segments.
+    pub segments: Rows<SegmentRow>,
+    /// Largest keyed hash of units in `segments`.
+    pub segment_range: u64,
 }
 
 impl WindowPartial {
@@ -322,6 +328,8 @@ impl WindowPartial {
             trace_range: u64::MAX,
             evidence: Rows::default(),
             tally: Tally::default(),
+            segments: Rows::default(),
+            segment_range: u64::MAX,
         }
     }
 
@@ -360,6 +368,7 @@ impl WindowPartial {
             + self.pairs.len()
             + self.traces.len()
             + self.evidence.len()
+            + self.segments.len()
     }
 
     /// Brings the partial into its canonical form.
@@ -378,6 +387,7 @@ impl WindowPartial {
         if self.pairs.len() > PAIR_ROWS_MAX {
             self.settle_pairs();
         }
+        self.drop_segments();
         self.settle_names(names, streams);
         self.cells.sort_by_key(|(service, arm, _)| (*service, *arm));
         self.cells.dedup_by(|next, kept| {
@@ -400,6 +410,7 @@ impl WindowPartial {
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
         self.settle_evidence();
+        self.settle_segments();
     }
 
     /// Pairs of units in the sample, which halves while there are too many.
@@ -525,6 +536,9 @@ impl WindowPartial {
                         classes: 1 << event.status_class.min(7),
                     });
                 }
+                if event.segments != event::NO_SEGMENTS {
+                    self.count_segments(event, offset_us, latency);
+                }
                 keep.consider(event, offset_us, latency, stream_hash);
             }
             Kind::Span => {
@@ -536,6 +550,9 @@ impl WindowPartial {
             Kind::Log => {}
             Kind::Exposure => {
                 counters.exposures += 1;
+                if event.segments != event::NO_SEGMENTS {
+                    self.count_segments(event, offset_us, 0);
+                }
                 if event.unit != 0 && event.arm != NO_NAME {
                     self.exposures.add(ExposureRow {
                         unit: event.unit,

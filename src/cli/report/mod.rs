@@ -7,6 +7,7 @@ mod limits;
 mod next;
 mod noticed;
 mod reading;
+mod segments;
 mod sentences;
 mod services;
 mod text;
@@ -20,6 +21,7 @@ use self::noticed::Crashes;
 pub(super) use self::noticed::Noticed;
 use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
+pub(super) use self::segments::{SegmentRow, SegmentRows};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
@@ -176,6 +178,8 @@ pub(super) struct Judged<'a> {
     pub rows: Vec<Row>,
     /// Business events that may not become rarer.
     pub conversions: Vec<ConversionRow>,
+    /// Segments, those that explain most first.
+    pub segments: SegmentRows,
     /// What PASS still needs.
     pub needs: Vec<Need>,
     /// Bounds of the release and of the comparison that were met.
@@ -305,6 +309,7 @@ impl<'a> Report<'a> {
                     comparison,
                     rows: rows(comparison, policy),
                     conversions: conversions::rows(comparison),
+                    segments: segments::rows(comparison),
                     needs: needs(comparison, policy),
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
                     history: comparison.latency.effects().map(|effects| effects.history),
@@ -488,6 +493,7 @@ impl Judged<'_> {
         let _infallible = writeln!(out, "{}", self.title());
         self.sentences().iter().skip(1).for_each(|sentence| paragraph(out, sentence));
         self.write_guardrails(out);
+        self.write_segments(out);
         self.write_checks(out);
         self.write_needs(out);
         self.write_evidence(out);

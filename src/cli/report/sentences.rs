@@ -97,6 +97,9 @@ impl Judged<'_> {
                 }));
             }
         }
+        if look.verdict != Verdict::Invalid {
+            list.extend(look.flaws.contains(&Flaw::UnequalSegments).then(|| self.flaw(Flaw::UnequalSegments)));
+        }
         if look.verdict == Verdict::Inconclusive {
             list.extend(look.flaws.contains(&Flaw::SomeLate).then(|| self.flaw(Flaw::SomeLate)));
         } else {
@@ -124,7 +127,10 @@ impl Judged<'_> {
 
     /// No comparison failed, only a limit.
     fn is_by_limit_alone(&self) -> bool {
-        self.leading().is_empty() && self.fallen().next().is_none() && self.failed_limits().is_some()
+        self.leading().is_empty()
+            && self.fallen().next().is_none()
+            && self.failed_segments().is_empty()
+            && self.failed_limits().is_some()
     }
 
     /// How the candidate is worse, since when that is proven, and what has changed besides.
@@ -137,8 +143,10 @@ impl Judged<'_> {
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
         let fewer: Vec<String> = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row)).collect();
-        let is_over = lasting.is_empty() && fewer.is_empty();
+        let of_segments = self.segment_sentences();
+        let is_over = lasting.is_empty() && fewer.is_empty() && of_segments.is_empty();
         list.extend(fewer);
+        list.extend(of_segments);
         if list.is_empty() {
             list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
         }
@@ -147,7 +155,8 @@ impl Judged<'_> {
         });
         if is_over {
             let fallen = self.fallen().map(|row| self.conversion_name(row));
-            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).collect();
+            let names = receded.iter().map(|row| self.name_of(row));
+            let by: Vec<String> = names.chain(fallen).chain(self.failed_segments()).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
             if !receded.is_empty() && receded.iter().all(is_broken) {
@@ -502,6 +511,7 @@ impl Judged<'_> {
             Flaw::StatusType => {
                 "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
             }
+            Flaw::UnequalSegments => self.unequal_words(),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others in one arm, or fewer of them were kept: error rates cannot be compared.".to_owned()

@@ -1,8 +1,9 @@
 //! What a window brings to a comparison.
 
 use crate::engine::conversions::Converted;
+use crate::engine::segments::SegmentInput;
 use crate::engine::units::Arm;
-use crate::event;
+use crate::event::{self, Names};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::EvidenceRow;
 use crate::sketch::weights::WeightTable;
@@ -60,6 +61,10 @@ pub struct WindowInput<'a> {
     pub traces: Vec<CompleteTrace>,
     /// Evidence of the entry service under (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
+    /// Segments of units, sorted by unit; empty where there are none.
+    pub segments: Vec<SegmentInput>,
+    /// Names of the window, which `segments` refers to.
+    pub names: &'a Names,
 }
 
 /// A trace that will not grow any more.

@@ -15,6 +15,7 @@ use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::segments::{SegmentTest, Segments};
 use crate::engine::totals::Totals;
 use crate::engine::units::UnitStore;
 use crate::engine::user_effects::Effects;
@@ -31,6 +32,7 @@ impl Comparison {
             watch.write(&mut w);
         }
         self.conversions.iter().for_each(|conversion| conversion.write(&mut w));
+        self.segments.write_counters(&mut w);
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
 
@@ -75,6 +77,11 @@ impl Comparison {
             failure.conversions.iter().for_each(|at| w.uint(*at as u64));
             w.length(failure.limits.len());
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
+            w.length(failure.segments.len());
+            for (cell, test) in &failure.segments {
+                w.uint(*cell as u64);
+                w.byte(*test as u8);
+            }
         }
         w.flag(self.ended);
         w.flag(self.regressed_while_invalid.is_some());
@@ -155,6 +162,7 @@ impl Comparison {
         self.presence.write(w);
         self.heard.iter().for_each(|look| look.write(w));
         self.write_counters(w);
+        self.segments.write(w);
     }
 
     /// Reads what [`Comparison::write`] wrote.
@@ -179,6 +187,7 @@ impl Comparison {
                 cells: Vec::new(),
                 conversions: Vec::new(),
                 limits: Vec::new(),
+                segments: Vec::new(),
             };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
@@ -190,6 +199,11 @@ impl Comparison {
             for _ in 0..r.length()? {
                 let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
                 failure.limits.push(limit.ok_or(Damaged("unknown limit"))?);
+            }
+            for _ in 0..r.length()? {
+                let cell = usize::from(r.uint16()?);
+                let test = SegmentTest::ALL.get(usize::from(r.byte()?)).copied();
+                failure.segments.push((cell, test.ok_or(Damaged("unknown test of a segment"))?));
             }
             c.failure = Some(failure);
         }
@@ -285,6 +299,7 @@ impl Comparison {
             *sums = BucketSums::read(r)?;
         }
         c.sampling = Sampling::read(r)?;
+        c.segments = Segments::read(r)?;
         Ok(c)
     }
 }

@@ -72,6 +72,9 @@ impl Comparison {
         }
         let arms_active = self.join(&input);
         self.convert(input.conversions);
+        let by_request = self.by_request();
+        let units = (&self.store, self.stratum);
+        self.segments.close_window(&input, units, by_request);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -186,6 +189,7 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
+        self.segments.cut();
         self.conversions.iter_mut().for_each(|conversion| conversion.units.cut());
         self.restarts.cut();
         self.recent_crossover.clear();

@@ -128,8 +128,8 @@ impl WindowPartial {
         let t = &self.tally;
         [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
         t.rejects.iter().for_each(|count| w.uint(*count));
-        // The place of segments and of templates: no rows yet.
-        w.length(0);
+        self.encode_segments(&mut w);
+        // The place of templates: no rows yet.
         w.length(0);
         w.bytes
     }
@@ -289,8 +289,9 @@ impl WindowPartial {
         for slot in &mut t.rejects {
             *slot = r.uint()?;
         }
-        if r.length()? != 0 || r.length()? != 0 {
-            return Err(Damaged("segments or templates of a later version"));
+        partial.decode_segments(&mut r)?;
+        if r.length()? != 0 {
+            return Err(Damaged("templates of a later version"));
         }
         r.end()?;
         Ok(partial)

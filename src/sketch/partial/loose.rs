@@ -56,6 +56,9 @@ impl LoosePartial {
                             routes: union(&mut all.routes, &theirs.routes),
                             instances: union(&mut all.instances, &theirs.instances),
                             streams: Vec::new(),
+                            segments: std::array::from_fn(|field| {
+                                union(&mut all.segments[field], &theirs.segments[field])
+                            }),
                         }
                     }
                 };
@@ -90,5 +93,7 @@ impl WindowPartial {
         self.pair_range = self.pair_range.min(other.pair_range);
         self.trace_range = self.trace_range.min(other.trace_range);
         self.tally.add(&other.tally);
+        self.segments.append(other.segments);
+        self.segment_range = self.segment_range.min(other.segment_range);
     }
 }

@@ -130,7 +130,8 @@ pub struct Event {
     /// Status divided by 100 (1..=5), 0 when the line has no status.
     pub status_class: u8,
     /// Value of each field whose values are segments, an index into [`Names::segments`] of that field, or [`NO_NAME`].
-    pub segments: [NameId; SEGMENT_FIELDS_MAX],
+    // A number in place of SEGMENT_FIELDS_MAX: with the name the compiler (1.95) fails on closures that hold an event.
+    pub segments: [NameId; 4],
     /// Number of the business event, as the plan counts those that it names, plus one; 0 for any other line.
     pub conversion: u8,
     /// The piece of work failed.

@@ -44,7 +44,7 @@ fn run(row: &Row, runs: u64) -> Vec<Record> {
 }
 
 /// Rows whose runs are cheap, and the minutes to which they are cut.
-const CHEAP: [(&str, u32); 16] = [
+const CHEAP: [(&str, u32); 17] = [
     ("aa-a0", 240),
     ("aa-a1", 240),
     ("aa-a2", 240),
@@ -61,6 +61,7 @@ const CHEAP: [(&str, u32); 16] = [
     ("proxy-broken", 120),
     ("crash-loop", 120),
     ("two-candidates", 240),
+    ("delay-segment", 240),
 ];
 
 /// What is pinned of a run.

@@ -327,11 +327,11 @@ impl Segments {
         }
         let is_first = errs && !of.erred;
         if of.stratum == stratum {
-            for field in 0..self.fields.len() {
+            for (field, cells) in cells.iter().enumerate().take(self.fields.len()) {
                 if of.cells[field] != UNKNOWN {
                     continue;
                 }
-                let Some(cell) = Segments::first_cell(rows, field, &cells[field]) else { continue };
+                let Some(cell) = Segments::first_cell(rows, field, cells) else { continue };
                 of.cells[field] = cell;
                 match self.cells.get_mut(usize::from(cell)) {
                     Some(entered) => {

@@ -96,6 +96,8 @@ pub enum Effect {
     Slower(f64),
     /// This share of requests takes 10 s.
     VerySlow(f64),
+    /// The error rate of each user of one segment, of 5 % of users, is multiplied.
+    SegmentErrorsTimes(f64),
 }
 
 /// What else happens while the rollout runs.
@@ -169,7 +171,12 @@ pub struct Traffic {
     pub disturbance: Disturbance,
     /// What is logged.
     pub logging: Logging,
+    /// Requests name one of [`SEGMENTS`] segments, each of which is the same for all requests of a user.
+    pub segments: bool,
 }
+
+/// Segments of users: one of 5 % of them, and others of equal size.
+pub const SEGMENTS: u16 = 50;
 
 impl Traffic {
     /// Sticky users who differ, with retry loops, 200 requests a minute, 5 % in the candidate, errors only: A2 of the design.
@@ -189,6 +196,7 @@ impl Traffic {
         onset: 0,
         disturbance: Disturbance::None,
         logging: Logging::Plain,
+        segments: false,
     };
 
     /// Independent requests: A0.

@@ -11,7 +11,7 @@ use crate::demo::random::{Alias, Random};
 use crate::event::{self, Event, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, Names, ServiceKey, WEIGHT_ONE};
 use crate::math;
 use crate::rival::Minute;
-use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, Traffic};
+use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, SEGMENTS, Traffic};
 use crate::sketch::partial::{Keep, WindowPartial};
 use crate::time::{MINUTE, Timestamp};
 
@@ -173,8 +173,8 @@ impl World {
             services: vec![ServiceKey { environment: String::new(), service: SERVICE.to_owned() }],
             arms: ARMS.map(str::to_owned).to_vec(),
             routes,
-            segments: Default::default(),
             instances: Vec::new(),
+            segments: segment_names(&traffic),
         };
         World {
             traffic,
@@ -340,7 +340,12 @@ impl World {
                 Effect::Errors(share) => p += share,
                 Effect::ErrorsTimes(factor) => p *= factor,
                 Effect::UsersBroken(users) if f64::from(of.luck) < users => p = 1.0,
-                Effect::UsersBroken(_) | Effect::None | Effect::Slower(_) | Effect::VerySlow(_) => {}
+                Effect::SegmentErrorsTimes(factor) if segment_of(of.unit) == 0 => p *= factor,
+                Effect::UsersBroken(_)
+                | Effect::SegmentErrorsTimes(_)
+                | Effect::None
+                | Effect::Slower(_)
+                | Effect::VerySlow(_) => {}
             },
             SECOND => p += 0.02,
             _ => {}
@@ -370,7 +375,8 @@ impl World {
                 | Effect::None
                 | Effect::Errors(_)
                 | Effect::ErrorsTimes(_)
-                | Effect::UsersBroken(_) => {}
+                | Effect::UsersBroken(_)
+                | Effect::SegmentErrorsTimes(_) => {}
             }
         }
         math::exp(ln) as u64
@@ -479,11 +485,38 @@ impl World {
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
-            segments: event::NO_SEGMENTS,
+            segments: match self.traffic.segments {
+                true => [segment_of(of.unit), NO_NAME, NO_NAME, NO_NAME],
+                false => event::NO_SEGMENTS,
+            },
             instance: NO_NAME,
         };
         window.count(arm, &event, at);
     }
+}
+
+/// Key of the segment of a user.
+const KEY_SEGMENT: u64 = 0x7365_676d;
+/// Share of users in the first segment.
+const FIRST_SEGMENT: f64 = 0.05;
+
+/// The segment of a user: by its hash, so that whoever is dealt no segments draws no other random numbers.
+fn segment_of(unit: u64) -> u16 {
+    let place = event::mix(unit, KEY_SEGMENT) as f64 / u64::MAX as f64;
+    let others = f64::from(SEGMENTS - 1);
+    if place < FIRST_SEGMENT {
+        return 0;
+    }
+    1 + (((place - FIRST_SEGMENT) / (1.0 - FIRST_SEGMENT) * others) as u16).min(SEGMENTS - 2)
+}
+
+/// Names of segments, sorted, where there are any.
+fn segment_names(traffic: &Traffic) -> [Vec<String>; event::SEGMENT_FIELDS_MAX] {
+    let mut names: [Vec<String>; event::SEGMENT_FIELDS_MAX] = Default::default();
+    if traffic.segments {
+        names[0] = (0..SEGMENTS).map(|segment| format!("s{segment:02}")).collect();
+    }
+    names
 }
 
 /// What holds in a minute.

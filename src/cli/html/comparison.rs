@@ -114,6 +114,7 @@ pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &
     m.element("section", &[("class", "comparison"), ("id", id), ("aria-labelledby", &labelled)], |m| {
         verdict(m, judged, class, &labelled);
         guardrails(m, judged);
+        super::segments::write(m, judged);
         over_time::write(m, judged, points);
         needs(m, judged);
         changes(m, judged);

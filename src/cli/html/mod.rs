@@ -11,6 +11,7 @@ mod course;
 mod markup;
 mod over_time;
 mod reading;
+mod segments;
 mod services;
 
 pub(super) use self::backtest::page as backtest;

@@ -21,7 +21,7 @@ use self::noticed::Crashes;
 pub(super) use self::noticed::Noticed;
 use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
-pub(super) use self::segments::{SegmentRow, SegmentRows};
+pub(super) use self::segments::{SEGMENT_COLUMNS, SegmentRow, SegmentRows};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};

@@ -50,6 +50,8 @@ const UNITS_MIN: u64 = 20;
 const STAYS_MIN: f64 = 0.9;
 /// Lines of arms other than the largest that tell whether a field says the arm.
 const ARM_LINES_MIN: u64 = 10;
+/// Lines of a value that tell in which arms it is.
+const VALUE_LINES_MIN: u64 = 5;
 /// Share of these lines whose value the largest arm never has, from which on the field says the arm.
 const APART_MIN: f64 = 0.9;
 /// Share of each arm's lines with one value, from which on the arm says the value.
@@ -160,7 +162,9 @@ fn problem(field: &Field, requests: u64, path: &str, has_numbers: bool) -> Optio
 /// The field says which arm a line belongs to, or the arm says its value.
 fn of_arm(field: &Field) -> Option<String> {
     let mut arms: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
-    for (value, of_arms) in &field.values {
+    // A value that comes once is in one arm, whatever it says.
+    let often = field.values.iter().filter(|(_, of_arms)| of_arms.values().sum::<u64>() >= VALUE_LINES_MIN);
+    for (value, of_arms) in often {
         for (arm, lines) in of_arms.iter().filter(|(arm, _)| !arm.is_empty()) {
             *arms.entry(arm).or_default().entry(value).or_default() += lines;
         }

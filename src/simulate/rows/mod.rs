@@ -158,16 +158,10 @@ pub struct Elsewhere {
 }
 
 /// Rows without a simulation.
-pub const ELSEWHERE: [Elsewhere; 7] = [
+pub const ELSEWHERE: [Elsewhere; 6] = [
     Elsewhere {
         title: "new error template, 5 % share: listed, rolled back; A/A",
         target: "<= 6 and <= 6 distinct canary units; <= 1 %",
-        why: "not in the engine yet",
-        missing: true,
-    },
-    Elsewhere {
-        title: "segments: one cell of 5 % with ten times the errors",
-        target: "none",
         why: "not in the engine yet",
         missing: true,
     },

@@ -563,9 +563,9 @@ impl Comparison {
         }
         if self.segments.past_bound > 0 {
             list.push(format!(
-                "more than {} segments: {} {units} of further values are in none",
-                segments::CELLS_MAX,
-                self.segments.past_bound
+                "{} times {units} came with a value past the {} segments that are tested, or too long to be one",
+                self.segments.past_bound,
+                segments::CELLS_MAX
             ));
         }
         list

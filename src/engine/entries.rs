@@ -255,7 +255,12 @@ fn of_segments(comparison: &Comparison) -> Value {
             json!({ "field": cell.field, "value": format!("{:016x}", event::identity_hash(cell.value.as_bytes())), "log_e": log_e, "strata": strata })
         })
         .collect();
-    json!({ "cells": cells, "unequal": comparison.look.unequal, "past_bound": segments.past_bound })
+    let regressed = comparison.look.leading_segments(comparison.log_fail).into_iter();
+    let regressed: Vec<(usize, &str)> = regressed
+        .filter(|of| comparison.segment_finding(*of) == Finding::Regressed)
+        .map(|(at, test)| (at, test.name()))
+        .collect();
+    json!({ "cells": cells, "regressed": regressed, "unequal": comparison.look.unequal, "past_bound": segments.past_bound })
 }
 
 /// Counters by name: what a replay that differs is told by.

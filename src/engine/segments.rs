@@ -37,6 +37,10 @@ pub const CELLS_MAX: usize = 50;
 pub const SEGMENT_UNITS_MAX: usize = 1 << 20;
 /// Ratio of shares of a segment that is not called another mix of units.
 const MIX_TOLERANCE: f64 = 1.2;
+/// Units of the control that a segment has at least, to be compared with; and share of the candidate's units in such segments
+/// from which on a field divides units, and does not tell the arm.
+const SUPPORT_UNITS: u64 = 20;
+const SUPPORT_MIN: f64 = 0.9;
 
 /// A unit that has not named a value of a field in the stratum.
 const UNKNOWN: u8 = u8::MAX;
@@ -449,7 +453,8 @@ impl Segments {
     /// chosen them by it.
     ///
     /// For each cell "a unit is in it" is a category of the two-sided share test with a tolerance, as routes are; the
-    /// evidence of a field is the mean over its cells. It sees arrivals alone. A cell is evaluated again when a twentieth
+    /// evidence of a field is the mean over its cells. A field whose segments mostly have units of one arm alone tells the arm (a
+    /// version that writes values another way), and nothing of a mix. It sees arrivals alone. A cell is evaluated again when a twentieth
     /// more units have come: when that is follows from arrivals too.
     pub(super) fn unequal(&mut self, log_e_min: f64) -> Vec<usize> {
         let mut unequal = Vec::new();
@@ -475,11 +480,22 @@ impl Segments {
                 cell.mix = (share::log_e_changed(&as_events, MIX_TOLERANCE), units);
             }
             let said: Vec<f64> = self.of(field).map(|cell| cell.mix.0.min(budget::LOG_E_MAX)).collect();
-            if math::log_mean_exp(&said) >= log_e_min {
+            if math::log_mean_exp(&said) >= log_e_min && self.is_supported(field) {
                 unequal.push(field);
             }
         }
         unequal
+    }
+
+    /// The control has units wherever the candidate has most.
+    fn is_supported(&self, field: usize) -> bool {
+        let totals = self.of(field).map(|cell| cell.units.totals().map(|(units, _)| units));
+        let (mut all, mut supported) = (0, 0);
+        for [control, candidate] in totals {
+            all += candidate;
+            supported += if control >= SUPPORT_UNITS { candidate } else { 0 };
+        }
+        supported as f64 >= SUPPORT_MIN * all as f64
     }
 
     fn of(&self, field: usize) -> impl Iterator<Item = &Cell> {

@@ -80,7 +80,9 @@ pub(super) fn rows(comparison: &Comparison) -> SegmentRows {
     if segments.is_none() {
         return SegmentRows::default();
     }
-    let told = segments.explain();
+    let failing: Vec<(usize, SegmentTest)> =
+        comparison.failure.as_ref().map(|failure| failure.segments.clone()).unwrap_or_default();
+    let told = segments.explain(&failing);
     let part = |at: &usize| {
         let cell = segments.cells.get(*at)?;
         Some((segments.fields.get(cell.field).cloned().unwrap_or_default(), cell.value.clone()))
@@ -154,6 +156,11 @@ impl Judged<'_> {
             .iter()
             .map(|(cell, test)| format!("{} in {}", test.name(), harmless(&segments.name(*cell), NAME_SHOWN)))
             .collect()
+    }
+
+    /// A segment still carries a failure.
+    pub(super) fn fails_in_a_segment(&self) -> bool {
+        self.segments.rows.iter().any(|row| SegmentTest::ALL.iter().any(|test| row.fails_by(*test)))
     }
 
     /// Where a failure lies, as the segments that carry it say, and where its excess lies.

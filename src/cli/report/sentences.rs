@@ -32,7 +32,8 @@ impl Judged<'_> {
             }
             Verdict::Fail
                 if self.leading().iter().any(|row| !row.has_receded())
-                    || self.fallen().any(|row| !row.has_receded()) =>
+                    || self.fallen().any(|row| !row.has_receded())
+                    || self.fails_in_a_segment() =>
             {
                 format!("{candidate} is worse than {control}{condition}")
             }

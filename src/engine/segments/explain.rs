@@ -4,7 +4,7 @@
 //! (statistics design 4.11).
 
 use crate::compare::share::Stratum;
-use crate::engine::segments::{Cell, Segments};
+use crate::engine::segments::{Cell, SegmentCell, SegmentTest, Segments};
 use crate::math;
 
 /// Rows that are told.
@@ -118,8 +118,9 @@ fn excess(units: [u64; 2], erring: [u64; 2]) -> f64 {
 }
 
 impl Segments {
-    /// Explains what was counted so far.
-    pub fn explain(&self) -> Told {
+    /// Explains what was counted so far. `failing`: tests that carry a failure; their cells are told in any case, and before all
+    /// others where it is latency that fails, of which an excess of failures knows nothing.
+    pub fn explain(&self, failing: &[SegmentCell]) -> Told {
         let (all_units, all_erring) = totals(self.all.strata());
         let whole = excess(all_units, all_erring);
         let member = |cells: Vec<usize>, units: [u64; 2], erring: [u64; 2]| {
@@ -171,7 +172,20 @@ impl Segments {
             (false, false) => b.excess.total_cmp(&a.excess).then(a.cells.cmp(&b.cells)),
             (a, b) => b.cmp(&a),
         });
-        list.truncate(TOLD_MAX);
+        let is_of = |of: &Member, (cell, _): &SegmentCell| of.cells == [*cell] || of.same.contains(cell);
+        let by_latency = |of: &Member| failing.iter().any(|next| next.1 == SegmentTest::Latency && is_of(of, next));
+        let errors_fail = failing.iter().any(|(_, test)| *test == SegmentTest::Errors);
+        // Whose sort is stable: within each the order stays.
+        list.sort_by_key(|of| match (leads(of) && errors_fail, by_latency(of)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        });
+        let mut rank = 0;
+        list.retain(|of| {
+            rank += 1;
+            rank <= TOLD_MAX || failing.iter().any(|next| is_of(of, next))
+        });
         let told = list.iter().filter(|of| of.cells.len() == 1).count();
         let first = list.iter().flat_map(|of| &of.cells).next().and_then(|at| self.cells.get(*at)).map(|of| of.field);
         Told {

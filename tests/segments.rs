@@ -282,6 +282,25 @@ fn a_version_that_writes_values_another_way_hides_no_failure() {
 }
 
 #[test]
+fn what_follows_from_the_outcome_is_no_segment() {
+    let shop = Shop::default();
+    let lines: Vec<Line> = shop
+        .lines(&Broken)
+        .into_iter()
+        .map(|line| {
+            let result = if line.text.contains("\"status\":503") { "bad" } else { "fine" };
+            Line { text: line.text.replacen('{', &format!("{{\"result\":\"{result}\","), 1), ..line }
+        })
+        .collect();
+    let folder = folder_with(&[("shop.log", &bytes_of(&lines))]);
+    let report = serin(folder.path(), &["compare", "shop.log", "--format", "json"]).expect(1).json();
+    let fields = report["survey"]["segments"]["fields"].to_string();
+    assert!(fields.contains("region") && !fields.contains("result"), "{}", report["survey"]["segments"]);
+    let named = serin(folder.path(), &["compare", "shop.log", "--segment", "result"]).expect(2).err;
+    assert!(named.contains("changes from request to request"), "{named}");
+}
+
+#[test]
 fn requests_that_are_dealt_one_by_one_have_segments_too() {
     struct Japan;
     impl World for Japan {

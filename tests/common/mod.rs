@@ -513,8 +513,9 @@ pub fn cases(seed: u64) -> Vec<Case> {
         format!("\"region\":\"{}\",\"client_version\":\"{client}\"", ["jp", "us", "de", "br"][user as usize % 4])
     });
     let (regions, more_regions): (Vec<Line>, Vec<Line>) = regions.into_iter().partition(|line| line.user % 2 == 0);
+    let segments = two("segments", bad_day(&regions, seed), bad_day(&more_regions, seed + 1));
+    assert_eq!(segments.plan.segments, ["region", "client_version"]);
     vec![
-        two("segments", bad_day(&regions, seed), bad_day(&more_regions, seed + 1)),
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
         two("two files", bytes_of(&even), bytes_of(&odd)),
@@ -539,6 +540,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
         over,
         beyond,
         converting,
+        segments,
     ]
 }
 

@@ -6,7 +6,7 @@ use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, show_effect, 
 use super::text::{grouped, percent, times};
 use super::{Judged, paragraph};
 use crate::cli::terminal::harmless;
-use crate::compare::verdict::Finding;
+use crate::compare::verdict::{Cell, Finding};
 use crate::compare::{bucket, margin, share};
 use crate::engine::comparison::Comparison;
 use crate::engine::segments::{Member, Mix, SegmentTest, Told};
@@ -52,6 +52,12 @@ impl SegmentRow {
         let same: Vec<String> = self.same.iter().map(name_of).collect();
         let same = if same.is_empty() { String::new() } else { format!(" (~ {})", same.join(", ")) };
         harmless(&format!("{name}{same}"), NAME_SHOWN)
+    }
+
+    /// Most of the excess is in it, and more than its part of the units.
+    fn holds_excess(&self) -> bool {
+        let member = &self.member;
+        member.of_excess.is_some_and(|part| part >= HOLDS && part >= HOLDS_TIMES * member.of_units)
     }
 
     /// A test of it carries a failure and still would.
@@ -166,11 +172,18 @@ impl Judged<'_> {
     /// Where a failure lies, as the segments that carry it say, and where its excess lies.
     pub(super) fn segment_sentences(&self) -> Vec<String> {
         let mut list = Vec::new();
+        // Where all units fail more, or wait longer, no segment is worth a word.
+        let lasting = |errors: bool| {
+            let is_of =
+                |cell: Cell| matches!(cell, Cell::ErrorUnits | Cell::ErrorVolume) == errors && cell != Cell::Deficit;
+            self.leading().iter().any(|row| is_of(row.cell) && !row.has_receded())
+        };
+        let (errors_fail, latency_fails) = (lasting(true), lasting(false));
         let failing = self.segments.rows.iter().filter(|row| SegmentTest::ALL.iter().any(|test| row.fails_by(*test)));
         let units = self.units();
         for row in failing.take(3) {
             let [control, candidate] = shares(row);
-            if row.fails_by(SegmentTest::Errors) {
+            if row.fails_by(SegmentTest::Errors) && (!errors_fail || row.holds_excess()) {
                 let least = row.errors.filter(|effect| effect.low > 1.0);
                 let least =
                     least.map_or(String::new(), |effect| format!(", at least {} times as many", times(effect.low)));
@@ -181,7 +194,7 @@ impl Judged<'_> {
                     percent(control)
                 ));
             }
-            if let Some(effect) = row.latency.filter(|_| row.fails_by(SegmentTest::Latency)) {
+            if let Some(effect) = row.latency.filter(|_| row.fails_by(SegmentTest::Latency) && !latency_fails) {
                 list.push(format!("Slower in {}: {} %.", row.name(), format_args!("{:+.1}", effect.estimate * 100.0)));
             }
         }
@@ -193,8 +206,7 @@ impl Judged<'_> {
     fn excess_sentence(&self) -> Option<String> {
         let row = self.segments.rows.first()?;
         let of_excess = row.member.of_excess?;
-        let holds = of_excess >= HOLDS && of_excess >= HOLDS_TIMES * row.member.of_units;
-        holds.then(|| {
+        row.holds_excess().then(|| {
             format!(
                 "Where the excess of {} with errors lies (descriptive): {} has {} of it, and {} of canary {}.",
                 self.units(),

@@ -120,7 +120,7 @@ impl Judged<'_> {
     }
 
     /// Guardrails that carry a failure, the strongest first.
-    fn leading(&self) -> Vec<&Row> {
+    pub(super) fn leading(&self) -> Vec<&Row> {
         let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
         leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
         leading

@@ -46,8 +46,11 @@ const COVERAGE_MIN: f64 = 0.2;
 const MINORITY_MIN: u64 = 10;
 /// Units of several lines that tell whether a value stays.
 const UNITS_MIN: u64 = 20;
-/// Share of them whose value must stay.
-const STAYS_MIN: f64 = 0.9;
+/// How far the later lines of a unit must agree with its first beyond chance (Cohen's kappa): of a field that is found, and of
+/// one that the user names. What follows from the outcome of a request agrees about as often as chance has it, however rare
+/// one of its values is.
+const STAYS_MIN: f64 = 0.7;
+const NAMED_STAYS_MIN: f64 = 0.3;
 /// Lines of arms other than the largest that tell whether a field says the arm.
 const ARM_LINES_MIN: u64 = 10;
 /// Lines of a value that tell in which arms it is.
@@ -120,10 +123,26 @@ struct Field {
     lines: u64,
     /// Lines by value and arm; arms as the decoder of the stream names them.
     values: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Of each unit: its first value, and whether it had several lines, and another value.
-    units: BTreeMap<u64, (String, bool, bool)>,
+    /// Of each unit: its first value, and whether it had several lines.
+    units: BTreeMap<u64, (String, bool)>,
+    /// Later lines of units, and those of them with their unit's first value.
+    again: [u64; 2],
     /// Order in which values first came, line by line: equal for fields that say the same.
     partition: u64,
+}
+
+/// Why a field is none that changes with each request.
+const CHANGES: &str = "changes from request to request of one unit";
+
+/// Agreement of the later lines of units with their first, beyond chance; `None` where too few units come again, or there is
+/// but one value.
+fn stays(field: &Field) -> Option<f64> {
+    let units = field.units.values().filter(|(_, again)| *again).count() as u64;
+    let share = |lines: u64| lines as f64 / field.lines.max(1) as f64;
+    let by_chance: f64 = field.values.values().map(|arms| share(arms.values().sum::<u64>())).map(|p| p * p).sum();
+    let [again, same] = field.again;
+    let enough = units >= UNITS_MIN && by_chance < 1.0;
+    enough.then(|| (same as f64 / again as f64 - by_chance) / (1.0 - by_chance))
 }
 
 /// Why a field is no segment.
@@ -146,15 +165,11 @@ fn problem(field: &Field, requests: u64, path: &str, has_numbers: bool) -> Optio
     if field.lines - most < MINORITY_MIN {
         return Some("nearly always the same value".to_owned());
     }
-    let again: Vec<bool> =
-        field.units.values().filter(|(_, again, _)| *again).map(|(_, _, changes)| *changes).collect();
-    let stays = again.iter().filter(|changes| !**changes).count() as f64;
-    if again.len() as u64 >= UNITS_MIN {
-        if stays < STAYS_MIN * again.len() as f64 {
-            return Some("changes from request to request of one unit".to_owned());
-        }
-    } else if !known {
-        return Some("nothing shows that it stays with its unit".to_owned());
+    match stays(field) {
+        Some(kappa) if kappa < STAYS_MIN => return Some(CHANGES.to_owned()),
+        Some(_) => {}
+        None if known => {}
+        None => return Some("nothing shows that it stays with its unit".to_owned()),
     }
     (has_numbers && !known).then(|| "a number".to_owned())
 }
@@ -250,12 +265,13 @@ fn look_at(heads: &[Head<'_>], plan: &Plan, paths: &[String]) -> (Vec<Field>, u6
                 let label = *labels.entry(value.clone()).or_insert(next);
                 field.partition = crate::event::mix(field.partition, label);
                 match field.units.get_mut(&event.unit) {
-                    Some((first, again, changes)) => {
+                    Some((first, again)) => {
                         *again = true;
-                        *changes |= *first != value;
+                        field.again[0] += 1;
+                        field.again[1] += u64::from(*first == value);
                     }
                     None => {
-                        field.units.insert(event.unit, (value.clone(), false, false));
+                        field.units.insert(event.unit, (value.clone(), false));
                     }
                 }
                 // One more than may be: past it there are too many.
@@ -282,7 +298,10 @@ pub(super) fn choose_segments(
         for (path, field) in asked.iter().zip(&fields) {
             let why = match taken(plan).contains(path.as_str()) {
                 true => Some("it gives the arm or the unit of a line".to_owned()),
-                false => of_arm(field),
+                false => of_arm(field).or_else(|| {
+                    let kappa = stays(field).filter(|_| field.values.len() <= VALUES_MAX);
+                    kappa.filter(|kappa| *kappa < NAMED_STAYS_MIN).map(|_| CHANGES.to_owned())
+                }),
             };
             segments.refused.extend(why.map(|why| (path.clone(), why)));
         }

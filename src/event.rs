@@ -60,6 +60,9 @@ pub type NameId = u16;
 /// "No name": the line carries no arm, no route, or no instance.
 pub const NO_NAME: NameId = NameId::MAX;
 
+/// Name that stands for all names past a bound.
+pub const OTHER: &str = "(other)";
+
 /// "No latency in this line", in microseconds.
 pub const NO_LATENCY: u64 = u64::MAX;
 
@@ -76,6 +79,12 @@ pub const WEIGHT_ONE: u32 = 1 << 12;
 
 /// Greatest weight: a line stands for a million at most.
 pub const WEIGHT_MAX: u32 = 1_000_000 * WEIGHT_ONE;
+
+/// Fields whose values are segments, in one plan.
+pub const SEGMENT_FIELDS_MAX: usize = 4;
+
+/// [`Event::segments`] of a line that names none.
+pub const NO_SEGMENTS: [NameId; SEGMENT_FIELDS_MAX] = [NO_NAME; SEGMENT_FIELDS_MAX];
 
 /// [`Event::sampling`] where the plan reads no sampling rate.
 pub const NOT_SAMPLED: u16 = 0;
@@ -126,6 +135,9 @@ pub struct Event {
     pub level: Level,
     /// Status divided by 100 (1..=5), 0 when the line has no status.
     pub status_class: u8,
+    /// Value of each field whose values are segments, an index into [`Names::segments`] of that field, or [`NO_NAME`].
+    // A number in place of SEGMENT_FIELDS_MAX: with the name the compiler (1.95) fails on closures that hold an event.
+    pub segments: [NameId; 4],
     /// Number of the business event, as the plan counts those that it names, plus one; 0 for any other line.
     pub conversion: u8,
     /// The piece of work failed.
@@ -171,6 +183,8 @@ pub struct Names {
     pub instances: Vec<String>,
     /// Texts of templates, found by their id.
     pub templates: Vec<TemplateText>,
+    /// Values of each field whose values are segments, in the order of the plan's fields.
+    pub segments: [Vec<String>; SEGMENT_FIELDS_MAX],
 }
 
 /// What lines of one template have in common. Values are masked: no user's text is in it.
@@ -218,6 +232,8 @@ pub trait Intern {
     fn instance(&mut self, instance: &str) -> NameId;
     /// Makes the text of a template known.
     fn template(&mut self, id: u64, text: &[u8]);
+    /// Index of a value of the `field`-th field whose values are segments.
+    fn segment(&mut self, field: usize, value: &str) -> NameId;
 }
 
 /// Name at an index, when there is one.

@@ -4,7 +4,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{Labels, Line, Random, START, Said, Traffic, balance, bytes_of, folder_with, ledger_values, serin};
+use common::{
+    Labels, Line, Random, START, Said, Traffic, balance, bytes_of, folder_with, ledger_values, serin, with_segments,
+};
 use serde_json::Value;
 use serin::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
 use serin::time::{MINUTE, SECOND};
@@ -1341,12 +1343,15 @@ fn every_field_of_a_report_is_documented() {
     let traffic = Traffic { seed: 58, errors: vec![0.02, 0.2], spans: true, retries: true, ..Traffic::default() };
     let alone = Traffic { seed: 59, service: "mail", shares: vec![0.0], ..Traffic::default() };
     let calm = Traffic { errors: vec![0.02, 0.02], ..traffic.clone() };
+    let regions = with_segments(&traffic.lines(), |user| format!("\"region\":\"{}\"", ["jp", "us"][user as usize % 2]));
     let folder = folder_with(&[
         ("app.log", &bytes_of(&traffic.lines())),
         ("mail.log", &bytes_of(&alone.lines())),
         ("calm.log", &bytes_of(&calm.lines())),
+        ("regions.log", &bytes_of(&regions)),
     ]);
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 6] = [
+        (compare_page, &["compare", "regions.log"]),
         (compare_page, &["compare", "app.log", "mail.log", "--share", "40%"]),
         (compare_page, &["compare", "calm.log"]),
         (compare_page, &["compare", "app.log", "--baseline", "cohort:baseline", "--canary", "cohort:canary"]),

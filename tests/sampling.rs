@@ -83,6 +83,7 @@ impl World {
                     sampling: event::sampling_group(Some(request.route)),
                     rate_unread: false,
                     conversion: 0,
+                    segments: event::NO_SEGMENTS,
                     kind: Kind::Request,
                     level: Level::Info,
                     status_class: if request.failed { 5 } else { 2 },

@@ -44,7 +44,7 @@ fn run(row: &Row, runs: u64) -> Vec<Record> {
 }
 
 /// Rows whose runs are cheap, and the minutes to which they are cut.
-const CHEAP: [(&str, u32); 17] = [
+const CHEAP: [(&str, u32); 18] = [
     ("aa-a0", 240),
     ("aa-a1", 240),
     ("aa-a2", 240),
@@ -62,6 +62,7 @@ const CHEAP: [(&str, u32); 17] = [
     ("crash-loop", 120),
     ("crash-loop-proxy", 60),
     ("two-candidates", 240),
+    ("delay-segment", 240),
 ];
 
 /// What is pinned of a run.

@@ -71,6 +71,8 @@ pub struct Stop {
     pub at: Timestamp,
     /// What carried the evidence, strongest first.
     pub cells: Vec<Cell>,
+    /// Segments that carried it, in words.
+    pub segments: Vec<String>,
     /// Users that had met the new version by then.
     pub exposed: u64,
     /// Requests to the new version by then.

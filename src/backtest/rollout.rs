@@ -5,6 +5,7 @@ use crate::backtest::served::SLOT;
 use crate::compare::verdict::Verdict;
 use crate::demo::others::Points;
 use crate::engine::comparison::Comparison;
+use crate::engine::segments::SegmentCell;
 use crate::engine::units::Arm;
 use crate::rival::{Flagger, FlaggerConfig, Kayenta, KayentaConfig, Rule};
 use crate::time::{Micros, Timestamp};
@@ -130,7 +131,9 @@ impl Rollout {
         {
             let [_, requests] = requests;
             let (at, cells) = (failure.at, failure.cells.clone());
-            self.stop = Some(Stop { at, cells, exposed: comparison.exposed(), requests });
+            let name = |(cell, test): &SegmentCell| format!("{} in {}", test.name(), comparison.segments.name(*cell));
+            let segments = failure.segments.iter().map(name).collect();
+            self.stop = Some(Stop { at, cells, segments, exposed: comparison.exposed(), requests });
         }
     }
 

@@ -116,6 +116,10 @@ pub(super) struct HowArguments {
     /// (default: the best that the requests name)
     #[arg(long, value_name = "UNIT")]
     pub unit: Option<String>,
+    /// A field whose values are segments (region, tier, device): each is tested by itself, and told beside the verdict; up to
+    /// four, or `none` (default: found in the first lines)
+    #[arg(long = "segment", value_name = "FIELD")]
+    pub segments: Vec<String>,
     /// The service whose rollout is judged (default: every service that is an entry)
     #[arg(long)]
     pub service: Option<String>,
@@ -202,7 +206,7 @@ pub(super) struct JudgeArguments {
     #[arg(long, value_name = "SERVICES", value_delimiter = ',', conflicts_with = "service")]
     pub release: Vec<String>,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
-    /// limits, conversions (docs/compare.md)
+    /// limits, conversions, segments (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// How much of services, users and rollouts is remembered (512MiB, 4GiB); past it something is given up, in a fixed order
@@ -308,7 +312,7 @@ pub(super) struct CalibrateArguments {
     #[arg(long, default_value = "errors:2%", value_name = "CHANGE")]
     pub plant: String,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
-    /// limits, conversions (docs/compare.md)
+    /// limits, conversions, segments (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
@@ -336,7 +340,7 @@ pub(super) struct BacktestArguments {
     #[arg(long, value_name = "FIELD")]
     pub arm_by: Option<String>,
     /// What the team asks, in YAML: guardrails, next_share_percent, minimum_minutes, expect, share_percent, release,
-    /// limits, conversions (docs/compare.md)
+    /// limits, conversions, segments (docs/compare.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)

@@ -6,7 +6,7 @@ mod text;
 use anyhow::bail;
 
 pub(super) use self::text::{before_after, remark, short};
-use crate::backtest::{Backtest, Deploy, Found, Judged, Outcome, RULES, Said, What};
+use crate::backtest::{Backtest, Deploy, Found, Judged, Outcome, RULES, Said, Stop, What};
 use crate::cli::arguments::{BacktestArguments, Format, JudgeArguments};
 use crate::cli::compare::{ground, look_at};
 use crate::cli::report::{count, grouped};
@@ -114,12 +114,18 @@ pub(super) struct Shown<'a> {
 }
 
 /// What a guardrail is about, in a word.
-pub(super) fn about(cell: Cell) -> &'static str {
+fn about(cell: Cell) -> &'static str {
     match cell {
         Cell::ErrorUnits | Cell::ErrorVolume | Cell::ErrorUnits8 | Cell::ErrorUnits64 => "errors",
         Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units => "latency",
         Cell::Deficit | Cell::Unanswered => "traffic",
     }
+}
+
+/// What stopped a deploy, in a word or two: the guardrail, else the segment, that carried most.
+pub(super) fn by(stop: &Stop) -> String {
+    let guardrail = stop.cells.first().map(|cell| about(*cell).to_owned());
+    guardrail.or_else(|| stop.segments.first().map(|name| harmless(name, 40))).unwrap_or_else(|| "-".to_owned())
 }
 
 /// Date and minute of a time, in UTC.

@@ -9,7 +9,10 @@ use crate::calibrate::change::Change;
 use crate::calibrate::log::{EVENTS_MAX, Log};
 use crate::calibrate::{self, Calibration, Group, Options, Outcome, RULE_NAMES, Split};
 use crate::cli::arguments::{CalibrateArguments, Format};
-use crate::cli::compare::{check_readable, check_roles, look_at, parts_per_million, query, settings, two_arms, wishes};
+use crate::cli::compare::{
+    check_readable, check_roles, check_segments, look_at, parts_per_million, query, settings, two_arms, wishes,
+    with_segments,
+};
 use crate::cli::html::{self, Calibrated, Rule, Visible};
 use crate::cli::report::{grouped, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
@@ -51,9 +54,11 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
         }
         None => ArmRule::Hash { share_ppm, seed: "0".to_owned() },
     };
-    let mut found = look_at(&mut streams, &wishes(&arguments.logs.how, Some(arms))?)?.found;
+    let wishes = with_segments(wishes(&arguments.logs.how, Some(arms))?, &policy)?;
+    let mut found = look_at(&mut streams, &wishes)?.found;
     check_readable(&found)?;
     check_roles(&found, &arguments.logs.how)?;
+    check_segments(&found)?;
     found.plan.conversions = policy.conversions.clone();
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);

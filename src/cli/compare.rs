@@ -161,7 +161,7 @@ pub(super) fn ground(
         policy.release =
             policy_file::distinct_services(judge.release.clone()).map_err(|problem| anyhow!("--release: {problem}"))?;
     }
-    let wishes = wishes(how, arm_rule(judge)?)?;
+    let wishes = with_segments(wishes(how, arm_rule(judge)?)?, &policy)?;
     let Looked { mut found, is_all } = look(&wishes)?;
     if let Some(environment) = &wishes.environment
         && found.services.is_empty()
@@ -175,6 +175,7 @@ pub(super) fn ground(
     }
     check(&found, how, judge)?;
     check_limits(&found, &policy)?;
+    check_segments(&found)?;
     let arms: BTreeSet<&str> =
         found.services.values().flat_map(|service| service.arms.keys()).map(String::as_str).collect();
     let control = judge.control.iter().map(|arm| ("--control", arm));
@@ -242,6 +243,7 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
         environment: how.environment.clone(),
         windowing: windowing(how)?,
         unit: how.unit.as_deref().map(unit).transpose()?,
+        segments: policy_file::segment_fields(&how.segments).map_err(|problem| anyhow!("--segment: {problem}"))?,
         sources: how.requests_from.iter().map(|text| source(text)).collect::<anyhow::Result<_>>()?,
         ..Wishes::default()
     };
@@ -493,6 +495,20 @@ fn check(found: &Survey, how: &HowArguments, judge: &JudgeArguments) -> anyhow::
     Ok(())
 }
 
+/// The same, with the segments of a policy where the command line names none.
+pub(super) fn with_segments(wishes: Wishes, policy: &Policy) -> anyhow::Result<Wishes> {
+    let of_policy = policy_file::segment_fields(&policy.segments).map_err(|problem| anyhow!("segments: {problem}"))?;
+    Ok(Wishes { segments: wishes.segments.clone().or(of_policy), ..wishes })
+}
+
+/// A field whose values are segments says nothing about arms, and is there.
+pub(super) fn check_segments(found: &Survey) -> anyhow::Result<()> {
+    if let Some((path, why)) = found.segments.refused.first() {
+        bail!("--segment {}: no segment: {why}.", harmless(path, 80));
+    }
+    found.plan.segments.iter().try_for_each(|path| unknown_field(found, path, "--segment"))
+}
+
 /// A limit in milliseconds is no limit where the unit of what it limits is a guess.
 fn check_limits(found: &Survey, policy: &Policy) -> anyhow::Result<()> {
     let Some(field) = found.guessed_latencies().next().filter(|_| policy.limits.p99_us.is_some()) else {
@@ -562,6 +578,7 @@ fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
 
 /// What the engine decides by.
 pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
+    let policy = Policy { segments: found.plan.segments.clone(), ..policy };
     Settings {
         windowing: found.plan.windowing,
         releases: releases(found, &policy),

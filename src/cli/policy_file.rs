@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
+use crate::event::SEGMENT_FIELDS_MAX;
 use crate::pipeline::plan::{CONVERSIONS_MAX, Conversions};
 use crate::pipeline::template::{Writer, mask, template_id};
 
@@ -33,6 +34,8 @@ struct PolicyFile {
     conversion_field: Option<String>,
     /// What both arms together may not exceed.
     limits: Option<LimitsFile>,
+    /// Fields whose values are segments; `none`: no segments.
+    segments: Vec<String>,
 }
 
 /// What is expected to change.
@@ -91,6 +94,7 @@ impl Default for PolicyFile {
             conversions: Vec::new(),
             conversion_field: None,
             limits: None,
+            segments: Vec::new(),
         }
     }
 }
@@ -171,6 +175,10 @@ fn parse(text: &str) -> anyhow::Result<Policy> {
         Ok(conversions) => policy.conversions = conversions,
         Err(problem) => problems.push(problem),
     }
+    match segment_fields(&file.segments) {
+        Ok(_) => policy.segments = file.segments,
+        Err(problem) => problems.push(format!("segments: {problem}")),
+    }
     match distinct_services(file.release) {
         Ok(release) => policy.release = release,
         Err(problem) => problems.push(format!("release: {problem}")),
@@ -201,6 +209,30 @@ fn conversions(names: Vec<String>, field: Option<String>) -> Result<Conversions,
         Some(field) if field.trim().is_empty() => Err("conversion_field: the field has no name".to_owned()),
         field => Ok(Conversions { names, field }),
     }
+}
+
+/// Fields of segments as they are asked for: none of them for `none`, and nothing where nothing is asked.
+pub(super) fn segment_fields(names: &[String]) -> Result<Option<Vec<String>>, String> {
+    match names {
+        [] => return Ok(None),
+        [only] if only == "none" => return Ok(Some(Vec::new())),
+        _ => {}
+    }
+    if names.len() > SEGMENT_FIELDS_MAX {
+        return Err(format!("at most {SEGMENT_FIELDS_MAX} fields can be taken, got {}", names.len()));
+    }
+    for (at, name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            return Err("a field has no name".to_owned());
+        }
+        if name == "none" {
+            return Err("`none` stands alone".to_owned());
+        }
+        if names.iter().take(at).any(|known| known == name) {
+            return Err(format!("`{name}` is named twice"));
+        }
+    }
+    Ok(Some(names.to_vec()))
 }
 
 /// Longest name of a business event, in bytes.
@@ -316,6 +348,22 @@ mod tests {
             ("conversion_field: x", "conversion_field: there are no conversions"),
             ("conversions: [a]\nconversion_field: ' '", "conversion_field: the field has no name"),
             ("conversions: checkout", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn segments_are_few_and_named_once() {
+        assert_eq!(parse("segments: [region, tier]").unwrap().segments, ["region", "tier"]);
+        assert_eq!(segment_fields(&["none".to_owned()]), Ok(Some(Vec::new())));
+        assert_eq!(segment_fields(&[]), Ok(None));
+        for (text, problem) in [
+            ("segments: [a, b, c, d, e]", "segments: at most 4 fields can be taken, got 5"),
+            ("segments: [a, a]", "segments: `a` is named twice"),
+            ("segments: [a, none]", "segments: `none` stands alone"),
+            ("segments: ['']", "segments: a field has no name"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(problem), "{text}: {error}");

@@ -136,6 +136,7 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
     };
     let conversions = plan_text::conversions_from_json(policy.get("conversions"))?;
     let policy = Policy {
+        segments: plan.segments.clone(),
         conversions,
         limits,
         errors: flag("errors")?,

@@ -7,6 +7,7 @@ use crate::compare::verdict::{Behaviour, Cell, Verdict};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
 use crate::engine::limits::{Limit, LimitLook, Over};
+use crate::engine::segments::SegmentTest;
 use crate::engine::templates::{Listed, Place};
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
@@ -14,13 +15,16 @@ use crate::event::RejectReason;
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
 use crate::pipeline::roles::Role;
+use crate::pipeline::survey::SegmentsFrom;
 use crate::pipeline::survey::Survey;
 use crate::sketch::latency::bin_middle;
 use crate::time::HOUR;
 
 use super::backtest::json::deploy;
 use super::exit_status;
-use super::report::{ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, Shared, strength};
+use super::report::{
+    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength,
+};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -129,6 +133,11 @@ fn survey(s: &Survey) -> Value {
         "arm_fields": s.arm_candidates.iter().map(|(path, values)| json!({ "path": path, "values": values })).collect::<Vec<_>>(),
         "roles": roles,
         "services": services,
+        "segments": {
+            "fields": s.plan.segments,
+            "found": s.segments.from == SegmentsFrom::Found,
+            "left_out": s.segments.left_out.iter().map(|(path, why)| json!({ "field": path, "reason": why })).collect::<Vec<_>>(),
+        },
         "notes": s.notes,
     })
 }
@@ -315,6 +324,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         fields.insert("limits".to_owned(), limits(judged));
         fields.insert("templates".to_owned(), templates(judged));
         fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
+        fields.insert("segments".to_owned(), segments(judged));
     }
     fields
 }
@@ -387,6 +397,73 @@ fn limits(judged: &Judged<'_>) -> Value {
         })
     };
     judged.limits().into_iter().map(one).collect()
+}
+
+/// Segments, and how much of the difference is who the units are; `null` where there are no fields.
+fn segments(judged: &Judged<'_>) -> Value {
+    let of = &judged.comparison.segments;
+    if of.is_none() {
+        return Value::Null;
+    }
+    let told = &judged.segments.told;
+    let mix = told.mix.as_ref().map(|mix| {
+        json!({
+            "field": judged.segment_field(mix.field),
+            "difference": number(mix.difference),
+            "mix": number(mix.mix),
+            "rate": number(mix.rate),
+            "ratio": mix.ratio.map(number),
+            "adjusted_ratio": mix.adjusted.map(|of| json!({
+                "estimate": number(of.ratio),
+                "low": number(of.low),
+                "high": number(of.high),
+            })),
+        })
+    });
+    json!({
+        "fields": of.fields,
+        "found": judged.survey.segments.from == SegmentsFrom::Found,
+        "unequal": judged.comparison.look.unequal.iter().map(|field| judged.segment_field(usize::from(*field))).collect::<Vec<_>>(),
+        "descriptive": mix,
+        "cells": judged.segments.rows.iter().map(segment).collect::<Vec<_>>(),
+        "more": told.more,
+        "rest": told.rests.iter().map(|rest| json!({
+            "field": judged.segment_field(rest.field),
+            "units": rest.units,
+            "erring": rest.erring,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// One segment, or two whose units fail together.
+fn segment(row: &SegmentRow) -> Value {
+    let named = |list: &[(String, String)]| -> Vec<Value> {
+        list.iter().map(|(field, value)| json!({ "field": field, "value": value })).collect()
+    };
+    let tests: Map<String, Value> = SegmentTest::ALL
+        .into_iter()
+        .map(|test| {
+            let at = test as usize;
+            let of = if test == SegmentTest::Errors { row.errors } else { row.latency };
+            let value = json!({
+                "finding": row.findings[at].name(),
+                "effect": effect(of),
+                "log_e": row.log_e[at].map(rounded),
+                "evidence": row.log_e[at].map(strength),
+            });
+            (test.name().to_owned(), value)
+        })
+        .collect();
+    json!({
+        "segment": named(&row.parts),
+        "same_units": named(&row.same),
+        "units": row.member.units,
+        "erring": row.member.erring,
+        "excess": number(row.member.excess),
+        "of_excess": row.member.of_excess.map(number),
+        "of_units": number(row.member.of_units),
+        "tests": tests,
+    })
 }
 
 /// A business event that may not become rarer.

@@ -98,6 +98,13 @@ fn describe_look(entry: &Map<String, Value>) -> String {
         .filter(|(_, limit)| limit.get("broken").and_then(Value::as_bool) == Some(true))
         .map(|(name, _)| spaced(name))
         .collect();
+    let segments = entry.get("segments").and_then(|of| of.get("regressed")).and_then(Value::as_array);
+    let segments: Vec<String> = segments
+        .into_iter()
+        .flatten()
+        .filter_map(|of| Some(format!("{} in segment {}", of.get(1)?.as_str()?, of.get(0)?.as_u64()? + 1)))
+        .collect();
+    let regressed = [regressed, segments].concat();
     for (what, list) in [("worse", regressed), ("fewer", fell), ("flaws", flaws), ("beyond the limit", beyond)] {
         if !list.is_empty() {
             line.push_str(&format!(", {what}: {}", harmless(&list.join(", "), 120)));

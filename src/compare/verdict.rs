@@ -246,11 +246,14 @@ pub enum Flaw {
     LatencyType,
     /// One arm writes statuses as texts, or as what cannot be read, more often.
     StatusType,
+    /// The units of the arms differ by a field of segments: no PASS, nothing invalid, and no FAIL by more than what differs
+    /// within segments.
+    UnequalSegments,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 19] = [
+    pub const ALL: [Flaw; 20] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -270,6 +273,7 @@ impl Flaw {
         Flaw::DamagedLines,
         Flaw::LatencyType,
         Flaw::StatusType,
+        Flaw::UnequalSegments,
     ];
 
     /// The word that ledgers use.
@@ -294,6 +298,7 @@ impl Flaw {
             Flaw::DamagedLines => "damaged_lines",
             Flaw::LatencyType => "latency_type",
             Flaw::StatusType => "status_type",
+            Flaw::UnequalSegments => "unequal_segments",
         }
     }
 }

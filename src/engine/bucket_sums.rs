@@ -421,6 +421,20 @@ impl View {
         view
     }
 
+    /// Both together, of the same kind of values.
+    #[must_use]
+    pub fn plus(mut self, other: View) -> View {
+        for (arm, more) in self.arms.iter_mut().zip(&other.arms) {
+            for bucket in 0..BUCKETS {
+                arm.residual[bucket] += more.residual[bucket];
+                arm.n[bucket] += more.n[bucket];
+                arm.sum[bucket] += more.sum[bucket];
+            }
+            arm.square += more.square;
+        }
+        self
+    }
+
     /// Events of (control, candidate).
     pub fn events(&self) -> [u64; 2] {
         self.arms.each_ref().map(|arm| arm.n.iter().sum())

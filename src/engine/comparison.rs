@@ -26,6 +26,7 @@ use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::segments::{self, SegmentCell, Segments};
 use crate::engine::storms::Storms;
 use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
 use crate::engine::totals::Totals;
@@ -117,6 +118,8 @@ pub struct Failure {
     pub conversions: Vec<usize>,
     /// Templates of level error or worse that carried the evidence, by id.
     pub templates: Vec<u64>,
+    /// Segments that carried the evidence, strongest first.
+    pub segments: Vec<SegmentCell>,
 }
 
 /// State of one comparison.
@@ -232,6 +235,8 @@ pub struct Comparison {
     pub look: Look,
     /// Templates of lines.
     pub templates: Templates,
+    /// Groups of units that are tested by themselves.
+    pub segments: Segments,
 }
 
 impl Comparison {
@@ -303,6 +308,7 @@ impl Comparison {
             restarts: Restarts::default(),
             look: Look::default(),
             templates: Templates::new(once),
+            segments: Segments::default(),
         }
     }
 
@@ -322,6 +328,24 @@ impl Comparison {
     #[must_use]
     pub fn with_conversions(self, names: &[String]) -> Comparison {
         Comparison { conversions: names.iter().map(|name| Conversion::new(name)).collect(), ..self }
+    }
+
+    /// The same, testing segments.
+    #[must_use]
+    pub fn with_segments(self, fields: &[String]) -> Comparison {
+        Comparison { segments: Segments::new(fields), ..self }
+    }
+
+    /// What the statistics say of one test of a segment, at the latest look.
+    pub fn segment_finding(&self, (cell, test): SegmentCell) -> Finding {
+        let carried = self.failure.as_ref().is_some_and(|failure| {
+            failure.segments.contains(&(cell, test)) || self.look.segment_contribution((cell, test)) >= self.log_fail
+        });
+        match carried {
+            true => Finding::Regressed,
+            false if self.look.segment((cell, test)).is_none() => Finding::NoData,
+            false => Finding::Undecided,
+        }
     }
 
     /// Business events of a window in which nothing else was seen, or whose units have been joined.
@@ -431,6 +455,7 @@ impl Comparison {
         self.templates.forget_units();
         self.storms.forget_units();
         self.unanswered.forget_units();
+        self.segments.forget_units();
     }
 
     /// Strata so far.
@@ -580,6 +605,7 @@ impl Comparison {
         followed(severe, &format!("{units}, for the error lines that they meet first"));
         followed(self.storms.followed(), &format!("{units} that fail for the first time, for failing again and again"));
         followed(self.unanswered.followed(), &format!("{units} that other services expose"));
+        followed(self.segments.followed(), &format!("{units}, for their segments"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));
@@ -591,6 +617,13 @@ impl Comparison {
             if lines > 0 {
                 list.push(format!("more than {slots} kinds of {what}: {lines} lines of further ones are not tested"));
             }
+        }
+        if self.segments.past_bound > 0 {
+            list.push(format!(
+                "{} times {units} came with a value past the {} segments that are tested, or too long to be one",
+                self.segments.past_bound,
+                segments::CELLS_MAX
+            ));
         }
         list
     }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::compare::budget;
-use crate::compare::verdict::{Behaviour, Cell};
+use crate::compare::verdict::{Behaviour, Cell, Finding};
 use crate::engine::comparison::Comparison;
 use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
 use crate::engine::limits::{Limit, Limits};
 use crate::engine::look::Margins;
+use crate::engine::segments::{self, SegmentTest};
 use crate::engine::{ENGINE_VERSION, Settings};
-use crate::event::{RejectReason, ServiceKey};
+use crate::event::{self, RejectReason, ServiceKey};
 use crate::ledger::{LEDGER_VERSION, rounded};
 use crate::pipeline::plan_text;
 use crate::sketch::latency::bin_low;
@@ -102,6 +103,9 @@ pub(super) fn begin(
         "window_seconds": settings.windowing.window as f64 / crate::time::SECOND as f64,
         "weights": weights,
     }));
+    if !comparison.segments.is_none() {
+        begin.insert("segment_weight".to_owned(), json!(segments::weight()));
+    }
     if !conversions.is_empty() {
         let weight = budget::other_guardrail_weight(conversions.len());
         let each: BTreeMap<&str, f64> = conversions.iter().map(|of| (of.name.as_str(), weight)).collect();
@@ -138,8 +142,13 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let conversions: Vec<&str> =
         (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
     let is_automatic = comparison.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
+    let segments = look.leading_segments(comparison.log_fail).into_iter();
+    let regressed: Vec<_> = segments
+        .filter(|of| comparison.segment_finding(*of) == Finding::Regressed)
+        .map(|(at, test)| (at, test.name()))
+        .collect();
     format!(
-        "{} {is_automatic} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?}",
+        "{} {is_automatic} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
         look.verdict.name(),
         comparison.strata()
     )
@@ -239,6 +248,9 @@ pub(super) fn look(
     if !limits.is_empty() {
         entry.insert("limits".to_owned(), Value::Object(limits));
     }
+    if !comparison.segments.is_none() {
+        entry.insert("segments".to_owned(), of_segments(comparison));
+    }
     entry
 }
 
@@ -267,6 +279,34 @@ fn templates(comparison: &Comparison) -> Value {
         "errors": listed,
         "failing": failing,
     })
+}
+
+/// What segments say: every cell with its counts, and the fields by which the arms' units differ.
+fn of_segments(comparison: &Comparison) -> Value {
+    let segments = &comparison.segments;
+    let cells: Vec<Value> = segments
+        .cells
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| {
+            let strata: Vec<[u64; 4]> = cell
+                .units
+                .strata()
+                .iter()
+                .filter(|s| s.units > 0)
+                .map(|s| [s.canary_units, s.units, s.canary_first, s.first])
+                .collect();
+            let log_e = SegmentTest::ALL.map(|test| comparison.look.segment((at, test)).map(rounded));
+            // Of a value, which is text of a log, only its hash.
+            json!({ "field": cell.field, "value": format!("{:016x}", event::identity_hash(cell.value.as_bytes())), "log_e": log_e, "strata": strata })
+        })
+        .collect();
+    let regressed = comparison.look.leading_segments(comparison.log_fail).into_iter();
+    let regressed: Vec<(usize, &str)> = regressed
+        .filter(|of| comparison.segment_finding(*of) == Finding::Regressed)
+        .map(|(at, test)| (at, test.name()))
+        .collect();
+    json!({ "cells": cells, "regressed": regressed, "unequal": comparison.look.unequal, "past_bound": segments.past_bound })
 }
 
 /// Counters by name: what a replay that differs is told by.

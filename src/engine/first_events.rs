@@ -57,6 +57,32 @@ impl FirstEvents {
 
     /// Merges the two closed strata with the nearest share of the candidate (the older pair on a tie).
     fn merge_nearest(&mut self) -> Option<(usize, usize)> {
+        let pair = self.nearest()?;
+        self.merge(pair);
+        Some(pair)
+    }
+
+    /// As many strata as another, nothing counted.
+    pub(super) fn beside(other: &FirstEvents) -> FirstEvents {
+        FirstEvents { strata: vec![Stratum::default(); other.strata.len().max(1)] }
+    }
+
+    /// [`FirstEvents::cut`], with the counts of parts of these units cut and merged in the same places.
+    pub(super) fn cut_with<'p>(&mut self, parts: impl Iterator<Item = &'p mut FirstEvents>) {
+        let is_new = self.current().units > 0;
+        let pair = self.cut();
+        for part in parts {
+            if is_new {
+                part.strata.push(Stratum::default());
+            }
+            if let Some(pair) = pair {
+                part.merge(pair);
+            }
+        }
+    }
+
+    /// The two closed strata with the nearest share of the candidate (the older pair on a tie).
+    fn nearest(&self) -> Option<(usize, usize)> {
         let closed = self.strata.len() - 1;
         let share = |s: &Stratum| s.canary_units as f64 / (s.units.max(1)) as f64;
         let mut best: Option<(f64, usize, usize)> = None;
@@ -68,7 +94,14 @@ impl FirstEvents {
                 }
             }
         }
-        let (_, i, j) = best?;
+        best.map(|(_, i, j)| (i, j))
+    }
+
+    /// Merges two strata into the first of them.
+    fn merge(&mut self, (i, j): (usize, usize)) {
+        if j >= self.strata.len() {
+            return;
+        }
         let b = self.strata.remove(j);
         if let Some(a) = self.strata.get_mut(i) {
             a.canary_units += b.canary_units;
@@ -76,7 +109,6 @@ impl FirstEvents {
             a.canary_first += b.canary_first;
             a.first += b.first;
         }
-        Some((i, j))
     }
 
     /// Bytes on the heap.

@@ -170,7 +170,8 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::ErrorsWithoutUnit
         | Flaw::GuessedControl
         | Flaw::MostlyLate
-        | Flaw::DamagedLines => &[],
+        | Flaw::DamagedLines
+        | Flaw::UnequalSegments => &[],
     }
 }
 
@@ -184,6 +185,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::SomeLate => false,
         // FAIL is the harder to reach for it.
         Flaw::CreepingShare => false,
+        // What remains within segments is tested.
+        Flaw::UnequalSegments => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

@@ -11,6 +11,7 @@ use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
+use crate::engine::segments::{self, SegmentCell, SegmentLook, SegmentTest};
 use crate::engine::templates::TemplatesLook;
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -72,6 +73,10 @@ pub struct Look {
     pub held_back: bool,
     /// What templates say.
     pub templates: TemplatesLook,
+    /// Segments, in the order in which they entered; they are tested from the start alone.
+    pub segments: Vec<SegmentLook>,
+    /// Fields by whose values the units of the arms differ: what is only that fails nothing.
+    pub unequal: Vec<u8>,
 }
 
 impl Default for Look {
@@ -88,6 +93,8 @@ impl Default for Look {
             verdict: Verdict::Inconclusive,
             held_back: false,
             templates: TemplatesLook::default(),
+            segments: Vec::new(),
+            unequal: Vec::new(),
         }
     }
 }
@@ -122,6 +129,26 @@ impl Look {
     pub fn leading_conversions(&self, log_fail: f64) -> Vec<usize> {
         let least = log_fail.min(self.log_sum - math::ln(10.0));
         (0..self.conversions.len()).filter(|at| self.conversion_contribution(*at) >= least).collect()
+    }
+
+    /// ln e of one test of a segment; `None` below its minimum.
+    pub fn segment(&self, (cell, test): SegmentCell) -> Option<f64> {
+        self.segments.get(cell).and_then(|said| said[test as usize])
+    }
+
+    /// ln of its contribution to the sum.
+    pub fn segment_contribution(&self, of: SegmentCell) -> f64 {
+        segments::log_weight() + self.segment(of).unwrap_or(0.0)
+    }
+
+    /// Segments that carry the evidence, strongest first, as [`Look::leading`] has it.
+    pub fn leading_segments(&self, log_fail: f64) -> Vec<SegmentCell> {
+        let least = log_fail.min(self.log_sum - math::ln(10.0));
+        let of_cell = |cell: usize| SegmentTest::ALL.map(|test| (cell, test));
+        let all = (0..self.segments.len()).flat_map(of_cell).filter(|of| self.segment(*of).is_some());
+        let mut list: Vec<SegmentCell> = all.filter(|of| self.segment_contribution(*of) >= least).collect();
+        list.sort_by(|a, b| self.segment_contribution(*b).total_cmp(&self.segment_contribution(*a)));
+        list
     }
 
     /// Cells that carry the evidence, strongest first: those that would fail the rollout alone, and any that makes up a
@@ -179,6 +206,13 @@ impl Look {
         w.byte(self.verdict as u8);
         w.flag(self.held_back);
         self.templates.write(w);
+        w.length(self.segments.len());
+        for said in self.segments.iter().flatten() {
+            w.flag(said.is_some());
+            w.float(said.unwrap_or(0.0));
+        }
+        w.length(self.unequal.len());
+        self.unequal.iter().for_each(|field| w.byte(*field));
     }
 
     /// Reads what [`Look::write`] wrote.
@@ -220,6 +254,17 @@ impl Look {
         look.verdict = Verdict::ALL.get(code).copied().ok_or(Damaged("unknown verdict"))?;
         look.held_back = r.flag()?;
         look.templates = TemplatesLook::read(r)?;
+        for _ in 0..r.length()? {
+            look.segments.push(SegmentLook::default());
+        }
+        for said in look.segments.iter_mut().flatten() {
+            let has_data = r.flag()?;
+            let log_e = r.float()?;
+            *said = has_data.then_some(log_e);
+        }
+        for _ in 0..r.length()? {
+            look.unequal.push(r.byte()?);
+        }
         Ok(look)
     }
 }
@@ -266,6 +311,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(*flaw)).copied().collect();
     let (called, routes, statuses) =
         (comparison.called.log_e(), comparison.routes.log_e(), comparison.statuses.log_e());
+    let of_segments = segments_now(comparison);
     look.templates = comparison.templates.look(&policy.expect_templates);
     // Lines of units, as failed requests are: what breaks the one breaks the other.
     if broken.contains(&Cell::ErrorUnits) {
@@ -278,13 +324,15 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         let said = &mut look.cells[cell as usize];
         said.log_e = comparison.restarts.log_guardrail(cell, said.log_start, &since);
     }
+    look_at_segments(&mut look, comparison, of_segments, &broken);
     look.conversions = comparison.conversions_now();
     let conversions = look.conversions.len();
     let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(conversions), look.cell(cell).log_e));
     let weight = budget::other_guardrail_weight(conversions);
     let of_templates = look.templates.log_errors.map(|log_e| (budget::TEMPLATES, log_e));
-    let parts: Vec<(f64, f64)> =
+    let mut parts: Vec<(f64, f64)> =
         of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).chain(of_templates).collect();
+    parts.extend(look.segments.iter().flatten().flatten().map(|log_e| (segments::weight(), *log_e)));
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);
 
@@ -325,12 +373,74 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         }
     }
     let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
-    let is_complete = !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate));
+    let is_complete =
+        !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate)) && look.unequal.is_empty();
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.held_back = look.verdict == Verdict::Inconclusive && changed;
     comparison.restart(&since);
     look
+}
+
+/// What segments say now.
+struct SegmentsNow {
+    said: Vec<SegmentLook>,
+    /// Fields by which the units of the arms differ, with what is said within the segments of each.
+    within: Vec<(usize, SegmentLook)>,
+}
+
+fn segments_now(comparison: &mut Comparison) -> SegmentsNow {
+    let segments = &mut comparison.segments;
+    let said = segments.said();
+    let unequal = segments.unequal(LOG_BROKEN);
+    SegmentsNow { said, within: unequal.into_iter().map(|field| (field, segments.within(field))).collect() }
+}
+
+/// What segments say, and what is left of the guardrails' evidence where the arms are not made of the same units.
+///
+/// Such units may fail more, or be slower, whatever the code. Then no test says more than the same test within the segments of
+/// each field by which the arms differ; the smaller of two e-values is one. A segment itself is not compared with others of
+/// its own field.
+fn look_at_segments(look: &mut Look, comparison: &Comparison, now: SegmentsNow, broken: &[Cell]) {
+    let SegmentsNow { said, within } = now;
+    if said.is_empty() {
+        return;
+    }
+    look.segments = said;
+    let most = |test: SegmentTest, own: Option<usize>| {
+        let others = within.iter().filter(|(field, _)| Some(*field) != own);
+        others.map(|(_, said)| said[test as usize].unwrap_or(0.0)).fold(f64::INFINITY, f64::min)
+    };
+    for cell in Cell::ALL {
+        let said = &mut look.cells[cell as usize];
+        let Some(test) = segment_test_of(cell) else { continue };
+        said.log_e = said.log_e.min(most(test, None));
+        said.log_start = said.log_start.min(most(test, None));
+    }
+    for (said, cell) in look.segments.iter_mut().zip(&comparison.segments.cells) {
+        for test in SegmentTest::ALL {
+            let is_broken = broken.iter().any(|of| segment_test_of(*of) == Some(test));
+            let most = most(test, Some(cell.field)).min(if is_broken { 0.0 } else { f64::INFINITY });
+            if let Some(log_e) = &mut said[test as usize] {
+                *log_e = log_e.min(most);
+            }
+        }
+    }
+    look.unequal = within.iter().map(|(field, _)| *field as u8).collect();
+    if !look.unequal.is_empty() {
+        look.flaws.push(Flaw::UnequalSegments);
+    }
+}
+
+/// The test of a segment that looks at the same as a guardrail's.
+fn segment_test_of(cell: Cell) -> Option<SegmentTest> {
+    match cell {
+        Cell::ErrorUnits | Cell::ErrorVolume | Cell::ErrorUnits8 | Cell::ErrorUnits64 => Some(SegmentTest::Errors),
+        Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99 | Cell::LatencyP99Units => {
+            Some(SegmentTest::Latency)
+        }
+        Cell::Deficit | Cell::Unanswered => None,
+    }
 }
 
 /// ln e of "the declared share is not what is seen", and whether the candidate has too few.

@@ -29,6 +29,7 @@ pub mod policy;
 mod release;
 pub mod restarts;
 pub mod sampling;
+pub mod segments;
 pub mod shared_units;
 pub mod shedding;
 pub mod storms;

@@ -30,6 +30,8 @@ pub struct Policy {
     pub limits: Limits,
     /// Templates, by id, whose change is expected and accepted; of level error or worse they fail nothing.
     pub expect_templates: Vec<u64>,
+    /// Fields whose values are segments, as the plan has them.
+    pub segments: Vec<String>,
 }
 
 impl Policy {
@@ -60,6 +62,7 @@ impl Default for Policy {
             conversions: Conversions::default(),
             limits: Limits::default(),
             expect_templates: Vec::new(),
+            segments: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::limits::Limit;
 use crate::engine::lookup::{cells_of, of_service, place, row_environment};
+use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
 use crate::engine::traces::{OpenTraces, Trace};
 use crate::engine::units::Arm;
@@ -27,7 +28,7 @@ use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
-use crate::sketch::rows::NEVER;
+use crate::sketch::rows::{NEVER, SegmentRow};
 use crate::sketch::weights::WeightTable;
 use crate::time::{HOUR, MINUTE, Timestamp};
 
@@ -373,7 +374,8 @@ impl ReleaseState {
         let comparison = comparison.with_effects(effects).with_limits(policy.limits);
         // Each takes some kilobytes: no room for others that may never come.
         self.comparisons.reserve_exact(1);
-        self.comparisons.push(comparison.with_conversions(&policy.conversions.names));
+        let comparison = comparison.with_conversions(&policy.conversions.names).with_segments(&policy.segments);
+        self.comparisons.push(comparison);
         self.begun.push(false);
         self.untold.push(Untold::default());
     }
@@ -584,6 +586,8 @@ impl ReleaseState {
             traces: traces_of(comparison, traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
             templates,
+            segments: segments_of(merged, entry, environment, arm_of_id),
+            names: &merged.names,
         };
         comparison.close_window(input);
         true
@@ -631,6 +635,7 @@ impl ReleaseState {
                     automatic_at: None,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
                     conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
+                    segments: if regressed { look.leading_segments(comparison.log_fail) } else { Vec::new() },
                     limits,
                     templates,
                 });
@@ -770,6 +775,32 @@ impl ReleaseState {
         state.history = if r.flag()? { Some(History::read(r)?) } else { None };
         Ok(state)
     }
+}
+
+/// Segments of the units of a window: of the entry's requests, and of exposures that other services log.
+fn segments_of(
+    merged: &WindowPartial,
+    entry: Option<NameId>,
+    environment: Option<&str>,
+    arm_of_id: impl Fn(NameId) -> Option<Arm>,
+) -> Vec<SegmentInput> {
+    let input = |row: &SegmentRow| {
+        let arm = arm_of_id(row.arm);
+        // Of no arm that is compared here.
+        (arm.is_some() || row.arm == NO_NAME).then_some(SegmentInput { row: *row, arm })
+    };
+    let own = of_service(merged.segments.as_slice(), entry, |row| row.service);
+    let mut list: Vec<SegmentInput> = own.iter().filter_map(input).collect();
+    let by_entry = list.len();
+    for exposure in merged.segments.as_slice().iter().filter(|row| row.exposed && Some(row.service) != entry) {
+        let ours = row_environment(merged, exposure.service).is_none_or(|of| Some(of) == environment);
+        let exposure = SegmentRow { latencies: 0, ..*exposure };
+        list.extend(input(&exposure).filter(|of| ours && of.arm.is_some()));
+    }
+    if list.len() > by_entry {
+        list.sort_by_key(|of| (of.row.unit, of.row.at, of.row.values));
+    }
+    list
 }
 
 /// Complete traces whose request a comparison has seen.

@@ -4,7 +4,9 @@
 //! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
 //! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
 
-use crate::event::{Event, Intern, NO_TEMPLATE, NameId, ServiceKey, TemplateText, name_at};
+use crate::event::{
+    Event, Intern, NO_SEGMENTS, NO_TEMPLATE, NameId, SEGMENT_FIELDS_MAX, ServiceKey, TemplateText, name_at,
+};
 use crate::fold::JUMP;
 use crate::time::{HOUR, Micros};
 
@@ -23,6 +25,7 @@ pub struct HeldEvent {
     route: Option<String>,
     instance: Option<String>,
     template: Option<String>,
+    segments: [Option<String>; SEGMENT_FIELDS_MAX],
     /// Offset after its line.
     pub after: u64,
 }
@@ -38,6 +41,7 @@ impl HeldEvent {
             route: name_at(&all.routes, event.route).cloned(),
             instance: name_at(&all.instances, event.instance).cloned(),
             template: text_of(&all.templates, event.template),
+            segments: std::array::from_fn(|field| name_at(&all.segments[field], event.segments[field]).cloned()),
             after,
         }
     }
@@ -48,11 +52,16 @@ impl HeldEvent {
         if let Some(text) = &self.template {
             names.template(self.event.template, text.as_bytes());
         }
+        let mut segments = NO_SEGMENTS;
+        for (field, (id, value)) in segments.iter_mut().zip(&self.segments).enumerate() {
+            *id = value.as_deref().map_or(none, |value| names.segment(field, value));
+        }
         Event {
             service: names.service(&self.service.environment, &self.service.service),
             arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
             route: self.route.as_deref().map_or(none, |route| names.route(route)),
             instance: self.instance.as_deref().map_or(none, |instance| names.instance(instance)),
+            segments,
             ..self.event
         }
     }

@@ -34,6 +34,9 @@ impl Intern for Plain {
     fn template(&mut self, id: u64, text: &[u8]) {
         at(&mut self.0.templates, crate::event::TemplateText::new(id, text));
     }
+    fn segment(&mut self, field: usize, value: &str) -> NameId {
+        at(&mut self.0.segments[field], value.to_owned())
+    }
 }
 
 impl Plain {
@@ -76,6 +79,12 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         sampling: NOT_SAMPLED,
         rate_unread: false,
         conversion: 0,
+        segments: [
+            names.segment(0, ["jp", "us", "de"][unit as usize % 3]),
+            names.segment(1, ["old", "new"][(seconds / 30) as usize % 2]),
+            crate::event::NO_NAME,
+            crate::event::NO_NAME,
+        ],
         latency_form: crate::event::FieldForm::Absent,
         status_form: crate::event::FieldForm::Absent,
         kind: if unit % 7 == 0 { Kind::Log } else { Kind::Request },

@@ -12,6 +12,7 @@ mod outcome;
 mod record;
 mod scan;
 mod seen;
+mod segments;
 mod slots;
 mod template;
 mod times;
@@ -36,6 +37,7 @@ use template::Templates;
 
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
+pub(crate) use segments::is_no_segment;
 
 /// Status field of Envoy's and Istio's access logs.
 pub const PROXY_STATUS: &str = "response_code";
@@ -88,6 +90,8 @@ pub struct Decoder<'p> {
     arm_slot: Option<u8>,
     /// Slots of the fields that may name a business event.
     event_names: Vec<u8>,
+    /// Slots of the fields whose values are segments.
+    segment_slots: Vec<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
     /// Time fields that say when the work ended.
@@ -115,6 +119,7 @@ pub struct Decoder<'p> {
     short_instances: ShortNames<Short, 8>,
     last_instance: LastInstance,
     templates: Templates,
+    short_segments: [ShortNames<Short>; event::SEGMENT_FIELDS_MAX],
     clock: clock::Clock,
     stream: String,
     /// Arms of the two queries or of the split, once they are named.
@@ -141,6 +146,7 @@ impl<'p> Decoder<'p> {
             access_len: None,
             arm_slot: None,
             event_names: Vec::new(),
+            segment_slots: Vec::new(),
             proxy_status: None,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
@@ -158,6 +164,7 @@ impl<'p> Decoder<'p> {
             short_instances: ShortNames::default(),
             last_instance: LastInstance::default(),
             templates: Templates::default(),
+            short_segments: Default::default(),
             clock: clock::Clock::default(),
             stream: stream.to_owned(),
             two_arms: None,
@@ -208,6 +215,8 @@ impl<'p> Decoder<'p> {
             ArmRule::Hash { seed, .. } => decoder.split_key = split_key(seed),
         }
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
+        let segments = plan.segments.iter().take(event::SEGMENT_FIELDS_MAX);
+        decoder.segment_slots = segments.map(|path| decoder.want(path)).collect();
         decoder
     }
 
@@ -273,6 +282,7 @@ impl<'p> Decoder<'p> {
         self.short_instances = ShortNames::default();
         self.last_instance = LastInstance::default();
         self.forget_templates();
+        self.short_segments = Default::default();
         self.services = ShortNames::default();
         self.short_arms = ShortNames::default();
         self.short_routes = ShortNames::default();
@@ -431,6 +441,7 @@ impl<'p> Decoder<'p> {
         // Where requests are the unit, a line that is none of them and names no arm belongs to nobody.
         let unit = if plan.unit == UnitKind::Request && kind != Kind::Request && arm == NO_NAME { 0 } else { unit };
         let instance = self.instance(line);
+        let segments = if unit == 0 { event::NO_SEGMENTS } else { self.segments(line, kind) };
         let (weight, rate_unread) = self.weight(line);
         let template = self.template(line, kind, level);
         let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
@@ -458,6 +469,7 @@ impl<'p> Decoder<'p> {
             kind,
             level,
             status_class: status.map_or(0, |status| status.class),
+            segments,
             conversion,
             error,
             template,

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::event::{Intern, NO_NAME, NameId, Names, ServiceKey, TemplateText};
+use crate::event::{Intern, NO_NAME, NameId, Names, SEGMENT_FIELDS_MAX, ServiceKey, TemplateText};
 
 /// Grows [`Names`] while lines are read; looks a name up by its bytes.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Interner {
     instances: Table,
     /// Ids of the templates whose text is known.
     templates: hashbrown::HashSet<u64, foldhash::fast::FixedState>,
+    segments: [Table; SEGMENT_FIELDS_MAX],
 }
 
 /// Templates that are carried from chunk to chunk; with more, each chunk begins anew.
@@ -29,9 +30,10 @@ const CARRIED_MAX: usize = 1_024;
 impl Interner {
     /// Few enough names to go on with.
     pub fn can_go_on(&self) -> bool {
-        let Names { services, arms, routes, instances, templates } = &*self.names;
+        let Names { services, arms, routes, instances, templates, segments } = &*self.names;
+        let names = [services.len(), arms.len(), routes.len(), instances.len()];
         templates.len() <= TEMPLATES_CARRIED_MAX
-            && [services.len(), arms.len(), routes.len(), instances.len()].into_iter().all(|len| len <= CARRIED_MAX)
+            && names.into_iter().chain(segments.iter().map(Vec::len)).all(|len| len <= CARRIED_MAX)
     }
 }
 
@@ -79,6 +81,14 @@ impl Intern for Interner {
         if self.templates.insert(id) {
             Arc::make_mut(&mut self.names).templates.push(TemplateText::new(id, text));
         }
+    }
+
+    #[inline]
+    fn segment(&mut self, field: usize, value: &str) -> NameId {
+        // A plan has no further fields.
+        let field = field % SEGMENT_FIELDS_MAX;
+        let table = &mut self.segments[field];
+        table.text(&mut self.names, value, |names| &names.segments[field], |names| &mut names.segments[field])
     }
 }
 

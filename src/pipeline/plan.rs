@@ -213,6 +213,9 @@ pub struct Plan {
     pub adds_duration: bool,
     /// Business events that are tested.
     pub conversions: Conversions,
+    /// Fields whose values are segments: groups of units that are looked at by themselves. At most
+    /// [`SEGMENT_FIELDS_MAX`](crate::event::SEGMENT_FIELDS_MAX).
+    pub segments: Vec<String>,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }

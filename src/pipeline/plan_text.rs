@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::event::ServiceKey;
+use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::query::Query;
@@ -62,6 +62,11 @@ pub fn to_json(plan: &Plan) -> Value {
     {
         fields.insert("conversions".to_owned(), conversions_to_json(&plan.conversions));
     }
+    if !plan.segments.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("segments".to_owned(), json!(plan.segments));
+    }
     value
 }
 
@@ -81,6 +86,16 @@ pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPl
     let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.filter(|names| (1..=CONVERSIONS_MAX).contains(&names.len())).ok_or_else(bad)?;
     Ok(Conversions { names, field: value.get("field").and_then(Value::as_str).map(str::to_owned) })
+}
+
+/// Fields whose values are segments; none where a plan has no such key.
+fn segments_from_json(value: Option<&Value>) -> Result<Vec<String>, BadPlan> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let fields = value.as_array().map(|list| list.iter().map(|field| field.as_str().map(str::to_owned)));
+    let fields: Option<Vec<String>> = fields.and_then(Iterator::collect);
+    fields
+        .filter(|fields| (1..=SEGMENT_FIELDS_MAX).contains(&fields.len()))
+        .ok_or_else(|| BadPlan("segments".to_owned()))
 }
 
 /// A plan that is not one.
@@ -109,6 +124,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
         conversions: conversions_from_json(value.get("conversions"))?,
+        segments: segments_from_json(value.get("segments"))?,
         windowing: Windowing::default(),
     };
     for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {

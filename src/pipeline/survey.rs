@@ -6,6 +6,7 @@ mod arms;
 mod cover;
 mod fields;
 mod releases;
+mod segments;
 mod unit;
 mod units_of_latency;
 
@@ -20,8 +21,11 @@ use arms::{choose_arms, choose_sources, look_at_services};
 use cover::cover;
 use fields::{Seen, choose_fields};
 use releases::find_releases;
+use segments::choose_segments;
 use unit::choose_unit;
 use units_of_latency::{Evidence, name_latency_units};
+
+pub use segments::{SegmentFields, SegmentsFrom};
 
 /// Rows of one window that samples of pairs and traces aim at.
 const ROWS_AIM: f64 = 8_192.0;
@@ -41,6 +45,8 @@ pub struct Wishes {
     pub service: Option<String>,
     /// The environment whose lines are read.
     pub environment: Option<String>,
+    /// Fields whose values are segments; none of them where the list is empty, and found where there is no list.
+    pub segments: Option<Vec<String>>,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }
@@ -115,6 +121,8 @@ pub struct Survey {
     pub releases: Vec<Release>,
     /// Fields whose values may be arms, the one that gives them first, with the most distinct values in one service.
     pub arm_candidates: Vec<(String, usize)>,
+    /// How the fields of segments, which stand in the plan, were chosen, and which are none.
+    pub segments: SegmentFields,
     /// What is missing or doubtful, and how to supply it.
     pub notes: Vec<String>,
     /// Latency fields whose unit is a guess by the size of their values.
@@ -148,12 +156,11 @@ impl Survey {
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let seen = Seen::of(heads);
     let mut roles = choose_fields(&seen, wishes);
-    let Seen { paths, json_lines, access_lines, .. } = seen;
     let mut notes = Vec::new();
     let mut guessed_units = BTreeSet::new();
     let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut guessed_units, &mut notes);
     let evidence = Evidence::of(heads, &roles);
-    name_latency_units(&mut roles, &paths, &evidence, &mut guessed_units, &mut notes);
+    name_latency_units(&mut roles, &seen.paths, &evidence, &mut guessed_units, &mut notes);
 
     let mut plan = Plan {
         roles,
@@ -166,6 +173,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         join_attempts: false,
         adds_duration,
         conversions: Conversions::default(),
+        segments: Vec::new(),
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);
@@ -177,6 +185,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
     plan.follow_traces = covered.shared_traces > 0;
+    let segments = choose_segments(heads, &seen, &mut plan, wishes.segments.as_ref());
+    let Seen { paths, json_lines, access_lines, .. } = seen;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
     let per_window = rate * (plan.windowing.window as f64 / 1e6);
@@ -227,6 +237,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         services: read.services.clone(),
         releases,
         arm_candidates: arm_candidates.into_iter().map(|candidate| (candidate.path, candidate.values.len())).collect(),
+        segments,
         notes,
         guessed_units,
         paths: paths.into_keys().collect(),

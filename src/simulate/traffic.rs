@@ -100,6 +100,8 @@ pub enum Effect {
     VerySlow(f64),
     /// This share of requests writes an error line that the old code does not have; where lines are logged.
     NewLine(f64),
+    /// The error rate of each user of one segment, of 5 % of users, is multiplied.
+    SegmentErrorsTimes(f64),
 }
 
 /// What else happens while the rollout runs.
@@ -178,7 +180,12 @@ pub struct Traffic {
     pub disturbance: Disturbance,
     /// What is logged.
     pub logging: Logging,
+    /// Requests name one of [`SEGMENTS`] segments, each of which is the same for all requests of a user.
+    pub segments: bool,
 }
+
+/// Segments of users: one of 5 % of them, and others of equal size.
+pub const SEGMENTS: u16 = 50;
 
 impl Traffic {
     /// Sticky users who differ, with retry loops, 200 requests a minute, 5 % in the candidate, errors only: A2 of the design.
@@ -198,6 +205,7 @@ impl Traffic {
         onset: 0,
         disturbance: Disturbance::None,
         logging: Logging::Plain,
+        segments: false,
     };
 
     /// Independent requests: A0.

@@ -11,7 +11,7 @@ use crate::demo::random::{Alias, Random};
 use crate::event::{self, Event, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, Names, ServiceKey, WEIGHT_ONE};
 use crate::math;
 use crate::rival::Minute;
-use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, Traffic};
+use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, SEGMENTS, Traffic};
 use crate::sketch::partial::{Keep, WindowPartial};
 use crate::sketch::templates::TemplateCounts;
 use crate::time::{MINUTE, Timestamp};
@@ -195,6 +195,7 @@ impl World {
             routes,
             instances: Vec::new(),
             templates: Vec::new(),
+            segments: segment_names(&traffic),
         };
         World {
             traffic,
@@ -362,8 +363,10 @@ impl World {
                 Effect::ErrorsTimes(factor) => p *= factor,
                 Effect::FrailTimes(factor) if of.propensity >= 3.0 => p *= factor,
                 Effect::UsersBroken(users) if f64::from(of.luck) < users => p = 1.0,
+                Effect::SegmentErrorsTimes(factor) if segment_of(of.unit) == 0 => p *= factor,
                 Effect::UsersBroken(_)
                 | Effect::FrailTimes(_)
+                | Effect::SegmentErrorsTimes(_)
                 | Effect::None
                 | Effect::Slower(_)
                 | Effect::VerySlow(_)
@@ -399,7 +402,8 @@ impl World {
                 | Effect::ErrorsTimes(_)
                 | Effect::NewLine(_)
                 | Effect::FrailTimes(_)
-                | Effect::UsersBroken(_) => {}
+                | Effect::UsersBroken(_)
+                | Effect::SegmentErrorsTimes(_) => {}
             }
         }
         math::exp(ln) as u64
@@ -515,6 +519,10 @@ impl World {
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
+            segments: match self.traffic.segments {
+                true => [segment_of(of.unit), NO_NAME, NO_NAME, NO_NAME],
+                false => event::NO_SEGMENTS,
+            },
             instance: NO_NAME,
             template: event::NO_TEMPLATE,
         };
@@ -538,6 +546,7 @@ impl World {
             | Effect::Errors(_)
             | Effect::ErrorsTimes(_)
             | Effect::FrailTimes(_)
+            | Effect::SegmentErrorsTimes(_)
             | Effect::UsersBroken(_)
             | Effect::Slower(_)
             | Effect::VerySlow(_) => false,
@@ -571,6 +580,30 @@ fn template_of(line: u64) -> u64 {
 /// Id of the line that [`Effect::NewLine`] adds.
 pub fn new_line() -> u64 {
     template_of(0)
+}
+
+/// Key of the segment of a user.
+const KEY_SEGMENT: u64 = 0x7365_676d;
+/// Share of users in the first segment.
+const FIRST_SEGMENT: f64 = 0.05;
+
+/// The segment of a user: by its hash, so that whoever is dealt no segments draws no other random numbers.
+fn segment_of(unit: u64) -> u16 {
+    let place = event::mix(unit, KEY_SEGMENT) as f64 / u64::MAX as f64;
+    let others = f64::from(SEGMENTS - 1);
+    if place < FIRST_SEGMENT {
+        return 0;
+    }
+    1 + (((place - FIRST_SEGMENT) / (1.0 - FIRST_SEGMENT) * others) as u16).min(SEGMENTS - 2)
+}
+
+/// Names of segments, sorted, where there are any.
+fn segment_names(traffic: &Traffic) -> [Vec<String>; event::SEGMENT_FIELDS_MAX] {
+    let mut names: [Vec<String>; event::SEGMENT_FIELDS_MAX] = Default::default();
+    if traffic.segments {
+        names[0] = (0..SEGMENTS).map(|segment| format!("s{segment:02}")).collect();
+    }
+    names
 }
 
 /// What holds in a minute.
@@ -654,6 +687,7 @@ impl Window {
             conversion: 0,
             instance: NO_NAME,
             template: event::NO_TEMPLATE,
+            segments: event::NO_SEGMENTS,
         };
         self.count(ARMS.len() + arm, &event, at);
     }

@@ -6,6 +6,7 @@
 mod codec;
 mod loose;
 mod names;
+mod segments;
 mod template_codec;
 mod templates;
 
@@ -13,11 +14,12 @@ use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Na
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
     AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
-    Row, Rows, TraceRow, UnitRow,
+    Row, Rows, SegmentRow, TraceRow, UnitRow,
 };
 use crate::sketch::templates::{CLASSES, TemplatePairs, TemplateRow};
 use crate::sketch::weights::WeightTable;
 
+pub use crate::event::OTHER;
 pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
@@ -32,8 +34,8 @@ pub const ARMS_MAX: usize = 4_096;
 pub const ROUTES_MAX: usize = 256;
 /// Distinct instances of one window, over all services, that are counted by name.
 pub const INSTANCES_MAX: usize = 4_096;
-/// Name that stands for all names past a bound.
-pub const OTHER: &str = "(other)";
+/// Distinct values of one field of one window that are counted by name, of fields whose values are segments.
+pub const SEGMENT_VALUES_MAX: usize = 256;
 
 /// (unit, route) rows of one window; past it the sample of units halves.
 pub const PAIR_ROWS_MAX: usize = 1 << 15;
@@ -308,6 +310,10 @@ pub struct WindowPartial {
     pub templates: Rows<TemplateRow>,
     /// Units that met templates below level error, and of level error or worse.
     pub template_pairs: [TemplatePairs; CLASSES],
+    /// Segments of units in `segment_range`; empty where the plan has no segments.
+    pub segments: Rows<SegmentRow>,
+    /// Largest keyed hash of units in `segments`.
+    pub segment_range: u64,
 }
 
 impl WindowPartial {
@@ -332,6 +338,8 @@ impl WindowPartial {
             tally: Tally::default(),
             templates: Rows::default(),
             template_pairs: Default::default(),
+            segments: Rows::default(),
+            segment_range: u64::MAX,
         }
     }
 
@@ -359,6 +367,7 @@ impl WindowPartial {
             + self.traces.len()
             + self.evidence.len()
             + self.template_rows()
+            + self.segments.len()
     }
 
     /// Brings the partial into its canonical form.
@@ -378,6 +387,7 @@ impl WindowPartial {
             self.settle_pairs();
         }
         self.settle_templates();
+        self.drop_segments();
         self.settle_names(names, streams);
         // Services past their bound have become one, which may have too many templates.
         if self.settle_templates() {
@@ -407,6 +417,7 @@ impl WindowPartial {
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
         self.settle_evidence();
+        self.settle_segments();
     }
 
     /// Pairs of units in the sample, which halves while there are too many.
@@ -532,6 +543,9 @@ impl WindowPartial {
                         classes: 1 << event.status_class.min(7),
                     });
                 }
+                if event.segments != event::NO_SEGMENTS {
+                    self.count_segments(event, offset_us, latency);
+                }
                 keep.consider(event, offset_us, latency, stream_hash);
             }
             Kind::Span => {
@@ -543,6 +557,9 @@ impl WindowPartial {
             Kind::Log => {}
             Kind::Exposure => {
                 counters.exposures += 1;
+                if event.segments != event::NO_SEGMENTS {
+                    self.count_segments(event, offset_us, 0);
+                }
                 if event.unit != 0 && event.arm != NO_NAME {
                     self.exposures.add(ExposureRow {
                         unit: event.unit,

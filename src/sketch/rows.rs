@@ -3,7 +3,7 @@
 //! Rows are collected loose and settled once: sorted by key, equal keys combined. Offsets inside the window are in
 //! microseconds, so a window is at most an hour long.
 
-use crate::event::{self, NameId};
+use crate::event::{self, NameId, SEGMENT_FIELDS_MAX};
 use crate::sketch::sort::{gather_by_place, sort_by_place};
 
 /// Longest window, in microseconds: offsets inside it fit 32 bits.
@@ -42,6 +42,8 @@ pub struct Renaming {
     pub instances: Vec<NameId>,
     /// Streams.
     pub streams: Vec<NameId>,
+    /// Values of segments, by field.
+    pub segments: [Vec<NameId>; SEGMENT_FIELDS_MAX],
 }
 
 impl Renaming {
@@ -64,6 +66,11 @@ impl Renaming {
     /// New index of a stream.
     pub fn stream(&self, id: NameId) -> NameId {
         self.streams.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
+    }
+    /// New indices of the values of segments.
+    pub fn segments(&self, values: [NameId; SEGMENT_FIELDS_MAX]) -> [NameId; SEGMENT_FIELDS_MAX] {
+        let new = |field: usize| self.segments[field].get(usize::from(values[field])).copied();
+        std::array::from_fn(|field| new(field).unwrap_or(event::NO_NAME))
     }
 }
 
@@ -496,6 +503,52 @@ impl Row for ConversionRow {
     fn rename(&mut self, names: &Renaming) {
         self.service = names.service(self.service);
         self.arm = names.arm(self.arm);
+    }
+}
+
+/// Which segments a unit came with, and how long its requests there took.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentRow {
+    /// Hash of the unit.
+    pub unit: u64,
+    /// Sum of the binary logarithms of latencies (us), 16.16 fixed point.
+    pub sum: u64,
+    /// Sum of their squares.
+    pub square: u64,
+    /// Earliest request or exposure, microseconds after the start of the window.
+    pub at: u32,
+    /// Requests with a latency.
+    pub latencies: u32,
+    /// Service.
+    pub service: NameId,
+    /// Arm, or [`event::NO_NAME`].
+    pub arm: NameId,
+    /// Value of each field, or [`event::NO_NAME`].
+    pub values: [NameId; SEGMENT_FIELDS_MAX],
+    /// There was an exposure among the lines.
+    pub exposed: bool,
+}
+
+impl Row for SegmentRow {
+    type Key = (NameId, u64, NameId, [NameId; SEGMENT_FIELDS_MAX]);
+    fn key(&self) -> Self::Key {
+        (self.service, self.unit, self.arm, self.values)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        place_of(self.service, self.unit)
+    }
+    fn combine(&mut self, other: &Self) {
+        self.at = self.at.min(other.at);
+        self.latencies = self.latencies.saturating_add(other.latencies);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.square = self.square.saturating_add(other.square);
+        self.exposed |= other.exposed;
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.service = names.service(self.service);
+        self.arm = names.arm(self.arm);
+        self.values = names.segments(self.values);
     }
 }
 

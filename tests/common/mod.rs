@@ -292,6 +292,15 @@ pub fn talk(line: &Line) -> Vec<String> {
     said
 }
 
+/// The same lines with fields of their users, by user; every thirteenth request comes from elsewhere.
+pub fn with_segments(lines: &[Line], fields: impl Fn(u64) -> String) -> Vec<Line> {
+    let of = |(number, line): (usize, &Line)| {
+        let user = if number % 13 == 0 { line.user + 1 } else { line.user };
+        Line { text: line.text.replacen('{', &format!("{{{},", fields(user)), 1), ..line.clone() }
+    };
+    lines.iter().enumerate().map(of).collect()
+}
+
 /// A named log of a few streams, and how to judge it.
 #[derive(Clone)]
 pub struct Case {
@@ -469,7 +478,7 @@ pub fn settings_of(found: &Survey, policy: Policy) -> Settings {
         releases: found.releases.iter().map(|release| release.services.clone()).collect(),
         arms,
         unit: found.plan.unit,
-        policy,
+        policy: Policy { segments: found.plan.segments.clone(), ..policy },
         memory: STATE_MAX,
     }
 }
@@ -542,6 +551,14 @@ pub fn cases(seed: u64) -> Vec<Case> {
         Policy { conversions: conversions.clone(), ..Policy::default() },
     );
     converting.plan.conversions = conversions;
+    // Users of four regions and two clients, of which some change theirs; in two files, on a bad day.
+    let regions = with_segments(&busy.lines(), |user| {
+        let client = ["2.9", "3.0"][usize::from(user % 9 > 5)];
+        format!("\"region\":\"{}\",\"client_version\":\"{client}\"", ["jp", "us", "de", "br"][user as usize % 4])
+    });
+    let (regions, more_regions): (Vec<Line>, Vec<Line>) = regions.into_iter().partition(|line| line.user % 2 == 0);
+    let segments = two("segments", bad_day(&regions, seed), bad_day(&more_regions, seed + 1));
+    assert_eq!(segments.plan.segments, ["region", "client_version"]);
     vec![
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
@@ -572,6 +589,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
         over,
         beyond,
         converting,
+        segments,
     ]
 }
 

@@ -104,7 +104,7 @@ fn judged(deploy: &Deploy, of: &Judged) -> Value {
         "stopped": of.stop.as_ref().map(|stop| json!({
             "at": time(stop.at),
             "after_seconds": seconds(stop.at),
-            "by": stop.cells.iter().map(|cell| cell.name()).collect::<Vec<_>>(),
+            "by": stop.cells.iter().map(|cell| cell.name().to_owned()).chain(stop.segments.clone()).collect::<Vec<_>>(),
             "exposed": stop.exposed,
             "requests": stop.requests,
         })),

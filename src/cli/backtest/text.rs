@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Shown, about, decided_after, minute_of, said, shares, word};
+use super::{Shown, by, decided_after, minute_of, said, shares, word};
 use crate::backtest::{CutOver, Deploy, Judged, Side, What};
 use crate::cli::report::{count, grouped, millis, percent, wrap_words};
 use crate::cli::terminal::harmless;
@@ -142,12 +142,7 @@ impl Shown<'_> {
                         shares(judged),
                         word(judged.outcome()).to_owned(),
                         decided_after(deploy, judged).map_or("-".to_owned(), short),
-                        judged
-                            .stop
-                            .as_ref()
-                            .and_then(|stop| stop.cells.first())
-                            .map_or("-", |cell| about(*cell))
-                            .to_owned(),
+                        judged.stop.as_ref().map_or("-".to_owned(), by),
                         format!("{}{star}", grouped(judged.exposed)),
                         judged.spared().map_or("-".to_owned(), |spared| format!("{}{star}", grouped(spared))),
                         said(judged.rules[0]),

@@ -5,7 +5,7 @@ use super::chart::number;
 use super::comparison::NAME_MAX;
 use super::markup::Markup;
 use crate::backtest::{Deploy, Judged, Outcome, RULES, What};
-use crate::cli::backtest::{Shown, about, before_after, decided_after, minute_of, remark, said, shares, short, word};
+use crate::cli::backtest::{Shown, before_after, by, decided_after, minute_of, remark, said, shares, short, word};
 use crate::cli::report::{count, grouped};
 use crate::time::Timestamp;
 
@@ -203,8 +203,7 @@ fn judged_row(m: &mut Markup, deploy: &Deploy, judged: &Judged) {
     m.words("td", "", &shares(judged));
     m.element("td", &[("class", class_of(deploy.outcome()))], |m| m.words("span", "word", word(deploy.outcome())));
     m.words("td", "number", &decided_after(deploy, judged).map_or("-".to_owned(), short));
-    let by = judged.stop.as_ref().and_then(|stop| stop.cells.first());
-    m.words("td", "", by.map_or("-", |cell| about(*cell)));
+    m.words("td", "", &judged.stop.as_ref().map_or("-".to_owned(), by));
     let star = if judged.is_estimate { "*" } else { "" };
     m.words("td", "number", &format!("{}{star}", grouped(judged.exposed)));
     m.words("td", "number", &judged.spared().map_or("-".to_owned(), |spared| format!("{}{star}", grouped(spared))));

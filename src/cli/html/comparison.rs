@@ -122,6 +122,7 @@ pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &
         verdict(m, judged, class, &labelled);
         guardrails(m, judged);
         super::templates::write(m, judged, is_live);
+        super::segments::write(m, judged);
         over_time::write(m, judged, points);
         needs(m, judged);
         changes(m, judged);

@@ -11,6 +11,7 @@ mod course;
 mod markup;
 mod over_time;
 mod reading;
+mod segments;
 mod services;
 mod templates;
 

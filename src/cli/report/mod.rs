@@ -8,6 +8,7 @@ mod limits;
 mod next;
 mod noticed;
 mod reading;
+mod segments;
 mod sentences;
 mod services;
 pub(super) mod templates;
@@ -22,6 +23,7 @@ use self::noticed::Crashes;
 pub(super) use self::noticed::Noticed;
 use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
+pub(super) use self::segments::{SEGMENT_COLUMNS, SegmentRow, SegmentRows};
 pub(super) use self::services::Done;
 use self::services::SERVICES_MAX;
 pub(super) use self::text::{count, grouped, millis, percent, span, wrap_words};
@@ -183,6 +185,8 @@ pub(super) struct Judged<'a> {
     pub rows: Vec<Row>,
     /// Business events that may not become rarer.
     pub conversions: Vec<ConversionRow>,
+    /// Segments, those that explain most first.
+    pub segments: SegmentRows,
     /// What PASS still needs.
     pub needs: Vec<Need>,
     /// Bounds of the release and of the comparison that were met.
@@ -317,6 +321,7 @@ impl<'a> Report<'a> {
                     comparison,
                     rows: rows(comparison, policy),
                     conversions: conversions::rows(comparison),
+                    segments: segments::rows(comparison),
                     // What is over passes no more.
                     needs: if comparison.end.is_none() { needs(comparison, policy) } else { Vec::new() },
                     bounds: comparison.bounds_met().into_iter().chain(engine.bounds_met(at)).collect(),
@@ -507,6 +512,7 @@ impl Judged<'_> {
         self.sentences().iter().skip(1).for_each(|sentence| paragraph(out, sentence));
         self.write_guardrails(out);
         self.write_templates(out);
+        self.write_segments(out);
         self.write_checks(out);
         self.write_needs(out);
         self.write_evidence(out);

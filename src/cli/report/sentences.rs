@@ -35,7 +35,8 @@ impl Judged<'_> {
             Verdict::Fail
                 if self.leading().iter().any(|row| !row.has_receded())
                     || self.fallen().any(|row| !row.has_receded())
-                    || self.failing_templates().iter().any(|(_, lasts)| *lasts) =>
+                    || self.failing_templates().iter().any(|(_, lasts)| *lasts)
+                    || self.fails_in_a_segment() =>
             {
                 format!("{candidate} is worse than {control}{condition}")
             }
@@ -104,6 +105,9 @@ impl Judged<'_> {
                 }));
             }
         }
+        if look.verdict != Verdict::Invalid {
+            list.extend(look.flaws.contains(&Flaw::UnequalSegments).then(|| self.flaw(Flaw::UnequalSegments)));
+        }
         if look.verdict == Verdict::Inconclusive {
             for flaw in [Flaw::SomeLate, Flaw::CreepingShare] {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
@@ -126,7 +130,7 @@ impl Judged<'_> {
     }
 
     /// Guardrails that carry a failure, the strongest first.
-    fn leading(&self) -> Vec<&Row> {
+    pub(super) fn leading(&self) -> Vec<&Row> {
         let mut leading: Vec<&Row> = self.rows.iter().filter(|row| row.finding == Finding::Regressed).collect();
         leading.sort_by(|a, b| b.log_e.total_cmp(&a.log_e));
         leading
@@ -137,6 +141,7 @@ impl Judged<'_> {
         self.leading().is_empty()
             && self.fallen().next().is_none()
             && self.failing_templates().is_empty()
+            && self.failed_segments().is_empty()
             && self.failed_limits().is_some()
     }
 
@@ -153,9 +158,11 @@ impl Judged<'_> {
         let failing = self.failing_templates();
         let lines: Vec<String> =
             failing.iter().filter(|(_, lasts)| *lasts).map(|(template, _)| self.failing_line(template)).collect();
-        let is_over = lasting.is_empty() && fewer.is_empty() && lines.is_empty();
+        let of_segments = self.segment_sentences();
+        let is_over = lasting.is_empty() && fewer.is_empty() && lines.is_empty() && of_segments.is_empty();
         list.extend(fewer);
         list.extend(lines);
+        list.extend(of_segments);
         if list.is_empty() {
             list.extend(lasting.first().map(|row| format!("Worse: {}.", self.name_of(row))));
         }
@@ -165,7 +172,8 @@ impl Judged<'_> {
         if is_over {
             let fallen = self.fallen().map(|row| self.conversion_name(row));
             let lines = failing.iter().map(|(template, _)| format!("the error line `{}`", shown(template)));
-            let by: Vec<String> = receded.iter().map(|row| self.name_of(row)).chain(fallen).chain(lines).collect();
+            let names = receded.iter().map(|row| self.name_of(row));
+            let by: Vec<String> = names.chain(fallen).chain(lines).chain(self.failed_segments()).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
             if !receded.is_empty() && receded.iter().all(is_broken) {
@@ -551,6 +559,7 @@ impl Judged<'_> {
             Flaw::StatusType => {
                 "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
             }
+            Flaw::UnequalSegments => self.unequal_words(),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others in one arm, or fewer of them were kept: error rates cannot be compared.".to_owned()

@@ -1,9 +1,10 @@
 //! What a window brings to a comparison.
 
 use crate::engine::conversions::Converted;
+use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
 use crate::engine::units::Arm;
-use crate::event;
+use crate::event::{self, Names};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::EvidenceRow;
 use crate::sketch::weights::WeightTable;
@@ -65,6 +66,10 @@ pub struct WindowInput<'a> {
     pub evidence: [Vec<Evidence>; 2],
     /// Templates of the entry service.
     pub templates: TemplateInput<'a>,
+    /// Segments of units, sorted by unit; empty where there are none.
+    pub segments: Vec<SegmentInput>,
+    /// Names of the window, which `segments` refers to.
+    pub names: &'a Names,
 }
 
 /// A trace that will not grow any more.

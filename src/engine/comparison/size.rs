@@ -19,7 +19,7 @@ use crate::sketch::latency::Histogram;
 
 impl Comparison {
     /// Bytes of each part on the heap, by name. A new part of a comparison has its line here.
-    pub fn parts(&self) -> [(&'static str, u64); 12] {
+    pub fn parts(&self) -> [(&'static str, u64); 13] {
         let pair_tests = [&self.called, &self.routes, &self.statuses];
         let share_tests = [&self.error_units, &self.slow_units, &self.crossover];
         let plain = [&self.error_volume, &self.lines, &self.retried, &self.warnings, &self.other_lines];
@@ -67,6 +67,7 @@ impl Comparison {
                     + self.failure.as_ref().map_or(0, |failure| memory::list::<u64>(failure.templates.len())),
             ),
             ("templates", self.templates.bytes()),
+            ("segments", self.segments.bytes()),
         ]
     }
 
@@ -112,6 +113,7 @@ impl Comparison {
         }
         let failing = self.failure.as_ref().map_or(&[][..], |failure| &failure.templates);
         self.templates.keep_only(failing);
+        self.segments.keep_the_gist();
         self.is_gist = true;
     }
 

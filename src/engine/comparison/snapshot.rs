@@ -15,6 +15,7 @@ use crate::engine::look::Look;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::segments::{SegmentTest, Segments};
 use crate::engine::storms::Storms;
 use crate::engine::templates::Templates;
 use crate::engine::totals::Totals;
@@ -34,6 +35,7 @@ impl Comparison {
             watch.write(&mut w);
         }
         self.conversions.iter().for_each(|conversion| conversion.write(&mut w));
+        self.segments.write_counters(&mut w);
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
 
@@ -84,6 +86,11 @@ impl Comparison {
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
             w.length(failure.templates.len());
             failure.templates.iter().for_each(|id| w.fixed(*id));
+            w.length(failure.segments.len());
+            for (cell, test) in &failure.segments {
+                w.uint(*cell as u64);
+                w.byte(*test as u8);
+            }
         }
         w.flag(self.ended);
         w.flag(self.is_gist);
@@ -169,6 +176,7 @@ impl Comparison {
         self.heard.iter().flat_map(|heard| heard.iter()).for_each(|look| look.write(w));
         self.write_counters(w);
         self.templates.write(w);
+        self.segments.write(w);
     }
 
     /// Reads what [`Comparison::write`] wrote.
@@ -198,6 +206,7 @@ impl Comparison {
                 conversions: Vec::new(),
                 limits: Vec::new(),
                 templates: Vec::new(),
+                segments: Vec::new(),
             };
             for _ in 0..r.length()? {
                 let cell = Cell::ALL.get(usize::from(r.byte()?)).copied();
@@ -212,6 +221,11 @@ impl Comparison {
             }
             for _ in 0..r.length()? {
                 failure.templates.push(r.fixed()?);
+            }
+            for _ in 0..r.length()? {
+                let cell = usize::from(r.uint16()?);
+                let test = SegmentTest::ALL.get(usize::from(r.byte()?)).copied();
+                failure.segments.push((cell, test.ok_or(Damaged("unknown test of a segment"))?));
             }
             c.failure = Some(failure);
         }
@@ -314,6 +328,7 @@ impl Comparison {
         c.storms.read_counters(r)?;
         c.unanswered.read_counters(r)?;
         c.templates = Templates::read(r)?;
+        c.segments = Segments::read(r)?;
         Ok(c)
     }
 }

@@ -74,6 +74,9 @@ impl Comparison {
         self.convert(input.conversions);
         self.take_templates(input.start, &input.templates);
         self.take_exposures(&input);
+        let by_request = self.by_request();
+        let units = (&self.store, self.stratum);
+        self.segments.close_window(&input, units, by_request);
         self.presence.note(input.start, input.end, arms_active);
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
@@ -192,6 +195,7 @@ impl Comparison {
         self.statuses.cut();
         self.called.cut();
         self.crossover.cut();
+        self.segments.cut();
         for conversion in &mut self.conversions {
             conversion.units.cut();
         }

@@ -23,6 +23,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         join_attempts: false,
         adds_duration: false,
         conversions: Conversions::default(),
+        segments: Vec::new(),
         windowing: Windowing::default(),
     };
     for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {

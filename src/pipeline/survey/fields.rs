@@ -35,6 +35,11 @@ pub(super) struct PathCount {
 }
 
 impl PathCount {
+    /// Distinct values, as far as they are counted.
+    pub(super) fn distinct(&self) -> usize {
+        self.values.len()
+    }
+
     /// In seconds, the values would tell nothing of latencies.
     pub(super) fn is_coarse(&self) -> bool {
         self.whole == self.scalars && is_too_coarse(self.zeros_and_ones, self.scalars)

@@ -452,6 +452,7 @@ fn delays() -> Vec<Row> {
             line("whole rollout FAILs (alpha .01): 80 % of runs", within(0.8), Target::Minutes(1_800.0)),
         ],
     });
+    rows.extend(segments());
     rows.push(Row {
         name: "aa-latency-history",
         part: FALSE_ALARMS,
@@ -464,6 +465,44 @@ fn delays() -> Vec<Row> {
         ],
     });
     rows
+}
+
+/// Fifty segments, errors and latency of each, among all else.
+fn segments() -> [Row; 2] {
+    let policy = Policy { segments: vec!["segment".to_owned()], ..Policy::default() };
+    let healthy = Traffic { latency: true, segments: true, ..Traffic::A2 };
+    let broken = Traffic { effect: Effect::SegmentErrorsTimes(10.0), ..healthy };
+    let times = |text: &str, event| {
+        [0.5, 0.8].map(|share| {
+            line(format!("{text}: {:.0} % of runs", share * 100.0), Measure::Time(event, share), Target::None)
+        })
+    };
+    let (e20, fails) = (Event::Reached(SUM, E20), Event::Said(Verdict::Fail));
+    let found = [
+        line("whole rollout, alpha .05: found", Measure::Share(e20), Target::None),
+        line("whole rollout FAILs (alpha .01): found", Measure::Share(fails), Target::None),
+    ];
+    let delays =
+        times("whole rollout, alpha .05", e20).into_iter().chain(times("whole rollout FAILs (alpha .01)", fails));
+    [
+        Row {
+            name: "delay-segment",
+            part: DELAY,
+            title: "one of 50 segments, 5 % of users, with ten times the errors: 200 requests a minute, 5 % share, 4,000 minutes"
+                .to_owned(),
+            runs: 80,
+            plans: vec![Plan { policy: policy.clone(), ..plan(broken, 4_000) }],
+            lines: delays.chain(found).collect(),
+        },
+        Row {
+            name: "aa-segments",
+            part: FALSE_ALARMS,
+            title: "nothing has changed; 50 segments, sticky users with retry loops".to_owned(),
+            runs: 450,
+            plans: vec![Plan { policy, ..plan(healthy, 10_000) }],
+            lines: vec![line("whole rollout, alpha .05", Measure::Share(e20), at_most(0.05)), false_fail()],
+        },
+    ]
 }
 
 fn passes() -> Vec<Row> {

@@ -166,13 +166,7 @@ pub struct Elsewhere {
 }
 
 /// Rows without a simulation.
-pub const ELSEWHERE: [Elsewhere; 6] = [
-    Elsewhere {
-        title: "segments: one cell of 5 % with ten times the errors",
-        target: "none",
-        why: "not in the engine yet",
-        missing: true,
-    },
+pub const ELSEWHERE: [Elsewhere; 5] = [
     Elsewhere {
         title: "boutique f0, f2, f4, f1, aa_hash and permuted labels",
         target: "FAIL, changed, nothing; <= 2 % FAIL",

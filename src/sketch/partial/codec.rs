@@ -128,7 +128,7 @@ impl WindowPartial {
         let t = &self.tally;
         [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
         t.rejects.iter().for_each(|count| w.uint(*count));
-        // The place of segments: no rows yet.
+        self.encode_segments(&mut w);
         w.length(0);
         self.encode_templates(&mut w);
         w.bytes
@@ -289,9 +289,7 @@ impl WindowPartial {
         for slot in &mut t.rejects {
             *slot = r.uint()?;
         }
-        if r.length()? != 0 {
-            return Err(Damaged("segments of a later version"));
-        }
+        partial.decode_segments(&mut r)?;
         partial.decode_templates(&mut r)?;
         r.end()?;
         Ok(partial)

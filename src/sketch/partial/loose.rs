@@ -59,6 +59,9 @@ impl LoosePartial {
                             routes: union(&mut all.routes, &theirs.routes),
                             instances: union(&mut all.instances, &theirs.instances),
                             streams: Vec::new(),
+                            segments: std::array::from_fn(|field| {
+                                union(&mut all.segments[field], &theirs.segments[field])
+                            }),
                         }
                     }
                 };
@@ -125,5 +128,7 @@ impl WindowPartial {
             mine.rows.append(theirs.rows);
             mine.range = mine.range.min(theirs.range);
         }
+        self.segments.append(other.segments);
+        self.segment_range = self.segment_range.min(other.segment_range);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::hash::BuildHasher;
 
-use crate::event::{self, NO_NAME, NameId, Names, ServiceKey};
-use crate::sketch::partial::{ARMS_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SERVICES_MAX, WindowPartial};
+use crate::event::{self, NO_NAME, NameId, Names, SEGMENT_FIELDS_MAX, ServiceKey};
+use crate::sketch::partial::{
+    ARMS_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SEGMENT_VALUES_MAX, SERVICES_MAX, WindowPartial,
+};
 use crate::sketch::rows::Renaming;
 
 impl WindowPartial {
@@ -25,6 +27,7 @@ impl WindowPartial {
             Used::mark(&mut used.instances, row.instance);
             Used::mark(&mut used.streams, row.stream);
         }
+        self.mark_segments(&mut used.segments);
         let text_hash = |name: &String| event::identity_hash(name.as_bytes());
         let service_hash = |key: &ServiceKey| {
             event::identity_hash(key.service.as_bytes())
@@ -36,7 +39,13 @@ impl WindowPartial {
         let (instances, new_instances) = settle_list(&names.instances, &used.instances, INSTANCES_MAX, text_hash);
         let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
         let templates = self.texts_of_templates(&names.templates);
-        self.names = Names { services, arms, routes, instances, templates };
+        let mut segments: [Vec<String>; SEGMENT_FIELDS_MAX] = Default::default();
+        let mut new_segments: [Vec<NameId>; SEGMENT_FIELDS_MAX] = Default::default();
+        for (field, values) in names.segments.iter().enumerate() {
+            (segments[field], new_segments[field]) =
+                settle_list(values, &used.segments[field], SEGMENT_VALUES_MAX, text_hash);
+        }
+        self.names = Names { services, arms, routes, instances, templates, segments };
         self.streams = streams;
         let renaming = Renaming {
             services: new_services,
@@ -44,6 +53,7 @@ impl WindowPartial {
             routes: new_routes,
             instances: new_instances,
             streams: new_streams,
+            segments: new_segments,
         };
         if !renaming.is_identity() {
             self.rename(&renaming);
@@ -66,6 +76,7 @@ impl WindowPartial {
         self.evidence.rename(renaming);
         self.templates.rename(renaming);
         self.template_pairs.iter_mut().for_each(|pairs| pairs.rows.rename(renaming));
+        self.segments.rename(renaming);
     }
 }
 
@@ -150,6 +161,7 @@ struct Used {
     routes: Vec<bool>,
     instances: Vec<bool>,
     streams: Vec<bool>,
+    segments: [Vec<bool>; SEGMENT_FIELDS_MAX],
 }
 
 impl Used {
@@ -160,6 +172,7 @@ impl Used {
             routes: vec![false; names.routes.len()],
             instances: vec![false; names.instances.len()],
             streams: vec![false; streams.len()],
+            segments: names.segments.each_ref().map(|values| vec![false; values.len()]),
         }
     }
 
@@ -198,12 +211,14 @@ impl Renaming {
             routes: all(names.routes.len()),
             instances: all(names.instances.len()),
             streams: Vec::new(),
+            segments: names.segments.each_ref().map(|values| all(values.len())),
         }
     }
 
     pub(super) fn is_identity(&self) -> bool {
         [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
-            .iter()
+            .into_iter()
+            .chain(&self.segments)
             .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
     }
 }

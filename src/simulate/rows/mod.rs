@@ -161,8 +161,6 @@ pub struct Elsewhere {
     pub target: &'static str,
     /// Where it is shown, or why it is not.
     pub why: &'static str,
-    /// There is nothing that could be measured yet.
-    pub missing: bool,
 }
 
 /// Rows without a simulation.
@@ -171,22 +169,15 @@ pub const ELSEWHERE: [Elsewhere; 5] = [
         title: "boutique f0, f2, f4, f1, aa_hash and permuted labels",
         target: "FAIL, changed, nothing; <= 2 % FAIL",
         why: "tests/real_logs.rs",
-        missing: false,
     },
     Elsewhere {
         title: "same verdict for any partitions; replay",
         target: "bit-equal counters",
         why: "tests/determinism.rs",
-        missing: false,
     },
-    Elsewhere { title: "golden vectors", target: "all", why: "tests/statistics_golden.rs", missing: false },
-    Elsewhere {
-        title: "Kayenta's 18 classifications and 2 intervals",
-        target: "all",
-        why: "tests/rival_golden.rs",
-        missing: false,
-    },
-    Elsewhere { title: "cost per event", target: "<= 50 ns", why: "serin bench fold", missing: false },
+    Elsewhere { title: "golden vectors", target: "all", why: "tests/statistics_golden.rs" },
+    Elsewhere { title: "Kayenta's 18 classifications and 2 intervals", target: "all", why: "tests/rival_golden.rs" },
+    Elsewhere { title: "cost per event", target: "<= 50 ns", why: "serin bench fold" },
 ];
 
 #[cfg(test)]

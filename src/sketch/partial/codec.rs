@@ -129,7 +129,6 @@ impl WindowPartial {
         [t.records, t.events, t.on_time, t.late, t.outside].iter().for_each(|count| w.uint(*count));
         t.rejects.iter().for_each(|count| w.uint(*count));
         self.encode_segments(&mut w);
-        w.length(0);
         self.encode_templates(&mut w);
         w.bytes
     }

@@ -34,6 +34,8 @@ const ALL_CORES_LINES: u64 = 1_000_000;
 pub struct FoldFigures {
     /// Lines of the corpus.
     pub lines: u64,
+    /// Fields whose segments are counted.
+    pub segments: Vec<String>,
     /// Bytes of the corpus.
     pub bytes: u64,
     /// Generating the corpus, ns of CPU a line.
@@ -115,12 +117,21 @@ impl Bound<'_> {
     }
 }
 
-/// Measures the fold.
+/// Measures the fold. `segments`: those that are found are counted too.
 ///
 /// # Errors
 /// Only what reading generated text could bring.
-pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) -> Result<FoldFigures, RunError> {
-    let found = survey_of(lines, users, seed);
+pub fn fold(
+    lines: u64,
+    users: u32,
+    seed: u64,
+    segments: bool,
+    mut progress: impl FnMut(u64),
+) -> Result<FoldFigures, RunError> {
+    let mut found = survey_of(lines, users, seed);
+    if !segments {
+        found.plan.segments.clear();
+    }
     let settings = settings_of(&found);
     let stream = "corpus";
 
@@ -206,6 +217,7 @@ pub fn fold(lines: u64, users: u32, seed: u64, mut progress: impl FnMut(u64)) ->
     let (mask_ns, mask_bytes) = mask(seed);
     Ok(FoldFigures {
         lines: newlines,
+        segments: found.plan.segments.clone(),
         bytes: from,
         generate_ns: per_line(generate),
         newline_ns: per_line(newline),
@@ -245,7 +257,7 @@ fn settings_of(found: &Survey) -> Settings {
         releases: found.releases.iter().map(|release| release.services.clone()).collect(),
         arms: ArmChoice::default(),
         unit: found.plan.unit,
-        policy: Policy::default(),
+        policy: Policy { segments: found.plan.segments.clone(), ..Policy::default() },
         memory: STATE_MAX,
     }
 }

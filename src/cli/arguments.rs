@@ -428,6 +428,9 @@ pub(super) struct FoldBenchArguments {
     /// Seed of the generated corpus
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+    /// Count segments too, of the fields that are found (two in this corpus)
+    #[arg(long)]
+    pub segments: bool,
     /// Print figures as JSON
     #[arg(long)]
     pub json: bool,

@@ -16,7 +16,8 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
 
 fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
     let progress = Progress::bytes(arguments.lines.saturating_mul(470));
-    let figures = bench::fold(arguments.lines, arguments.users, arguments.seed, |bytes| progress.add(bytes))?;
+    let FoldBenchArguments { lines, users, seed, segments, .. } = *arguments;
+    let figures = bench::fold(lines, users, seed, segments, |bytes| progress.add(bytes))?;
     progress.finish();
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -31,6 +32,7 @@ fn json(figures: &FoldFigures) -> serde_json::Value {
     serde_json::json!({
         "version": 1,
         "lines": figures.lines,
+        "segments": figures.segments,
         "bytes": figures.bytes,
         "generate_ns": figures.generate_ns,
         "newline_ns": figures.newline_ns,
@@ -64,6 +66,11 @@ fn text(out: &mut impl Write, figures: &FoldFigures) -> std::io::Result<()> {
         grouped(figures.lines),
         figures.bytes as f64 / figures.lines.max(1) as f64
     )?;
+    let segments = match figures.segments.as_slice() {
+        [] => "none; --segments counts those that are found".to_owned(),
+        fields => fields.join(", "),
+    };
+    line(out, "segments", segments)?;
     line(out, "generating the corpus, not part of the fold", format!("{:.0} ns a line", figures.generate_ns))?;
     line(out, "newline scan", format!("{:.0} ns a line", figures.newline_ns))?;
     line(out, "bound: serde_json into 11 borrowed fields", format!("{:.0} ns a line", figures.bound_ns))?;

@@ -1,5 +1,7 @@
 //! `serin run` as a process of its own, and what it says over HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Where lines come from: topics of Kafka, and the write-ahead log of what comes over HTTP. Each partition is a stream, and the
 //! write-ahead log is one.
 
+#[cfg(feature = "kafka")]
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
@@ -191,7 +191,7 @@ impl Reader<'_> {
     fn inputs(&self, http: Option<WalReader>) -> anyhow::Result<Option<Inputs>> {
         #[cfg(feature = "kafka")]
         if let Some(brokers) = &self.arguments.brokers {
-            let stop: &AtomicBool = &self.shared.stop;
+            let stop = &self.shared.stop;
             self.shared.wait_for("a broker");
             let mut wait = |what: String| {
                 say(&what);

@@ -273,7 +273,10 @@ impl Judged<'_> {
                 [Finding::Regressed, _] | [_, Finding::Regressed] => "regressed earlier".to_owned(),
                 _ if row.parts.len() > 1 => "not tested".to_owned(),
                 _ if strongest == f64::NEG_INFINITY => "no data".to_owned(),
-                _ => format!("{} evidence", strength(strongest)),
+                _ => match strength(strongest) {
+                    "none" => "undecided".to_owned(),
+                    some => format!("{some} evidence"),
+                },
             };
             [row.name(), control, candidate, errors, latency, excess, finding]
         })

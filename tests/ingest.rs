@@ -10,7 +10,7 @@ use std::path::Path;
 use common::running::{Running, until};
 use common::{Line, Random, Traffic, folder_with, ledger_values, serin};
 use serde_json::Value;
-use serin::time::MINUTE;
+use serin::time::{MINUTE, Timestamp};
 
 fn text_of(lines: &[Line]) -> String {
     lines.iter().map(|line| line.text() + "\n").collect()
@@ -137,6 +137,31 @@ fn debug_says_what_lines_are_and_stores_nothing() {
     let bytes: u64 =
         std::fs::read_dir(state.join("wal")).unwrap().map(|of| of.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes < 100, "only the head of a segment: {bytes}");
+}
+
+/// What a service logs while it starts, and what is no log at all, is waited out and counted.
+#[test]
+fn lines_without_a_request_are_waited_out() {
+    let lines = bad_rollout();
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let running = Running::start(&["--idle", "2s"], &state);
+    let start = |line: &Line| {
+        format!(r#"{{"ts":"{}","cohort":"canary","level":"info","message":"starting"}}"#, Timestamp(line.at)) + "\n"
+    };
+    let noise = "[main] INFO started\n".repeat(60) + &start(&lines[0]).repeat(60);
+    assert_eq!(accepted(running.post("/ingest", &[], noise.as_bytes())), 120);
+    until("it says what it waits for", || {
+        let (_, body) = running.ask("/healthz", &running.address)?;
+        body.contains("other log lines").then_some(())
+    });
+    drop(running);
+    let running = Running::start(&["--idle", "2s"], &state);
+    for batch in lines.chunks(2_000) {
+        accepted(running.post("/ingest", &[], text_of(batch).as_bytes()));
+    }
+    let report = counted(&running, &lines);
+    assert_eq!((&report["verdict"], &report["records"]["rejects"]["unknown_format"]), (&"fail".into(), &60.into()));
 }
 
 /// A producer that sends again what was not answered, under the key of the first time, and a program that is killed at any

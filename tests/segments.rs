@@ -281,6 +281,36 @@ fn a_version_that_writes_values_another_way_hides_no_failure() {
     assert_eq!((comparison.look.verdict, comparison.look.unequal.as_slice()), (Verdict::Fail, [].as_slice()));
 }
 
+/// One user in eleven breaks under the new code.
+struct BrokenFew;
+
+impl World for BrokenFew {
+    fn errors(&self, user: &User, arm: usize) -> f64 {
+        if arm == 1 && user.number % 11 == 0 { 1.0 } else { 0.01 }
+    }
+}
+
+#[test]
+fn a_value_that_only_the_candidate_writes_hides_no_failure() {
+    // Whom it breaks it calls unknown: that is no mix of traffic.
+    let shop = Shop {
+        minutes: 60,
+        requests: 60_000,
+        more: |user, arm| {
+            let is_broken = arm == 1 && user.number % 11 == 0;
+            format!(
+                ",\"device\":\"{}\"",
+                if is_broken { "unknown" } else { ["ios", "android"][user.number as usize % 2] }
+            )
+        },
+        ..Shop::default()
+    };
+    let engine = shop.case(&BrokenFew).judged();
+    let comparison = engine.comparison(0, 0).unwrap();
+    assert!(comparison.segments.fields.contains(&"device".to_owned()), "{:?}", comparison.segments.fields);
+    assert_eq!((comparison.look.verdict, comparison.look.unequal.as_slice()), (Verdict::Fail, [].as_slice()));
+}
+
 #[test]
 fn what_follows_from_the_outcome_is_no_segment() {
     let shop = Shop::default();

@@ -42,6 +42,11 @@ const MIX_TOLERANCE: f64 = 1.2;
 /// from which on a field divides units, and does not tell the arm.
 const SUPPORT_UNITS: u64 = 20;
 const SUPPORT_MIN: f64 = 0.9;
+/// A value is the candidate's own where it has so many units there, and so many times the control's share; such values may
+/// hold so much of its units.
+const OWN_UNITS: u64 = 10;
+const OWN_TIMES: f64 = 10.0;
+const OWN_MAX: f64 = 0.01;
 
 /// A unit that has not named a value of a field in the stratum.
 const UNKNOWN: u8 = u8::MAX;
@@ -510,15 +515,20 @@ impl Segments {
         unequal
     }
 
-    /// The control has units wherever the candidate has most.
+    /// The control has units wherever the candidate has most, and no value is the candidate's alone: what its code writes there
+    /// (a device that it no longer knows) may be what it broke, and is no mix of traffic.
     fn is_supported(&self, field: usize) -> bool {
-        let totals = self.of(field).map(|cell| cell.units.totals().map(|(units, _)| units));
-        let (mut all, mut supported) = (0, 0);
+        let totals: Vec<[u64; 2]> = self.of(field).map(|cell| cell.units.totals().map(|(units, _)| units)).collect();
+        let all = [0, 1].map(|arm| totals.iter().map(|units| units[arm]).sum::<u64>());
+        let [all_control, all_candidate] = all.map(|units| units as f64);
+        let (mut supported, mut own) = (0, 0);
         for [control, candidate] in totals {
-            all += candidate;
             supported += if control >= SUPPORT_UNITS { candidate } else { 0 };
+            let is_own =
+                candidate >= OWN_UNITS && OWN_TIMES * control as f64 * all_candidate < candidate as f64 * all_control;
+            own += if is_own { candidate } else { 0 };
         }
-        supported as f64 >= SUPPORT_MIN * all as f64
+        supported as f64 >= SUPPORT_MIN * all_candidate && own as f64 <= OWN_MAX * all_candidate
     }
 
     fn of(&self, field: usize) -> impl Iterator<Item = &Cell> {

@@ -24,6 +24,8 @@ const HEX_MIN: usize = 8;
 
 /// What stands for a value.
 pub const HOLE: &str = "<*>";
+/// What stands between a message and what a field beside it says.
+const DETAIL: &str = " | ";
 /// What stands for all that is behind a bound.
 pub const CUT: &str = "<...>";
 
@@ -66,7 +68,7 @@ const fn classes() -> [u8; 256] {
             b'0'..=b'9' => DIGIT | NO_LETTER,
             b'a'..=b'f' | b'A'..=b'F' => 0,
             b'g'..=b'z' | b'G'..=b'Z' => NO_HEX,
-            b'.' | b'/' => NO_HEX | NO_LETTER | PATH,
+            b'.' | b'/' | b'@' => NO_HEX | NO_LETTER | PATH,
             _ => NO_HEX | NO_LETTER,
         };
         at += 1;
@@ -124,6 +126,17 @@ impl Canonical {
     /// Adds what a stack trace tells, from the text of the message behind its first line, or from a field of its own.
     pub fn add_stack(&mut self, trace: &str) {
         add_stack(trace, &mut self.bytes);
+    }
+
+    /// Adds what a field beside the message says of the failure, masked.
+    pub fn add_detail(&mut self, detail: &[u8], writer: Writer) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(DETAIL.as_bytes());
+        let from = self.bytes.len();
+        self.has_holes |= mask_into(detail, writer, &mut self.bytes);
+        if self.bytes.len() == from {
+            self.bytes.truncate(before);
+        }
     }
 
     /// The canonical text.
@@ -212,6 +225,7 @@ fn mask_into(text: &[u8], writer: Writer, out: &mut Vec<u8>) -> bool {
     let mut tokens = 0;
     // The token before the `=` that was read last, when nothing else is between.
     let mut key: &[u8] = &[];
+    let mut secret = Secret::No;
     while let Some(&byte) = text.get(at) {
         let class_here = class(byte);
         if class_here & ENDS_TOKEN == 0 {
@@ -222,12 +236,20 @@ fn mask_into(text: &[u8], writer: Writer, out: &mut Vec<u8>) -> bool {
             }
             tokens += 1;
             let behind_key = at > 0 && text.get(at - 1) == Some(&b'=');
-            if is_value(token, made_of, writer, behind_key, key) {
+            let is_word = token.iter().any(u8::is_ascii_alphanumeric) || !token.is_ascii();
+            if is_value(token, made_of, writer, behind_key, key)
+                || (secret == Secret::Next && is_word && names_secret(token) == Secret::No)
+            {
                 masking.hole();
                 key = &[];
+                secret = Secret::No;
             } else {
                 masking.literal(token);
                 key = token;
+                secret = match names_secret(token) {
+                    Secret::No if !is_word && secret != Secret::No => Secret::Next,
+                    named => named,
+                };
             }
             at += token.len();
         } else if class_here == DELIMITER {
@@ -241,6 +263,7 @@ fn mask_into(text: &[u8], writer: Writer, out: &mut Vec<u8>) -> bool {
                 tokens += 1;
                 masking.hole();
                 key = &[];
+                secret = Secret::No;
                 at += HOLE.len();
             } else if byte == b'<' && rest == CUT.as_bytes() {
                 is_cut = true;
@@ -250,6 +273,9 @@ fn mask_into(text: &[u8], writer: Writer, out: &mut Vec<u8>) -> bool {
                 masking.out.push(byte);
                 if byte != b'=' {
                     key = &[];
+                }
+                if secret == Secret::Named && matches!(byte, b'=' | b'"' | b'\'') {
+                    secret = Secret::Next;
                 }
                 at += 1;
             }
@@ -301,10 +327,57 @@ fn is_value(token: &[u8], made_of: u8, writer: Writer, behind_key: bool, key: &[
     }
 }
 
-/// Two dots, or two slashes.
+/// Two dots, or two slashes, or an address of somebody.
 fn has_two(token: &[u8]) -> bool {
     let of = |wanted: u8| token.iter().filter(|byte| **byte == wanted).nth(1).is_some();
-    of(b'.') || of(b'/')
+    let at = memchr::memchr(b'@', token);
+    of(b'.') || of(b'/') || at.is_some_and(|at| at > 0 && at + 1 < token.len())
+}
+
+/// What the words before say of the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Secret {
+    /// Nothing.
+    No,
+    /// A secret was named: behind a colon, a quote or `=` comes the secret.
+    Named,
+    /// It is the secret.
+    Next,
+}
+
+/// Words behind which a secret may stand: reports show what is left of a text.
+const SECRET_WORDS: [&[u8]; 16] = [
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"pwd",
+    b"secret",
+    b"token",
+    b"apikey",
+    b"api_key",
+    b"api-key",
+    b"access_token",
+    b"refresh_token",
+    b"client_secret",
+    b"authorization",
+    b"bearer",
+    b"cookie",
+    b"credential",
+];
+
+/// Whether a token names a secret. With a colon behind it, or where it says how somebody is known, the secret is next.
+#[inline]
+fn names_secret(token: &[u8]) -> Secret {
+    let word = token.strip_suffix(b":").unwrap_or(token);
+    let first = word.first().map_or(0, |byte| byte | 0x20);
+    let may_be = (3..=13).contains(&word.len()) && matches!(first, b'p' | b's' | b't' | b'a' | b'r' | b'c' | b'b');
+    if !may_be || !SECRET_WORDS.iter().any(|secret| secret.eq_ignore_ascii_case(word)) {
+        return Secret::No;
+    }
+    match word.len() < token.len() || word.eq_ignore_ascii_case(b"bearer") {
+        true => Secret::Next,
+        false => Secret::Named,
+    }
 }
 
 /// The first bytes of a text, without a part of a character at their end.

@@ -138,7 +138,7 @@ impl Wal {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|error| at(folder, error))?;
         let segments = segments(folder)?;
-        let (mut keys, mut next, mut torn) = (Keys::default(), segments.first().copied().unwrap_or(0), 0);
+        let (mut keys, mut next, mut torn) = (Keys::default(), 0, 0);
         for (number, first) in segments.iter().enumerate() {
             if *first != next {
                 return Err(WalError::Gap(segment(folder, *first).display().to_string(), *first, next));
@@ -343,6 +343,13 @@ struct Keys {
 }
 
 impl Keys {
+    /// A payload was not written after all.
+    fn remove(&mut self, key: u64) {
+        if self.known.remove(&key).is_some() {
+            self.order.retain(|known| *known != key);
+        }
+    }
+
     fn add(&mut self, key: u64, at: u64) {
         if key != 0 && self.known.insert(key, at).is_none() {
             self.order.push_back(key);
@@ -414,11 +421,8 @@ impl Writer {
             Some(error) => Err(Arc::clone(error)),
             None => self.put(&bytes, next).map_err(Arc::new),
         };
-        if let Err(error) = &done {
-            for key in new {
-                self.keys.known.remove(&key);
-            }
-            self.broken.get_or_insert_with(|| Arc::clone(error));
+        if done.is_err() {
+            new.iter().for_each(|key| self.keys.remove(*key));
         }
         for (answer, appended) in answers {
             let said = match &done {
@@ -440,16 +444,13 @@ impl Writer {
         }
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // What came to disk of it was never answered. Where even that fails, opening anew cuts it off.
+            // What came to disk of it was never answered. A full disk may have room again; where the file cannot even be cut
+            // back, nobody knows what it holds, and nothing more is written.
             let undone = self.file.set_len(self.length).and_then(|()| self.file.sync_data());
-            return match undone {
-                // A full disk may have room again.
-                Ok(()) if error.kind() == io::ErrorKind::StorageFull => {
-                    self.broken = None;
-                    Err(error)
-                }
-                _ => Err(error),
-            };
+            if let Err(undone) = undone {
+                self.broken = Some(Arc::new(undone));
+            }
+            return Err(error);
         }
         self.length += bytes.len() as u64;
         self.next = next;

@@ -206,7 +206,10 @@ impl Judged<'_> {
     fn excess_sentence(&self) -> Option<String> {
         let row = self.segments.rows.first()?;
         let of_excess = row.member.of_excess?;
-        row.holds_excess().then(|| {
+        // Where nobody says that more units fail, there is no excess to look for.
+        let more_fail = self.leading().iter().any(|row| row.cell == Cell::ErrorUnits && !row.has_receded())
+            || self.segments.rows.iter().any(|row| row.fails_by(SegmentTest::Errors));
+        (more_fail && row.holds_excess()).then(|| {
             format!(
                 "Where the excess of {} with errors lies (descriptive): {} has {} of it, and {} of canary {}.",
                 self.units(),

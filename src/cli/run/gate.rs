@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -152,14 +151,16 @@ fn unknown(reason: &str) -> Value {
 }
 
 /// Answers a question.
-pub(super) async fn verdict(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    axum::Json(answered(&shared, &body)).into_response()
+pub(super) async fn verdict(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let body = axum::body::to_bytes(request.into_body(), QUESTION_MAX).await;
+    let said = match &body {
+        Ok(body) => answered(&shared, body),
+        Err(_) => unknown("the question is too long, or did not come whole"),
+    };
+    axum::Json(said).into_response()
 }
 
 fn answered(shared: &Shared, body: &[u8]) -> Value {
-    if body.len() > QUESTION_MAX {
-        return unknown("the question is too long");
-    }
     let question: Question = match serde_json::from_slice(body) {
         Ok(question) => question,
         Err(error) => {

@@ -125,7 +125,16 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
         }
     };
     let starts_list = decoded.trim_ascii_start().first() == Some(&b'[');
-    let mut text = if is_json || starts_list { one_a_line(&decoded)? } else { decoded };
+    let mut text = match is_json || starts_list {
+        false => decoded,
+        true => match one_a_line(&decoded) {
+            Ok(lines) => lines,
+            // `[main] INFO started` begins like a list, and lines may come under the wrong name: each is taken, or rejected, by
+            // itself.
+            Err(_) if !(is_json && starts_list) => decoded,
+            Err(refused) => return Err(refused),
+        },
+    };
     if text.last().is_some_and(|last| *last != b'\n') {
         text.push(b'\n');
     }

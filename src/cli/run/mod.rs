@@ -31,7 +31,7 @@ use crate::cli::html::Courses;
 use crate::cli::output::quoted;
 use crate::cli::report::{Noticed, Report, count};
 use crate::cli::terminal::harmless;
-use crate::cli::{compare, replay, report_json};
+use crate::cli::{compare, policy_file, replay, report_json};
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
@@ -48,6 +48,8 @@ const HEAD_LINES_MIN: usize = 50;
 /// Bytes after which they are looked at, and time since the first line, once there are the fewest.
 const HEAD_BYTES: usize = 16 << 20;
 const HEAD_TIME: Duration = Duration::from_secs(3);
+/// Bytes of lines that say nothing of requests and are waited out: they are kept, since they count.
+const WAITED_BYTES: usize = 256 << 20;
 /// How long one question for a record waits.
 const POLL: Duration = Duration::from_millis(100);
 /// Records are folded together for so long.
@@ -84,13 +86,19 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
     let address = listener.local_addr()?;
+    // What is asked wrongly is said now, and not once lines have come.
+    compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
+    if let Some(path) = &arguments.judge.policy {
+        policy_file::read(path)?;
+    }
     let mut state = State::open(&arguments.state)?;
     let (wal, reader) = match takes_http(&arguments) {
         true => {
             let Opened { wal, reader, torn } = Wal::open(&arguments.state.join("wal"))?;
             if torn > 0 {
                 say(&format!(
-                    "{} at the end of the write-ahead log were never answered, and are gone",
+                    "{} at the end of the write-ahead log are no whole record (a last write that did not come to disk), and \
+                     are cut off",
                     count(torn, "byte")
                 ));
             }
@@ -207,9 +215,7 @@ impl Reader<'_> {
         let names = inputs.names().to_vec();
         say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
         self.shared.wait_for("the first log lines");
-        let Some(heads) = self.heads(&mut inputs)? else { return Ok(()) };
-
-        let (found, settings) = self.ground(&names, &heads, state)?;
+        let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
         let plan = found.plan.clone();
         let mut engine = Engine::new(settings);
         let moves = state.moves(&names)?;
@@ -230,7 +236,38 @@ impl Reader<'_> {
         live.follow(heads, &mut engine, &mut watch)
     }
 
-    /// The first lines of all streams; `None` when it was told to stop.
+    /// What everything is decided by, with the lines that were read for it. Lines that say nothing of requests (a start, a
+    /// health check, text of no known form) are waited out; `None` when it was told to stop.
+    fn plan(&self, inputs: &mut Inputs, state: &State) -> anyhow::Result<Option<(Vec<Vec<Chunk>>, Survey, Settings)>> {
+        let names = inputs.names().to_vec();
+        let mut heads: Vec<Vec<Chunk>> = names.iter().map(|_| Vec::new()).collect();
+        let (mut bytes, mut said) = (0, String::new());
+        loop {
+            let Some(more) = self.heads(inputs)? else { return Ok(None) };
+            bytes += more.iter().flatten().map(|chunk| chunk.bytes.len()).sum::<usize>();
+            let ground = self.ground(&names, &more, state)?;
+            heads.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
+            let why = match ground {
+                Ok((found, settings)) => {
+                    if state.start()?.is_some() || found.services.values().any(|service| service.requests > 0) {
+                        return Ok(Some((heads, found, settings)));
+                    }
+                    "no line so far tells of a request (a status, a latency, or a root span)".to_owned()
+                }
+                Err(unclear) => format!("{unclear:#}"),
+            };
+            if bytes >= WAITED_BYTES {
+                bail!("{why}; {} MiB of lines were read", bytes >> 20);
+            }
+            if why != said {
+                say(&harmless(&why, 600));
+                self.shared.wait_for(&format!("other log lines: {why}"));
+                said = why;
+            }
+        }
+    }
+
+    /// The next lines of all streams; `None` when it was told to stop.
     fn heads(&self, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
         let mut first: Option<Instant> = None;
         let (mut lines, mut bytes) = (0, 0);
@@ -266,8 +303,13 @@ impl Reader<'_> {
         }
     }
 
-    /// What everything is decided by: as the ledger says, where there is one.
-    fn ground(&self, names: &[String], heads: &[Vec<Chunk>], state: &State) -> anyhow::Result<(Survey, Settings)> {
+    /// What everything is decided by: as the ledger says, where there is one. The inner error says what lines do not tell.
+    fn ground(
+        &self,
+        names: &[String],
+        heads: &[Vec<Chunk>],
+        state: &State,
+    ) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
         let RunArguments { how, judge, .. } = self.arguments;
         let texts: Vec<(String, String)> = names
             .iter()
@@ -280,11 +322,15 @@ impl Reader<'_> {
                 (name.clone(), String::from_utf8_lossy(head).into_owned())
             })
             .collect();
-        let (mut found, mut settings) = compare::ground(how, judge, |wishes| {
+        let ground = compare::ground(how, judge, |wishes| {
             let mut looked = compare::look_at_heads(&texts, wishes)?;
             looked.is_all = false;
             Ok(looked)
-        })?;
+        });
+        let (mut found, mut settings) = match ground {
+            Ok(ground) => ground,
+            Err(unclear) => return Ok(Err(unclear)),
+        };
         if let Some(start) = state.start()? {
             let (plan, recorded, streams) = replay::ground(&start)?;
             let mut sorted: Vec<&String> = names.iter().collect();
@@ -311,7 +357,7 @@ impl Reader<'_> {
             say(&format!("reading again what {} of the ledger rest on", count(state.entries_held() as u64, "entry")));
             (found.plan, settings) = (plan, recorded);
         }
-        Ok((found, settings))
+        Ok(Ok((found, settings)))
     }
 }
 

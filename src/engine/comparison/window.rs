@@ -349,13 +349,14 @@ impl Comparison {
             self.restarts.of(entered & !slow).for_each(|restart| restart.slow_units.at_risk(arm, 1));
         }
         if let (Some(above_p90), Some(above_p99)) = (self.latency.threshold(Level::P90), threshold)
-            && first.first_latency > 0
             && entry.early() < EARLY_WINDOWS
+            // An exposure before it is no request.
+            && let Some(request) = group.iter().filter(|a| a.first_latency > 0).min_by_key(|a| order(a))
         {
             entry.add_early();
             for (sums, threshold) in self.early.iter_mut().zip([above_p90, above_p99]) {
-                let above = i64::from(first.first_latency > threshold + 1);
-                sums.add(first_arm, bucket, 1, above, i128::from(above));
+                let above = i64::from(request.first_latency > threshold + 1);
+                sums.add(request.arm, bucket, 1, above, i128::from(above));
             }
         }
         let arm = entry.arm();

@@ -38,16 +38,21 @@ impl Decoder<'_> {
             return NO_TEMPLATE;
         }
         match (self.first(Role::Template), self.first(Role::Message)) {
-            (Some((slot, _)), _) => self.template_of(line, slot, Writer::Producer),
-            (None, Some((slot, _))) => self.template_of(line, slot, Writer::Message),
+            (Some((slot, _)), _) => self.template_of(line, slot, Writer::Producer, level),
+            (None, Some((slot, _))) => self.template_of(line, slot, Writer::Message, level),
             (None, None) => NO_TEMPLATE,
         }
     }
 
-    fn template_of(&mut self, line: &str, slot: Slot, writer: Writer) -> u64 {
+    fn template_of(&mut self, line: &str, slot: Slot, writer: Writer, level: Level) -> u64 {
         let raw = slot.raw(line);
         let trace = self.first(Role::Stack).map(|(slot, _)| slot);
+        // "request failed" says little; the error beside it says what happened.
+        let is_text = |slot: &Slot| matches!(slot.form, Form::Plain | Form::Escaped);
+        let detail = if level < Level::Error { None } else { self.first(Role::Error).map(|(slot, _)| slot) };
+        let detail = detail.filter(|detail| is_text(detail) && detail.raw(line) != raw);
         let may_be_seen = trace.is_none()
+            && detail.is_none()
             && raw.len() <= SEEN_TEXT_MAX
             && match slot.form {
                 Form::Plain | Form::Escaped => true,
@@ -72,6 +77,17 @@ impl Decoder<'_> {
             }
             Form::Plain | Form::Number | Form::Nested | Form::True | Form::False | Form::Absent => {
                 canonical.mask(slot.text(line).as_bytes(), writer);
+            }
+        }
+        if let Some(detail) = detail {
+            match detail.form {
+                Form::Escaped => {
+                    let text = json::unescape(start_of(detail.raw(line)));
+                    canonical.add_detail(text.as_bytes(), Writer::Message);
+                }
+                Form::Plain | Form::Number | Form::Nested | Form::True | Form::False | Form::Absent => {
+                    canonical.add_detail(start_of(detail.raw(line)).as_bytes(), Writer::Message);
+                }
             }
         }
         if let Some(trace) = trace {

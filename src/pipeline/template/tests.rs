@@ -35,6 +35,14 @@ fn values_become_holes_and_words_stay() {
         ("took <*> ms, <*>", "took <*> ms, <*>"),
         ("caf\u{e9} \u{1f600} ok", "caf\u{e9} \u{1f600} ok"),
         ("x=\"a b\"", "x=\"a b\""),
+        ("login of anna@example.com failed", "login of <*> failed"),
+        ("bad password: swordfish for anna", "bad password: <*> for anna"),
+        (r#"{"password":"correcthorse","of":"anna"}"#, r#"{"password":"<*>","of":"anna"}"#),
+        ("pwd 'swordfish' refused", "pwd '<*>' refused"),
+        ("Authorization: Bearer abcDEFghi sent", "Authorization: Bearer <*> sent"),
+        ("api_key = skLive of shop", "api_key = <*> of shop"),
+        ("token expired", "token expired"),
+        ("password is wrong", "password is wrong"),
     ] {
         assert_eq!(masked(text), want, "{text:?}");
     }

@@ -175,6 +175,9 @@ fn banner(address: SocketAddr, takes_http: bool) {
     }
 }
 
+/// The lines of each stream that were read for a plan, and what is decided by.
+type Planned = (Vec<Vec<Chunk>>, Survey, Settings);
+
 /// Reads streams until it is told to stop.
 struct Reader<'a> {
     arguments: &'a RunArguments,
@@ -238,7 +241,7 @@ impl Reader<'_> {
 
     /// What everything is decided by, with the lines that were read for it. Lines that say nothing of requests (a start, a
     /// health check, text of no known form) are waited out; `None` when it was told to stop.
-    fn plan(&self, inputs: &mut Inputs, state: &State) -> anyhow::Result<Option<(Vec<Vec<Chunk>>, Survey, Settings)>> {
+    fn plan(&self, inputs: &mut Inputs, state: &State) -> anyhow::Result<Option<Planned>> {
         let names = inputs.names().to_vec();
         let mut heads: Vec<Vec<Chunk>> = names.iter().map(|_| Vec::new()).collect();
         let (mut bytes, mut said) = (0, String::new());

@@ -286,7 +286,7 @@ struct BrokenFew;
 
 impl World for BrokenFew {
     fn errors(&self, user: &User, arm: usize) -> f64 {
-        if arm == 1 && user.number % 11 == 0 { 1.0 } else { 0.01 }
+        if arm == 1 && user.number.is_multiple_of(11) { 1.0 } else { 0.01 }
     }
 }
 
@@ -297,7 +297,7 @@ fn a_value_that_only_the_candidate_writes_hides_no_failure() {
         minutes: 60,
         requests: 60_000,
         more: |user, arm| {
-            let is_broken = arm == 1 && user.number % 11 == 0;
+            let is_broken = arm == 1 && user.number.is_multiple_of(11);
             format!(
                 ",\"device\":\"{}\"",
                 if is_broken { "unknown" } else { ["ios", "android"][user.number as usize % 2] }

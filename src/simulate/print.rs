@@ -80,6 +80,10 @@ pub fn markdown(rows: &[RowFigures]) -> String {
         if row.part != part {
             part = &row.part;
             let _infallible = writeln!(out, "## {part}\n");
+            if row.part == DECIDED {
+                let decided: Vec<&RowFigures> = run.iter().copied().filter(|row| row.part == DECIDED).collect();
+                decided_table(&mut out, &decided);
+            }
         }
         if row.part == DECIDED {
             continue;
@@ -104,8 +108,6 @@ pub fn markdown(rows: &[RowFigures]) -> String {
         }
         out.push('\n');
     }
-    let decided: Vec<&RowFigures> = run.iter().copied().filter(|row| row.part == DECIDED).collect();
-    decided_table(&mut out, &decided);
     out.push_str("## Not simulated here\n\n| row | target | |\n| --- | --- | --- |\n");
     for row in ELSEWHERE {
         let _infallible = writeln!(out, "| {} | {} | {} |", row.title, row.target, row.why);

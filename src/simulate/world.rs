@@ -493,6 +493,9 @@ impl World {
                 }
             }
         }
+        let says_rates =
+            matches!(self.traffic.logging, Logging::Sampled(_) | Logging::ErrorsKept(_) | Logging::CandidateSampled(_));
+        let sampling = if says_rates { event::sampling_group(None) } else { event::NOT_SAMPLED };
         if kept < 1.0 {
             if !self.random.chance(kept) {
                 return;
@@ -516,7 +519,7 @@ impl World {
             error,
             latency_form: FieldForm::Absent,
             status_form: FieldForm::Absent,
-            sampling: event::NOT_SAMPLED,
+            sampling,
             rate_unread: false,
             conversion: 0,
             segments: match self.traffic.segments {

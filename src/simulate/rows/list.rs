@@ -663,7 +663,8 @@ fn stress() -> Vec<Row> {
             "the shipper keeps all errors and one other line in ten",
             200,
             plan(logged(Logging::ErrorsKept(0.1), many(20_000, 2_000.0, base)), 600),
-            vec![false_fail(), ends(Verdict::Invalid, Target::ShareAtLeast(0.99)), never_passes()],
+            // Both arms are sampled alike, so equal arms stay equal: shown rates are too large, and nothing is broken.
+            vec![false_fail(), invalid()],
         ),
         row(
             "sampling-by-arm",

@@ -13,21 +13,25 @@ pub struct CutOvers(Backtest);
 impl CutOvers {
     /// A stream has passed a window; the engine is told next.
     pub fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
-        self.0.window(engine, partial);
+        self.0.watch(engine, partial, false);
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        self.0.take_all();
+        self.0.services.values_mut().for_each(|service| service.served.end_slot());
     }
 
     /// Every version that took over from another without having served beside it for [`BESIDE_MIN`], in order of time. What is
     /// told of them is no verdict.
     pub fn found(&self, engine: &Engine) -> Vec<Deploy> {
-        let mut watched = self.0.clone();
-        watched.take_all();
         let mut found = Vec::new();
         for (at, (services, comparisons)) in engine.releases().enumerate() {
-            let Some((entry, served)) = services.first().and_then(|entry| watched.services.get_key_value(entry)) else {
+            let Some((entry, served)) = services.first().and_then(|entry| self.0.services.get_key_value(entry)) else {
                 continue;
             };
             let not_judged = engine.arms_not_judged(at);
-            for takeover in served.served.clone().finish() {
+            for takeover in served.served.takeovers() {
                 let two = [&takeover.from, &takeover.to];
                 let were_beside = comparisons.iter().any(|known| {
                     two.contains(&&known.control)
@@ -40,7 +44,7 @@ impl CutOvers {
                         from: takeover.from.clone(),
                         to: takeover.to.clone(),
                         at: takeover.at,
-                        what: What::CutOver(cut_over(Some(&takeover))),
+                        what: What::CutOver(cut_over(Some(takeover))),
                     });
                 }
             }

@@ -83,7 +83,14 @@ pub struct Found {
 impl Backtest {
     /// A stream has passed a window; the engine is told next.
     pub fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.watch(engine, partial, true);
+    }
+
+    /// The same; `instances`: those are followed too.
+    fn watch(&mut self, engine: &Engine, partial: &WindowPartial, instances: bool) {
         self.take_closed(engine);
+        let has_room = self.services.len() < SERVICES_MAX;
+        let is_followed = |service: &ServiceKey| has_room || self.services.contains_key(service);
         let names = &partial.names;
         let mut found: BTreeMap<&ServiceKey, OfWindow> = BTreeMap::new();
         fn of<'p, 'f>(found: &'f mut BTreeMap<&'p ServiceKey, OfWindow>, service: &'p ServiceKey) -> &'f mut OfWindow {
@@ -95,15 +102,18 @@ impl Backtest {
         }
         for (service, arm, cell) in partial.cells.iter().filter(|(_, _, cell)| cell.requests > 0) {
             let arm = name_at(&names.arms, *arm).filter(|arm| *arm != OTHER);
-            if let (Some(service), Some(arm)) = (names.services.get(usize::from(*service)), arm) {
+            if let (Some(service), Some(arm)) = (names.services.get(usize::from(*service)), arm)
+                && is_followed(service)
+            {
                 of(&mut found, service).versions.push((arm.clone(), Counts::of(cell)));
             }
         }
-        for row in partial.instances.as_slice().iter().filter(|row| row.lines > 0) {
+        for row in partial.instances.as_slice().iter().filter(|row| instances && row.lines > 0) {
             let arm = name_at(&names.arms, row.arm);
             let instance = name_at(&names.instances, row.instance).filter(|instance| *instance != OTHER);
             if let (Some(service), Some(arm), Some(instance)) =
                 (names.services.get(usize::from(row.service)), arm, instance)
+                && is_followed(service)
             {
                 of(&mut found, service).instances.push((arm.clone(), instance.clone()));
             }

@@ -35,18 +35,30 @@ pub(super) struct Counts {
 impl Counts {
     /// What a window says of one service and version.
     pub(super) fn of(cell: &Cell) -> Counts {
+        let mut counts = Counts { requests: cell.requests, errors: cell.errors, latency: Vec::new() };
+        // Of many services each has few entries; clearing all bins for them would cost more than sorting.
+        if cell.latency.len() < BINS {
+            counts.latency.extend(cell.latency.iter().map(|(_, bin, count)| (bin, count)));
+            counts.gather();
+            return counts;
+        }
         let mut by_bin = [0u64; BINS];
         for (_, bin, count) in cell.latency.iter() {
             by_bin[usize::from(bin)] += count;
         }
-        let latency = (0..).zip(by_bin).filter(|(_, count)| *count > 0).collect();
-        Counts { requests: cell.requests, errors: cell.errors, latency }
+        counts.latency.extend((0..).zip(by_bin).filter(|(_, count)| *count > 0));
+        counts
     }
 
     pub(super) fn add(&mut self, other: &Counts) {
         self.requests += other.requests;
         self.errors += other.errors;
         self.latency.extend_from_slice(&other.latency);
+        self.gather();
+    }
+
+    /// One entry a bin, ascending.
+    fn gather(&mut self) {
         self.latency.sort_unstable_by_key(|(bin, _)| *bin);
         self.latency.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
@@ -152,6 +164,16 @@ impl Served {
     pub(super) fn finish(mut self) -> Vec<Takeover> {
         self.close();
         self.takeovers
+    }
+
+    /// The slot that is open is over.
+    pub(super) fn end_slot(&mut self) {
+        self.close();
+    }
+
+    /// Changes of versions so far, in slots that are over.
+    pub(super) fn takeovers(&self) -> &[Takeover] {
+        &self.takeovers
     }
 
     fn close(&mut self) {

@@ -63,6 +63,7 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     observer.progress.finish();
     done?;
     observer.flush()?;
+    observer.noticed.finish();
     let tally = engine.tally();
     if tally.events > 0 && tally.events == tally.outside {
         nothing_left(arguments, &found, &mut streams)?;

@@ -478,8 +478,9 @@ fn begin(folder: &Path, first: u64) -> io::Result<File> {
 pub struct WalReader {
     folder: PathBuf,
     synced: Arc<Synced>,
-    /// The segment that is being read, and its place.
-    file: Option<io::BufReader<File>>,
+    /// The segment that is being read. Nothing is read ahead: what is not synced yet may be cut off again, and stand there
+    /// otherwise later.
+    file: Option<File>,
     next: u64,
 }
 
@@ -511,8 +512,7 @@ impl WalReader {
             let Some(file) = &mut self.file else {
                 // It goes on in the next segment.
                 let path = segment(&self.folder, here);
-                let file = File::open(&path).map_err(|error| at(&path, error))?;
-                let mut file = io::BufReader::with_capacity(1 << 20, file);
+                let mut file = File::open(&path).map_err(|error| at(&path, error))?;
                 if !read_header(&mut file).map_err(|error| at(&path, error))? {
                     return Err(WalError::Unknown(path.display().to_string()));
                 }

@@ -58,6 +58,11 @@ impl Noticed {
         self.cut_overs.window(engine, partial);
     }
 
+    /// Nothing more comes.
+    pub(in crate::cli) fn finish(&mut self) {
+        self.cut_overs.finish();
+    }
+
     /// Versions that replaced others at once.
     pub(super) fn cut_overs(&self, engine: &Engine) -> Vec<Deploy> {
         self.cut_overs.found(engine)

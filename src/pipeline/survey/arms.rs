@@ -108,7 +108,7 @@ pub(super) fn look_at_services(
 }
 
 /// A scalar as text.
-fn scalar_text(value: Value<'_>) -> Option<String> {
+pub(super) fn scalar_text(value: Value<'_>) -> Option<String> {
     match value {
         Value::Null | Value::Object(_) | Value::Array(_) => None,
         Value::Bool(b) => Some(b.to_string()),

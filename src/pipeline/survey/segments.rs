@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Intern, Kind, SEGMENT_FIELDS_MAX};
 use crate::pipeline::decode::{Decoded, Decoder, is_no_segment, without_mark};
-use crate::pipeline::json::{self, Value};
+use crate::pipeline::json;
 use crate::pipeline::plan::{ArmRule, EVENT_NAME_FIELDS, Plan, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::survey::Head;
+use crate::pipeline::survey::arms::scalar_text;
 use crate::pipeline::survey::fields::Seen;
 
 /// How the fields of segments were chosen.
@@ -204,16 +205,6 @@ fn of_arm(field: &Field) -> Option<String> {
     let distinct: BTreeSet<&String> = tops.iter().map(|(value, _)| value).collect();
     let follows = tops.len() > 1 && tops.iter().all(|(_, follows)| *follows) && distinct.len() > 1;
     (apart as f64 >= APART_MIN * of_others as f64 || follows).then(|| "it says which arm a line belongs to".to_owned())
-}
-
-/// A scalar as text.
-fn scalar_text(value: Value<'_>) -> Option<String> {
-    match value {
-        Value::Null | Value::Object(_) | Value::Array(_) => None,
-        Value::Bool(b) => Some(b.to_string()),
-        Value::Number(number) => Some(number.to_owned()),
-        Value::String(text) => Some(text.get().into_owned()),
-    }
 }
 
 /// Fields that give the arms or the unit.

@@ -1,21 +1,17 @@
 //! One release: which arms there are, who is compared with whom, and what a window brings to each comparison.
 
 mod size;
-
-use std::collections::BTreeMap;
+mod snapshot;
+mod telling;
 
 use serde_json::{Map, Value};
 
-use crate::compare::budget;
 use crate::engine::arms::{Arms, CANDIDATE_SHARE};
 use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, requests_with_arm};
-use crate::engine::comparison::{
-    Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, Failure, ReadSoFar, WindowInput,
-};
+use crate::engine::comparison::{Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, WindowInput};
 use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
-use crate::engine::limits::Limit;
 use crate::engine::lookup::{cells_of, of_service, place, row_environment};
 use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
@@ -25,12 +21,11 @@ use crate::engine::user_effects::{History, HistoryWindow};
 use crate::engine::{Settings, entries, look};
 use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
-use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
 use crate::sketch::rows::{NEVER, SegmentRow};
 use crate::sketch::weights::WeightTable;
-use crate::time::{HOUR, MINUTE, Timestamp};
+use crate::time::{MINUTE, Timestamp};
 
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
@@ -41,9 +36,6 @@ const COMPARISONS_MAX: usize = 64;
 /// Share of units that a control needs to come back after the candidate had taken over: otherwise what was left of the old
 /// version would be a new rollout at once. What is left of a candidate is watched like any candidate.
 const RETURN_SHARE: f64 = 0.01;
-
-/// Looks that one digest entry covers.
-const DIGEST_LOOKS: usize = 100;
 
 /// Looks of one comparison that no entry has told of yet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -600,180 +592,6 @@ impl ReleaseState {
             let traces = traces_of(comparison, &common.traces, &complete);
             comparison.end(&traces);
         }
-    }
-
-    /// The entry that tells of a new comparison, once.
-    pub(super) fn begin_entry(&mut self, at: usize, settings: &Settings) -> Option<Map<String, Value>> {
-        if std::mem::replace(&mut self.begun[at], true) {
-            return None;
-        }
-        Some(entries::begin(&self.name(), &self.services, &self.comparisons[at], settings))
-    }
-
-    /// Looks at a comparison; returns the entries that tell of it.
-    pub(super) fn look(
-        &mut self,
-        at: usize,
-        settings: &Settings,
-        positions: &BTreeMap<String, u64>,
-        read: ReadSoFar,
-    ) -> Vec<Entry> {
-        let comparison = &mut self.comparisons[at];
-        let [events, late] = self.arrived;
-        comparison.read = ReadSoFar { events, late, ..read };
-        let look = look::look(comparison, &settings.policy);
-        let regressed = look.log_sum >= comparison.log_fail;
-        let limits: Vec<Limit> = look.failing_limits().collect();
-        if (regressed || !limits.is_empty()) && comparison.failure.is_none() {
-            if look.verdict == crate::compare::verdict::Verdict::Fail {
-                let (log_fail, log_sum) = (comparison.log_fail, look.log_sum);
-                let leading = || comparison.templates.leading(&settings.policy.expect_templates, log_fail, log_sum);
-                let templates = if regressed { leading() } else { Vec::new() };
-                comparison.failure = Some(Failure {
-                    window: comparison.window,
-                    at: comparison.ended_at,
-                    automatic_at: None,
-                    cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
-                    conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
-                    segments: if regressed { look.leading_segments(comparison.log_fail) } else { Vec::new() },
-                    limits,
-                    templates,
-                });
-            } else if regressed && comparison.regressed_while_invalid.is_none() {
-                comparison.regressed_while_invalid = Some(comparison.window);
-            }
-        }
-        let is_automatic = look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
-        if let Some(failure) = &mut comparison.failure
-            && is_automatic
-        {
-            failure.automatic_at.get_or_insert(comparison.ended_at);
-        }
-        comparison.look = look;
-        if !settings.arms.is_declared() {
-            comparison.note_heard();
-        }
-        let status = entries::status(comparison);
-        let untold = &self.untold[at];
-        let hour_over = untold.full_at.is_none_or(|at| comparison.ended_at.0 - at >= HOUR);
-        if hour_over || status != untold.told {
-            return self.tell(at, settings, positions);
-        }
-        let mut list = Vec::new();
-        let check = entries::check(&self.comparisons[at]);
-        let ended = self.comparisons[at].ended_at.0;
-        let untold = &mut self.untold[at];
-        if untold.checks.is_empty() {
-            untold.first_at = ended;
-        }
-        untold.last_at = ended;
-        untold.checks.push(check);
-        if untold.checks.len() >= DIGEST_LOOKS {
-            list.extend(self.digest(at));
-        }
-        list
-    }
-
-    /// The last word on a comparison.
-    pub(super) fn last_look(
-        &mut self,
-        at: usize,
-        settings: &Settings,
-        positions: &BTreeMap<String, u64>,
-        read: ReadSoFar,
-    ) -> Vec<Entry> {
-        self.untold[at].full_at = None;
-        self.look(at, settings, positions, read)
-    }
-
-    fn tell(&mut self, at: usize, settings: &Settings, positions: &BTreeMap<String, u64>) -> Vec<Entry> {
-        let mut list: Vec<Entry> = self.digest(at).into_iter().collect();
-        let name = self.name();
-        let comparison = &self.comparisons[at];
-        list.push(("look", entries::look(&name, comparison, settings, positions)));
-        self.untold[at].full_at = Some(comparison.ended_at.0);
-        self.untold[at].told = entries::status(comparison);
-        list
-    }
-
-    /// The entry for looks that changed nothing, when there are any.
-    fn digest(&mut self, at: usize) -> Option<(&'static str, Map<String, Value>)> {
-        let untold = &mut self.untold[at];
-        if untold.checks.is_empty() {
-            return None;
-        }
-        let checks = std::mem::take(&mut untold.checks);
-        let (first, last) = (Timestamp(untold.first_at), Timestamp(untold.last_at));
-        let name = self.name();
-        Some(("looks", entries::looks(&name, &self.comparisons[at], first, last, &checks)))
-    }
-
-    /// Verdict of each comparison, for the last entry.
-    pub(super) fn summary(&self) -> Vec<(String, String)> {
-        self.comparisons
-            .iter()
-            .map(|comparison| (comparison.candidate.clone(), comparison.look.verdict.name().to_owned()))
-            .collect()
-    }
-
-    pub(super) fn write(&self, w: &mut Writer) {
-        w.length(self.services.len());
-        for key in &self.services {
-            w.text(&key.environment);
-            w.text(&key.service);
-        }
-        w.length(self.comparisons.len());
-        for ((comparison, begun), untold) in self.comparisons.iter().zip(&self.begun).zip(&self.untold) {
-            comparison.write(w);
-            w.flag(*begun);
-            w.int(untold.first_at);
-            w.int(untold.last_at);
-            w.length(untold.checks.len());
-            untold.checks.iter().for_each(|check| w.uint(u64::from(*check)));
-            w.flag(untold.full_at.is_some());
-            w.int(untold.full_at.unwrap_or(0));
-            w.text(&untold.told);
-        }
-        self.arms.write(w);
-        self.arrived.into_iter().for_each(|count| w.uint(count));
-        w.uint(self.unattributed_warnings);
-        w.flag(self.takes_requests);
-        w.int(self.window);
-        self.attempts.write(w);
-        w.flag(self.history.is_some());
-        if let Some(history) = &self.history {
-            history.write(w);
-        }
-    }
-
-    pub(super) fn read(r: &mut Reader<'_>) -> Result<ReleaseState, Damaged> {
-        let mut services = Vec::new();
-        for _ in 0..r.length()? {
-            services.push(ServiceKey { environment: r.text()?, service: r.text()? });
-        }
-        let mut state = ReleaseState::new(services);
-        for _ in 0..r.length()? {
-            state.comparisons.reserve_exact(1);
-            state.comparisons.push(Comparison::read(r)?);
-            state.begun.push(r.flag()?);
-            let mut untold = Untold { first_at: r.int()?, last_at: r.int()?, ..Untold::default() };
-            for _ in 0..r.length()? {
-                untold.checks.push(r.uint32()?);
-            }
-            let has_full = r.flag()?;
-            let full = r.int()?;
-            untold.full_at = has_full.then_some(full);
-            untold.told = r.text()?;
-            state.untold.push(untold);
-        }
-        state.arms = Arms::read(r)?;
-        state.arrived = [r.uint()?, r.uint()?];
-        state.unattributed_warnings = r.uint()?;
-        state.takes_requests = r.flag()?;
-        state.window = r.int()?;
-        state.attempts = OpenAttempts::read(r)?;
-        state.history = if r.flag()? { Some(History::read(r)?) } else { None };
-        Ok(state)
     }
 }
 

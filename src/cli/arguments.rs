@@ -105,7 +105,7 @@ pub(super) struct LogArguments {
 pub(super) struct HowArguments {
     /// The field that plays a role, as ROLE=FIELD; several fields with commas. Latency may name its unit: latency=took:ms.
     /// Roles: time, start, environment, service, cohort, variant, version, user, session, client, request_id, trace,
-    /// parent, root, kind, latency, status, error, level, route, method, message, instance, sample_rate
+    /// parent, root, kind, latency, status, error, level, route, method, message, template, stack, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,
     /// Where the requests of a service are taken from, where several lines tell of one: SERVICE=access-log, root-span or
@@ -231,7 +231,7 @@ Partitions that are added later are not seen.\n\nA partition from which nothing 
 read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
 DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it. Exit status: 0 stopped, 2 usage, input or broker \
 error; the verdict is in the report.\n\nOver HTTP, on this machine alone: / for people, /v1/report as of `compare \
---format json`, /healthz, /ingest.\n\nExamples:\n  serin run\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
+--format json`, /healthz, /ingest, and /v1/verdict for rollout controllers (docs/ingest.md).\n\nExamples:\n  serin run\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
 --brokers localhost:9092 --topic logs --arm-by version"
 )]
 pub(super) struct RunArguments {

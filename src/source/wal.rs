@@ -7,8 +7,9 @@
 //!
 //! One thread writes ([`Wal::append`] hands it payloads): all that has come meanwhile is one group, written and synced together,
 //! and only then answered. Whoever reads sees synced records alone. When a log is opened, what is not whole of its last group is
-//! cut off and told of: it was never answered. Anything else that is damaged is an error: nothing is shortened silently. Which
-//! of the two it is is told by the records behind: one of a later group was written after the damaged one was synced.
+//! cut off and told of: most likely a write that the power cut short, and never answered. Damage before that is an error: a record
+//! of a later group was written after the damaged one was synced. What nothing here can tell is an answered last group whose
+//! bytes are damaged later from one that never came to disk, and that whole records are missing at the end.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -235,6 +235,9 @@ fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
     drop(running);
     whole_ledger(&state);
 
+    let replayed = serin(folder.path(), &["replay", "state"]).expect(0);
+    assert!(replayed.out.starts_with("Every byte agrees: "), "{}", replayed.out);
+
     let whole = folder.path().join("whole");
     std::fs::create_dir_all(whole.join("wal")).unwrap();
     for file in std::fs::read_dir(state.join("wal")).unwrap() {

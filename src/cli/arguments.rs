@@ -274,10 +274,10 @@ pub(super) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
 pub(super) struct ReplayArguments {
-    /// The ledger, as `compare --ledger` wrote it
+    /// The ledger, as `compare --ledger` wrote it; or the state folder of `run`, which has its log beside it
     pub ledger: PathBuf,
-    /// The logs that it was made from
-    #[arg(required = true, value_name = "FILE")]
+    /// The logs that it was made from; of a state folder none
+    #[arg(value_name = "FILE")]
     pub files: Vec<String>,
     /// Threads that decode and fold (default: all cores)
     #[arg(long, value_name = "N", value_parser = threads)]

@@ -23,6 +23,35 @@ use crate::time::SECOND;
 
 /// Runs `replay`.
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
+    match (arguments.ledger.is_dir(), arguments.files.is_empty()) {
+        (true, true) => of_state(&arguments.ledger),
+        (true, false) => {
+            bail!("{}: a state folder has its log beside its ledger; give no files", arguments.ledger.display())
+        }
+        (false, true) => bail!("give the logs that the ledger was made from, or the state folder of `serin run` alone"),
+        (false, false) => of_files(arguments),
+    }
+}
+
+/// A state folder of `serin run`.
+#[cfg(feature = "serve")]
+fn of_state(folder: &Path) -> anyhow::Result<u8> {
+    let mut recomputed = Recomputed { text: String::new(), progress: Progress::bytes(0) };
+    let done = crate::cli::run::read_again(folder, &mut recomputed);
+    recomputed.progress.finish();
+    let crate::cli::run::Again { recorded, entries } = done?;
+    // Lines may have come since the ledger was read.
+    let as_many: usize = recomputed.text.split_inclusive('\n').take(entries).map(str::len).sum();
+    recomputed.text.truncate(as_many);
+    say(&recorded, &recomputed.text, entries)
+}
+
+#[cfg(not(feature = "serve"))]
+fn of_state(folder: &Path) -> anyhow::Result<u8> {
+    bail!("{}: a folder; this build of serin knows no state folders", folder.display())
+}
+
+fn of_files(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let (recorded, entries) = read_ledger(&arguments.ledger)?;
     let path = arguments.ledger.display();
     let start = entries.first().ok_or_else(|| anyhow!("{path}: empty"))?;
@@ -47,11 +76,15 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let done = run_streams(&logs, &plan, &mut engine, plan_text::to_json(&plan), options, &mut recomputed);
     recomputed.progress.finish();
     done?;
+    say(&recorded, &recomputed.text, entries.len())
+}
 
+/// Says whether two ledgers agree, and where they differ first.
+fn say(recorded: &str, recomputed: &str, entries: usize) -> anyhow::Result<u8> {
     let mut out = String::new();
-    let status = match ledger::compare(&recorded, &recomputed.text) {
+    let status = match ledger::compare(recorded, recomputed) {
         None => {
-            writeln!(out, "Every byte agrees: {}.", count(entries.len() as u64, "entry"))?;
+            writeln!(out, "Every byte agrees: {}.", count(entries as u64, "entry"))?;
             0
         }
         Some(difference) => {

@@ -511,6 +511,42 @@ impl WalReader {
         WalReader { folder: folder.to_owned(), synced, file: None, next: first }
     }
 
+    /// Reads a log that another program may be writing, as far as it is whole now; nothing is changed.
+    ///
+    /// # Errors
+    /// A log that cannot be read, or that is damaged before its end.
+    pub fn of_whole(folder: &Path) -> Result<WalReader, WalError> {
+        let all = segments(folder)?;
+        let synced = Arc::new(Synced::default());
+        let first = all.first().copied().unwrap_or(0);
+        let mut next = first;
+        for (number, begins) in all.iter().enumerate() {
+            if *begins != next {
+                return Err(WalError::Gap(segment(folder, *begins).display().to_string(), *begins, next));
+            }
+            let is_last = number + 1 == all.len();
+            let path = segment(folder, *begins);
+            let mut reader =
+                io::BufReader::with_capacity(1 << 20, File::open(&path).map_err(|error| at(&path, error))?);
+            if !read_header(&mut reader).map_err(|error| at(&path, error))? {
+                if is_last {
+                    break;
+                }
+                return Err(WalError::Unknown(path.display().to_string()));
+            }
+            loop {
+                match read_record_at(&mut reader, next).map_err(|error| at(&path, error))? {
+                    Found::Record { payload, .. } => next += payload.len() as u64,
+                    Found::End => break,
+                    Found::Broken if is_last => break,
+                    Found::Broken => return Err(WalError::Damaged(path.display().to_string(), next)),
+                }
+            }
+        }
+        synced.set(next);
+        Ok(WalReader::new(folder, first, synced))
+    }
+
     /// Goes on at a position at which a record begins, or that is the end.
     ///
     /// # Errors

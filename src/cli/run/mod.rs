@@ -4,6 +4,7 @@
 //! there. What is shown has been made durable before. A program that starts again goes on from its last checkpoint, or reads topics
 //! and write-ahead log from their beginning, and must come to the same ledger before it shows anything.
 
+mod again;
 mod checkpoint;
 mod gate;
 mod http;
@@ -23,6 +24,7 @@ use anyhow::{Context, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+pub(super) use self::again::{Again, read_again};
 use self::checkpoint::{Checkpoint, Heads, Place, Shown};
 use self::gate::Gate;
 use self::http::Shared;
@@ -575,29 +577,11 @@ impl Live<'_> {
         engine: &mut Engine,
         watch: &mut Watch<'_>,
     ) -> anyhow::Result<()> {
-        let mut chunk = chunk;
-        while let Some(due) = self.moves[stream].front().copied() {
-            let before = chunk.positions.partition_point(|position| *position < due.next);
-            if before == chunk.positions.len() {
-                break;
-            }
-            if before > 0 {
-                let end = memchr::memchr_iter(b'\n', &chunk.bytes).nth(before - 1).map_or(0, |newline| newline + 1);
-                let rest = Chunk {
-                    bytes: chunk.bytes.split_off(end),
-                    from: chunk.positions[before],
-                    positions: chunk.positions.split_off(before),
-                    ..chunk
-                };
-                self.pushed.push(stream, chunk, engine, watch)?;
-                chunk = rest;
-            }
-            self.moves[stream].pop_front();
-            self.moves_made[stream] += 1;
-            self.pushed.advance(stream, due.window, due.next, engine, watch)?;
-        }
         watch.came();
-        self.pushed.push(stream, chunk, engine, watch)?;
+        let moves = &mut self.moves[stream];
+        let due = moves.len();
+        push_around_moves(&mut self.pushed, moves, (stream, chunk), engine, watch)?;
+        self.moves_made[stream] += (due - moves.len()) as u64;
         Ok(())
     }
 
@@ -660,6 +644,38 @@ impl Live<'_> {
         watch.came();
         Ok(())
     }
+}
+
+/// Pushes a chunk of a stream, and makes each move that stands before one of its lines in its place.
+fn push_around_moves(
+    pushed: &mut PushedStreams<'_>,
+    moves: &mut VecDeque<Move>,
+    (stream, chunk): (usize, Chunk),
+    engine: &mut Engine,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<()> {
+    let mut chunk = chunk;
+    while let Some(due) = moves.front().copied() {
+        let before = chunk.positions.partition_point(|position| *position < due.next);
+        if before == chunk.positions.len() {
+            break;
+        }
+        if before > 0 {
+            let end = memchr::memchr_iter(b'\n', &chunk.bytes).nth(before - 1).map_or(0, |newline| newline + 1);
+            let rest = Chunk {
+                bytes: chunk.bytes.split_off(end),
+                from: chunk.positions[before],
+                positions: chunk.positions.split_off(before),
+                ..chunk
+            };
+            pushed.push(stream, chunk, engine, observer)?;
+            chunk = rest;
+        }
+        moves.pop_front();
+        pushed.advance(stream, due.window, due.next, engine, observer)?;
+    }
+    pushed.push(stream, chunk, engine, observer)?;
+    Ok(())
 }
 
 /// Keeps the ledger, and tells of verdicts.

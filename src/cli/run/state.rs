@@ -64,6 +64,22 @@ pub(super) struct Move {
     pub window: i64,
 }
 
+/// Moves of each stream that a file of them tells of, in order.
+pub(super) fn moves_of(text: &str, names: &[String]) -> anyhow::Result<Vec<VecDeque<Move>>> {
+    let mut moves = vec![VecDeque::new(); names.len()];
+    for (number, line) in text.lines().enumerate() {
+        let wrong = || anyhow!("idle.ndjson: line {} is not what it should be", number + 1);
+        let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
+        let stream = value.get("stream").and_then(Value::as_str).ok_or_else(wrong)?;
+        let next = value.get("next").and_then(Value::as_u64).ok_or_else(wrong)?;
+        let window = value.get("window").and_then(Value::as_i64).ok_or_else(wrong)?;
+        if let Some(at) = names.iter().position(|name| name == stream) {
+            moves[at].push_back(Move { next, window });
+        }
+    }
+    Ok(moves)
+}
+
 /// The folder of `--state`.
 pub(super) struct State {
     ledger: Appended,
@@ -177,18 +193,7 @@ impl State {
 
     /// Moves of each stream that were made in earlier runs, in order.
     pub(super) fn moves(&self, names: &[String]) -> anyhow::Result<Vec<VecDeque<Move>>> {
-        let mut moves = vec![VecDeque::new(); names.len()];
-        for (number, line) in self.idle.held.lines().enumerate() {
-            let wrong = || anyhow!("idle.ndjson: line {} is not what it should be", number + 1);
-            let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
-            let stream = value.get("stream").and_then(Value::as_str).ok_or_else(wrong)?;
-            let next = value.get("next").and_then(Value::as_u64).ok_or_else(wrong)?;
-            let window = value.get("window").and_then(Value::as_i64).ok_or_else(wrong)?;
-            if let Some(at) = names.iter().position(|name| name == stream) {
-                moves[at].push_back(Move { next, window });
-            }
-        }
-        Ok(moves)
+        moves_of(&self.idle.held, names)
     }
 
     /// Writes moves down; they last when this returns.

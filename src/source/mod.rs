@@ -2,6 +2,8 @@
 
 #[cfg(feature = "serve")]
 pub mod batch;
+#[cfg(feature = "serve")]
+pub mod dialect;
 pub mod files;
 pub mod fold_chunk;
 pub mod head;

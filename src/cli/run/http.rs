@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::cli::run::door::Door;
+use crate::cli::run::elastic::{self, Elastic};
 use crate::cli::run::gate::{self, Gate};
 use crate::cli::run::{ingest, page};
 use crate::source::wal::Wal;
@@ -77,14 +79,19 @@ impl Shared {
 
 /// The routes, for requests that name this machine.
 pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr) -> Router {
-    let ingest = Router::new().route("/ingest", post(ingest::take).put(ingest::take)).with_state(wal);
+    let door = Door::new(wal);
+    let ways_in = Router::new()
+        .route("/ingest", post(ingest::take).put(ingest::take))
+        .with_state(door.clone())
+        .fallback(elastic::any)
+        .with_state(Elastic { door, address });
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(health))
         .route("/v1/report", get(report))
         .route("/v1/verdict", post(gate::verdict))
         .with_state(shared)
-        .merge(ingest)
+        .merge(ways_in)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))
 }
 
@@ -128,7 +135,12 @@ fn is_this_machine(host: &str, address: SocketAddr) -> bool {
     name.eq_ignore_ascii_case("localhost") || name == own
 }
 
-async fn index(State(shared): State<Arc<Shared>>) -> Response {
+/// A page for browsers; what is no browser asks whether this is Elasticsearch, or wants no page.
+async fn index(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        return elastic::root(&headers);
+    }
     let shown = shared.with(|shown| shown.clone());
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     match (shown.report, shown.waiting) {

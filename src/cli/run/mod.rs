@@ -4,6 +4,8 @@
 //! there. What is shown has been made durable before. A program that starts again reads topics and write-ahead log from their
 //! beginning and must come to the same ledger before it shows anything.
 
+mod door;
+mod elastic;
 mod gate;
 mod http;
 mod ingest;

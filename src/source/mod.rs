@@ -9,6 +9,8 @@ pub mod fold_chunk;
 pub mod head;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "serve")]
+pub mod keys;
 pub mod lines;
 pub mod run;
 #[cfg(feature = "serve")]

@@ -18,6 +18,8 @@ pub(in crate::cli) struct Noticed {
     /// Lines of crashes, and arms, of each stream.
     streams: BTreeMap<String, (u64, BTreeSet<String>)>,
     cut_overs: CutOvers,
+    /// Bodies that most likely were sent again over HTTP, and their lines.
+    pub(in crate::cli) repeats: (u64, u64),
 }
 
 /// Lines of one stream that say that a program died.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::cli::run::ingest;
+use crate::cli::run::{ingest, server};
 use crate::source::dialect::Unreadable;
 use crate::source::wal::{AppendError, Appended, PAYLOAD_MAX, Wal};
 
@@ -31,6 +31,8 @@ const ROOM_UNIT: usize = 1 << 10;
 const WORKERS: usize = 2;
 /// Bytes that are unpacked between two questions for room.
 const UNPACK_STEP: usize = 1 << 20;
+/// How a body begins that is packed with snappy in frames, and not as one block.
+const SNAPPY_FRAMES: &[u8] = b"\xff\x06\0\0sNaPpY";
 /// Longest idempotency key.
 const KEY_MAX: usize = 256;
 
@@ -64,7 +66,7 @@ impl From<Unreadable> for Refused {
     fn from(bad: Unreadable) -> Refused {
         let status = match bad {
             Unreadable::Malformed(_) => StatusCode::BAD_REQUEST,
-            Unreadable::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Unreadable::TooMany(_) | Unreadable::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
         };
         Refused(status, bad.to_string())
     }
@@ -76,6 +78,8 @@ pub(super) struct Sent {
     pub headers: HeaderMap,
     /// The body.
     pub bytes: Vec<u8>,
+    /// It was packed with snappy, and a header said so.
+    pub was_snappy: bool,
 }
 
 impl Sent {
@@ -159,9 +163,11 @@ impl Door {
         let headers = head.headers;
         let made = tokio::task::spawn_blocking(move || {
             let _working = working;
+            server::step_back();
             let mut room = room;
-            let bytes = unpack(word(&headers, header::CONTENT_ENCODING), packed, &mut room)?;
-            let mut sent = Sent { headers, bytes };
+            let encoding = word(&headers, header::CONTENT_ENCODING).to_ascii_lowercase();
+            let bytes = unpack(&encoding, packed, &mut room)?;
+            let mut sent = Sent { headers, bytes, was_snappy: encoding.contains("snappy") };
             let (text, rest) = lines(&mut sent)?;
             if text.len() > PAYLOAD_MAX {
                 return Err(Refused::from(Unreadable::TooLong(PAYLOAD_MAX)));
@@ -249,7 +255,7 @@ fn damaged(error: &dyn std::fmt::Display) -> Refused {
 /// A body as it was before it was packed.
 fn unpack(encoding: &str, packed: Vec<u8>, room: &mut Room) -> Result<Vec<u8>, Refused> {
     let bytes = &*packed;
-    match encoding.to_ascii_lowercase().as_str() {
+    match encoding {
         "" | "identity" => Ok(packed),
         "gzip" | "x-gzip" => unpacked(flate2::read::MultiGzDecoder::new(bytes), room),
         // By name zlib; some clients send the bare format.
@@ -258,11 +264,31 @@ fn unpack(encoding: &str, packed: Vec<u8>, room: &mut Room) -> Result<Vec<u8>, R
             done => done,
         },
         "zstd" => unpacked(zstd::Decoder::new(bytes).map_err(|error| damaged(&error))?, room),
+        "snappy" | "x-snappy-framed" if bytes.starts_with(SNAPPY_FRAMES) => {
+            unpacked(snap::read::FrameDecoder::new(bytes), room)
+        }
+        "snappy" => {
+            room.more(unsnapped_len(bytes)?)?;
+            unsnap(bytes)
+        }
         other => {
-            let words = format!("content encoding `{}` is not known; use gzip, deflate, zstd or none", shown(other));
+            let words =
+                format!("content encoding `{}` is not known; use gzip, deflate, zstd, snappy or none", shown(other));
             Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words))
         }
     }
+}
+
+/// Length of a block of snappy, once unpacked: as it says itself.
+fn unsnapped_len(bytes: &[u8]) -> Result<usize, Refused> {
+    let length = snap::raw::decompress_len(bytes).map_err(|error| damaged(&error))?;
+    if length > PAYLOAD_MAX { Err(too_long_unpacked()) } else { Ok(length) }
+}
+
+/// Unpacks a block of snappy.
+pub(super) fn unsnap(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+    unsnapped_len(bytes)?;
+    snap::raw::Decoder::new().decompress_vec(bytes).map_err(|error| damaged(&error))
 }
 
 fn too_long_unpacked() -> Refused {
@@ -316,7 +342,7 @@ mod tests {
         let take = || Room { all: Arc::clone(&all), taken: None };
         let packed = zstd::encode_all(&vec![b'x'; 2 << 20][..], 1).unwrap();
         let mut first = take();
-        assert_eq!(unpack("ZSTD", packed.clone(), &mut first).unwrap().len(), 2 << 20);
+        assert_eq!(unpack("zstd", packed.clone(), &mut first).unwrap().len(), 2 << 20);
         let refused = unpack("zstd", packed.clone(), &mut take()).unwrap_err();
         assert!(refused.0 == StatusCode::TOO_MANY_REQUESTS && refused.is_passing());
         assert!(refused.into_response().headers().contains_key(header::RETRY_AFTER));

@@ -45,7 +45,11 @@ pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Res
     let (index, words) = asked(&path);
     let reads = matches!(method, Method::GET | Method::HEAD);
     let body = match words.as_slice() {
-        ["_bulk"] => return bulk(&elastic.door, index, kind, request).await,
+        ["_bulk"] => return bulk(&elastic.door, index, None, kind, request).await,
+        ["_doc"] if method == Method::POST => return bulk(&elastic.door, index, Some(None), kind, request).await,
+        ["_doc" | "_create", id] if matches!(method, Method::POST | Method::PUT) => {
+            return bulk(&elastic.door, index, Some(Some(id)), kind, request).await;
+        }
         ["_license"] | ["_xpack", "license"] => json!({ "license": license() }),
         ["_xpack"] => json!({ "build": { "hash": "serin" }, "license": license(), "features": {} }),
         ["_cluster", "health", ..] => health(),
@@ -69,7 +73,7 @@ pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Res
         ["_alias", ..] if reads => json!({}),
         // Whether an index or an alias is there.
         [_] if method == Method::HEAD && !words[0].starts_with('_') => json!({}),
-        ["_search" | "_msearch" | "_count" | "_mget" | "_doc" | "_update", ..] => {
+        ["_search" | "_msearch" | "_count" | "_mget" | "_doc" | "_source" | "_update", ..] => {
             let words = "log lines are judged here, and not searched: send them with _bulk, create or index";
             return error(StatusCode::NOT_IMPLEMENTED, "illegal_argument_exception", words, kind);
         }
@@ -209,22 +213,31 @@ fn error(status: StatusCode, kind_of_error: &str, words: &str, kind: HeaderValue
     answer(status, kind, body.to_string())
 }
 
-async fn bulk(door: &Door, index: Option<&str>, kind: HeaderValue, request: Request) -> Response {
+/// Takes items, or one document, with its id where it has one.
+async fn bulk(
+    door: &Door,
+    index: Option<&str>,
+    document: Option<Option<&str>>,
+    kind: HeaderValue,
+    request: Request,
+) -> Response {
     let began = Instant::now();
     if !matches!(*request.method(), Method::POST | Method::PUT) {
         return error(StatusCode::METHOD_NOT_ALLOWED, "illegal_argument_exception", "_bulk takes POST or PUT", kind);
     }
-    let index = index.map(str::to_owned);
+    let (index, document) = (index.map(str::to_owned), document.map(|id| id.map(str::to_owned)));
+    let is_document = document.is_some();
     let taken = door.take(request, move |sent| {
-        let mut bulk = Bulk::read(&sent.bytes, index.as_deref())?;
+        let mut bulk = match document {
+            None => Bulk::read(&sent.bytes, index.as_deref())?,
+            Some(id) => Bulk::document(&sent.bytes, index.as_deref(), id.as_deref())?,
+        };
         Ok((std::mem::take(&mut bulk.lines), bulk))
     });
-    match taken.await {
-        Ok(Taken::Looked(looked)) => answer(StatusCode::OK, kind, looked.to_string()),
-        Ok(Taken::Nothing(bulk)) => answer(StatusCode::OK, kind, bulk.answer(0, began.elapsed().as_millis())),
-        Ok(Taken::Stored(Appended::Record(at) | Appended::Repeated(at), bulk)) => {
-            answer(StatusCode::OK, kind, bulk.answer(at, began.elapsed().as_millis()))
-        }
+    let (at, bulk) = match taken.await {
+        Ok(Taken::Looked(looked)) => return answer(StatusCode::OK, kind, looked.to_string()),
+        Ok(Taken::Nothing(bulk)) => (0, bulk),
+        Ok(Taken::Stored(Appended::Record(at) | Appended::Repeated(at), bulk)) => (at, bulk),
         Err(refused) => {
             let Refused(status, words) = &refused;
             let kind_of_error = match *status {
@@ -232,9 +245,13 @@ async fn bulk(door: &Door, index: Option<&str>, kind: HeaderValue, request: Requ
                 StatusCode::SERVICE_UNAVAILABLE => "unavailable_shards_exception",
                 _ => "illegal_argument_exception",
             };
-            refused.mark(error(*status, kind_of_error, words, kind))
+            return refused.mark(error(*status, kind_of_error, words, kind));
         }
+    };
+    if is_document {
+        return answer(StatusCode::CREATED, kind, bulk.answer_document(at));
     }
+    answer(StatusCode::OK, kind, bulk.answer(at, began.elapsed().as_millis()))
 }
 
 #[cfg(test)]
@@ -272,7 +289,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let door = Door::full(crate::source::wal::Wal::open(folder.path()).unwrap().wal);
         let request = Request::post("/_bulk").body("{\"create\":{}}\n{}\n".into()).unwrap();
-        let response = bulk(&door, None, HeaderValue::from_static("application/json"), request).await;
+        let response = bulk(&door, None, None, HeaderValue::from_static("application/json"), request).await;
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

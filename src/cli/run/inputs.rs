@@ -127,6 +127,11 @@ impl Inputs {
         })
     }
 
+    /// Bodies that most likely were sent again over HTTP, and their lines.
+    pub(super) fn repeats(&self) -> (u64, u64) {
+        self.http.as_ref().map_or((0, 0), |reader| (reader.repeats().bodies, reader.repeats().lines))
+    }
+
     /// All records of a stream have come, and there are no others; `None` when nobody can say.
     pub(super) fn is_at_end(&mut self, stream: usize) -> Option<bool> {
         if let Some(reader) = self.http.as_ref().filter(|_| stream + 1 == self.names.len()) {

@@ -10,8 +10,12 @@ mod gate;
 mod http;
 mod ingest;
 mod inputs;
+mod loki;
+mod otlp;
 mod page;
+mod server;
 mod state;
+mod tokens;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -27,7 +31,9 @@ use tokio::sync::oneshot;
 use self::gate::Gate;
 use self::http::Shared;
 use self::inputs::{Heard, Inputs};
+use self::server::Bounds;
 use self::state::{Move, State};
+use self::tokens::Tokens;
 use crate::cli::arguments::RunArguments;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
@@ -68,22 +74,32 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
         .listen
         .parse()
         .map_err(|_| anyhow!("--listen {}: write ADDRESS:PORT, for example 127.0.0.1:7878", arguments.listen))?;
-    if !listen.ip().is_loopback() {
-        bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
+    let tokens = arguments.tokens.as_deref().map(Tokens::read).transpose().context("--tokens")?;
+    if !listen.ip().is_loopback() && tokens.is_none() {
+        bail!(
+            "--listen {listen}: without --tokens only this machine may ask (127.0.0.1 or ::1), since nobody is asked who \
+             they are"
+        );
     }
     let idle = compare::duration(&arguments.idle).context("--idle")?;
     let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        // One may be reading a body while the other answers the gate.
+        .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen, idle));
+    let status = runtime.block_on(serve(arguments, listen, tokens, idle));
     runtime.shutdown_background();
     status
 }
 
-async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
+async fn serve(
+    arguments: RunArguments,
+    listen: SocketAddr,
+    tokens: Option<Tokens>,
+    idle: Duration,
+) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
@@ -110,10 +126,11 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
     };
     banner(address, wal.is_some());
 
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new(wal.clone()));
     let (done_in, mut done) = oneshot::channel();
     let of_reader = Arc::clone(&shared);
     std::thread::spawn(move || {
+        server::step_back();
         let (of_http, reader) = (reader, Reader { arguments: &arguments, shared: &of_reader, idle });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
@@ -123,8 +140,9 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
         Ok(read) => read.map(|()| 0),
         Err(_) => bail!("the reader has died"),
     };
+    let routes = http::routes(Arc::clone(&shared), wal, address, tokens);
     tokio::select! {
-        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), wal, address)).await } => {
+        served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused) => {
             served.context("the server")?;
             bail!("the server has ended");
         }
@@ -172,6 +190,8 @@ fn banner(address: SocketAddr, takes_http: bool) {
              \"newline_delimited\""
         ),
         format!("  Fluent Bit: [OUTPUT] Name http, Host {host}, Port {port}, URI /ingest, Format json_lines"),
+        format!("  OpenTelemetry Collector: exporters: {{otlphttp: {{endpoint: \"http://{address}\"}}}}"),
+        format!("  clients of Elasticsearch (_bulk) and Loki (push): http://{address}"),
     ] {
         say(&line);
     }
@@ -412,6 +432,7 @@ impl Live<'_> {
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
                 watch.state.sync()?;
+                watch.noticed.repeats = self.inputs.repeats();
                 let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
                 self.reader.shared.show(

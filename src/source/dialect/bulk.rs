@@ -14,6 +14,8 @@ use crate::source::dialect::{Unreadable, form};
 
 /// Name under which documents are answered that were sent without one.
 const NO_INDEX: &str = "serin";
+/// Items of a body: each is answered.
+const ITEMS_MAX: usize = 200_000;
 /// Characters of a name or an id that are answered.
 const NAME_MAX: usize = 512;
 
@@ -81,6 +83,9 @@ impl Bulk {
             if line.trim_ascii().is_empty() {
                 continue;
             }
+            if bulk.items.len() == ITEMS_MAX {
+                return Err(Unreadable::TooMany(ITEMS_MAX));
+            }
             let malformed = |what: &str| {
                 let words = format!("Malformed action/metadata line [{}]: {what}", number + 1);
                 Unreadable::Malformed(words)
@@ -114,6 +119,27 @@ impl Bulk {
             return Err(Unreadable::Malformed("request body is required".to_owned()));
         }
         Ok(bulk)
+    }
+
+    /// Reads a body that is one document: `POST /index/_doc`.
+    ///
+    /// # Errors
+    /// A body that is no JSON object.
+    pub fn document(body: &[u8], index: Option<&str>, id: Option<&str>) -> Result<Bulk, Unreadable> {
+        form(body).map_err(|why| Unreadable::Malformed(format!("the document is {why}")))?;
+        // In a string of JSON no line end can stand.
+        let blank = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+        let mut lines: Vec<u8> = body.trim_ascii().iter().map(blank).collect();
+        lines.push(b'\n');
+        let (index, id) = (quoted(index.unwrap_or(NO_INDEX)), id.map(quoted));
+        Ok(Bulk { lines, items: vec![Item { action: Action::Create, index, id, refused: None }] })
+    }
+
+    /// The answer to [`Bulk::document`].
+    pub fn answer_document(&self, position: u64) -> String {
+        let all = self.answer(position, 0);
+        let inner = all.strip_prefix(r#"{"took":0,"errors":false,"items":[{"create":"#);
+        inner.and_then(|inner| inner.strip_suffix("}]}")).unwrap_or("{}").to_owned()
     }
 
     /// Items that are refused.
@@ -252,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn one_document_is_one_line() {
+        let bulk = Bulk::document(b"{\n \"a\": \"x\"\r\n}\n", Some("logs"), None).unwrap();
+        assert_eq!(bulk.lines, b"{  \"a\": \"x\"  }\n");
+        let said: serde_json::Value = serde_json::from_str(&bulk.answer_document(16)).unwrap();
+        assert_eq!(
+            (&said["_index"], &said["_id"], &said["result"]),
+            (&"logs".into(), &"10-0".into(), &"created".into())
+        );
+        assert!(Bulk::document(b"{\"a\":", None, None).is_err());
+    }
+
+    #[test]
     fn a_body_without_its_actions_is_refused_whole() {
         for (body, words) in [
             ("", "required"),
@@ -267,5 +305,9 @@ mod tests {
             let refused = Bulk::read(body.as_bytes(), None).unwrap_err().to_string();
             assert!(refused.contains(words), "{body}: {refused}");
         }
+        let many = "{\"create\":{}}\n{}\n".repeat(ITEMS_MAX);
+        assert_eq!(read(&many).items.len(), ITEMS_MAX);
+        let more = many + "{\"create\":{}}\n{}\n";
+        assert_eq!(Bulk::read(more.as_bytes(), None), Err(Unreadable::TooMany(ITEMS_MAX)));
     }
 }

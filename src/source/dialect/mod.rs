@@ -4,7 +4,11 @@
 //! Everything here is a pure function of the body. What a dialect's record says is kept whole: also of a record that is refused, one
 //! line is made, which becomes a reject that is counted and shown.
 
+mod bounds;
 pub mod bulk;
+pub mod loki;
+pub mod otlp;
+mod record;
 
 use crate::pipeline::decode::LINE_MAX;
 use crate::pipeline::{access, json};
@@ -15,9 +19,36 @@ pub enum Unreadable {
     /// It is not what the dialect says.
     #[error("{0}")]
     Malformed(String),
+    /// It holds more messages, or items, than are taken at a time.
+    #[error("more than {0} records and values; send fewer at a time")]
+    TooMany(usize),
     /// Its lines would be longer than a record of the write-ahead log.
     #[error("its lines would be longer than {} MiB; send fewer records at a time", .0 >> 20)]
     TooLong(usize),
+}
+
+/// What was made of a body.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Made {
+    /// One line for every record.
+    pub lines: Vec<u8>,
+    /// Records.
+    pub records: u64,
+    /// Those of them whose line can only be a reject.
+    pub refused: u64,
+    /// Why the first of these can.
+    pub why: Option<String>,
+}
+
+impl Made {
+    /// A line was made; why it can only be a reject, where that is so.
+    fn add(&mut self, refused: Option<&str>) {
+        self.records += 1;
+        if let Some(why) = refused {
+            self.refused += 1;
+            self.why.get_or_insert_with(|| why.to_owned());
+        }
+    }
 }
 
 /// Why a line would be a reject for its form alone, whatever the plan is: by the decoder's own rules.

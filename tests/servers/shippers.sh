@@ -10,7 +10,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$here/../../target/servers"
 servers=$(cd "$here/../../target/servers" && pwd)
 shippers="$servers/shippers"
-libraries="$shippers/usr/lib/x86_64-linux-gnu:$shippers/lib/x86_64-linux-gnu:$shippers/usr/lib/syslog-ng"
+
+# Folders of libraries, named by the machine's architecture.
+libraries() {
+  local folder all="$shippers/usr/lib/syslog-ng"
+  for folder in "$shippers"/usr/lib/*-linux-gnu* "$shippers"/lib/*-linux-gnu*; do all="$folder:$all"; done
+  echo "$all"
+}
 
 prepare() {
   # Tests that start at once share one download.
@@ -38,12 +44,15 @@ case ${1:-} in
   prepare) prepare ;;
   rsyslog)
     prepare
-    export LD_LIBRARY_PATH=$libraries RSYSLOG_MODDIR="$shippers/usr/lib/x86_64-linux-gnu/rsyslog/"
+    modules=$(echo "$shippers"/usr/lib/*-linux-gnu*/rsyslog/)
+    LD_LIBRARY_PATH=$(libraries)
+    export LD_LIBRARY_PATH RSYSLOG_MODDIR=$modules
     exec "$shippers/usr/sbin/rsyslogd" -n -i "$3/rsyslog.pid" -f "$2"
     ;;
   syslog-ng)
     prepare
-    export LD_LIBRARY_PATH=$libraries
+    LD_LIBRARY_PATH=$(libraries)
+    export LD_LIBRARY_PATH
     exec "$shippers/usr/sbin/syslog-ng" -F --no-caps --module-path "$shippers/usr/lib/syslog-ng/3.38" \
       -f "$2" -R "$3/persist" -p "$3/syslog-ng.pid" -c "$3/syslog-ng.ctl"
     ;;

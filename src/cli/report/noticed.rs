@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::backtest::{CutOvers, Deploy};
 use crate::engine::Engine;
 use crate::pipeline::roles::{self, Role};
@@ -12,14 +14,15 @@ use crate::sketch::partial::WindowPartial;
 const ARMS_KEPT: usize = 2;
 
 /// Fields that nobody reads, lines that say that a program died, and versions that replaced others at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::cli) struct Noticed {
     unread: BTreeMap<String, u64>,
     /// Lines of crashes, and arms, of each stream.
     streams: BTreeMap<String, (u64, BTreeSet<String>)>,
+    #[serde(skip)]
     cut_overs: CutOvers,
     /// Bodies that most likely were sent again over HTTP, and their lines.
-    pub(in crate::cli) repeats: (u64, u64),
+    pub(super) repeats: (u64, u64),
 }
 
 /// Lines of one stream that say that a program died.
@@ -34,6 +37,12 @@ pub(in crate::cli) struct Crashes {
 }
 
 impl Noticed {
+    /// Further bodies that most likely were sent again over HTTP, and their lines.
+    pub(in crate::cli) fn repeated(&mut self, (bodies, lines): (u64, u64)) {
+        self.repeats.0 += bodies;
+        self.repeats.1 += lines;
+    }
+
     /// Fields that nobody reads, with the lines of a chunk that have them.
     pub(in crate::cli) fn unread(&mut self, fields: BTreeMap<String, u64>) {
         for (path, lines) in fields {

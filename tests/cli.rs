@@ -1261,6 +1261,7 @@ fn the_json_report_has_the_documented_fields() {
             "not_compared",
             "not_in_plan",
             "nothing_to_compare",
+            "possible_duplicates",
             "records",
             "release",
             "survey",

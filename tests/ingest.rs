@@ -310,3 +310,54 @@ fn one_program_a_folder_and_a_damaged_log_is_refused() {
     assert!(words.contains("is damaged"), "{words}");
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
 }
+
+/// What a full disk refuses is not lost without a word: the sender is told to come again, and health says why.
+#[test]
+fn a_disk_that_refuses_is_said_by_status_and_health() {
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let running = Running::start_with_files_of(200, &["--idle", "2s"], &state);
+    let lines = bad_rollout();
+    let many = text_of(&lines);
+    assert!(many.len() > 400 << 10);
+    let (status, said) = running.post("/ingest", &[], many.as_bytes()).unwrap();
+    assert!(status == 503 && said.contains("the write-ahead log cannot be written"), "{status} {said}");
+    let (status, said) = running.ask("/healthz", &running.address).unwrap();
+    let health: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &health["status"]), (503, &"trouble".into()));
+    assert!(health["trouble"].as_str().unwrap().contains("write-ahead log cannot be written"), "{health}");
+    // Room again: fewer lines fit.
+    let few = text_of(&lines[..200]);
+    assert_eq!(accepted(running.post("/ingest", &[], few.as_bytes())), 200);
+    let (status, said) = running.ask("/healthz", &running.address).unwrap();
+    assert_eq!(status, 200, "{said}");
+}
+
+/// Bodies that come again without a key count, and are told of; also after a restart.
+#[test]
+fn possible_duplicates_are_counted_and_said() {
+    let lines = bad_rollout();
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let running = Running::start(&["--idle", "2s"], &state);
+    let text = text_of(&lines);
+    let extra = text_of(&lines[..300]);
+    accepted(running.post("/ingest", &[], text.as_bytes()));
+    for headers in [&[][..], &[("Idempotency-Key", "a")], &[("Idempotency-Key", "b")], &[("Content-Encoding", "gzip")]]
+    {
+        let body = if headers.first().is_some_and(|header| header.0 == "Content-Encoding") {
+            gzip(&extra)
+        } else {
+            extra.clone().into_bytes()
+        };
+        accepted(running.post("/ingest", headers, &body));
+    }
+    let report = counted(&running, &lines);
+    let expect = serde_json::json!({ "bodies": 1, "lines": 300 });
+    assert_eq!(report["possible_duplicates"], expect, "bodies with keys of their own are no duplicates");
+    assert!(running.page().unwrap().1.contains("Idempotency-Key"));
+    drop(running);
+    let running = Running::start(&["--idle", "2s"], &state);
+    let report = running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64));
+    assert_eq!(report["possible_duplicates"], expect);
+}

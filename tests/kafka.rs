@@ -120,7 +120,7 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
     send_lines(&producer, &lines[4_000..9_000]);
     let report = running.settled(|report| report["verdict"] == "fail");
     assert_eq!(report["comparisons"][0]["candidate"], "canary");
-    let page = running.ask("/", &running.address).unwrap().1;
+    let page = running.page().unwrap().1;
     for part in ["class=\"verdict fail\"", "FAIL</h2>", "http-equiv=\"refresh\"", "href=\"/v1/report\""] {
         assert!(page.contains(part), "{part}: {page}");
     }

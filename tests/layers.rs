@@ -58,7 +58,7 @@ const SAME_LAYER: [(&str, &str); 7] = [
 const CORE: u32 = 5;
 
 /// What the core never mentions, with the reason.
-const FORBIDDEN_IN_CORE: [(&str, &str); 30] = [
+const FORBIDDEN_IN_CORE: [(&str, &str); 32] = [
     ("std::fs", "no files"),
     ("std::net", "no network (addresses as values are in core::net)"),
     ("std::thread", "no threads"),
@@ -72,6 +72,8 @@ const FORBIDDEN_IN_CORE: [(&str, &str); 30] = [
     ("tokio", "no runtime"),
     ("axum", "edge only"),
     ("rdkafka", "edge only"),
+    ("prost", "edge only"),
+    ("snap", "edge only"),
     ("anyhow", "edge only"),
     ("clap", "edge only"),
     ("flate2", "edge only"),

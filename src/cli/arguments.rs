@@ -250,9 +250,12 @@ pub(super) struct RunArguments {
     /// Keep ledger and write-ahead log in this folder
     #[arg(long, value_name = "DIR", default_value = "serin-state")]
     pub state: PathBuf,
-    /// Where lines are taken and the verdict is shown; an address of this machine alone
+    /// Where lines are taken and the verdict is shown; with --tokens also another address than one of this machine alone
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
     pub listen: String,
+    /// Who may send and ask: a file with lines of NAME, SCOPES (ingest, read, operate, with commas) and the SHA-256 of a secret
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
     /// Save state and places of reading so often, so that a restart reads only what came since (0s: after every batch of lines)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub checkpoint: String,

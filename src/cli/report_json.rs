@@ -75,6 +75,7 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "role": role.name(),
             "lines": lines,
         })).collect::<Vec<_>>(),
+        "possible_duplicates": { "bodies": report.repeats.0, "lines": report.repeats.1 },
         "records": {
             "read": t.records,
             "events": t.events,

@@ -2,11 +2,15 @@
 
 #[cfg(feature = "serve")]
 pub mod batch;
+#[cfg(feature = "serve")]
+pub mod dialect;
 pub mod files;
 pub mod fold_chunk;
 pub mod head;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "serve")]
+pub mod keys;
 pub mod lines;
 pub mod run;
 #[cfg(feature = "serve")]

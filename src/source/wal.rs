@@ -11,7 +11,6 @@
 //! of a later group was written after the damaged one was synced. What nothing here can tell is an answered last group whose
 //! bytes are damaged later from one that never came to disk, and that whole records are missing at the end.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +19,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::source::keys::{Keys, Repeats};
 
 /// First bytes of a segment.
 const MAGIC: &[u8; 8] = b"SERINWAL";
@@ -40,9 +41,6 @@ pub const WAITING_BYTES: usize = 128 << 20;
 const WAITING: usize = 4_096;
 /// Payloads that are written and synced together.
 const TOGETHER: usize = 1_024;
-/// Keys of payloads that are remembered: the latest.
-pub const KEYS_MAX: usize = 65_536;
-
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
@@ -115,7 +113,11 @@ impl Synced {
 pub struct Wal {
     sender: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
+    failure: Failure,
 }
+
+/// Why the last write failed, where it did.
+type Failure = Arc<Mutex<Option<Arc<io::Error>>>>;
 
 /// What was found when a log was opened.
 pub struct Opened {
@@ -152,11 +154,17 @@ impl Wal {
         synced.set(next);
         let first = segments.first().copied().unwrap_or(0);
         let open = segments.last().copied().filter(|first| segment(folder, *first).exists());
-        let writer = Writer::new(folder, open, next, keys, Arc::clone(&synced))?;
+        let failure = Failure::default();
+        let writer = Writer::new(folder, open, next, keys, Arc::clone(&synced), Arc::clone(&failure))?;
         let (sender, receiver) = mpsc::channel(WAITING);
         std::thread::spawn(move || writer.run(receiver));
-        let wal = Wal { sender, room: Arc::new(Semaphore::new(WAITING_BYTES)) };
+        let wal = Wal { sender, room: Arc::new(Semaphore::new(WAITING_BYTES)), failure };
         Ok(Opened { wal, reader: WalReader::new(folder, first, synced), torn })
+    }
+
+    /// Why the last write failed, where it did.
+    pub fn failure(&self) -> Option<Arc<io::Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Hands in a payload that is not empty; the answer comes once it is synced. `key`: 0, or one by which a payload that comes again is known.
@@ -357,33 +365,6 @@ fn is_followed(file: &File, end: u64, next: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Keys of the latest payloads.
-#[derive(Default)]
-struct Keys {
-    known: BTreeMap<u64, u64>,
-    order: VecDeque<u64>,
-}
-
-impl Keys {
-    /// A payload was not written after all.
-    fn remove(&mut self, key: u64) {
-        if self.known.remove(&key).is_some() {
-            self.order.retain(|known| *known != key);
-        }
-    }
-
-    fn add(&mut self, key: u64, at: u64) {
-        if key != 0 && self.known.insert(key, at).is_none() {
-            self.order.push_back(key);
-            if self.order.len() > KEYS_MAX
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-            }
-        }
-    }
-}
-
 struct Writer {
     folder: PathBuf,
     file: File,
@@ -393,10 +374,18 @@ struct Writer {
     synced: Arc<Synced>,
     /// A write has failed: what the file holds is not known any more.
     broken: Option<Arc<io::Error>>,
+    failure: Failure,
 }
 
 impl Writer {
-    fn new(folder: &Path, open: Option<u64>, next: u64, keys: Keys, synced: Arc<Synced>) -> Result<Writer, WalError> {
+    fn new(
+        folder: &Path,
+        open: Option<u64>,
+        next: u64,
+        keys: Keys,
+        synced: Arc<Synced>,
+        failure: Failure,
+    ) -> Result<Writer, WalError> {
         let (file, length) = match open {
             Some(first) => {
                 let path = segment(folder, first);
@@ -406,7 +395,7 @@ impl Writer {
             }
             None => (begin(folder, next).map_err(|error| at(folder, error))?, HEADER),
         };
-        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, synced, broken: None })
+        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, synced, broken: None, failure })
     }
 
     fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
@@ -429,8 +418,8 @@ impl Writer {
         let group = self.next;
         let (mut next, mut new) = (group, Vec::new());
         for Waiting { key, payload, answer, _room } in list {
-            if let Some(known) = self.keys.known.get(&key).filter(|_| key != 0) {
-                answers.push((answer, Appended::Repeated(*known)));
+            if let Some(known) = self.keys.get(key) {
+                answers.push((answer, Appended::Repeated(known)));
                 continue;
             }
             put_record(&mut bytes, &Place { at: next, group, key }, &payload);
@@ -443,6 +432,7 @@ impl Writer {
             Some(error) => Err(Arc::clone(error)),
             None => self.put(&bytes, next).map_err(Arc::new),
         };
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().cloned();
         if done.is_err() {
             new.iter().for_each(|key| self.keys.remove(*key));
         }
@@ -504,11 +494,17 @@ pub struct WalReader {
     /// otherwise later.
     file: Option<File>,
     next: u64,
+    repeats: Repeats,
 }
 
 impl WalReader {
     fn new(folder: &Path, first: u64, synced: Arc<Synced>) -> WalReader {
-        WalReader { folder: folder.to_owned(), synced, file: None, next: first }
+        WalReader { folder: folder.to_owned(), synced, file: None, next: first, repeats: Repeats::default() }
+    }
+
+    /// Bodies, and their lines, that were most likely sent again, among the records since this was last asked.
+    pub fn take_repeats(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.repeats.bodies), std::mem::take(&mut self.repeats.lines))
     }
 
     /// Reads a log that another program may be writing, as far as it is whole now; nothing is changed.
@@ -560,6 +556,8 @@ impl WalReader {
                 break;
             }
         }
+        // Those before are remembered, and were counted when they were read first.
+        self.take_repeats();
         if self.next == position { Ok(()) } else { Err(WalError::Damaged(self.folder.display().to_string(), position)) }
     }
 
@@ -600,8 +598,11 @@ impl WalReader {
                 continue;
             };
             match read_record_at(file, here).map_err(|error| at(&self.folder, error))? {
-                Found::Record { payload, .. } => {
+                Found::Record { payload, place } => {
                     self.next = here + payload.len() as u64;
+                    if place.key == 0 {
+                        self.repeats.add(&payload);
+                    }
                     return Ok(Some((here, payload)));
                 }
                 Found::End if !opened => self.file = None,

@@ -41,7 +41,20 @@ pub struct Running {
 impl Running {
     /// `serin run` on a free port.
     pub fn start(arguments: &[&str], state: &Path) -> Running {
-        let mut child = command()
+        Running::of(command(), arguments, state)
+    }
+
+    /// The same, where no file may have more than so many KiB.
+    pub fn start_with_files_of(kib: u32, arguments: &[&str], state: &Path) -> Running {
+        let mut shell = std::process::Command::new("bash");
+        // Without the trap the signal would end the program; with it a write is refused, as by a full disk.
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\""), "bash"]);
+        shell.arg(command().get_program());
+        Running::of(shell, arguments, state)
+    }
+
+    fn of(mut command: std::process::Command, arguments: &[&str], state: &Path) -> Running {
+        let mut child = command
             .args(["run", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .arg("--state")
@@ -82,14 +95,29 @@ impl Running {
         self.exchange(&[head.as_bytes(), body].concat())
     }
 
+    /// The page, as a browser asks for it.
+    pub fn page(&self) -> Option<(u16, String)> {
+        let host = &self.address;
+        let head =
+            format!("GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html,*/*;q=0.8\r\nConnection: close\r\n\r\n");
+        self.exchange(head.as_bytes())
+    }
+
     /// Sends bytes as they are; status and body of the answer.
     pub fn exchange(&self, request: &[u8]) -> Option<(u16, String)> {
+        let (status, _, body) = self.exchange_bytes(request)?;
+        Some((status, String::from_utf8(body).ok()?))
+    }
+
+    /// The same, with the head of the answer, and a body of any bytes.
+    pub fn exchange_bytes(&self, request: &[u8]) -> Option<(u16, String, Vec<u8>)> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.write_all(request).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8(answer[..end].to_vec()).ok()?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, head.to_ascii_lowercase(), answer[end + 4..].to_vec()))
     }
 
     /// The report, when there is one.

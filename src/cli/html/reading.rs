@@ -12,6 +12,9 @@ pub(super) fn write(m: &mut Markup, report: &Report<'_>) {
         let reasons = rejects(t);
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
         m.words("p", "", &format!("{} lines read: {}{reasons}.", grouped(t.records), fates(t)));
+        if let Some(words) = report.repeated() {
+            m.words("p", "", &words);
+        }
         roles(m, report);
         if !report.survey.notes.is_empty() {
             m.element("ul", &[("class", "notes")], |m| {

@@ -61,6 +61,8 @@ pub(super) struct Report<'a> {
     pub unplanned: Vec<(ServiceKey, u64)>,
     /// Fields of known names that the plan does not read and the first lines did not show: path, role, lines.
     pub unread: Vec<(String, Role, u64)>,
+    /// Bodies that most likely were sent again over HTTP, and their lines.
+    pub repeats: (u64, u64),
     /// Lines that say that a program died, by stream, with the arm where the stream has only one.
     pub crashes: Vec<Crashes>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
@@ -366,6 +368,7 @@ impl<'a> Report<'a> {
             alone,
             unplanned,
             unread: noticed.roles(survey),
+            repeats: noticed.repeats,
             crashes: noticed.crashed(),
             verdict,
             carried_by,

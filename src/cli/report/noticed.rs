@@ -21,6 +21,8 @@ pub(in crate::cli) struct Noticed {
     streams: BTreeMap<String, (u64, BTreeSet<String>)>,
     #[serde(skip)]
     cut_overs: CutOvers,
+    /// Bodies that most likely were sent again over HTTP, and their lines.
+    pub(super) repeats: (u64, u64),
 }
 
 /// Lines of one stream that say that a program died.
@@ -35,6 +37,12 @@ pub(in crate::cli) struct Crashes {
 }
 
 impl Noticed {
+    /// Further bodies that most likely were sent again over HTTP, and their lines.
+    pub(in crate::cli) fn repeated(&mut self, (bodies, lines): (u64, u64)) {
+        self.repeats.0 += bodies;
+        self.repeats.1 += lines;
+    }
+
     /// Fields that nobody reads, with the lines of a chunk that have them.
     pub(in crate::cli) fn unread(&mut self, fields: BTreeMap<String, u64>) {
         for (path, lines) in fields {

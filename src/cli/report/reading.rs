@@ -46,6 +46,9 @@ impl Report<'_> {
             let _infallible = writeln!(out, "  rejected: {} (--rejects FILE keeps them)", reasons.join(", "));
         }
         self.write_crashes(out);
+        if let Some(words) = self.repeated() {
+            paragraph(out, &words);
+        }
         if t.late > t.on_time {
             paragraph(
                 out,
@@ -58,6 +61,21 @@ impl Report<'_> {
         self.write_fields(out);
         self.write_seen(out);
         self.write_notes(out);
+    }
+
+    /// Bodies that most likely were sent again.
+    pub(in crate::cli) fn repeated(&self) -> Option<String> {
+        let (bodies, lines) = self.repeats;
+        let bodies = match bodies {
+            0 => return None,
+            1 => "1 body".to_owned(),
+            more => format!("{} bodies", grouped(more)),
+        };
+        let lines = count(lines, "line");
+        Some(format!(
+            "{bodies} over HTTP ({lines}) came without an Idempotency-Key and with the same content as one before: most \
+             likely sent again after a lost answer. They count all the same; with a key none counts twice."
+        ))
     }
 
     /// That a program died, and whose it was where its stream tells.

@@ -1,20 +1,23 @@
 //! The verdict over HTTP, for this machine alone.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::cli::run::door::Door;
+use crate::cli::run::elastic::{self, Elastic};
 use crate::cli::run::gate::{self, Gate};
-use crate::cli::run::{ingest, page};
-use crate::source::wal::Wal;
+use crate::cli::run::tokens::{Allowed, Scope, Tokens};
+use crate::cli::run::{ingest, loki, otlp, page};
+use crate::source::wal::{AppendError, Wal};
 
 /// How often a page asks again, in seconds.
 pub(super) const REFRESH_SECONDS: u32 = 5;
@@ -24,6 +27,10 @@ pub(super) const REFRESH_SECONDS: u32 = 5;
 pub(super) struct Shared {
     /// The program is to stop.
     pub stop: AtomicBool,
+    /// Connections past the bound.
+    pub connections_refused: AtomicU64,
+    /// The write-ahead log, where lines are taken here.
+    wal: Option<Wal>,
     shown: Mutex<Shown>,
 }
 
@@ -40,6 +47,11 @@ struct Shown {
 }
 
 impl Shared {
+    /// With the write-ahead log, where lines are taken here.
+    pub(super) fn new(wal: Option<Wal>) -> Shared {
+        Shared { wal, ..Shared::default() }
+    }
+
     fn with<T>(&self, what: impl FnOnce(&mut Shown) -> T) -> T {
         what(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -76,28 +88,56 @@ impl Shared {
 }
 
 /// The routes, for requests that name this machine.
-pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr) -> Router {
-    let ingest = Router::new().route("/ingest", post(ingest::take).put(ingest::take)).with_state(wal);
+pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr, tokens: Option<Tokens>) -> Router {
+    let tokens = tokens.map(Arc::new);
+    let door = Door::new(wal);
+    let ways_in = Router::new()
+        .route("/ingest", post(ingest::take).put(ingest::take))
+        .route("/v1/logs", post(otlp::take))
+        .route("/otlp/v1/logs", post(otlp::take))
+        .route("/loki/api/v1/push", post(loki::take))
+        .route("/api/prom/push", post(loki::take))
+        .route("/ready", get(loki::ready))
+        .with_state(door.clone())
+        .fallback(elastic::any)
+        .with_state(Elastic { door, address });
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(health))
         .route("/v1/report", get(report))
         .route("/v1/verdict", post(gate::verdict))
         .with_state(shared)
-        .merge(ingest)
-        .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))
+        .merge(ways_in)
+        .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, tokens.clone(), request, next)))
 }
 
-/// A page elsewhere must not reach in through a name that it has made lead here.
-async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
+/// Who may ask for what: with tokens whoever has one for it; without, this machine alone.
+async fn guard(address: SocketAddr, tokens: Option<Arc<Tokens>>, request: Request, next: Next) -> Response {
+    // A page elsewhere must not reach in through a name that it has made lead here. Where tokens are asked for it has none: a
+    // browser keeps those that it has for the name under which it was given them.
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if !host.is_some_and(|host| is_this_machine(host, address)) {
+    if tokens.is_none() && !host.is_some_and(|host| is_this_machine(host, address)) {
         return (StatusCode::FORBIDDEN, "this name does not lead here\n").into_response();
     }
     // Nor may a page elsewhere send lines.
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    if origin.is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(|host| is_this_machine(host, address))) {
+    if origin.is_some_and(|origin| !is_own_page(origin, host, address)) {
         return (StatusCode::FORBIDDEN, "not from another page\n").into_response();
+    }
+    if let (Some(tokens), Some(scopes)) = (&tokens, scopes_of(request.method(), request.uri().path())) {
+        match tokens.allow(request.headers(), scopes) {
+            Allowed::Yes => {}
+            Allowed::No => {
+                let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+                let words = format!("this token is not for that; it needs the scope {}\n", names.join(" or "));
+                return (StatusCode::FORBIDDEN, words).into_response();
+            }
+            Allowed::Unknown => {
+                let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"serin\"")];
+                let words = "a token is needed: Authorization: Bearer SECRET (or Basic, ApiKey, Splunk)\n";
+                return (StatusCode::UNAUTHORIZED, ask, words).into_response();
+            }
+        }
     }
     let mut response = next.run(request).await;
     let policy =
@@ -111,6 +151,26 @@ async fn guard(address: SocketAddr, request: Request, next: Next) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// What a token must be for; `None`: anybody may ask.
+fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
+    match path {
+        "/healthz" | "/ready" => None,
+        "/" => Some(&[Scope::Read, Scope::Ingest]),
+        "/v1/report" | "/v1/verdict" => Some(&[Scope::Read]),
+        "/v1/logs" => Some(&[Scope::Ingest]),
+        _ if path.starts_with("/v1/") && *method == Method::GET => Some(&[Scope::Read]),
+        _ if path.starts_with("/v1/") => Some(&[Scope::Operate]),
+        _ => Some(&[Scope::Ingest]),
+    }
+}
+
+/// A page is one of ours: it has this machine's name, or the one under which it asks.
+fn is_own_page(origin: &str, host: Option<&str>, address: SocketAddr) -> bool {
+    let plain = origin.strip_prefix("http://");
+    plain.is_some_and(|name| is_this_machine(name, address))
+        || (!address.ip().is_loopback() && host.is_some() && plain.or_else(|| origin.strip_prefix("https://")) == host)
 }
 
 /// The name, with the port, under which this machine is spoken to.
@@ -128,7 +188,12 @@ fn is_this_machine(host: &str, address: SocketAddr) -> bool {
     name.eq_ignore_ascii_case("localhost") || name == own
 }
 
-async fn index(State(shared): State<Arc<Shared>>) -> Response {
+/// A page for browsers; what is no browser asks whether this is Elasticsearch, or wants no page.
+async fn index(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        return elastic::root(&headers);
+    }
     let shown = shared.with(|shown| shown.clone());
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     match (shown.report, shown.waiting) {
@@ -151,20 +216,59 @@ async fn report(State(shared): State<Arc<Shared>>) -> Response {
 
 /// Well while nothing is out of order; waiting for lines is in order.
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let shown = shared.with(|shown| shown.clone());
+    let mut shown = shared.with(|shown| shown.clone());
+    if let Some(failure) = shared.wal.as_ref().and_then(Wal::failure) {
+        // Lines are refused until a write succeeds.
+        shown.trouble = Some(AppendError::Disk(failure).to_string());
+    }
     let status = if shown.trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let words = match (&shown.trouble, &shown.waiting) {
         (Some(_), _) => "trouble",
         (None, Some(_)) => "waiting",
         (None, None) => "ok",
     };
-    let body = json!({ "status": words, "trouble": shown.trouble, "waiting_for": shown.waiting });
+    let refused = shared.connections_refused.load(Ordering::Relaxed);
+    let body = json!({
+        "status": words,
+        "trouble": shown.trouble,
+        "waiting_for": shown.waiting,
+        "connections_refused": refused,
+    });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_a_rollout_needs_a_token_for_it() {
+        let scopes = |method: Method, path: &str| scopes_of(&method, path);
+        assert_eq!(scopes(Method::GET, "/healthz"), None);
+        assert_eq!(scopes(Method::POST, "/v1/verdict"), Some(&[Scope::Read][..]));
+        assert_eq!(scopes(Method::POST, "/v1/rollouts/1/approve"), Some(&[Scope::Operate][..]));
+        assert_eq!(scopes(Method::GET, "/v1/rollouts"), Some(&[Scope::Read][..]));
+        for path in ["/ingest", "/_bulk", "/x/_bulk", "/v1/logs", "/otlp/v1/logs", "/loki/api/v1/push", "/_license"] {
+            assert_eq!(scopes(Method::POST, path), Some(&[Scope::Ingest][..]), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_elsewhere_is_none_of_ours() {
+        let here: SocketAddr = "127.0.0.1:7878".parse().unwrap();
+        let wide: SocketAddr = "10.0.0.1:7878".parse().unwrap();
+        let host = Some("serin.example:7878");
+        assert!(is_own_page("http://localhost:7878", None, here));
+        assert!(is_own_page("https://serin.example:7878", host, wide));
+        for (origin, host, address) in [
+            ("http://evil.example", host, wide),
+            ("null", host, wide),
+            ("http://serin.example:7878", host, here),
+            ("http://serin.example:7878", None, wide),
+        ] {
+            assert!(!is_own_page(origin, host, address), "{origin}");
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_lead_here() {

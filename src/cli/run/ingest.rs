@@ -4,126 +4,47 @@
 //! read is taken all the same: it becomes a reject, which is counted and shown. With `?debug=1` nothing is stored, and the
 //! answer says what the lines are understood as.
 
-use std::io::Read;
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cli::compare;
+use crate::cli::run::door::{Door, Refused, Sent, Taken};
 use crate::event::{Event, FieldForm, Intern, Kind, NO_LATENCY, Names, name_at};
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::survey::{RoleReport, Wishes};
-use crate::source::wal::{AppendError, Appended, PAYLOAD_MAX, Wal};
+use crate::source::wal::Appended;
 
-/// Longest body as it is sent.
-const BODY_MAX: usize = 32 << 20;
-/// How long a client may take to send a body.
-const BODY_TIME: Duration = Duration::from_secs(30);
 /// Lines that `debug=1` tells of.
 const DEBUG_LINES: usize = 1_000;
-/// Longest idempotency key.
-const KEY_MAX: usize = 256;
-
-/// Why a body was not taken, with the status that says so.
-#[derive(Debug)]
-struct Refused(StatusCode, String);
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let Refused(status, words) = self;
-        let mut response = (status, axum::Json(json!({ "error": words }))).into_response();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-        }
-        response
-    }
-}
 
 /// Takes lines.
-pub(super) async fn take(State(wal): State<Option<Wal>>, request: Request) -> Response {
-    match taken(wal, request).await {
-        Ok(body) => (StatusCode::OK, axum::Json(body)).into_response(),
-        Err(refused) => refused.into_response(),
-    }
-}
-
-async fn taken(wal: Option<Wal>, request: Request) -> Result<Value, Refused> {
-    let (head, body) = request.into_parts();
-    let Some(wal) = wal else {
-        let words = "lines are taken from Kafka alone; start with --http to take them here too";
-        return Err(Refused(StatusCode::NOT_FOUND, words.to_owned()));
+pub(super) async fn take(State(door): State<Door>, request: Request) -> Response {
+    let taken = door.take(request, |sent| {
+        let text = lines(sent)?;
+        let count = count_lines(&text);
+        Ok((text, count))
+    });
+    let body = match taken.await {
+        Ok(Taken::Looked(looked)) => looked,
+        Ok(Taken::Nothing(_)) => json!({ "accepted": 0 }),
+        Ok(Taken::Stored(Appended::Record(_), lines)) => json!({ "accepted": lines }),
+        Ok(Taken::Stored(Appended::Repeated(_), lines)) => json!({ "accepted": lines, "repeated": true }),
+        Err(refused) => return refused.into_response(),
     };
-    let is_debug = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "debug=1"));
-    let text = read(&head.headers, body).await?;
-    if text.trim_ascii().is_empty() {
-        return Ok(json!({ "accepted": 0 }));
-    }
-    let lines = count_lines(&text);
-    if is_debug {
-        return Ok(understood(&text));
-    }
-    let key = key(&head.headers)?;
-    match wal.append(key, text).await {
-        Ok(Appended::Record(_)) => Ok(json!({ "accepted": lines })),
-        Ok(Appended::Repeated(_)) => Ok(json!({ "accepted": lines, "repeated": true })),
-        Err(error @ AppendError::Full) => Err(Refused(StatusCode::TOO_MANY_REQUESTS, error.to_string())),
-        Err(error @ (AppendError::Disk(_) | AppendError::Stopping)) => {
-            Err(Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
-        }
-    }
+    axum::Json(body).into_response()
 }
 
 fn count_lines(text: &[u8]) -> usize {
     text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count()
 }
 
-/// By what a body is known when it is sent again; 0 without a key.
-fn key(headers: &HeaderMap) -> Result<u64, Refused> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(0) };
-    if value.is_empty() || value.len() > KEY_MAX {
-        let words = format!("an idempotency key has 1 to {KEY_MAX} bytes");
-        return Err(Refused(StatusCode::BAD_REQUEST, words));
-    }
-    Ok(xxh3_64(value.as_bytes()).max(1))
-}
-
 /// The body as lines, each ended by a newline.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
-    let too_large = |most: usize| {
-        let words =
-            format!("longer than {} MiB; send fewer lines at a time (split -C {}M app.log)", most >> 20, most >> 21);
-        Refused(StatusCode::PAYLOAD_TOO_LARGE, words)
-    };
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > BODY_MAX) {
-        return Err(too_large(BODY_MAX));
-    }
-    let bytes = match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, BODY_MAX)).await {
-        Err(_) => return Err(Refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned())),
-        Ok(Err(_)) => return Err(too_large(BODY_MAX)),
-        Ok(Ok(bytes)) => bytes,
-    };
-    let word = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
-    let encoding = word(header::CONTENT_ENCODING).to_ascii_lowercase();
-    let is_json = word(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
-    let decoded = match encoding.as_str() {
-        "" | "identity" => bytes.to_vec(),
-        "gzip" | "x-gzip" => unpack(flate2::read::MultiGzDecoder::new(&*bytes))?,
-        // By name zlib; some clients send the bare format.
-        "deflate" => unpack(flate2::read::ZlibDecoder::new(&*bytes))
-            .or_else(|_| unpack(flate2::read::DeflateDecoder::new(&*bytes)))?,
-        "zstd" => unpack(zstd::Decoder::new(&*bytes).map_err(|error| damaged(&error))?)?,
-        other => {
-            let words = format!("content encoding `{}` is not known; use gzip, deflate, zstd or none", shown(other));
-            return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
-        }
-    };
+fn lines(sent: &mut Sent) -> Result<Vec<u8>, Refused> {
+    let is_json = sent.kind() == "application/json";
+    let decoded = std::mem::take(&mut sent.bytes);
     let starts_list = decoded.trim_ascii_start().first() == Some(&b'[');
     let mut text = match is_json || starts_list {
         false => decoded,
@@ -139,24 +60,6 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
         text.push(b'\n');
     }
     Ok(text)
-}
-
-fn shown(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
-}
-
-fn damaged(error: &std::io::Error) -> Refused {
-    Refused(StatusCode::BAD_REQUEST, format!("the body cannot be unpacked: {error}"))
-}
-
-fn unpack(reader: impl Read) -> Result<Vec<u8>, Refused> {
-    let mut out = Vec::new();
-    reader.take(PAYLOAD_MAX as u64).read_to_end(&mut out).map_err(|error| damaged(&error))?;
-    if out.len() >= PAYLOAD_MAX {
-        let words = format!("longer than {} MiB once unpacked; send fewer lines at a time", PAYLOAD_MAX >> 20);
-        return Err(Refused(StatusCode::PAYLOAD_TOO_LARGE, words));
-    }
-    Ok(out)
 }
 
 /// JSON values, bare, in a list, or over several lines, as one a line.
@@ -189,7 +92,7 @@ fn one_a_line(text: &[u8]) -> Result<Vec<u8>, Refused> {
 }
 
 /// What lines are understood as, taken by themselves.
-fn understood(text: &[u8]) -> Value {
+pub(super) fn understood(text: &[u8]) -> Value {
     let text = String::from_utf8_lossy(text);
     let head: String = text.lines().take(DEBUG_LINES).flat_map(|line| [line, "\n"]).collect();
     let looked = match compare::look_at_heads(&[("debug".to_owned(), head.clone())], &Wishes::default()) {
@@ -249,23 +152,16 @@ fn event_json(event: &Event, names: &Names) -> Value {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> String {
+    fn as_lines(text: &str) -> String {
         String::from_utf8(one_a_line(text.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
     fn json_in_any_layout_is_one_value_a_line() {
-        assert_eq!(lines(r#"[{"a":1},{"b":"[x]"}]"#), "{\"a\":1}\n{\"b\":\"[x]\"}\n");
-        assert_eq!(lines("{\n \"a\": 1\n}"), "{\"a\":1}\n");
-        assert_eq!(lines("{\"a\":1} {\"b\":2}\n{\"c\":3}"), "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
-        assert_eq!(lines("[]"), "");
+        assert_eq!(as_lines(r#"[{"a":1},{"b":"[x]"}]"#), "{\"a\":1}\n{\"b\":\"[x]\"}\n");
+        assert_eq!(as_lines("{\n \"a\": 1\n}"), "{\"a\":1}\n");
+        assert_eq!(as_lines("{\"a\":1} {\"b\":2}\n{\"c\":3}"), "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
+        assert_eq!(as_lines("[]"), "");
         assert!(one_a_line(b"[{\"a\":1}, {").is_err() && one_a_line(b"{\"a\":1},").is_err());
-    }
-
-    #[test]
-    fn a_bomb_is_refused_and_not_unpacked() {
-        let bomb = zstd::encode_all(&vec![b' '; PAYLOAD_MAX + 1][..], 1).unwrap();
-        let Refused(status, _) = unpack(zstd::Decoder::new(&*bomb).unwrap()).unwrap_err();
-        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

@@ -137,6 +137,11 @@ impl Inputs {
         })
     }
 
+    /// Bodies that most likely were sent again over HTTP, and their lines, since this was last asked.
+    pub(super) fn take_repeats(&mut self) -> (u64, u64) {
+        self.http.as_mut().map_or((0, 0), WalReader::take_repeats)
+    }
+
     /// All records of a stream have come, and there are no others; `None` when nobody can say.
     pub(super) fn is_at_end(&mut self, stream: usize) -> Option<bool> {
         if let Some(reader) = self.http.as_ref().filter(|_| stream + 1 == self.names.len()) {

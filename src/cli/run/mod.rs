@@ -6,12 +6,18 @@
 
 mod again;
 mod checkpoint;
+mod door;
+mod elastic;
 mod gate;
 mod http;
 mod ingest;
 mod inputs;
+mod loki;
+mod otlp;
 mod page;
+mod server;
 mod state;
+mod tokens;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
@@ -29,7 +35,9 @@ use self::checkpoint::{Checkpoint, Heads, Place, Shown};
 use self::gate::Gate;
 use self::http::Shared;
 use self::inputs::{Heard, Inputs};
+use self::server::Bounds;
 use self::state::{Move, State};
+use self::tokens::Tokens;
 use crate::cli::arguments::RunArguments;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
@@ -72,19 +80,24 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
         .listen
         .parse()
         .map_err(|_| anyhow!("--listen {}: write ADDRESS:PORT, for example 127.0.0.1:7878", arguments.listen))?;
-    if !listen.ip().is_loopback() {
-        bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
+    let tokens = arguments.tokens.as_deref().map(Tokens::read).transpose().context("--tokens")?;
+    if !listen.ip().is_loopback() && tokens.is_none() {
+        bail!(
+            "--listen {listen}: without --tokens only this machine may ask (127.0.0.1 or ::1), since nobody is asked who \
+             they are"
+        );
     }
     let idle = compare::duration(&arguments.idle).context("--idle")?;
     let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
     let checkpoints = compare::duration(&arguments.checkpoint).context("--checkpoint")?;
     let checkpoints = Duration::from_micros(u64::try_from(checkpoints).unwrap_or(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        // One may be reading a body while the other answers the gate.
+        .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen, Times { idle, checkpoints }));
+    let status = runtime.block_on(serve(arguments, listen, tokens, Times { idle, checkpoints }));
     runtime.shutdown_background();
     status
 }
@@ -98,7 +111,12 @@ struct Times {
     checkpoints: Duration,
 }
 
-async fn serve(arguments: RunArguments, listen: SocketAddr, times: Times) -> anyhow::Result<u8> {
+async fn serve(
+    arguments: RunArguments,
+    listen: SocketAddr,
+    tokens: Option<Tokens>,
+    times: Times,
+) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
@@ -125,10 +143,11 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, times: Times) -> any
     };
     banner(address, wal.is_some());
 
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new(wal.clone()));
     let (done_in, mut done) = oneshot::channel();
     let of_reader = Arc::clone(&shared);
     std::thread::spawn(move || {
+        server::step_back();
         let (of_http, reader) = (reader, Reader { arguments: &arguments, shared: &of_reader, times });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
@@ -138,8 +157,9 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, times: Times) -> any
         Ok(read) => read.map(|()| 0),
         Err(_) => bail!("the reader has died"),
     };
+    let routes = http::routes(Arc::clone(&shared), wal, address, tokens);
     tokio::select! {
-        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), wal, address)).await } => {
+        served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused) => {
             served.context("the server")?;
             bail!("the server has ended");
         }
@@ -187,6 +207,8 @@ fn banner(address: SocketAddr, takes_http: bool) {
              \"newline_delimited\""
         ),
         format!("  Fluent Bit: [OUTPUT] Name http, Host {host}, Port {port}, URI /ingest, Format json_lines"),
+        format!("  OpenTelemetry Collector: exporters: {{otlphttp: {{endpoint: \"http://{address}\"}}}}"),
+        format!("  clients of Elasticsearch (_bulk) and Loki (push): http://{address}"),
     ] {
         say(&line);
     }
@@ -521,6 +543,7 @@ impl Live<'_> {
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
                 watch.state.sync()?;
+                watch.noticed.repeated(self.inputs.take_repeats());
                 let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
                 self.reader.shared.show(
@@ -554,6 +577,7 @@ impl Live<'_> {
             places.push(Place { name: name.clone(), next, moves: self.moves_made[stream] });
         }
         let http = places.iter().find(|place| place.name == inputs::HTTP).map(|place| place.next);
+        watch.noticed.repeated(self.inputs.take_repeats());
         let checkpoint = Checkpoint {
             written: watch.state.written(),
             places,

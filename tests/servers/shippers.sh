@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Real clients for tests: rsyslog, syslog-ng and clients in Python, unpacked below target/servers; nothing is installed.
+# The first use downloads them: Debian's packages by apt, Python's by pip.
+# usage: shippers.sh prepare
+#        shippers.sh rsyslog CONFIGURATION FOLDER      (runs until it is told to stop)
+#        shippers.sh syslog-ng CONFIGURATION FOLDER    (the same)
+#        shippers.sh python PROGRAM
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$here/../../target/servers"
+servers=$(cd "$here/../../target/servers" && pwd)
+shippers="$servers/shippers"
+
+# Folders of libraries, named by the machine's architecture.
+libraries() {
+  local folder all="$shippers/usr/lib/syslog-ng"
+  for folder in "$shippers"/usr/lib/*-linux-gnu* "$shippers"/lib/*-linux-gnu*; do all="$folder:$all"; done
+  echo "$all"
+}
+
+prepare() {
+  # Tests that start at once share one download.
+  exec 9>"$servers/shippers.lock"
+  flock 9
+  if [ ! -d "$shippers" ]; then
+    rm -rf "$shippers.part"
+    mkdir -p "$shippers.part/packages"
+    cd "$shippers.part/packages"
+    local packages=(rsyslog rsyslog-elasticsearch libestr0 libfastjson4 liblognorm5
+      syslog-ng-core syslog-ng-mod-http libivykis0 libnet1 libpcre3 libwrap0)
+    apt-get download -qq "${packages[@]}" >&2 || { apt-get update -qq >&2 && apt-get download -qq "${packages[@]}" >&2; }
+    for package in *.deb; do dpkg -x "$package" ..; done
+    cd ..
+    python3 -m venv python
+    python/bin/pip install -q --disable-pip-version-check \
+      elasticsearch==9.1.1 opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2 >&2
+    # The folder of an environment stands in its scripts, but `python -m` needs none of them.
+    mv "$shippers.part" "$shippers"
+  fi
+  exec 9>&-
+}
+
+case ${1:-} in
+  prepare) prepare ;;
+  rsyslog)
+    prepare
+    modules=$(echo "$shippers"/usr/lib/*-linux-gnu*/rsyslog/)
+    LD_LIBRARY_PATH=$(libraries)
+    export LD_LIBRARY_PATH RSYSLOG_MODDIR=$modules
+    exec "$shippers/usr/sbin/rsyslogd" -n -i "$3/rsyslog.pid" -f "$2"
+    ;;
+  syslog-ng)
+    prepare
+    LD_LIBRARY_PATH=$(libraries)
+    export LD_LIBRARY_PATH
+    exec "$shippers/usr/sbin/syslog-ng" -F --no-caps --module-path "$shippers/usr/lib/syslog-ng/3.38" \
+      -f "$2" -R "$3/persist" -p "$3/syslog-ng.pid" -c "$3/syslog-ng.ctl"
+    ;;
+  python)
+    prepare
+    exec "$shippers/python/bin/python" "$2"
+    ;;
+  *) echo "usage: shippers.sh prepare | rsyslog CONFIGURATION FOLDER | syslog-ng CONFIGURATION FOLDER | python PROGRAM" >&2; exit 2 ;;
+esac

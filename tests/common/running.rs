@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -38,7 +38,12 @@ pub struct Running {
 impl Running {
     /// `serin run` on a free port.
     pub fn start(arguments: &[&str], state: &Path) -> Running {
-        let mut child = command()
+        Running::start_by(command(), arguments, state)
+    }
+
+    /// The same, by a command that runs what stands behind it.
+    pub fn start_by(mut command: Command, arguments: &[&str], state: &Path) -> Running {
+        let mut child = command
             .args(["run", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .arg("--state")

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
-use crate::cli::run::gate::{self, Gate};
+use crate::cli::run::gate::Gate;
 use crate::cli::run::{ingest, page};
 use crate::source::wal::Wal;
 
@@ -33,6 +33,8 @@ struct Shown {
     waiting: Option<String>,
     /// What is out of order, where something is.
     trouble: Option<String>,
+    /// Why nothing is decided, where that is so.
+    stalled: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
     /// What controllers are told.
@@ -54,6 +56,16 @@ impl Shared {
         self.with(|shown| shown.trouble = what);
     }
 
+    /// Nothing is decided, and why; or it is again.
+    pub(super) fn stalled(&self, why: Option<String>) {
+        self.with(|shown| shown.stalled = why);
+    }
+
+    /// What is out of order, and what is waited for.
+    pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
+        self.with(|shown| (shown.stalled.clone().or(shown.trouble.clone()), shown.waiting.clone()))
+    }
+
     /// There is a report.
     pub(super) fn show(&self, json: String, html: String, gate: Gate) {
         self.with(|shown| {
@@ -67,24 +79,24 @@ impl Shared {
 impl Shared {
     /// What controllers are told, or what is waited for.
     pub(super) fn gate(&self) -> Result<Arc<Gate>, String> {
-        self.with(|shown| match &shown.waiting {
-            None if shown.report.is_some() => Ok(Arc::clone(&shown.gate)),
-            None => Err("the first log lines".to_owned()),
-            Some(waiting) => Err(waiting.clone()),
+        self.with(|shown| match (&shown.waiting, &shown.stalled) {
+            (_, Some(stalled)) => Err(stalled.clone()),
+            (None, None) if shown.report.is_some() => Ok(Arc::clone(&shown.gate)),
+            (None, None) => Err("waiting for the first log lines".to_owned()),
+            (Some(waiting), None) => Err(format!("waiting for {waiting}")),
         })
     }
 }
 
 /// The routes, for requests that name this machine.
-pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr) -> Router {
+pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr, api: Router) -> Router {
     let ingest = Router::new().route("/ingest", post(ingest::take).put(ingest::take)).with_state(wal);
     Router::new()
         .route("/", get(index))
-        .route("/healthz", get(health))
         .route("/v1/report", get(report))
-        .route("/v1/verdict", post(gate::verdict))
         .with_state(shared)
         .merge(ingest)
+        .merge(api)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, request, next)))
 }
 
@@ -147,19 +159,6 @@ async fn report(State(shared): State<Arc<Shared>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], kind, body).into_response()
         }
     }
-}
-
-/// Well while nothing is out of order; waiting for lines is in order.
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let shown = shared.with(|shown| shown.clone());
-    let status = if shown.trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let words = match (&shown.trouble, &shown.waiting) {
-        (Some(_), _) => "trouble",
-        (None, Some(_)) => "waiting",
-        (None, None) => "ok",
-    };
-    let body = json!({ "status": words, "trouble": shown.trouble, "waiting_for": shown.waiting });
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]

@@ -4,35 +4,44 @@
 //! there. What is shown has been made durable before. A program that starts again reads topics and write-ahead log from their
 //! beginning and must come to the same ledger before it shows anything.
 
+mod api;
+mod appended;
+mod desk;
+mod flagger;
 mod gate;
+mod hooks;
 mod http;
 mod ingest;
 mod inputs;
 mod page;
 mod state;
+mod token;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::desk::Desk;
 use self::gate::Gate;
 use self::http::Shared;
 use self::inputs::{Heard, Inputs};
 use self::state::{Move, State};
 use crate::cli::arguments::RunArguments;
+use crate::cli::config::Config;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
 use crate::cli::report::{Noticed, Report, count};
 use crate::cli::terminal::harmless;
-use crate::cli::{compare, policy_file, replay, report_json};
+use crate::cli::{compare, config, policy_file, replay, report_json};
 use crate::compare::verdict::Verdict;
+use crate::engine::policy::Policy;
 use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
@@ -59,13 +68,27 @@ const SHOW: Duration = Duration::from_millis(500);
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
 /// How long stopping may take.
 const STOP: Duration = Duration::from_secs(8);
+/// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
+const DISK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_FOR_STOP: Duration = Duration::from_millis(50);
+/// Bytes of the ledger that may wait to be written.
+const LEDGER_WAITING: usize = 1 << 20;
 
-/// Runs `run`.
-pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
-    let listen: SocketAddr = arguments
-        .listen
-        .parse()
-        .map_err(|_| anyhow!("--listen {}: write ADDRESS:PORT, for example 127.0.0.1:7878", arguments.listen))?;
+/// Runs `run`. `given`: options that were given, by the names of their fields.
+pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyhow::Result<u8> {
+    let policy = arguments.judge.policy.as_deref().map(policy_file::read).transpose()?;
+    let config = config::load(arguments.config.as_deref(), policy)?;
+    config.apply(&mut arguments, given)?;
+    #[cfg(feature = "kafka")]
+    match (&arguments.brokers, arguments.topics.is_empty()) {
+        (Some(_), true) => bail!("--brokers: name a topic as well (--topic NAME)"),
+        (None, false) => bail!("--topic: name brokers as well (--brokers HOST:PORT)"),
+        (None, true) if arguments.http => {
+            bail!("--http: without --brokers lines are taken over HTTP anyway; leave it out")
+        }
+        (Some(_), false) | (None, true) => {}
+    }
+    let listen = config::address(&arguments.listen)?;
     if !listen.ip().is_loopback() {
         bail!("--listen {listen}: only this machine may ask (127.0.0.1 or ::1), since nobody is asked who they are");
     }
@@ -76,22 +99,21 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen, idle));
+    let status = runtime.block_on(serve(arguments, config, listen, idle));
     runtime.shutdown_background();
     status
 }
 
-async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
+async fn serve(arguments: RunArguments, config: Config, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
     let address = listener.local_addr()?;
     // What is asked wrongly is said now, and not once lines have come.
     compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
-    if let Some(path) = &arguments.judge.policy {
-        policy_file::read(path)?;
-    }
     let mut state = State::open(&arguments.state)?;
+    let token = token::keep(&arguments.state, config.operate_token.as_deref())?;
+    let desk = desk::start(&arguments.state, state.durable(), &config)?;
     let (wal, reader) = match takes_http(&arguments) {
         true => {
             let Opened { wal, reader, torn } = Wal::open(&arguments.state.join("wal"))?;
@@ -109,10 +131,13 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
     banner(address, wal.is_some());
 
     let shared = Arc::new(Shared::default());
+    let of_api =
+        api::Api { shared: Arc::clone(&shared), desk: desk.clone(), token, stale_after: config.stale_after, address };
     let (done_in, mut done) = oneshot::channel();
-    let of_reader = Arc::clone(&shared);
+    let (of_reader, of_desk) = (Arc::clone(&shared), desk.clone());
     std::thread::spawn(move || {
-        let (of_http, reader) = (reader, Reader { arguments: &arguments, shared: &of_reader, idle });
+        let (arguments, policy, desk) = (&arguments, &config.policy, &of_desk);
+        let (of_http, reader) = (reader, Reader { arguments, policy, shared: &of_reader, desk, idle });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
@@ -122,7 +147,7 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
         Err(_) => bail!("the reader has died"),
     };
     tokio::select! {
-        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), wal, address)).await } => {
+        served = async { axum::serve(listener, http::routes(Arc::clone(&shared), wal, address, api::routes(of_api))).await } => {
             served.context("the server")?;
             bail!("the server has ended");
         }
@@ -132,9 +157,14 @@ async fn serve(arguments: RunArguments, listen: SocketAddr, idle: Duration) -> a
     }
     say("stopping");
     shared.stop.store(true, Ordering::Relaxed);
-    match tokio::time::timeout(STOP, done).await {
-        Ok(read) => ended(read),
-        Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
+    desk.stop();
+    tokio::select! {
+        read = tokio::time::timeout(STOP, done) => match read {
+            Ok(read) => ended(read),
+            Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
+        },
+        _ = interrupt.recv() => bail!("a second signal: ended at once"),
+        _ = terminate.recv() => bail!("a second signal: ended at once"),
     }
 }
 
@@ -181,13 +211,47 @@ type Planned = (Vec<Vec<Chunk>>, Survey, Settings);
 /// Reads streams until it is told to stop.
 struct Reader<'a> {
     arguments: &'a RunArguments,
+    policy: &'a Policy,
     shared: &'a Shared,
+    desk: &'a Desk,
     idle: Duration,
 }
 
 impl Reader<'_> {
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Everything lasts that was decided, and the desk knows. While the disk refuses nothing more is decided: it is tried again
+    /// until the program is told to stop.
+    fn lasts(&self, state: &mut State, engine: &Engine) -> anyhow::Result<()> {
+        let mut began = None::<Instant>;
+        loop {
+            match state.sync() {
+                Ok(()) => break,
+                Err(error) => {
+                    let words = format!("the ledger cannot be written ({error}): nothing is decided until it can");
+                    if began.is_none() {
+                        say(&words);
+                    }
+                    began.get_or_insert_with(Instant::now);
+                    self.shared.stalled(Some(words));
+                    let tried = Instant::now();
+                    while tried.elapsed() < DISK_AGAIN {
+                        if self.stopping() {
+                            bail!("the ledger cannot be written: {error}");
+                        }
+                        std::thread::sleep(LOOK_FOR_STOP);
+                    }
+                }
+            }
+        }
+        if let Some(began) = began {
+            self.shared.stalled(None);
+            say(&format!("the ledger is written again, after {} s", began.elapsed().as_secs()));
+        }
+        self.desk.progress(state.durable(), state.is_caught_up(), engine.closed_until());
+        Ok(())
     }
 
     fn read(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
@@ -226,6 +290,7 @@ impl Reader<'_> {
             self.shared.wait_for("the logs to be read again up to where the ledger ends");
         }
         let mut watch = Watch {
+            reader: self,
             state,
             found: &found,
             verdicts: BTreeMap::new(),
@@ -325,7 +390,7 @@ impl Reader<'_> {
                 (name.clone(), String::from_utf8_lossy(head).into_owned())
             })
             .collect();
-        let ground = compare::ground(how, judge, |wishes| {
+        let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
             let mut looked = compare::look_at_heads(&texts, wishes)?;
             looked.is_all = false;
             Ok(looked)
@@ -409,7 +474,7 @@ impl Live<'_> {
                 looked_for_idle = Instant::now();
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
-                watch.state.sync()?;
+                self.reader.lasts(watch.state, engine)?;
                 let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
                 self.reader.shared.show(
@@ -421,8 +486,7 @@ impl Live<'_> {
                 shown = Some(Instant::now());
             }
         }
-        watch.state.sync()?;
-        Ok(())
+        self.reader.lasts(watch.state, engine)
     }
 
     /// Pushes a chunk, cut where an earlier run moved the stream on.
@@ -508,7 +572,8 @@ impl Live<'_> {
         if moved.is_empty() {
             return Ok(());
         }
-        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)))?;
+        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)));
+        self.reader.lasts(watch.state, engine)?;
         for (stream, Move { next, window }) in moved {
             self.pushed.advance(stream, window, next, engine, watch)?;
         }
@@ -519,6 +584,7 @@ impl Live<'_> {
 
 /// Keeps the ledger, and tells of verdicts.
 struct Watch<'a> {
+    reader: &'a Reader<'a>,
     state: &'a mut State,
     found: &'a Survey,
     /// The verdict of each comparison that was told last.
@@ -558,6 +624,9 @@ impl Observer for Watch<'_> {
         if !self.state.is_caught_up() {
             return Ok(());
         }
+        if self.state.pending() > LEDGER_WAITING {
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
+        }
         for output in outputs {
             let Output::Looked { release, comparison: at } = output else { continue };
             let Some(comparison) = engine.comparison(release, at) else { continue };
@@ -565,7 +634,7 @@ impl Observer for Watch<'_> {
             if self.verdicts.insert((release, at), verdict) == Some(verdict) {
                 continue;
             }
-            self.state.sync()?;
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
             let report = Report::new(engine, self.found, &self.noticed);
             let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
             let Some(judged) = judged else { continue };

@@ -10,9 +10,10 @@ use std::process::Command;
 use common::acting::{broken, configure, post, rollout};
 use common::receiver::{Answer, Receiver};
 use common::running::{Running, until};
-use common::{Said, Traffic, folder_with, ledger_values, serin};
+use common::{Line, Random, START, Said, Traffic, folder_with, ledger_values, serin};
 use serde_json::{Value, json};
-use serin::time::{MINUTE, Timestamp};
+use serin::pipeline::clock::parse_time;
+use serin::time::{MINUTE, SECOND, Timestamp};
 
 fn ok() -> Answer {
     Answer::Status(200, String::new())
@@ -294,7 +295,60 @@ fn an_undecided_rollout_is_held_at_its_deadline() {
         came.iter().any(|one| one.event() == "deadline").then_some(came)
     });
     let data = &came[0].json()["data"];
-    let at = serin::pipeline::clock::parse_time(data["at"].as_str().unwrap()).unwrap();
-    assert!(at >= Timestamp(common::START + 4 * MINUTE) && data["action"] == "notify", "{data}");
+    let at = parse_time(data["at"].as_str().unwrap()).unwrap();
+    assert!(at >= Timestamp(START + 4 * MINUTE) && data["action"] == "notify", "{data}");
     assert_eq!(came.len(), 1);
+}
+
+/// Ten requests a second; from the third minute on a fifth of the users is sent to the canary, whose lines `canary` writes, given
+/// the seconds since then; `None` writes none.
+fn dying(canary: impl Fn(i64) -> Option<&'static str>) -> String {
+    let mut random = Random::new(3);
+    let mut text = String::new();
+    for number in 0..4_800i64 {
+        let at = START + number * SECOND / 10;
+        let user = random.below(3_000);
+        let since = number / 10 - 180;
+        let failing = random.chance(0.01);
+        let (arm, fields) = match since >= 0 && user % 5 == 0 {
+            true => match canary(since) {
+                Some(fields) => ("canary", fields),
+                None => continue,
+            },
+            false => ("baseline", if failing { "\"status\":503" } else { "\"status\":200" }),
+        };
+        let fields = format!(
+            "\"service\":\"shop\",\"cohort\":\"{arm}\",\"user\":\"u{user}\",{fields},\"latency_ms\":{},\"level\":\"info\"",
+            20 + random.below(10)
+        );
+        text += &(Line::new(at, user, 0, &fields).text() + "\n");
+    }
+    text
+}
+
+/// A canary that answers nothing, and one that logs for 10 s and dies: within two minutes of the start of its traffic the rollout
+/// has failed and is rolled back.
+#[test]
+fn a_canary_that_dies_at_its_start_is_rolled_back_within_two_minutes() {
+    let start = START + 180 * SECOND;
+    type Canary = fn(i64) -> Option<&'static str>;
+    let cases: [(&str, Canary); 2] = [
+        ("every request fails", |_| Some("\"status\":503")),
+        ("it logs for 10 s", |since| (since < 10).then_some("\"status\":200")),
+    ];
+    for (name, canary) in cases {
+        let receiver = Receiver::start(|_, _| ok());
+        let folder = folder_with(&[]);
+        let config = configure(folder.path(), &receiver.address, ", share_percent: 20, candidate: canary");
+        let running = Running::start(&["--config", &config], &folder.path().join("state"));
+        post(&running, &dying(canary));
+        failed(&running);
+        let came = until("it is told", || receiver.came().into_iter().find(|one| one.event() == "rollback"));
+        let data = &came.json()["data"];
+        let of = &data["compared"][0];
+        let seconds = |key: &str| (parse_time(of[key].as_str().unwrap()).unwrap().0 - start) / SECOND;
+        println!("{name}: failed after {} s, automatic after {} s", seconds("failed_at"), seconds("automatic_at"));
+        assert!(seconds("automatic_at") <= 120, "{name}: {data}");
+        assert_eq!(data["automatic"], true);
+    }
 }

@@ -175,6 +175,11 @@ fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
             .map(|names| names.iter().filter_map(text).collect())
             .unwrap_or_default(),
         expect_templates: expected_templates(policy)?,
+        candidates: policy
+            .get("candidates")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(text).collect())
+            .unwrap_or_default(),
         rollouts: policy
             .get("rollouts")
             .and_then(Value::as_array)

@@ -78,6 +78,9 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
         let Limits { errors_ppm, p99_us, fails } = policy.limits;
         of_policy.insert("limits".to_owned(), json!({ "errors_ppm": errors_ppm, "p99_us": p99_us, "fails": fails }));
     }
+    if !policy.candidates.is_empty() {
+        of_policy.insert("candidates".to_owned(), json!(policy.candidates));
+    }
     if !policy.rollouts.is_empty() {
         let rollouts = policy.rollouts.iter().map(|of| {
             json!({

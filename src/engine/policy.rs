@@ -33,6 +33,9 @@ pub struct Policy {
     pub expect_templates: Vec<u64>,
     /// Fields whose values are segments, as the plan has them.
     pub segments: Vec<String>,
+    /// Arms that are candidates from their first line on, without the units that others need: a candidate may die before it has
+    /// them.
+    pub candidates: Vec<String>,
     /// What declared rollouts ask in place of all this. They have none of their own.
     pub rollouts: Vec<OfRollout>,
 }
@@ -104,6 +107,7 @@ impl Default for Policy {
             limits: Limits::default(),
             expect_templates: Vec::new(),
             segments: Vec::new(),
+            candidates: Vec::new(),
             rollouts: Vec::new(),
         }
     }

@@ -272,6 +272,7 @@ impl ReleaseState {
         let of = |name: &str, known: &Comparison| known.candidate == name || known.control == name;
         self.arms.ready(
             settings,
+            &settings.policy.of(self.services.first()).candidates,
             |name| self.comparisons.iter().any(|known| known.candidate == name && !self.came_after_end(name, known)),
             |name| {
                 let last = self.comparisons.iter().rfind(|known| of(name, known) && self.came_after_end(name, known));

@@ -107,6 +107,8 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     policy.segments = base.segments.clone();
     policy.release = if services.len() > 1 { services.clone() } else { Vec::new() };
     policy.rollouts = Vec::new();
+    // An arm that is named in full is awaited: it may die before it has as many users as a found one needs.
+    policy.candidates = candidate.iter().filter(|name| !name.contains('*')).cloned().collect();
     let lines_alike = ["conversion", "segments:", "release:"];
     problems.0.extend(
         of_policy.0.into_iter().filter(|problem| !lines_alike.iter().any(|key| problem.words.starts_with(key))),

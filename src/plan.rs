@@ -9,6 +9,7 @@ use crate::compare::verdict::Cell;
 use crate::compare::{budget, margin};
 use crate::engine::comparison::Comparison;
 use crate::engine::forecast::EVIDENCE;
+use crate::engine::growth;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::LOG_PASS;
 use crate::engine::pass::{error_floor, units_to_pass};
@@ -320,7 +321,8 @@ impl Planner<'_> {
             Cell::ErrorUnits => {
                 let units = self.traffic.units(minutes);
                 let affected = if units > 0.0 { (self.traffic.erring(minutes) / units).min(1.0) } else { 0.0 };
-                margin::pass_r0(margin::error_r0(rate, self.mult()), affected)
+                let rate_ratio = margin::error_r0(rate, self.mult());
+                margin::pass_r0(rate_ratio, affected).min(margin::affected_r0(rate_ratio, self.growth(minutes)))
             }
             Cell::ErrorVolume => 4.0 * self.mult() * margin::error_margin(rate),
             Cell::LatencyMean => self.mult() * margin::LATENCY_MEAN,
@@ -333,6 +335,12 @@ impl Planner<'_> {
             | Cell::ErrorUnits64
             | Cell::Unanswered => self.mult() * Level::P99.margin(),
         }
+    }
+
+    /// Exponent with which erring units grow with requests, as [`crate::engine::growth`] will measure it.
+    fn growth(&self, minutes: f64) -> f64 {
+        let [half, now] = [minutes / 2.0, minutes].map(|minutes| self.traffic.erring(minutes));
+        if half > 0.0 { (math::ln(now / half) / std::f64::consts::LN_2).clamp(growth::SLOWEST, 1.0) } else { 1.0 }
     }
 
     /// The control's error rate as the engine will know it by then.

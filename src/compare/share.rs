@@ -48,6 +48,31 @@ pub fn log_e_pass(strata: &[Stratum], r0: f64) -> f64 {
     log_e(strata, r0, Arm::Base)
 }
 
+/// ln e-value against "the rate ratio is at least `r0`", for a margin `r0` above 1 that a canary is expected to keep.
+///
+/// [`log_e_pass`] spreads its weight over all smaller ratios. A release that changes nothing has the ratio 1, so here that
+/// alternative has three quarters of the weight: it is heard about a quarter sooner, and a canary that by chance has no event
+/// yet is not taken for one that never has any.
+pub fn log_e_within(strata: &[Stratum], r0: f64) -> f64 {
+    const WEIGHT_OF_NO_CHANGE: f64 = 0.75;
+    if !(r0 > 1.0 && r0.is_finite()) {
+        return log_e_pass(strata, r0);
+    }
+    let no_change: f64 = strata
+        .iter()
+        .filter_map(Stratum::usable)
+        .map(|counts| {
+            // l(1) - l(r0), with the share of the baseline at each ratio, which keeps its digits where it is tiny.
+            let first_of_both = counts.canary_first + counts.base_first;
+            counts.base_first * math::ln(r0) - first_of_both * math::ln_1p(counts.base_share(r0) * (r0 - 1.0))
+        })
+        .sum();
+    math::log_sum_exp(&[
+        math::ln(WEIGHT_OF_NO_CHANGE) + no_change,
+        math::ln(1.0 - WEIGHT_OF_NO_CHANGE) + log_e_pass(strata, r0),
+    ])
+}
+
 /// ln e-value against "the rate ratio is within 1/`tolerance` .. `tolerance`" (a tolerance above 1).
 pub fn log_e_changed(strata: &[Stratum], tolerance: f64) -> f64 {
     math::log_mean_exp_2(log_e_fail(strata, tolerance), log_e_pass(strata, 1.0 / tolerance))
@@ -236,6 +261,17 @@ mod tests {
             assert!((g - want).abs() <= 1e-15 * want, "alternative {j} is {g}, expected {want}");
             assert!((ln_g - math::ln(*g)).abs() <= 1e-15 * ln_g, "ln of alternative {j} is {ln_g}");
         }
+    }
+
+    #[test]
+    fn no_change_is_a_likelihood_ratio() {
+        // 1,000 units, 200 of them in the canary; 30 events, 5 of them there. l(RR) = x_c ln RR - x ln(1 - q + q RR).
+        let strata = [Stratum { canary_units: 200, units: 1_000, canary_first: 5, first: 30 }];
+        let l = |ratio: f64| 5.0 * math::ln(ratio) - 30.0 * math::ln(0.8 + 0.2 * ratio);
+        let want = math::ln(0.75 * math::exp(l(1.0) - l(1.5)) + 0.25 * math::exp(log_e_pass(&strata, 1.5)));
+        assert!((log_e_within(&strata, 1.5) - want).abs() < 1e-12);
+        assert_eq!(log_e_within(&[], 1.5), 0.0);
+        assert_eq!(log_e_within(&strata, f64::INFINITY), 0.0);
     }
 
     #[test]

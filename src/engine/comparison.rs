@@ -19,6 +19,7 @@ use crate::engine::conversions::{Conversion, Converted};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws;
+use crate::engine::growth::Growth;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::limits::{Limit, Limits, Watch};
@@ -177,6 +178,8 @@ pub struct Comparison {
 
     /// Units with an error.
     pub error_units: FirstEvents,
+    /// How fast the control's erring units become more.
+    pub growth: Growth,
     /// Units that fail again and again.
     pub storms: Storms,
     /// Units that other services exposed.
@@ -279,6 +282,7 @@ impl Comparison {
             crossover: FirstEvents::default(),
             recent_crossover: VecDeque::new(),
             error_units: FirstEvents::default(),
+            growth: Growth::default(),
             storms: Storms::default(),
             unanswered: Unanswered::default(),
             error_volume: BucketSums::new(Values::Indicator),
@@ -615,7 +619,7 @@ impl Comparison {
         for ((what, slots), lines) in slots.into_iter().zip(self.templates.past_bound()) {
             let lines: u64 = lines.iter().sum();
             if lines > 0 {
-                list.push(format!("more than {slots} kinds of {what}: {lines} lines of further ones are not tested"));
+                list.push(format!("more than {slots} kinds of {what}: {lines} lines of others are not tested"));
             }
         }
         if self.segments.past_bound > 0 {

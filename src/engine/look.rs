@@ -300,7 +300,9 @@ impl Margins {
         let mult = margin::step_mult(policy.next_share);
         let ([(_, erring), _], [units, _]) = (comparison.error_units.totals(), comparison.distinct_units());
         let affected = if units == 0 { 0.0 } else { erring as f64 / units as f64 };
-        let ratio = margin::pass_r0(margin::error_r0(base_rate, mult), affected);
+        let rate_ratio = margin::error_r0(base_rate, mult);
+        let ratio =
+            margin::pass_r0(rate_ratio, affected).min(margin::affected_r0(rate_ratio, comparison.growth.exponent()));
         Margins { base_rate, has_base, errors: margin::error_margin(base_rate), mult, error_ratio: ratio }
     }
 }

@@ -15,6 +15,7 @@ mod fail;
 pub mod first_events;
 pub mod flaws;
 pub mod forecast;
+pub mod growth;
 pub mod instances;
 pub mod latency_tests;
 mod levels;

@@ -13,6 +13,12 @@ use crate::math;
 /// Rate of affected units that even a service without errors may reach: the smallest margin of 4.7.
 const ERROR_FLOOR: f64 = 0.001;
 
+/// Weight of the ratio of erring units as evidence for PASS. Its margin is an estimate that moves from look to look, for which
+/// no proof holds: by simulation half of the weight is what keeps wrong passes at the margin below 5 %.
+const WEIGHT_OF_RATIO: f64 = 0.5;
+/// Weight of the share of erring units, which counts where the control has no base rate.
+const WEIGHT_OF_SHARE: f64 = 0.1;
+
 /// Cells that PASS needs to be held.
 pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> Vec<Cell> {
     let mut cells = Vec::new();
@@ -91,11 +97,12 @@ pub(super) fn add_pass_evidence(
 /// never pass it. As long as the control has no base rate, the margin is the smallest one of affected units (one in a
 /// thousand), and that can be refuted without a single error; where some requests of the candidate fail all the same,
 /// not more than this share of them may. Once there is a base rate only the ratio counts: a share of units says nothing
-/// where few units make most errors. Both have fixed weights, .9 and .1, so the result is an e-value.
+/// where few units make most errors. Both have fixed weights, [`WEIGHT_OF_RATIO`] and [`WEIGHT_OF_SHARE`], so the result is an
+/// e-value.
 fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
-    let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
+    let ratio = share::log_e_within(comparison.error_units.strata(), margins.error_ratio);
     if margins.has_base {
-        return math::ln(0.9) + ratio;
+        return math::ln(WEIGHT_OF_RATIO) + ratio;
     }
     // A unit of several strata is one unit.
     let ([_, (_, erring)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
@@ -105,7 +112,10 @@ fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
     if errors as f64 > floor * requests as f64 {
         return 0.0;
     }
-    math::log_sum_exp(&[math::ln(0.9) + ratio, math::ln(0.1) + few_affected(units, erring, floor)])
+    math::log_sum_exp(&[
+        math::ln(WEIGHT_OF_RATIO) + ratio,
+        math::ln(WEIGHT_OF_SHARE) + few_affected(units, erring, floor),
+    ])
 }
 
 /// Share of affected units that a step may reach where the control has no base rate; `mult`: that of the step.
@@ -120,7 +130,7 @@ pub fn units_to_pass(units: u64, affected: u64, floor: f64) -> f64 {
     let share = affected as f64 / units.max(1) as f64;
     let mut n = 100.0;
     while n < 1e12 {
-        let evidence = math::ln(0.1) + few_affected(n as u64, (share * n).ceil() as u64, floor);
+        let evidence = math::ln(WEIGHT_OF_SHARE) + few_affected(n as u64, (share * n).ceil() as u64, floor);
         if evidence >= LOG_PASS {
             return n;
         }
@@ -171,7 +181,7 @@ mod tests {
             let n = units_to_pass(units, affected, ERROR_FLOOR);
             let evidence = |n: f64| {
                 let affected = (affected as f64 / units as f64 * n).ceil() as u64;
-                math::ln(0.1) + few_affected(n as u64, affected, ERROR_FLOOR)
+                math::ln(WEIGHT_OF_SHARE) + few_affected(n as u64, affected, ERROR_FLOOR)
             };
             assert!(evidence(n) >= LOG_PASS && evidence(n / 1.1) < LOG_PASS, "{n}");
         }
@@ -204,8 +214,8 @@ mod tests {
         assert!(error_units_within(&comparison, &margins) > LOG_PASS);
         comparison.error_units.first(Arm::Control, 3);
         margins = Margins { has_base: true, error_ratio: 1.5, ..margins };
-        let ratio = share::log_e_pass(comparison.error_units.strata(), margins.error_ratio);
-        assert_eq!(error_units_within(&comparison, &margins), math::ln(0.9) + ratio);
+        let ratio = share::log_e_within(comparison.error_units.strata(), margins.error_ratio);
+        assert_eq!(error_units_within(&comparison, &margins), math::ln(WEIGHT_OF_RATIO) + ratio);
         assert!(ratio < LOG_PASS, "{ratio}");
     }
 

@@ -5,8 +5,11 @@
 //! changes nothing. Only templates of level error or worse may fail a rollout: [`ERROR_SLOTS`] of them share their part of the
 //! budget. Those below are behaviour. A text that is written at both levels is two templates here.
 //!
-//! Templates enter in order of first appearance over both arms: by window, then by id. Lines of units without an arm, and of
-//! no unit, are shown and not tested.
+//! Templates enter in order of first appearance over both arms: by window, then by id. Once all slots of level error or worse are
+//! taken, of those that say little the one goes that was not written for longest, and its slot is used again: a log in which each line
+//! is its own text has room for one that comes again. What the slot had become worth is where its next begins: a product of
+//! e-values of which each begins when the other ends is one (optional continuation), whatever decides when that is. Lines of
+//! units without an arm, and of no unit, are shown and not tested.
 
 mod input;
 mod list;
@@ -35,6 +38,9 @@ pub const ERROR_SLOTS: usize = budget::TEMPLATE_SLOTS as usize;
 pub const OTHER_SLOTS: usize = 4_096 - ERROR_SLOTS;
 /// Pairs of a class past which only every second unit is followed; past half as many again every fourth, and so on.
 const PAIRS_MAX: usize = 65_536;
+/// Units that met a template, and evidence (ln e), up to which its slot may go to another.
+const RARE: u64 = 2;
+const TELLING: f64 = std::f64::consts::LN_2;
 /// Places of the earliest lines that are kept of a template and arm.
 const PLACES_MAX: usize = 3;
 /// Templates that a failure names.
@@ -112,6 +118,10 @@ pub struct Template {
     /// against "about as often".
     log_e: f64,
     dirty: bool,
+    /// Start of the window in which it was last seen.
+    last_seen: Timestamp,
+    /// ln of what the slot was worth when it came.
+    log_start: f64,
 }
 
 impl Template {
@@ -124,7 +134,14 @@ impl Template {
             first: Vec::new(),
             log_e: 0.0,
             dirty: false,
+            last_seen: first_seen,
+            log_start: 0.0,
         }
+    }
+
+    /// What the slot is worth, as ln; `is_expected`: what it says does not count.
+    fn worth(&self, is_expected: bool) -> f64 {
+        (self.log_start + if is_expected { 0.0 } else { self.log_e }).min(budget::LOG_E_MAX)
     }
 
     /// Units of (control, candidate) that met it.
@@ -173,11 +190,37 @@ struct Class {
     /// Lines of (control, candidate, nobody that is known) whose template came when all slots were taken, or was past the
     /// bound of a window.
     past_bound: [u64; SIDES],
+    /// Slots that were used again.
+    reused: u64,
 }
 
 impl Default for Class {
     fn default() -> Self {
-        Class { slots: BTreeMap::new(), pairs: Set::default(), range: u64::MAX, past_bound: [0; SIDES] }
+        Class { slots: BTreeMap::new(), pairs: Set::default(), range: u64::MAX, past_bound: [0; SIDES], reused: 0 }
+    }
+}
+
+impl Class {
+    /// Templates whose slots may be used again in a window that starts at `now`, the one that is longest quiet last; `wanted`:
+    /// new ones of the window.
+    fn quiet(&self, now: Timestamp, wanted: usize) -> Vec<u64> {
+        if self.slots.len() + wanted <= ERROR_SLOTS {
+            return Vec::new();
+        }
+        let says_little = |of: &Template| of.units().iter().sum::<u64>() <= RARE || of.log_e < TELLING;
+        let is_quiet = |of: &Template| of.last_seen < now && !of.dirty && says_little(of);
+        let mut list: Vec<(Timestamp, u64)> =
+            self.slots.iter().filter(|(_, of)| is_quiet(of)).map(|(id, of)| (of.last_seen, *id)).collect();
+        list.sort_unstable_by(|a, b| b.cmp(a));
+        list.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// A template goes: its lines are no longer tested. Returns ln of what its slot is worth.
+    fn end(&mut self, id: u64) -> f64 {
+        let Some(old) = self.slots.remove(&id) else { return 0.0 };
+        self.reused += 1;
+        self.past_bound.iter_mut().zip(old.lines).for_each(|(all, lines)| *all += lines);
+        old.log_start + old.log_e
     }
 }
 
@@ -233,10 +276,18 @@ impl Templates {
             .collect();
         new.sort_unstable();
         new.dedup();
+        let of_errors = new.iter().filter(|(class, ..)| *class == 1).count();
+        let mut quiet = self.classes[1].quiet(start, of_errors);
         for (class, id, text) in new {
-            let slots = &mut self.classes[class].slots;
-            if slots.len() < [OTHER_SLOTS, ERROR_SLOTS][class] {
-                slots.insert(id, Template::new(text, start));
+            let of_class = &mut self.classes[class];
+            let template = Template::new(text, start);
+            if of_class.slots.len() < [OTHER_SLOTS, ERROR_SLOTS][class] {
+                of_class.slots.insert(id, template);
+            } else if class == 1
+                && let Some(old) = quiet.pop()
+            {
+                let log_start = of_class.end(old);
+                of_class.slots.insert(id, Template { log_start, ..template });
             }
         }
         for lines in input {
@@ -247,6 +298,7 @@ impl Templates {
                 continue;
             };
             template.lines[side] += lines.lines;
+            template.last_seen = template.last_seen.max(start);
             if template.text.is_empty() {
                 template.text = lines.text.unwrap_or_default().to_owned();
             }
@@ -376,9 +428,7 @@ impl Templates {
             }
         }
         let [others, errors] = &*classes;
-        let e_of = |(id, template): (&u64, &Template)| {
-            if expected.contains(id) { 0.0 } else { template.log_e.min(budget::LOG_E_MAX) }
-        };
+        let e_of = |(id, template): (&u64, &Template)| template.worth(expected.contains(id));
         let log_errors = (!errors.slots.is_empty()).then(|| {
             let idle = ERROR_SLOTS.saturating_sub(errors.slots.len());
             let mut terms: Vec<f64> = errors.slots.iter().map(e_of).collect();

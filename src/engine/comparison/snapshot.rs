@@ -8,6 +8,7 @@ use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Fail
 use crate::engine::conversions::Conversion;
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
+use crate::engine::growth::Growth;
 use crate::engine::instances::Instances;
 use crate::engine::latency_tests::LatencyTests;
 use crate::engine::limits::{Limit, Watch};
@@ -59,6 +60,7 @@ impl Comparison {
         self.sampling.write(w);
         self.storms.write_counters(w);
         self.unanswered.write_counters(w);
+        self.growth.write(w);
     }
 
     /// Writes the whole state.
@@ -327,6 +329,7 @@ impl Comparison {
         c.sampling = Sampling::read(r)?;
         c.storms.read_counters(r)?;
         c.unanswered.read_counters(r)?;
+        c.growth = Growth::read(r)?;
         c.templates = Templates::read(r)?;
         c.segments = Segments::read(r)?;
         Ok(c)

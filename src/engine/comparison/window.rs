@@ -103,6 +103,8 @@ impl Comparison {
         self.count_routes(&input);
         input.traces.iter().for_each(|trace| self.count_trace(trace));
         self.error_volume.close_window(input.start, input.end);
+        let [(_, erring), _] = self.error_units.totals();
+        self.growth.close_window(erring);
         self.lines.close_window(input.start, input.end);
         self.early.iter_mut().for_each(|sums| sums.close_window(input.start, input.end));
         self.retried.close_window(input.start, input.end);
@@ -368,6 +370,7 @@ impl Comparison {
             let first = entry.restarted(Restarted::Erred, restarts);
             self.restarts.of(first).for_each(|restart| restart.error_units.first(arm, 1));
             self.storms.fail(unit, arm, errors[0] + errors[1]);
+            self.growth.fail(u64::from(arm == Arm::Control));
         }
         match threshold {
             Some(threshold) if slowest > threshold + 1 => {

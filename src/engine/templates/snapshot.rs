@@ -23,6 +23,8 @@ impl Template {
         self.first.iter().flatten().for_each(|count| w.uint(*count));
         w.float(self.log_e);
         w.flag(self.dirty);
+        w.int(self.last_seen.0);
+        w.float(self.log_start);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Template, Damaged> {
@@ -42,6 +44,8 @@ impl Template {
         }
         template.log_e = r.float()?;
         template.dirty = r.flag()?;
+        template.last_seen = Timestamp(r.int()?);
+        template.log_start = r.float()?;
         Ok(template)
     }
 }
@@ -59,6 +63,7 @@ impl Class {
         pairs.into_iter().for_each(|pair| w.fixed(pair));
         w.fixed(self.range);
         self.past_bound.iter().for_each(|lines| w.uint(*lines));
+        w.uint(self.reused);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Class, Damaged> {
@@ -73,6 +78,7 @@ impl Class {
         for lines in &mut class.past_bound {
             *lines = r.uint()?;
         }
+        class.reused = r.uint()?;
         Ok(class)
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::sketch::codec::{Reader, Writer};
+use crate::time::MINUTE;
 
 const SEVERE: usize = 1;
 
@@ -93,7 +94,9 @@ fn a_unit_meets_a_template_once_and_at_each_level() {
 #[test]
 fn slots_go_by_window_and_id_and_further_templates_are_counted() {
     let mut templates = with_units(100, 50);
-    templates.take_lines(Timestamp(0), &[lines(9_000_000, true, Some(Arm::Control))]);
+    templates.take_lines(Timestamp(0), &[lines(9_000_000, true, Some(Arm::Candidate))]);
+    (0..3).for_each(|unit| templates.meet(SEVERE, &pair(unit, 9_000_000), Some(Arm::Candidate)));
+    templates.look(&[]);
     let flood: Vec<TemplateLines<'_>> = (2..2_002).rev().map(|id| lines(id, true, Some(Arm::Candidate))).collect();
     templates.take_lines(Timestamp(1), &flood);
     assert_eq!(templates.tested(), [0, ERROR_SLOTS]);
@@ -150,4 +153,61 @@ fn strata_that_merge_keep_their_counts_with_their_units() {
         assert_eq!(stratum.units, met / 3 * 100, "three of each hundred");
     }
     assert!(templates.look(&[]).log_errors.unwrap() > 10.0);
+}
+
+#[test]
+fn lines_of_which_each_is_its_own_template_keep_no_slot() {
+    const MINUTES: i64 = 60;
+    let mut templates = with_units(40_000, 5);
+    let (mut unit, mut failed) = (0, None);
+    for minute in 0..MINUTES {
+        let start = Timestamp(minute * MINUTE);
+        let of_minute = |at: i64| 1_000 + (minute * 100 + at) as u64;
+        let new: Vec<TemplateLines<'_>> = (0..100).map(|at| lines(of_minute(at), true, None)).collect();
+        templates.take_lines(start, &new);
+        for at in 0..100 {
+            unit += 7;
+            templates.meet(SEVERE, &pair(unit, of_minute(at)), Some(arm_of(unit, 5)));
+        }
+        // From the fortieth minute on the candidate writes a line of its own.
+        if minute >= 40 {
+            let own = 20_000 + (minute - 40) as u64;
+            templates.take_lines(start, &[lines(77, true, None)]);
+            templates.meet(SEVERE, &pair(own * 100, 77), Some(Arm::Candidate));
+        }
+        let said = templates.look(&[]).log_errors.unwrap();
+        let log_sum = budget::log_sum(&[(budget::TEMPLATES, said)], 1.0 - budget::TEMPLATES);
+        if log_sum >= math::ln(100.0) {
+            failed.get_or_insert(minute);
+        }
+    }
+    assert!(matches!(failed, Some(44..=47)), "{failed:?}");
+    assert_eq!(templates.tested()[SEVERE], ERROR_SLOTS);
+    assert!(templates.classes[SEVERE].reused > 3_000);
+    let kept: u64 = templates.classes[SEVERE].slots.values().flat_map(|of| of.lines).sum();
+    assert_eq!(kept + templates.past_bound()[SEVERE].iter().sum::<u64>(), 6_000 + 20, "each line is somewhere");
+}
+
+#[test]
+fn slots_that_are_used_again_are_no_second_chance() {
+    // One of a hundred units is in the candidate; each meets one line that nobody else meets.
+    let (mut sum, mut runs) = (0.0, 0.0);
+    for seed in 1..=40u64 {
+        let mut templates = with_units(20_000, 1);
+        let mut unit = seed * 101;
+        for minute in 0..40 {
+            let ids: Vec<u64> = (0..200).map(|at| 1_000 + minute * 200 + at).collect();
+            let new: Vec<TemplateLines<'_>> = ids.iter().map(|id| lines(*id, true, None)).collect();
+            templates.take_lines(Timestamp(minute as i64 * MINUTE), &new);
+            for id in ids {
+                unit = event::mix(unit, seed);
+                templates.meet(SEVERE, &pair(unit, id), Some(arm_of(unit % 20_000, 1)));
+            }
+            templates.look(&[]);
+        }
+        sum += math::exp(templates.look(&[]).log_errors.unwrap());
+        runs += 1.0;
+    }
+    let mean = sum / runs;
+    assert!((0.5..1.02).contains(&mean), "{mean}");
 }

@@ -310,7 +310,7 @@ fn dying(canary: impl Fn(i64) -> Option<&'static str>) -> String {
         let user = random.below(3_000);
         let since = number / 10 - 180;
         let failing = random.chance(0.01);
-        let (arm, fields) = match since >= 0 && user % 5 == 0 {
+        let (arm, fields) = match since >= 0 && user.is_multiple_of(5) {
             true => match canary(since) {
                 Some(fields) => ("canary", fields),
                 None => continue,

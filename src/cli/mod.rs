@@ -26,8 +26,11 @@ mod yaml;
 
 use std::process::ExitCode;
 
+#[cfg(feature = "serve")]
+use clap::ArgMatches;
+#[cfg(feature = "serve")]
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::arguments::{Arguments, Command};
 use crate::compare::verdict::Verdict;

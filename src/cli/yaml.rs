@@ -180,6 +180,7 @@ impl Builder {
 /// The keys of a mapping, as they are asked for. What is not asked for is a problem.
 pub(super) struct Fields<'a> {
     /// Where the mapping begins.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "for configurations"))]
     pub at: Place,
     /// What stands before a key when it is told of: `limits.`.
     path: String,
@@ -243,6 +244,7 @@ impl<'a> Fields<'a> {
         Some((number?, node.at))
     }
 
+    #[cfg(feature = "serve")]
     pub(super) fn flag(&mut self, key: &'static str, problems: &mut Problems) -> Option<Located<bool>> {
         let node = self.get(key)?;
         let flag = match &node.form {

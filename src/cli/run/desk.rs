@@ -46,8 +46,8 @@ pub(super) struct Progress {
 enum Message {
     /// The reader has come further.
     Progress,
-    /// An answer of a target, by its number.
-    Answered(usize, Outcome),
+    /// An answer of a target, by its number; in words what kept it from being a success.
+    Answered(usize, Outcome, Option<String>),
     /// A command.
     Command(What, SyncSender<Answer>),
     /// It is to end.
@@ -203,8 +203,8 @@ pub(super) fn start(folder: &Path, held: u64, config: &Config) -> anyhow::Result
     let (sender, receiver) = std::sync::mpsc::channel();
     let workers = config.hooks.iter().cloned().enumerate().map(|(at, hook)| {
         let sender = sender.clone();
-        hooks::start(hook, move |outcome| {
-            let _gone = sender.send(Message::Answered(at, outcome));
+        hooks::start(hook, move |outcome, words| {
+            let _gone = sender.send(Message::Answered(at, outcome, words));
         })
     });
     let mut work = Work {
@@ -247,7 +247,7 @@ impl Work {
             match messages.recv_timeout(again) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Message::Progress) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Answered(target, outcome)) => self.answered(target, outcome),
+                Ok(Message::Answered(target, outcome, words)) => self.answered(target, outcome, words),
                 Ok(Message::Command(what, answer)) => {
                     // Whoever asked may have gone.
                     let _gone = answer.try_send(self.command(what));
@@ -318,10 +318,10 @@ impl Work {
 
     /// Writes a row of the journal, and lets it take effect.
     fn journal(&mut self, what: What) -> Answer {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let row = Journalled { after: view.book.read().entries, clock_ms: clock_ms(), what };
+        // Nobody else changes what is seen, so nobody who asks waits for the disk.
+        let mut book = self.view.read().unwrap_or_else(PoisonError::into_inner).book.clone();
+        let row = Journalled { after: book.read().entries, clock_ms: clock_ms(), what };
         let text = row.to_row();
-        let mut book = view.book.clone();
         let decisions = match book.journalled(&text, &row) {
             Ok(decisions) => decisions,
             Err(why) => return Answer::Refused(why),
@@ -331,7 +331,7 @@ impl Work {
             self.journal.take_back();
             return Answer::NotNow(format!("the journal cannot be written: {error}"));
         }
-        view.book = book;
+        self.view.write().unwrap_or_else(PoisonError::into_inner).book = book;
         self.decided.extend(decisions);
         Answer::Done
     }
@@ -410,34 +410,31 @@ impl Work {
                 later.push_back(decision);
                 continue;
             }
-            let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-            let list = view.deliveries.decide(&decision, clock_ms());
+            let list = {
+                let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+                view.deliveries.decide(&decision, clock_ms())
+            };
             if list.is_empty() {
                 continue;
             }
             self.receipts.append(&Deliveries::rows_of(&list));
             if let Err(error) = self.receipts.sync() {
-                // It stays in the file's pending lines, and is taken when those last.
+                // It is decided again later, under the same id. Ends that were to be written with it are repeated after a
+                // restart, which is allowed.
                 self.receipts.take_back();
-                drop(view);
                 later.push_back(decision);
                 later.append(&mut self.decided);
                 self.decided = later;
                 return Err(error);
             }
-            view.deliveries.take(list);
+            self.view.write().unwrap_or_else(PoisonError::into_inner).deliveries.take(list);
         }
         self.decided = later;
         Ok(())
     }
 
-    fn answered(&mut self, target: usize, outcome: Outcome) {
-        let words = match outcome {
-            Outcome::Taken(_) => None,
-            Outcome::Gone => Some("410: it wants nothing any more".to_owned()),
-            Outcome::Refused(status, _) => Some(format!("status {status}")),
-            Outcome::NoAnswer => Some("no answer".to_owned()),
-        };
+    fn answered(&mut self, target: usize, outcome: Outcome, words: Option<String>) {
+        let words = words.map(|words| harmless(&words, 200));
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let row = view.deliveries.outcome(target, clock_ms(), outcome);
         if let Some(last) = view.last_answers.get_mut(target) {

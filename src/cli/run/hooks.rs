@@ -80,7 +80,8 @@ fn agent(hook: &Hook) -> ureq::Agent {
     config.new_agent()
 }
 
-fn send(agent: &ureq::Agent, hook: &Hook, job: &Job) -> Outcome {
+/// What became of an attempt, and in words what kept it from being a success.
+fn send(agent: &ureq::Agent, hook: &Hook, job: &Job) -> (Outcome, Option<String>) {
     let seconds = clock_ms().unsigned_abs() / 1_000;
     let answer = agent
         .post(&hook.url)
@@ -90,28 +91,29 @@ fn send(agent: &ureq::Agent, hook: &Hook, job: &Job) -> Outcome {
         .header("webhook-signature", signatures(&hook.secrets.0, &job.id, seconds, &job.body))
         .send(job.body.as_bytes());
     match answer {
-        Err(_) => Outcome::NoAnswer,
+        Err(error) => (Outcome::NoAnswer, Some(format!("no answer: {error}"))),
         Ok(answer) => {
             let asked = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
             match answer.status().as_u16() {
-                status @ 200..=299 => Outcome::Taken(status),
-                410 => Outcome::Gone,
-                status => Outcome::Refused(status, asked),
+                status @ 200..=299 => (Outcome::Taken(status), None),
+                410 => (Outcome::Gone, Some("status 410: it wants nothing any more".to_owned())),
+                status => (Outcome::Refused(status, asked), Some(format!("status {status}"))),
             }
         }
     }
 }
 
 /// Sends what comes, one after the other, and says what became of it, until nobody hands anything in.
-pub(super) fn deliver(hook: &Hook, jobs: &Receiver<Job>, mut done: impl FnMut(Outcome)) {
+pub(super) fn deliver(hook: &Hook, jobs: &Receiver<Job>, mut done: impl FnMut(Outcome, Option<String>)) {
     let agent = agent(hook);
     while let Ok(job) = jobs.recv() {
-        done(send(&agent, hook, &job));
+        let (outcome, words) = send(&agent, hook, &job);
+        done(outcome, words);
     }
 }
 
 /// Starts the thread of a hook.
-pub(super) fn start(hook: Hook, done: impl FnMut(Outcome) + Send + 'static) -> Sender<Job> {
+pub(super) fn start(hook: Hook, done: impl FnMut(Outcome, Option<String>) + Send + 'static) -> Sender<Job> {
     let (sender, jobs) = std::sync::mpsc::channel();
     std::thread::spawn(move || deliver(&hook, &jobs, done));
     sender

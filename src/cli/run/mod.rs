@@ -95,7 +95,7 @@ pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyh
     let idle = compare::duration(&arguments.idle).context("--idle")?;
     let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime of the server")?;

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// Kinds of records: what a line counts towards.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// One finished piece of work seen by the outermost logger that we have.
     Request,
@@ -22,7 +24,7 @@ pub enum Kind {
 }
 
 /// Normalised severity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Level {
     /// No level in the line.
     Unknown,
@@ -41,7 +43,7 @@ pub enum Level {
 }
 
 /// How the value of a role stands in a line.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum FieldForm {
     /// No field of the role, or one that says nothing (null, empty, `-`).
     #[default]
@@ -95,7 +97,7 @@ pub fn sampling_group(route: Option<&str>) -> u16 {
 }
 
 /// One line, understood.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Event time; of a request its completion.
     pub time: Timestamp,
@@ -155,7 +157,7 @@ impl Event {
 }
 
 /// Environment and service: what metrics are kept for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceKey {
     /// Environment; empty when the log has none.
     pub environment: String,

@@ -1,7 +1,7 @@
 //! Event time. Three times are never mixed: event time (in the log), look (the window that closed), now (edge only).
 
 /// Event time in microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Timestamp(pub i64);
 
 /// Length of time in microseconds.

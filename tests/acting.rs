@@ -106,6 +106,8 @@ fn the_gate_answers_for_controllers_and_after_a_restart_from_the_ledger() {
     // Its logs are gone, so it waits for ever; the gate says at once what the ledger knew, and acts on none of it.
     drop(running);
     std::fs::remove_dir_all(state.join("wal")).unwrap();
+    // There may be one.
+    let _none = std::fs::remove_file(state.join("checkpoint"));
     let running = Running::start(&["--config", &config], &state);
     let said = gate(&running);
     assert_eq!(said["verdict"], "inconclusive", "{said}");
@@ -243,6 +245,8 @@ fn a_full_disk_stops_decisions_and_not_the_program() {
     drop(running);
     let whole = std::fs::read_to_string(state.join("ledger.ndjson")).unwrap();
     std::fs::remove_file(state.join("ledger.ndjson")).unwrap();
+    // There may be one.
+    let _none = std::fs::remove_file(state.join("checkpoint"));
 
     // Files may have so many bytes and no more; a write beyond fails, as on a full disk.
     let mut command = Command::new("prlimit");

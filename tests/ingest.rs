@@ -202,6 +202,82 @@ fn after_kill_9_every_answered_line_counts_once() {
     }
 }
 
+/// The same with checkpoints after every batch of lines: what goes on from one comes to the ledger, byte for byte, and to the
+/// report that the whole log gives.
+#[test]
+fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
+    let lines = bad_rollout();
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let often: &[&str] = &["--idle", "2s", "--checkpoint", "0s"];
+    let mut random = Random::new(11);
+    let mut running = Running::start(often, &state);
+    let (mut kills, mut resumed) = (0, 0);
+    for batch in lines.chunks(150) {
+        if random.below(8) == 0 {
+            kills += 1;
+            until("there is a checkpoint", || state.join("checkpoint").exists().then_some(()));
+            // Some of what was answered is read and some is not; it may be writing the next checkpoint.
+            drop(running);
+            running = Running::start(often, &state);
+            until("it says where it begins", || {
+                let said = running.said.lock().unwrap();
+                said.iter().find(|line| line.contains("reading 1 stream from")).map(|line| {
+                    resumed += usize::from(line.contains("the last checkpoint"));
+                })
+            });
+        }
+        assert_eq!(accepted(running.post("/ingest", &[], text_of(batch).as_bytes())), batch.len() as u64);
+    }
+    let report = counted(&running, &lines);
+    assert_eq!((&report["records"]["read"], &report["verdict"]), (&(lines.len() + 1).into(), &"fail".into()));
+    assert!(kills > 5 && resumed == kills, "{resumed} of {kills}");
+    drop(running);
+    whole_ledger(&state);
+
+    let whole = folder.path().join("whole");
+    std::fs::create_dir_all(whole.join("wal")).unwrap();
+    for file in std::fs::read_dir(state.join("wal")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), whole.join("wal").join(file.file_name())).unwrap();
+    }
+    std::fs::copy(state.join("idle.ndjson"), whole.join("idle.ndjson")).unwrap();
+    let running = Running::start(&["--idle", "2s"], &whole);
+    let again = running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64));
+    drop(running);
+    let ledger = |state: &Path| std::fs::read_to_string(state.join("ledger.ndjson")).unwrap();
+    assert_eq!(ledger(&whole), ledger(&state));
+    assert_eq!(again["comparisons"], report["comparisons"]);
+
+    // A ledger that is not the checkpoint's, and a checkpoint that is damaged.
+    let refused = |state: &Path| {
+        let mut child = common::command()
+            .args(["run", "--listen", "127.0.0.1:0", "--state"])
+            .arg(state)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{said}");
+        said
+    };
+    let text = ledger(&state);
+    let shorter = text.lines().take(text.lines().count() / 2).map(|line| format!("{line}\n")).collect::<String>();
+    std::fs::write(state.join("ledger.ndjson"), shorter).unwrap();
+    let said = refused(&state);
+    assert!(said.contains("the ledger does not have what the checkpoint rests on"), "{said}");
+    std::fs::write(state.join("ledger.ndjson"), &text).unwrap();
+    let checkpoint = state.join("checkpoint");
+    let mut bytes = std::fs::read(&checkpoint).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&checkpoint, bytes).unwrap();
+    let running = Running::start(&["--idle", "2s"], &state);
+    let again = running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64));
+    assert_eq!(again["comparisons"], report["comparisons"]);
+    assert!(running.said.lock().unwrap().iter().any(|line| line.contains("the checkpoint is of no use")));
+}
+
 /// The chain holds, and each decision stands there once.
 fn whole_ledger(state: &Path) {
     let text = std::fs::read_to_string(state.join("ledger.ndjson")).unwrap();

@@ -303,6 +303,12 @@ pub(super) struct RunArguments {
     /// Where lines are taken and the verdict is shown; an address of this machine alone
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
     pub listen: String,
+    /// Save state and places of reading so often, so that a restart reads only what came since (0s: after every batch of lines)
+    #[arg(long, default_value = "30s", value_name = "DURATION")]
+    pub checkpoint: String,
+    /// Keep at least so much of the write-ahead log behind the last checkpoint
+    #[arg(long, default_value = "10GiB", value_name = "SIZE", value_parser = memory)]
+    pub keep_log: u64,
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub idle: String,

@@ -163,7 +163,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 16] = [
+const SINGLE: [&str; 18] = [
     "brokers",
     "state",
     "listen",
@@ -179,6 +179,8 @@ const SINGLE: [&str; 16] = [
     "canary",
     "arm_by",
     "control",
+    "checkpoint",
+    "keep_log",
     "memory",
 ];
 /// Keys that hold a list.
@@ -252,8 +254,8 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
-        "idle" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
-        "memory" => {
+        "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
+        "memory" | "keep_log" => {
             return arguments::memory(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
         }
         "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
@@ -329,6 +331,11 @@ impl Config {
                 "state" => arguments.state = PathBuf::from(first.unwrap_or_default()),
                 "listen" => arguments.listen = first.unwrap_or_default(),
                 "idle" => arguments.idle = first.unwrap_or_default(),
+                "checkpoint" => arguments.checkpoint = first.unwrap_or_default(),
+                "keep_log" => {
+                    arguments.keep_log =
+                        arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
+                }
                 "requests_from" => how.requests_from.extend(first),
                 "unit" => how.unit = first,
                 "segments" => how.segments.clone_from(&written.values),

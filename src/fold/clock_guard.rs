@@ -4,6 +4,8 @@
 //! [`AGREEING_LINES`] of them the stream has really moved on (a gap, a restart) and all are taken. A line that falls
 //! back contradicts what lies far ahead of it, and that becomes rejects. A pure function of the stream's content.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{
     Event, Intern, NO_SEGMENTS, NO_TEMPLATE, NameId, SEGMENT_FIELDS_MAX, ServiceKey, TemplateText, name_at,
 };
@@ -17,7 +19,7 @@ pub const AGREEING_LINES: usize = 20;
 const END_JUMP: Micros = 24 * HOUR;
 
 /// An event that is held, with its names written out, since it may outlive its chunk.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HeldEvent {
     event: Event,
     service: ServiceKey,
@@ -85,7 +87,7 @@ pub struct Released {
 }
 
 /// Events held back.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ClockGuard {
     held: Vec<HeldEvent>,
 }

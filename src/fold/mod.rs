@@ -9,6 +9,7 @@
 
 mod clock_guard;
 mod instances;
+mod saved;
 mod stream;
 
 use std::collections::BTreeMap;

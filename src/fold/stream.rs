@@ -22,13 +22,13 @@ pub struct Passed {
 /// State of one stream between chunks.
 #[derive(Debug)]
 pub struct StreamFold {
-    windowing: Windowing,
+    pub(super) windowing: Windowing,
     /// Greatest event time taken, `i64::MIN` before the first.
-    high: i64,
-    guard: ClockGuard,
+    pub(super) high: i64,
+    pub(super) guard: ClockGuard,
     /// Windows that are still open.
     pub(super) open: BTreeMap<i64, OpenWindow>,
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// What chunks have added to a window that is still open.
@@ -49,11 +49,26 @@ impl OpenWindow {
         self.parts.push(LoosePartial { partial, names: Arc::clone(names) });
         if self.rows >= self.merged.saturating_mul(2) + MERGE_EVERY {
             let window = self.parts.first().map_or(0, |part| part.partial.window);
-            let merged = LoosePartial::merge(window, std::mem::take(&mut self.parts));
-            self.merged = merged.len();
-            self.rows = self.merged;
-            self.parts.push(LoosePartial::of(merged));
+            self.merge(window);
         }
+    }
+
+    fn merge(&mut self, window: i64) {
+        let merged = LoosePartial::merge(window, std::mem::take(&mut self.parts));
+        *self = OpenWindow::of(merged);
+    }
+
+    /// A window that holds a canonical partial.
+    pub(super) fn of(merged: WindowPartial) -> OpenWindow {
+        let rows = merged.len();
+        OpenWindow { parts: vec![LoosePartial::of(merged)], rows, merged: rows }
+    }
+
+    /// All parts as one canonical partial.
+    pub(super) fn merged(&mut self, window: i64) -> WindowPartial {
+        let merged = LoosePartial::merge(window, std::mem::take(&mut self.parts));
+        *self = OpenWindow::of(merged.clone());
+        merged
     }
 }
 

@@ -3,6 +3,7 @@
 use super::stream::MERGE_EVERY;
 use super::*;
 use crate::event::{Kind, Level, NO_LATENCY, NOT_SAMPLED};
+use crate::sketch::codec::{Reader, Writer};
 use crate::sketch::partial::LoosePartial;
 use crate::time::{SECOND, Timestamp};
 use proptest::prelude::*;
@@ -103,6 +104,11 @@ fn first_window(chunk: FoldedChunk) -> Option<WindowPartial> {
 
 /// Folds one stream cut at the given places.
 fn fold(lines: &[Line], cuts: &[usize]) -> Vec<Passed> {
+    fold_between(lines, cuts, |stream| stream)
+}
+
+/// The same; `between`: what becomes of the stream between two chunks.
+fn fold_between(lines: &[Line], cuts: &[usize], between: impl Fn(StreamFold) -> StreamFold) -> Vec<Passed> {
     let windowing = Windowing::default();
     let mut stream = StreamFold::new(windowing);
     let mut passed = Vec::new();
@@ -129,9 +135,20 @@ fn fold(lines: &[Line], cuts: &[usize]) -> Vec<Passed> {
         passed.extend(stream.push(chunk, last.then_some(lines.len() as u64), |state| {
             run(ChunkFold::with_guard(&windowing, "s", from as u64, state.high, state.guard))
         }));
+        stream = between(stream);
         from = until;
     }
     passed
+}
+
+/// A stream that was written, and read by another program.
+fn saved(mut stream: StreamFold) -> StreamFold {
+    let mut w = Writer::default();
+    stream.write(&mut w);
+    let mut r = Reader::new(&w.bytes);
+    let again = StreamFold::read(Windowing::default(), &mut r).unwrap();
+    r.end().unwrap();
+    again
 }
 
 fn totals(passed: &[Passed]) -> Tally {
@@ -252,6 +269,7 @@ proptest! {
         let whole = fold(&lines, &[]);
         let cut = fold(&lines, &cuts);
         prop_assert_eq!(&whole, &cut);
+        prop_assert_eq!(&whole, &fold_between(&lines, &cuts, saved));
         let tally = totals(&whole);
         prop_assert!(tally.balances());
         prop_assert_eq!(tally.records, lines.len() as u64);

@@ -24,6 +24,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Of a stream that was read up to a position before.
+    pub fn starting_at(after: u64) -> Batch {
+        Batch { after, ..Batch::default() }
+    }
+
     /// Takes a record. Without a payload, or with an empty one, it is one empty line, which becomes a reject.
     pub fn add(&mut self, offset: u64, payload: Option<&[u8]>) {
         let first = offset.saturating_mul(RECORD_LINES);

@@ -1,7 +1,7 @@
 //! Topics of Apache Kafka as streams: each partition is one, named `topic/partition`.
 //!
-//! Partitions are assigned by hand and read from their earliest offset. No group is joined and nothing is committed, so
-//! a program that starts again reads everything again, and nothing can count twice.
+//! Partitions are assigned by hand and read from their earliest offset, or from where a checkpoint ended. No group is joined and
+//! nothing is committed: a program that starts again goes by its own state, and nothing can count twice.
 //!
 //! A record's payload is one line, or several ([`crate::source::batch`]).
 
@@ -72,7 +72,8 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Finds the partitions of topics and begins to read them from their earliest offset. Waits until brokers answer and
+    /// Finds the partitions of topics and begins to read them from the offsets in `from`, by stream, others from their earliest
+    /// one. Waits until brokers answer and
     /// all topics are there; `None` when `stop` was set meanwhile. `say` hears what is waited for.
     ///
     /// # Errors
@@ -80,6 +81,7 @@ impl Topics {
     pub fn open(
         brokers: &str,
         topics: &[String],
+        from: &BTreeMap<String, u64>,
         stop: &AtomicBool,
         say: &mut dyn FnMut(String),
     ) -> Result<Option<Topics>, KafkaSourceError> {
@@ -103,11 +105,14 @@ impl Topics {
             let mut assignment = TopicPartitionList::new();
             let mut streams = BTreeMap::new();
             for partition in partitions {
-                assignment
-                    .add_partition_offset(name, partition, Offset::Beginning)
-                    .map_err(KafkaSourceError::Client)?;
+                let stream = format!("{name}/{partition}");
+                let offset = match from.get(&stream).map(|offset| i64::try_from(*offset)) {
+                    Some(Ok(offset)) => Offset::Offset(offset),
+                    Some(Err(_)) | None => Offset::Beginning,
+                };
+                assignment.add_partition_offset(name, partition, offset).map_err(KafkaSourceError::Client)?;
                 streams.insert(partition, all.names.len());
-                all.names.push(format!("{name}/{partition}"));
+                all.names.push(stream);
                 all.reach.push(Reach::Within);
             }
             consumer.assign(&assignment).map_err(KafkaSourceError::Client)?;

@@ -11,6 +11,7 @@ use crate::engine::{Engine, Input, Output};
 use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
 use crate::pipeline::plan::Plan;
+use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 use crate::source::files::{FilesError, Stream};
 use crate::source::fold_chunk::{ChunkFolder, HeldLines, KeptReject, refold_chunk};
@@ -373,6 +374,29 @@ impl<'a> PushedStreams<'a> {
         observer.outputs(engine, outputs)?;
         let streams = names.iter().map(|name| (Taken::new(name, plan), ChunkFolder::new(plan, false))).collect();
         Ok(PushedStreams { plan, streams })
+    }
+
+    /// Streams that go on as those that were saved, of an engine that was restored from the same moment.
+    ///
+    /// # Errors
+    /// [`Damaged`] for bytes that are not of these streams.
+    pub fn resume(names: &[String], plan: &'a Plan, saved: &[u8]) -> Result<PushedStreams<'a>, Damaged> {
+        let mut r = Reader::new(saved);
+        let mut streams = Vec::with_capacity(names.len());
+        for name in names {
+            let fold = StreamFold::read(plan.windowing, &mut r)?;
+            let taken = Taken { fold, ..Taken::new(name, plan) };
+            streams.push((taken, ChunkFolder::new(plan, false)));
+        }
+        r.end()?;
+        Ok(PushedStreams { plan, streams })
+    }
+
+    /// What [`PushedStreams::resume`] needs.
+    pub fn save(&mut self) -> Vec<u8> {
+        let mut w = Writer::default();
+        self.streams.iter_mut().for_each(|(taken, _)| taken.fold.write(&mut w));
+        w.bytes
     }
 
     /// Takes the next chunk of the stream with this index; returns the chunk's bytes for another use.

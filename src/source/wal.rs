@@ -139,7 +139,8 @@ impl Wal {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|error| at(folder, error))?;
         let segments = segments(folder)?;
-        let (mut keys, mut next, mut torn) = (Keys::default(), 0, 0);
+        // Segments that nothing rests on any more were removed.
+        let (mut keys, mut next, mut torn) = (Keys::default(), segments.first().copied().unwrap_or(0), 0);
         for (number, first) in segments.iter().enumerate() {
             if *first != next {
                 return Err(WalError::Gap(segment(folder, *first).display().to_string(), *first, next));
@@ -193,6 +194,26 @@ fn segments(folder: &Path) -> Result<Vec<u64>, WalError> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Removes the oldest segments of a log of which everything lies before `before`, as far as those that stay have at least `keep`
+/// bytes of payload before it. Returns how many were removed.
+///
+/// # Errors
+/// A folder that cannot be read, or a segment that cannot be removed.
+pub fn trim(folder: &Path, before: u64, keep: u64) -> Result<usize, WalError> {
+    let segments = segments(folder)?;
+    let mut removed = 0;
+    for pair in segments.windows(2) {
+        let [first, next] = *pair else { break };
+        if next > before.saturating_sub(keep) {
+            break;
+        }
+        let path = segment(folder, first);
+        std::fs::remove_file(&path).map_err(|error| at(&path, error))?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// Where a record stands, and what belongs to it.
@@ -490,6 +511,27 @@ impl WalReader {
         WalReader { folder: folder.to_owned(), synced, file: None, next: first }
     }
 
+    /// Goes on at a position at which a record begins, or that is the end.
+    ///
+    /// # Errors
+    /// A log that has no record there, or that cannot be read.
+    pub fn skip_to(&mut self, position: u64) -> Result<(), WalError> {
+        let damaged = || WalError::Damaged(self.folder.display().to_string(), position);
+        let first = segments(&self.folder)?.into_iter().rev().find(|first| *first <= position).ok_or_else(damaged)?;
+        (self.file, self.next) = (None, first);
+        while self.next < position {
+            if self.next(Duration::ZERO)?.is_none() {
+                break;
+            }
+        }
+        if self.next == position { Ok(()) } else { Err(WalError::Damaged(self.folder.display().to_string(), position)) }
+    }
+
+    /// Position of the first record that is still there.
+    pub fn first(&self) -> Result<u64, WalError> {
+        Ok(segments(&self.folder)?.first().copied().unwrap_or(0))
+    }
+
     /// All that is synced has been read.
     pub fn is_at_end(&self) -> bool {
         self.next >= self.synced.get()
@@ -576,6 +618,28 @@ mod tests {
         // Zeros behind the end, as a file system may leave them.
         std::fs::write(&path, [&whole[..last], &[0; 40]].concat()).unwrap();
         assert_eq!(Wal::open(folder.path()).map(|opened| opened.torn).unwrap(), 40);
+    }
+
+    #[test]
+    fn what_lies_behind_is_removed_and_reading_goes_on_where_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        // Each payload fills a segment.
+        let payload = |letter: &str| letter.repeat(PAYLOAD_MAX - 1) + "\n";
+        let payloads = ["a", "b", "c"].map(payload);
+        filled(folder.path(), &payloads.each_ref().map(String::as_str));
+        let size = PAYLOAD_MAX as u64;
+        assert_eq!(segments(folder.path()).unwrap(), [0, size, 2 * size]);
+        assert_eq!(trim(folder.path(), 2 * size, size + 1).unwrap(), 0, "more is to be kept");
+        assert_eq!(trim(folder.path(), size - 1, 0).unwrap(), 0, "not all of it lies before");
+        assert_eq!(trim(folder.path(), 3 * size, size).unwrap(), 2);
+        let Opened { mut reader, .. } = Wal::open(folder.path()).unwrap();
+        assert_eq!(reader.first().unwrap(), 2 * size);
+        assert!(reader.skip_to(size).is_err() && reader.skip_to(2 * size + 7).is_err());
+        reader.skip_to(3 * size).unwrap();
+        assert!(reader.is_at_end());
+        reader.skip_to(2 * size).unwrap();
+        assert_eq!(all(&mut reader), [(2 * size, payloads[2].as_bytes().to_vec())]);
+        assert_eq!(trim(folder.path(), u64::MAX, 0).unwrap(), 0, "the last segment stays");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -33,6 +34,8 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub struct Running {
     pub child: Child,
     pub address: String,
+    /// What it wrote on standard error since it listens.
+    pub said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
@@ -57,8 +60,15 @@ impl Running {
             .map_while(Result::ok)
             .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
             .expect("it says where it listens");
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));
-        Running { child, address }
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                println!("{line}");
+                hears.lock().unwrap().push(line);
+            }
+        });
+        Running { child, address, said }
     }
 
     /// Status and body of an answer.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cli::report::{Effect, Row, rows};
 use crate::compare::verdict::Cell;
 use crate::engine::Engine;
@@ -15,7 +17,7 @@ pub(in crate::cli) const POINTS_MAX: usize = 400;
 pub(in crate::cli) const COURSES_MAX: usize = 64;
 
 /// What one look said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct Point {
     /// End of its window.
     pub at: Timestamp,
@@ -42,7 +44,7 @@ impl Point {
 }
 
 /// Points of one comparison, evenly spread over its looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Course {
     points: Vec<Point>,
     /// The latest look.
@@ -85,8 +87,21 @@ impl Course {
 }
 
 /// Courses by release and comparison.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<((usize, usize), Course)>", into = "Vec<((usize, usize), Course)>")]
 pub(in crate::cli) struct Courses(BTreeMap<(usize, usize), Course>);
+
+impl From<Vec<((usize, usize), Course)>> for Courses {
+    fn from(list: Vec<((usize, usize), Course)>) -> Courses {
+        Courses(list.into_iter().collect())
+    }
+}
+
+impl From<Courses> for Vec<((usize, usize), Course)> {
+    fn from(courses: Courses) -> Vec<((usize, usize), Course)> {
+        courses.0.into_iter().collect()
+    }
+}
 
 impl Courses {
     /// A comparison was looked at.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::Judged;
 use super::text::{grouped, millis, percent, times};
 use crate::cli::terminal::harmless;
@@ -65,16 +67,32 @@ impl Row {
 }
 
 /// Size of a difference.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(in crate::cli) struct Effect {
     /// How to read it.
     pub kind: EffectKind,
     /// Estimate.
+    #[serde(with = "bits")]
     pub estimate: f64,
     /// Lower end.
+    #[serde(with = "bits")]
     pub low: f64,
     /// Upper end.
+    #[serde(with = "bits")]
     pub high: f64,
+}
+
+/// Floats as their bits: JSON knows no infinity.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(value.to_bits())
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
 }
 
 impl Effect {
@@ -93,7 +111,7 @@ impl Effect {
 }
 
 /// How an effect is to be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(in crate::cli) enum EffectKind {
     /// Candidate divided by control.
     Ratio,

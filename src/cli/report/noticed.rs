@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::backtest::{CutOvers, Deploy};
 use crate::engine::Engine;
 use crate::pipeline::roles::{self, Role};
@@ -12,11 +14,12 @@ use crate::sketch::partial::WindowPartial;
 const ARMS_KEPT: usize = 2;
 
 /// Fields that nobody reads, lines that say that a program died, and versions that replaced others at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::cli) struct Noticed {
     unread: BTreeMap<String, u64>,
     /// Lines of crashes, and arms, of each stream.
     streams: BTreeMap<String, (u64, BTreeSet<String>)>,
+    #[serde(skip)]
     cut_overs: CutOvers,
 }
 

@@ -1,11 +1,14 @@
 //! Where lines come from: topics of Kafka, and the write-ahead log of what comes over HTTP. Each partition is a stream, and the
 //! write-ahead log is one.
 
+use std::collections::BTreeMap;
 #[cfg(feature = "kafka")]
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::source::batch::Batch;
+#[cfg(feature = "kafka")]
+use crate::source::batch::RECORD_LINES;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{Came, Topics};
 use crate::source::wal::WalReader;
@@ -25,6 +28,10 @@ pub(super) enum Heard {
     Trouble(String),
 }
 
+fn batch_from(name: &str, from: &BTreeMap<String, u64>) -> Batch {
+    Batch::starting_at(from.get(name).copied().unwrap_or(0))
+}
+
 /// All streams, with the lines that wait to become chunks.
 pub(super) struct Inputs {
     names: Vec<String>,
@@ -39,10 +46,10 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// The write-ahead log alone.
-    pub(super) fn of_http(reader: WalReader) -> Inputs {
+    pub(super) fn of_http(reader: WalReader, from: &BTreeMap<String, u64>) -> Inputs {
         Inputs {
             names: vec![HTTP.to_owned()],
-            batches: vec![Batch::default()],
+            batches: vec![batch_from(HTTP, from)],
             http: Some(reader),
             #[cfg(feature = "kafka")]
             topics: None,
@@ -57,16 +64,19 @@ impl Inputs {
         brokers: &str,
         topics: &[String],
         http: Option<WalReader>,
+        from: &BTreeMap<String, u64>,
         stop: &AtomicBool,
         wait: &mut dyn FnMut(String),
     ) -> anyhow::Result<Option<Inputs>> {
         let mut asked = topics.to_vec();
         asked.sort();
         asked.dedup();
-        let Some(topics) = Topics::open(brokers, &asked, stop, wait)? else { return Ok(None) };
+        // A position counts lines within records; a record is read as a whole.
+        let offsets = from.iter().map(|(name, next)| (name.clone(), next.div_ceil(RECORD_LINES))).collect();
+        let Some(topics) = Topics::open(brokers, &asked, &offsets, stop, wait)? else { return Ok(None) };
         let mut names = topics.names().to_vec();
         names.extend(http.is_some().then(|| HTTP.to_owned()));
-        let batches = names.iter().map(|_| Batch::default()).collect();
+        let batches = names.iter().map(|name| batch_from(name, from)).collect();
         Ok(Some(Inputs { names, batches, http, topics: Some(topics), http_first: true }))
     }
 

@@ -1,11 +1,12 @@
 //! `serin run`: log lines that come over HTTP or from Kafka, judged while they come; the verdict over HTTP.
 //!
 //! One thread reads, folds and decides; another answers. What comes over HTTP is on disk before it is answered, and read from
-//! there. What is shown has been made durable before. A program that starts again reads topics and write-ahead log from their
-//! beginning and must come to the same ledger before it shows anything.
+//! there. What is shown has been made durable before. A program that starts again goes on from its last checkpoint, or reads topics
+//! and write-ahead log from their beginning, and must come to the same ledger before it shows anything.
 
 mod api;
 mod appended;
+mod checkpoint;
 mod desk;
 mod flagger;
 mod gate;
@@ -24,10 +25,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::checkpoint::{Checkpoint, Heads, Place, Shown};
 use self::desk::Desk;
 use self::gate::Gate;
 use self::http::Shared;
@@ -48,7 +50,7 @@ use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
-use crate::source::wal::{Opened, Wal, WalReader};
+use crate::source::wal::{self, Opened, Wal, WalReader};
 use crate::time::Windowing;
 
 /// Lines after which it is looked at what they are, and the fewest.
@@ -66,6 +68,8 @@ const TOGETHER: Duration = Duration::from_millis(200);
 /// Between two reports, and between two looks for partitions from which nothing comes.
 const SHOW: Duration = Duration::from_millis(500);
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
+/// Folder of the write-ahead log in that of the state.
+const WAL: &str = "wal";
 /// How long stopping may take.
 const STOP: Duration = Duration::from_secs(8);
 /// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
@@ -94,17 +98,28 @@ pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyh
     }
     let idle = compare::duration(&arguments.idle).context("--idle")?;
     let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
+    let checkpoints = compare::duration(&arguments.checkpoint).context("--checkpoint")?;
+    let checkpoints = Duration::from_micros(u64::try_from(checkpoints).unwrap_or(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, config, listen, idle));
+    let status = runtime.block_on(serve(arguments, config, listen, Times { idle, checkpoints }));
     runtime.shutdown_background();
     status
 }
 
-async fn serve(arguments: RunArguments, config: Config, listen: SocketAddr, idle: Duration) -> anyhow::Result<u8> {
+/// Times of the reader.
+#[derive(Clone, Copy)]
+struct Times {
+    /// A partition without records for so long holds nothing back.
+    idle: Duration,
+    /// Between two checkpoints.
+    checkpoints: Duration,
+}
+
+async fn serve(arguments: RunArguments, config: Config, listen: SocketAddr, times: Times) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
@@ -116,7 +131,7 @@ async fn serve(arguments: RunArguments, config: Config, listen: SocketAddr, idle
     let desk = desk::start(&arguments.state, state.durable(), &config)?;
     let (wal, reader) = match takes_http(&arguments) {
         true => {
-            let Opened { wal, reader, torn } = Wal::open(&arguments.state.join("wal"))?;
+            let Opened { wal, reader, torn } = Wal::open(&arguments.state.join(WAL))?;
             if torn > 0 {
                 say(&format!(
                     "{} at the end of the write-ahead log are no whole record (a last write that did not come to disk), and \
@@ -137,7 +152,7 @@ async fn serve(arguments: RunArguments, config: Config, listen: SocketAddr, idle
     let (of_reader, of_desk) = (Arc::clone(&shared), desk.clone());
     std::thread::spawn(move || {
         let (arguments, policy, desk) = (&arguments, &config.policy, &of_desk);
-        let (of_http, reader) = (reader, Reader { arguments, policy, shared: &of_reader, desk, idle });
+        let (of_http, reader) = (reader, Reader { arguments, policy, shared: &of_reader, desk, times });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
@@ -214,7 +229,7 @@ struct Reader<'a> {
     policy: &'a Policy,
     shared: &'a Shared,
     desk: &'a Desk,
-    idle: Duration,
+    times: Times,
 }
 
 impl Reader<'_> {
@@ -262,8 +277,20 @@ impl Reader<'_> {
         }
     }
 
-    /// Every stream that was asked for; `None` when it was told to stop before all were there.
-    fn inputs(&self, http: Option<WalReader>) -> anyhow::Result<Option<Inputs>> {
+    /// Every stream that was asked for, read from where `from` says; `None` when it was told to stop before all were there.
+    fn inputs(&self, http: Option<WalReader>, from: &BTreeMap<String, u64>) -> anyhow::Result<Option<Inputs>> {
+        let mut http = http;
+        if let Some(reader) = &mut http {
+            match from.get(inputs::HTTP) {
+                Some(next) => reader.skip_to(*next)?,
+                None if reader.first()? > 0 => bail!(
+                    "{}: the write-ahead log has lost its beginning, and there is no checkpoint to go on from; begin anew with \
+                     another --state",
+                    self.arguments.state.display()
+                ),
+                None => {}
+            }
+        }
         #[cfg(feature = "kafka")]
         if let Some(brokers) = &self.arguments.brokers {
             let stop = &self.shared.stop;
@@ -272,36 +299,106 @@ impl Reader<'_> {
                 say(&what);
                 self.shared.wait_for(&what);
             };
-            return Inputs::of_topics(brokers, &self.arguments.topics, http, stop, &mut wait);
+            return Inputs::of_topics(brokers, &self.arguments.topics, http, from, stop, &mut wait);
         }
-        Ok(http.map(Inputs::of_http))
+        Ok(http.map(|http| Inputs::of_http(http, from)))
+    }
+
+    /// The checkpoint to go on from, with the first lines that its plan rests on. What cannot be used is told of: everything is
+    /// read again then.
+    fn saved(&self) -> anyhow::Result<Option<(Checkpoint, Heads)>> {
+        let folder = &self.arguments.state;
+        let unusable = |why: &str| {
+            say(&format!("{}: the checkpoint is of no use ({why}): everything is read again", folder.display()));
+            Ok(None)
+        };
+        match (Checkpoint::read(folder)?, checkpoint::read_heads(folder)?) {
+            (None, _) => Ok(None),
+            (Some(Err(damaged)), _) => unusable(&damaged.to_string()),
+            (Some(Ok(_)), None) => unusable("the first lines were not kept"),
+            (Some(Ok(checkpoint)), Some(heads)) => Ok(Some((checkpoint, heads))),
+        }
     }
 
     fn read_streams(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
-        let Some(mut inputs) = self.inputs(http)? else { return Ok(()) };
+        let saved = self.saved()?;
+        let from: BTreeMap<String, u64> = saved
+            .iter()
+            .flat_map(|(checkpoint, _)| &checkpoint.places)
+            .filter(|place| place.next > 0)
+            .map(|place| (place.name.clone(), place.next))
+            .collect();
+        let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
         let names = inputs.names().to_vec();
-        say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
-        self.shared.wait_for("the first log lines");
-        let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
+        let (begun, found) = match saved {
+            Some((checkpoint, heads)) => {
+                say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
+                self.begin_again(&names, checkpoint, &heads, state)?
+            }
+            None => {
+                say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
+                self.shared.wait_for("the first log lines");
+                let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
+                checkpoint::write_heads(state.folder(), &texts(&names, &heads))?;
+                let engine = Engine::new(settings);
+                (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
+            }
+        };
+        let Begun { heads, mut engine, streams, moves: moves_made, shown } = begun;
         let plan = found.plan.clone();
-        let mut engine = Engine::new(settings);
-        let moves = state.moves(&names)?;
+        let mut moves = state.moves(&names)?;
+        for (moves, made) in moves.iter_mut().zip(&moves_made) {
+            moves.drain(..usize::try_from(*made).unwrap_or(usize::MAX).min(moves.len()));
+        }
         if !state.is_caught_up() {
             self.shared.wait_for("the logs to be read again up to where the ledger ends");
         }
+        let Shown { noticed, courses } = shown;
         let mut watch = Watch {
             reader: self,
             state,
             found: &found,
             verdicts: BTreeMap::new(),
-            courses: Courses::default(),
-            noticed: Noticed::default(),
+            courses,
+            noticed,
             looked: true,
+            is_ahead: false,
         };
-        let pushed = PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?;
+        let pushed = match streams {
+            Some(saved) => {
+                PushedStreams::resume(&names, &plan, &saved).map_err(|damaged| anyhow!("checkpoint: {damaged}"))?
+            }
+            None => PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?,
+        };
         let now = Instant::now();
-        let live = Live { reader: self, last: vec![now; names.len()], names, inputs, pushed, moves };
+        let live = Live { reader: self, last: vec![now; names.len()], names, inputs, pushed, moves, moves_made };
         live.follow(heads, &mut engine, &mut watch)
+    }
+
+    /// State as a checkpoint has it. It must be of these streams and of this ledger.
+    fn begin_again(
+        &self,
+        names: &[String],
+        saved: Checkpoint,
+        heads: &Heads,
+        state: &mut State,
+    ) -> anyhow::Result<(Begun, Survey)> {
+        let folder = self.arguments.state.display();
+        if !saved.places.iter().map(|place| &place.name).eq(names) {
+            bail!("{folder}: {OTHER_GROUND}");
+        }
+        let (found, settings) = self.ground(names, heads, state)??;
+        if !state.resume(saved.written) {
+            bail!(
+                "{folder}: the ledger does not have what the checkpoint rests on (was a file replaced?); restore both, or begin \
+                 anew with another --state"
+            );
+        }
+        let engine =
+            Engine::restore(settings, &saved.engine).map_err(|damaged| anyhow!("{folder}: checkpoint: {damaged}"))?;
+        let moves = saved.places.iter().map(|place| place.moves).collect();
+        let heads = names.iter().map(|_| Vec::new()).collect();
+        Ok((Begun { heads, engine, streams: Some(saved.streams), moves, shown: saved.shown }, found))
     }
 
     /// What everything is decided by, with the lines that were read for it. Lines that say nothing of requests (a start, a
@@ -313,7 +410,7 @@ impl Reader<'_> {
         loop {
             let Some(more) = self.heads(inputs)? else { return Ok(None) };
             bytes += more.iter().flatten().map(|chunk| chunk.bytes.len()).sum::<usize>();
-            let ground = self.ground(&names, &more, state)?;
+            let ground = self.ground(&names, &texts(&names, &more), state)?;
             heads.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
             let why = match ground {
                 Ok((found, settings)) => {
@@ -375,23 +472,12 @@ impl Reader<'_> {
     fn ground(
         &self,
         names: &[String],
-        heads: &[Vec<Chunk>],
+        texts: &Heads,
         state: &State,
     ) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
         let RunArguments { how, judge, .. } = self.arguments;
-        let texts: Vec<(String, String)> = names
-            .iter()
-            .zip(heads)
-            .filter(|(_, chunks)| !chunks.is_empty())
-            .take(compare::HEAD_STREAMS)
-            .map(|(name, chunks)| {
-                let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
-                let head = bytes.get(..compare::HEAD_BYTES).unwrap_or(&bytes);
-                (name.clone(), String::from_utf8_lossy(head).into_owned())
-            })
-            .collect();
         let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
-            let mut looked = compare::look_at_heads(&texts, wishes)?;
+            let mut looked = compare::look_at_heads(texts, wishes)?;
             looked.is_all = false;
             Ok(looked)
         });
@@ -416,17 +502,43 @@ impl Reader<'_> {
                 && asked.arms.is_none_or(|arms| arms == plan.arms)
                 && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role));
             if !same {
-                bail!(
-                    "{}: the ledger there was made from other topics, partitions or options; give those, or another \
-                     --state",
-                    self.arguments.state.display()
-                );
+                bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
             }
             say(&format!("reading again what {} of the ledger rest on", count(state.entries_held() as u64, "entry")));
             (found.plan, settings) = (plan, recorded);
         }
         Ok(Ok((found, settings)))
     }
+}
+
+const OTHER_GROUND: &str =
+    "the ledger there was made from other topics, partitions or options; give those, or another --state";
+
+/// The first lines of streams, as text.
+fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {
+    names
+        .iter()
+        .zip(heads)
+        .filter(|(_, chunks)| !chunks.is_empty())
+        .take(compare::HEAD_STREAMS)
+        .map(|(name, chunks)| {
+            let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
+            let head = bytes.get(..compare::HEAD_BYTES).unwrap_or(&bytes);
+            (name.clone(), String::from_utf8_lossy(head).into_owned())
+        })
+        .collect()
+}
+
+/// Where reading begins.
+struct Begun {
+    /// Lines of each stream that were read for the plan.
+    heads: Vec<Vec<Chunk>>,
+    engine: Engine,
+    /// Open windows and clocks of the streams, where a checkpoint had them.
+    streams: Option<Vec<u8>>,
+    /// Times that each stream was moved on before.
+    moves: Vec<u64>,
+    shown: Shown,
 }
 
 /// Streams that are being followed.
@@ -439,6 +551,8 @@ struct Live<'a> {
     last: Vec<Instant>,
     /// Moves of earlier runs that are still to be made again.
     moves: Vec<VecDeque<Move>>,
+    /// Times that each stream was moved on.
+    moves_made: Vec<u64>,
 }
 
 impl Live<'_> {
@@ -450,6 +564,8 @@ impl Live<'_> {
             }
         }
         let (mut shown, mut looked_for_idle) = (None::<Instant>, Instant::now());
+        let mut checkpoints =
+            Checkpoints { every: self.reader.times.checkpoints, last: Instant::now(), took: Duration::ZERO };
         while !self.reader.stopping() {
             let began = Instant::now();
             while began.elapsed() < TOGETHER && !self.reader.stopping() {
@@ -485,8 +601,45 @@ impl Live<'_> {
                 watch.looked = false;
                 shown = Some(Instant::now());
             }
+            if watch.is_ahead && watch.state.is_caught_up() && checkpoints.is_due() {
+                let began = Instant::now();
+                // Without one a restart reads more; that the disk refuses it is no reason to stop.
+                if let Err(error) = self.checkpoint(engine, watch) {
+                    say(&format!("no checkpoint was written: {error:#}"));
+                }
+                checkpoints = Checkpoints { last: Instant::now(), took: began.elapsed(), ..checkpoints };
+            }
         }
-        self.reader.lasts(watch.state, engine)
+        self.reader.lasts(watch.state, engine)?;
+        if watch.is_ahead && watch.state.is_caught_up() {
+            self.checkpoint(engine, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Saves state and places; then what lies far enough behind is removed from the write-ahead log.
+    fn checkpoint(&mut self, engine: &Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        // A checkpoint must not know more than the ledger.
+        self.reader.lasts(watch.state, engine)?;
+        let mut places = Vec::with_capacity(self.names.len());
+        for (stream, name) in self.names.iter().enumerate() {
+            let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
+            places.push(Place { name: name.clone(), next, moves: self.moves_made[stream] });
+        }
+        let http = places.iter().find(|place| place.name == inputs::HTTP).map(|place| place.next);
+        let checkpoint = Checkpoint {
+            written: watch.state.written(),
+            places,
+            engine: engine.snapshot(),
+            streams: self.pushed.save(),
+            shown: Shown { noticed: watch.noticed.clone(), courses: watch.courses.clone() },
+        };
+        checkpoint.write(watch.state.folder())?;
+        watch.is_ahead = false;
+        if let Some(before) = http {
+            wal::trim(&watch.state.folder().join(WAL), before, self.reader.arguments.keep_log)?;
+        }
+        Ok(())
     }
 
     /// Pushes a chunk, cut where an earlier run moved the stream on.
@@ -515,9 +668,10 @@ impl Live<'_> {
                 chunk = rest;
             }
             self.moves[stream].pop_front();
+            self.moves_made[stream] += 1;
             self.pushed.advance(stream, due.window, due.next, engine, watch)?;
         }
-        watch.looked = true;
+        watch.came();
         self.pushed.push(stream, chunk, engine, watch)?;
         Ok(())
     }
@@ -527,7 +681,7 @@ impl Live<'_> {
     fn move_idle(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
         let mut idle = Vec::new();
         for stream in 0..self.names.len() {
-            let quiet = self.last[stream].elapsed() >= self.reader.idle;
+            let quiet = self.last[stream].elapsed() >= self.reader.times.idle;
             if self.reader.stopping() {
                 return Ok(());
             }
@@ -545,8 +699,9 @@ impl Live<'_> {
         }
         for stream in &idle {
             while let Some(Move { next, window }) = self.moves[*stream].pop_front() {
+                self.moves_made[*stream] += 1;
                 self.pushed.advance(*stream, window, next, engine, watch)?;
-                watch.looked = true;
+                watch.came();
             }
         }
         if idle.len() == self.names.len() && !watch.state.is_caught_up() {
@@ -575,9 +730,10 @@ impl Live<'_> {
         watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)));
         self.reader.lasts(watch.state, engine)?;
         for (stream, Move { next, window }) in moved {
+            self.moves_made[stream] += 1;
             self.pushed.advance(stream, window, next, engine, watch)?;
         }
-        watch.looked = true;
+        watch.came();
         Ok(())
     }
 }
@@ -593,8 +749,30 @@ struct Watch<'a> {
     courses: Courses,
     /// What is no part of any verdict, and to be told.
     noticed: Noticed,
-    /// Something has come since the last report.
+    /// Something has come since the last report, and since the last checkpoint.
     looked: bool,
+    is_ahead: bool,
+}
+
+impl Watch<'_> {
+    fn came(&mut self) {
+        (self.looked, self.is_ahead) = (true, true);
+    }
+}
+
+/// When the next checkpoint is due. A large state takes long to save: nineteen parts of twenty of the time are for reading.
+struct Checkpoints {
+    every: Duration,
+    last: Instant,
+    took: Duration,
+}
+
+impl Checkpoints {
+    const READING: u32 = 19;
+
+    fn is_due(&self) -> bool {
+        self.last.elapsed() >= self.every.max(self.took.saturating_mul(Self::READING))
+    }
 }
 
 impl Observer for Watch<'_> {

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::cli::run::appended::Appended;
+use crate::cli::run::checkpoint::Written;
 use crate::ledger;
 
 /// A stream was moved on to a window, before any line at or behind a position had come.
@@ -26,8 +28,12 @@ pub(super) struct State {
     /// Bytes of the held ledger that have been computed again.
     agreed: usize,
     idle: Appended,
+    /// All entries so far: bytes, and their sum.
+    written: u64,
+    sum: Xxh3,
     /// The ledger was made from other lines, and where that shows.
     differs: Option<String>,
+    folder: PathBuf,
 }
 
 impl State {
@@ -48,7 +54,8 @@ impl State {
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .with_context(|| format!("{shown}: cannot be synced"))?;
-        Ok(State { ledger, agreed: 0, idle, differs: None })
+        let (written, sum, folder) = (0, Xxh3::new(), folder.to_owned());
+        Ok(State { ledger, agreed: 0, idle, written, sum, differs: None, folder })
     }
 
     /// The first entry, when there is one: what everything was decided by.
@@ -62,6 +69,7 @@ impl State {
         let held = &self.ledger.held.as_bytes()[self.agreed..];
         if held.is_empty() {
             self.ledger.append(line);
+            self.count(line);
             return Ok(());
         }
         if !held.starts_with(line.as_bytes()) {
@@ -74,7 +82,35 @@ impl State {
             return Err(io::Error::other(words));
         }
         self.agreed += line.len();
+        self.count(line);
         Ok(())
+    }
+
+    fn count(&mut self, line: &str) {
+        self.written += line.len() as u64;
+        self.sum.update(line.as_bytes());
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Entries so far; of those that were held, as far as they were computed again.
+    pub(super) fn written(&self) -> Written {
+        Written { bytes: self.written, sum: self.sum.digest() }
+    }
+
+    /// Goes on behind entries that a checkpoint rests on. False when the ledger does not begin with them.
+    pub(super) fn resume(&mut self, written: Written) -> bool {
+        let Some(held) = usize::try_from(written.bytes).ok().and_then(|end| self.ledger.held.as_bytes().get(..end))
+        else {
+            return false;
+        };
+        self.sum.update(held);
+        self.written = written.bytes;
+        self.agreed = held.len();
+        self.written() == written
     }
 
     /// What was read is not what the ledger was made from, in words.

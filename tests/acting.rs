@@ -261,12 +261,12 @@ fn a_full_disk_stops_decisions_and_not_the_program() {
     let running = Running::start_by(command, &["--config", &config], &state);
     let health = until("it says so", || {
         let (status, health) = get(&running, "/healthz");
-        (status == 503 && health["trouble"].as_str()?.contains("the ledger cannot be written")).then_some(health)
+        (status == 503 && health["trouble"].as_str()?.contains("cannot be written")).then_some(health)
     });
     assert_eq!(health["status"], "trouble");
     let said = gate(&running);
     assert_eq!(said["verdict"], "inconclusive");
-    assert!(said["reason"].as_str().unwrap().contains("the ledger cannot be written"), "{said}");
+    assert!(said["reason"].as_str().unwrap().contains("cannot be written"), "{said}");
     let short = std::fs::read_to_string(state.join("ledger.ndjson")).unwrap();
     assert!(whole.starts_with(&short) && (short.is_empty() || short.ends_with('\n')), "no half entry is left");
     let room = Command::new("prlimit").args(["--pid", &running.child.id().to_string(), "--fsize=unlimited"]).status();

@@ -237,34 +237,39 @@ impl Reader<'_> {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Everything lasts that was decided, and the desk knows. While the disk refuses nothing more is decided: it is tried again
-    /// until the program is told to stop.
-    fn lasts(&self, state: &mut State, engine: &Engine) -> anyhow::Result<()> {
+    /// Writes something without which nothing more may be decided. While the disk refuses it is tried again, until the program
+    /// is told to stop.
+    fn written<E: std::fmt::Display>(
+        &self,
+        what: &str,
+        mut write: impl FnMut() -> Result<(), E>,
+    ) -> anyhow::Result<()> {
         let mut began = None::<Instant>;
-        loop {
-            match state.sync() {
-                Ok(()) => break,
-                Err(error) => {
-                    let words = format!("the ledger cannot be written ({error}): nothing is decided until it can");
-                    if began.is_none() {
-                        say(&words);
-                    }
-                    began.get_or_insert_with(Instant::now);
-                    self.shared.stalled(Some(words));
-                    let tried = Instant::now();
-                    while tried.elapsed() < DISK_AGAIN {
-                        if self.stopping() {
-                            bail!("the ledger cannot be written: {error}");
-                        }
-                        std::thread::sleep(LOOK_FOR_STOP);
-                    }
+        while let Err(error) = write() {
+            let words = format!("{what} cannot be written ({error:#}): nothing is decided until it can");
+            if began.is_none() {
+                say(&words);
+            }
+            began.get_or_insert_with(Instant::now);
+            self.shared.stalled(Some(words));
+            let tried = Instant::now();
+            while tried.elapsed() < DISK_AGAIN {
+                if self.stopping() {
+                    bail!("{what} cannot be written: {error:#}");
                 }
+                std::thread::sleep(LOOK_FOR_STOP);
             }
         }
         if let Some(began) = began {
             self.shared.stalled(None);
-            say(&format!("the ledger is written again, after {} s", began.elapsed().as_secs()));
+            say(&format!("{what} is written again, after {} s", began.elapsed().as_secs()));
         }
+        Ok(())
+    }
+
+    /// Everything lasts that was decided, and the desk knows.
+    fn lasts(&self, state: &mut State, engine: &Engine) -> anyhow::Result<()> {
+        self.written("the ledger", || state.sync())?;
         self.desk.progress(state.durable(), state.is_caught_up(), engine.closed_until());
         Ok(())
     }
@@ -339,7 +344,8 @@ impl Reader<'_> {
                 say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
                 self.shared.wait_for("the first log lines");
                 let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
-                checkpoint::write_heads(state.folder(), &texts(&names, &heads))?;
+                let first = texts(&names, &heads);
+                self.written("the state directory", || checkpoint::write_heads(state.folder(), &first))?;
                 let engine = Engine::new(settings);
                 (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
             }

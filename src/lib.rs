@@ -22,9 +22,13 @@ pub mod compare;
 pub mod fold;
 pub mod rival;
 
+// Layer 4: where a rollout stands, and what follows.
+pub mod rollout;
+
 // Layer 5: the record of decisions; the one pure machine that makes them; what it will need.
 pub mod engine;
 pub mod ledger;
+pub mod outbox;
 pub mod plan;
 
 // Layer 6 and above: files, threads, terminal.

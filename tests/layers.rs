@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 22] = [
+const LAYERS: [(&str, u32); 24] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
@@ -23,8 +23,10 @@ const LAYERS: [(&str, u32); 22] = [
     ("fold", 3),
     ("compare", 3),
     ("rival", 3),
+    ("rollout", 4),
     ("ledger", 5),
     ("engine", 5),
+    ("outbox", 5),
     ("plan", 5),
     ("source", 6),
     ("backtest", 7),
@@ -37,7 +39,7 @@ const LAYERS: [(&str, u32); 22] = [
 ];
 
 /// Uses inside a layer: (who, whom). A new one is a decision, not a habit.
-const SAME_LAYER: [(&str, &str); 7] = [
+const SAME_LAYER: [(&str, &str); 9] = [
     // Arms are found by queries, and the decoder says what a query sees.
     ("pipeline", "query"),
     // Evidence, errors and latency of the rules that people use today come from the real tests.
@@ -50,6 +52,10 @@ const SAME_LAYER: [(&str, &str); 7] = [
     ("simulate", "demo"),
     // Entries are written by the ledger.
     ("engine", "ledger"),
+    // Decisions follow from its lines, and are known by their hashes.
+    ("outbox", "ledger"),
+    // From which evidence on a behaviour has changed.
+    ("outbox", "engine"),
     // What a rollout will need is what the engine will ask for.
     ("plan", "engine"),
 ];

@@ -23,6 +23,33 @@ pub(super) enum Command {
     /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
     #[cfg(feature = "serve")]
     Run(RunArguments),
+    /// Say everything that is wrong in a configuration of `run`, with its place
+    #[cfg(feature = "serve")]
+    Check(CheckArguments),
+    /// Say how a running `run` is, and its hooks
+    #[cfg(feature = "serve")]
+    Status(RemoteArguments),
+    /// List the rollouts of a running `run`
+    #[cfg(feature = "serve")]
+    Rollouts(RemoteArguments),
+    /// Say what a running `run` says of a rollout, by exit status too
+    #[cfg(feature = "serve")]
+    Verdict(VerdictArguments),
+    /// Let the step of a rollout pass, once its evidence says so
+    #[cfg(feature = "serve")]
+    Approve(CommandArguments),
+    /// Promote nothing of a rollout until `resume`
+    #[cfg(feature = "serve")]
+    Hold(CommandArguments),
+    /// End a hold
+    #[cfg(feature = "serve")]
+    Resume(CommandArguments),
+    /// Roll a rollout back, now
+    #[cfg(feature = "serve")]
+    Rollback(CommandArguments),
+    /// Accept a change of behaviour that holds a rollout back
+    #[cfg(feature = "serve")]
+    Accept(AcceptArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
     Replay(ReplayArguments),
     /// Print a ledger for people
@@ -74,7 +101,7 @@ fn threads(text: &str) -> Result<usize, String> {
 const MEMORY_MIN: u64 = 1 << 20;
 
 /// A size in bytes: a whole number with KiB, MiB or GiB.
-fn memory(text: &str) -> Result<u64, String> {
+pub(super) fn memory(text: &str) -> Result<u64, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let of_unit = units.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
     let (number, shift) = of_unit.ok_or("a size like 512MiB or 4GiB is needed")?;
@@ -138,6 +165,25 @@ pub(super) struct HowArguments {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+}
+
+impl HowArguments {
+    /// Nothing is asked.
+    #[cfg(feature = "serve")]
+    pub(super) fn plain() -> HowArguments {
+        HowArguments {
+            roles: Vec::new(),
+            requests_from: Vec::new(),
+            unit: None,
+            segments: Vec::new(),
+            service: None,
+            environment: None,
+            window: "10s".to_owned(),
+            lateness: "10s".to_owned(),
+            since: None,
+            until: None,
+        }
+    }
 }
 
 /// How a report is printed.
@@ -235,17 +281,21 @@ error; the verdict is in the report.\n\nOver HTTP, on this machine alone: / for 
 --brokers localhost:9092 --topic logs --arm-by version"
 )]
 pub(super) struct RunArguments {
+    /// What stands for options, and rollouts and hooks, in YAML (docs/rollouts.md); options override it (default: serin.yaml
+    /// in the working directory, if it is there)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Brokers to ask first; several with commas. Without TLS and without a password
     #[cfg(feature = "kafka")]
-    #[arg(long, value_name = "HOST:PORT", requires = "topics")]
+    #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
     /// A topic of log lines (may be given several times)
     #[cfg(feature = "kafka")]
-    #[arg(long = "topic", id = "topics", value_name = "NAME", requires = "brokers")]
+    #[arg(long = "topic", id = "topics", value_name = "NAME")]
     pub topics: Vec<String>,
     /// Take lines over HTTP beside those of topics (without topics they always are)
     #[cfg(feature = "kafka")]
-    #[arg(long, requires = "brokers")]
+    #[arg(long)]
     pub http: bool,
     /// Keep ledger and write-ahead log in this folder
     #[arg(long, value_name = "DIR", default_value = "serin-state")]
@@ -271,6 +321,100 @@ pub(super) struct RunArguments {
     /// What is compared with what.
     #[command(flatten)]
     pub judge: JudgeArguments,
+}
+
+/// Arguments of `check`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 nothing is wrong, 2 something is, or the file cannot be read.")]
+pub(super) struct CheckArguments {
+    /// The configuration (default: serin.yaml)
+    pub file: Option<PathBuf>,
+}
+
+/// Which `serin run` is asked.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 as it should be, 1 something is out of order, 2 usage error, or nothing answers."
+)]
+pub(super) struct RemoteArguments {
+    /// Where it listens
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7878")]
+    pub address: String,
+}
+
+/// What an undecided rollout counts as.
+#[cfg(feature = "serve")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum IfUndecided {
+    /// As one that passed.
+    Pass,
+    /// As one that failed.
+    Fail,
+}
+
+/// Arguments of `verdict`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 pass, 1 fail, 2 usage error, or nothing answers, 3 inconclusive, 4 invalid.\n\nExamples:\n  \
+serin verdict checkout\n  serin verdict checkout --wait --timeout 30m --inconclusive fail"
+)]
+pub(super) struct VerdictArguments {
+    /// The rollout, as `serin rollouts` names it
+    pub id: String,
+    /// Wait until it is decided
+    #[arg(long)]
+    pub wait: bool,
+    /// Wait no longer than this
+    #[arg(long, value_name = "DURATION", default_value = "1h", requires = "wait")]
+    pub timeout: String,
+    /// What an undecided rollout counts as, for the exit status
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    pub inconclusive: Option<IfUndecided>,
+    /// Whether this step has passed, from 0 (default: the whole rollout)
+    #[arg(long, value_name = "N")]
+    pub step: Option<usize>,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+/// Arguments of commands on a rollout.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 done, 1 the rollout does not allow it now, 2 usage error, no or a wrong token, or nothing \
+answers."
+)]
+pub(super) struct CommandArguments {
+    /// The rollout, as `serin rollouts` names it
+    pub id: String,
+    /// Why; it stands in the journal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who; it stands in the journal (default: USER)
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// A file that holds the operate token (default: SERIN_TOKEN_FILE)
+    #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+/// Arguments of `accept`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct AcceptArguments {
+    /// What is accepted: lines_per_trace, called_services, routes, templates, status_classes, recovered_by_retry, warning_lines,
+    /// faster
+    pub finding: String,
+    /// Of which rollout.
+    #[command(flatten)]
+    pub of: CommandArguments,
 }
 
 /// Arguments of `replay`.

@@ -140,12 +140,22 @@ fn nothing_left(arguments: &CompareArguments, found: &Survey, streams: &mut [Str
 pub(super) fn ground(
     how: &HowArguments,
     judge: &JudgeArguments,
-    mut look: impl FnMut(&Wishes) -> anyhow::Result<Looked>,
+    look: impl FnMut(&Wishes) -> anyhow::Result<Looked>,
 ) -> anyhow::Result<(Survey, Settings)> {
-    let mut policy = match &judge.policy {
+    let policy = match &judge.policy {
         Some(path) => policy_file::read(path)?,
         None => Policy::default(),
     };
+    ground_with(how, judge, policy, look)
+}
+
+/// The same, with a policy that was read before.
+pub(super) fn ground_with(
+    how: &HowArguments,
+    judge: &JudgeArguments,
+    mut policy: Policy,
+    mut look: impl FnMut(&Wishes) -> anyhow::Result<Looked>,
+) -> anyhow::Result<(Survey, Settings)> {
     let mut notes = Vec::new();
     if let Some(share) = &judge.share {
         let share_asked = f64::from(parts_per_million(share).context("--share")?) / 1e6;
@@ -193,7 +203,7 @@ pub(super) fn ground(
     }
     let with_requests = found.services.iter().filter(|(_, service)| service.requests > 0);
     let services: BTreeSet<&str> = with_requests.map(|(key, _)| key.service.as_str()).collect();
-    for name in policy.release.iter().filter(|name| !services.contains(name.as_str())) {
+    for (_, name) in policy.released_together().filter(|(_, name)| !services.contains(*name)) {
         let words = unknown("--release", name, "no request of this service was seen", "Services", &services);
         if is_all {
             bail!("{words}");
@@ -512,7 +522,7 @@ pub(super) fn check_segments(found: &Survey) -> anyhow::Result<()> {
 
 /// A limit in milliseconds is no limit where the unit of what it limits is a guess.
 fn check_limits(found: &Survey, policy: &Policy) -> anyhow::Result<()> {
-    let Some(field) = found.guessed_latencies().next().filter(|_| policy.limits.p99_us.is_some()) else {
+    let Some(field) = found.guessed_latencies().next().filter(|_| policy.limits_latency()) else {
         return Ok(());
     };
     let (path, unit) = (harmless(&field.path, 60), field.unit.unwrap_or(LatencyUnit::Millis));
@@ -563,7 +573,7 @@ pub(super) fn two_arms() -> ArmChoice {
 
 /// What is rolled out together, as the survey found it; of a declared release each service is judged by itself.
 fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
-    let named = |key: &ServiceKey| policy.release.contains(&key.service);
+    let named = |key: &ServiceKey| policy.of(Some(key)).release.contains(&key.service);
     let mut list: Vec<Vec<ServiceKey>> = Vec::new();
     for release in &found.releases {
         let mut services = release.services.clone();
@@ -579,7 +589,12 @@ fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
 
 /// What the engine decides by.
 pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
-    let policy = Policy { segments: found.plan.segments.clone(), ..policy };
+    let mut policy = Policy { segments: found.plan.segments.clone(), ..policy };
+    // Lines are read alike for all.
+    for of_rollout in &mut policy.rollouts {
+        of_rollout.policy.segments = policy.segments.clone();
+        of_rollout.policy.conversions = policy.conversions.clone();
+    }
     Settings {
         windowing: found.plan.windowing,
         releases: releases(found, &policy),

@@ -5,11 +5,15 @@ mod backtest;
 mod bench;
 mod calibrate;
 mod compare;
+#[cfg(feature = "serve")]
+mod config;
 mod demo;
 mod html;
 mod output;
 mod plan;
 mod policy_file;
+#[cfg(feature = "serve")]
+mod remote;
 mod replay;
 mod report;
 mod report_json;
@@ -18,13 +22,20 @@ mod run;
 mod scoreboard;
 mod show;
 mod terminal;
+mod yaml;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+#[cfg(feature = "serve")]
+use clap::ArgMatches;
+#[cfg(feature = "serve")]
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::arguments::{Arguments, Command};
 use crate::compare::verdict::Verdict;
+#[cfg(feature = "serve")]
+use crate::rollout;
 
 /// Exit status for a verdict; usage and input errors are 2.
 pub fn exit_status(verdict: Verdict) -> u8 {
@@ -41,10 +52,13 @@ pub const STATUS_ERROR: u8 = 2;
 
 /// Runs the program and gives its exit status.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // Whose exit status is a judgement must not seem to pass because a pipe was closed.
     let judges = match &arguments.command {
         Command::Compare(_) | Command::Replay(_) => true,
+        #[cfg(feature = "serve")]
+        Command::Verdict(_) => true,
         Command::Demo(arguments) => !arguments.archive,
         _ => false,
     };
@@ -52,7 +66,27 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(arguments, &given(&matches)),
+        #[cfg(feature = "serve")]
+        Command::Check(arguments) => config::check(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Status(arguments) => remote::status(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Rollouts(arguments) => remote::rollouts(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Verdict(arguments) => remote::verdict(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Approve(arguments) => remote::command(rollout::Command::Approve, &arguments, None),
+        #[cfg(feature = "serve")]
+        Command::Hold(arguments) => remote::command(rollout::Command::Hold, &arguments, None),
+        #[cfg(feature = "serve")]
+        Command::Resume(arguments) => remote::command(rollout::Command::Resume, &arguments, None),
+        #[cfg(feature = "serve")]
+        Command::Rollback(arguments) => remote::command(rollout::Command::RollBack, &arguments, None),
+        #[cfg(feature = "serve")]
+        Command::Accept(arguments) => {
+            remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
+        }
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
@@ -69,6 +103,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(STATUS_ERROR)
         }
     }
+}
+
+/// Options of the command that were given, by the names of their fields.
+#[cfg(feature = "serve")]
+fn given(matches: &ArgMatches) -> std::collections::BTreeSet<String> {
+    let Some((_, of_command)) = matches.subcommand() else { return std::collections::BTreeSet::new() };
+    let ids = of_command.ids().map(|id| id.as_str());
+    ids.filter(|id| {
+        of_command.try_contains_id(id).is_ok() && of_command.value_source(id) == Some(ValueSource::CommandLine)
+    })
+    .map(str::to_owned)
+    .collect()
 }
 
 /// The reader of our output has gone (`| head`): that is no error of ours.

@@ -2,58 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use anyhow::{Context, bail};
 
+use crate::cli::yaml::{self, Fields, Form, Located, Node, Place, Problems};
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
 use crate::engine::policy::Policy;
 use crate::event::SEGMENT_FIELDS_MAX;
 use crate::pipeline::plan::{CONVERSIONS_MAX, Conversions};
 use crate::pipeline::template::{Writer, mask, template_id};
-
-/// The file as it is written. Unknown keys are refused.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PolicyFile {
-    /// Guardrails that a pass needs: errors, latency.
-    guardrails: Vec<String>,
-    /// Share of units that the next step will expose, in per cent. 100: the last step, with the full margin.
-    next_share_percent: f64,
-    /// Shortest time under observation before a pass, in minutes.
-    minimum_minutes: f64,
-    /// Behaviours whose change is expected, by [`Behaviour::name`], and single log lines.
-    expect: Vec<Expected>,
-    /// Share of units meant for the canary, in per cent.
-    share_percent: Option<f64>,
-    /// Services that carry the new version together, the entry first.
-    release: Vec<String>,
-    /// Business events that may not become rarer in the canary.
-    conversions: Vec<String>,
-    /// Field that holds the name of a business event.
-    conversion_field: Option<String>,
-    /// What both arms together may not exceed.
-    limits: Option<LimitsFile>,
-    /// Fields whose values are segments; `none`: no segments.
-    segments: Vec<String>,
-}
-
-/// What is expected to change.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Expected {
-    /// A behaviour.
-    Group(String),
-    /// One log line.
-    Template(ExpectedTemplate),
-}
-
-/// A log line, by its text (with its values or with `<*>` for them) or by the 16 digits of its id.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExpectedTemplate {
-    template: String,
-}
+use crate::time::{Micros, SECOND};
 
 /// Log lines that a policy may expect.
 const EXPECTED_TEMPLATES_MAX: usize = 1_000;
@@ -70,35 +28,6 @@ fn template_ids(text: &str) -> Vec<u64> {
     ids
 }
 
-/// Absolute limits as they are written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsFile {
-    /// Share of requests that may fail, in per cent.
-    errors_percent: Option<f64>,
-    /// 99th percentile of latency, in milliseconds.
-    p99_ms: Option<f64>,
-    /// What a limit that stays broken does: hold, fail.
-    on_break: Option<String>,
-}
-
-impl Default for PolicyFile {
-    fn default() -> Self {
-        PolicyFile {
-            guardrails: vec!["errors".to_owned(), "latency".to_owned()],
-            next_share_percent: 100.0,
-            minimum_minutes: 5.0,
-            expect: Vec::new(),
-            share_percent: None,
-            release: Vec::new(),
-            conversions: Vec::new(),
-            conversion_field: None,
-            limits: None,
-            segments: Vec::new(),
-        }
-    }
-}
-
 /// Reads a policy.
 pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
@@ -106,87 +35,147 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
 }
 
 fn parse(text: &str) -> anyhow::Result<Policy> {
-    let file: PolicyFile = if text.trim().is_empty() {
-        PolicyFile::default()
-    } else {
-        // A file of comments alone is the value null, which may also be written. The first line of an error says what and
-        // where; what follows shows the file, which its owner has.
-        serde_saphyr::from_str::<Option<PolicyFile>>(text).map(Option::unwrap_or_default).map_err(|error| {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            anyhow!("{}", line.strip_prefix("error: ").unwrap_or(line))
-        })?
+    let mut problems = Problems::default();
+    let policy = match yaml::parse(text) {
+        Ok(node) => {
+            let mut fields = Fields::of(&node, "", &mut problems);
+            let policy = policy(&mut fields, &Policy::default(), &mut problems);
+            fields.finish(&mut problems);
+            policy
+        }
+        Err(problem) => bail!("{problem}"),
     };
-    let mut problems = Vec::new();
-    let mut policy = Policy { errors: false, latency: false, ..Policy::default() };
-    for name in &file.guardrails {
-        match name.as_str() {
-            "errors" => policy.errors = true,
-            "latency" => policy.latency = true,
-            other => problems.push(format!("guardrails: `{other}` is unknown; there are errors, latency")),
+    let problems: Vec<String> = problems.sorted().iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n  "));
+    }
+    Ok(policy)
+}
+
+/// The keys of a policy, wherever they stand: in a file of their own, or among those of a rollout. `base`: what is asked where
+/// a key is missing.
+pub(super) fn policy(fields: &mut Fields<'_>, base: &Policy, problems: &mut Problems) -> Policy {
+    let mut policy = base.clone();
+    // Guardrails that a pass needs.
+    if let Some((names, at)) = fields.texts("guardrails", problems) {
+        (policy.errors, policy.latency) = (false, false);
+        for (name, at) in &names {
+            match name.as_str() {
+                "errors" => policy.errors = true,
+                "latency" => policy.latency = true,
+                other => {
+                    problems.add(
+                        *at,
+                        format!("{}: `{other}` is unknown; there are errors, latency", fields.name("guardrails")),
+                    );
+                }
+            }
+        }
+        if names.is_empty() {
+            let words = format!("{}: at least one is needed, or nothing could ever pass", fields.name("guardrails"));
+            problems.add(at, words);
         }
     }
-    if file.guardrails.is_empty() {
-        problems.push("guardrails: at least one is needed, or nothing could ever pass".to_owned());
+    // Share of units meant for the canary.
+    if let Some((percent, at)) = fields.number("share_percent", problems) {
+        if (0.0001..=99.9999).contains(&percent) {
+            policy.declared_share = Some(percent / 100.0);
+        } else {
+            let words = format!("{}: must be from 0.0001 to 99.9999, got {percent}", fields.name("share_percent"));
+            problems.add(at, words);
+        }
     }
-    if let Some(percent) = file.share_percent
-        && !(0.0001..=99.9999).contains(&percent)
-    {
-        problems.push(format!("share_percent: must be from 0.0001 to 99.9999, got {percent}"));
+    // Share of units that the next step will expose; 100: the last step, with the full margin.
+    if let Some((percent, at)) = fields.number("next_share_percent", problems) {
+        if percent > 0.0 && percent <= 100.0 {
+            policy.next_share = percent / 100.0;
+        } else {
+            let words =
+                format!("{}: must be above 0 and at most 100, got {percent}", fields.name("next_share_percent"));
+            problems.add(at, words);
+        }
     }
-    if !(file.next_share_percent > 0.0 && file.next_share_percent <= 100.0) {
-        problems.push(format!("next_share_percent: must be above 0 and at most 100, got {}", file.next_share_percent));
+    // Shortest time under observation before a pass; in whole seconds, as the ledger has them.
+    if let Some((minutes, at)) = fields.number("minimum_minutes", problems) {
+        match minutes_of(minutes) {
+            Some(time) => policy.minimum_time = time,
+            None => problems.add(at, format!("{}: must be at least 0, got {minutes}", fields.name("minimum_minutes"))),
+        }
     }
-    policy.next_share = file.next_share_percent / 100.0;
-    policy.declared_share = file.share_percent.map(|percent| percent / 100.0);
-    if file.minimum_minutes >= 0.0 && file.minimum_minutes < 1e6 {
-        // Whole seconds, as the ledger has them.
-        policy.minimum_time = (file.minimum_minutes * 60.0).round() as i64 * crate::time::SECOND;
-    } else {
-        problems.push(format!("minimum_minutes: must be at least 0, got {}", file.minimum_minutes));
+    if let Some((list, at)) = fields.list("expect", problems) {
+        expect(list, at, &fields.name("expect"), &mut policy, problems);
     }
-    for expected in &file.expect {
-        match expected {
-            Expected::Template(of) if of.template.trim().is_empty() => {
-                problems.push("expect: a template has no text".to_owned());
-            }
-            Expected::Template(of) => policy.expect_templates.extend(template_ids(&of.template)),
-            Expected::Group(name) => match Behaviour::from_name(name) {
-                Some(group) => policy.expect.push(group),
-                None => {
-                    let known: Vec<&str> = Behaviour::ALL.into_iter().map(Behaviour::name).collect();
-                    problems.push(format!(
-                        "expect: `{name}` is unknown; there are {}, and {{template: TEXT}}",
-                        known.join(", ")
-                    ));
+    if let Some(node) = fields.get("limits") {
+        policy.limits = limits(node, &fields.name("limits"), problems);
+    }
+    // Business events that may not become rarer in the canary, and the field that holds their name.
+    let names = fields.texts("conversions", problems);
+    let field = fields.text("conversion_field", problems);
+    if let Some(at) = names.as_ref().map(|(_, at)| *at).or(field.as_ref().map(|(_, at)| *at)) {
+        let names = names.map(|(names, _)| texts(names)).unwrap_or_default();
+        match conversions(names, field.map(|(field, _)| field)) {
+            Ok(conversions) => policy.conversions = conversions,
+            Err(problem) => problems.add(at, problem),
+        }
+    }
+    if let Some((names, at)) = fields.texts("segments", problems) {
+        let names = texts(names);
+        match segment_fields(&names) {
+            Ok(_) => policy.segments = names,
+            Err(problem) => problems.add(at, format!("segments: {problem}")),
+        }
+    }
+    if let Some((names, at)) = fields.texts("release", problems) {
+        match distinct_services(texts(names)) {
+            Ok(release) => policy.release = release,
+            Err(problem) => problems.add(at, format!("release: {problem}")),
+        }
+    }
+    policy
+}
+
+fn texts(list: Vec<Located<String>>) -> Vec<String> {
+    list.into_iter().map(|(text, _)| text).collect()
+}
+
+/// Minutes as whole seconds.
+pub(super) fn minutes_of(minutes: f64) -> Option<Micros> {
+    (0.0..1e6).contains(&minutes).then(|| (minutes * 60.0).round() as i64 * SECOND)
+}
+
+/// What is expected to change: behaviours by name, and log lines by text or id.
+fn expect(list: &[Node], at: Place, name: &str, policy: &mut Policy, problems: &mut Problems) {
+    policy.expect.clear();
+    policy.expect_templates.clear();
+    for node in list {
+        if let Form::Mapping(_) = &node.form {
+            let mut of = Fields::of(node, name, problems);
+            match of.text("template", problems) {
+                Some((text, at)) if text.trim().is_empty() => {
+                    problems.add(at, format!("{name}: a template has no text"));
                 }
-            },
+                Some((text, _)) => policy.expect_templates.extend(template_ids(&text)),
+                None => problems.add(node.at, format!("{name}: write {{template: TEXT}}")),
+            }
+            of.finish(problems);
+            continue;
+        }
+        let Some(group) = yaml::text_of(node, name, problems) else { continue };
+        match Behaviour::from_name(&group) {
+            Some(group) => policy.expect.push(group),
+            None => {
+                let known: Vec<&str> = Behaviour::ALL.into_iter().map(Behaviour::name).collect();
+                let words =
+                    format!("{name}: `{group}` is unknown; there are {}, and {{template: TEXT}}", known.join(", "));
+                problems.add(node.at, words);
+            }
         }
     }
     policy.expect_templates.sort_unstable();
     policy.expect_templates.dedup();
     if policy.expect_templates.len() > EXPECTED_TEMPLATES_MAX {
-        problems.push(format!("expect: more than {EXPECTED_TEMPLATES_MAX} templates"));
+        problems.add(at, format!("{name}: more than {EXPECTED_TEMPLATES_MAX} templates"));
     }
-    if let Some(file) = &file.limits {
-        policy.limits = limits(file, &mut problems);
-    }
-    match conversions(file.conversions, file.conversion_field) {
-        Ok(conversions) => policy.conversions = conversions,
-        Err(problem) => problems.push(problem),
-    }
-    match segment_fields(&file.segments) {
-        Ok(_) => policy.segments = file.segments,
-        Err(problem) => problems.push(format!("segments: {problem}")),
-    }
-    match distinct_services(file.release) {
-        Ok(release) => policy.release = release,
-        Err(problem) => problems.push(format!("release: {problem}")),
-    }
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n  "));
-    }
-    Ok(policy)
 }
 
 /// Business events: a few, none twice, none without a name.
@@ -242,32 +231,41 @@ const CONVERSION_NAME_MAX: usize = 200;
 const LATENCY_LIMIT_MAX_MS: f64 = 3_600_000.0;
 
 /// Absolute limits, in the units in which the engine counts.
-fn limits(file: &LimitsFile, problems: &mut Vec<String>) -> Limits {
+fn limits(node: &Node, name: &str, problems: &mut Problems) -> Limits {
     let mut limits = Limits::default();
-    match file.errors_percent {
-        Some(percent) if (0.0001..=99.9999).contains(&percent) => {
+    let before = problems.0.len();
+    let mut fields = Fields::of(node, name, problems);
+    let (errors, p99) = (fields.number("errors_percent", problems), fields.number("p99_ms", problems));
+    match errors {
+        Some((percent, _)) if (0.0001..=99.9999).contains(&percent) => {
             limits.errors_ppm = Some((percent * 10_000.0).round() as u32);
         }
-        Some(percent) => {
-            problems.push(format!("limits.errors_percent: must be from 0.0001 to 99.9999, got {percent}"));
+        Some((percent, at)) => {
+            problems.add(at, format!("{name}.errors_percent: must be from 0.0001 to 99.9999, got {percent}"));
         }
         None => {}
     }
-    match file.p99_ms {
-        Some(ms) if (0.001..=LATENCY_LIMIT_MAX_MS).contains(&ms) => limits.p99_us = Some((ms * 1_000.0).round() as u64),
-        Some(ms) => {
-            problems.push(format!("limits.p99_ms: must be from 0.001 to {LATENCY_LIMIT_MAX_MS} (an hour), got {ms}"));
+    match p99 {
+        Some((ms, _)) if (0.001..=LATENCY_LIMIT_MAX_MS).contains(&ms) => {
+            limits.p99_us = Some((ms * 1_000.0).round() as u64);
+        }
+        Some((ms, at)) => {
+            let words = format!("{name}.p99_ms: must be from 0.001 to {LATENCY_LIMIT_MAX_MS} (an hour), got {ms}");
+            problems.add(at, words);
         }
         None => {}
     }
-    match file.on_break.as_deref() {
-        None | Some("hold") => {}
-        Some("fail") => limits.fails = true,
-        Some(other) => problems.push(format!("limits.on_break: `{other}` is unknown; there are hold, fail")),
+    if let Some((word, at)) = fields.text("on_break", problems) {
+        match word.as_str() {
+            "hold" => {}
+            "fail" => limits.fails = true,
+            other => problems.add(at, format!("{name}.on_break: `{other}` is unknown; there are hold, fail")),
+        }
     }
-    if file.errors_percent.is_none() && file.p99_ms.is_none() {
-        problems.push("limits: names no limit; there are errors_percent, p99_ms".to_owned());
+    if errors.is_none() && p99.is_none() && (problems.0.len() == before || !matches!(node.form, Form::Mapping(_))) {
+        problems.add(node.at, format!("{name}: names no limit; there are errors_percent, p99_ms"));
     }
+    fields.finish(problems);
     limits
 }
 

@@ -11,7 +11,7 @@ use crate::cli::report::count;
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
-use crate::engine::policy::Policy;
+use crate::engine::policy::{OfRollout, Policy};
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::ledger;
@@ -146,7 +146,27 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
     let list = |key: &str| -> Vec<String> {
         start.get(key).and_then(Value::as_array).map(|list| list.iter().filter_map(text).collect()).unwrap_or_default()
     };
-    let policy = start.get("policy").ok_or_else(|| anyhow!("no policy"))?;
+    let policy = policy_of(start.get("policy").ok_or_else(|| anyhow!("no policy"))?, &plan)?;
+    let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
+    let key = |value: &Value| ServiceKey {
+        environment: value.get("environment").and_then(text).unwrap_or_default(),
+        service: value.get("service").and_then(text).unwrap_or_default(),
+    };
+    let sharing = start.get("sharing").and_then(Value::as_u64).ok_or_else(|| anyhow!("no sharing"))? as usize;
+    let settings = Settings {
+        windowing: plan.windowing,
+        releases: releases.iter().filter_map(Value::as_array).map(|list| list.iter().map(key).collect()).collect(),
+        arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates"), sharing },
+        unit: plan.unit,
+        policy,
+        memory: start.get("memory").and_then(Value::as_u64).ok_or_else(|| anyhow!("no memory"))?,
+    };
+    Ok((plan, settings, list("streams")))
+}
+
+/// What is asked, as the first entry says it.
+fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
     let flag = |key: &str| policy.get(key).and_then(Value::as_bool).ok_or_else(|| anyhow!("policy.{key}"));
     let expect = policy.get("expect").and_then(Value::as_array).cloned().unwrap_or_default();
     // Where there are none, the entry does not name them.
@@ -168,7 +188,7 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
         }
     };
     let conversions = plan_text::conversions_from_json(policy.get("conversions"))?;
-    let policy = Policy {
+    Ok(Policy {
         segments: plan.segments.clone(),
         conversions,
         limits,
@@ -188,22 +208,28 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
             .map(|names| names.iter().filter_map(text).collect())
             .unwrap_or_default(),
         expect_templates: expected_templates(policy)?,
-    };
-    let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
-    let key = |value: &Value| ServiceKey {
-        environment: value.get("environment").and_then(text).unwrap_or_default(),
-        service: value.get("service").and_then(text).unwrap_or_default(),
-    };
-    let sharing = start.get("sharing").and_then(Value::as_u64).ok_or_else(|| anyhow!("no sharing"))? as usize;
-    let settings = Settings {
-        windowing: plan.windowing,
-        releases: releases.iter().filter_map(Value::as_array).map(|list| list.iter().map(key).collect()).collect(),
-        arms: ArmChoice { control: start.get("control").and_then(text), candidates: list("candidates"), sharing },
-        unit: plan.unit,
-        policy,
-        memory: start.get("memory").and_then(Value::as_u64).ok_or_else(|| anyhow!("no memory"))?,
-    };
-    Ok((plan, settings, list("streams")))
+        candidates: policy
+            .get("candidates")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(text).collect())
+            .unwrap_or_default(),
+        rollouts: policy
+            .get("rollouts")
+            .and_then(Value::as_array)
+            .map(|list| list.iter().map(|of| of_rollout(of, plan)).collect::<anyhow::Result<_>>())
+            .transpose()?
+            .unwrap_or_default(),
+    })
+}
+
+/// What a declared rollout asks.
+fn of_rollout(value: &Value, plan: &Plan) -> anyhow::Result<OfRollout> {
+    let services = value.get("services").and_then(Value::as_array).ok_or_else(|| anyhow!("policy.rollouts"))?;
+    Ok(OfRollout {
+        environment: value.get("environment").and_then(Value::as_str).map(str::to_owned),
+        services: services.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        policy: policy_of(value.get("policy").unwrap_or(&Value::Null), plan)?,
+    })
 }
 
 /// Ids of templates that are expected; the entry names them only where there are some.

@@ -58,6 +58,9 @@ pub fn log_e_within(strata: &[Stratum], r0: f64) -> f64 {
     if !(r0 > 1.0 && r0.is_finite()) {
         return log_e_pass(strata, r0);
     }
+    if strata.iter().all(|stratum| stratum.usable().is_none()) {
+        return 0.0;
+    }
     let no_change: f64 = strata
         .iter()
         .filter_map(Stratum::usable)

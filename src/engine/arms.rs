@@ -295,12 +295,13 @@ impl Arms {
         }
     }
 
-    /// Arms that may be candidates and are not compared yet: those that are named, or any that is large enough.
+    /// Arms that may be candidates and are not compared yet: those that are named, or any that is large enough or `awaited`.
     ///
     /// `least_share`: the share of units that an arm needs.
     pub(super) fn ready(
         &self,
         settings: &Settings,
+        awaited: &[String],
         compared: impl Fn(&str) -> bool,
         least_share: impl Fn(&str) -> f64,
     ) -> Vec<String> {
@@ -314,7 +315,8 @@ impl Arms {
                     && if named {
                         settings.arms.candidates.contains(name)
                     } else {
-                        seen.distinct.len() >= CANDIDATE_UNITS && seen.units as f64 >= least_share(name) * all as f64
+                        let is_large = seen.distinct.len() >= CANDIDATE_UNITS;
+                        awaited.contains(name) || is_large && seen.units as f64 >= least_share(name) * all as f64
                     }
             })
             .map(|(name, _)| name.clone())

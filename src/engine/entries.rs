@@ -11,6 +11,7 @@ use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
 use crate::engine::limits::{Limit, Limits};
 use crate::engine::look::Margins;
+use crate::engine::policy::Policy;
 use crate::engine::segments::{self, SegmentTest};
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{self, RejectReason, ServiceKey};
@@ -42,43 +43,55 @@ fn hexes(ids: &[u64]) -> Value {
 /// What everything is decided by.
 pub(super) fn start(settings: &Settings, plan: Value, streams: &[&String]) -> Map<String, Value> {
     let policy = &settings.policy;
-    let mut start = object(json!({
+    object(json!({
         "version": LEDGER_VERSION,
         "engine": ENGINE_VERSION,
         "plan": plan,
-        "policy": {
-            "errors": policy.errors,
-            "latency": policy.latency,
-            "next_share": policy.next_share,
-            "minimum_seconds": policy.minimum_time / crate::time::SECOND,
-            "expect": policy.expect.iter().map(|group| group.name()).collect::<Vec<_>>(),
-            "declared_share": policy.declared_share,
-            "release": policy.release,
-        },
+        "policy": of_policy(policy),
         "control": settings.arms.control,
         "candidates": settings.arms.candidates,
         "sharing": settings.arms.sharing,
         "releases": settings.releases.iter().map(|list| services(list)).collect::<Vec<_>>(),
         "streams": streams,
         "memory": settings.memory,
+    }))
+}
+
+/// What is asked; what it may leave out is named only where it is there.
+fn of_policy(policy: &Policy) -> Map<String, Value> {
+    let mut of_policy = object(json!({
+        "errors": policy.errors,
+        "latency": policy.latency,
+        "next_share": policy.next_share,
+        "minimum_seconds": policy.minimum_time / crate::time::SECOND,
+        "expect": policy.expect.iter().map(|group| group.name()).collect::<Vec<_>>(),
+        "declared_share": policy.declared_share,
+        "release": policy.release,
     }));
-    if !policy.conversions.is_empty()
-        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
-    {
+    if !policy.conversions.is_empty() {
         of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
     }
-    if !policy.expect_templates.is_empty()
-        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
-    {
+    if !policy.expect_templates.is_empty() {
         of_policy.insert("expect_templates".to_owned(), hexes(&policy.expect_templates));
     }
-    if !policy.limits.is_none()
-        && let Some(of_policy) = start.get_mut("policy").and_then(Value::as_object_mut)
-    {
+    if !policy.limits.is_none() {
         let Limits { errors_ppm, p99_us, fails } = policy.limits;
         of_policy.insert("limits".to_owned(), json!({ "errors_ppm": errors_ppm, "p99_us": p99_us, "fails": fails }));
     }
-    start
+    if !policy.candidates.is_empty() {
+        of_policy.insert("candidates".to_owned(), json!(policy.candidates));
+    }
+    if !policy.rollouts.is_empty() {
+        let rollouts = policy.rollouts.iter().map(|of| {
+            json!({
+                "environment": of.environment,
+                "services": of.services,
+                "policy": self::of_policy(&of.policy),
+            })
+        });
+        of_policy.insert("rollouts".to_owned(), rollouts.collect());
+    }
+    of_policy
 }
 
 /// A comparison begins.
@@ -148,8 +161,9 @@ pub(super) fn status(comparison: &Comparison) -> String {
         .map(|(at, test)| (at, test.name()))
         .collect();
     format!(
-        "{} {is_automatic} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
+        "{} {is_automatic} {} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
         look.verdict.name(),
+        look.would_pass,
         comparison.strata()
     )
 }
@@ -158,7 +172,7 @@ pub(super) fn status(comparison: &Comparison) -> String {
 pub(super) fn look(
     name: &str,
     comparison: &Comparison,
-    settings: &Settings,
+    policy: &Policy,
     positions: &BTreeMap<String, u64>,
 ) -> Map<String, Value> {
     let look = &comparison.look;
@@ -180,7 +194,7 @@ pub(super) fn look(
         .into_iter()
         .map(|group| (group.name().to_owned(), rounded(look.changed[group as usize])))
         .collect();
-    let margins = Margins::of(comparison, &settings.policy);
+    let margins = Margins::of(comparison, policy);
     let thresholds: Map<String, Value> = [("p50", Level::P50), ("p90", Level::P90), ("p99", Level::P99)]
         .into_iter()
         .filter_map(|(name, level)| {
@@ -207,7 +221,9 @@ pub(super) fn look(
         "look": comparison.looks,
         "verdict": look.verdict.name(),
         "held_back": look.held_back,
+        "would_pass": look.would_pass,
         "failed_at": comparison.failure.as_ref().map(|failure| failure.at.to_string()),
+        "automatic_at": comparison.failure.as_ref().and_then(|failure| failure.automatic_at).map(|at| at.to_string()),
         "log_sum": rounded(look.log_sum),
         "cells": cells,
         "changed": changed,

@@ -71,6 +71,8 @@ pub struct Look {
     pub verdict: Verdict,
     /// It is held back by a changed behaviour.
     pub held_back: bool,
+    /// It would pass if every changed behaviour were accepted.
+    pub would_pass: bool,
     /// What templates say.
     pub templates: TemplatesLook,
     /// Segments, in the order in which they entered; they are tested from the start alone.
@@ -92,6 +94,7 @@ impl Default for Look {
             sample_ratio: None,
             verdict: Verdict::Inconclusive,
             held_back: false,
+            would_pass: false,
             templates: TemplatesLook::default(),
             segments: Vec::new(),
             unequal: Vec::new(),
@@ -205,6 +208,7 @@ impl Look {
         w.float(self.sample_ratio.unwrap_or(0.0));
         w.byte(self.verdict as u8);
         w.flag(self.held_back);
+        w.flag(self.would_pass);
         self.templates.write(w);
         w.length(self.segments.len());
         for said in self.segments.iter().flatten() {
@@ -253,6 +257,7 @@ impl Look {
         let code = usize::from(r.byte()?);
         look.verdict = Verdict::ALL.get(code).copied().ok_or(Damaged("unknown verdict"))?;
         look.held_back = r.flag()?;
+        look.would_pass = r.flag()?;
         look.templates = TemplatesLook::read(r)?;
         for _ in 0..r.length()? {
             look.segments.push(SegmentLook::default());
@@ -379,6 +384,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate)) && look.unequal.is_empty();
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
+    look.would_pass = Facts { held, changed: false, ..facts }.verdict() == Verdict::Pass;
     look.held_back = look.verdict == Verdict::Inconclusive && changed;
     comparison.restart(&since);
     look

@@ -718,10 +718,11 @@ impl Engine {
     /// number of its release where its arms are known.
     pub fn not_compared(&self) -> Vec<(ServiceKey, Option<usize>)> {
         let mut list = Vec::new();
-        for service in &self.settings.policy.release {
-            let of_name = |(_, release): &(usize, &ReleaseState)| {
-                release.services.first().is_some_and(|key| key.service == *service)
+        for (environment, service) in self.settings.policy.released_together() {
+            let is_it = |key: &ServiceKey| {
+                key.service == service && environment.is_none_or(|environment| key.environment == environment)
             };
+            let of_name = |(_, release): &(usize, &ReleaseState)| release.services.first().is_some_and(is_it);
             let all: Vec<(usize, &ReleaseState)> = self.releases.iter().enumerate().filter(of_name).collect();
             // In another environment the same service is another one: that it is compared there tells nothing of this one.
             let somewhere = all.iter().any(|(_, release)| !release.comparisons.is_empty());
@@ -730,9 +731,10 @@ impl Engine {
                     list.extend(release.services.first().map(|key| (key.clone(), Some(*at))));
                 }
             }
-            list.extend(self.unplanned.keys().filter(|key| key.service == *service).map(|key| (key.clone(), None)));
-            if !somewhere && list.iter().all(|(key, _)| key.service != *service) {
-                list.push((ServiceKey { environment: String::new(), service: service.clone() }, None));
+            list.extend(self.unplanned.keys().filter(|key| is_it(key)).map(|key| (key.clone(), None)));
+            if !somewhere && list.iter().all(|(key, _)| !is_it(key)) {
+                let environment = environment.unwrap_or_default().to_owned();
+                list.push((ServiceKey { environment, service: service.to_owned() }, None));
             }
         }
         list

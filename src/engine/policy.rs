@@ -2,6 +2,7 @@
 
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
+use crate::event::ServiceKey;
 use crate::pipeline::plan::Conversions;
 use crate::time::{MINUTE, Micros};
 
@@ -32,9 +33,52 @@ pub struct Policy {
     pub expect_templates: Vec<u64>,
     /// Fields whose values are segments, as the plan has them.
     pub segments: Vec<String>,
+    /// Arms that are candidates from their first line on, without the units that others need: a candidate may die before it has
+    /// them.
+    pub candidates: Vec<String>,
+    /// What declared rollouts ask in place of all this. They have none of their own.
+    pub rollouts: Vec<OfRollout>,
+}
+
+/// What one declared rollout asks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OfRollout {
+    /// Its environment; every one without.
+    pub environment: Option<String>,
+    /// Names of its services, the entry first.
+    pub services: Vec<String>,
+    /// What it asks.
+    pub policy: Policy,
+}
+
+impl OfRollout {
+    /// A service is one of its own.
+    pub fn has(&self, key: &ServiceKey) -> bool {
+        self.environment.as_ref().is_none_or(|environment| *environment == key.environment)
+            && self.services.contains(&key.service)
+    }
 }
 
 impl Policy {
+    /// What is asked of a release, by its entry service: of the first declared rollout that has it, else this.
+    pub fn of(&self, entry: Option<&ServiceKey>) -> &Policy {
+        let own = entry.and_then(|key| self.rollouts.iter().find(|rollout| rollout.has(key)));
+        own.map_or(self, |rollout| &rollout.policy)
+    }
+
+    /// A limit in milliseconds is set, here or for a rollout.
+    pub fn limits_latency(&self) -> bool {
+        self.limits.p99_us.is_some() || self.rollouts.iter().any(|rollout| rollout.policy.limits.p99_us.is_some())
+    }
+
+    /// Services of which somebody said that they carry the new version together, each with the environment that was said.
+    pub fn released_together(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let of_rollouts = self.rollouts.iter().flat_map(|rollout| {
+            rollout.policy.release.iter().map(|service| (rollout.environment.as_deref(), service.as_str()))
+        });
+        self.release.iter().map(|service| (None, service.as_str())).chain(of_rollouts)
+    }
+
     /// Part of the release's error budget that a service has: half for the entry, the rest divided over the others
     /// (statistics design 4.6); all of it for a service that is in no declared release.
     ///
@@ -63,6 +107,8 @@ impl Default for Policy {
             limits: Limits::default(),
             expect_templates: Vec::new(),
             segments: Vec::new(),
+            candidates: Vec::new(),
+            rollouts: Vec::new(),
         }
     }
 }

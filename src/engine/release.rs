@@ -272,6 +272,7 @@ impl ReleaseState {
         let of = |name: &str, known: &Comparison| known.candidate == name || known.control == name;
         self.arms.ready(
             settings,
+            &settings.policy.of(self.services.first()).candidates,
             |name| self.comparisons.iter().any(|known| known.candidate == name && !self.came_after_end(name, known)),
             |name| {
                 let last = self.comparisons.iter().rfind(|known| of(name, known) && self.came_after_end(name, known));
@@ -306,7 +307,7 @@ impl ReleaseState {
             let served_before = self.comparisons[at].control_from == ControlFrom::ServedBefore;
             let Some(reason) = self.comparisons[at].presence.end(served_before) else { continue };
             // Where a share was promised, a candidate that is missing is a deficit, which FAILs.
-            if settings.policy.declared_share.is_some() && reason.gone() == [Arm::Candidate] {
+            if settings.policy.of(self.services.first()).declared_share.is_some() && reason.gone() == [Arm::Candidate] {
                 continue;
             }
             let mut list: Vec<Entry> = Vec::new();
@@ -339,11 +340,12 @@ impl ReleaseState {
     ) {
         let start = settings.windowing.start_of(window);
         let sharing = settings.arms.sharing.clamp(1, CANDIDATES_MAX) as f64;
+        let policy = settings.policy.of(self.services.first());
         let part = match self.services.first() {
             Some(entry) => {
-                let part = settings.policy.part_of_budget(&entry.service);
+                let part = policy.part_of_budget(&entry.service);
                 // Who is released together was said, or is known from the start.
-                let is_known = !settings.policy.release.is_empty() || settings.releases.len() == 1;
+                let is_known = !policy.release.is_empty() || settings.releases.len() == 1;
                 let company = if is_known { Company::Known } else { Company::Found };
                 // A rollout whose arms were named is one, and never ends.
                 match (settings.arms.is_declared(), company) {
@@ -362,7 +364,6 @@ impl ReleaseState {
             start,
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        let policy = &settings.policy;
         let comparison = comparison.with_effects(effects).with_limits(policy.limits);
         // Each takes some kilobytes: no room for others that may never come.
         self.comparisons.reserve_exact(1);

@@ -41,8 +41,8 @@ impl Chain {
     }
 }
 
-/// SHA-256 of an entry, in hexadecimal.
-fn hash_of(line: &str) -> String {
+/// SHA-256 of an entry, without its newline, in hexadecimal.
+pub fn hash_of(line: &str) -> String {
     Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

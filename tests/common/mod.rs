@@ -2,6 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
 
 #[cfg(unix)]
+pub mod acting;
+#[cfg(unix)]
+pub mod receiver;
+#[cfg(unix)]
 pub mod running;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,19 +41,20 @@ pub struct Running {
 impl Running {
     /// `serin run` on a free port.
     pub fn start(arguments: &[&str], state: &Path) -> Running {
-        Running::of(command(), arguments, state)
+        Running::start_by(command(), arguments, state)
     }
 
     /// The same, where no file may have more than so many KiB.
     pub fn start_with_files_of(kib: u32, arguments: &[&str], state: &Path) -> Running {
-        let mut shell = std::process::Command::new("bash");
+        let mut shell = Command::new("bash");
         // Without the trap the signal would end the program; with it a write is refused, as by a full disk.
         shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\""), "bash"]);
         shell.arg(command().get_program());
-        Running::of(shell, arguments, state)
+        Running::start_by(shell, arguments, state)
     }
 
-    fn of(mut command: std::process::Command, arguments: &[&str], state: &Path) -> Running {
+    /// The same, by a command that runs what stands behind it.
+    pub fn start_by(mut command: Command, arguments: &[&str], state: &Path) -> Running {
         let mut child = command
             .args(["run", "--listen", "127.0.0.1:0"])
             .args(arguments)

@@ -111,7 +111,8 @@ impl Courses {
             return;
         }
         let course = self.0.entry((release, at)).or_insert_with(Course::new);
-        course.look(comparison.ended_at, || Point::of(comparison, &engine.settings().policy));
+        let entry = engine.releases().nth(release).and_then(|(services, _)| services.first());
+        course.look(comparison.ended_at, || Point::of(comparison, engine.settings().policy.of(entry)));
     }
 
     /// Points of a comparison so far.

@@ -302,13 +302,13 @@ fn shared_with(engine: &Engine, all: &[SharedUnits], place: (usize, usize)) -> V
 impl<'a> Report<'a> {
     /// The report of an engine that has read everything.
     pub(super) fn new(engine: &'a Engine, survey: &'a Survey, noticed: &Noticed) -> Report<'a> {
-        let policy = &engine.settings().policy;
         let mut comparisons = Vec::new();
         let mut alone = Vec::new();
         let shared = engine.shared_units();
         let cut_overs = noticed.cut_overs(engine);
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
+            let policy = engine.settings().policy.of(services.first());
             if list.is_empty() {
                 alone.push(alone_of(engine, at, survey));
             }
@@ -349,7 +349,7 @@ impl<'a> Report<'a> {
             .map(|judged| judged.service.clone())
             .collect();
         carried_by.dedup();
-        let (release, tally) = (&policy.release, *engine.tally());
+        let (release, tally) = (&engine.settings().policy.release, *engine.tally());
         let found_releases = if release.is_empty() { found_releases(engine) } else { Vec::new() };
         let not_compared = engine.not_compared().into_iter().map(|(key, of)| {
             let arms = of.map(|at| alone_of(engine, at, survey));

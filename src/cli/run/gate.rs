@@ -1,23 +1,26 @@
-//! The gate: `POST /v1/verdict`, asked by rollout controllers (Argo Rollouts' web metric) again and again.
+//! The gate: `POST /v1/verdict` and `GET /v1/rollouts/ID/gate`, asked by rollout controllers again and again.
 //!
 //! Always answered with 200, a verdict and a reason: an answer that a controller takes for an error of its own would abort
-//! rollouts whenever this program starts again. What is not known is `inconclusive`.
+//! rollouts whenever this program starts again. What is not known is `inconclusive`, and so is what was last said before a
+//! restart, and a pass on data that is too old.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::net::SocketAddr;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::report::Report;
-use crate::cli::run::http::Shared;
+use crate::cli::report::{Report, count};
+use crate::cli::run::api::Api;
+use crate::cli::run::hooks::clock_ms;
 use crate::cli::terminal::harmless;
 use crate::compare::budget;
 use crate::compare::verdict::Verdict;
-use crate::time::{SECOND, Timestamp};
+use crate::outbox::{Book, Compared, Rollout};
+use crate::rollout::Phase;
+use crate::time::{Micros, SECOND, Timestamp};
 
 /// Longest question.
 const QUESTION_MAX: usize = 64 << 10;
@@ -29,7 +32,7 @@ pub(super) struct Gate {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-struct Row {
+pub(super) struct Row {
     service: String,
     environment: String,
     control: String,
@@ -99,8 +102,8 @@ impl Gate {
         Gate { rows: rows.collect() }
     }
 
-    /// The answer to a question at a time of the clock.
-    fn answer(&self, question: &Question, now: Timestamp) -> Value {
+    /// Rows that are meant; the same two may meet again, and the latest comes first.
+    fn find(&self, question: &Question) -> Result<Option<&Row>, String> {
         let is_asked = |row: &&Row| {
             row.service == question.service
                 && question.environment.as_ref().is_none_or(|asked| *asked == row.environment)
@@ -108,26 +111,81 @@ impl Gate {
                 && question.baseline.as_ref().is_none_or(|asked| asked.is(&row.control))
         };
         let mut found: Vec<&Row> = self.rows.iter().filter(is_asked).collect();
-        // The same two may meet again: the latest counts.
         found.sort_by_key(|row| (row.is_over, std::cmp::Reverse(row.ended_at)));
         let environments: std::collections::BTreeSet<&str> = found.iter().map(|row| row.environment.as_str()).collect();
         if environments.len() > 1 {
             let list: Vec<String> = environments.iter().map(|name| harmless(name, 60)).collect();
-            return unknown(&format!("several environments have it ({}): name one", list.join(", ")));
+            return Err(format!("several environments have it ({}): name one", list.join(", ")));
         }
-        match found.first() {
-            None => unknown("no comparison of this service and these arms has begun: are lines of both arms coming?"),
-            Some(row) => row.answer(now),
-        }
+        Ok(found.first().copied())
+    }
+
+    /// What entries of a ledger last said, before logs were read again.
+    pub(super) fn restored(book: &Book) -> Gate {
+        let all = book.rollouts().flat_map(|rollout| rollout.compared.iter().map(move |of| (rollout, of)));
+        Gate { rows: all.map(|(rollout, of)| Row::restored(rollout, of)).collect() }
+    }
+
+    /// The row of a comparison.
+    fn row_of(&self, compared: &Compared) -> Option<&Row> {
+        let is_it = |row: &&Row| {
+            row.service == compared.service
+                && row.environment == compared.environment
+                && row.control == compared.control
+                && row.candidate == compared.candidate
+        };
+        self.rows.iter().filter(is_it).min_by_key(|row| (row.is_over, std::cmp::Reverse(row.ended_at)))
     }
 }
 
+/// How a question is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The clock.
+    pub now: Timestamp,
+    /// A pass on older data is none.
+    pub stale_after: Micros,
+    /// The step that is asked for, from 0; without, the whole rollout.
+    pub step: Option<usize>,
+    /// Where people look.
+    pub address: SocketAddr,
+}
+
 impl Row {
-    fn answer(&self, now: Timestamp) -> Value {
+    fn restored(rollout: &Rollout, of: &Compared) -> Row {
+        let at = |text: &Option<String>| text.as_deref().and_then(|text| crate::pipeline::clock::parse_time(text).ok());
+        Row {
+            service: of.service.clone(),
+            environment: of.environment.clone(),
+            control: of.control.clone(),
+            candidate: of.candidate.clone(),
+            verdict: of.verdict,
+            reason: rollout.reason(),
+            log_sum: of.log_sum,
+            units: of.units,
+            units_needed: None,
+            failed_at: at(&of.failed_at),
+            automatic_at: at(&of.automatic_at),
+            ended_at: of.at,
+            is_over: of.over,
+        }
+    }
+
+    fn lag(&self, now: Timestamp) -> Micros {
+        (now.0 - self.ended_at.0).max(0)
+    }
+
+    /// The answer; `said`: what is said in place of its own verdict and reason.
+    fn answer(&self, said: (Verdict, String), rollout: Option<&Rollout>, asked: &Asked) -> Value {
         let [baseline, canary] = self.units;
+        let (verdict, reason) = said;
         json!({ "data": {
-            "verdict": self.verdict.name(),
-            "reason": self.reason,
+            "verdict": verdict.name(),
+            "score": score(verdict),
+            "reason": reason,
+            "rollout": rollout.map(|rollout| rollout.id.as_str()),
+            "phase": rollout.filter(|rollout| rollout.declared.is_some()).map(|rollout| rollout.state.phase.name()),
+            "step": rollout.filter(|rollout| rollout.declared.is_some()).map(|rollout| rollout.state.step),
             "service": self.service,
             "environment": self.environment,
             "canary": self.candidate,
@@ -140,39 +198,210 @@ impl Row {
             "failed_at": self.failed_at.map(|at| at.to_string()),
             "automatic_at": self.automatic_at.map(|at| at.to_string()),
             "data_until": self.ended_at.to_string(),
-            "data_lag_s": (now.0 - self.ended_at.0).max(0) / SECOND,
+            "data_lag_s": self.lag(asked.now) / SECOND,
+            "url": format!("http://{}/", asked.address),
         }})
+    }
+}
+
+/// For controllers that compare a number: the whole for pass, nothing for fail, half else.
+fn score(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Pass => 100,
+        Verdict::Inconclusive | Verdict::Invalid => 50,
+        Verdict::Fail => 0,
     }
 }
 
 /// Nothing is known, and why.
 fn unknown(reason: &str) -> Value {
-    json!({ "data": { "verdict": Verdict::Inconclusive.name(), "reason": reason } })
+    json!({ "data": { "verdict": Verdict::Inconclusive.name(), "score": score(Verdict::Inconclusive), "reason": reason } })
+}
+
+/// A pass on old data is none; what failed stays failed.
+fn unless_stale(said: (Verdict, String), row: &Row, asked: &Asked) -> (Verdict, String) {
+    let lag = row.lag(asked.now);
+    if said.0 == Verdict::Pass && lag > asked.stale_after {
+        let words = format!(
+            "the data is stale: the last window that was judged ended {} ago, at {}; before that it passed",
+            ago(lag),
+            row.ended_at
+        );
+        return (Verdict::Inconclusive, words);
+    }
+    said
+}
+
+fn ago(lag: Micros) -> String {
+    match lag / SECOND {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3_600),
+    }
+}
+
+/// What is said of a declared rollout, whose last row says `of_row`. What people and time have decided stands before the logs'
+/// verdict.
+fn of_phase(rollout: &Rollout, book: &Book, of_row: (Verdict, String), asked: &Asked) -> (Verdict, String) {
+    let state = &rollout.state;
+    let by = |verb: &str| match &rollout.commanded {
+        Some((_, actor, reason, _)) => format!("{verb} by {}: {}", harmless(actor, 60), harmless(reason, 200)),
+        None => verb.to_owned(),
+    };
+    let steps = book.declaration(rollout).map_or(1, |declared| declared.course.steps.len().max(1));
+    let step_passed = asked.step.is_some_and(|step| step < state.step);
+    match state.phase {
+        Phase::RolledBack if state.verdict == Verdict::Fail => (Verdict::Fail, of_row.1),
+        Phase::RolledBack if state.deadline_over => {
+            (Verdict::Fail, "rolled back at its deadline, undecided".to_owned())
+        }
+        Phase::RolledBack => (Verdict::Fail, by("rolled back")),
+        Phase::Failed => (Verdict::Fail, of_row.1),
+        Phase::Waiting => (Verdict::Inconclusive, "nothing of it runs yet".to_owned()),
+        Phase::Over => (Verdict::Inconclusive, format!("it ended undecided. {}", of_row.1)),
+        Phase::Held if state.deadline_over => (Verdict::Inconclusive, "held at its deadline, undecided".to_owned()),
+        Phase::Held => (Verdict::Inconclusive, by("held")),
+        Phase::Done if state.verdict == Verdict::Pass || state.deadline_over => (Verdict::Pass, of_row.1),
+        Phase::Running | Phase::Passed | Phase::Done if step_passed => {
+            (Verdict::Pass, format!("step {} has passed", asked.step.unwrap_or(0)))
+        }
+        Phase::Passed => {
+            let waits =
+                match (state.step_time_over, book.declaration(rollout).is_some_and(|of| of.course.needs_approval)) {
+                    (false, _) => "its shortest time is not over",
+                    (true, true) if !state.approved => "it waits for approval",
+                    (true, _) => "the next step begins",
+                };
+            (Verdict::Inconclusive, format!("step {} of {steps} passes, and {waits}", state.step + 1))
+        }
+        Phase::Running | Phase::Done => match of_row.0 {
+            // The look that says so is not durable yet, or another service of the rollout says otherwise.
+            Verdict::Pass => (Verdict::Inconclusive, format!("not every service passes yet. {}", of_row.1)),
+            Verdict::Fail | Verdict::Inconclusive | Verdict::Invalid => of_row,
+        },
+    }
+}
+
+/// The answer that is given by the ledger alone, before logs were read again.
+fn restored(row: &Row, rollout: Option<&Rollout>, waiting: &str, asked: &Asked) -> Value {
+    let words = format!(
+        "{waiting}; the ledger last said {} of data that ended {} ago. {}",
+        row.verdict.name(),
+        ago(row.lag(asked.now)),
+        row.reason
+    );
+    row.answer((Verdict::Inconclusive, words), rollout, asked)
+}
+
+/// What is said of a row: of the rollout that it belongs to, where that is declared.
+fn said_of(row: &Row, book: &Book, asked: &Asked) -> Value {
+    let rollout = book.rollouts().find(|rollout| {
+        let is_it = |of: &&Compared| {
+            of.service == row.service
+                && of.environment == row.environment
+                && of.control == row.control
+                && of.candidate == row.candidate
+        };
+        rollout.compared.iter().any(|of| is_it(&of))
+    });
+    let own = (row.verdict, row.reason.clone());
+    let said = match rollout.filter(|rollout| rollout.declared.is_some()) {
+        Some(rollout) => of_phase(rollout, book, own, asked),
+        None => own,
+    };
+    row.answer(unless_stale(said, row, asked), rollout, asked)
+}
+
+/// The answer to a question.
+fn answer(api: &Api, question: &Question, asked: &Asked) -> Value {
+    let view = api.desk.view();
+    match api.shared.gate() {
+        Ok(gate) => match gate.find(question) {
+            Err(words) => unknown(&words),
+            Ok(Some(row)) => said_of(row, &view.book, asked),
+            Ok(None) => {
+                unknown("no comparison of this service and these arms has begun: are lines of both arms coming?")
+            }
+        },
+        Err(waiting) => match Gate::restored(&view.book).find(question) {
+            Ok(Some(row)) => restored(row, None, &waiting, asked),
+            Ok(None) | Err(_) => unknown(&waiting),
+        },
+    }
+}
+
+/// The answer about a rollout by its id; `None` where there is none.
+pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
+    let view = api.desk.view();
+    let Some(rollout) = view.book.rollout(id) else {
+        let declared = view.book.declared().iter().find(|declared| declared.name == id)?;
+        let why = api.shared.gate().err().unwrap_or_else(|| {
+            let services = count(declared.services.len() as u64, "service");
+            format!("no comparison of its {services} has begun: are lines of both arms coming?")
+        });
+        return Some(unknown(&why));
+    };
+    // The worst comparison speaks for all.
+    let worst = |of: &&&Compared| match of.verdict {
+        Verdict::Fail => 0,
+        Verdict::Invalid => 1,
+        Verdict::Inconclusive => 2,
+        Verdict::Pass => 3,
+    };
+    let current = rollout.current();
+    let compared = current.iter().min_by_key(worst)?;
+    Some(match api.shared.gate() {
+        Err(waiting) => restored(&Row::restored(rollout, compared), Some(rollout), &waiting, asked),
+        Ok(gate) => match gate.row_of(compared) {
+            Some(row) => {
+                let own = (row.verdict, row.reason.clone());
+                let said = match rollout.declared {
+                    Some(_) => of_phase(rollout, &view.book, own, asked),
+                    None => own,
+                };
+                row.answer(unless_stale(said, row, asked), Some(rollout), asked)
+            }
+            None => restored(&Row::restored(rollout, compared), Some(rollout), "not in the report yet", asked),
+        },
+    })
+}
+
+/// How a question is looked at now.
+pub(super) fn asked_now(api: &Api, step: Option<usize>) -> Asked {
+    let now = Timestamp(clock_ms().saturating_mul(1_000));
+    Asked { now, stale_after: api.stale_after, step, address: api.address }
 }
 
 /// Answers a question.
-pub(super) async fn verdict(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub(super) async fn verdict(State(api): State<Api>, request: Request) -> Response {
     let body = axum::body::to_bytes(request.into_body(), QUESTION_MAX).await;
     let said = match &body {
-        Ok(body) => answered(&shared, body),
+        Ok(body) => answered(&api, body),
         Err(_) => unknown("the question is too long, or did not come whole"),
     };
     axum::Json(said).into_response()
 }
 
-fn answered(shared: &Shared, body: &[u8]) -> Value {
-    let question: Question = match serde_json::from_slice(body) {
-        Ok(question) => question,
+fn answered(api: &Api, body: &[u8]) -> Value {
+    match serde_json::from_slice(body) {
+        Ok(question) => answer(api, &question, &asked_now(api, None)),
         Err(error) => {
             let example = r#"{"service":"web","canary":"2.0","baseline":"1.0"}"#;
-            return unknown(&format!("the question is not understood ({error}); for example {example}"));
+            unknown(&format!("the question is not understood ({error}); for example {example}"))
         }
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros());
-    match shared.gate() {
-        Ok(gate) => gate.answer(&question, Timestamp(i64::try_from(now).unwrap_or(i64::MAX))),
-        Err(waiting) => unknown(&format!("waiting for {waiting}")),
     }
+}
+
+/// A question about a service, as a dialect puts it.
+pub(super) fn of_service(api: &Api, service: &str, fields: [Option<&str>; 3]) -> Value {
+    let [environment, canary, baseline] = fields.map(|field| field.map(str::to_owned));
+    let question = Question {
+        service: service.to_owned(),
+        environment,
+        canary: canary.map(Arm::Name),
+        baseline: baseline.map(Arm::Name),
+    };
+    answer(api, &question, &asked_now(api, None))
 }
 
 #[cfg(test)]
@@ -197,6 +426,40 @@ mod tests {
         }
     }
 
+    fn asked() -> Asked {
+        let address = "127.0.0.1:1".parse().unwrap();
+        Asked { now: Timestamp(60 * SECOND), stale_after: 30 * SECOND, step: None, address }
+    }
+
+    #[test]
+    fn a_pass_on_old_data_is_none_and_a_failure_stays() {
+        for (verdict, ended, expected) in [
+            (Verdict::Pass, 31, Verdict::Pass),
+            (Verdict::Pass, 29, Verdict::Inconclusive),
+            (Verdict::Fail, 0, Verdict::Fail),
+            (Verdict::Invalid, 0, Verdict::Invalid),
+        ] {
+            let row = row("2", verdict, ended * SECOND);
+            let said = said_of(&row, &Book::default(), &asked());
+            assert_eq!(said["data"]["verdict"], expected.name(), "{said}");
+            let is_stale = verdict != expected;
+            assert_eq!(said["data"]["reason"].as_str().unwrap().contains("stale"), is_stale, "{said}");
+        }
+    }
+
+    #[test]
+    fn before_logs_are_read_again_nothing_but_inconclusive_is_said() {
+        for verdict in Verdict::ALL {
+            let said = restored(&row("2", verdict, 0), None, "waiting for the logs", &asked());
+            assert_eq!(said["data"]["verdict"], "inconclusive");
+            let words = said["data"]["reason"].as_str().unwrap();
+            let expected =
+                format!("waiting for the logs; the ledger last said {} of data that ended 60 s ago", verdict.name());
+            assert!(words.starts_with(&expected), "{words}");
+            assert_eq!(said["data"]["data_lag_s"], 60);
+        }
+    }
+
     #[test]
     fn a_question_finds_its_comparison_by_service_and_arms() {
         let over = Row { is_over: true, ..row("2", Verdict::Fail, 90 * SECOND) };
@@ -205,7 +468,12 @@ mod tests {
         let gate = Gate { rows };
         let ask = |text: &str| -> Value {
             let question: Question = serde_json::from_str(text).unwrap();
-            gate.answer(&question, Timestamp(60 * SECOND))["data"].take()
+            let said = match gate.find(&question) {
+                Ok(Some(row)) => said_of(row, &Book::default(), &asked()),
+                Ok(None) => unknown("no comparison"),
+                Err(words) => unknown(&words),
+            };
+            said["data"].clone()
         };
         let found = ask(r#"{"service":"web","environment":"prod","canary":{"pod-template-hash":"2"},"baseline":"1"}"#);
         assert_eq!((&found["verdict"], &found["data_lag_s"]), (&"pass".into(), &10.into()));

@@ -1,7 +1,7 @@
 //! The verdict over HTTP, for this machine alone.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cli::run::door::Door;
 use crate::cli::run::elastic::{self, Elastic};
-use crate::cli::run::gate::{self, Gate};
+use crate::cli::run::gate::Gate;
 use crate::cli::run::tokens::{Allowed, Scope, Tokens};
 use crate::cli::run::{ingest, loki, otlp, page};
 use crate::source::wal::{AppendError, Wal};
@@ -40,6 +40,8 @@ struct Shown {
     waiting: Option<String>,
     /// What is out of order, where something is.
     trouble: Option<String>,
+    /// Why nothing is decided, where that is so.
+    stalled: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
     /// What controllers are told.
@@ -66,6 +68,18 @@ impl Shared {
         self.with(|shown| shown.trouble = what);
     }
 
+    /// Nothing is decided, and why; or it is again.
+    pub(super) fn stalled(&self, why: Option<String>) {
+        self.with(|shown| shown.stalled = why);
+    }
+
+    /// What is out of order, and what is waited for.
+    pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
+        // Lines are refused until a write succeeds.
+        let refused = self.wal.as_ref().and_then(Wal::failure).map(|failure| AppendError::Disk(failure).to_string());
+        self.with(|shown| (shown.stalled.clone().or(refused).or(shown.trouble.clone()), shown.waiting.clone()))
+    }
+
     /// There is a report.
     pub(super) fn show(&self, json: String, html: String, gate: Gate) {
         self.with(|shown| {
@@ -79,17 +93,23 @@ impl Shared {
 impl Shared {
     /// What controllers are told, or what is waited for.
     pub(super) fn gate(&self) -> Result<Arc<Gate>, String> {
-        self.with(|shown| match &shown.waiting {
-            None if shown.report.is_some() => Ok(Arc::clone(&shown.gate)),
-            None => Err("the first log lines".to_owned()),
-            Some(waiting) => Err(waiting.clone()),
+        self.with(|shown| match (&shown.waiting, &shown.stalled) {
+            (_, Some(stalled)) => Err(stalled.clone()),
+            (None, None) if shown.report.is_some() => Ok(Arc::clone(&shown.gate)),
+            (None, None) => Err("waiting for the first log lines".to_owned()),
+            (Some(waiting), None) => Err(format!("waiting for {waiting}")),
         })
     }
 }
 
 /// The routes, for requests that name this machine.
-pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr, tokens: Option<Tokens>) -> Router {
-    let tokens = tokens.map(Arc::new);
+pub(super) fn routes(
+    shared: Arc<Shared>,
+    wal: Option<Wal>,
+    address: SocketAddr,
+    tokens: Option<Arc<Tokens>>,
+    api: Router,
+) -> Router {
     let door = Door::new(wal);
     let ways_in = Router::new()
         .route("/ingest", post(ingest::take).put(ingest::take))
@@ -103,11 +123,10 @@ pub(super) fn routes(shared: Arc<Shared>, wal: Option<Wal>, address: SocketAddr,
         .with_state(Elastic { door, address });
     Router::new()
         .route("/", get(index))
-        .route("/healthz", get(health))
         .route("/v1/report", get(report))
-        .route("/v1/verdict", post(gate::verdict))
         .with_state(shared)
         .merge(ways_in)
+        .merge(api)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, tokens.clone(), request, next)))
 }
 
@@ -212,29 +231,6 @@ async fn report(State(shared): State<Arc<Shared>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], kind, body).into_response()
         }
     }
-}
-
-/// Well while nothing is out of order; waiting for lines is in order.
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let mut shown = shared.with(|shown| shown.clone());
-    if let Some(failure) = shared.wal.as_ref().and_then(Wal::failure) {
-        // Lines are refused until a write succeeds.
-        shown.trouble = Some(AppendError::Disk(failure).to_string());
-    }
-    let status = if shown.trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let words = match (&shown.trouble, &shown.waiting) {
-        (Some(_), _) => "trouble",
-        (None, Some(_)) => "waiting",
-        (None, None) => "ok",
-    };
-    let refused = shared.connections_refused.load(Ordering::Relaxed);
-    let body = json!({
-        "status": words,
-        "trouble": shown.trouble,
-        "waiting_for": shown.waiting,
-        "connections_refused": refused,
-    });
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]

@@ -5,10 +5,15 @@
 //! and write-ahead log from their beginning, and must come to the same ledger before it shows anything.
 
 mod again;
+mod api;
+mod appended;
 mod checkpoint;
+mod desk;
 mod door;
 mod elastic;
+mod flagger;
 mod gate;
+mod hooks;
 mod http;
 mod ingest;
 mod inputs;
@@ -17,9 +22,10 @@ mod otlp;
 mod page;
 mod server;
 mod state;
+mod token;
 mod tokens;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +38,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::again::{Again, read_again};
 use self::checkpoint::{Checkpoint, Heads, Place, Shown};
+use self::desk::Desk;
 use self::gate::Gate;
 use self::http::Shared;
 use self::inputs::{Heard, Inputs};
@@ -39,12 +46,14 @@ use self::server::Bounds;
 use self::state::{Move, State};
 use self::tokens::Tokens;
 use crate::cli::arguments::RunArguments;
+use crate::cli::config::Config;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
 use crate::cli::report::{Noticed, Report, count};
 use crate::cli::terminal::harmless;
-use crate::cli::{compare, policy_file, replay, report_json};
+use crate::cli::{compare, config, policy_file, replay, report_json};
 use crate::compare::verdict::Verdict;
+use crate::engine::policy::Policy;
 use crate::engine::{Engine, Output, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
@@ -73,13 +82,27 @@ const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
 const WAL: &str = "wal";
 /// How long stopping may take.
 const STOP: Duration = Duration::from_secs(8);
+/// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
+const DISK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_FOR_STOP: Duration = Duration::from_millis(50);
+/// Bytes of the ledger that may wait to be written.
+const LEDGER_WAITING: usize = 1 << 20;
 
-/// Runs `run`.
-pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
-    let listen: SocketAddr = arguments
-        .listen
-        .parse()
-        .map_err(|_| anyhow!("--listen {}: write ADDRESS:PORT, for example 127.0.0.1:7878", arguments.listen))?;
+/// Runs `run`. `given`: options that were given, by the names of their fields.
+pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyhow::Result<u8> {
+    let policy = arguments.judge.policy.as_deref().map(policy_file::read).transpose()?;
+    let config = config::load(arguments.config.as_deref(), policy)?;
+    config.apply(&mut arguments, given)?;
+    #[cfg(feature = "kafka")]
+    match (&arguments.brokers, arguments.topics.is_empty()) {
+        (Some(_), true) => bail!("--brokers: name a topic as well (--topic NAME)"),
+        (None, false) => bail!("--topic: name brokers as well (--brokers HOST:PORT)"),
+        (None, true) if arguments.http => {
+            bail!("--http: without --brokers lines are taken over HTTP anyway; leave it out")
+        }
+        (Some(_), false) | (None, true) => {}
+    }
+    let listen = config::address(&arguments.listen)?;
     let tokens = arguments.tokens.as_deref().map(Tokens::read).transpose().context("--tokens")?;
     if !listen.ip().is_loopback() && tokens.is_none() {
         bail!(
@@ -97,7 +120,7 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, listen, tokens, Times { idle, checkpoints }));
+    let status = runtime.block_on(serve(arguments, config, (listen, tokens), Times { idle, checkpoints }));
     runtime.shutdown_background();
     status
 }
@@ -113,8 +136,8 @@ struct Times {
 
 async fn serve(
     arguments: RunArguments,
-    listen: SocketAddr,
-    tokens: Option<Tokens>,
+    config: Config,
+    (listen, tokens): (SocketAddr, Option<Tokens>),
     times: Times,
 ) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -123,10 +146,9 @@ async fn serve(
     let address = listener.local_addr()?;
     // What is asked wrongly is said now, and not once lines have come.
     compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
-    if let Some(path) = &arguments.judge.policy {
-        policy_file::read(path)?;
-    }
     let mut state = State::open(&arguments.state)?;
+    let token = token::keep(&arguments.state, config.operate_token.as_deref())?;
+    let desk = desk::start(&arguments.state, state.durable(), &config)?;
     let (wal, reader) = match takes_http(&arguments) {
         true => {
             let Opened { wal, reader, torn } = Wal::open(&arguments.state.join(WAL))?;
@@ -144,11 +166,21 @@ async fn serve(
     banner(address, wal.is_some());
 
     let shared = Arc::new(Shared::new(wal.clone()));
+    let tokens = tokens.map(|tokens| Arc::new(tokens.and_operator(token.as_ref())));
+    let of_api = api::Api {
+        shared: Arc::clone(&shared),
+        desk: desk.clone(),
+        token,
+        tokens: tokens.clone(),
+        stale_after: config.stale_after,
+        address,
+    };
     let (done_in, mut done) = oneshot::channel();
-    let of_reader = Arc::clone(&shared);
+    let (of_reader, of_desk) = (Arc::clone(&shared), desk.clone());
     std::thread::spawn(move || {
         server::step_back();
-        let (of_http, reader) = (reader, Reader { arguments: &arguments, shared: &of_reader, times });
+        let (arguments, policy, desk) = (&arguments, &config.policy, &of_desk);
+        let (of_http, reader) = (reader, Reader { arguments, policy, shared: &of_reader, desk, times });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
@@ -157,7 +189,7 @@ async fn serve(
         Ok(read) => read.map(|()| 0),
         Err(_) => bail!("the reader has died"),
     };
-    let routes = http::routes(Arc::clone(&shared), wal, address, tokens);
+    let routes = http::routes(Arc::clone(&shared), wal, address, tokens, api::routes(of_api));
     tokio::select! {
         served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused) => {
             served.context("the server")?;
@@ -169,9 +201,14 @@ async fn serve(
     }
     say("stopping");
     shared.stop.store(true, Ordering::Relaxed);
-    match tokio::time::timeout(STOP, done).await {
-        Ok(read) => ended(read),
-        Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
+    desk.stop();
+    tokio::select! {
+        read = tokio::time::timeout(STOP, done) => match read {
+            Ok(read) => ended(read),
+            Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
+        },
+        _ = interrupt.recv() => bail!("a second signal: ended at once"),
+        _ = terminate.recv() => bail!("a second signal: ended at once"),
     }
 }
 
@@ -220,13 +257,52 @@ type Planned = (Vec<Vec<Chunk>>, Survey, Settings);
 /// Reads streams until it is told to stop.
 struct Reader<'a> {
     arguments: &'a RunArguments,
+    policy: &'a Policy,
     shared: &'a Shared,
+    desk: &'a Desk,
     times: Times,
 }
 
 impl Reader<'_> {
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Writes something without which nothing more may be decided. While the disk refuses it is tried again, until the program
+    /// is told to stop.
+    fn written<E: std::fmt::Display>(
+        &self,
+        what: &str,
+        mut write: impl FnMut() -> Result<(), E>,
+    ) -> anyhow::Result<()> {
+        let mut began = None::<Instant>;
+        while let Err(error) = write() {
+            let words = format!("{what} cannot be written ({error:#}): nothing is decided until it can");
+            if began.is_none() {
+                say(&words);
+            }
+            began.get_or_insert_with(Instant::now);
+            self.shared.stalled(Some(words));
+            let tried = Instant::now();
+            while tried.elapsed() < DISK_AGAIN {
+                if self.stopping() {
+                    bail!("{what} cannot be written: {error:#}");
+                }
+                std::thread::sleep(LOOK_FOR_STOP);
+            }
+        }
+        if let Some(began) = began {
+            self.shared.stalled(None);
+            say(&format!("{what} is written again, after {} s", began.elapsed().as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Everything lasts that was decided, and the desk knows.
+    fn lasts(&self, state: &mut State, engine: &Engine) -> anyhow::Result<()> {
+        self.written("the ledger", || state.sync())?;
+        self.desk.progress(state.durable(), state.is_caught_up(), engine.closed_until());
+        Ok(())
     }
 
     fn read(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
@@ -299,7 +375,8 @@ impl Reader<'_> {
                 say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
                 self.shared.wait_for("the first log lines");
                 let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
-                checkpoint::write_heads(state.folder(), &texts(&names, &heads))?;
+                let first = texts(&names, &heads);
+                self.written("the state directory", || checkpoint::write_heads(state.folder(), &first))?;
                 let engine = Engine::new(settings);
                 (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
             }
@@ -314,8 +391,16 @@ impl Reader<'_> {
             self.shared.wait_for("the logs to be read again up to where the ledger ends");
         }
         let Shown { noticed, courses } = shown;
-        let mut watch =
-            Watch { state, found: &found, verdicts: BTreeMap::new(), courses, noticed, looked: true, is_ahead: false };
+        let mut watch = Watch {
+            reader: self,
+            state,
+            found: &found,
+            verdicts: BTreeMap::new(),
+            courses,
+            noticed,
+            looked: true,
+            is_ahead: false,
+        };
         let pushed = match streams {
             Some(saved) => {
                 PushedStreams::resume(&names, &plan, &saved).map_err(|damaged| anyhow!("checkpoint: {damaged}"))?
@@ -428,7 +513,7 @@ impl Reader<'_> {
         state: &State,
     ) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
         let RunArguments { how, judge, .. } = self.arguments;
-        let ground = compare::ground(how, judge, |wishes| {
+        let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
             let mut looked = compare::look_at_heads(texts, wishes)?;
             looked.is_all = false;
             Ok(looked)
@@ -542,7 +627,7 @@ impl Live<'_> {
                 looked_for_idle = Instant::now();
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
-                watch.state.sync()?;
+                self.reader.lasts(watch.state, engine)?;
                 watch.noticed.repeated(self.inputs.take_repeats());
                 let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
@@ -556,11 +641,14 @@ impl Live<'_> {
             }
             if watch.is_ahead && watch.state.is_caught_up() && checkpoints.is_due() {
                 let began = Instant::now();
-                self.checkpoint(engine, watch)?;
+                // Without one a restart reads more; that the disk refuses it is no reason to stop.
+                if let Err(error) = self.checkpoint(engine, watch) {
+                    say(&format!("no checkpoint was written: {error:#}"));
+                }
                 checkpoints = Checkpoints { last: Instant::now(), took: began.elapsed(), ..checkpoints };
             }
         }
-        watch.state.sync()?;
+        self.reader.lasts(watch.state, engine)?;
         if watch.is_ahead && watch.state.is_caught_up() {
             self.checkpoint(engine, watch)?;
         }
@@ -570,7 +658,7 @@ impl Live<'_> {
     /// Saves state and places; then what lies far enough behind is removed from the write-ahead log.
     fn checkpoint(&mut self, engine: &Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
         // A checkpoint must not know more than the ledger.
-        watch.state.sync()?;
+        self.reader.lasts(watch.state, engine)?;
         let mut places = Vec::with_capacity(self.names.len());
         for (stream, name) in self.names.iter().enumerate() {
             let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
@@ -660,7 +748,8 @@ impl Live<'_> {
         if moved.is_empty() {
             return Ok(());
         }
-        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)))?;
+        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)));
+        self.reader.lasts(watch.state, engine)?;
         for (stream, Move { next, window }) in moved {
             self.moves_made[stream] += 1;
             self.pushed.advance(stream, window, next, engine, watch)?;
@@ -704,6 +793,7 @@ fn push_around_moves(
 
 /// Keeps the ledger, and tells of verdicts.
 struct Watch<'a> {
+    reader: &'a Reader<'a>,
     state: &'a mut State,
     found: &'a Survey,
     /// The verdict of each comparison that was told last.
@@ -765,6 +855,9 @@ impl Observer for Watch<'_> {
         if !self.state.is_caught_up() {
             return Ok(());
         }
+        if self.state.pending() > LEDGER_WAITING {
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
+        }
         for output in outputs {
             let Output::Looked { release, comparison: at } = output else { continue };
             let Some(comparison) = engine.comparison(release, at) else { continue };
@@ -772,7 +865,7 @@ impl Observer for Watch<'_> {
             if self.verdicts.insert((release, at), verdict) == Some(verdict) {
                 continue;
             }
-            self.state.sync()?;
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
             let report = Report::new(engine, self.found, &self.noticed);
             let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
             let Some(judged) = judged else { continue };

@@ -1,59 +1,17 @@
 //! What `serin run` keeps on disk: the ledger, and which partitions were moved on while nothing came from them.
 
 use std::collections::VecDeque;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{DirBuilder, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::cli::run::appended::Appended;
 use crate::cli::run::checkpoint::Written;
 use crate::ledger;
-
-/// An append-only file, for the eyes of its owner, with what it held when it was opened.
-struct Appended {
-    file: File,
-    held: String,
-    dirty: bool,
-}
-
-impl Appended {
-    fn open(path: &Path) -> anyhow::Result<Appended> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let shown = path.display();
-        let mut file = options.open(path).with_context(|| format!("{shown}: cannot be written"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("{shown}: another `serin run` uses it; give each its own --state"),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{shown}: cannot be locked")),
-        }
-        let mut held = String::new();
-        file.read_to_string(&mut held).with_context(|| format!("{shown}: cannot be read"))?;
-        // A line that was being written when the power went was never acted on.
-        held.truncate(held.rfind('\n').map_or(0, |end| end + 1));
-        file.set_len(held.len() as u64).with_context(|| format!("{shown}: cannot be written"))?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Appended { file, held, dirty: false })
-    }
-
-    fn append(&mut self, line: &str) -> io::Result<()> {
-        self.dirty = true;
-        self.file.write_all(line.as_bytes())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.dirty {
-            self.file.sync_data()?;
-            self.dirty = false;
-        }
-        Ok(())
-    }
-}
 
 /// A stream was moved on to a window, before any line at or behind a position had come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,7 +84,7 @@ impl State {
     pub(super) fn entry(&mut self, line: &str) -> io::Result<()> {
         let held = &self.ledger.held.as_bytes()[self.agreed..];
         if held.is_empty() {
-            self.ledger.append(line)?;
+            self.ledger.append(line);
             self.count(line);
             return Ok(());
         }
@@ -186,9 +144,20 @@ impl State {
         self.ledger.held.lines().count()
     }
 
-    /// Everything that was written lasts.
+    /// Everything that was written lasts; where the disk refuses, nothing is lost, and it can be tried again.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.ledger.sync()
+        self.ledger.sync()?;
+        self.idle.sync()
+    }
+
+    /// Bytes of the ledger that last.
+    pub(super) fn durable(&self) -> u64 {
+        self.ledger.durable()
+    }
+
+    /// Bytes of the ledger that wait to be written.
+    pub(super) fn pending(&self) -> usize {
+        self.ledger.pending()
     }
 
     /// Moves of each stream that were made in earlier runs, in order.
@@ -196,12 +165,11 @@ impl State {
         moves_of(&self.idle.held, names)
     }
 
-    /// Writes moves down; they last when this returns.
-    pub(super) fn moved<'a>(&mut self, moves: impl Iterator<Item = (&'a str, Move)>) -> io::Result<()> {
+    /// Writes moves down; they last after [`State::sync`].
+    pub(super) fn moved<'a>(&mut self, moves: impl Iterator<Item = (&'a str, Move)>) {
         for (stream, Move { next, window }) in moves {
-            self.idle.append(&format!("{}\n", json!({ "stream": stream, "next": next, "window": window })))?;
+            self.idle.append(&format!("{}\n", json!({ "stream": stream, "next": next, "window": window })));
         }
-        self.idle.sync()
     }
 }
 
@@ -222,7 +190,7 @@ mod tests {
         assert!(State::open(&at).is_err(), "one at a time");
         lines[..2].iter().for_each(|line| state.entry(line).unwrap());
         let there = Move { next: 8, window: -3 };
-        state.moved([("t/0", there)].into_iter()).unwrap();
+        state.moved([("t/0", there)].into_iter());
         state.sync().unwrap();
         drop(state);
 
@@ -238,6 +206,7 @@ mod tests {
         state.entry(&lines[1]).unwrap();
         assert!(state.is_caught_up());
         state.entry(&lines[2]).unwrap();
+        state.sync().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), lines.concat());
         #[cfg(unix)]
         {

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
+use crate::cli::run::token::Token;
 use crate::cli::terminal::harmless;
 
 /// Tokens of a file.
@@ -108,6 +109,14 @@ impl Tokens {
             bail!("there is no token in it; {FORM}");
         }
         Ok(Tokens(tokens))
+    }
+
+    /// The same, with the operator's token, where there is one: it is for what a token of the scope `operate` is for.
+    pub(super) fn and_operator(mut self, token: Option<&Token>) -> Tokens {
+        if let Some(hash) = token.and_then(|token| hash_of_text(token.hash())) {
+            self.0.entry(hash).or_default().push(Scope::Operate);
+        }
+        self
     }
 
     /// What the token of a request allows.

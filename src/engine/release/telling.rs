@@ -36,13 +36,14 @@ impl ReleaseState {
         let comparison = &mut self.comparisons[at];
         let [events, late] = self.arrived;
         comparison.read = ReadSoFar { events, late, ..read };
-        let look = look::look(comparison, &settings.policy);
+        let policy = settings.policy.of(self.services.first());
+        let look = look::look(comparison, policy);
         let regressed = look.log_sum >= comparison.log_fail;
         let limits: Vec<Limit> = look.failing_limits().collect();
         if (regressed || !limits.is_empty()) && comparison.failure.is_none() {
             if look.verdict == Verdict::Fail {
                 let (log_fail, log_sum) = (comparison.log_fail, look.log_sum);
-                let leading = || comparison.templates.leading(&settings.policy.expect_templates, log_fail, log_sum);
+                let leading = || comparison.templates.leading(&policy.expect_templates, log_fail, log_sum);
                 let templates = if regressed { leading() } else { Vec::new() };
                 comparison.failure = Some(Failure {
                     window: comparison.window,
@@ -105,7 +106,8 @@ impl ReleaseState {
         let mut list: Vec<Entry> = self.digest(at).into_iter().collect();
         let name = self.name();
         let comparison = &self.comparisons[at];
-        list.push(("look", entries::look(&name, comparison, settings, positions)));
+        let policy = settings.policy.of(self.services.first());
+        list.push(("look", entries::look(&name, comparison, policy, positions)));
         self.untold[at].full_at = Some(comparison.ended_at.0);
         self.untold[at].told = entries::status(comparison);
         list

@@ -1,0 +1,376 @@
+//! `serin.yaml`: everything that `serin run` takes as options, and what it does with verdicts: rollouts and hooks.
+//!
+//! The file is read as a whole, and everything that is wrong in it is told at once, with its place. Options override it.
+
+mod hooks;
+mod rollouts;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+pub(super) use self::hooks::Hook;
+#[cfg(test)]
+pub(super) use self::hooks::parse_secrets;
+use crate::cli::arguments::{CheckArguments, HowArguments, RunArguments};
+use crate::cli::terminal::harmless;
+use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
+use crate::cli::{arguments, compare, policy_file, terminal};
+use crate::engine::policy::{OfRollout, Policy};
+use crate::outbox::Declared;
+use crate::time::{MINUTE, Micros};
+
+/// The file that is read when none is named.
+pub(super) const DEFAULT_FILE: &str = "serin.yaml";
+
+/// What a gate takes for too old, when nothing is said.
+const STALE_AFTER: Micros = 5 * MINUTE;
+
+/// A configuration.
+#[derive(Debug)]
+pub(super) struct Config {
+    /// What stands for options, by the name of the option's field.
+    options: Vec<Written>,
+    /// What is asked of every rollout that says nothing else, and of each that does.
+    pub policy: Policy,
+    /// Rollouts that may act.
+    pub declared: Vec<Declared>,
+    /// Who is told.
+    pub hooks: Vec<Hook>,
+    /// A pass on older data than this is none, for a gate.
+    pub stale_after: Micros,
+    /// The file with the token that commands need.
+    pub operate_token: Option<PathBuf>,
+}
+
+/// An option as the file writes it.
+#[derive(Clone, Debug)]
+struct Written {
+    id: &'static str,
+    at: Place,
+    values: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            options: Vec::new(),
+            policy: Policy::default(),
+            declared: Vec::new(),
+            hooks: Vec::new(),
+            stale_after: STALE_AFTER,
+            operate_token: None,
+        }
+    }
+}
+
+/// Runs `check`.
+pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
+    let path = arguments.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{}: cannot be read; name a file: serin check FILE", path.display()))?;
+    match parse(&text, None, Outside::Looked) {
+        Ok(config) => {
+            let rollouts = config.declared.len();
+            terminal::print(&format!(
+                "{}: nothing is wrong: {} and {}.\n",
+                path.display(),
+                crate::cli::report::count(rollouts as u64, "rollout"),
+                crate::cli::report::count(config.hooks.len() as u64, "hook"),
+            ))?;
+            Ok(0)
+        }
+        Err(problems) => {
+            terminal::print(&told(&path, &problems))?;
+            Ok(super::STATUS_ERROR)
+        }
+    }
+}
+
+/// Problems, one a line.
+fn told(path: &Path, problems: &[Problem]) -> String {
+    let shown = path.display();
+    let line = |problem: &Problem| {
+        format!("{shown}:{}:{}: {}\n", problem.at.line, problem.at.column, harmless(&problem.words, 600))
+    };
+    problems.iter().map(line).collect()
+}
+
+/// The configuration of `run`: of the file that is named, or that lies in the working directory, or none. `policy`: that of an
+/// option, which stands in place of the file's.
+pub(super) fn load(named: Option<&Path>, policy: Option<Policy>) -> anyhow::Result<Config> {
+    let default = Path::new(DEFAULT_FILE);
+    let path = match named {
+        Some(path) => path,
+        None if default.exists() => default,
+        None => return Ok(Config { policy: policy.unwrap_or_default(), ..Config::default() }),
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    match parse(&text, policy, Outside::Looked) {
+        Ok(config) => Ok(config),
+        Err(problems) => bail!("{}", told(path, &problems).trim_end()),
+    }
+}
+
+/// Whether files and environment are looked at that the configuration names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outside {
+    Looked,
+    #[cfg(test)]
+    Ignored,
+}
+
+fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let node = yaml::parse(text).map_err(|problem| vec![problem])?;
+    let mut fields = Fields::of(&node, "", &mut problems);
+    let mut config = Config { options: options(&mut fields, &mut problems), ..Config::default() };
+    if let Some(node) = fields.get("policy") {
+        let mut of = Fields::of(node, "policy", &mut problems);
+        config.policy = policy_file::policy(&mut of, &Policy::default(), &mut problems);
+        of.finish(&mut problems);
+    }
+    if let Some(policy) = policy {
+        config.policy = policy;
+    }
+    if let Some((text, at)) = fields.text("stale_after", &mut problems) {
+        match compare::duration(&text) {
+            Ok(time) => config.stale_after = time,
+            Err(error) => problems.add(at, format!("stale_after: {error}")),
+        }
+    }
+    config.operate_token = fields.text("operate_token_file", &mut problems).map(|(path, _)| PathBuf::from(path));
+    if let Some((list, _)) = fields.list("hooks", &mut problems) {
+        config.hooks = hooks::hooks(list, outside == Outside::Looked, &mut problems);
+    }
+    if let Some((list, _)) = fields.list("rollouts", &mut problems) {
+        let rollouts = rollouts::rollouts(list, &config.policy, &config.hooks, &mut problems);
+        for (declared, policy) in rollouts {
+            config.policy.rollouts.push(OfRollout {
+                environment: declared.environment.clone(),
+                services: declared.services.clone(),
+                policy,
+            });
+            config.declared.push(declared);
+        }
+    }
+    fields.finish(&mut problems);
+    match problems.0.is_empty() {
+        true => Ok(config),
+        false => Err(problems.sorted()),
+    }
+}
+
+/// Keys that hold one value, by the name of the option's field.
+const SINGLE: [&str; 18] = [
+    "brokers",
+    "state",
+    "listen",
+    "idle",
+    "unit",
+    "service",
+    "environment",
+    "window",
+    "lateness",
+    "since",
+    "until",
+    "baseline",
+    "canary",
+    "arm_by",
+    "control",
+    "checkpoint",
+    "keep_log",
+    "memory",
+];
+/// Keys that hold a list.
+const LISTS: [(&str, &str); 3] = [("topics", "topics"), ("candidates", "candidates"), ("segments", "segments")];
+/// Keys that hold a mapping of names to values, written as `NAME=VALUE` by the option.
+const MAPPINGS: [(&str, &str); 2] = [("roles", "roles"), ("requests_from", "requests_from")];
+
+fn options(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Written> {
+    let mut list = Vec::new();
+    for id in SINGLE {
+        let Some((value, at)) = fields.text(id, problems) else { continue };
+        list.push(Written { id, at, values: vec![value] });
+    }
+    if let Some((flag, at)) = fields.flag("http", problems)
+        && flag
+    {
+        list.push(Written { id: "http", at, values: Vec::new() });
+    }
+    for (key, id) in LISTS {
+        let Some((texts, at)) = fields.texts(key, problems) else { continue };
+        list.push(Written { id, at, values: texts.into_iter().map(|(text, _)| text).collect() });
+    }
+    for (key, id) in MAPPINGS {
+        let Some(node) = fields.get(key) else { continue };
+        let Form::Mapping(entries) = &node.form else {
+            problems.add(node.at, format!("{key}: names with values are needed (name: value)"));
+            continue;
+        };
+        for (name, at, value) in entries {
+            let value = match &value.form {
+                Form::List(texts) => {
+                    let texts: Vec<String> = texts
+                        .iter()
+                        .filter_map(|node| yaml::text_of(node, &format!("{key}.{name}"), problems))
+                        .collect();
+                    texts.join(",")
+                }
+                Form::Text { .. } | Form::Nothing | Form::Mapping(_) => {
+                    let Some(text) = yaml::text_of(value, &format!("{key}.{name}"), problems) else { continue };
+                    text
+                }
+            };
+            list.push(Written { id, at: *at, values: vec![format!("{name}={value}")] });
+        }
+    }
+    for written in &list {
+        if let Err(error) = is_fit(written) {
+            problems.add(written.at, format!("{}: {}", written.id, without_option(&format!("{error:#}"))));
+        }
+    }
+    together(&list, problems);
+    list
+}
+
+/// What an error of an option says, without its name: the file has its own.
+fn without_option(text: &str) -> &str {
+    let rest = text.strip_prefix("--").and_then(|rest| rest.split_once(": ").map(|(_, rest)| rest));
+    rest.unwrap_or(text)
+}
+
+/// A value is one that its option would take.
+fn is_fit(written: &Written) -> anyhow::Result<()> {
+    let mut how = HowArguments::plain();
+    let first = written.values.first().cloned();
+    match written.id {
+        "roles" => how.roles = written.values.clone(),
+        "requests_from" => how.requests_from = written.values.clone(),
+        "unit" => how.unit = first,
+        "segments" => how.segments = written.values.clone(),
+        "window" => how.window = first.unwrap_or_default(),
+        "lateness" => how.lateness = first.unwrap_or_default(),
+        "since" => how.since = first,
+        "until" => how.until = first,
+        "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
+        "memory" | "keep_log" => {
+            return arguments::memory(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
+        }
+        "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
+        "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
+        "brokers" | "topics" | "http" if !cfg!(feature = "kafka") => bail!("this program was built without Kafka"),
+        _ => return Ok(()),
+    }
+    compare::wishes(&how, None).map(|_| ())
+}
+
+/// An address to listen on.
+pub(super) fn address(text: &str) -> anyhow::Result<std::net::SocketAddr> {
+    let listen: std::net::SocketAddr =
+        text.parse().map_err(|_| anyhow::anyhow!("--listen {text}: write ADDRESS:PORT, for example 127.0.0.1:7878"))?;
+    Ok(listen)
+}
+
+/// What cannot stand together.
+fn together(list: &[Written], problems: &mut Problems) {
+    let find = |id: &str| list.iter().find(|written| written.id == id);
+    for (one, other) in [("baseline", "canary"), ("canary", "baseline"), ("brokers", "topics"), ("topics", "brokers")] {
+        if let (Some(written), None) = (find(one), find(other)) {
+            problems.add(written.at, format!("{one}: needs {other} as well"));
+        }
+    }
+    for other in ["arm_by", "control", "candidates"] {
+        if let (Some(_), Some(written)) = (find("baseline"), find(other)) {
+            problems.add(
+                written.at,
+                format!("{other}: not together with baseline and canary, which say which arm is which"),
+            );
+        }
+    }
+    if let (Some(written), None) = (find("http"), find("brokers")) {
+        problems.add(written.at, "http: without brokers lines are taken over HTTP anyway; leave it out".to_owned());
+    }
+}
+
+impl Config {
+    /// Puts what the file says in place of options that were not given.
+    pub(super) fn apply(&self, arguments: &mut RunArguments, given: &BTreeSet<String>) -> anyhow::Result<()> {
+        let is_given = |id: &str| given.contains(id);
+        let arms_given = ["arm_by", "control", "candidates"].into_iter().any(is_given);
+        let queries_given = is_given("baseline") || is_given("canary");
+        let mut files_roles = Vec::new();
+        for written in &self.options {
+            let id = written.id;
+            let crossed = match id {
+                "baseline" | "canary" => arms_given || queries_given,
+                "arm_by" | "control" | "candidates" => queries_given,
+                _ => false,
+            };
+            let first = written.values.first().cloned();
+            if id == "roles" {
+                // A role that an option names is that option's.
+                let role = first.as_deref().and_then(|text| text.split_once('=')).map(|(role, _)| format!("{role}="));
+                if !arguments.how.roles.iter().any(|text| role.as_ref().is_some_and(|role| text.starts_with(role))) {
+                    files_roles.extend(first);
+                }
+                continue;
+            }
+            if is_given(id) || crossed {
+                continue;
+            }
+            let (how, judge) = (&mut arguments.how, &mut arguments.judge);
+            match id {
+                #[cfg(feature = "kafka")]
+                "brokers" => arguments.brokers = first,
+                #[cfg(feature = "kafka")]
+                "topics" => arguments.topics.clone_from(&written.values),
+                #[cfg(feature = "kafka")]
+                "http" => arguments.http = true,
+                "state" => arguments.state = PathBuf::from(first.unwrap_or_default()),
+                "listen" => arguments.listen = first.unwrap_or_default(),
+                "idle" => arguments.idle = first.unwrap_or_default(),
+                "checkpoint" => arguments.checkpoint = first.unwrap_or_default(),
+                "keep_log" => {
+                    arguments.keep_log =
+                        arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
+                }
+                "requests_from" => how.requests_from.extend(first),
+                "unit" => how.unit = first,
+                "segments" => how.segments.clone_from(&written.values),
+                "service" => how.service = first,
+                "environment" => how.environment = first,
+                "window" => how.window = first.unwrap_or_default(),
+                "lateness" => how.lateness = first.unwrap_or_default(),
+                "since" => how.since = first,
+                "until" => how.until = first,
+                "baseline" => judge.baseline = first,
+                "canary" => judge.canary = first,
+                "arm_by" => judge.arm_by = first,
+                "control" => judge.control = first,
+                "candidates" => judge.candidates.clone_from(&written.values),
+                "memory" => {
+                    judge.memory =
+                        arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?
+                }
+                _ => {}
+            }
+        }
+        arguments.how.roles.extend(files_roles);
+        Ok(())
+    }
+}
+
+/// A text, where it is one of a few words.
+fn one_of<T: Copy>((text, at): Located<String>, name: &str, known: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+    let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        problems.add(at, format!("{name}: `{text}` is unknown; there are {}", words.join(", ")));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use super::*;
+use crate::outbox::Topic;
+use crate::rollout::{AtDeadline, Step};
+
+const WHOLE: &str = "
+listen: 127.0.0.1:7000
+state: /var/lib/serin
+idle: 1m
+window: 10s
+roles: {user: [uid, account], latency: 'took:ms'}
+arm_by: version
+control: stable
+candidates: [canary]
+stale_after: 2m
+policy:
+  minimum_minutes: 10
+  limits: {errors_percent: 5}
+  segments: [region]
+hooks:
+- name: pager
+  url: https://hooks.example/serin
+  secret_env: PAGER_SECRET
+  events: [rollback, fail]
+  expires: 5m
+- {name: local, url: 'http://127.0.0.1:9999/x', secret_file: /run/secret}
+rollouts:
+- name: checkout
+  environment: prod
+  services: [web, api]
+  control: stable-*
+  candidate: canary
+  guardrails: [errors]
+  limits: {p99_ms: 800}
+  expect: [routes]
+  steps: [{share_percent: 5, minimum_minutes: 15}, {share_percent: 100}]
+  approval: true
+  deadline: {after: 2h, then: rollback}
+  owners: [team-shop]
+  hooks: [pager]
+- {name: cart, services: [cart]}
+";
+
+fn problems(text: &str) -> Vec<String> {
+    match parse(text, None, Outside::Ignored) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_whole_configuration_is_understood() {
+    let config = parse(WHOLE, None, Outside::Ignored).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(config.stale_after, 2 * MINUTE);
+    let [pager, local] = config.hooks.as_slice() else { panic!("{:?}", config.hooks) };
+    assert_eq!((&pager.topics, pager.expires), (&vec![Topic::Rollback, Topic::Fail], 5 * MINUTE));
+    assert_eq!(local.topics, Topic::ALL);
+    let [checkout, cart] = config.declared.as_slice() else { panic!("{:?}", config.declared) };
+    assert_eq!(checkout.course.steps[0], Step { share_ppm: 50_000, minimum: 15 * MINUTE });
+    assert_eq!(checkout.course.steps[1], Step { share_ppm: 1_000_000, minimum: 10 * MINUTE });
+    assert_eq!(checkout.course.deadline, Some((120 * MINUTE, AtDeadline::RollBack)));
+    assert!(checkout.course.needs_approval && checkout.hooks == Some(vec!["pager".to_owned()]));
+    assert_eq!((cart.environment.as_ref(), cart.hooks.as_ref()), (None, None));
+    // A rollout asks what it says, and else what stands under `policy`.
+    let own = &config.policy.rollouts[0].policy;
+    assert_eq!((own.errors, own.latency, own.minimum_time), (true, false, 10 * MINUTE));
+    assert_eq!((own.limits.errors_ppm, own.limits.p99_us), (None, Some(800_000)));
+    assert_eq!(
+        (own.release.as_slice(), own.segments.as_slice()),
+        (&["web", "api"].map(str::to_owned)[..], &["region".to_owned()][..])
+    );
+    assert_eq!(own.candidates, ["canary"]);
+    assert_eq!(config.policy.rollouts[1].policy.limits.errors_ppm, Some(50_000));
+    let key = |service: &str| crate::event::ServiceKey { environment: "prod".to_owned(), service: service.to_owned() };
+    assert!(!config.policy.of(Some(&key("api"))).latency && config.policy.of(Some(&key("other"))).latency);
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_with_its_place() {
+    let text = "
+listen: here
+idle: soon
+roles: {tiem: ts}
+arm_by: version
+baseline: 'version:1'
+statee: x
+hooks:
+- name: a b
+  url: http://hooks.example/
+  secret: whsec_x
+  events: [rollbck]
+- {name: x, url: ftp://x/, secret_file: /x, secret_env: Y}
+rollouts:
+- name: checkout
+  services: []
+  guardrails: [speed]
+  limits: {}
+  steps: [{share_percent: 50}, {share_percent: 5, minimum_minutes: -1}]
+  deadline: {after: never, then: explode}
+  hooks: [nobody]
+  conversions: [sold]
+- {name: checkout, services: [web], stpes: []}
+- {services: [web]}
+";
+    let said = problems(text);
+    let expected = [
+        "line 2 column 9: listen: ",
+        "line 3 column 7: idle: ",
+        "line 4 column 9: roles: ",
+        "line 5 column 9: arm_by: not together with baseline",
+        "line 6 column 11: baseline: needs canary",
+        "line 7 column 1: `statee` is unknown; did you mean `state`?",
+        "line 9 column 3: hooks[0].secret_file or secret_env is missing",
+        "line 9 column 9: hooks[0].name: 1 to 60 letters",
+        "line 10 column 8: hooks[0].url: http leads to this machine alone",
+        "line 11 column 11: hooks[0].secret: a secret does not belong",
+        "line 12 column 12: hooks[0].events: `rollbck` is unknown",
+        "line 13 column 18: hooks[1].url: https is needed",
+        "line 13 column 57: hooks[1].secret_env: either this or secret_file",
+        "line 16 column 13: rollouts[0].services: none is named",
+        "line 17 column 16: rollouts[0].guardrails: `speed` is unknown",
+        "line 18 column 11: rollouts[0].limits: names no limit",
+        "line 19 column 48: rollouts[0].steps[1].share_percent: must be more",
+        "line 19 column 68: rollouts[0].steps[1].minimum_minutes: must be at least 0",
+        "line 20 column 21: rollouts[0].deadline.after: `never`",
+        "line 20 column 34: rollouts[0].deadline.then: `explode` is unknown; there are hold, promote, rollback",
+        "line 21 column 11: rollouts[0].hooks: there is no hook `nobody`",
+        "line 22 column 16: rollouts[0].conversions: stands under `policy`",
+        "line 23 column 3: rollouts[1].name: `checkout` is named twice",
+        "line 23 column 37: `rollouts[1].stpes` is unknown; did you mean `steps`?",
+        "line 24 column 3: rollouts[2].name is missing",
+        "line 24 column 3: rollouts[2].services: `web` is of rollout `checkout` already",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said} is not {expected}");
+    }
+    assert!(!said.iter().any(|words| words.contains("whsec_x")), "a secret is shown nowhere: {said:#?}");
+}
+
+#[test]
+fn secrets_are_read_and_never_shown() {
+    let one = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let secrets = hooks::parse_secrets(&format!("{one}\n{one}\n")).unwrap();
+    assert_eq!(secrets.0.len(), 2);
+    assert_eq!(format!("{secrets:?}"), "2 secrets");
+    for text in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!", "whsec_c2hvcnQ=", &[one; 5].join(" ")] {
+        let said = hooks::parse_secrets(text).unwrap_err();
+        assert!(!said.contains("MfKQ"), "{said}");
+    }
+}
+
+#[test]
+fn options_override_the_file() {
+    use clap::Parser;
+    let config = parse(WHOLE, None, Outside::Ignored).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let run = |options: &[&str], given: &[&str]| {
+        let words = ["serin", "run"].iter().chain(options);
+        let parsed = crate::cli::arguments::Arguments::parse_from(words);
+        let crate::cli::arguments::Command::Run(mut arguments) = parsed.command else { panic!("run") };
+        let given = given.iter().map(|id| (*id).to_owned()).collect();
+        config.apply(&mut arguments, &given).unwrap();
+        arguments
+    };
+    let arguments = run(&[], &[]);
+    assert_eq!((arguments.listen.as_str(), arguments.idle.as_str()), ("127.0.0.1:7000", "1m"));
+    assert_eq!(arguments.how.roles, ["user=uid,account", "latency=took:ms"]);
+    assert_eq!(arguments.judge.candidates, ["canary"]);
+    let arguments = run(&["--idle", "9s", "--role", "user=me"], &["idle", "roles"]);
+    assert_eq!(arguments.idle, "9s");
+    assert_eq!(arguments.how.roles, ["user=me", "latency=took:ms"]);
+    // Queries say which arm is which, so the file's field and names do not.
+    let arguments = run(&["--baseline", "version:1", "--canary", "version:2"], &["baseline", "canary"]);
+    assert_eq!((arguments.judge.arm_by, arguments.judge.control), (None, None));
+    assert!(arguments.judge.candidates.is_empty());
+}

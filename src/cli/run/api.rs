@@ -1,0 +1,314 @@
+//! Rollouts over HTTP: what stands, the gate, commands, health.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::run::desk::{Answer, Desk, View, hooks_json};
+use crate::cli::run::http::Shared;
+use crate::cli::run::token::Token;
+use crate::cli::run::tokens::{Allowed, Scope, Tokens};
+use crate::cli::run::{flagger, gate};
+use crate::outbox::{Rollout, Standing, What};
+use crate::rollout::Command;
+use crate::time::Micros;
+
+/// Longest command.
+const COMMAND_MAX: usize = 16 << 10;
+/// Longest name of an actor, and longest reason, in characters.
+const ACTOR_MAX: usize = 100;
+const REASON_MAX: usize = 500;
+/// Deliveries of a rollout that are shown.
+const DELIVERIES_SHOWN: usize = 50;
+
+/// What the routes go by.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub shared: Arc<Shared>,
+    pub desk: Desk,
+    /// What commands need; without, none is taken.
+    pub token: Option<Token>,
+    /// Tokens of a file, that of the operator among them.
+    pub tokens: Option<Arc<Tokens>>,
+    pub stale_after: Micros,
+    pub address: SocketAddr,
+}
+
+/// The routes.
+pub(super) fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/v1/status", get(status))
+        .route("/v1/verdict", post(gate::verdict))
+        .route("/v1/rollouts", get(rollouts))
+        .route("/v1/rollouts/{id}", get(rollout))
+        .route("/v1/rollouts/{id}/gate", get(of_gate))
+        .route("/v1/rollouts/{id}/{command}", post(command))
+        .route("/v1/flagger/{kind}", post(flagger::asked))
+        .with_state(api)
+}
+
+fn problem(status: StatusCode, words: &str) -> Response {
+    (status, axum::Json(json!({ "error": words }))).into_response()
+}
+
+/// Well while nothing is out of order; waiting for lines is in order, and so is a hook whose target does not answer: that is
+/// said, and is no reason to end this program.
+async fn health(State(api): State<Api>) -> Response {
+    let (trouble, waiting) = api.shared.standing();
+    let view = api.desk.view();
+    let trouble = trouble.or(view.trouble.clone());
+    let status = if trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let mut body = health_json(trouble, waiting, &view);
+    if let Some(body) = body.as_object_mut() {
+        let refused = api.shared.connections_refused.load(Ordering::Relaxed);
+        body.insert("connections_refused".to_owned(), Value::from(refused));
+    }
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+fn health_json(trouble: Option<String>, waiting: Option<String>, view: &View) -> Value {
+    let words = match (&trouble, &waiting) {
+        (Some(_), _) => "trouble",
+        (None, Some(_)) => "waiting",
+        (None, None) => "ok",
+    };
+    json!({ "status": words, "trouble": trouble, "waiting_for": waiting, "hooks": hooks_json(view) })
+}
+
+/// What `serin status` shows.
+async fn status(State(api): State<Api>) -> Response {
+    let (trouble, waiting) = api.shared.standing();
+    let view = api.desk.view();
+    let trouble = trouble.or(view.trouble.clone());
+    let mut body = health_json(trouble, waiting, &view);
+    if let Some(body) = body.as_object_mut() {
+        body.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+        body.insert("ledger_entries".to_owned(), Value::from(view.book.read().entries));
+        body.insert("journal_rows".to_owned(), Value::from(view.book.read().rows));
+        body.insert("caught_up".to_owned(), Value::from(api.desk.is_caught_up()));
+        body.insert("data_until".to_owned(), Value::from(view.book.latest().map(|at| at.to_string())));
+        body.insert("declared".to_owned(), Value::from(view.book.declared().len()));
+        let found = view.book.rollouts().filter(|rollout| rollout.declared.is_none());
+        body.insert("found".to_owned(), Value::from(found.count()));
+        body.insert("not_listed".to_owned(), Value::from(view.book.not_listed()));
+        body.insert("commands".to_owned(), Value::from(api.token.is_some() || api.tokens.is_some()));
+    }
+    axum::Json(body).into_response()
+}
+
+/// What stands of a rollout, in short.
+fn summary(view: &View, rollout: &Rollout) -> Value {
+    let (verdict, automatic) = view.book.verdict(rollout);
+    let declared = view.book.declaration(rollout);
+    let steps = declared.map_or(0, |declared| declared.course.steps.len());
+    let current = rollout.current();
+    let first = current.first();
+    json!({
+        "id": rollout.id,
+        "declared": declared.is_some(),
+        "environment": rollout.environment,
+        "services": declared.map_or_else(
+            || first.iter().map(|of| of.service.clone()).collect::<Vec<_>>(),
+            |declared| declared.services.clone(),
+        ),
+        "control": first.map(|of| of.control.as_str()),
+        "candidate": first.map(|of| of.candidate.as_str()),
+        "verdict": verdict.name(),
+        "automatic": automatic,
+        "reason": rollout.reason(),
+        "phase": declared.map(|_| rollout.state.phase.name()),
+        "step": declared.map(|_| rollout.state.step),
+        "steps": steps,
+        "attempt": rollout.attempts,
+        "began": first.map(|of| of.began.to_string()),
+        "over": rollout.compared.iter().all(|of| of.over),
+        "owners": declared.map(|declared| declared.owners.clone()).unwrap_or_default(),
+    })
+}
+
+/// A declared rollout of which nothing runs yet.
+fn waiting(name: &str, environment: Option<&str>, services: &[String]) -> Value {
+    json!({
+        "id": name,
+        "declared": true,
+        "environment": environment,
+        "services": services,
+        "verdict": "inconclusive",
+        "reason": "no comparison of its services has begun",
+        "phase": "waiting",
+        "over": false,
+    })
+}
+
+async fn rollouts(State(api): State<Api>) -> Response {
+    let view = api.desk.view();
+    let mut list: Vec<Value> = view.book.rollouts().map(|rollout| summary(&view, rollout)).collect();
+    for (at, declared) in view.book.declared().iter().enumerate() {
+        if !view.book.rollouts().any(|rollout| rollout.declared == Some(at)) {
+            list.push(waiting(&declared.name, declared.environment.as_deref(), &declared.services));
+        }
+    }
+    axum::Json(json!({ "rollouts": list })).into_response()
+}
+
+async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let view = api.desk.view();
+    let Some(rollout) = view.book.rollout(&id) else {
+        return match view.book.declared().iter().find(|declared| declared.name == id) {
+            Some(declared) => {
+                axum::Json(waiting(&declared.name, declared.environment.as_deref(), &declared.services)).into_response()
+            }
+            None => problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them"),
+        };
+    };
+    let mut body = summary(&view, rollout);
+    let compared: Vec<Value> = rollout
+        .compared
+        .iter()
+        .map(|of| {
+            json!({
+                "service": of.service,
+                "environment": of.environment,
+                "control": of.control,
+                "candidate": of.candidate,
+                "began": of.began.to_string(),
+                "verdict": of.verdict.name(),
+                "would_pass": of.would_pass,
+                "changed": of.changed,
+                "flaws": of.flaws,
+                "regressed": of.regressed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "log10_e": (of.log_sum / std::f64::consts::LN_10 * 1e3).round() / 1e3,
+                "control_units": of.units[0],
+                "candidate_units": of.units[1],
+                "failed_at": of.failed_at,
+                "automatic_at": of.automatic_at,
+                "at": of.at.to_string(),
+                "entry": of.entry,
+                "over": of.over,
+            })
+        })
+        .collect();
+    let deliveries: Vec<Value> = view
+        .deliveries
+        .latest()
+        .filter(|delivery| delivery.rollout == id)
+        .take(DELIVERIES_SHOWN)
+        .map(|delivery| {
+            let (state, why) = match delivery.standing {
+                Standing::Waiting => ("waiting", None),
+                Standing::Taken(_) => ("taken", None),
+                Standing::GivenUp(_, why) => ("given up", Some(why)),
+            };
+            json!({
+                "id": delivery.id,
+                "hook": delivery.target,
+                "event": delivery.topic.name(),
+                "generation": delivery.generation,
+                "decided_ms": delivery.decided_ms,
+                "expires_ms": delivery.expires_ms,
+                "state": state,
+                "why": why,
+            })
+        })
+        .collect();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("compared".to_owned(), Value::from(compared));
+        body.insert("deliveries".to_owned(), Value::from(deliveries));
+        body.insert("accepted".to_owned(), json!(rollout.accepted));
+        let commanded = rollout.commanded.as_ref().map(|(command, actor, reason, clock_ms)| {
+            json!({ "command": command.name(), "actor": actor, "reason": reason, "clock_ms": clock_ms })
+        });
+        body.insert("commanded".to_owned(), json!(commanded));
+    }
+    axum::Json(body).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+struct OfStep {
+    step: Option<usize>,
+}
+
+/// The gate of a rollout: 200 whatever it says, for ids that are known.
+async fn of_gate(State(api): State<Api>, Path(id): Path<String>, Query(of): Query<OfStep>) -> Response {
+    match gate::of_rollout(&api, &id, &gate::asked_now(&api, of.step)) {
+        Some(said) => axum::Json(said).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them"),
+    }
+}
+
+/// A command as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Commanded {
+    actor: String,
+    reason: String,
+    finding: Option<String>,
+}
+
+/// The token that a request shows.
+fn shown_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)>, request: Request) -> Response {
+    let Some(command) = Command::from_name(&word) else {
+        let known: Vec<&str> = Command::ALL.into_iter().map(Command::name).collect();
+        return problem(StatusCode::NOT_FOUND, &format!("there are {}", known.join(", ")));
+    };
+    let headers = request.headers();
+    let is_operator = match (&api.tokens, &api.token) {
+        (Some(tokens), _) => tokens.allow(headers, &[Scope::Operate]) == Allowed::Yes,
+        (None, Some(token)) => shown_token(headers).is_some_and(|shown| token.is(shown)),
+        (None, None) => {
+            let words = "commands need a token, and none is configured: name a file that holds one with operate_token_file \
+                         (serin.yaml), or a file of tokens with --tokens";
+            return problem(StatusCode::FORBIDDEN, words);
+        }
+    };
+    if !is_operator {
+        let mut response =
+            problem(StatusCode::UNAUTHORIZED, "commands need the operate token: Authorization: Bearer TOKEN");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    let Ok(body) = axum::body::to_bytes(request.into_body(), COMMAND_MAX).await else {
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, "the command is too long, or did not come whole");
+    };
+    let commanded: Commanded = match serde_json::from_slice(&body) {
+        Ok(commanded) => commanded,
+        Err(error) => {
+            let example = r#"{"actor":"ann","reason":"errors are known"}"#;
+            return problem(StatusCode::BAD_REQUEST, &format!("not a command ({error}); for example {example}"));
+        }
+    };
+    for (name, text, most) in [("actor", &commanded.actor, ACTOR_MAX), ("reason", &commanded.reason, REASON_MAX)] {
+        if text.trim().is_empty() || text.chars().count() > most {
+            return problem(StatusCode::BAD_REQUEST, &format!("{name}: 1 to {most} characters are needed"));
+        }
+    }
+    if !api.desk.view().book.rollouts().any(|rollout| rollout.id == id) {
+        return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
+    }
+    let Commanded { actor, reason, finding } = commanded;
+    let what = What::Command { rollout: id.clone(), command, finding, actor, reason };
+    let desk = api.desk.clone();
+    // It waits for the disk, so it must not keep other requests waiting.
+    let answer = tokio::task::spawn_blocking(move || desk.command(what)).await;
+    match answer {
+        Ok(Answer::Done) => rollout(State(api), Path(id)).await,
+        Ok(Answer::Refused(words)) => problem(StatusCode::CONFLICT, &words),
+        Ok(Answer::NotNow(words)) => problem(StatusCode::SERVICE_UNAVAILABLE, &words),
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the desk has died"),
+    }
+}

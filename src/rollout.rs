@@ -1,0 +1,426 @@
+//! The state of one declared rollout: (state, event) -> (state, actions). No clock, no files: times are arguments.
+//!
+//! An event is what a look says (a verdict), what time brings (a step's shortest time is over, the deadline has come), or what a
+//! person commands. An action is for the edge to perform, once it is durable. FAIL is never taken back: what failed is rolled
+//! back, or begun anew.
+
+use crate::compare::verdict::Verdict;
+use crate::time::{Micros, Timestamp};
+
+/// One step of a rollout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Share of units that the candidate serves in it, in millionths.
+    pub share_ppm: u32,
+    /// Shortest time that it is watched.
+    pub minimum: Micros,
+}
+
+/// What follows when a rollout is undecided at its deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtDeadline {
+    /// It is held until somebody decides.
+    Hold,
+    /// It goes on as if it had passed.
+    Promote,
+    /// It is rolled back.
+    RollBack,
+}
+
+impl AtDeadline {
+    /// Every answer.
+    pub const ALL: [AtDeadline; 3] = [AtDeadline::Hold, AtDeadline::Promote, AtDeadline::RollBack];
+
+    /// The word that configuration uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            AtDeadline::Hold => "hold",
+            AtDeadline::Promote => "promote",
+            AtDeadline::RollBack => "rollback",
+        }
+    }
+}
+
+/// How a rollout is to go.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Course {
+    /// Its steps; without any there is one, of unknown share and no shortest time.
+    pub steps: Vec<Step>,
+    /// A pass waits for `approve`.
+    pub needs_approval: bool,
+    /// When it must be decided, counted from its beginning, and what follows when it is not.
+    pub deadline: Option<(Micros, AtDeadline)>,
+}
+
+impl Course {
+    fn last_step(&self) -> usize {
+        self.steps.len().saturating_sub(1)
+    }
+
+    fn minimum(&self, step: usize) -> Micros {
+        self.steps.get(step).map_or(0, |step| step.minimum)
+    }
+}
+
+/// Where a rollout stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Phase {
+    /// No comparison of it has begun.
+    #[default]
+    Waiting,
+    /// A step is being watched.
+    Running,
+    /// The step passed, and waits for its shortest time or for approval.
+    Passed,
+    /// Somebody, or the deadline, holds it.
+    Held,
+    /// It failed; nothing was rolled back yet.
+    Failed,
+    /// A rollback was ordered.
+    RolledBack,
+    /// Every step passed.
+    Done,
+    /// It ended undecided.
+    Over,
+}
+
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Phase; 8] = [
+        Phase::Waiting,
+        Phase::Running,
+        Phase::Passed,
+        Phase::Held,
+        Phase::Failed,
+        Phase::RolledBack,
+        Phase::Done,
+        Phase::Over,
+    ];
+
+    /// The word that answers and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Waiting => "waiting",
+            Phase::Running => "running",
+            Phase::Passed => "passed",
+            Phase::Held => "held",
+            Phase::Failed => "failed",
+            Phase::RolledBack => "rolled back",
+            Phase::Done => "done",
+            Phase::Over => "over",
+        }
+    }
+}
+
+/// What a person commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// The step may pass: once its evidence says so.
+    Approve,
+    /// Nothing is promoted until `resume`.
+    Hold,
+    /// A hold is over.
+    Resume,
+    /// Roll back now.
+    RollBack,
+    /// A change of behaviour is accepted; which one is not for this machine.
+    Accept,
+}
+
+impl Command {
+    /// Every command.
+    pub const ALL: [Command; 5] =
+        [Command::Approve, Command::Hold, Command::Resume, Command::RollBack, Command::Accept];
+
+    /// The word that command line, API and journal use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Command::Approve => "approve",
+            Command::Hold => "hold",
+            Command::Resume => "resume",
+            Command::RollBack => "rollback",
+            Command::Accept => "accept",
+        }
+    }
+
+    /// The command of a word.
+    pub fn from_name(name: &str) -> Option<Command> {
+        Command::ALL.into_iter().find(|command| command.name() == name)
+    }
+}
+
+/// What can happen to a rollout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A comparison of it has begun: a new attempt.
+    Begin,
+    /// A look says so.
+    Look {
+        /// The verdict, with accepted changes taken into account.
+        verdict: Verdict,
+        /// The evidence has reached the bar of automatic actions.
+        automatic: bool,
+    },
+    /// The step's shortest time is over.
+    StepTime,
+    /// The deadline has come.
+    Deadline,
+    /// Its comparison is over.
+    End,
+    /// A person commands.
+    Command(Command),
+}
+
+/// What the edge is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Roll back.
+    RollBack {
+        /// Without asking anybody: the evidence has reached the bar of automatic actions.
+        automatic: bool,
+    },
+    /// Somebody is told that it failed.
+    TellFail,
+    /// Somebody is told that a step passed.
+    TellPass,
+    /// Somebody is told that the comparison means nothing.
+    TellInvalid,
+    /// Somebody is told that it is undecided at its deadline.
+    TellDeadline,
+    /// Somebody is told that it is held.
+    TellHeld,
+    /// Somebody is told that it goes on.
+    TellResumed,
+    /// The next step begins.
+    Advance {
+        /// Its number, from 0.
+        step: usize,
+    },
+    /// The last step has passed.
+    Promote,
+    /// Somebody is told that it ended undecided.
+    TellOver,
+}
+
+/// Why a command is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused(
+    /// In words.
+    pub &'static str,
+);
+
+/// The state of a rollout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct State {
+    /// Where it stands.
+    pub phase: Phase,
+    /// The step that is watched, from 0.
+    pub step: usize,
+    /// When this attempt began.
+    pub began: Timestamp,
+    /// When the step began.
+    pub step_began: Timestamp,
+    /// What the last look said.
+    pub verdict: Verdict,
+    /// The step's shortest time is over.
+    pub step_time_over: bool,
+    /// Its deadline has come.
+    pub deadline_over: bool,
+    /// The step is approved.
+    pub approved: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            phase: Phase::Waiting,
+            step: 0,
+            began: Timestamp(0),
+            step_began: Timestamp(0),
+            verdict: Verdict::Inconclusive,
+            step_time_over: false,
+            deadline_over: false,
+            approved: false,
+        }
+    }
+}
+
+impl State {
+    /// The state after an event at a time, and what is to be done. Only a command can be refused; the state is then as before.
+    pub fn apply(&mut self, course: &Course, at: Timestamp, event: Event) -> Result<Vec<Action>, Refused> {
+        match event {
+            Event::Begin => {
+                let step_time_over = course.minimum(0) == 0;
+                *self = State { phase: Phase::Running, began: at, step_began: at, step_time_over, ..State::default() };
+                Ok(Vec::new())
+            }
+            Event::Look { verdict, automatic } => Ok(self.look(course, at, verdict, automatic)),
+            Event::StepTime => {
+                self.step_time_over = true;
+                Ok(self.go_on(course, at))
+            }
+            Event::Deadline => Ok(self.deadline(course, at)),
+            Event::End => Ok(match self.phase {
+                Phase::Running | Phase::Passed | Phase::Held => {
+                    self.phase = Phase::Over;
+                    vec![Action::TellOver]
+                }
+                Phase::Waiting | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => Vec::new(),
+            }),
+            Event::Command(command) => self.command(course, at, command),
+        }
+    }
+
+    fn look(&mut self, course: &Course, at: Timestamp, verdict: Verdict, automatic: bool) -> Vec<Action> {
+        let before = std::mem::replace(&mut self.verdict, verdict);
+        match (self.phase, verdict) {
+            (Phase::Waiting | Phase::RolledBack | Phase::Over, _) => Vec::new(),
+            // Held, or done: what is proven to be worse is rolled back all the same.
+            (Phase::Running | Phase::Passed | Phase::Held | Phase::Failed | Phase::Done, Verdict::Fail)
+                if automatic =>
+            {
+                self.phase = Phase::RolledBack;
+                vec![Action::RollBack { automatic: true }]
+            }
+            (Phase::Failed, _) => Vec::new(),
+            (Phase::Running | Phase::Passed | Phase::Held | Phase::Done, Verdict::Fail) => {
+                self.phase = Phase::Failed;
+                vec![Action::TellFail]
+            }
+            (Phase::Running | Phase::Passed | Phase::Held | Phase::Done, Verdict::Invalid) => {
+                if self.phase == Phase::Passed {
+                    self.phase = Phase::Running;
+                }
+                if before == Verdict::Invalid { Vec::new() } else { vec![Action::TellInvalid] }
+            }
+            (Phase::Running, Verdict::Pass) => {
+                self.phase = Phase::Passed;
+                let mut actions = vec![Action::TellPass];
+                actions.extend(self.go_on(course, at));
+                actions
+            }
+            // Its evidence has fallen again.
+            (Phase::Passed, Verdict::Inconclusive) => {
+                self.phase = Phase::Running;
+                Vec::new()
+            }
+            (Phase::Running, Verdict::Inconclusive)
+            | (Phase::Passed, Verdict::Pass)
+            | (Phase::Held | Phase::Done, Verdict::Pass | Verdict::Inconclusive) => Vec::new(),
+        }
+    }
+
+    /// A step that has passed goes on, when nothing is left to wait for.
+    fn go_on(&mut self, course: &Course, at: Timestamp) -> Vec<Action> {
+        let waits = !self.step_time_over || (course.needs_approval && !self.approved);
+        if self.phase != Phase::Passed || waits {
+            return Vec::new();
+        }
+        self.next_step(course, at)
+    }
+
+    fn next_step(&mut self, course: &Course, at: Timestamp) -> Vec<Action> {
+        if self.step >= course.last_step() {
+            self.phase = Phase::Done;
+            return vec![Action::Promote];
+        }
+        self.step += 1;
+        self.step_began = at;
+        self.approved = false;
+        self.step_time_over = course.minimum(self.step) == 0;
+        // What stood when the step began stands until a look says otherwise; its shortest time gives looks the time for it.
+        self.phase = if self.verdict == Verdict::Pass { Phase::Passed } else { Phase::Running };
+        vec![Action::Advance { step: self.step }]
+    }
+
+    fn deadline(&mut self, course: &Course, at: Timestamp) -> Vec<Action> {
+        self.deadline_over = true;
+        let then = course.deadline.map_or(AtDeadline::Hold, |(_, then)| then);
+        match self.phase {
+            Phase::Running | Phase::Passed => {}
+            Phase::Waiting | Phase::Held | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => {
+                return Vec::new();
+            }
+        }
+        let mut actions = vec![Action::TellDeadline];
+        match then {
+            AtDeadline::Hold => self.phase = Phase::Held,
+            AtDeadline::Promote => {
+                self.phase = Phase::Done;
+                self.step = course.last_step();
+                self.step_began = at;
+                actions.push(Action::Promote);
+            }
+            AtDeadline::RollBack => {
+                self.phase = Phase::RolledBack;
+                actions.push(Action::RollBack { automatic: false });
+            }
+        }
+        actions
+    }
+
+    fn command(&mut self, course: &Course, at: Timestamp, command: Command) -> Result<Vec<Action>, Refused> {
+        match (command, self.phase) {
+            (_, Phase::Waiting) => Err(Refused("nothing of it runs yet")),
+            (Command::Approve, Phase::Running | Phase::Passed) => {
+                self.approved = true;
+                Ok(self.go_on(course, at))
+            }
+            (Command::Approve, Phase::Held) => Err(Refused("it is held; resume it first")),
+            (Command::Approve, Phase::Failed) => {
+                Err(Refused("it failed, which is never taken back; roll it back, or begin another"))
+            }
+            (Command::Hold, Phase::Running | Phase::Passed) => {
+                self.phase = Phase::Held;
+                Ok(vec![Action::TellHeld])
+            }
+            (Command::Hold, Phase::Held) => Err(Refused("it is held already")),
+            (Command::Hold, Phase::Failed) => Err(Refused("it failed; roll it back")),
+            (Command::Resume, Phase::Held) => {
+                self.phase = if self.verdict == Verdict::Pass { Phase::Passed } else { Phase::Running };
+                let mut actions = vec![Action::TellResumed];
+                actions.extend(self.go_on(course, at));
+                Ok(actions)
+            }
+            (Command::Resume, Phase::Running | Phase::Passed | Phase::Failed) => Err(Refused("it is not held")),
+            (
+                Command::RollBack,
+                Phase::Running | Phase::Passed | Phase::Held | Phase::Failed | Phase::Done | Phase::Over,
+            ) => {
+                self.phase = Phase::RolledBack;
+                Ok(vec![Action::RollBack { automatic: false }])
+            }
+            (Command::RollBack, Phase::RolledBack) => Err(Refused("it was rolled back already")),
+            // What is accepted changes what the next look says.
+            (Command::Accept, Phase::Running | Phase::Passed | Phase::Held | Phase::Failed | Phase::Done) => {
+                Ok(Vec::new())
+            }
+            (Command::Approve | Command::Hold | Command::Resume | Command::Accept, Phase::RolledBack) => {
+                Err(Refused("it was rolled back"))
+            }
+            (Command::Approve | Command::Hold | Command::Resume, Phase::Done) => Err(Refused("every step has passed")),
+            (Command::Approve | Command::Hold | Command::Resume | Command::Accept, Phase::Over) => {
+                Err(Refused("it is over"))
+            }
+        }
+    }
+
+    /// What time has brought by now: events that are due, in order.
+    pub fn due(&self, course: &Course, now: Timestamp) -> Vec<Event> {
+        let mut events = Vec::new();
+        let is_watched = matches!(self.phase, Phase::Running | Phase::Passed | Phase::Held);
+        if !is_watched {
+            return events;
+        }
+        if !self.step_time_over && now.0 - self.step_began.0 >= course.minimum(self.step) {
+            events.push(Event::StepTime);
+        }
+        if !self.deadline_over && course.deadline.is_some_and(|(after, _)| now.0 - self.began.0 >= after) {
+            events.push(Event::Deadline);
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests;

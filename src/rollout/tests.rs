@@ -1,0 +1,162 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::time::MINUTE;
+
+fn course(deadline: AtDeadline) -> Course {
+    let step = |share_ppm| Step { share_ppm, minimum: 10 * MINUTE };
+    Course { steps: vec![step(50_000), step(500_000)], needs_approval: false, deadline: Some((60 * MINUTE, deadline)) }
+}
+
+/// A state in each phase, in the first of two steps whose shortest time is over.
+fn in_phase(phase: Phase) -> State {
+    let verdict = match phase {
+        Phase::Passed | Phase::Done => Verdict::Pass,
+        Phase::Failed | Phase::RolledBack => Verdict::Fail,
+        Phase::Waiting | Phase::Running | Phase::Held | Phase::Over => Verdict::Inconclusive,
+    };
+    State { phase, verdict, step_time_over: phase != Phase::Passed, ..State::default() }
+}
+
+fn events() -> Vec<(String, Event)> {
+    let mut list = vec![("begin".to_owned(), Event::Begin)];
+    for verdict in Verdict::ALL {
+        list.push((verdict.name().to_owned(), Event::Look { verdict, automatic: false }));
+    }
+    list.push(("fail, automatic".to_owned(), Event::Look { verdict: Verdict::Fail, automatic: true }));
+    list.push(("step time".to_owned(), Event::StepTime));
+    list.push(("deadline".to_owned(), Event::Deadline));
+    list.push(("end".to_owned(), Event::End));
+    list.extend(Command::ALL.map(|command| (format!("> {}", command.name()), Event::Command(command))));
+    list
+}
+
+fn word(action: &Action) -> String {
+    match action {
+        Action::RollBack { automatic: true } => "ROLLBACK!".to_owned(),
+        Action::RollBack { automatic: false } => "ROLLBACK".to_owned(),
+        Action::Advance { step } => format!("ADVANCE {step}"),
+        Action::Promote => "PROMOTE".to_owned(),
+        Action::TellFail => "tell fail".to_owned(),
+        Action::TellPass => "tell pass".to_owned(),
+        Action::TellInvalid => "tell invalid".to_owned(),
+        Action::TellDeadline => "tell deadline".to_owned(),
+        Action::TellHeld => "tell held".to_owned(),
+        Action::TellResumed => "tell resumed".to_owned(),
+        Action::TellOver => "tell over".to_owned(),
+    }
+}
+
+/// Every event in every phase: what the state is then, and what is done. `no` is a refused command, `.` no change.
+#[test]
+fn the_whole_table_of_phases_and_events() {
+    let mut table = String::new();
+    for phase in Phase::ALL {
+        for (name, event) in events() {
+            let mut state = in_phase(phase);
+            let done = state.apply(&course(AtDeadline::Hold), Timestamp(20 * MINUTE), event);
+            let then = if state.phase == phase { "." } else { state.phase.name() };
+            let did = match &done {
+                Ok(actions) => actions.iter().map(word).collect::<Vec<_>>().join(" + "),
+                Err(Refused(_)) => {
+                    assert_eq!(state, in_phase(phase), "a refused command changes nothing");
+                    "no".to_owned()
+                }
+            };
+            table += format!("{:<12}{:<18}{:<12}{did}", phase.name(), name, then).trim_end();
+            table += "\n";
+        }
+    }
+    let golden = include_str!("../../tests/golden/rollout.txt");
+    assert_eq!(table, golden, "\n{table}");
+}
+
+#[test]
+fn the_deadline_does_what_was_asked() {
+    for (then, phase, did) in [
+        (AtDeadline::Hold, Phase::Held, "tell deadline"),
+        (AtDeadline::Promote, Phase::Done, "tell deadline + PROMOTE"),
+        (AtDeadline::RollBack, Phase::RolledBack, "tell deadline + ROLLBACK"),
+    ] {
+        let mut state = in_phase(Phase::Running);
+        let actions = state.apply(&course(then), Timestamp(60 * MINUTE), Event::Deadline).unwrap();
+        let words: Vec<String> = actions.iter().map(word).collect();
+        assert_eq!((state.phase, words.join(" + ").as_str()), (phase, did));
+    }
+}
+
+#[test]
+fn a_rollout_goes_through_its_steps_as_time_and_looks_allow() {
+    let (course, mut state) = (course(AtDeadline::Hold), State::default());
+    let pass = Event::Look { verdict: Verdict::Pass, automatic: false };
+    let apply = |state: &mut State, minute: i64, event| {
+        let actions = state.apply(&course, Timestamp(minute * MINUTE), event).unwrap();
+        actions.iter().map(word).collect::<Vec<_>>().join(" + ")
+    };
+    assert_eq!(apply(&mut state, 0, Event::Begin), "");
+    assert_eq!(apply(&mut state, 4, pass), "tell pass", "the shortest time is not over");
+    assert!(state.due(&super::tests::course(AtDeadline::Hold), Timestamp(9 * MINUTE)).is_empty());
+    assert_eq!(state.due(&super::tests::course(AtDeadline::Hold), Timestamp(10 * MINUTE)), [Event::StepTime]);
+    assert_eq!(apply(&mut state, 10, Event::StepTime), "ADVANCE 1");
+    assert_eq!((state.phase, state.step, state.step_began), (Phase::Passed, 1, Timestamp(10 * MINUTE)));
+    assert_eq!(apply(&mut state, 12, pass), "");
+    assert_eq!(apply(&mut state, 15, Event::Look { verdict: Verdict::Inconclusive, automatic: false }), "");
+    assert_eq!(apply(&mut state, 20, Event::StepTime), "", "its evidence has fallen");
+    assert_eq!(apply(&mut state, 25, pass), "tell pass + PROMOTE");
+    assert_eq!(state.phase, Phase::Done);
+}
+
+#[test]
+fn a_pass_waits_for_approval_where_that_is_asked() {
+    let course = Course { needs_approval: true, ..Course::default() };
+    let mut state = State::default();
+    let at = Timestamp(0);
+    state.apply(&course, at, Event::Begin).unwrap();
+    let pass = Event::Look { verdict: Verdict::Pass, automatic: false };
+    assert_eq!(state.apply(&course, at, pass).unwrap(), [Action::TellPass]);
+    assert_eq!(state.apply(&course, at, Event::Command(Command::Approve)).unwrap(), [Action::Promote]);
+    // Approved beforehand it still needs the evidence.
+    let mut state = State::default();
+    state.apply(&course, at, Event::Begin).unwrap();
+    assert_eq!(state.apply(&course, at, Event::Command(Command::Approve)).unwrap(), []);
+    assert_eq!(state.apply(&course, at, pass).unwrap(), [Action::TellPass, Action::Promote]);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let all: Vec<Event> = events().into_iter().map(|(_, event)| event).collect();
+    // A new attempt begins seldom.
+    (0..all.len() * 3).prop_map(move |at| all[if at < all.len() { at } else { 1 + at % (all.len() - 1) }])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// In one attempt at most one rollback, nothing after it, no promotion after a failure, and steps only forwards.
+    #[test]
+    fn whatever_happens_an_attempt_is_rolled_back_at_most_once(
+        events in prop::collection::vec(any_event(), 1..60),
+        approval: bool,
+        then in 0..3usize,
+    ) {
+        let course = Course { needs_approval: approval, ..course(AtDeadline::ALL[then]) };
+        let mut state = State::default();
+        let (mut rolled_back, mut failed, mut step) = (0, false, 0);
+        for (minute, event) in events.into_iter().enumerate() {
+            if event == Event::Begin {
+                (rolled_back, failed, step) = (0, false, 0);
+            }
+            let before = state.phase;
+            let Ok(actions) = state.apply(&course, Timestamp(minute as i64 * MINUTE), event) else { continue };
+            let promotes =
+                actions.iter().any(|action| matches!(action, Action::Advance { .. } | Action::Promote));
+            prop_assert!(!(promotes && (failed || rolled_back > 0)));
+            let rolls = actions.iter().filter(|action| matches!(action, Action::RollBack { .. })).count();
+            rolled_back += rolls;
+            prop_assert!(rolled_back <= 1);
+            prop_assert!(!(rolls > 0 && before == Phase::RolledBack));
+            failed |= state.phase == Phase::Failed;
+            prop_assert!(state.step >= step && state.step < course.steps.len());
+            step = state.step;
+        }
+    }
+}

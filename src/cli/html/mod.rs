@@ -78,7 +78,7 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
 #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only `run` waits"))]
 pub(super) fn waiting(what: &str, refresh: u32) -> String {
     let mut m = Markup::default();
-    whole(&mut m, "waiting", Some(refresh), |m| nothing(m, "No verdict yet", what));
+    whole(&mut m, "waiting", Some(refresh), |m| nothing(m, "No verdict yet", &format!("Waiting for {what}.")));
     m.finish()
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use crate::cli::replay;
+use crate::cli::run::WAL;
 use crate::cli::run::inputs::HTTP;
+use crate::cli::run::live::push_around_moves;
 use crate::cli::run::state::moves_of;
-use crate::cli::run::{WAL, push_around_moves};
 use crate::engine::Engine;
 use crate::pipeline::plan_text;
 use crate::source::batch::Batch;

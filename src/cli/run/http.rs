@@ -217,7 +217,7 @@ async fn index(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respons
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     match (shown.report, shown.waiting) {
         (Some((_, html)), None) => (kind, html.to_string()).into_response(),
-        (_, waiting) => (kind, page::waiting(waiting.as_deref().unwrap_or("starting"))).into_response(),
+        (_, waiting) => (kind, page::waiting(waiting.as_deref().unwrap_or("the first log lines"))).into_response(),
     }
 }
 

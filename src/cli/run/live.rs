@@ -1,0 +1,337 @@
+//! Streams that are followed: lines become windows, windows decisions, and decisions the ledger, the page and checkpoints.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::cli::html::Courses;
+use crate::cli::output::quoted;
+use crate::cli::report::{Noticed, Report};
+use crate::cli::report_json;
+use crate::cli::run::checkpoint::{Checkpoint, Place, Shown};
+use crate::cli::run::gate::Gate;
+use crate::cli::run::inputs::{self, Heard, Inputs};
+use crate::cli::run::reader::{POLL, Reader};
+use crate::cli::run::state::{Move, State};
+use crate::cli::run::{WAL, page, say};
+use crate::cli::terminal::harmless;
+use crate::compare::verdict::Verdict;
+use crate::engine::{Engine, Output};
+use crate::pipeline::survey::Survey;
+use crate::sketch::partial::WindowPartial;
+use crate::source::lines::Chunk;
+use crate::source::run::{Observer, PushedStreams};
+use crate::source::wal;
+
+/// Records are folded together for so long.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// Between two reports, and between two looks for partitions from which nothing comes.
+const SHOW: Duration = Duration::from_millis(500);
+const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
+/// Bytes of the ledger that may wait to be written.
+const LEDGER_WAITING: usize = 1 << 20;
+
+/// Streams that are being followed.
+pub(super) struct Live<'a> {
+    pub reader: &'a Reader<'a>,
+    pub names: Vec<String>,
+    pub inputs: Inputs,
+    pub pushed: PushedStreams<'a>,
+    /// When the last record of each stream came.
+    pub last: Vec<Instant>,
+    /// Moves of earlier runs that are still to be made again.
+    pub moves: Vec<VecDeque<Move>>,
+    /// Times that each stream was moved on.
+    pub moves_made: Vec<u64>,
+}
+
+impl Live<'_> {
+    pub(super) fn follow(
+        mut self,
+        heads: Vec<Vec<Chunk>>,
+        engine: &mut Engine,
+        watch: &mut Watch<'_>,
+    ) -> anyhow::Result<()> {
+        // The first lines go the way of all others, so that moves among them are made in their places.
+        for (stream, chunks) in heads.into_iter().enumerate() {
+            for chunk in chunks {
+                self.push_around_moves(stream, chunk, engine, watch)?;
+            }
+        }
+        let (mut shown, mut looked_for_idle) = (None::<Instant>, Instant::now());
+        let mut checkpoints =
+            Checkpoints { every: self.reader.times.checkpoints, last: Instant::now(), took: Duration::ZERO };
+        while !self.reader.stopping() {
+            let began = Instant::now();
+            while began.elapsed() < TOGETHER && !self.reader.stopping() {
+                let heard = self.inputs.poll(POLL)?;
+                let mut at = None;
+                if let Heard::Record { stream, .. } = heard {
+                    self.last[stream] = Instant::now();
+                    at = Some(stream);
+                }
+                self.reader.hear(heard);
+                if at.is_none_or(|stream| self.inputs.batch(stream).is_none_or(|batch| batch.is_full())) {
+                    break;
+                }
+            }
+            for stream in 0..self.names.len() {
+                for chunk in self.inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default() {
+                    self.push_around_moves(stream, chunk, engine, watch)?;
+                }
+            }
+            if looked_for_idle.elapsed() >= LOOK_FOR_IDLE {
+                self.move_idle(engine, watch)?;
+                looked_for_idle = Instant::now();
+            }
+            if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
+                self.reader.lasts(watch.state, engine)?;
+                watch.noticed.repeated(self.inputs.take_repeats());
+                let report = Report::new(engine, watch.found, &watch.noticed);
+                let state = quoted(&self.reader.arguments.state);
+                self.reader.shared.show(
+                    format!("{:#}\n", report_json::to_json(&report)),
+                    page::of(&report, engine, &watch.courses, &state),
+                    Gate::of(&report),
+                );
+                watch.looked = false;
+                shown = Some(Instant::now());
+            }
+            if watch.is_ahead && watch.state.is_caught_up() && checkpoints.is_due() {
+                let began = Instant::now();
+                // Without one a restart reads more; that the disk refuses it is no reason to stop.
+                if let Err(error) = self.checkpoint(engine, watch) {
+                    say(&format!("no checkpoint was written: {error:#}"));
+                }
+                checkpoints = Checkpoints { last: Instant::now(), took: began.elapsed(), ..checkpoints };
+            }
+        }
+        self.reader.lasts(watch.state, engine)?;
+        if watch.is_ahead && watch.state.is_caught_up() {
+            self.checkpoint(engine, watch)?;
+        }
+        Ok(())
+    }
+
+    /// Saves state and places; then what lies far enough behind is removed from the write-ahead log.
+    fn checkpoint(&mut self, engine: &Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        // A checkpoint must not know more than the ledger.
+        self.reader.lasts(watch.state, engine)?;
+        let mut places = Vec::with_capacity(self.names.len());
+        for (stream, name) in self.names.iter().enumerate() {
+            let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
+            places.push(Place { name: name.clone(), next, moves: self.moves_made[stream] });
+        }
+        let http = places.iter().find(|place| place.name == inputs::HTTP).map(|place| place.next);
+        watch.noticed.repeated(self.inputs.take_repeats());
+        let checkpoint = Checkpoint {
+            written: watch.state.written(),
+            places,
+            engine: engine.snapshot(),
+            streams: self.pushed.save(),
+            shown: Shown { noticed: watch.noticed.clone(), courses: watch.courses.clone() },
+        };
+        checkpoint.write(watch.state.folder())?;
+        watch.is_ahead = false;
+        if let Some(before) = http {
+            wal::trim(&watch.state.folder().join(WAL), before, self.reader.arguments.keep_log)?;
+        }
+        Ok(())
+    }
+
+    /// Pushes a chunk, cut where an earlier run moved the stream on.
+    fn push_around_moves(
+        &mut self,
+        stream: usize,
+        chunk: Chunk,
+        engine: &mut Engine,
+        watch: &mut Watch<'_>,
+    ) -> anyhow::Result<()> {
+        watch.came();
+        let moves = &mut self.moves[stream];
+        let due = moves.len();
+        push_around_moves(&mut self.pushed, moves, (stream, chunk), engine, watch)?;
+        self.moves_made[stream] += (due - moves.len()) as u64;
+        Ok(())
+    }
+
+    /// A partition from which nothing has come for a while, and in which nothing is left to read, does not hold windows
+    /// back: it is moved on to where the others are. What it brings later and lies before is late.
+    fn move_idle(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        let mut idle = Vec::new();
+        for stream in 0..self.names.len() {
+            let quiet = self.last[stream].elapsed() >= self.reader.times.idle;
+            if self.reader.stopping() {
+                return Ok(());
+            }
+            match quiet.then(|| self.inputs.is_at_end(stream)) {
+                None => {}
+                // Whose broker does not answer may still have lines: nothing is moved on.
+                Some(None) => return Ok(()),
+                Some(Some(ended)) => {
+                    self.reader.shared.trouble(None);
+                    if ended {
+                        idle.push(stream);
+                    }
+                }
+            }
+        }
+        for stream in &idle {
+            while let Some(Move { next, window }) = self.moves[*stream].pop_front() {
+                self.moves_made[*stream] += 1;
+                self.pushed.advance(*stream, window, next, engine, watch)?;
+                watch.came();
+            }
+        }
+        if idle.len() == self.names.len() && !watch.state.is_caught_up() {
+            bail!(
+                "the logs hold less than what the ledger rests on (were they emptied or made anew?); begin anew with \
+                 another --state"
+            );
+        }
+        let active = (0..self.names.len()).filter(|stream| !idle.contains(stream));
+        let to = match active.map(|stream| self.pushed.oldest_open(stream)).min() {
+            Some(slowest) => slowest,
+            // Nothing comes from anywhere: what has come is judged as far as the furthest stream allows.
+            None => idle.iter().map(|stream| self.pushed.oldest_open(*stream)).max().unwrap_or(i64::MIN),
+        };
+        let moved: Vec<(usize, Move)> = idle
+            .into_iter()
+            .filter(|stream| self.pushed.oldest_open(*stream) < to)
+            .map(|stream| {
+                let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
+                (stream, Move { next, window: to })
+            })
+            .collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)));
+        self.reader.lasts(watch.state, engine)?;
+        for (stream, Move { next, window }) in moved {
+            self.moves_made[stream] += 1;
+            self.pushed.advance(stream, window, next, engine, watch)?;
+        }
+        watch.came();
+        Ok(())
+    }
+}
+
+/// Pushes a chunk of a stream, and makes each move that stands before one of its lines in its place.
+pub(super) fn push_around_moves(
+    pushed: &mut PushedStreams<'_>,
+    moves: &mut VecDeque<Move>,
+    (stream, chunk): (usize, Chunk),
+    engine: &mut Engine,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<()> {
+    let mut chunk = chunk;
+    while let Some(due) = moves.front().copied() {
+        let before = chunk.positions.partition_point(|position| *position < due.next);
+        if before == chunk.positions.len() {
+            break;
+        }
+        if before > 0 {
+            let end = memchr::memchr_iter(b'\n', &chunk.bytes).nth(before - 1).map_or(0, |newline| newline + 1);
+            let rest = Chunk {
+                bytes: chunk.bytes.split_off(end),
+                from: chunk.positions[before],
+                positions: chunk.positions.split_off(before),
+                ..chunk
+            };
+            pushed.push(stream, chunk, engine, observer)?;
+            chunk = rest;
+        }
+        moves.pop_front();
+        pushed.advance(stream, due.window, due.next, engine, observer)?;
+    }
+    pushed.push(stream, chunk, engine, observer)?;
+    Ok(())
+}
+
+/// Keeps the ledger, and tells of verdicts.
+pub(super) struct Watch<'a> {
+    pub reader: &'a Reader<'a>,
+    pub state: &'a mut State,
+    pub found: &'a Survey,
+    /// The verdict of each comparison that was told last.
+    pub verdicts: BTreeMap<(usize, usize), Verdict>,
+    /// The course of comparisons, for the page.
+    pub courses: Courses,
+    /// What is no part of any verdict, and to be told.
+    pub noticed: Noticed,
+    /// Something has come since the last report, and since the last checkpoint.
+    pub looked: bool,
+    pub is_ahead: bool,
+}
+
+impl Watch<'_> {
+    fn came(&mut self) {
+        (self.looked, self.is_ahead) = (true, true);
+    }
+}
+
+/// When the next checkpoint is due. A large state takes long to save: nineteen parts of twenty of the time are for reading.
+struct Checkpoints {
+    every: Duration,
+    last: Instant,
+    took: Duration,
+}
+
+impl Checkpoints {
+    const READING: u32 = 19;
+
+    fn is_due(&self) -> bool {
+        self.last.elapsed() >= self.every.max(self.took.saturating_mul(Self::READING))
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn unread(&mut self, fields: BTreeMap<String, u64>) {
+        self.noticed.unread(fields);
+    }
+
+    fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
+        self.noticed.crashes(stream, lines, arms);
+    }
+
+    fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
+        self.noticed.window(engine, partial);
+    }
+
+    fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {
+        for output in &outputs {
+            if let Output::Entry(line) = output {
+                self.state.entry(line)?;
+            }
+        }
+        for output in &outputs {
+            if let Output::Looked { release, comparison } = output {
+                self.courses.look(engine, *release, *comparison);
+            }
+        }
+        if !self.state.is_caught_up() {
+            return Ok(());
+        }
+        if self.state.pending() > LEDGER_WAITING {
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
+        }
+        for output in outputs {
+            let Output::Looked { release, comparison: at } = output else { continue };
+            let Some(comparison) = engine.comparison(release, at) else { continue };
+            let verdict = comparison.look.verdict;
+            if self.verdicts.insert((release, at), verdict) == Some(verdict) {
+                continue;
+            }
+            self.reader.lasts(self.state, engine).map_err(std::io::Error::other)?;
+            let report = Report::new(engine, self.found, &self.noticed);
+            let judged = report.comparisons.iter().find(|judged| std::ptr::eq(judged.comparison, comparison));
+            let Some(judged) = judged else { continue };
+            // The headline, and the first reason for it.
+            let words = judged.sentences().into_iter().nth(1).unwrap_or_default();
+            say(&format!("{}. {}", judged.title(), harmless(&words, 300)));
+        }
+        Ok(())
+    }
+}

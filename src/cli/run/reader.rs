@@ -1,0 +1,367 @@
+//! The thread that reads: what lines are, where reading begins, and what everything is decided by.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail};
+
+use crate::cli::arguments::RunArguments;
+use crate::cli::report::count;
+use crate::cli::run::checkpoint::{self, Checkpoint, Heads, Shown};
+use crate::cli::run::desk::Desk;
+use crate::cli::run::http::Shared;
+use crate::cli::run::inputs::{self, Heard, Inputs};
+use crate::cli::run::live::{Live, Watch};
+use crate::cli::run::state::State;
+use crate::cli::run::{Times, say};
+use crate::cli::terminal::harmless;
+use crate::cli::{compare, replay};
+use crate::engine::policy::Policy;
+use crate::engine::{Engine, Settings};
+use crate::pipeline::plan_text;
+use crate::pipeline::survey::Survey;
+use crate::source::lines::Chunk;
+use crate::source::run::PushedStreams;
+use crate::source::wal::WalReader;
+use crate::time::Windowing;
+
+/// Lines after which it is looked at what they are, and the fewest.
+const HEAD_LINES: usize = 4_000;
+const HEAD_LINES_MIN: usize = 50;
+/// Bytes after which they are looked at, and time since the first line, once there are the fewest.
+const HEAD_BYTES: usize = 16 << 20;
+const HEAD_TIME: Duration = Duration::from_secs(3);
+/// Bytes of lines that say nothing of requests and are waited out: they are kept, since they count.
+const WAITED_BYTES: usize = 256 << 20;
+/// How long one question for a record waits.
+pub(super) const POLL: Duration = Duration::from_millis(100);
+/// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
+const DISK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_FOR_STOP: Duration = Duration::from_millis(50);
+/// The lines of each stream that were read for a plan, and what is decided by.
+type Planned = (Vec<Vec<Chunk>>, Survey, Settings);
+
+/// Reads streams until it is told to stop.
+pub(super) struct Reader<'a> {
+    pub arguments: &'a RunArguments,
+    pub policy: &'a Policy,
+    pub shared: &'a Shared,
+    pub desk: &'a Desk,
+    pub times: Times,
+}
+
+impl Reader<'_> {
+    pub(super) fn stopping(&self) -> bool {
+        self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Writes something without which nothing more may be decided. While the disk refuses it is tried again, until the program
+    /// is told to stop.
+    pub(super) fn written<E: std::fmt::Display>(
+        &self,
+        what: &str,
+        mut write: impl FnMut() -> Result<(), E>,
+    ) -> anyhow::Result<()> {
+        let mut began = None::<Instant>;
+        while let Err(error) = write() {
+            let words = format!("{what} cannot be written ({error:#}): nothing is decided until it can");
+            if began.is_none() {
+                say(&words);
+            }
+            began.get_or_insert_with(Instant::now);
+            self.shared.stalled(Some(words));
+            let tried = Instant::now();
+            while tried.elapsed() < DISK_AGAIN {
+                if self.stopping() {
+                    bail!("{what} cannot be written: {error:#}");
+                }
+                std::thread::sleep(LOOK_FOR_STOP);
+            }
+        }
+        if let Some(began) = began {
+            self.shared.stalled(None);
+            say(&format!("{what} is written again, after {} s", began.elapsed().as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Everything lasts that was decided, and the desk knows.
+    pub(super) fn lasts(&self, state: &mut State, engine: &Engine) -> anyhow::Result<()> {
+        self.written("the ledger", || state.sync())?;
+        self.desk.progress(state.durable(), state.is_caught_up(), engine.closed_until());
+        Ok(())
+    }
+
+    pub(super) fn read(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
+        let done = self.read_streams(state, http);
+        match state.differs() {
+            Some(words) => bail!("{}: {words}", self.arguments.state.display()),
+            None => done,
+        }
+    }
+
+    /// Every stream that was asked for, read from where `from` says; `None` when it was told to stop before all were there.
+    fn inputs(&self, http: Option<WalReader>, from: &BTreeMap<String, u64>) -> anyhow::Result<Option<Inputs>> {
+        let mut http = http;
+        if let Some(reader) = &mut http {
+            match from.get(inputs::HTTP) {
+                Some(next) => reader.skip_to(*next)?,
+                None if reader.first()? > 0 => bail!(
+                    "{}: the write-ahead log has lost its beginning, and there is no checkpoint to go on from; begin anew with \
+                     another --state",
+                    self.arguments.state.display()
+                ),
+                None => {}
+            }
+        }
+        #[cfg(feature = "kafka")]
+        if let Some(brokers) = &self.arguments.brokers {
+            let stop = &self.shared.stop;
+            self.shared.wait_for("a broker");
+            let mut wait = |what: String| {
+                say(&what);
+                self.shared.wait_for(&what);
+            };
+            return Inputs::of_topics(brokers, &self.arguments.topics, http, from, stop, &mut wait);
+        }
+        Ok(http.map(|http| Inputs::of_http(http, from)))
+    }
+
+    /// The checkpoint to go on from, with the first lines that its plan rests on. What cannot be used is told of: everything is
+    /// read again then.
+    fn saved(&self) -> anyhow::Result<Option<(Checkpoint, Heads)>> {
+        let folder = &self.arguments.state;
+        let unusable = |why: &str| {
+            say(&format!("{}: the checkpoint is of no use ({why}): everything is read again", folder.display()));
+            Ok(None)
+        };
+        match (Checkpoint::read(folder)?, checkpoint::read_heads(folder)?) {
+            (None, _) => Ok(None),
+            (Some(Err(damaged)), _) => unusable(&damaged.to_string()),
+            (Some(Ok(_)), None) => unusable("the first lines were not kept"),
+            (Some(Ok(checkpoint)), Some(heads)) => Ok(Some((checkpoint, heads))),
+        }
+    }
+
+    fn read_streams(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
+        let saved = self.saved()?;
+        let from: BTreeMap<String, u64> = saved
+            .iter()
+            .flat_map(|(checkpoint, _)| &checkpoint.places)
+            .filter(|place| place.next > 0)
+            .map(|place| (place.name.clone(), place.next))
+            .collect();
+        let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
+        let names = inputs.names().to_vec();
+        let (begun, found) = match saved {
+            Some((checkpoint, heads)) => {
+                say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
+                self.begin_again(&names, checkpoint, &heads, state)?
+            }
+            None => {
+                say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
+                self.shared.wait_for("the first log lines");
+                let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
+                let first = texts(&names, &heads);
+                self.written("the state directory", || checkpoint::write_heads(state.folder(), &first))?;
+                let engine = Engine::new(settings);
+                (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
+            }
+        };
+        let Begun { heads, mut engine, streams, moves: moves_made, shown } = begun;
+        let plan = found.plan.clone();
+        let mut moves = state.moves(&names)?;
+        for (moves, made) in moves.iter_mut().zip(&moves_made) {
+            moves.drain(..usize::try_from(*made).unwrap_or(usize::MAX).min(moves.len()));
+        }
+        if !state.is_caught_up() {
+            self.shared.wait_for("the logs to be read again up to where the ledger ends");
+        }
+        let Shown { noticed, courses } = shown;
+        let mut watch = Watch {
+            reader: self,
+            state,
+            found: &found,
+            verdicts: BTreeMap::new(),
+            courses,
+            noticed,
+            looked: true,
+            is_ahead: false,
+        };
+        let pushed = match streams {
+            Some(saved) => {
+                PushedStreams::resume(&names, &plan, &saved).map_err(|damaged| anyhow!("checkpoint: {damaged}"))?
+            }
+            None => PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?,
+        };
+        let now = Instant::now();
+        let live = Live { reader: self, last: vec![now; names.len()], names, inputs, pushed, moves, moves_made };
+        live.follow(heads, &mut engine, &mut watch)
+    }
+
+    /// State as a checkpoint has it. It must be of these streams and of this ledger.
+    fn begin_again(
+        &self,
+        names: &[String],
+        saved: Checkpoint,
+        heads: &Heads,
+        state: &mut State,
+    ) -> anyhow::Result<(Begun, Survey)> {
+        let folder = self.arguments.state.display();
+        if !saved.places.iter().map(|place| &place.name).eq(names) {
+            bail!("{folder}: {OTHER_GROUND}");
+        }
+        let (found, settings) = self.ground(names, heads, state)??;
+        if !state.resume(saved.written) {
+            bail!(
+                "{folder}: the ledger does not have what the checkpoint rests on (was a file replaced?); restore both, or begin \
+                 anew with another --state"
+            );
+        }
+        let engine =
+            Engine::restore(settings, &saved.engine).map_err(|damaged| anyhow!("{folder}: checkpoint: {damaged}"))?;
+        let moves = saved.places.iter().map(|place| place.moves).collect();
+        let heads = names.iter().map(|_| Vec::new()).collect();
+        Ok((Begun { heads, engine, streams: Some(saved.streams), moves, shown: saved.shown }, found))
+    }
+
+    /// What everything is decided by, with the lines that were read for it. Lines that say nothing of requests (a start, a
+    /// health check, text of no known form) are waited out; `None` when it was told to stop.
+    fn plan(&self, inputs: &mut Inputs, state: &State) -> anyhow::Result<Option<Planned>> {
+        let names = inputs.names().to_vec();
+        let mut heads: Vec<Vec<Chunk>> = names.iter().map(|_| Vec::new()).collect();
+        let (mut bytes, mut said) = (0, String::new());
+        loop {
+            let Some(more) = self.heads(inputs)? else { return Ok(None) };
+            bytes += more.iter().flatten().map(|chunk| chunk.bytes.len()).sum::<usize>();
+            let ground = self.ground(&names, &texts(&names, &more), state)?;
+            heads.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
+            let why = match ground {
+                Ok((found, settings)) => {
+                    if state.start()?.is_some() || found.services.values().any(|service| service.requests > 0) {
+                        return Ok(Some((heads, found, settings)));
+                    }
+                    "no line so far tells of a request (a status, a latency, or a root span)".to_owned()
+                }
+                Err(unclear) => format!("{unclear:#}"),
+            };
+            if bytes >= WAITED_BYTES {
+                bail!("{why}; {} MiB of lines were read", bytes >> 20);
+            }
+            if why != said {
+                say(&harmless(&why, 600));
+                self.shared.wait_for(&format!("other log lines: {why}"));
+                said = why;
+            }
+        }
+    }
+
+    /// The next lines of all streams; `None` when it was told to stop.
+    fn heads(&self, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
+        let mut first: Option<Instant> = None;
+        let (mut lines, mut bytes) = (0, 0);
+        let has_time = |first: Option<Instant>| first.is_none_or(|first| first.elapsed() < HEAD_TIME);
+        while lines < HEAD_LINES && bytes < HEAD_BYTES && (lines < HEAD_LINES_MIN || has_time(first)) {
+            if self.stopping() {
+                return Ok(None);
+            }
+            let heard = inputs.poll(POLL)?;
+            if let Heard::Record { bytes: more, lines: with_text, .. } = heard
+                && with_text > 0
+            {
+                first.get_or_insert_with(Instant::now);
+                lines += with_text;
+                bytes += more;
+                if lines < HEAD_LINES_MIN {
+                    self.shared.wait_for(&format!(
+                        "more log lines: {lines} have come, and {HEAD_LINES_MIN} show what they are"
+                    ));
+                }
+            }
+            self.hear(heard);
+        }
+        let streams = 0..inputs.names().len();
+        Ok(Some(streams.map(|stream| inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default()).collect()))
+    }
+
+    pub(super) fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Record { .. } => self.shared.trouble(None),
+            Heard::Nothing => {}
+            Heard::Trouble(words) => self.shared.trouble(Some(words)),
+        }
+    }
+
+    /// What everything is decided by: as the ledger says, where there is one. The inner error says what lines do not tell.
+    fn ground(
+        &self,
+        names: &[String],
+        texts: &Heads,
+        state: &State,
+    ) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
+        let RunArguments { how, judge, .. } = self.arguments;
+        let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
+            let mut looked = compare::look_at_heads(texts, wishes)?;
+            looked.is_all = false;
+            Ok(looked)
+        });
+        let (mut found, mut settings) = match ground {
+            Ok(ground) => ground,
+            Err(unclear) => return Ok(Err(unclear)),
+        };
+        if let Some(start) = state.start()? {
+            let (plan, recorded, streams) = replay::ground(&start)?;
+            let mut sorted: Vec<&String> = names.iter().collect();
+            sorted.sort();
+            let asked = compare::wishes(how, compare::arm_rule(judge)?)?;
+            // How much is sampled comes from the first lines, not from options.
+            let times = |w: &Windowing| (w.window, w.lateness, w.since, w.until);
+            let same = streams.iter().eq(sorted)
+                && recorded.policy == settings.policy
+                && recorded.arms.control == settings.arms.control
+                && recorded.arms.candidates == settings.arms.candidates
+                && times(&plan.windowing) == times(&found.plan.windowing)
+                && plan.service == found.plan.service
+                && plan.environment == found.plan.environment
+                && asked.arms.is_none_or(|arms| arms == plan.arms)
+                && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role));
+            if !same {
+                bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
+            }
+            say(&format!("reading again what {} of the ledger rest on", count(state.entries_held() as u64, "entry")));
+            (found.plan, settings) = (plan, recorded);
+        }
+        Ok(Ok((found, settings)))
+    }
+}
+
+const OTHER_GROUND: &str =
+    "the ledger there was made from other topics, partitions or options; give those, or another --state";
+
+/// The first lines of streams, as text.
+fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {
+    names
+        .iter()
+        .zip(heads)
+        .filter(|(_, chunks)| !chunks.is_empty())
+        .take(compare::HEAD_STREAMS)
+        .map(|(name, chunks)| {
+            let bytes: Vec<u8> = chunks.iter().flat_map(|chunk| &chunk.bytes).copied().collect();
+            let head = bytes.get(..compare::HEAD_BYTES).unwrap_or(&bytes);
+            (name.clone(), String::from_utf8_lossy(head).into_owned())
+        })
+        .collect()
+}
+
+/// Where reading begins.
+struct Begun {
+    /// Lines of each stream that were read for the plan.
+    heads: Vec<Vec<Chunk>>,
+    engine: Engine,
+    /// Open windows and clocks of the streams, where a checkpoint had them.
+    streams: Option<Vec<u8>>,
+    /// Times that each stream was moved on before.
+    moves: Vec<u64>,
+    shown: Shown,
+}

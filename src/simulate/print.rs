@@ -75,6 +75,7 @@ pub fn markdown(rows: &[RowFigures]) -> String {
         grouped(run.iter().map(|row| row.minutes).sum()),
         misses(rows),
     );
+    automatic(&mut out, &run);
     let mut part = "";
     for row in &run {
         if row.part != part {
@@ -117,6 +118,43 @@ pub fn markdown(rows: &[RowFigures]) -> String {
         let _infallible = writeln!(out, "\nNot run yet: {}.", names.join(", "));
     }
     out
+}
+
+/// What the default of automatic actions ([`crate::compare::budget::AUTOMATIC`]) rests on, and what it costs.
+fn automatic(out: &mut String, rows: &[&RowFigures]) {
+    let figure = |row: &RowFigures, text: &str| row.figures.iter().find(|figure| figure.text == text).map(value);
+    let (fail, acts, strict) = (
+        "whole rollout FAILs (alpha .01)",
+        "whole rollout, S >= 1,000 (automatic rollback)",
+        "whole rollout, S >= 10,000",
+    );
+    let Some(healthy) = rows.iter().find(|row| figure(row, acts).is_some()) else { return };
+    out.push_str("## The bar of automatic actions\n\n");
+    let of_healthy = |text: &str| figure(healthy, text).unwrap_or_default();
+    let _infallible = writeln!(
+        out,
+        "A failure is told once the evidence S reaches 100 (1 / alpha), and acted on without a person once it reaches 1,000 \
+         (`automatic_at`). By the same inequality a sound release is rolled back so with a probability of at most .1 %, a tenth of \
+         that of a FAIL. Where nothing has changed (`{}`, {} runs): FAIL {}, S >= 1,000 {}, S >= 10,000 {}. What it costs is the time \
+         between the columns; S >= 10,000 would cost more of it, and what is told is in front of a person all the while: that is why \
+         1,000 is the default.\n",
+        healthy.row,
+        grouped(healthy.runs),
+        of_healthy(fail),
+        of_healthy(acts),
+        of_healthy(strict),
+    );
+    out.push_str("| change, by which half / four of five of the runs are found | FAIL | S >= 1,000 | S >= 10,000 |\n| --- | ---: | ---: | ---: |\n");
+    for row in rows {
+        let both = |text: &str| {
+            let at = |share: &str| figure(row, &format!("{text}: {share} % of runs"));
+            Some(format!("{} / {}", at("50")?, at("80")?))
+        };
+        if let (Some(fail), Some(acts), Some(strict)) = (both(fail), both(acts), both(strict)) {
+            let _infallible = writeln!(out, "| {} | {fail} | {acts} | {strict} |", row.title);
+        }
+    }
+    out.push('\n');
 }
 
 /// All rows of this part in one table: what was done to the canary, by its requests a minute.

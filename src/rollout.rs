@@ -226,6 +226,8 @@ pub struct State {
     pub step_time_over: bool,
     /// Its deadline has come.
     pub deadline_over: bool,
+    /// It stands where it does because its deadline came, and nobody has commanded anything since.
+    pub by_deadline: bool,
     /// The step is approved.
     pub approved: bool,
 }
@@ -240,6 +242,7 @@ impl Default for State {
             verdict: Verdict::Inconclusive,
             step_time_over: false,
             deadline_over: false,
+            by_deadline: false,
             approved: false,
         }
     }
@@ -267,7 +270,11 @@ impl State {
                 }
                 Phase::Waiting | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => Vec::new(),
             }),
-            Event::Command(command) => self.command(course, at, command),
+            Event::Command(command) => {
+                let done = self.command(course, at, command)?;
+                self.by_deadline = false;
+                Ok(done)
+            }
         }
     }
 
@@ -342,6 +349,7 @@ impl State {
                 return Vec::new();
             }
         }
+        self.by_deadline = true;
         let mut actions = vec![Action::TellDeadline];
         match then {
             AtDeadline::Hold => self.phase = Phase::Held,

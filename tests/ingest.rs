@@ -156,12 +156,33 @@ fn lines_without_a_request_are_waited_out() {
         body.contains("other log lines").then_some(())
     });
     drop(running);
-    let running = Running::start(&["--idle", "2s"], &state);
+    // More than what is looked at together.
+    let often: &[&str] = &["--idle", "2s", "--checkpoint", "0s"];
+    let running = Running::start(often, &state);
+    assert_eq!(accepted(running.post("/ingest", &[], "[main] INFO started\n".repeat(5_000).as_bytes())), 5_000);
     for batch in lines.chunks(2_000) {
         accepted(running.post("/ingest", &[], text_of(batch).as_bytes()));
     }
     let report = counted(&running, &lines);
-    assert_eq!((&report["verdict"], &report["records"]["rejects"]["unknown_format"]), (&"fail".into(), &60.into()));
+    assert_eq!((&report["verdict"], &report["records"]["rejects"]["unknown_format"]), (&"fail".into(), &5_060.into()));
+    drop(running);
+    let running = Running::start(often, &state);
+    assert_eq!(running.settled(|report| report["verdict"] == "fail"), report);
+    assert!(running.said.lock().unwrap().iter().any(|line| line.contains("from the last checkpoint")));
+    drop(running);
+    // What does not tell what lines are is of no use, and nothing is lost by it.
+    std::fs::write(state.join("heads.json"), "[]").unwrap();
+    let running = Running::start(often, &state);
+    assert_eq!(running.settled(|report| report["verdict"] == "fail")["comparisons"], report["comparisons"]);
+    drop(running);
+    for file in ["checkpoint", "wal"].map(|name| state.join(name)) {
+        if file.is_dir() { std::fs::remove_dir_all(file) } else { std::fs::remove_file(file) }.unwrap();
+    }
+    let running = Running::start(often, &state);
+    until("it says what is missing", || {
+        let (status, body) = running.ask("/healthz", &running.address)?;
+        (status == 503 && body.contains("nothing of the lines that it was made from")).then_some(())
+    });
 }
 
 /// A producer that sends again what was not answered, under the key of the first time, and a program that is killed at any
@@ -253,18 +274,6 @@ fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
     assert_eq!(again["comparisons"], report["comparisons"]);
 
     // A ledger that is not the checkpoint's, and a checkpoint that is damaged.
-    let refused = |state: &Path| {
-        let mut child = common::command()
-            .args(["run", "--listen", "127.0.0.1:0", "--state"])
-            .arg(state)
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(2), "{said}");
-        said
-    };
     let text = ledger(&state);
     let shorter = text.lines().take(text.lines().count() / 2).map(|line| format!("{line}\n")).collect::<String>();
     std::fs::write(state.join("ledger.ndjson"), shorter).unwrap();
@@ -279,6 +288,20 @@ fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
     let again = running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64));
     assert_eq!(again["comparisons"], report["comparisons"]);
     assert!(running.said.lock().unwrap().iter().any(|line| line.contains("the checkpoint is of no use")));
+}
+
+/// What a program says that does not begin with a state folder.
+fn refused(state: &Path) -> String {
+    let mut child = common::command()
+        .args(["run", "--listen", "127.0.0.1:0", "--state"])
+        .arg(state)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{said}");
+    said
 }
 
 /// The chain holds, and each decision stands there once.

@@ -266,17 +266,18 @@ pub(super) struct JudgeArguments {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without options lines are taken over HTTP, as one log named http: POST /ingest with JSON objects or access-log \
-lines, one a line, or a JSON array; gzip, deflate and zstd. A request is answered once its lines are on disk in DIR/wal; with an \
+lines, one a line, or a JSON array; gzip, deflate, zstd and snappy; or as the clients of Elasticsearch (_bulk), OpenTelemetry \
+(OTLP) and Loki send. A request is answered once its lines are on disk in DIR/wal; with an \
 Idempotency-Key it counts once however often it is sent; with ?debug=1 nothing is stored, and the answer says what the lines \
 are understood as. Lines of several hosts that lie further apart in time than --lateness come late: give a longer one.\n\nWith \
 --brokers every partition is a log of its own, named TOPIC/PARTITION, and is read from its earliest record; each \
-record is one JSON or access-log line, or several. No consumer group is joined and nothing is committed. The state of the \
-comparison is not kept: a program that starts again reads the topics again from their beginning, shows nothing until it \
-has come to the same ledger, and then goes on. If a topic has lost records that the ledger rests on, it says so and ends. \
+record is one JSON or access-log line, or several. No consumer group is joined and nothing is committed. State is saved \
+every --checkpoint: a program that starts again goes on from there, or reads everything from its beginning where there is \
+none, and must come to what the ledger has. If a topic has lost records that are needed for it, it says so and ends. \
 Partitions that are added later are not seen.\n\nA partition from which nothing has come for --idle, though it was \
 read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
 DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it. Exit status: 0 stopped, 2 usage, input or broker \
-error; the verdict is in the report.\n\nOver HTTP, on this machine alone: / for people, /v1/report as of `compare \
+error; the verdict is in the report.\n\nOver HTTP, without --tokens on this machine alone: / for people, /v1/report as of `compare \
 --format json`, /healthz, /ingest, and /v1/verdict for rollout controllers (docs/ingest.md).\n\nExamples:\n  serin run\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
 --brokers localhost:9092 --topic logs --arm-by version"
 )]
@@ -342,6 +343,9 @@ pub(super) struct RemoteArguments {
     /// Where it listens
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7878")]
     pub address: String,
+    /// A file that holds a token: for commands that of an operator, elsewhere where `run` asks for one (default: SERIN_TOKEN_FILE)
+    #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// What an undecided rollout counts as.
@@ -397,9 +401,6 @@ pub(super) struct CommandArguments {
     /// Who; it stands in the journal (default: USER)
     #[arg(long, value_name = "NAME")]
     pub actor: Option<String>,
-    /// A file that holds the operate token (default: SERIN_TOKEN_FILE)
-    #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
     /// Which `serin run`.
     #[command(flatten)]
     pub remote: RemoteArguments,

@@ -24,17 +24,19 @@ const ANSWER_MAX: u64 = 64 << 20;
 struct Remote<'a> {
     address: &'a str,
     agent: ureq::Agent,
+    token: Option<String>,
 }
 
 impl<'a> Remote<'a> {
-    fn new(of: &'a RemoteArguments) -> Remote<'a> {
+    fn new(of: &'a RemoteArguments) -> anyhow::Result<Remote<'a>> {
         let config = ureq::Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .build();
-        Remote { address: &of.address, agent: config.new_agent() }
+        let token = of.token_file.as_deref().map(token).transpose()?;
+        Ok(Remote { address: &of.address, agent: config.new_agent(), token })
     }
 
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<(u16, Value)> {
@@ -47,21 +49,32 @@ impl<'a> Remote<'a> {
         let status = answer.status().as_u16();
         let text =
             answer.body_mut().with_config().limit(ANSWER_MAX).read_to_string().context("the answer broke off")?;
+        if matches!(status, 401 | 403) && self.token.is_none() {
+            bail!(
+                "{}: {}; name a file that holds a token with --token-file, or SERIN_TOKEN_FILE in the environment",
+                self.address,
+                harmless(text.trim(), 200)
+            );
+        }
         let value = serde_json::from_str(&text)
             .map_err(|_| anyhow!("{}: this is no `serin run`: {}", self.address, harmless(text.trim(), 200)))?;
         Ok((status, value))
     }
 
     fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
-        self.read(self.agent.get(format!("http://{}{path}", self.address)).call())
+        let mut request = self.agent.get(format!("http://{}{path}", self.address));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.read(request.call())
     }
 
-    fn post(&self, path: &str, token: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
-        let request = self
-            .agent
-            .post(format!("http://{}{path}", self.address))
-            .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json");
+    fn post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+        let mut request =
+            self.agent.post(format!("http://{}{path}", self.address)).header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         self.read(request.send(body.to_string().as_bytes()))
     }
 }
@@ -89,7 +102,7 @@ fn refused(status: u16, body: &Value) -> anyhow::Error {
 
 /// Runs `status`.
 pub(super) fn status(arguments: &RemoteArguments) -> anyhow::Result<u8> {
-    let (status, body) = Remote::new(arguments).get("/v1/status")?;
+    let (status, body) = Remote::new(arguments)?.get("/v1/status")?;
     if status != 200 {
         return Err(refused(status, &body));
     }
@@ -137,7 +150,7 @@ pub(super) fn status(arguments: &RemoteArguments) -> anyhow::Result<u8> {
 
 /// Runs `rollouts`.
 pub(super) fn rollouts(arguments: &RemoteArguments) -> anyhow::Result<u8> {
-    let (status, body) = Remote::new(arguments).get("/v1/rollouts")?;
+    let (status, body) = Remote::new(arguments)?.get("/v1/rollouts")?;
     if status != 200 {
         return Err(refused(status, &body));
     }
@@ -181,7 +194,7 @@ pub(super) fn rollouts(arguments: &RemoteArguments) -> anyhow::Result<u8> {
 pub(super) fn verdict(arguments: &VerdictArguments) -> anyhow::Result<u8> {
     let timeout = compare::duration(&arguments.timeout).context("--timeout")?;
     let timeout = Duration::from_micros(u64::try_from(timeout).unwrap_or(0));
-    let remote = Remote::new(&arguments.remote);
+    let remote = Remote::new(&arguments.remote)?;
     let began = Instant::now();
     let step = arguments.step.map(|step| format!("?step={step}")).unwrap_or_default();
     let path = format!("/v1/rollouts/{}/gate{step}", id(&arguments.id)?);
@@ -230,14 +243,14 @@ fn token(file: &Path) -> anyhow::Result<String> {
 
 /// Runs a command on a rollout.
 pub(super) fn command(command: Command, arguments: &CommandArguments, finding: Option<&str>) -> anyhow::Result<u8> {
-    let file = arguments.token_file.clone().ok_or_else(|| {
-        anyhow!("commands need the operate token: --token-file FILE, or SERIN_TOKEN_FILE in the environment")
-    })?;
+    if arguments.remote.token_file.is_none() {
+        bail!("commands need the operate token: --token-file FILE, or SERIN_TOKEN_FILE in the environment");
+    }
     let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
     let actor = arguments.actor.clone().or_else(user).ok_or_else(|| anyhow!("who commands? --actor NAME"))?;
     let body = json!({ "actor": actor, "reason": arguments.reason, "finding": finding });
     let path = format!("/v1/rollouts/{}/{}", id(&arguments.id)?, command.name());
-    let (status, said) = Remote::new(&arguments.remote).post(&path, &token(&file)?, &body)?;
+    let (status, said) = Remote::new(&arguments.remote)?.post(&path, &body)?;
     if status != 200 {
         let error = refused(status, &said);
         return match status {

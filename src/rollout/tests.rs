@@ -82,7 +82,18 @@ fn the_deadline_does_what_was_asked() {
         let actions = state.apply(&course(then), Timestamp(60 * MINUTE), Event::Deadline).unwrap();
         let words: Vec<String> = actions.iter().map(word).collect();
         assert_eq!((state.phase, words.join(" + ").as_str()), (phase, did));
+        assert!(state.by_deadline);
     }
+    // What people do later is theirs.
+    let (course, mut state) = (course(AtDeadline::Hold), in_phase(Phase::Running));
+    let mut apply = |event| {
+        state.apply(&course, Timestamp(60 * MINUTE), event).unwrap();
+        (state.phase, state.by_deadline)
+    };
+    assert_eq!(apply(Event::Deadline), (Phase::Held, true));
+    assert_eq!(apply(Event::Command(Command::Resume)), (Phase::Running, false));
+    assert_eq!(apply(Event::Command(Command::Hold)), (Phase::Held, false));
+    assert_eq!(apply(Event::Command(Command::RollBack)), (Phase::RolledBack, false));
 }
 
 #[test]

@@ -252,16 +252,14 @@ fn of_phase(rollout: &Rollout, book: &Book, of_row: (Verdict, String), asked: &A
     let step_passed = asked.step.is_some_and(|step| step < state.step);
     match state.phase {
         Phase::RolledBack if state.verdict == Verdict::Fail => (Verdict::Fail, of_row.1),
-        Phase::RolledBack if state.deadline_over => {
-            (Verdict::Fail, "rolled back at its deadline, undecided".to_owned())
-        }
+        Phase::RolledBack if state.by_deadline => (Verdict::Fail, "rolled back at its deadline, undecided".to_owned()),
         Phase::RolledBack => (Verdict::Fail, by("rolled back")),
         Phase::Failed => (Verdict::Fail, of_row.1),
         Phase::Waiting => (Verdict::Inconclusive, "nothing of it runs yet".to_owned()),
         Phase::Over => (Verdict::Inconclusive, format!("it ended undecided. {}", of_row.1)),
-        Phase::Held if state.deadline_over => (Verdict::Inconclusive, "held at its deadline, undecided".to_owned()),
+        Phase::Held if state.by_deadline => (Verdict::Inconclusive, "held at its deadline, undecided".to_owned()),
         Phase::Held => (Verdict::Inconclusive, by("held")),
-        Phase::Done if state.verdict == Verdict::Pass || state.deadline_over => (Verdict::Pass, of_row.1),
+        Phase::Done if state.verdict == Verdict::Pass || state.by_deadline => (Verdict::Pass, of_row.1),
         Phase::Running | Phase::Passed | Phase::Done if step_passed => {
             (Verdict::Pass, format!("step {} has passed", asked.step.unwrap_or(0)))
         }

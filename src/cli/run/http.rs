@@ -179,6 +179,8 @@ fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
         "/" => Some(&[Scope::Read, Scope::Ingest]),
         "/v1/report" | "/v1/verdict" => Some(&[Scope::Read]),
         "/v1/logs" => Some(&[Scope::Ingest]),
+        // They change nothing.
+        _ if path.starts_with("/v1/flagger/") => Some(&[Scope::Read]),
         _ if path.starts_with("/v1/") && *method == Method::GET => Some(&[Scope::Read]),
         _ if path.starts_with("/v1/") => Some(&[Scope::Operate]),
         _ => Some(&[Scope::Ingest]),
@@ -242,6 +244,7 @@ mod tests {
         let scopes = |method: Method, path: &str| scopes_of(&method, path);
         assert_eq!(scopes(Method::GET, "/healthz"), None);
         assert_eq!(scopes(Method::POST, "/v1/verdict"), Some(&[Scope::Read][..]));
+        assert_eq!(scopes(Method::POST, "/v1/flagger/rollback"), Some(&[Scope::Read][..]));
         assert_eq!(scopes(Method::POST, "/v1/rollouts/1/approve"), Some(&[Scope::Operate][..]));
         assert_eq!(scopes(Method::GET, "/v1/rollouts"), Some(&[Scope::Read][..]));
         for path in ["/ingest", "/_bulk", "/x/_bulk", "/v1/logs", "/otlp/v1/logs", "/loki/api/v1/push", "/_license"] {

@@ -142,6 +142,11 @@ impl Inputs {
         self.http.as_mut().map_or((0, 0), WalReader::take_repeats)
     }
 
+    /// The write-ahead log is the only stream, and nothing was ever written to it.
+    pub(super) fn have_nothing(&self) -> bool {
+        self.names.len() == 1 && self.http.as_ref().is_some_and(|reader| reader.is_at_end())
+    }
+
     /// All records of a stream have come, and there are no others; `None` when nobody can say.
     pub(super) fn is_at_end(&mut self, stream: usize) -> Option<bool> {
         if let Some(reader) = self.http.as_ref().filter(|_| stream + 1 == self.names.len()) {

@@ -39,8 +39,22 @@ pub(super) const POLL: Duration = Duration::from_millis(100);
 /// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_FOR_STOP: Duration = Duration::from_millis(50);
-/// The lines of each stream that were read for a plan, and what is decided by.
-type Planned = (Vec<Vec<Chunk>>, Survey, Settings);
+/// What everything is decided by, and what it was found from.
+struct Planned {
+    /// The lines of each stream that were read until it was found.
+    heads: Vec<Vec<Chunk>>,
+    /// Those that it was found from.
+    first: Heads,
+    found: Survey,
+    settings: Settings,
+}
+
+/// A checkpoint, and what everything is decided by.
+struct Saved {
+    checkpoint: Checkpoint,
+    found: Survey,
+    settings: Settings,
+}
 
 /// Reads streams until it is told to stop.
 pub(super) struct Reader<'a> {
@@ -130,40 +144,60 @@ impl Reader<'_> {
 
     /// The checkpoint to go on from, with the first lines that its plan rests on. What cannot be used is told of: everything is
     /// read again then.
-    fn saved(&self) -> anyhow::Result<Option<(Checkpoint, Heads)>> {
+    fn saved(&self, state: &State) -> anyhow::Result<Option<Saved>> {
         let folder = &self.arguments.state;
         let unusable = |why: &str| {
             say(&format!("{}: the checkpoint is of no use ({why}): everything is read again", folder.display()));
             Ok(None)
         };
-        match (Checkpoint::read(folder)?, checkpoint::read_heads(folder)?) {
-            (None, _) => Ok(None),
-            (Some(Err(damaged)), _) => unusable(&damaged.to_string()),
-            (Some(Ok(_)), None) => unusable("the first lines were not kept"),
-            (Some(Ok(checkpoint)), Some(heads)) => Ok(Some((checkpoint, heads))),
+        let checkpoint = match Checkpoint::read(folder)? {
+            None => return Ok(None),
+            Some(Err(damaged)) => return unusable(&damaged.to_string()),
+            Some(Ok(checkpoint)) => checkpoint,
+        };
+        let heads = match checkpoint::read_heads(folder) {
+            Ok(Some(heads)) => heads,
+            Ok(None) => return unusable("the first lines were not kept"),
+            Err(damaged) => return unusable(&format!("{damaged:#}")),
+        };
+        let names: Vec<String> = checkpoint.places.iter().map(|place| place.name.clone()).collect();
+        match self.ground(&names, &heads, state)? {
+            Ok((found, settings)) => Ok(Some(Saved { checkpoint, found, settings })),
+            Err(unclear) => unusable(&format!("its first lines: {unclear:#}")),
         }
     }
 
     fn read_streams(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
-        let saved = self.saved()?;
+        let saved = self.saved(state)?;
         let from: BTreeMap<String, u64> = saved
             .iter()
-            .flat_map(|(checkpoint, _)| &checkpoint.places)
+            .flat_map(|saved| &saved.checkpoint.places)
             .filter(|place| place.next > 0)
             .map(|place| (place.name.clone(), place.next))
             .collect();
         let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
         let names = inputs.names().to_vec();
         let (begun, found) = match saved {
-            Some((checkpoint, heads)) => {
+            Some(saved) => {
                 say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
-                self.begin_again(&names, checkpoint, &heads, state)?
+                self.begin_again(&names, saved, state)?
             }
             None => {
                 say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
                 self.shared.wait_for("the first log lines");
-                let Some((heads, found, settings)) = self.plan(&mut inputs, state)? else { return Ok(()) };
-                let first = texts(&names, &heads);
+                if state.start()?.is_some() && inputs.have_nothing() {
+                    // It does not end: the gate goes on to say what the ledger knew, and that it is no verdict of now.
+                    let words = format!(
+                        "{}: there is a ledger, and nothing of the lines that it was made from (was the write-ahead log \
+                         removed?); restore it, or begin anew with another --state",
+                        self.arguments.state.display()
+                    );
+                    say(&words);
+                    self.shared.stalled(Some(words));
+                }
+                let Some(Planned { heads, first, found, settings }) = self.plan(&mut inputs, state)? else {
+                    return Ok(());
+                };
                 self.written("the state directory", || checkpoint::write_heads(state.folder(), &first))?;
                 let engine = Engine::new(settings);
                 (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
@@ -204,15 +238,13 @@ impl Reader<'_> {
     fn begin_again(
         &self,
         names: &[String],
-        saved: Checkpoint,
-        heads: &Heads,
+        Saved { checkpoint: saved, found, settings }: Saved,
         state: &mut State,
     ) -> anyhow::Result<(Begun, Survey)> {
         let folder = self.arguments.state.display();
         if !saved.places.iter().map(|place| &place.name).eq(names) {
             bail!("{folder}: {OTHER_GROUND}");
         }
-        let (found, settings) = self.ground(names, heads, state)??;
         if !state.resume(saved.written) {
             bail!(
                 "{folder}: the ledger does not have what the checkpoint rests on (was a file replaced?); restore both, or begin \
@@ -235,19 +267,24 @@ impl Reader<'_> {
         loop {
             let Some(more) = self.heads(inputs)? else { return Ok(None) };
             bytes += more.iter().flatten().map(|chunk| chunk.bytes.len()).sum::<usize>();
-            let ground = self.ground(&names, &texts(&names, &more), state)?;
+            let first = texts(&names, &more);
+            let ground = self.ground(&names, &first, state)?;
             heads.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
             let why = match ground {
                 Ok((found, settings)) => {
                     if state.start()?.is_some() || found.services.values().any(|service| service.requests > 0) {
-                        return Ok(Some((heads, found, settings)));
+                        return Ok(Some(Planned { heads, first, found, settings }));
                     }
                     "no line so far tells of a request (a status, a latency, or a root span)".to_owned()
                 }
                 Err(unclear) => format!("{unclear:#}"),
             };
             if bytes >= WAITED_BYTES {
-                bail!("{why}; {} MiB of lines were read", bytes >> 20);
+                bail!(
+                    "{why}; {} MiB of lines were read, and no more are waited out: see to it that the log tells of requests, or \
+                     say with --role which fields do, and begin anew with another --state",
+                    bytes >> 20
+                );
             }
             if why != said {
                 say(&harmless(&why, 600));
@@ -325,7 +362,10 @@ impl Reader<'_> {
                 && plan.service == found.plan.service
                 && plan.environment == found.plan.environment
                 && asked.arms.is_none_or(|arms| arms == plan.arms)
-                && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role));
+                && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role))
+                && asked.unit.is_none_or(|unit| unit == plan.unit)
+                && (asked.sources.is_empty() || plan.sources == found.plan.sources)
+                && recorded.memory == settings.memory;
             if !same {
                 bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
             }
@@ -336,8 +376,8 @@ impl Reader<'_> {
     }
 }
 
-const OTHER_GROUND: &str =
-    "the ledger there was made from other topics, partitions or options; give those, or another --state";
+const OTHER_GROUND: &str = "the ledger there was made from other topics, partitions or options (the policy and the rollouts of serin.yaml, but for their \
+     names, steps, owners, hooks and deadlines, are such); give those, or another --state";
 
 /// The first lines of streams, as text.
 fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::pipeline::clock;
 use crate::pipeline::json::{self, Value};
 use crate::pipeline::roles::Role;
@@ -47,11 +49,39 @@ fn put_value(out: &mut Vec<u8>, value: &Value<'_>) {
     }
 }
 
+/// Where keys, in quotes, stand in a text. Found by hash: a record may have as many as its sender likes.
+#[derive(Debug, Default)]
+struct Keys {
+    list: Vec<Range<usize>>,
+    index: hashbrown::HashMap<u64, usize, foldhash::fast::FixedState>,
+}
+
+impl Keys {
+    fn has(&self, text: &[u8], key: &[u8]) -> bool {
+        let Some(at) = self.index.get(&xxh3_64(key)) else { return false };
+        // Another key of that hash is hardly to be met.
+        self.list.get(*at).is_some_and(|known| text[known.clone()] == *key)
+            || self.list.iter().any(|known| text[known.clone()] == *key)
+    }
+
+    /// Adds the key that stands in a text from there to there.
+    fn add(&mut self, text: &[u8], key: Range<usize>) {
+        self.index.entry(xxh3_64(&text[key.clone()])).or_insert(self.list.len());
+        self.list.push(key);
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.index.clear();
+    }
+}
+
 /// Fields that many lines share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// All of them, with commas between.
     text: Vec<u8>,
+    keys: Keys,
     /// Key, in quotes, and value of each, in `text`.
     fields: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -66,13 +96,14 @@ impl Shared {
         let from = self.text.len();
         put_text(&mut self.text, key);
         let until = self.text.len();
-        if self.fields.iter().any(|(known, _)| self.text[known.clone()] == self.text[from..until]) {
+        if self.keys.has(&self.text, &self.text[from..until]) {
             self.text.truncate(before);
             return;
         }
         self.text.push(b':');
         let at = self.text.len();
         value(&mut self.text);
+        self.keys.add(&self.text, from..until);
         self.fields.push((from..until, at..self.text.len()));
     }
 
@@ -80,7 +111,7 @@ impl Shared {
     pub(super) fn has(&self, key: &str) -> bool {
         let mut quoted = Vec::new();
         put_text(&mut quoted, key);
-        self.fields.iter().any(|(known, _)| self.text[known.clone()] == *quoted)
+        self.keys.has(&self.text, &quoted)
     }
 
     /// Appends all of them, with commas between.
@@ -99,8 +130,8 @@ impl Shared {
 pub(super) struct Lines {
     /// What is written.
     pub out: Vec<u8>,
-    /// Keys of the line that is being written, in quotes, in `out`.
-    keys: Vec<Range<usize>>,
+    /// Keys of the line that is being written, in `out`.
+    keys: Keys,
 }
 
 impl Lines {
@@ -119,13 +150,13 @@ impl Lines {
     /// The key that was written last, in quotes, from there on, is one of the line's already.
     fn is_known(&self, from: usize) -> bool {
         let key = &self.out[from..];
-        self.keys.iter().any(|known| self.out[known.clone()] == *key)
+        self.keys.has(&self.out, key)
     }
 
     /// Adds a field; under a key that the line has, behind the prefix; where that is there too, not at all.
     pub(super) fn field(&mut self, prefix: &str, key: &str, value: impl FnOnce(&mut Vec<u8>)) {
         let before = self.out.len();
-        if !self.keys.is_empty() {
+        if !self.keys.list.is_empty() {
             self.out.push(b',');
         }
         let from = self.out.len();
@@ -138,20 +169,18 @@ impl Lines {
                 return;
             }
         }
-        self.keys.push(from..self.out.len());
+        self.keys.add(&self.out, from..self.out.len());
         self.out.push(b':');
         value(&mut self.out);
     }
 
     /// Adds fields that many lines share, as the last of a line.
     pub(super) fn shared(&mut self, prefix: &str, shared: &Shared) {
-        let is_known = |(key, _): &(Range<usize>, Range<usize>)| {
-            self.keys.iter().any(|known| self.out[known.clone()] == shared.text[key.clone()])
-        };
+        let is_known = |(key, _): &(Range<usize>, Range<usize>)| self.keys.has(&self.out, &shared.text[key.clone()]);
         if shared.fields.iter().any(is_known) {
             self.each(prefix, shared);
         } else if !shared.text.is_empty() {
-            if !self.keys.is_empty() {
+            if !self.keys.list.is_empty() {
                 self.out.push(b',');
             }
             // What came now would not know their keys.
@@ -251,6 +280,18 @@ mod tests {
         build(&mut lines);
         lines.end(0);
         String::from_utf8(lines.out).unwrap()
+    }
+
+    /// With a search through all keys for each this would take minutes.
+    #[test]
+    fn a_record_may_have_very_many_keys() {
+        let said = line(|line| {
+            for round in 0..3 {
+                (0..100_000).for_each(|n| line.field("again", &format!("k{n}"), number(n + round)));
+            }
+        });
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&said).unwrap();
+        assert_eq!((fields.len(), &fields["k7"], &fields["again.k7"]), (200_000, &7.into(), &8.into()));
     }
 
     #[test]

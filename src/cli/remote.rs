@@ -206,6 +206,7 @@ pub(super) fn verdict(arguments: &VerdictArguments) -> anyhow::Result<u8> {
             (Ok(asked), _) => asked,
             // It may be starting again.
             (Err(_), Some(left)) if said_once => {
+                // Nothing here hears when it listens again; it is asked until --timeout.
                 std::thread::sleep(ASK_AGAIN.min(left));
                 continue;
             }
@@ -222,6 +223,7 @@ pub(super) fn verdict(arguments: &VerdictArguments) -> anyhow::Result<u8> {
             .find(|verdict| verdict.name() == word)
             .ok_or_else(|| anyhow!("{}: this is no `serin run`", arguments.remote.address))?;
         if let (Verdict::Inconclusive, Some(left)) = (verdict, left) {
+            // The gate answers at once, also what is undecided; what comes later it tells nobody who has not asked.
             std::thread::sleep(ASK_AGAIN.min(left));
             continue;
         }

@@ -6,7 +6,6 @@
 //! A record's payload is one line, or several ([`crate::source::batch`]).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -14,6 +13,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::source::stop::Stop;
 
 /// How long one question to a broker may take.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -82,7 +83,7 @@ impl Topics {
         brokers: &str,
         topics: &[String],
         from: &BTreeMap<String, u64>,
-        stop: &AtomicBool,
+        stop: &Stop,
         say: &mut dyn FnMut(String),
     ) -> Result<Option<Topics>, KafkaSourceError> {
         let mut all = Topics { topics: Vec::new(), names: Vec::new(), reach: Vec::new(), next: 0 };
@@ -204,14 +205,9 @@ fn trouble(error: KafkaError) -> Result<Came, KafkaSourceError> {
 }
 
 /// Partitions of a topic, ascending; `None` when `stop` was set before there were any.
-fn partitions_of(
-    consumer: &BaseConsumer,
-    topic: &str,
-    stop: &AtomicBool,
-    say: &mut dyn FnMut(String),
-) -> Option<Vec<i32>> {
+fn partitions_of(consumer: &BaseConsumer, topic: &str, stop: &Stop, say: &mut dyn FnMut(String)) -> Option<Vec<i32>> {
     let mut said = String::new();
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.is_told() {
         let why = match consumer.fetch_metadata(Some(topic), ANSWER) {
             Ok(answer) => {
                 let found = answer.topics().iter().find(|found| found.name() == topic);
@@ -229,8 +225,8 @@ fn partitions_of(
             say(why.clone());
             said = why;
         }
-        // No broker or no topic yet: nothing here could wake us, so it is asked again.
-        std::thread::sleep(PAUSE);
+        // No broker or no topic yet, and nobody tells when there is: it is asked again, unless it is time to stop.
+        stop.wait(PAUSE);
     }
     None
 }

@@ -14,4 +14,6 @@ pub mod keys;
 pub mod lines;
 pub mod run;
 #[cfg(feature = "serve")]
+pub mod stop;
+#[cfg(feature = "serve")]
 pub mod wal;

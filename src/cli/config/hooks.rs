@@ -66,20 +66,7 @@ pub(super) fn hooks(list: &[Node], look: bool, problems: &mut Problems) -> Vec<H
 }
 
 fn hook(fields: &mut Fields<'_>, look: bool, problems: &mut Problems) -> Hook {
-    let name = match fields.text("name", problems) {
-        Some((name, at)) => {
-            if !is_name(&name) {
-                let words =
-                    format!("{}: 1 to 60 letters, digits, - and _ are needed, got `{name}`", fields.name("name"));
-                problems.add(at, words);
-            }
-            name
-        }
-        None => {
-            problems.add(fields.at, format!("{} is missing", fields.name("name")));
-            String::new()
-        }
-    };
+    let name = name_of(fields, problems, |_| None);
     let url = match fields.text("url", problems) {
         Some((url, at)) => {
             if let Err(words) = target(&url) {
@@ -129,8 +116,27 @@ fn hook(fields: &mut Fields<'_>, look: bool, problems: &mut Problems) -> Hook {
     Hook { name, url, secrets, topics, expires, timeout, ca }
 }
 
+/// The name of a hook or a rollout; empty where it is missing. `refused`: what else is wrong with one that can stand in a path.
+pub(super) fn name_of(
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+    refused: impl Fn(&str) -> Option<&'static str>,
+) -> String {
+    let Some((name, at)) = fields.text("name", problems) else {
+        problems.add(fields.at, format!("{} is missing", fields.name("name")));
+        return String::new();
+    };
+    if !is_name(&name) {
+        let words = format!("{}: 1 to 60 letters, digits, - and _ are needed, got `{name}`", fields.name("name"));
+        problems.add(at, words);
+    } else if let Some(words) = refused(&name) {
+        problems.add(at, format!("{}: {words}", fields.name("name")));
+    }
+    name
+}
+
 /// A name that can stand in a path.
-pub(super) fn is_name(name: &str) -> bool {
+fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=60).contains(&name.len()) && name.bytes().all(is_part)
 }

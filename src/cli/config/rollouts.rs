@@ -1,6 +1,6 @@
 //! Declared rollouts: what may be acted on, and how it is to go. The keys of a policy stand among the others.
 
-use crate::cli::config::hooks::is_name;
+use crate::cli::config::hooks::name_of;
 use crate::cli::config::{Hook, one_of};
 use crate::cli::yaml::{Fields, Node, Problems};
 use crate::cli::{compare, policy_file};
@@ -54,25 +54,9 @@ pub(super) fn rollouts(
 }
 
 fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mut Problems) -> (Declared, Policy) {
-    let name = match fields.text("name", problems) {
-        Some((name, at)) => {
-            if !is_name(&name) {
-                let words =
-                    format!("{}: 1 to 60 letters, digits, - and _ are needed, got `{name}`", fields.name("name"));
-                problems.add(at, words);
-            } else if name.starts_with("found-") {
-                problems.add(
-                    at,
-                    format!("{}: `found-` begins the ids of rollouts that nobody declared", fields.name("name")),
-                );
-            }
-            name
-        }
-        None => {
-            problems.add(fields.at, format!("{} is missing", fields.name("name")));
-            String::new()
-        }
-    };
+    let name = name_of(fields, problems, |name| {
+        name.starts_with("found-").then_some("`found-` begins the ids of rollouts that nobody declared")
+    });
     let services = match fields.texts("services", problems) {
         Some((names, at)) => {
             let names: Vec<String> = names.into_iter().map(|(name, _)| name).collect();

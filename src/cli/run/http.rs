@@ -1,7 +1,7 @@
 //! The verdict over HTTP, for this machine alone.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -17,6 +17,7 @@ use crate::cli::run::elastic::{self, Elastic};
 use crate::cli::run::gate::Gate;
 use crate::cli::run::tokens::{Allowed, Scope, Tokens};
 use crate::cli::run::{ingest, loki, otlp, page};
+use crate::source::stop::Stop;
 use crate::source::wal::{AppendError, Wal};
 
 /// How often a page asks again, in seconds.
@@ -26,7 +27,7 @@ pub(super) const REFRESH_SECONDS: u32 = 5;
 #[derive(Default)]
 pub(super) struct Shared {
     /// The program is to stop.
-    pub stop: AtomicBool,
+    pub stop: Stop,
     /// Connections past the bound.
     pub connections_refused: AtomicU64,
     /// The write-ahead log, where lines are taken here.

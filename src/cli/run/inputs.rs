@@ -2,8 +2,6 @@
 //! write-ahead log is one.
 
 use std::collections::BTreeMap;
-#[cfg(feature = "kafka")]
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::source::batch::Batch;
@@ -11,6 +9,8 @@ use crate::source::batch::Batch;
 use crate::source::batch::RECORD_LINES;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::{Came, Topics};
+#[cfg(feature = "kafka")]
+use crate::source::stop::Stop;
 use crate::source::wal::WalReader;
 
 /// Name of the stream of what comes over HTTP.
@@ -65,7 +65,7 @@ impl Inputs {
         topics: &[String],
         http: Option<WalReader>,
         from: &BTreeMap<String, u64>,
-        stop: &AtomicBool,
+        stop: &Stop,
         wait: &mut dyn FnMut(String),
     ) -> anyhow::Result<Option<Inputs>> {
         let mut asked = topics.to_vec();

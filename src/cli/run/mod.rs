@@ -31,7 +31,6 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -166,7 +165,7 @@ async fn serve(
         _ = terminate.recv() => {}
     }
     say("stopping");
-    shared.stop.store(true, Ordering::Relaxed);
+    shared.stop.tell();
     desk.stop();
     tokio::select! {
         read = tokio::time::timeout(STOP, done) => match read {

@@ -1,7 +1,6 @@
 //! The thread that reads: what lines are, where reading begins, and what everything is decided by.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
@@ -36,9 +35,8 @@ const HEAD_TIME: Duration = Duration::from_secs(3);
 const WAITED_BYTES: usize = 256 << 20;
 /// How long one question for a record waits.
 pub(super) const POLL: Duration = Duration::from_millis(100);
-/// Between two attempts to write what the disk refused, and between two looks for a signal meanwhile.
+/// Between two attempts to write what the disk refused.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
-const LOOK_FOR_STOP: Duration = Duration::from_millis(50);
 /// What everything is decided by, and what it was found from.
 struct Planned {
     /// The lines of each stream that were read until it was found.
@@ -67,7 +65,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn stopping(&self) -> bool {
-        self.shared.stop.load(Ordering::Relaxed)
+        self.shared.stop.is_told()
     }
 
     /// Writes something without which nothing more may be decided. While the disk refuses it is tried again, until the program
@@ -85,12 +83,8 @@ impl Reader<'_> {
             }
             began.get_or_insert_with(Instant::now);
             self.shared.stalled(Some(words));
-            let tried = Instant::now();
-            while tried.elapsed() < DISK_AGAIN {
-                if self.stopping() {
-                    bail!("{what} cannot be written: {error:#}");
-                }
-                std::thread::sleep(LOOK_FOR_STOP);
+            if self.shared.stop.wait(DISK_AGAIN) {
+                bail!("{what} cannot be written: {error:#}");
             }
         }
         if let Some(began) = began {

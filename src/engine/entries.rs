@@ -150,8 +150,10 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
     let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
     let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
-    let limits: Vec<(&str, bool)> =
-        look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
+    let limits: Vec<(&str, bool, bool)> = look
+        .limits_that_hold_back()
+        .filter_map(|limit| look.limit(limit).map(|said| (limit.name(), said.broken, said.fails)))
+        .collect();
     let conversions: Vec<&str> =
         (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
     let is_automatic = comparison.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
@@ -208,7 +210,9 @@ pub(super) fn look(
             let value = json!({
                 "over": said.arms.map(|counted| counted.over),
                 "of": said.arms.map(|counted| counted.of),
+                "long": { "over": said.long.map(|counted| counted.over), "of": said.long.map(|counted| counted.of) },
                 "broken": said.broken,
+                "holds_back": said.holds_back,
                 "fails": said.fails,
             });
             Some((limit.name().to_owned(), value))

@@ -180,6 +180,11 @@ impl Look {
         Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.broken))
     }
 
+    /// Limits that hold back a pass.
+    pub fn limits_that_hold_back(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.holds_back))
+    }
+
     /// Limits whose break lasts, where the policy makes that a failure.
     pub fn failing_limits(&self) -> impl Iterator<Item = Limit> + '_ {
         Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.fails))
@@ -370,7 +375,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         limit_failed: look.failing_limits().next().is_some(),
         invalid,
         changed,
-        beyond_limit: look.beyond().next().is_some(),
+        beyond_limit: look.limits_that_hold_back().next().is_some(),
         held: false,
     };
     if !invalid {

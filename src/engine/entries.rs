@@ -68,6 +68,9 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
         "declared_share": policy.declared_share,
         "release": policy.release,
     }));
+    if !policy.steps.is_empty() {
+        of_policy.insert("steps_ppm".to_owned(), json!(policy.steps));
+    }
     if !policy.conversions.is_empty() {
         of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
     }
@@ -163,9 +166,10 @@ pub(super) fn status(comparison: &Comparison) -> String {
         .map(|(at, test)| (at, test.name()))
         .collect();
     format!(
-        "{} {is_automatic} {} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
+        "{} {is_automatic} {} {:?} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
         look.verdict.name(),
         look.would_pass,
+        look.step,
         comparison.strata()
     )
 }
@@ -264,6 +268,9 @@ pub(super) fn look(
     }
     if comparison.templates.tested() != [0, 0] {
         entry.insert("templates".to_owned(), templates(comparison));
+    }
+    if let Some(step) = look.step {
+        entry.insert("step".to_owned(), json!(step));
     }
     if !limits.is_empty() {
         entry.insert("limits".to_owned(), Value::Object(limits));

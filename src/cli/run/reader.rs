@@ -371,7 +371,7 @@ impl Reader<'_> {
 }
 
 const OTHER_GROUND: &str = "the ledger there was made from other topics, partitions or options (the policy and the rollouts of serin.yaml, but for their \
-     names, steps, owners, hooks and deadlines, are such); give those, or another --state";
+     names, shortest times, owners, hooks and deadlines, are such); give those, or another --state";
 
 /// The first lines of streams, as text.
 fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {

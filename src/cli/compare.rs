@@ -589,7 +589,13 @@ fn releases(found: &Survey, policy: &Policy) -> Vec<Vec<ServiceKey>> {
 
 /// What the engine decides by.
 pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Settings {
-    let mut policy = Policy { segments: found.plan.segments.clone(), ..policy };
+    // A hash of each unit assigns it, whatever it is.
+    let by_hash = matches!(found.plan.arms, ArmRule::Hash { .. });
+    let mut policy = Policy {
+        segments: found.plan.segments.clone(),
+        requests_assigned: policy.requests_assigned || by_hash,
+        ..policy
+    };
     // Lines are read alike for all.
     for of_rollout in &mut policy.rollouts {
         of_rollout.policy.segments = policy.segments.clone();

@@ -76,6 +76,15 @@ pub(super) fn policy(fields: &mut Fields<'_>, base: &Policy, problems: &mut Prob
             problems.add(at, words);
         }
     }
+    // What is assigned to arms, where the logs cannot show it.
+    if let Some((word, at)) = fields.text("assignment", problems) {
+        match word.as_str() {
+            "requests" => policy.requests_assigned = true,
+            "units" => policy.requests_assigned = false,
+            other => problems
+                .add(at, format!("{}: `{other}` is unknown; there are requests, units", fields.name("assignment"))),
+        }
+    }
     // Share of units meant for the canary.
     if let Some((percent, at)) = fields.number("share_percent", problems) {
         if (0.0001..=99.9999).contains(&percent) {

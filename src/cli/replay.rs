@@ -195,6 +195,7 @@ fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
         errors: flag("errors")?,
         latency: flag("latency")?,
         next_share: policy.get("next_share").and_then(Value::as_f64).ok_or_else(|| anyhow!("policy.next_share"))?,
+        requests_assigned: policy.get("assignment").and_then(Value::as_str) == Some("requests"),
         steps: match policy.get("steps_ppm") {
             None => Vec::new(),
             Some(list) => {

@@ -246,6 +246,9 @@ pub enum Flaw {
     LatencyType,
     /// One arm writes statuses as texts, or as what cannot be read, more often.
     StatusType,
+    /// Units of one arm make twice the requests of the other's, and more: they may not be the same kind of unit. No PASS, and nothing
+    /// invalid.
+    UnequalActivity,
     /// The units of the arms differ by a field of segments: no PASS, nothing invalid, and no FAIL by more than what differs
     /// within segments.
     UnequalSegments,
@@ -253,7 +256,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 20] = [
+    pub const ALL: [Flaw; 21] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -273,6 +276,7 @@ impl Flaw {
         Flaw::DamagedLines,
         Flaw::LatencyType,
         Flaw::StatusType,
+        Flaw::UnequalActivity,
         Flaw::UnequalSegments,
     ];
 
@@ -298,6 +302,7 @@ impl Flaw {
             Flaw::DamagedLines => "damaged_lines",
             Flaw::LatencyType => "latency_type",
             Flaw::StatusType => "status_type",
+            Flaw::UnequalActivity => "unequal_activity",
             Flaw::UnequalSegments => "unequal_segments",
         }
     }

@@ -3,6 +3,11 @@
 //! A block is a run of windows with at least 50 events; its pooled mean is taken from each value, so that whatever
 //! moves both arms alike (time of day, incidents, ramps) is gone. Sums are integers, so they are exact and free of
 //! order. Source: the time adjustment of the bucket test, statistics design 4.2.
+//!
+//! Where the share of the candidate changes, a part of a difference goes with it: in a block with the share q the pooled mean
+//! holds q of the difference D, so residuals are (1 - q) D and -q D, and where most of the candidate's events come at a large
+//! q and most of the control's at a small one, their means differ by [`View::kept`] times D. "No worse" is not touched by it, a
+//! margin and an interval are.
 
 use crate::compare::bucket::{self, ArmStats, BUCKETS};
 use crate::engine::memory;
@@ -49,11 +54,13 @@ struct ArmSums {
     sum: [i64; BUCKETS],
     /// Squared residuals, 2^-32.
     square: i128,
+    /// Sum over events of the candidate's share of the events of their block, 2^-32.
+    share: i128,
 }
 
 impl Default for ArmSums {
     fn default() -> Self {
-        ArmSums { residual: [0; BUCKETS], n: [0; BUCKETS], sum: [0; BUCKETS], square: 0 }
+        ArmSums { residual: [0; BUCKETS], n: [0; BUCKETS], sum: [0; BUCKETS], square: 0, share: 0 }
     }
 }
 
@@ -62,6 +69,8 @@ impl Default for ArmSums {
 struct Counts {
     closed: [[u64; BUCKETS]; 2],
     block: [[u64; BUCKETS]; 2],
+    /// As [`ArmSums`] has it, of closed blocks.
+    share: [i128; 2],
 }
 
 /// What values other than 0 have come to.
@@ -82,7 +91,7 @@ struct Sums {
 /// What is usual for the units of the open block, 2^-32.
 type Expected = [[i128; BUCKETS]; 2];
 
-const NO_COUNTS: Counts = Counts { closed: [[0; BUCKETS]; 2], block: [[0; BUCKETS]; 2] };
+const NO_COUNTS: Counts = Counts { closed: [[0; BUCKETS]; 2], block: [[0; BUCKETS]; 2], share: [0; 2] };
 const NO_SUMS: Sums = Sums {
     residual: [[0; BUCKETS]; 2],
     sum: [[0; BUCKETS]; 2],
@@ -100,6 +109,7 @@ impl ArmSums {
             w.int(self.sum[bucket]);
         }
         w.wide(self.square);
+        w.wide(self.share);
     }
 
     fn read(r: &mut Reader<'_>) -> Result<ArmSums, Damaged> {
@@ -110,6 +120,7 @@ impl ArmSums {
             sums.sum[bucket] = r.int()?;
         }
         sums.square = r.wide()?;
+        sums.share = r.wide()?;
         Ok(sums)
     }
 }
@@ -220,6 +231,7 @@ impl BucketSums {
             let folded = self.closed(true);
             if let Some(counts) = &mut self.counts {
                 counts.closed = folded.each_ref().map(|arm| arm.n);
+                counts.share = folded.each_ref().map(|arm| arm.share);
             }
             if let Some(sums) = &mut self.sums {
                 sums.residual = folded.each_ref().map(|arm| arm.residual);
@@ -253,6 +265,7 @@ impl BucketSums {
         for (at, arm) in arms.iter_mut().enumerate() {
             if let Some(counts) = &self.counts {
                 arm.n = counts.closed[at];
+                arm.share = counts.share[at];
             }
             if let Some(sums) = &self.sums {
                 arm.residual = sums.residual[at];
@@ -271,6 +284,9 @@ impl BucketSums {
     fn fold(&self, arms: &mut [ArmSums; 2]) {
         let events = self.block_events();
         let Some(counts) = self.counts.as_ref().filter(|_| events > 0) else { return };
+        let of_arm = counts.block.each_ref().map(|n| i128::from(n.iter().sum::<u64>()));
+        let share = (of_arm[Arm::Candidate.at()] << FRACTION).div_euclid(i128::from(events));
+        arms.iter_mut().zip(of_arm).for_each(|(arm, n)| arm.share += n * share);
         if self.sums.is_none() && self.expected.is_none() {
             // Values of 0 have a mean of 0, and leave no residual.
             for (arm, n) in arms.iter_mut().zip(&counts.block) {
@@ -338,6 +354,7 @@ impl BucketSums {
         for at in 0..2 {
             if let Some(counts) = &self.counts {
                 counts.closed[at].iter().chain(&counts.block[at]).for_each(|n| w.uint(*n));
+                w.wide(counts.share[at]);
             }
             if let Some(sums) = &self.sums {
                 sums.residual[at].iter().for_each(|residual| w.wide(*residual));
@@ -373,6 +390,7 @@ impl BucketSums {
                 for n in counts.closed[at].iter_mut().chain(&mut counts.block[at]) {
                     *n = r.uint()?;
                 }
+                counts.share[at] = r.wide()?;
             }
             if let Some(sums) = &mut of.sums {
                 for residual in &mut sums.residual[at] {
@@ -417,6 +435,7 @@ impl View {
                 arm.sum[bucket] -= before.sum[bucket];
             }
             arm.square -= before.square;
+            arm.share -= before.share;
         }
         view
     }
@@ -431,6 +450,7 @@ impl View {
                 arm.sum[bucket] += more.sum[bucket];
             }
             arm.square += more.square;
+            arm.share += more.share;
         }
         self
     }
@@ -443,6 +463,18 @@ impl View {
     /// Sum of values of (control, candidate).
     pub fn sums(&self) -> [i64; 2] {
         self.arms.each_ref().map(|arm| arm.sum.iter().sum())
+    }
+
+    /// Part of a difference of the arms that is left between their means, above 0 and at most 1: one less what the mean share of
+    /// the candidate, as its own events see it, is above that which the control's see.
+    pub fn kept(&self) -> f64 {
+        const LEAST: f64 = 0.01;
+        let seen = self.arms.each_ref().map(|arm| {
+            let events: u64 = arm.n.iter().sum();
+            (events > 0).then(|| arm.share as f64 / (1u64 << FRACTION) as f64 / events as f64)
+        });
+        let [Some(control), Some(candidate)] = seen else { return 1.0 };
+        (1.0 - (candidate - control)).clamp(LEAST, 1.0)
     }
 
     /// Buckets with a value other than 0, of (control, candidate).
@@ -517,6 +549,37 @@ mod tests {
         let [control, candidate] = sums.stats();
         let difference = candidate.mean - control.mean;
         assert!((difference - 0.048_145).abs() < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn what_a_changing_share_takes_from_a_difference_is_known() {
+        // One in a hundred, then one in two; the candidate's values are one octave more throughout.
+        let ramp = |shares: &[(i64, u64, u64)]| {
+            let mut sums = BucketSums::new(Values::Log2);
+            let mut at = 0;
+            for (windows, control, candidate) in shares {
+                for _ in 0..*windows {
+                    for bucket in 0..BUCKETS {
+                        let of = |octaves: i64, n: u64| {
+                            (n as i64 * (octaves << 16), n as i128 * i128::from(octaves << 16).pow(2))
+                        };
+                        let ((a, aa), (b, bb)) = (of(10, *control), of(11, *candidate));
+                        sums.add(Arm::Control, bucket, *control, a, aa);
+                        sums.add(Arm::Candidate, bucket, *candidate, b, bb);
+                    }
+                    sums.close_window(Timestamp(at * 10 * SECOND), Timestamp((at + 1) * 10 * SECOND));
+                    at += 1;
+                }
+            }
+            let view = sums.view();
+            let [control, candidate] = view.stats();
+            ((candidate.mean - control.mean) / core::f64::consts::LN_2, view.kept())
+        };
+        let (seen, kept) = ramp(&[(50, 10, 10)]);
+        assert!((seen - 1.0).abs() < 1e-4 && (kept - 1.0).abs() < 1e-9, "{seen} {kept}");
+        let (seen, kept) = ramp(&[(50, 99, 1), (50, 50, 50)]);
+        assert!(seen < 0.7 && (seen / kept - 1.0).abs() < 1e-4, "{seen} {kept}");
+        assert_eq!(BucketSums::new(Values::Log2).view().kept(), 1.0);
     }
 
     #[test]

@@ -68,6 +68,9 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
         "declared_share": policy.declared_share,
         "release": policy.release,
     }));
+    if policy.requests_assigned {
+        of_policy.insert("assignment".to_owned(), json!("requests"));
+    }
     if !policy.steps.is_empty() {
         of_policy.insert("steps_ppm".to_owned(), json!(policy.steps));
     }

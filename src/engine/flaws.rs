@@ -29,6 +29,11 @@ const LATE_DIFFERENCE: f64 = 0.05;
 /// Share of units in both arms above which they are no longer two arms (statistics design 4.5).
 pub const CROSSOVER_SHARE_MAX: f64 = 0.05;
 
+/// How many times the requests of a unit of one arm are those of the other's from which on their units are not alike, and units of
+/// each arm that it takes.
+const ACTIVITY: f64 = 2.0;
+const ACTIVITY_UNITS: u64 = 500;
+
 /// Two shares differ by more than `least`, and by more than chance.
 fn differs(part: [u64; 2], whole: [u64; 2], least: f64) -> bool {
     differs_from(part, whole, least, COVERAGE_MIN)
@@ -66,6 +71,10 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
                 // from, which makes a difference look smaller than it is.
                 let is_ramp = crossed_candidate as f64 <= CROSSOVER_SHARE_MAX * candidate as f64;
                 flaws.push(if is_ramp { Flaw::CreepingShare } else { Flaw::Crossover });
+            }
+            // While a share rises, units of the candidate are the younger ones, and have made fewer.
+            if comparison.strata() == 1 && activity_differs(comparison) {
+                flaws.push(Flaw::UnequalActivity);
             }
             let strata = comparison.crossover_cell().strata();
             if log_e_leaving(strata) >= LOG_BROKEN {
@@ -127,6 +136,17 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
     flaws
 }
 
+/// Units of one arm make far more requests. An arm that gives a user several ids (a new one for each request, or each device) has more
+/// units and fewer failures of each.
+fn activity_differs(comparison: &Comparison) -> bool {
+    let (requests, units) = (comparison.error_volume.events(), comparison.distinct_units());
+    if units.iter().any(|units| *units < ACTIVITY_UNITS) {
+        return false;
+    }
+    let [control, candidate] = [0, 1].map(|arm| requests[arm] as f64 / units[arm] as f64);
+    control > 0.0 && candidate > 0.0 && !(1.0 / ACTIVITY..=ACTIVITY).contains(&(candidate / control))
+}
+
 /// ln e of "units leave the candidate": of those that were in both arms of a stratum, more began in the candidate than any
 /// assignment that looks at no outcome explains.
 ///
@@ -171,6 +191,7 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::GuessedControl
         | Flaw::MostlyLate
         | Flaw::DamagedLines
+        | Flaw::UnequalActivity
         | Flaw::UnequalSegments => &[],
     }
 }
@@ -187,6 +208,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::CreepingShare => false,
         // What remains within segments is tested.
         Flaw::UnequalSegments => false,
+        // A release may make users do more; only a pass would rest on their being counted alike.
+        Flaw::UnequalActivity => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

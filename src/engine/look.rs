@@ -396,8 +396,10 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         }
     }
     let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
-    let is_complete =
-        !(hides_harm(Flaw::CreepingShare) || policy.errors && hides_harm(Flaw::SomeLate)) && look.unequal.is_empty();
+    let is_complete = !(hides_harm(Flaw::CreepingShare)
+        || hides_harm(Flaw::UnequalActivity)
+        || policy.errors && hides_harm(Flaw::SomeLate))
+        && look.unequal.is_empty();
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.would_pass = Facts { held, changed: false, ..facts }.verdict() == Verdict::Pass;
@@ -476,13 +478,17 @@ fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, boo
     let test = |[control, candidate]: [u64; 2]| {
         sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS)
     };
-    let few = |[control, candidate]: [u64; 2]| (candidate as f64) < share * (control + candidate) as f64;
+    // A router that gives a tenth too little is a wrong ratio, and no canary that dies.
+    let few = |[control, candidate]: [u64; 2]| (candidate as f64) < DEFICIT * share * (control + candidate) as f64;
     if comparison.by_request() || comparison.strata() <= 1 {
         return Some((test(comparison.distinct), few(comparison.distinct)));
     }
     let strata: Vec<f64> = comparison.units_by_stratum().map(test).collect();
     Some((over_strata(&strata), few(comparison.units())))
 }
+
+/// Part of its declared share below which a candidate's units are missing; above it the ratio is wrong.
+const DEFICIT: f64 = 0.8;
 
 /// ln of the weighted sum over strata, from the ln e of each.
 fn over_strata(strata: &[f64]) -> f64 {

@@ -39,6 +39,9 @@ pub struct Policy {
     /// Arms that are candidates from their first line on, without the units that others need: a candidate may die before it has
     /// them.
     pub candidates: Vec<String>,
+    /// Somebody said that each request is assigned to an arm by itself. Where no unit is logged that cannot be seen, and without it
+    /// nobody acts on a failure without a person.
+    pub requests_assigned: bool,
     /// What declared rollouts ask in place of all this. They have none of their own.
     pub rollouts: Vec<OfRollout>,
 }
@@ -112,6 +115,7 @@ impl Default for Policy {
             expect_templates: Vec::new(),
             segments: Vec::new(),
             candidates: Vec::new(),
+            requests_assigned: false,
             rollouts: Vec::new(),
         }
     }

@@ -11,9 +11,9 @@
 //! e-values of which each begins when the other ends is one (optional continuation), whatever decides when that is. Lines of
 //! units without an arm, and of no unit, are shown and not tested.
 //!
-//! An error that reads otherwise in the candidate (reworded, or with the arm's own name in it) is new there and gone in the
-//! control, and nobody is worse off. So a template that only the candidate has is weighed together with the most alike of those
-//! that only the control has, its [`twin`]: what fails a rollout is the smaller of two e-values, which is one.
+//! An error that reads otherwise in the candidate (reworded, or with the arm's own name in it) is new there, and what it was is
+//! gone, and nobody is worse off. So a template that is new is weighed together with one that is gone, its [`twin`]: what fails a
+//! rollout is the smaller of two e-values, which is one. That another line is written is a change of behaviour all the same.
 
 mod input;
 mod list;
@@ -124,6 +124,8 @@ pub struct Template {
     log_e: f64,
     /// What it was weighed together with at that look.
     twin: Option<u64>,
+    /// ln e of its own, where that is more than with its twin.
+    alone: Option<f64>,
     dirty: bool,
     /// Start of the window in which it was last seen.
     last_seen: Timestamp,
@@ -141,6 +143,7 @@ impl Template {
             first: Vec::new(),
             log_e: 0.0,
             twin: None,
+            alone: None,
             dirty: false,
             last_seen: first_seen,
             log_start: 0.0,
@@ -451,8 +454,13 @@ impl Templates {
             }
             math::log_sum_exp(&terms) - math::ln(ERROR_SLOTS as f64)
         });
-        let all: Vec<f64> = others.slots.values().map(|template| template.log_e.min(budget::LOG_E_MAX)).collect();
-        let unexpected: Vec<f64> = others.slots.iter().map(e_of).collect();
+        let mut all: Vec<f64> = others.slots.values().map(|template| template.log_e.min(budget::LOG_E_MAX)).collect();
+        let mut unexpected: Vec<f64> = others.slots.iter().map(e_of).collect();
+        for (id, alone) in errors.slots.iter().filter_map(|(id, of)| Some((id, of.alone?))) {
+            let alone = alone.min(budget::LOG_E_MAX);
+            all.push(alone);
+            unexpected.push(if expected.contains(id) { 0.0 } else { alone });
+        }
         self.look = TemplatesLook {
             log_errors,
             log_changed: math::log_mean_exp(&all),
@@ -485,6 +493,21 @@ impl Templates {
     /// Distinct units of (control, candidate), those of several strata in each.
     pub fn units_at_risk(&self) -> [u64; 2] {
         self.at_risk.totals().map(|(units, _)| units)
+    }
+
+    /// Error lines that were weighed with what they replaced, each with that, strongest first.
+    pub fn reworded(&self) -> Vec<(&Template, &Template)> {
+        let [_, errors] = &self.classes;
+        // Where both together are worse, it is no replacement.
+        let of = |of: &'_ Template| Some((of.alone.filter(|_| of.log_e < twin::LOUD)?, of.twin?));
+        let mut list: Vec<(f64, &u64, &Template, &Template)> = errors
+            .slots
+            .iter()
+            .filter_map(|(id, template)| of(template).map(|(alone, twin)| (alone, id, template, twin)))
+            .filter_map(|(alone, id, template, twin)| Some((alone, id, template, errors.slots.get(&twin)?)))
+            .collect();
+        list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        list.into_iter().map(|(_, _, template, twin)| (template, twin)).collect()
     }
 
     /// Templates below error with at least such an ln e against "about as often", strongest first.

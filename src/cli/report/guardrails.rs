@@ -159,7 +159,11 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
             let (name, values, effect, counts) = match cell {
                 Cell::ErrorUnits => share_row("with errors", &comparison.error_units, comparison.distinct_units()),
                 Cell::LatencyP99Units => {
-                    share_row("with a very slow request", &comparison.slow_units, comparison.distinct_units())
+                    let parts =
+                        share_row("with a very slow request", &comparison.slow_units, comparison.distinct_units());
+                    // Before there is a threshold nothing is slow.
+                    let values = if comparison_threshold(comparison).is_some() { parts.1 } else { [None; 2] };
+                    (parts.0, values, parts.2, parts.3)
                 }
                 Cell::ErrorVolume => {
                     let counts = comparison.error_volume.events();
@@ -169,14 +173,15 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
                     ("errors per request", values, effect, counts)
                 }
                 Cell::LatencyMean => {
-                    let [control, candidate] = comparison.latency.mean.stats();
-                    let (low, high) = bucket::interval(&candidate, &control, margin::LATENCY_MEAN, ALPHA_SHOWN);
                     let change = |log: f64| math::exp(log) - 1.0;
-                    let effect = said.has_data.then(|| Effect {
-                        kind: EffectKind::Change,
-                        estimate: change(candidate.mean - control.mean),
-                        low: change(low),
-                        high: change(high),
+                    let effect = said.has_data.then(|| {
+                        let of = difference(&comparison.latency.mean, margin::LATENCY_MEAN);
+                        Effect {
+                            kind: EffectKind::Change,
+                            estimate: change(of.estimate),
+                            low: change(of.low),
+                            high: change(of.high),
+                        }
                     });
                     let values = [0, 1].map(|arm| typical_ms(comparison, arm));
                     ("latency, typical", values, effect, comparison.latency.mean.events())
@@ -261,9 +266,12 @@ fn shares_above(comparison: &Comparison, level: Level) -> Option<([f64; 2], f64)
 }
 
 fn difference(sums: &BucketSums, margin: f64) -> Effect {
-    let [control, candidate] = sums.stats();
-    let (low, high) = bucket::interval(&candidate, &control, margin, ALPHA_SHOWN);
-    Effect { kind: EffectKind::Difference, estimate: candidate.mean - control.mean, low, high }
+    let view = sums.view();
+    let [control, candidate] = view.stats();
+    let kept = view.kept();
+    let (low, high) = bucket::interval(&candidate, &control, margin * kept, ALPHA_SHOWN);
+    let estimate = (candidate.mean - control.mean) / kept;
+    Effect { kind: EffectKind::Difference, estimate, low: low / kept, high: high / kept }
 }
 
 pub(super) fn ratio(part: f64, whole: u64) -> Option<f64> {

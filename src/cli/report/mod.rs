@@ -100,6 +100,8 @@ pub(super) struct Alone<'a> {
     elsewhere: bool,
     /// What the units are.
     unit: UnitKind,
+    /// Lines of all logs that came too late to count.
+    late: u64,
     /// Arms most of whose requests name no unit, with their number.
     without_unit: Vec<(String, u64)>,
 }
@@ -140,6 +142,12 @@ impl Alone<'_> {
         }
         if self.arms.len() == 1 && self.elsewhere {
             return OTHER_ENVIRONMENT;
+        }
+        // The clock of one arm may be behind that of the other.
+        let requests: u64 = self.arms.iter().map(|(_, requests)| *requests).sum();
+        if self.late > 0 && self.late * 20 > requests {
+            return "Many lines came too late to count (see below): the other arm may be among them. Give logs that run side by \
+                    side apart from each other, or a longer --lateness.";
         }
         match (self.arms.len(), self.rule) {
             (0, ArmRule::Queries { .. }) => "Look at a line, and write queries that match the lines of each arm.",
@@ -273,6 +281,7 @@ fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> 
     Alone {
         elsewhere,
         unit,
+        late: engine.tally().late,
         without_unit,
         service: service.map(ToString::to_string).unwrap_or_default(),
         arms,

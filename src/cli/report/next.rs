@@ -39,6 +39,14 @@ impl Judged<'_> {
                 Counted::CandidateRequests => "canary requests".to_owned(),
             };
             let evidence = self.comparison.look.cell(need.cell).log_pass.max(0.0) / LOG_PASS;
+            let is_latency =
+                matches!(need.cell, Cell::LatencyMean | Cell::LatencyP50 | Cell::LatencyP90 | Cell::LatencyP99);
+            if is_latency && self.comparison.latency.mean.events() == [0; 2] {
+                let words = "no request has a latency: name its field (--role latency=FIELD:UNIT), or ask for errors alone \
+                             (guardrails: [errors] in the policy)";
+                list.push((need.cell, name, words.to_owned()));
+                continue;
+            }
             let text = need_words(need, &of, evidence, self.units(), self.comparison.error_volume.events()[1]);
             list.push((need.cell, name, text));
         }

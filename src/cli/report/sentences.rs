@@ -109,7 +109,7 @@ impl Judged<'_> {
             list.extend(look.flaws.contains(&Flaw::UnequalSegments).then(|| self.flaw(Flaw::UnequalSegments)));
         }
         if look.verdict == Verdict::Inconclusive {
-            for flaw in [Flaw::SomeLate, Flaw::CreepingShare] {
+            for flaw in [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity] {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
             }
         } else {
@@ -205,6 +205,11 @@ impl Judged<'_> {
             Some(later) => {
                 Some(format!("Enough to act on without a person (evidence of 1,000) was there {later} later."))
             }
+            None if self.comparison.unit.is_once() && !self.policy.requests_assigned => Some(
+                "Nobody should act on it without a person: that requests, not users, are assigned to arms is not known \
+                 (`assignment: requests` in the policy says so)."
+                    .to_owned(),
+            ),
             None => Some("It is not enough to act on without a person: that asks for evidence of 1,000.".to_owned()),
         }
     }
@@ -341,10 +346,9 @@ impl Judged<'_> {
             },
             // What is usual for each unit is taken from its latency: plain means say something else.
             Cell::LatencyMean if self.history.is_some() => row.effect.map(|effect| {
-                let change = math::exp(effect.estimate) - 1.0;
                 format!(
                     "Requests are slower: typically {} more than the same {} had before.",
-                    percent(change),
+                    percent(effect.estimate),
                     self.units()
                 )
             }),
@@ -356,7 +360,7 @@ impl Judged<'_> {
                 )),
                 (None, Some(effect)) if effect.low > 0.0 => Some(format!(
                     "Requests are slower: typically {} more than those of the baseline at the same time.",
-                    percent(math::exp(effect.estimate) - 1.0)
+                    percent(effect.estimate)
                 )),
                 _ => None,
             },
@@ -558,6 +562,14 @@ impl Judged<'_> {
             }
             Flaw::StatusType => {
                 "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
+            }
+            Flaw::UnequalActivity => {
+                let (requests, units) = (comparison.error_volume.events(), comparison.distinct_units());
+                let [control, candidate] = [0, 1].map(|arm| requests[arm] as f64 / units[arm].max(1) as f64);
+                format!(
+                    "Canary {} make {candidate:.1} requests each, those of the baseline {control:.1}: one of them may count a user several times. No pass before they are counted alike.",
+                    self.units()
+                )
             }
             Flaw::UnequalSegments => self.unequal_words(),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),

@@ -68,23 +68,28 @@ impl Judged<'_> {
         }
     }
 
-    /// Lines below error that changed, strongest first.
+    /// Error lines that replaced another, then lines below error that changed, strongest first.
     pub(super) fn changed_lines(&self) -> Vec<String> {
         let changed = self.comparison.templates.strongest_below_error(LOG_CHANGED);
+        let reworded = self.comparison.templates.reworded().into_iter().take(SENTENCES_MAX).map(|(now, before)| {
+            format!(
+                "What changed: the error line `{}` is new in the canary, and `{}` is gone, which no fewer {} met.",
+                shown(now),
+                shown(before),
+                self.units()
+            )
+        });
         let total = changed.len();
-        let mut list: Vec<String> = changed
-            .into_iter()
-            .take(SENTENCES_MAX)
-            .map(|template| {
-                let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
-                let [control, candidate] = self.shares_of(template).map(share);
-                let units = self.units();
-                format!(
-                    "What changed: the log line `{}` is met by {candidate} of {units} instead of {control}.",
-                    shown(template)
-                )
-            })
-            .collect();
+        let mut list: Vec<String> = reworded.collect();
+        list.extend(changed.into_iter().take(SENTENCES_MAX).map(|template| {
+            let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
+            let [control, candidate] = self.shares_of(template).map(share);
+            let units = self.units();
+            format!(
+                "What changed: the log line `{}` is met by {candidate} of {units} instead of {control}.",
+                shown(template)
+            )
+        }));
         if total > SENTENCES_MAX {
             list.push(format!("What changed: so did {} more log lines.", grouped((total - SENTENCES_MAX) as u64)));
         }

@@ -59,7 +59,9 @@ impl ReleaseState {
                 comparison.regressed_while_invalid = Some(comparison.window);
             }
         }
-        let is_automatic = look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
+        // Of users who stick to an arm and are not logged, requests are no independent evidence, and nothing shows it.
+        let is_sure = !comparison.unit.is_once() || policy.requests_assigned;
+        let is_automatic = is_sure && look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
         if let Some(failure) = &mut comparison.failure
             && is_automatic
         {

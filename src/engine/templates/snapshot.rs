@@ -24,6 +24,8 @@ impl Template {
         w.float(self.log_e);
         w.flag(self.twin.is_some());
         w.fixed(self.twin.unwrap_or(0));
+        w.flag(self.alone.is_some());
+        w.float(self.alone.unwrap_or(0.0));
         w.flag(self.dirty);
         w.int(self.last_seen.0);
         w.float(self.log_start);
@@ -47,6 +49,8 @@ impl Template {
         template.log_e = r.float()?;
         let (has_twin, twin) = (r.flag()?, r.fixed()?);
         template.twin = has_twin.then_some(twin);
+        let (has_alone, alone) = (r.flag()?, r.float()?);
+        template.alone = has_alone.then_some(alone);
         template.dirty = r.flag()?;
         template.last_seen = Timestamp(r.int()?);
         template.log_start = r.float()?;

@@ -238,24 +238,41 @@ fn an_error_that_reads_otherwise_in_the_candidate_fails_nothing_while_as_many_me
 }
 
 #[test]
-fn a_twin_that_the_candidate_has_as_well_or_that_reads_otherwise_altogether_is_none() {
-    let of_both = |templates: &mut Templates| {
-        add_text(templates, 21, "[green] cannot load cart <*>", Arm::Control, 40);
-        add_text(templates, 21, "[green] cannot load cart <*>", Arm::Candidate, 1);
-    };
-    let of_another = |templates: &mut Templates| add_text(templates, 21, "disk is full", Arm::Control, 40);
-    for other in [&of_both as &dyn Fn(&mut Templates), &of_another] {
+fn what_replaced_another_error_is_a_change_and_no_failure() {
+    // (text that is gone, units that met it, units of the candidate that still do, units that meet the new one): whether it fails.
+    for (gone, met, still, new, fails) in [
+        ("[green] cannot load cart <*>", 40, 0, 40, false),
+        // One canary user still meets the old text.
+        ("[green] cannot load cart <*>", 40, 1, 40, false),
+        // As many do as before: nothing is gone.
+        ("[green] cannot load cart <*>", 40, 40, 40, true),
+        // It reads otherwise altogether, and it is proven that it is gone.
+        ("upstream timed out", 40, 0, 40, false),
+        // By accident it has not been seen.
+        ("upstream timed out", 2, 0, 40, true),
+        // More meet the new one than met what is gone.
+        ("upstream timed out", 40, 0, 400, true),
+    ] {
         let mut templates = with_units(4_000, 50);
-        other(&mut templates);
-        add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, 40);
-        assert!(templates.look(&[]).log_errors.unwrap() > 10.0);
-        assert_eq!(templates.get(22, true).unwrap().twin(), None);
+        add_text(&mut templates, 21, gone, Arm::Control, met);
+        add_text(&mut templates, 21, gone, Arm::Candidate, still);
+        add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, new);
+        let said = templates.look(&[]);
+        assert_eq!(said.log_errors.unwrap() > 10.0, fails, "{gone} {met} {still} {new}: {said:?}");
+        // It stands out all the same, unless it was expected.
+        assert!(fails || said.log_changed > 10.0, "{gone} {met} {still} {new}: {said:?}");
+        assert_eq!(templates.reworded().len(), usize::from(!fails));
+        templates.changed_since = true;
+        assert!(templates.look(&[22]).log_unexpected < 1.0);
     }
-    // It was one until the candidate wrote it too.
+}
+
+#[test]
+fn several_that_share_a_twin_are_weighed_together() {
     let mut templates = with_units(4_000, 50);
-    add_text(&mut templates, 21, "[green] cannot load cart <*>", Arm::Control, 40);
-    add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, 40);
+    add_text(&mut templates, 21, "cannot load cart", Arm::Control, 40);
+    add_text(&mut templates, 22, "cannot load cart of a guest", Arm::Candidate, 40);
     assert!(templates.look(&[]).log_errors.unwrap() < 1.0);
-    add_text(&mut templates, 21, "[green] cannot load cart <*>", Arm::Candidate, 1);
-    assert!(templates.look(&[]).log_errors.unwrap() > 10.0);
+    add_text(&mut templates, 23, "cannot load cart of a member", Arm::Candidate, 400);
+    assert!(templates.look(&[]).log_errors.unwrap() > 10.0, "one gone error hides no crowd of new ones");
 }

@@ -1,11 +1,12 @@
 //! An error that reads otherwise in the candidate is no new error.
 //!
 //! A release rewords a message, or writes its own name, its colour or its pod into it. The candidate then has a line that the
-//! control never writes, and the control one that the candidate never writes. Of each template of level error or worse that
-//! only the candidate has, and that says something, the most alike of those that only the control has is its twin, and both are
-//! weighed as one. Since the smaller of two e-values is one, however the twin was chosen, this can only keep a rollout from
-//! failing: a new error hides behind a twin for as long as no more of the candidate's units meet it than of the control's met
-//! that, and then neither are there more errors.
+//! control (nearly) never writes, and the control one that the candidate (nearly) never writes. Each template of level error or
+//! worse that is new like that, and says something, has as its twin one that is gone: the most alike by its words, else, where
+//! none is, one of which it is proven that it is gone. All that share a twin are weighed with it as one, and what fails a rollout
+//! is the smaller of the two e-values. Whatever chose the twin, that is an e-value; it can only keep a rollout from failing. A
+//! new error is not called a failure for as long as no more of the candidate's units meet it than of the control's met what is
+//! gone. It is a changed behaviour, and holds back a pass.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +16,23 @@ use crate::engine::templates::Template;
 use crate::pipeline::template::HOLE;
 
 /// ln e from which on a template is worth the search: far below what fails a rollout alone.
-const LOUD: f64 = 3.0;
+pub(super) const LOUD: f64 = 3.0;
 /// Words that two texts must share, as twice the shared of all (Dice 1945).
 const ALIKE: f64 = 0.5;
 
-/// Only one arm has it: (control, candidate) units and lines.
-fn only_in(template: &Template) -> [bool; 2] {
-    let [in_control, in_candidate, _] = template.lines;
-    let [control, candidate] = template.units();
-    [control > 0 && candidate + in_candidate == 0, candidate > 0 && control + in_control == 0]
+/// Units and lines of one arm that are so few beside the other's that the template is that one's own: a quarter of what its
+/// share would give.
+const FEW: f64 = 0.25;
+/// ln e against "as often in the candidate" from which on a template is gone, whatever it reads: ln 20.
+const GONE: f64 = 2.995_732_273_553_991;
+
+/// Which arm it is the own template of: (control, candidate). `at_risk`: units of both.
+fn own_of(template: &Template, at_risk: [u64; 2]) -> [bool; 2] {
+    let met = template.units().map(|units| units as f64);
+    let [control, candidate] = at_risk.map(|units| units.max(1) as f64);
+    let few = |of: f64, beside: f64, ratio: f64| beside > 0.0 && of <= FEW * beside * ratio;
+    let [in_control, in_candidate] = met;
+    [few(in_candidate, in_control, candidate / control), few(in_control, in_candidate, control / candidate)]
 }
 
 /// Words of a text, sorted; values are left out.
@@ -55,20 +64,30 @@ fn likeness(a: &[&str], b: &[&str]) -> f64 {
     if all == 0 { 0.0 } else { 2.0 * shared as f64 / all as f64 }
 }
 
-/// Strata of two templates as if they were one.
-fn together(of: &Template, twin: &Template, at_risk: &FirstEvents) -> Vec<share::Stratum> {
-    let met = |template: &Template, at: usize| template.first.get(at).copied().unwrap_or_default();
+/// Strata of several templates as if they were one.
+fn together(list: &[&Template], at_risk: &FirstEvents) -> Vec<share::Stratum> {
+    let met = |at: usize| {
+        list.iter().filter_map(|template| template.first.get(at)).fold([0; 2], |[candidate, all], [more, of_all]| {
+            // A unit that met several counts for each: the few that meet both are no matter.
+            [candidate + more, all + of_all]
+        })
+    };
     let of_stratum = |(at, stratum): (usize, &share::Stratum)| {
-        let ([a, all_a], [b, all_b]) = (met(of, at), met(twin, at));
-        share::Stratum {
-            canary_units: stratum.canary_units,
-            units: stratum.units,
-            canary_first: a + b,
-            // A unit has one arm: none met both.
-            first: all_a + all_b,
-        }
+        let [canary_first, first] = met(at);
+        share::Stratum { canary_units: stratum.canary_units, units: stratum.units, canary_first, first }
     };
     at_risk.strata().iter().enumerate().map(of_stratum).filter(|stratum| stratum.first > 0).collect()
+}
+
+/// The twin of a new template, among those that are gone.
+fn twin_of(text: &str, gone: &[(u64, Vec<&str>, bool)]) -> Option<u64> {
+    let own = words(text);
+    let best = |list: &mut dyn Iterator<Item = (f64, u64)>| {
+        list.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))).map(|(_, id)| id)
+    };
+    let likened = |(id, words, _): &(u64, Vec<&str>, bool)| (likeness(&own, words), *id);
+    let alike = best(&mut gone.iter().map(likened).filter(|(likeness, _)| *likeness >= ALIKE));
+    alike.or_else(|| best(&mut gone.iter().filter(|(_, _, is_proven)| *is_proven).map(likened)))
 }
 
 /// Weighs templates of level error or worse, just evaluated, together with their twins.
@@ -78,37 +97,33 @@ pub(super) fn weigh(slots: &mut BTreeMap<u64, Template>, at_risk: &FirstEvents) 
     if loud.is_empty() {
         return;
     }
-    let gone: Vec<(u64, Vec<&str>)> = slots
+    let units = at_risk.totals().map(|(units, _)| units);
+    let gone: Vec<(u64, Vec<&str>, bool)> = slots
         .iter()
-        .filter(|(_, of)| only_in(of) == [true, false])
-        .map(|(id, of)| (*id, words(&of.text)))
-        .filter(|(_, words)| !words.is_empty())
+        .filter(|(_, of)| own_of(of, units) == [true, false])
+        .map(|(id, of)| (*id, words(&of.text), share::log_e_pass(&of.strata(at_risk), 1.0) >= GONE))
         .collect();
-    let weighed: Vec<(u64, f64, Option<u64>)> = loud
-        .into_iter()
-        .filter_map(|id| Some((id, slots.get(&id)?)))
-        .map(|(id, of)| {
-            let alone = share::log_e_fail(&of.strata(at_risk), 1.0);
-            let own = if only_in(of) == [false, true] { words(&of.text) } else { Vec::new() };
-            let alike = gone
-                .iter()
-                .map(|(other, words)| (likeness(&own, words), *other))
-                .filter(|(likeness, _)| *likeness >= ALIKE)
-                .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-            let twin = alike.and_then(|(_, other)| Some((other, slots.get(&other)?)));
-            match twin {
-                Some((other, twin)) => {
-                    let both = share::log_e_fail(&together(of, twin, at_risk), 1.0);
-                    (id, alone.min(both), Some(other))
-                }
-                None => (id, alone, None),
-            }
-        })
-        .collect();
-    for (id, log_e, twin) in weighed {
-        if let Some(of) = slots.get_mut(&id) {
-            (of.log_e, of.twin) = (log_e, twin);
+    let mut of_twin: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut alone: BTreeMap<u64, f64> = BTreeMap::new();
+    for (id, of) in loud.iter().filter_map(|id| Some((id, slots.get(id)?))) {
+        alone.insert(*id, share::log_e_fail(&of.strata(at_risk), 1.0));
+        let is_new = own_of(of, units) == [false, true];
+        if let Some(twin) = is_new.then(|| twin_of(&of.text, &gone)).flatten() {
+            of_twin.entry(twin).or_default().push(*id);
         }
+    }
+    let mut weighed: BTreeMap<u64, (u64, f64)> = BTreeMap::new();
+    for (twin, list) in of_twin {
+        let all: Vec<&Template> = list.iter().chain([&twin]).filter_map(|id| slots.get(id)).collect();
+        let both = share::log_e_fail(&together(&all, at_risk), 1.0);
+        weighed.extend(list.into_iter().map(|id| (id, (twin, both))));
+    }
+    for (id, alone) in alone {
+        let Some(of) = slots.get_mut(&id) else { continue };
+        let with = weighed.get(&id).copied();
+        of.log_e = with.map_or(alone, |(_, both)| alone.min(both));
+        of.twin = with.map(|(twin, _)| twin);
+        of.alone = with.filter(|(_, both)| *both < alone).map(|_| alone);
     }
 }
 

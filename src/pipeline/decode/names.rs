@@ -46,7 +46,8 @@ impl Decoder<'_> {
         }
         let text = service.text(line);
         // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
-        let name = text.rsplit_once('|').map_or(text.as_ref(), |(_, host)| host);
+        let is_cluster = text.starts_with("outbound|") || text.starts_with("inbound|");
+        let name = text.rsplit_once('|').filter(|_| is_cluster).map_or(text.as_ref(), |(_, host)| host);
         let id = self.names.service(&environment, name);
         if let Some((mixed, key)) = short {
             self.services.put(mixed, key, id);

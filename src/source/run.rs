@@ -392,6 +392,23 @@ impl<'a> PushedStreams<'a> {
         Ok(PushedStreams { plan, streams })
     }
 
+    /// Takes a further stream, which comes while others are read: it adds to no window before `oldest_open`. Nothing that the
+    /// others bring has to wait for it until there, so that it is all the same whether this is known from the beginning.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn join(
+        &mut self,
+        name: &str,
+        oldest_open: i64,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        engine.apply(Input::Join { name: name.to_owned(), oldest_open });
+        self.streams.push((Taken::new(name, self.plan), ChunkFolder::new(self.plan, false)));
+        self.advance(self.streams.len() - 1, oldest_open, 0, engine, observer)
+    }
+
     /// What [`PushedStreams::resume`] needs.
     pub fn save(&mut self) -> Vec<u8> {
         let mut w = Writer::default();

@@ -17,6 +17,8 @@ mod hooks;
 mod http;
 mod ingest;
 mod inputs;
+#[cfg(feature = "kafka")]
+mod lag;
 mod live;
 mod loki;
 mod otlp;
@@ -24,6 +26,7 @@ mod page;
 mod reader;
 mod server;
 mod state;
+mod streams;
 mod token;
 mod tokens;
 

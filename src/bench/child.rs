@@ -61,6 +61,8 @@ impl Running {
             .args(["run", "--listen", "127.0.0.1:0", "--state"])
             .arg(state)
             .args(arguments)
+            // No configuration that lies about is meant.
+            .current_dir(state.parent().unwrap_or(state))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -213,6 +213,11 @@ impl Topics {
             starts => starts.to_vec(),
         };
         for start in fresh {
+            // Of a topic that was made anew the latest generation is there.
+            if starts.iter().any(|other| start.stream.is_before(&other.stream)) {
+                all.add_ended(start)?;
+                continue;
+            }
             if !found.get(&start.stream.topic).is_some_and(|list| list.contains(&start.stream.partition)) {
                 all.add_ended(start)?;
                 continue;

@@ -27,6 +27,11 @@ impl StreamName {
         StreamName { generation: self.generation.saturating_add(1), ..self.clone() }
     }
 
+    /// The other is a later generation of this.
+    pub fn is_before(&self, other: &StreamName) -> bool {
+        self.topic == other.topic && self.partition == other.partition && self.generation < other.generation
+    }
+
     /// Reads what [`fmt::Display`] writes. Names of topics have neither a slash nor a hash.
     pub fn parse(text: &str) -> Option<StreamName> {
         let (topic, rest) = text.split_once('/')?;
@@ -121,6 +126,8 @@ mod tests {
             assert_eq!(StreamName::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(StreamName::new("t", 1).next().to_string(), "t/1#2");
+        let (first, second) = (StreamName::new("t", 1), StreamName::new("t", 1).next());
+        assert!(first.is_before(&second) && !second.is_before(&first) && !StreamName::new("t", 2).is_before(&second));
         for text in ["http", "t/", "t/x", "t/1#", "/", ""] {
             assert!(StreamName::parse(text).is_none() || text == "/", "{text}");
         }

@@ -133,15 +133,17 @@ fn after_kill_9_every_acknowledged_line_counts_once() {
                             resumed += usize::from(line.contains("the last checkpoint"));
                         })
                     });
-                    if number > 15 {
-                        until("it judges", || running.report());
-                    }
                 }
             }
             until("the body is taken", || {
                 let (status, _) = running.post("/ingest", &key, text.as_bytes())?;
                 (status == 200).then_some(())
             });
+            // Some kills come before it has judged anything, more after it has.
+            if number == 10 {
+                kafka.flush(PATIENCE).unwrap();
+                until("it judges", || running.report());
+            }
         }
         kafka.flush(PATIENCE).unwrap();
         let report = counted(&running, lines.len() as u64);
@@ -165,7 +167,7 @@ fn after_kill_9_every_acknowledged_line_counts_once() {
     }
     assert!(kills > 2 * rounds, "{kills} kills");
     println!("{kills} kills in {rounds} rounds; {resumed} starts from a checkpoint were waited for");
-    assert!(resumed > 0);
+    assert!(resumed as u64 >= rounds);
 }
 
 /// The broker is killed while it is read from, and comes back: nothing is lost, and meanwhile health says so.

@@ -10,7 +10,7 @@ use crate::time::{Micros, Timestamp};
 /// One step of a rollout.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// Share of units that the candidate serves in it, in millionths.
+    /// Share of units that the candidate serves in it, in parts per million.
     pub share_ppm: u32,
     /// Shortest time that it is watched.
     pub minimum: Micros,
@@ -160,6 +160,8 @@ pub enum Event {
         verdict: Verdict,
         /// The evidence has reached the bar of automatic actions.
         automatic: bool,
+        /// The step whose share the logs show; `None` where they show none.
+        seen: Option<usize>,
     },
     /// The step's shortest time is over.
     StepTime,
@@ -220,8 +222,10 @@ pub struct State {
     pub began: Timestamp,
     /// When the step began.
     pub step_began: Timestamp,
-    /// What the last look said.
+    /// What the last look said of this step.
     pub verdict: Verdict,
+    /// The step whose share it showed.
+    pub seen: Option<usize>,
     /// The step's shortest time is over.
     pub step_time_over: bool,
     /// Its deadline has come.
@@ -240,6 +244,7 @@ impl Default for State {
             began: Timestamp(0),
             step_began: Timestamp(0),
             verdict: Verdict::Inconclusive,
+            seen: None,
             step_time_over: false,
             deadline_over: false,
             by_deadline: false,
@@ -257,7 +262,11 @@ impl State {
                 *self = State { phase: Phase::Running, began: at, step_began: at, step_time_over, ..State::default() };
                 Ok(Vec::new())
             }
-            Event::Look { verdict, automatic } => Ok(self.look(course, at, verdict, automatic)),
+            Event::Look { verdict, automatic, seen } => {
+                self.seen = seen;
+                let verdict = self.of_this_step(verdict);
+                Ok(self.look(course, at, verdict, automatic))
+            }
             Event::StepTime => {
                 self.step_time_over = true;
                 Ok(self.go_on(course, at))
@@ -276,6 +285,12 @@ impl State {
                 Ok(done)
             }
         }
+    }
+
+    /// Evidence of an earlier step, which exposes fewer and has wider margins, passes no later one.
+    fn of_this_step(&self, verdict: Verdict) -> Verdict {
+        let is_of_earlier = self.seen.is_some_and(|seen| seen < self.step);
+        if verdict == Verdict::Pass && is_of_earlier { Verdict::Inconclusive } else { verdict }
     }
 
     fn look(&mut self, course: &Course, at: Timestamp, verdict: Verdict, automatic: bool) -> Vec<Action> {
@@ -335,7 +350,9 @@ impl State {
         self.step_began = at;
         self.approved = false;
         self.step_time_over = course.minimum(self.step) == 0;
-        // What stood when the step began stands until a look says otherwise; its shortest time gives looks the time for it.
+        // What stood when the step began stands until a look says otherwise; its shortest time gives looks the time for it. Where
+        // logs show the share of an earlier step, it does not stand.
+        self.verdict = self.of_this_step(self.verdict);
         self.phase = if self.verdict == Verdict::Pass { Phase::Passed } else { Phase::Running };
         vec![Action::Advance { step: self.step }]
     }

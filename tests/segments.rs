@@ -254,6 +254,8 @@ fn another_mix_of_users_is_called_mix_and_does_not_fail() {
     let comparison = engine.comparison(0, 0).unwrap();
     assert_eq!(comparison.look.verdict, Verdict::Fail, "what is left within regions fails");
     assert!(comparison.look.flaws.contains(&Flaw::UnequalSegments));
+    let reasons = Shop::default().report(&Worse, &[], 1)["comparisons"][0]["reasons"].to_string();
+    assert!(reasons.contains("The plain numbers hold that mix") && reasons.contains("; within segments "), "{reasons}");
 }
 
 /// Fails five times as often, whoever asks.

@@ -195,6 +195,14 @@ fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
         errors: flag("errors")?,
         latency: flag("latency")?,
         next_share: policy.get("next_share").and_then(Value::as_f64).ok_or_else(|| anyhow!("policy.next_share"))?,
+        steps: match policy.get("steps_ppm") {
+            None => Vec::new(),
+            Some(list) => {
+                let of = |ppm: &Value| ppm.as_u64().and_then(|ppm| u32::try_from(ppm).ok());
+                let list = list.as_array().and_then(|list| list.iter().map(of).collect());
+                list.ok_or_else(|| anyhow!("policy.steps_ppm"))?
+            }
+        },
         minimum_time: policy
             .get("minimum_seconds")
             .and_then(Value::as_i64)

@@ -356,6 +356,7 @@ fn templates(judged: &Judged<'_>) -> Value {
             "text": template.text,
             "level": if listed.severe { "error or worse" } else { "below error" },
             "change": listed.change.name(),
+            "instead_of": template.twin().map(|id| format!("{id:016x}")),
             "log_e": rounded(listed.log_e),
             "evidence": strength(listed.log_e),
             "units": template.units(),
@@ -397,7 +398,12 @@ fn limits(judged: &Judged<'_>) -> Value {
             "both": share(said.both()),
             "over": said.arms.map(|counted| counted.over),
             "of": said.arms.map(|counted| counted.of),
+            "long": json!({
+                "over": said.long.map(|counted| counted.over),
+                "of": said.long.map(|counted| counted.of),
+            }),
             "broken": said.broken,
+            "holds_back": said.holds_back,
             "on_break": if policy.fails { "fail" } else { "hold" },
             "fails": said.fails,
         })

@@ -316,7 +316,7 @@ pub struct Facts {
     pub invalid: bool,
     /// A behaviour has changed and nobody has accepted it.
     pub changed: bool,
-    /// An absolute limit is broken.
+    /// An absolute limit holds back a pass.
     pub beyond_limit: bool,
     /// Every guardrail is held, and every other condition of PASS is met.
     pub held: bool,

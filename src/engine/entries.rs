@@ -68,6 +68,9 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
         "declared_share": policy.declared_share,
         "release": policy.release,
     }));
+    if !policy.steps.is_empty() {
+        of_policy.insert("steps_ppm".to_owned(), json!(policy.steps));
+    }
     if !policy.conversions.is_empty() {
         of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
     }
@@ -150,8 +153,10 @@ pub(super) fn status(comparison: &Comparison) -> String {
     let flaws: Vec<&str> = look.flaws.iter().map(|flaw| flaw.name()).collect();
     let changed: Vec<&str> = look.changed_groups().map(Behaviour::name).collect();
     let findings: Vec<&str> = Cell::ALL.into_iter().map(|cell| comparison.finding(cell).name()).collect();
-    let limits: Vec<(&str, bool)> =
-        look.beyond().map(|limit| (limit.name(), look.failing_limits().any(|failing| failing == limit))).collect();
+    let limits: Vec<(&str, bool, bool)> = look
+        .limits_that_hold_back()
+        .filter_map(|limit| look.limit(limit).map(|said| (limit.name(), said.broken, said.fails)))
+        .collect();
     let conversions: Vec<&str> =
         (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
     let is_automatic = comparison.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
@@ -161,9 +166,10 @@ pub(super) fn status(comparison: &Comparison) -> String {
         .map(|(at, test)| (at, test.name()))
         .collect();
     format!(
-        "{} {is_automatic} {} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
+        "{} {is_automatic} {} {:?} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
         look.verdict.name(),
         look.would_pass,
+        look.step,
         comparison.strata()
     )
 }
@@ -208,7 +214,9 @@ pub(super) fn look(
             let value = json!({
                 "over": said.arms.map(|counted| counted.over),
                 "of": said.arms.map(|counted| counted.of),
+                "long": { "over": said.long.map(|counted| counted.over), "of": said.long.map(|counted| counted.of) },
                 "broken": said.broken,
+                "holds_back": said.holds_back,
                 "fails": said.fails,
             });
             Some((limit.name().to_owned(), value))
@@ -260,6 +268,9 @@ pub(super) fn look(
     }
     if comparison.templates.tested() != [0, 0] {
         entry.insert("templates".to_owned(), templates(comparison));
+    }
+    if let Some(step) = look.step {
+        entry.insert("step".to_owned(), json!(step));
     }
     if !limits.is_empty() {
         entry.insert("limits".to_owned(), Value::Object(limits));

@@ -9,6 +9,10 @@
 //! Broken: at least [`REQUESTS_MIN`] requests, at least [`OVER_MIN`] of them over, and more than [`ERRORS_OF_SHARE`]
 //! standard errors of a binomial share above the allowed one. Mended: at or below the allowed share again. Between the two
 //! what was said stays. All of it is integers.
+//!
+//! Thin traffic breaks a limit late, and by accident seems to have mended it. A failure can wait for proof, a pass cannot do
+//! without: it is held back as well while the share over [`LONG`] lies above the allowed one at all. Two spans, one that is
+//! quick and one that is sure, as alerts on burn rates have them (The Site Reliability Workbook, chapter 5).
 
 use std::collections::VecDeque;
 
@@ -20,6 +24,8 @@ use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Event time of observed windows over which a limit is watched; one window where that is longer.
 pub const SPAN: Micros = 5 * MINUTE;
+/// Event time of observed windows whose share must be allowed for a pass.
+pub const LONG: Micros = 30 * MINUTE;
 /// Requests of both arms in the span before a limit can break.
 pub const REQUESTS_MIN: u64 = 200;
 /// Requests over the limit before it can break: a handful is no share.
@@ -129,8 +135,12 @@ pub type Counts = [[Over; 2]; Limit::ALL.len()];
 pub struct LimitLook {
     /// Requests of (control, candidate) in the span.
     pub arms: [Over; 2],
+    /// Requests of (control, candidate) in [`LONG`].
+    pub long: [Over; 2],
     /// It is broken.
     pub broken: bool,
+    /// No pass: it is broken, or the share over [`LONG`] is above the allowed one.
+    pub holds_back: bool,
     /// Its break lasts, and the policy makes that a failure.
     pub fails: bool,
 }
@@ -142,10 +152,17 @@ impl LimitLook {
         control.and(candidate)
     }
 
+    /// Requests of both arms in [`LONG`].
+    pub fn both_long(&self) -> Over {
+        let [control, candidate] = self.long;
+        control.and(candidate)
+    }
+
     /// Writes it.
     pub fn write(&self, w: &mut Writer) {
-        self.arms.into_iter().for_each(|counted| counted.write(w));
+        self.arms.into_iter().chain(self.long).for_each(|counted| counted.write(w));
         w.flag(self.broken);
+        w.flag(self.holds_back);
         w.flag(self.fails);
     }
 
@@ -154,7 +171,13 @@ impl LimitLook {
     /// # Errors
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<LimitLook, Damaged> {
-        Ok(LimitLook { arms: [Over::read(r)?, Over::read(r)?], broken: r.flag()?, fails: r.flag()? })
+        Ok(LimitLook {
+            arms: [Over::read(r)?, Over::read(r)?],
+            long: [Over::read(r)?, Over::read(r)?],
+            broken: r.flag()?,
+            holds_back: r.flag()?,
+            fails: r.flag()?,
+        })
     }
 }
 
@@ -172,14 +195,64 @@ impl Observed {
     }
 }
 
-/// The latest windows of a comparison, held against its limits: at most [`SPAN`] divided by the length of a window.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Watch {
-    limits: Limits,
+/// The latest windows, at most as long as a span together (one window where that is longer).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Span {
     windows: VecDeque<Observed>,
     /// Sum over the windows, and their length together.
     sums: Counts,
     length: Micros,
+}
+
+impl Span {
+    fn push(&mut self, observed: Observed) {
+        self.length = self.length.saturating_add(observed.length());
+        each(&mut self.sums, &observed.counts, |sum, new| sum.add(new.over, new.of));
+        self.windows.push_back(observed);
+    }
+
+    fn keep(&mut self, span: Micros, start: Timestamp) {
+        while let Some(oldest) = self.windows.front().copied() {
+            // Nobody knows what was done in a long pause.
+            let before_pause = start.0.saturating_sub(oldest.end.0) >= GAP;
+            if self.length.saturating_sub(oldest.length()) < span && !before_pause {
+                break;
+            }
+            self.windows.pop_front();
+            self.length = self.length.saturating_sub(oldest.length());
+            each(&mut self.sums, &oldest.counts, |sum, old| sum.take(old));
+        }
+    }
+
+    fn write(&self, w: &mut Writer) {
+        w.length(self.windows.len());
+        for observed in &self.windows {
+            w.int(observed.start.0);
+            w.int(observed.end.0);
+            observed.counts.iter().flatten().for_each(|counted| counted.write(w));
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Span, Damaged> {
+        let mut span = Span::default();
+        for _ in 0..r.length()? {
+            let (start, end) = (Timestamp(r.int()?), Timestamp(r.int()?));
+            let mut counts = Counts::default();
+            for counted in counts.iter_mut().flatten() {
+                *counted = Over::read(r)?;
+            }
+            span.push(Observed { start, end, counts });
+        }
+        Ok(span)
+    }
+}
+
+/// The latest windows of a comparison, held against its limits: at most [`SPAN`] and [`LONG`] divided by the length of a window.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watch {
+    limits: Limits,
+    short: Span,
+    long: Span,
     /// Observed time since a limit broke; `None` while it holds.
     broken: [Option<Micros>; Limit::ALL.len()],
 }
@@ -187,16 +260,15 @@ pub struct Watch {
 impl Watch {
     /// Bytes on the heap.
     pub fn bytes(&self) -> u64 {
-        memory::queue(&self.windows)
+        memory::queue(&self.short.windows) + memory::queue(&self.long.windows)
     }
 
     /// Watches limits; `None` where there are none.
     pub fn new(limits: Limits) -> Option<Watch> {
         (!limits.is_none()).then(|| Watch {
             limits,
-            windows: VecDeque::new(),
-            sums: Counts::default(),
-            length: 0,
+            short: Span::default(),
+            long: Span::default(),
             broken: [None; Limit::ALL.len()],
         })
     }
@@ -209,22 +281,13 @@ impl Watch {
     /// A window closes with these requests.
     pub fn close_window(&mut self, start: Timestamp, end: Timestamp, counts: Counts) {
         let observed = Observed { start, end, counts };
-        self.length = self.length.saturating_add(observed.length());
-        each(&mut self.sums, &counts, |sum, new| sum.add(new.over, new.of));
-        self.windows.push_back(observed);
-        while let Some(oldest) = self.windows.front().copied() {
-            // Nobody knows what was done in a long pause.
-            let before_pause = start.0.saturating_sub(oldest.end.0) >= GAP;
-            if self.length.saturating_sub(oldest.length()) < SPAN && !before_pause {
-                break;
-            }
-            self.windows.pop_front();
-            self.length = self.length.saturating_sub(oldest.length());
-            each(&mut self.sums, &oldest.counts, |sum, old| sum.take(old));
+        for (span, length) in [(&mut self.short, SPAN), (&mut self.long, LONG)] {
+            span.push(observed);
+            span.keep(length, start);
         }
         for limit in Limit::ALL {
             let Some(allowed) = self.limits.allowed_ppm(limit) else { continue };
-            let [control, candidate] = self.sums[limit as usize];
+            let [control, candidate] = self.short.sums[limit as usize];
             let both = control.and(candidate);
             let since = &mut self.broken[limit as usize];
             *since = match *since {
@@ -239,8 +302,15 @@ impl Watch {
     pub fn look(&self, limit: Limit) -> Option<LimitLook> {
         let allowed = self.limits.allowed_ppm(limit)?;
         let broken = self.broken[limit as usize];
-        let arms = self.sums[limit as usize];
-        let said = LimitLook { arms, broken: broken.is_some(), fails: false };
+        let arms = self.short.sums[limit as usize];
+        let mut said = LimitLook {
+            arms,
+            long: self.long.sums[limit as usize],
+            broken: broken.is_some(),
+            holds_back: false,
+            fails: false,
+        };
+        said.holds_back = said.broken || is_above(said.both_long(), allowed);
         // By then every window of the span is later than the break.
         let lasts = broken.is_some_and(|time| time >= SPAN) && is_broken(said.both(), allowed) && {
             // Not what is left of one outburst: half of the time is beyond the limit.
@@ -248,8 +318,8 @@ impl Watch {
                 let [control, candidate] = observed.counts[limit as usize];
                 !is_mended(control.and(candidate), allowed)
             };
-            let beyond: Micros = self.windows.iter().filter(is_beyond).map(Observed::length).sum();
-            beyond.saturating_mul(2) >= self.length
+            let beyond: Micros = self.short.windows.iter().filter(is_beyond).map(Observed::length).sum();
+            beyond.saturating_mul(2) >= self.short.length
         };
         Some(LimitLook { fails: self.limits.fails && lasts, ..said })
     }
@@ -261,12 +331,8 @@ impl Watch {
         w.flag(self.limits.p99_us.is_some());
         w.uint(self.limits.p99_us.unwrap_or(0));
         w.flag(self.limits.fails);
-        w.length(self.windows.len());
-        for observed in &self.windows {
-            w.int(observed.start.0);
-            w.int(observed.end.0);
-            observed.counts.iter().flatten().for_each(|counted| counted.write(w));
-        }
+        self.short.write(w);
+        self.long.write(w);
         for broken in self.broken {
             w.flag(broken.is_some());
             w.int(broken.unwrap_or(0));
@@ -283,17 +349,8 @@ impl Watch {
         let limits =
             Limits { errors_ppm: has_errors.then_some(errors), p99_us: has_p99.then_some(p99), fails: r.flag()? };
         let mut watch = Watch::new(limits).ok_or(Damaged("a watch without a limit"))?;
-        for _ in 0..r.length()? {
-            let (start, end) = (Timestamp(r.int()?), Timestamp(r.int()?));
-            let mut counts = Counts::default();
-            for counted in counts.iter_mut().flatten() {
-                *counted = Over::read(r)?;
-            }
-            let observed = Observed { start, end, counts };
-            watch.length = watch.length.saturating_add(observed.length());
-            each(&mut watch.sums, &counts, |sum, new| sum.add(new.over, new.of));
-            watch.windows.push_back(observed);
-        }
+        watch.short = Span::read(r)?;
+        watch.long = Span::read(r)?;
         for broken in &mut watch.broken {
             let (is_broken, time) = (r.flag()?, r.int()?);
             *broken = is_broken.then_some(time);
@@ -324,6 +381,11 @@ fn is_broken(Over { over, of }: Over, allowed_ppm: u64) -> bool {
 fn is_mended(Over { over, of }: Over, allowed_ppm: u64) -> bool {
     let [over, of, allowed, whole] = [over, of, allowed_ppm, MILLION].map(u128::from);
     of > 0 && over.saturating_mul(whole) <= of.saturating_mul(allowed)
+}
+
+/// Above what is allowed at all.
+fn is_above(counted: Over, allowed_ppm: u64) -> bool {
+    counted.of > 0 && !is_mended(counted, allowed_ppm)
 }
 
 #[cfg(test)]
@@ -408,6 +470,31 @@ mod tests {
         assert!(!errors(&watch).broken);
     }
 
+    /// Twenty requests a minute, twice as many of them over as are allowed: never enough in five minutes for a break.
+    #[test]
+    fn where_a_break_cannot_be_seen_a_pass_is_held_back_all_the_same() {
+        let mut watch = Watch::new(TWO_PERCENT).unwrap();
+        let mut at = 0;
+        let minute = |watch: &mut Watch, at: &mut i64, over: u64| {
+            feed(watch, at, 5, 0, 3);
+            feed(watch, at, 1, over, 5);
+        };
+        for _ in 0..30 {
+            minute(&mut watch, &mut at, 0);
+            assert!(!errors(&watch).holds_back);
+        }
+        for number in 0..100 {
+            minute(&mut watch, &mut at, u64::from(number % 5 < 4));
+            assert!(!errors(&watch).broken);
+            // 12 of 600 are allowed: the thirteenth is above.
+            assert_eq!(errors(&watch).holds_back, number >= 15, "{number}");
+        }
+        for number in 0..30 {
+            minute(&mut watch, &mut at, 0);
+            assert_eq!(errors(&watch).holds_back, number < 13, "{number}");
+        }
+    }
+
     #[test]
     fn a_long_pause_forgets_what_was_before_and_an_empty_span_says_nothing_new() {
         let mut watch = Watch::new(TWO_PERCENT).unwrap();
@@ -428,7 +515,7 @@ mod tests {
         let mut watch = Watch::new(limits).unwrap();
         let mut at = 0;
         feed(&mut watch, &mut at, 1_000, 3, 100);
-        assert_eq!(watch.windows.len(), 30);
+        assert_eq!((watch.short.windows.len(), watch.long.windows.len()), (30, 180));
         let mut w = Writer::default();
         watch.write(&mut w);
         let mut r = Reader::new(&w.bytes);

@@ -12,6 +12,7 @@ use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
 use crate::engine::segments::{self, SegmentCell, SegmentLook, SegmentTest};
+use crate::engine::steps;
 use crate::engine::templates::TemplatesLook;
 use crate::math;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -79,6 +80,8 @@ pub struct Look {
     pub segments: Vec<SegmentLook>,
     /// Fields by whose values the units of the arms differ: what is only that fails nothing.
     pub unequal: Vec<u8>,
+    /// Declared step, from 0, whose share the logs show; `None` where none are declared.
+    pub step: Option<u8>,
 }
 
 impl Default for Look {
@@ -98,6 +101,7 @@ impl Default for Look {
             templates: TemplatesLook::default(),
             segments: Vec::new(),
             unequal: Vec::new(),
+            step: None,
         }
     }
 }
@@ -180,6 +184,11 @@ impl Look {
         Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.broken))
     }
 
+    /// Limits that hold back a pass.
+    pub fn limits_that_hold_back(&self) -> impl Iterator<Item = Limit> + '_ {
+        Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.holds_back))
+    }
+
     /// Limits whose break lasts, where the policy makes that a failure.
     pub fn failing_limits(&self) -> impl Iterator<Item = Limit> + '_ {
         Limit::ALL.into_iter().filter(|limit| self.limit(*limit).is_some_and(|said| said.fails))
@@ -217,6 +226,8 @@ impl Look {
         }
         w.length(self.unequal.len());
         self.unequal.iter().for_each(|field| w.byte(*field));
+        w.flag(self.step.is_some());
+        w.byte(self.step.unwrap_or(0));
     }
 
     /// Reads what [`Look::write`] wrote.
@@ -270,6 +281,8 @@ impl Look {
         for _ in 0..r.length()? {
             look.unequal.push(r.byte()?);
         }
+        let (has_step, step) = (r.flag()?, r.byte()?);
+        look.step = has_step.then_some(step);
         Ok(look)
     }
 }
@@ -297,7 +310,7 @@ impl Margins {
         let errors = errors.max(0) as u64;
         let base_rate = margin::running_base_rate(errors, requests);
         let has_base = errors >= margin::ERRORS_MIN;
-        let mult = margin::step_mult(policy.next_share);
+        let mult = margin::step_mult(steps::next_share(comparison, policy));
         let ([(_, erring), _], [units, _]) = (comparison.error_units.totals(), comparison.distinct_units());
         let affected = if units == 0 { 0.0 } else { erring as f64 / units as f64 };
         let rate_ratio = margin::error_r0(base_rate, mult);
@@ -310,7 +323,8 @@ impl Margins {
 /// Looks at a comparison, and begins the restart that is due.
 pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let margins = Margins::of(comparison, policy);
-    let mut look = Look::default();
+    let step = steps::seen(comparison, policy).and_then(|step| u8::try_from(step).ok());
+    let mut look = Look { step, ..Look::default() };
     let sample_ratio = sample_ratio_of(comparison, policy);
     look.sample_ratio = sample_ratio.map(|(log_e, _)| log_e);
     look.flaws = flaws(comparison, &margins, sample_ratio);
@@ -370,13 +384,15 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         limit_failed: look.failing_limits().next().is_some(),
         invalid,
         changed,
-        beyond_limit: look.beyond().next().is_some(),
+        beyond_limit: look.limits_that_hold_back().next().is_some(),
         held: false,
     };
     if !invalid {
         add_pass_evidence(&mut look, comparison, policy, &margins, &now);
+        // What was within the margin of another step need not be within that of this one.
+        let same_step = comparison.look.step == look.step;
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
-            now.held = is_held(now.has_data, now.log_pass, before.held);
+            now.held = is_held(now.has_data, now.log_pass, same_step && before.held);
         }
     }
     let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);

@@ -33,6 +33,7 @@ pub mod sampling;
 pub mod segments;
 pub mod shared_units;
 pub mod shedding;
+pub mod steps;
 pub mod storms;
 pub mod templates;
 pub mod totals;

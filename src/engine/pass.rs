@@ -8,6 +8,7 @@ use crate::engine::fail::{Pair, Tested, enough_latencies};
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Look, Margins};
 use crate::engine::policy::Policy;
+use crate::engine::steps;
 use crate::math;
 
 /// Rate of affected units that even a service without errors may reach: the smallest margin of 4.7.
@@ -25,7 +26,7 @@ pub fn required(comparison: &Comparison, policy: &Policy, has_volume: bool) -> V
     if policy.errors {
         cells.push(Cell::ErrorUnits);
         // The last step asks for volume too, unless errors are so rare that it cannot be tested.
-        if policy.next_share >= 1.0 && has_volume {
+        if steps::next_share(comparison, policy) >= 1.0 && has_volume {
             cells.push(Cell::ErrorVolume);
         }
     }

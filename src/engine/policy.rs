@@ -16,6 +16,9 @@ pub struct Policy {
     /// Share of units that the next step will expose (0 to 1): an early step may leave a wider margin open. 1: the last
     /// step, with the full margin.
     pub next_share: f64,
+    /// Shares of units of declared steps, in parts per million, rising. Where there are any, the share that is seen tells the step,
+    /// and that the next share (`engine::steps`).
+    pub steps: Vec<u32>,
     /// Shortest time under observation before PASS.
     pub minimum_time: Micros,
     /// Behaviours whose change is expected and accepted.
@@ -99,6 +102,7 @@ impl Default for Policy {
             errors: true,
             latency: true,
             next_share: 1.0,
+            steps: Vec::new(),
             minimum_time: 5 * MINUTE,
             expect: Vec::new(),
             declared_share: None,

@@ -10,10 +10,15 @@
 //! is its own text has room for one that comes again. What the slot had become worth is where its next begins: a product of
 //! e-values of which each begins when the other ends is one (optional continuation), whatever decides when that is. Lines of
 //! units without an arm, and of no unit, are shown and not tested.
+//!
+//! An error that reads otherwise in the candidate (reworded, or with the arm's own name in it) is new there and gone in the
+//! control, and nobody is worse off. So a template that only the candidate has is weighed together with the most alike of those
+//! that only the control has, its [`twin`]: what fails a rollout is the smaller of two e-values, which is one.
 
 mod input;
 mod list;
 mod snapshot;
+mod twin;
 
 use std::collections::BTreeMap;
 
@@ -117,6 +122,8 @@ pub struct Template {
     /// ln e at the last look at which there were new pairs: against "not more often" where the level is error or worse, else
     /// against "about as often".
     log_e: f64,
+    /// What it was weighed together with at that look.
+    twin: Option<u64>,
     dirty: bool,
     /// Start of the window in which it was last seen.
     last_seen: Timestamp,
@@ -133,6 +140,7 @@ impl Template {
             places: Default::default(),
             first: Vec::new(),
             log_e: 0.0,
+            twin: None,
             dirty: false,
             last_seen: first_seen,
             log_start: 0.0,
@@ -154,6 +162,11 @@ impl Template {
     /// ln e of the test whose evidence decides: see [`Templates::look`].
     pub fn log_e(&self) -> f64 {
         self.log_e
+    }
+
+    /// Template that the control has in its place, when that was weighed with it.
+    pub fn twin(&self) -> Option<u64> {
+        self.twin
     }
 
     /// Strata in which units met it.
@@ -427,6 +440,7 @@ impl Templates {
                 template.dirty = false;
             }
         }
+        twin::weigh(&mut classes[1].slots, at_risk);
         let [others, errors] = &*classes;
         let e_of = |(id, template): (&u64, &Template)| template.worth(expected.contains(id));
         let log_errors = (!errors.slots.is_empty()).then(|| {

@@ -83,6 +83,8 @@ pub struct Compared {
     pub log_sum: f64,
     /// Units of control and candidate.
     pub units: [u64; 2],
+    /// The step whose share its logs show.
+    pub step: Option<usize>,
     /// When it failed.
     pub failed_at: Option<String>,
     /// When its evidence reached the bar of automatic actions.
@@ -329,6 +331,7 @@ impl Book {
             regressed: Vec::new(),
             log_sum: 0.0,
             units: [0, 0],
+            step: None,
             failed_at: None,
             automatic_at: None,
             at,
@@ -419,6 +422,7 @@ impl Book {
             compared.would_pass = false;
         } else {
             compared.would_pass = entry.get("would_pass").and_then(Value::as_bool).unwrap_or(false);
+            compared.step = entry.get("step").and_then(Value::as_u64).and_then(|step| usize::try_from(step).ok());
             compared.log_sum = number_of(entry.get("log_sum"));
             compared.flaws = texts(entry.get("flaws"));
             compared.regressed = regressed(entry);
@@ -439,7 +443,9 @@ impl Book {
     fn looked(&mut self, id: &str, because: &Because<'_>) -> Vec<Decision> {
         let Some(rollout) = self.rollouts.get(id) else { return Vec::new() };
         let (verdict, automatic) = self.verdict(rollout);
-        self.happened(id, Event::Look { verdict, automatic }, because).unwrap_or_default()
+        // The service that is furthest behind: nothing passes a step before all are in it.
+        let seen = rollout.current().iter().filter_map(|compared| compared.step).min();
+        self.happened(id, Event::Look { verdict, automatic, seen }, because).unwrap_or_default()
     }
 
     fn found(&mut self, entry: &Map<String, Value>, because: &Because<'_>) -> Vec<Decision> {

@@ -21,9 +21,11 @@ fn in_phase(phase: Phase) -> State {
 fn events() -> Vec<(String, Event)> {
     let mut list = vec![("begin".to_owned(), Event::Begin)];
     for verdict in Verdict::ALL {
-        list.push((verdict.name().to_owned(), Event::Look { verdict, automatic: false }));
+        list.push((verdict.name().to_owned(), Event::Look { verdict, automatic: false, seen: None }));
     }
-    list.push(("fail, automatic".to_owned(), Event::Look { verdict: Verdict::Fail, automatic: true }));
+    let pass_of_earlier = Event::Look { verdict: Verdict::Pass, automatic: false, seen: Some(0) };
+    list.push(("pass of step 0".to_owned(), pass_of_earlier));
+    list.push(("fail, automatic".to_owned(), Event::Look { verdict: Verdict::Fail, automatic: true, seen: None }));
     list.push(("step time".to_owned(), Event::StepTime));
     list.push(("deadline".to_owned(), Event::Deadline));
     list.push(("end".to_owned(), Event::End));
@@ -99,7 +101,7 @@ fn the_deadline_does_what_was_asked() {
 #[test]
 fn a_rollout_goes_through_its_steps_as_time_and_looks_allow() {
     let (course, mut state) = (course(AtDeadline::Hold), State::default());
-    let pass = Event::Look { verdict: Verdict::Pass, automatic: false };
+    let pass = Event::Look { verdict: Verdict::Pass, automatic: false, seen: None };
     let apply = |state: &mut State, minute: i64, event| {
         let actions = state.apply(&course, Timestamp(minute * MINUTE), event).unwrap();
         actions.iter().map(word).collect::<Vec<_>>().join(" + ")
@@ -111,7 +113,7 @@ fn a_rollout_goes_through_its_steps_as_time_and_looks_allow() {
     assert_eq!(apply(&mut state, 10, Event::StepTime), "ADVANCE 1");
     assert_eq!((state.phase, state.step, state.step_began), (Phase::Passed, 1, Timestamp(10 * MINUTE)));
     assert_eq!(apply(&mut state, 12, pass), "");
-    assert_eq!(apply(&mut state, 15, Event::Look { verdict: Verdict::Inconclusive, automatic: false }), "");
+    assert_eq!(apply(&mut state, 15, Event::Look { verdict: Verdict::Inconclusive, automatic: false, seen: None }), "");
     assert_eq!(apply(&mut state, 20, Event::StepTime), "", "its evidence has fallen");
     assert_eq!(apply(&mut state, 25, pass), "tell pass + PROMOTE");
     assert_eq!(state.phase, Phase::Done);
@@ -123,7 +125,7 @@ fn a_pass_waits_for_approval_where_that_is_asked() {
     let mut state = State::default();
     let at = Timestamp(0);
     state.apply(&course, at, Event::Begin).unwrap();
-    let pass = Event::Look { verdict: Verdict::Pass, automatic: false };
+    let pass = Event::Look { verdict: Verdict::Pass, automatic: false, seen: None };
     assert_eq!(state.apply(&course, at, pass).unwrap(), [Action::TellPass]);
     assert_eq!(state.apply(&course, at, Event::Command(Command::Approve)).unwrap(), [Action::Promote]);
     // Approved beforehand it still needs the evidence.
@@ -170,4 +172,26 @@ proptest! {
             step = state.step;
         }
     }
+}
+
+#[test]
+fn a_step_passes_by_what_the_logs_show_of_its_own_share() {
+    let course = course(AtDeadline::Hold);
+    let mut state = State::default();
+    let mut apply = |minute: i64, event| {
+        let done = state.apply(&course, Timestamp(minute * MINUTE), event).unwrap();
+        (done.iter().map(word).collect::<Vec<_>>().join(" + "), state.phase, state.step)
+    };
+    let pass = |seen| Event::Look { verdict: Verdict::Pass, automatic: false, seen: Some(seen) };
+    apply(0, Event::Begin);
+    assert_eq!(apply(5, pass(0)), ("tell pass".to_owned(), Phase::Passed, 0));
+    // Nobody has moved the traffic yet: the pass was of the step before.
+    assert_eq!(apply(10, Event::StepTime), ("ADVANCE 1".to_owned(), Phase::Running, 1));
+    assert_eq!(apply(15, pass(0)), (String::new(), Phase::Running, 1));
+    assert_eq!(apply(20, Event::StepTime), (String::new(), Phase::Running, 1));
+    let inconclusive = Event::Look { verdict: Verdict::Inconclusive, automatic: false, seen: Some(1) };
+    assert_eq!(apply(25, inconclusive), (String::new(), Phase::Running, 1));
+    assert_eq!(apply(30, pass(1)), ("tell pass + PROMOTE".to_owned(), Phase::Done, 1));
+    let fail = Event::Look { verdict: Verdict::Fail, automatic: false, seen: Some(0) };
+    assert_eq!(apply(35, fail), ("tell fail".to_owned(), Phase::Failed, 1));
 }

@@ -51,7 +51,7 @@ const RETRIES: u32 = 2;
 /// Log lines of a request, where lines are logged.
 const LINES_OF_A_REQUEST: usize = 2;
 /// Minute from which a disturbance acts.
-const DISTURBED_FROM: u32 = 60;
+pub const DISTURBED_FROM: u32 = 60;
 
 /// Users by weight: the same for every rollout with so many, so they are made once.
 #[derive(Debug)]

@@ -84,6 +84,7 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
             problems.add(node.at, words);
         }
     }
+    let names_next_share = fields.get("next_share_percent").is_some();
     // What was told of is not told of again.
     let mut of_policy = Problems::default();
     let mut policy = policy_file::policy(fields, base, &mut of_policy);
@@ -119,6 +120,10 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
         hooks: told,
         since: Since::default(),
     };
+    // The step that the logs show widens the margins of an early one, unless the policy names the next share itself.
+    if !names_next_share {
+        policy.steps = declared.course.steps.iter().map(|step| step.share_ppm).collect();
+    }
     (declared, policy)
 }
 

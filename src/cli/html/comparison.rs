@@ -203,11 +203,10 @@ pub(super) fn time_words(time: &str) -> String {
 fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
     m.words("h3", "", "Guardrails");
     m.element("table", &[("class", "guardrails"), ("role", "table")], |m| {
-        m.words(
-            "caption",
-            "",
-            "Difference: canary against baseline, with an interval that holds at all looks at once with 95 %.",
-        );
+        let caption =
+            "Difference: canary against baseline, with an interval that holds at all looks at once with 95 %.";
+        let of_times = judged.of_several_shares().map_or(String::new(), |words| format!(" {words}."));
+        m.words("caption", "", &format!("{caption}{of_times}"));
         m.element("thead", &[("role", "rowgroup")], |m| {
             m.element("tr", &[("role", "row")], |m| {
                 let head = |m: &mut Markup, class: &str, words: &str| {

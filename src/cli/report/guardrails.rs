@@ -307,6 +307,9 @@ impl Judged<'_> {
                 millis(bin_low(bin + 1) as f64 / 1000.0)
             );
         }
+        if let Some(words) = self.of_several_shares() {
+            let _infallible = writeln!(out, "  ({words})");
+        }
         for field in self.survey.guessed_latencies() {
             let _infallible = writeln!(
                 out,
@@ -315,6 +318,13 @@ impl Judged<'_> {
                 field.unit.map_or("ms", |unit| unit.name())
             );
         }
+    }
+
+    /// What plain values are of, where the share of the canary changed, or traffic paused.
+    pub(in crate::cli) fn of_several_shares(&self) -> Option<&'static str> {
+        (self.comparison.strata() > 1).then_some(
+            "Baseline and canary: of the whole time, in which the share changed; differences compare the same time",
+        )
     }
 
     /// Guardrails for people, then business events, in the columns of [`GUARDRAIL_COLUMNS`].

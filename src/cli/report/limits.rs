@@ -2,15 +2,19 @@
 
 use super::Judged;
 use super::text::{grouped, millis, percent, span};
-use crate::engine::limits::{Limit, LimitLook, Over, REQUESTS_MIN, SPAN};
+use crate::engine::limits::{LONG, Limit, LimitLook, Over, REQUESTS_MIN, SPAN};
 use crate::engine::pass::{all_held, conditions_of_pass};
-use crate::time::MINUTE;
+use crate::time::{MINUTE, Micros};
 
 impl Judged<'_> {
     /// The span over which limits are watched: one window where that is longer.
     fn limit_span(&self) -> String {
+        self.span_in_words(SPAN)
+    }
+
+    fn span_in_words(&self, of: Micros) -> String {
         let window = self.survey.plan.windowing.window;
-        if window > SPAN { span(window) } else { format!("{} minutes", SPAN / MINUTE) }
+        if window > of { span(window) } else { format!("{} minutes", of / MINUTE) }
     }
 
     /// Limits of the policy, with what the latest look says of each.
@@ -24,11 +28,12 @@ impl Judged<'_> {
         self.policy.limits.allowed_ppm(limit).map_or(0.0, |ppm| ppm as f64 / 1e6)
     }
 
-    /// What is counted against a limit, and the limit.
-    fn limit_words(&self, limit: Limit, said: &LimitLook) -> String {
+    /// What is counted against a limit in (control, candidate), and the limit.
+    fn limit_words(&self, limit: Limit, arms: [Over; 2]) -> String {
         let share = |counted: Over| counted.share().map_or("-".to_owned(), percent);
-        let [control, candidate] = said.arms.map(share);
-        let (both, allowed) = (share(said.both()), percent(self.allowed(limit)));
+        let [control, candidate] = arms.map(share);
+        let both = share(LimitLook { arms, ..LimitLook::default() }.both());
+        let allowed = percent(self.allowed(limit));
         let arms = format!("baseline {control}, canary {candidate}");
         match limit {
             Limit::Errors => format!("errors {both} (limit {allowed}; {arms})"),
@@ -43,12 +48,12 @@ impl Judged<'_> {
     pub(super) fn beyond_limits(&self) -> Option<String> {
         let broken: Vec<(Limit, LimitLook)> = self.limits().into_iter().filter(|(_, said)| said.broken).collect();
         if broken.is_empty() {
-            return None;
+            return self.not_within_limits();
         }
         let is_over = |limit: Limit, counted: &Over| counted.share().is_some_and(|share| share > self.allowed(limit));
         let each = broken.iter().all(|(limit, said)| said.arms.iter().all(|counted| is_over(*limit, counted)));
         let who = if each { "Both arms are" } else { "Both arms taken together are" };
-        let what: Vec<String> = broken.iter().map(|(limit, said)| self.limit_words(*limit, said)).collect();
+        let what: Vec<String> = broken.iter().map(|(limit, said)| self.limit_words(*limit, said.arms)).collect();
         let name = if what.len() > 1 { "limits" } else { "limit" };
         let cause = if each {
             "nothing says that the new code is the cause, and nothing says that it is not: it may overload what both \
@@ -64,10 +69,28 @@ impl Judged<'_> {
         Some(format!("{who} beyond the {name} of the policy: {}; {cause}; {follows}.", what.join(", and ")))
     }
 
-    /// Nothing but a broken limit holds back a pass.
+    /// Limits that are not broken, and hold back a pass by what the longer span shows.
+    fn not_within_limits(&self) -> Option<String> {
+        let doubtful: Vec<String> = self
+            .limits()
+            .into_iter()
+            .filter(|(_, said)| said.holds_back)
+            .map(|(limit, said)| self.limit_words(limit, said.long))
+            .collect();
+        (!doubtful.is_empty()).then(|| {
+            format!(
+                "Both arms taken together are not within the policy's limits over {}: {}; too little to call it broken, and a \
+                 pass waits until they are.",
+                self.span_in_words(LONG),
+                doubtful.join(", and ")
+            )
+        })
+    }
+
+    /// Nothing but a limit holds back a pass.
     pub(super) fn waits_for_limit(&self) -> bool {
         let (comparison, policy) = (self.comparison, self.policy);
-        comparison.look.beyond().next().is_some()
+        comparison.look.limits_that_hold_back().next().is_some()
             && conditions_of_pass(comparison, policy)
             && all_held(&comparison.look, comparison, policy)
     }
@@ -92,6 +115,7 @@ impl Judged<'_> {
         let state = match said {
             LimitLook { fails: true, .. } => "broken, and a failure by policy",
             LimitLook { broken: true, .. } => "broken",
+            LimitLook { holds_back: true, .. } => "not broken, and above it over the longer span: no pass",
             LimitLook { broken: false, .. } if both.of < REQUESTS_MIN => "too few requests to tell",
             LimitLook { broken: false, .. } => "holds",
         };

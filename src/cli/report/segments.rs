@@ -6,7 +6,7 @@ use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, show_effect, 
 use super::text::{grouped, percent, times};
 use super::{Judged, paragraph};
 use crate::cli::terminal::harmless;
-use crate::compare::verdict::{Cell, Finding};
+use crate::compare::verdict::{Cell, Finding, Verdict};
 use crate::compare::{bucket, margin, share};
 use crate::engine::comparison::Comparison;
 use crate::engine::segments::{Member, Mix, SegmentTest, Told};
@@ -237,8 +237,12 @@ impl Judged<'_> {
             let units = self.units();
             format!(" ({name}: {} of canary {units}, {} of baseline {units})", percent(candidate), percent(control))
         });
+        // Plain numbers are of all units, and the verdict is not.
+        let adjusted = self.segments.told.mix.as_ref().filter(|_| self.comparison.look.verdict == Verdict::Fail);
+        let adjusted =
+            adjusted.map_or(String::new(), |mix| format!(" The plain numbers hold that mix: {}.", self.mix_words(mix)));
         format!(
-            "The arms are not made of the same {}, by {}{shift}: a mix of traffic, not code. Nothing passes, and only what differs within segments counts as worse.",
+            "The arms are not made of the same {}, by {}{shift}: a mix of traffic, not code. Nothing passes, and only what differs within segments counts as worse.{adjusted}",
             self.units(),
             fields.join(", ")
         )

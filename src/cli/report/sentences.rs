@@ -51,7 +51,7 @@ impl Judged<'_> {
             Verdict::Inconclusive if comparison.look.held_back => {
                 format!("{candidate} behaves differently from {control}; people must decide")
             }
-            Verdict::Inconclusive if comparison.look.beyond().next().is_some() => {
+            Verdict::Inconclusive if comparison.look.limits_that_hold_back().next().is_some() => {
                 format!("no pass beyond a limit of the policy; nothing proves that {candidate} is worse than {control}")
             }
             Verdict::Inconclusive if self.silent_since(1).is_some() => {

@@ -126,5 +126,9 @@ impl Judged<'_> {
             self.units(),
             strength(listed.log_e),
         );
+        let twin = template.twin().and_then(|id| self.comparison.templates.get(id, true));
+        if let Some(twin) = twin {
+            let _infallible = writeln!(out, "          weighed as one with what is gone: {}", shown(twin));
+        }
     }
 }

@@ -499,7 +499,7 @@ fn lost_before(stream: &str, records: u64) -> String {
 }
 
 const OTHER_GROUND: &str = "the ledger there was made from other topics, formats or options (the policy and the rollouts of serin.yaml, but for their \
-     names, steps, owners, hooks and deadlines, are such); give those, or another --state";
+     names, shortest times, owners, hooks and deadlines, are such); give those, or another --state";
 
 /// The first lines of streams, as text.
 fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {

@@ -22,6 +22,8 @@ impl Template {
         w.length(self.first.len());
         self.first.iter().flatten().for_each(|count| w.uint(*count));
         w.float(self.log_e);
+        w.flag(self.twin.is_some());
+        w.fixed(self.twin.unwrap_or(0));
         w.flag(self.dirty);
         w.int(self.last_seen.0);
         w.float(self.log_start);
@@ -43,6 +45,8 @@ impl Template {
             template.first.push([r.uint()?, r.uint()?]);
         }
         template.log_e = r.float()?;
+        let (has_twin, twin) = (r.flag()?, r.fixed()?);
+        template.twin = has_twin.then_some(twin);
         template.dirty = r.flag()?;
         template.last_seen = Timestamp(r.int()?);
         template.log_start = r.float()?;

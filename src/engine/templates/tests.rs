@@ -211,3 +211,51 @@ fn slots_that_are_used_again_are_no_second_chance() {
     let mean = sum / runs;
     assert!((0.5..1.02).contains(&mean), "{mean}");
 }
+
+/// A template with a text of its own, met by units of one arm.
+fn add_text(templates: &mut Templates, id: u64, text: &str, arm: Arm, units: usize) {
+    templates.take_lines(Timestamp(0), &[TemplateLines { text: Some(text), arm: Some(arm), ..lines(id, true, None) }]);
+    let of_arm = (0..4_000).filter(|unit| arm_of(*unit, 50) == arm).take(units);
+    of_arm.for_each(|unit| templates.meet(SEVERE, &pair(unit, id), Some(arm)));
+}
+
+#[test]
+fn an_error_that_reads_otherwise_in_the_candidate_fails_nothing_while_as_many_meet_it() {
+    for (met, fails) in [(40, false), (400, true)] {
+        let mut templates = with_units(4_000, 50);
+        add_text(&mut templates, 21, "[green] cannot load cart <*>", Arm::Control, 40);
+        add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, met);
+        let said = templates.look(&[]).log_errors.unwrap();
+        assert_eq!(said > 10.0, fails, "{met}: {said}");
+        assert_eq!(templates.get(22, true).unwrap().twin(), Some(21));
+        let list: Vec<(u64, Change)> = templates.list().iter().map(|listed| (listed.id, listed.change)).collect();
+        assert!(list.contains(&(22, Change::New)), "it is listed all the same: {list:?}");
+        let mut w = Writer::default();
+        templates.write(&mut w);
+        let mut r = Reader::new(&w.bytes);
+        assert_eq!(Templates::read(&mut r).unwrap(), templates);
+    }
+}
+
+#[test]
+fn a_twin_that_the_candidate_has_as_well_or_that_reads_otherwise_altogether_is_none() {
+    let of_both = |templates: &mut Templates| {
+        add_text(templates, 21, "[green] cannot load cart <*>", Arm::Control, 40);
+        add_text(templates, 21, "[green] cannot load cart <*>", Arm::Candidate, 1);
+    };
+    let of_another = |templates: &mut Templates| add_text(templates, 21, "disk is full", Arm::Control, 40);
+    for other in [&of_both as &dyn Fn(&mut Templates), &of_another] {
+        let mut templates = with_units(4_000, 50);
+        other(&mut templates);
+        add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, 40);
+        assert!(templates.look(&[]).log_errors.unwrap() > 10.0);
+        assert_eq!(templates.get(22, true).unwrap().twin(), None);
+    }
+    // It was one until the candidate wrote it too.
+    let mut templates = with_units(4_000, 50);
+    add_text(&mut templates, 21, "[green] cannot load cart <*>", Arm::Control, 40);
+    add_text(&mut templates, 22, "[blue] cannot load cart <*>", Arm::Candidate, 40);
+    assert!(templates.look(&[]).log_errors.unwrap() < 1.0);
+    add_text(&mut templates, 21, "[green] cannot load cart <*>", Arm::Candidate, 1);
+    assert!(templates.look(&[]).log_errors.unwrap() > 10.0);
+}

@@ -17,6 +17,8 @@ pub enum Event {
     Reached(&'static str, usize),
     /// A verdict was said.
     Said(Verdict),
+    /// A verdict was first said in this minute or later.
+    SaidFrom(Verdict, u32),
     /// The last verdict.
     Ended(Verdict),
     /// The last verdict of the second candidate.
@@ -55,6 +57,9 @@ impl Event {
                 record.curves.get(curve).and_then(|curve| curve.first.get(level).copied().flatten())
             }
             Event::Said(verdict) => record.verdicts.get(verdict.name()).copied(),
+            Event::SaidFrom(verdict, minute) => {
+                record.verdicts.get(verdict.name()).copied().filter(|first| *first >= minute)
+            }
             Event::Ended(verdict) => ended(&record.verdict, verdict),
             Event::SecondEnded(verdict) => ended(&record.second, verdict),
             Event::HeldBack => record.changed,

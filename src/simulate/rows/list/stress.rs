@@ -9,6 +9,7 @@ use crate::engine::policy::Policy;
 use crate::simulate::rows::{Event, Measure, Row, Target};
 use crate::simulate::run::Plan;
 use crate::simulate::traffic::{Disturbance, Effect, Logging, Routing, Share, Traffic};
+use crate::simulate::world::DISTURBED_FROM;
 
 /// The rows of this part.
 pub(super) fn rows() -> Vec<Row> {
@@ -235,7 +236,11 @@ pub(super) fn rows() -> Vec<Row> {
                 fails(0.8),
                 ends(Verdict::Fail, Target::None),
                 ends(Verdict::Inconclusive, Target::None),
-                never_passes(),
+                line(
+                    "whole rollout PASSes while both arms fail too often",
+                    Measure::Share(Event::SaidFrom(Verdict::Pass, DISTURBED_FROM)),
+                    at_most(0.0),
+                ),
             ],
         ),
         row(

@@ -107,7 +107,7 @@ fn kcat_and_confluent_kafka_produce_with_each_compression() {
     let comparison = &report["comparisons"][0];
     assert_eq!((&comparison["control"], &comparison["candidate"]), (&"baseline".into(), &"canary".into()));
     for role in ["service", "version", "cohort"] {
-        assert_eq!(report["survey"]["roles"][role][0]["field"], role, "{}", report["survey"]["roles"]);
+        assert_eq!(report["survey"]["roles"][role]["fields"][0]["path"], role, "{}", report["survey"]["roles"]);
     }
     drop(program);
     let replayed = serin(folder.path(), &["replay", "state", "--brokers", &node.brokers]).expect(0);

@@ -125,8 +125,8 @@ fn after_kill_9_every_acknowledged_line_counts_once() {
                     running = start();
                     of_round += 1;
                 }
-                // Every other time it gets so far that it judges.
-                if random.below(2) == 0 {
+                // Once it has judged it gets so far each time that it reads again.
+                if number > 10 || random.below(2) == 0 {
                     until("it reads", || {
                         let said = running.said.lock().unwrap();
                         said.iter().find(|line| line.contains("reading 4 streams from")).map(|line| {

@@ -2,7 +2,6 @@
 //!
 //! `cargo test --features kafka-tls --test kafka_tls`; it needs `openssl` to make certificates.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -139,7 +139,7 @@ impl Drop for Running {
 }
 
 /// CPU seconds of a process.
-fn cpu_of(pid: u32) -> Option<f64> {
+pub(super) fn cpu_of(pid: u32) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());

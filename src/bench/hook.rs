@@ -20,6 +20,8 @@ const REQUESTS: [u64; 2] = [9, 1];
 const TICK: Duration = Duration::from_millis(100);
 /// Users of each.
 const USERS: [u64; 2] = [2_000, 300];
+/// The length of a window.
+const WINDOW: Duration = Duration::from_secs(10);
 /// A run that has told nothing after this long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Any secret: nobody checks signatures here.
@@ -72,11 +74,17 @@ fn now() -> f64 {
 /// # Errors
 /// A program that does not start, or tells nothing.
 pub fn hook(ways: Vec<Box<dyn Send>>, healthy: Duration) -> io::Result<Vec<HookTimes>> {
+    // The first failure comes at every place of a window alike.
+    let all = ways.len().max(1) as f64;
+    let after = |number: usize| healthy + WINDOW.mul_f64(number as f64 / all);
     std::thread::scope(|scope| {
         let runs: Vec<_> = ways
             .into_iter()
             .enumerate()
-            .map(|(number, way)| scope.spawn(move || one(number as u64, way, healthy)))
+            .map(|(number, way)| {
+                let healthy = after(number);
+                scope.spawn(move || one(number as u64, way, healthy))
+            })
             .collect();
         runs.into_iter().map(|run| run.join().map_err(|_| io::Error::other("a run has died"))?).collect()
     })
@@ -133,7 +141,7 @@ fn one(number: u64, mut way: Box<dyn Send>, healthy: Duration) -> io::Result<Hoo
 
 fn line(arm: usize, drawn: u64, at: f64, bad: bool) -> String {
     let name = ["baseline", "canary"][arm.min(1)];
-    let fails = (bad && arm == 1) || drawn % 997 == 0;
+    let fails = (bad && arm == 1) || drawn.is_multiple_of(997);
     let user = mix(drawn, 1) % USERS[arm.min(1)];
     let latency = 20 + mix(drawn, 2) % 60;
     let at = Timestamp((at * 1e6) as i64);

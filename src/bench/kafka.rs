@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::time::ClockId;
 
-use crate::bench::child::{Running, Scratch};
+use crate::bench::child::{Running, Scratch, cpu_of};
 use crate::bench::clock;
 use crate::bench::hook;
 use crate::bench::live::{AtMost, LAST, LAST_TIMES, WayFigures, corpus};
@@ -64,11 +64,11 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, line: &[u8]) -> io
     Ok(())
 }
 
-/// Measures what comes from Kafka.
+/// Measures what comes from Kafka. `broker`: its process on this machine, whose CPU time is told apart.
 ///
 /// # Errors
 /// Brokers that do not answer, or a program that does not count.
-pub fn kafka(brokers: &str, lines: u64, users: u32, seed: u64) -> io::Result<WayFigures> {
+pub fn kafka(brokers: &str, broker: Option<u32>, lines: u64, users: u32, seed: u64) -> io::Result<WayFigures> {
     let (chunks, lines) = corpus(lines, users, seed);
     let topic = fresh("live");
     create(brokers, &topic)?;
@@ -90,15 +90,18 @@ pub fn kafka(brokers: &str, lines: u64, users: u32, seed: u64) -> io::Result<Way
     let state = Scratch::new("state")?;
     let arguments = ["--brokers", brokers, "--topic", &topic, "--idle", "1s"];
     let running = Running::start(&arguments, &state.path().join("state"))?;
-    let began = Instant::now();
+    let of_broker = || broker.and_then(cpu_of);
+    let (began, before) = (Instant::now(), of_broker());
     running.wait_for_records(lines)?;
     let (wall, took) = (began.elapsed().as_secs_f64(), running.cpu());
+    let broker_ns = of_broker().zip(before).map(|(after, before)| per_line(after - before));
     Ok(WayFigures {
         name: "Kafka, lz4",
         bound: "a client that polls and counts",
         bound_ns: per_line(bound),
         run_ns: per_line(took),
         lines_per_second: lines as f64 / wall,
+        broker_ns,
         at_most: AtMost::Beyond(1_000.0),
     })
 }

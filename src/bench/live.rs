@@ -37,6 +37,8 @@ pub struct WayFigures {
     pub run_ns: f64,
     /// Lines a second of wall time.
     pub lines_per_second: f64,
+    /// The broker, ns of CPU a line while `serin run` read, where its process was named.
+    pub broker_ns: Option<f64>,
     /// The most that `run_ns` may be, as the design asks: a factor of the bound, or so many ns beyond it.
     pub at_most: AtMost,
 }
@@ -196,6 +198,7 @@ fn of_way(way: Way, chunks: &[Vec<u8>], lines: u64, users: u32, seed: u64, fold_
         bound_ns,
         run_ns: per_line(took),
         lines_per_second: lines as f64 / wall,
+        broker_ns: None,
         at_most,
     })
 }

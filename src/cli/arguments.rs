@@ -609,6 +609,10 @@ pub(super) struct LiveBenchArguments {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
+    /// The broker's process, whose CPU time is told apart
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "PID", requires = "brokers")]
+    pub broker_pid: Option<u32>,
     /// Figures as JSON
     #[arg(long)]
     pub json: bool,

@@ -20,7 +20,7 @@ pub(in crate::cli) fn live(arguments: &LiveBenchArguments) -> anyhow::Result<u8>
     let mut ways = bench::live::http(lines, users, seed, fold.fold_ns).context("over HTTP")?;
     #[cfg(feature = "kafka")]
     if let Some(brokers) = &arguments.brokers {
-        ways.push(bench::kafka::kafka(brokers, lines, users, seed).context("Kafka")?);
+        ways.push(bench::kafka::kafka(brokers, arguments.broker_pid, lines, users, seed).context("Kafka")?);
     }
     let mut out = std::io::stdout().lock();
     if json {
@@ -37,6 +37,9 @@ pub(in crate::cli) fn live(arguments: &LiveBenchArguments) -> anyhow::Result<u8>
         writeln!(out, "  {:<26} {:>6.0} ns = {}", way.name, way.run_ns, held(way))?;
         writeln!(out, "  {:<26} {:>6.0} ns bound: {}", "", way.bound_ns, way.bound)?;
         writeln!(out, "  {:<26} {} lines a second of wall time", "", grouped(way.lines_per_second as u64))?;
+        if let Some(broker) = way.broker_ns {
+            writeln!(out, "  {:<26} {broker:>6.0} ns of the broker beside", "")?;
+        }
     }
     Ok(0)
 }
@@ -69,10 +72,14 @@ fn way_json(way: &WayFigures) -> Value {
         "run_ns": way.run_ns,
         "ratio": way.run_ns / way.bound_ns.max(1e-9),
         "lines_per_second": way.lines_per_second,
+        "broker_ns": way.broker_ns,
         "asked_times": times,
         "asked_ns_beyond": beyond,
     })
 }
+
+/// A part of what a run took, and its name.
+type Part = (&'static str, fn(&HookTimes) -> f64);
 
 /// Runs `bench hook`.
 pub(in crate::cli) fn hook(arguments: &HookBenchArguments) -> anyhow::Result<u8> {
@@ -86,7 +93,7 @@ pub(in crate::cli) fn hook(arguments: &HookBenchArguments) -> anyhow::Result<u8>
         ways.push(Box::new(OverHttp));
     }
     let times = bench::hook::hook(ways, Duration::from_secs(arguments.healthy))?;
-    let parts: [(&str, fn(&HookTimes) -> f64); 4] = [
+    let parts: [Part; 4] = [
         ("evidence: first failing request to the end of the window that proves it", |of| of.evidence),
         ("decision: from there, lateness and what is on its way included", |of| of.decision),
         ("delivery: from there to the first byte of the hook", |of| of.delivery),

@@ -74,9 +74,9 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
     // Whoever writes on may never come to an end; what the ledger has is enough.
     while observer.entries < entries.len() {
         let ended = read_some(&mut inputs, &names)?;
-        for stream in 0..names.len() {
+        for (stream, moves) in moves.iter_mut().enumerate() {
             for chunk in inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default() {
-                push_around_moves(&mut pushed, &mut moves[stream], (stream, chunk), &mut engine, &mut observer)?;
+                push_around_moves(&mut pushed, moves, (stream, chunk), &mut engine, &mut observer)?;
             }
         }
         if !ended {

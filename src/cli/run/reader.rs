@@ -62,6 +62,9 @@ struct Saved {
     settings: Settings,
 }
 
+/// Streams that were there when everything began, and those that came later, each with the first window to which it adds.
+type KnownStreams = (Vec<From>, Vec<(From, i64)>);
+
 /// Reads streams until it is told to stop.
 pub(super) struct Reader<'a> {
     pub arguments: &'a RunArguments,
@@ -167,7 +170,7 @@ impl Reader<'_> {
 
     /// Where each stream that the ledger rests on goes on: those that were there when everything began, then those that came later,
     /// with the window in which they came.
-    fn known(&self, saved: Option<&Saved>, state: &State) -> anyhow::Result<(Vec<From>, Vec<(From, i64)>)> {
+    fn known(&self, saved: Option<&Saved>, state: &State) -> anyhow::Result<KnownStreams> {
         let rows = state.rows()?;
         let row = |name: &str| rows.iter().rev().find(|row| row.name == name);
         let first = |name: &str| row(name).map(|row| row.first);

@@ -17,11 +17,15 @@ pub(in crate::cli) fn live(arguments: &LiveBenchArguments) -> anyhow::Result<u8>
     let LiveBenchArguments { lines, users, seed, json, .. } = *arguments;
     // Segments are counted as `run` counts them.
     let fold = bench::fold(lines, users, seed, true, |_| {})?;
-    let mut ways = bench::live::http(lines, users, seed, fold.fold_ns).context("over HTTP")?;
+    let ways = bench::live::http(lines, users, seed, fold.fold_ns).context("over HTTP")?;
     #[cfg(feature = "kafka")]
-    if let Some(brokers) = &arguments.brokers {
-        ways.push(bench::kafka::kafka(brokers, arguments.broker_pid, lines, users, seed).context("Kafka")?);
-    }
+    let ways = match &arguments.brokers {
+        None => ways,
+        Some(brokers) => {
+            let of_kafka = bench::kafka::kafka(brokers, arguments.broker_pid, lines, users, seed).context("Kafka")?;
+            ways.into_iter().chain([of_kafka]).collect()
+        }
+    };
     let mut out = std::io::stdout().lock();
     if json {
         let ways: Vec<Value> = ways.iter().map(way_json).collect();

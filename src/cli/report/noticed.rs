@@ -90,6 +90,7 @@ impl OfKafka {
 
 impl Noticed {
     /// Further bodies that most likely were sent again over HTTP, and their lines.
+    #[cfg(feature = "serve")]
     pub(in crate::cli) fn repeated(&mut self, (bodies, lines): (u64, u64)) {
         self.repeats.0 += bodies;
         self.repeats.1 += lines;

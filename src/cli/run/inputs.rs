@@ -1,8 +1,6 @@
 //! Where lines come from: topics of Kafka, and the write-ahead log of what comes over HTTP. Each partition is a stream, and the
 //! write-ahead log is one.
 
-#[cfg(feature = "kafka")]
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::source::batch::Batch;
@@ -106,8 +104,8 @@ struct OfKafka {
     streams: Vec<usize>,
     formats: Vec<Format>,
     messages: Messages,
-    /// Records of each topic by what they were read as, since it was last asked.
-    read_as: BTreeMap<(usize, Format), u64>,
+    /// Records of each stream by what they were read as, as [`Format::ALL`] has it, since it was last asked.
+    read_as: Vec<[u64; Format::ALL.len()]>,
 }
 
 /// All streams, with the lines that wait to become chunks.
@@ -186,7 +184,7 @@ impl Inputs {
         let formats = of_topics.iter().filter_map(|name| StreamName::parse(name));
         let formats = formats.map(|name| asked.format(&name.topic)).collect();
         let http = http.zip(at(HTTP)).map(|(reader, at)| (at, reader));
-        let (messages, read_as) = (Messages::default(), BTreeMap::new());
+        let (messages, read_as) = (Messages::default(), Vec::new());
         let kafka = Some(OfKafka { asked, topics, streams, formats, messages, read_as });
         Ok(Some(Inputs { names, batches, http, kafka, http_first: true, throttle: None }))
     }
@@ -301,7 +299,10 @@ impl Inputs {
             let envelope = Envelope { key: record.key(), headers: record.headers(), millis: record.millis() };
             let (text, read) = messages.lines(*format, payload, envelope);
             batch.add(record.offset(), Some(text));
-            *read_as.entry((*stream, read)).or_default() += 1;
+            if read_as.len() <= at {
+                read_as.resize(at + 1, Default::default());
+            }
+            read_as[at][read as usize] += 1;
         })?;
         let stream = |at: usize| streams.get(at).copied().unwrap_or(usize::MAX);
         Ok(match came {
@@ -321,12 +322,13 @@ impl Inputs {
     /// Records of each topic by what they were read as, since this was last asked.
     pub(super) fn take_formats(&mut self) -> Vec<(String, &'static str, u64)> {
         let Some(of) = &mut self.kafka else { return Vec::new() };
-        let taken = std::mem::take(&mut of.read_as);
-        let named = taken.into_iter().map(|((stream, format), records)| {
-            let topic = self.names.get(stream).and_then(|name| StreamName::parse(name)).map(|name| name.topic);
-            (topic.unwrap_or_default(), format.name(), records)
-        });
-        named.collect()
+        let mut list = Vec::new();
+        for (at, records) in of.read_as.iter_mut().enumerate() {
+            let topic = of.topics.name(at).map(|name| name.topic.clone()).unwrap_or_default();
+            let each = Format::ALL.into_iter().zip(std::mem::take(records)).filter(|(_, records)| *records > 0);
+            list.extend(each.map(|(format, records)| (topic.clone(), format.name(), records)));
+        }
+        list
     }
 
     /// What is out of order and stays so.

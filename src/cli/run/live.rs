@@ -71,11 +71,13 @@ impl Live<'_> {
             Checkpoints { every: self.reader.times.checkpoints, last: Instant::now(), took: Duration::ZERO };
         while !self.reader.stopping() {
             let began = Instant::now();
-            while began.elapsed() < TOGETHER && !self.reader.stopping() {
+            let mut now = began;
+            while now.duration_since(began) < TOGETHER && !self.reader.stopping() {
                 let heard = self.inputs.poll(POLL)?;
+                now = Instant::now();
                 let mut at = None;
                 if let Heard::Record { stream, .. } = heard {
-                    self.last[stream] = Instant::now();
+                    self.last[stream] = now;
                     at = Some(stream);
                 }
                 self.reader.hear(&heard, &self.names, watch)?;

@@ -1,5 +1,6 @@
 //! The thread that reads: what lines are, where reading begins, and what everything is decided by.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,8 @@ pub(super) struct Reader<'a> {
     pub shared: &'a Shared,
     pub desk: &'a Desk,
     pub times: Times,
+    /// Something is said to be out of order that may pass.
+    pub is_troubled: Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -448,8 +451,15 @@ impl Reader<'_> {
 
     fn passing(&self, heard: &Heard) {
         match heard {
-            Heard::Record { .. } => self.shared.trouble(None),
-            Heard::Trouble(words) => self.shared.trouble(Some(words.clone())),
+            Heard::Record { .. } => {
+                if self.is_troubled.replace(false) {
+                    self.shared.trouble(None);
+                }
+            }
+            Heard::Trouble(words) => {
+                self.is_troubled.set(true);
+                self.shared.trouble(Some(words.clone()));
+            }
             Heard::Nothing | Heard::Lost { .. } | Heard::Anew { .. } => {}
         }
     }

@@ -255,6 +255,12 @@ fn what_records_hold_is_told_by_each_and_counted() {
     let rejects = &report["records"]["rejects"];
     assert_eq!((&rejects["too_long"], &rejects["malformed"]), (&1.into(), &1.into()), "{rejects}");
     assert_eq!(report["records"]["events"], all - 2);
+    let kept = std::fs::read_to_string(state.join("rejects.ndjson")).unwrap();
+    let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert_eq!((&kept[0]["reason"], &kept[0]["stream"]), (&"malformed".into(), &"proto/0".into()));
+    assert!(kept[0]["line"].as_str().unwrap().contains("not an ExportLogsServiceRequest"), "{}", kept[0]);
+    assert_eq!((&kept[1]["reason"], &kept[1]["stream"]), (&"too_long".into(), &"mixed/0".into()));
     let batches = lines.len() / 20;
     let of = |kind: usize| (batches + 5 - kind) / 6;
     let expect = json!({

@@ -13,6 +13,7 @@ use crate::cli::run::checkpoint::{Checkpoint, Place, Shown};
 use crate::cli::run::gate::Gate;
 use crate::cli::run::inputs::{self, Heard, Inputs};
 use crate::cli::run::reader::{POLL, Reader};
+use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
@@ -22,6 +23,7 @@ use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
+use crate::source::fold_chunk::KeptReject;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::StreamName;
 use crate::source::lines::Chunk;
@@ -317,6 +319,10 @@ pub(super) struct Watch<'a> {
     /// Something has come since the last report, and since the last checkpoint.
     pub looked: bool,
     pub is_ahead: bool,
+    /// Lines that could not be read, for whoever looks into why.
+    pub rejects: Rejects,
+    /// The disk has refused some, which was said.
+    pub rejects_refused: bool,
 }
 
 impl Watch<'_> {
@@ -347,6 +353,16 @@ impl Observer for Watch<'_> {
 
     fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
         self.noticed.crashes(stream, lines, arms);
+    }
+
+    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
+        // They are counted all the same.
+        if let Err(error) = self.rejects.keep(stream, rejects)
+            && !std::mem::replace(&mut self.rejects_refused, true)
+        {
+            say(&format!("rejected lines cannot be kept: {error}"));
+        }
+        Ok(())
     }
 
     fn window(&mut self, engine: &Engine, partial: &WindowPartial) {

@@ -24,6 +24,7 @@ mod loki;
 mod otlp;
 mod page;
 mod reader;
+mod rejects;
 mod server;
 mod state;
 mod streams;

@@ -17,6 +17,7 @@ use crate::cli::run::http::Shared;
 use crate::cli::run::inputs::Asked;
 use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::live::{Live, Watch};
+use crate::cli::run::rejects::{REJECTS_BYTES, Rejects};
 use crate::cli::run::state::State;
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
@@ -298,6 +299,8 @@ impl Reader<'_> {
             noticed,
             looked: true,
             is_ahead: false,
+            rejects: Rejects::open(&self.arguments.state, REJECTS_BYTES),
+            rejects_refused: false,
         };
         let first = names.get(..of_base).unwrap_or(&names);
         let mut pushed = match streams {
@@ -306,6 +309,7 @@ impl Reader<'_> {
             }
             None => PushedStreams::begin(first, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?,
         };
+        pushed.keep_rejects();
         for (from, window) in &later {
             pushed.join(&from.name, *window, &mut engine, &mut watch)?;
         }

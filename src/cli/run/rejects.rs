@@ -98,19 +98,19 @@ mod tests {
             let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
             text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["offset"].as_u64().unwrap()).collect()
         };
-        let mut rejects = Rejects::open(folder.path(), 200);
+        let mut rejects = Rejects::open(folder.path(), 150);
         for offset in [9, 7] {
             rejects.keep("t/0", reject(offset)).unwrap();
         }
         assert_eq!(offsets(FILE), [9, 7]);
         // What is read again after a restart is there already; another stream has positions of its own.
-        let mut rejects = Rejects::open(folder.path(), 200);
+        let mut rejects = Rejects::open(folder.path(), 150);
         rejects.keep("t/0", reject(9)).unwrap();
         rejects.keep("t/1", reject(3)).unwrap();
         rejects.keep("t/0", reject(11)).unwrap();
         rejects.keep("t/0", reject(12)).unwrap();
         assert_eq!((offsets(BEFORE), offsets(FILE)), (vec![9, 7, 3], vec![11, 12]));
-        let mut rejects = Rejects::open(folder.path(), 200);
+        let mut rejects = Rejects::open(folder.path(), 150);
         rejects.keep("t/1", reject(3)).unwrap();
         assert_eq!(offsets(FILE), [11, 12]);
     }

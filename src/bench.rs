@@ -3,6 +3,15 @@
 //! On one core the corpus is generated chunk by chunk and never held, and generating is timed apart from the fold. For the
 //! run on all cores its first lines are generated before and held, so that the generator takes no core from the fold.
 
+#[cfg(feature = "serve")]
+mod child;
+#[cfg(feature = "serve")]
+pub mod hook;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(feature = "serve")]
+pub mod live;
+
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 

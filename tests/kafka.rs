@@ -7,95 +7,37 @@
 
 mod common;
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::node::{Node, is_ready, send};
 use common::running::{PATIENCE, Running, until};
 use common::{Line, Traffic, folder_with, serin};
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 use serde_json::Value;
 
 const TOPIC: &str = "requests";
 
-fn script(arguments: &[&str]) -> bool {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/kafka.sh");
-    Command::new(path).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
-/// A node in a folder of its own; it ends with this.
-struct Node {
-    folder: PathBuf,
-    brokers: String,
-}
-
-impl Node {
-    fn start(folder: &Path) -> Node {
-        let folder = folder.join("kafka");
-        let free = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, controller] = free.map(|listener| listener.local_addr().unwrap().port().to_string());
-        assert!(script(&["start", folder.to_str().unwrap(), &port, &controller]), "the node starts");
-        Node { folder, brokers: format!("127.0.0.1:{port}") }
-    }
-
-    fn running(&self, state: &Path) -> Running {
-        Running::start(&["--brokers", &self.brokers, "--topic", TOPIC, "--idle", "2s"], state)
-    }
-
-    fn producer(&self) -> BaseProducer {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &self.brokers)
-            .set("enable.idempotence", "true")
-            .set("compression.type", "zstd")
-            .set("allow.auto.create.topics", "true")
-            .create()
-            .unwrap();
-        // The first question for the topic makes it, with the node's three partitions.
-        until("the node answers", || {
-            let answer = producer.client().fetch_metadata(Some(TOPIC), Duration::from_secs(1)).ok()?;
-            (answer.topics().first()?.partitions().len() == 3).then_some(())
-        });
-        producer
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        script(&["stop", self.folder.to_str().unwrap()]);
-    }
-}
-
-fn send(producer: &BaseProducer, partition: i32, text: Option<&str>) {
-    let mut record = BaseRecord::<(), str>::to(TOPIC).partition(partition);
-    record.payload = text;
-    while let Err((_, again)) = producer.send(record) {
-        producer.poll(Duration::from_millis(50));
-        record = again;
-    }
+fn running(node: &Node, state: &Path) -> Running {
+    Running::start(&["--brokers", &node.brokers, "--topic", TOPIC, "--idle", "2s"], state)
 }
 
 fn send_lines(producer: &BaseProducer, lines: &[Line]) {
     for line in lines {
-        send(producer, i32::try_from(line.user % 2).unwrap(), Some(&line.text()));
+        send(producer, TOPIC, i32::try_from(line.user % 2).unwrap(), Some(&line.text()));
     }
     producer.flush(PATIENCE).unwrap();
 }
 
 #[test]
 fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
-    for tool in ["mvn", "java"] {
-        let there = Command::new(tool).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !there.is_ok_and(|status| status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing in CI");
-            println!("skipped: {tool} is missing");
-            return;
-        }
+    if !is_ready() {
+        return;
     }
     let folder = folder_with(&[]);
     let node = Node::start(folder.path());
-    let producer = node.producer();
+    let producer = node.producer(TOPIC);
     let traffic = Traffic {
         seed: 61,
         requests: 12_000,
@@ -108,7 +50,8 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
     let state = folder.path().join("state");
     let ledger = || std::fs::read(state.join("ledger.ndjson")).unwrap();
 
-    let running = node.running(&state);
+    let running_of = || running(&node, &state);
+    let running = running_of();
     let (status, body) = running.ask("/v1/report", &running.address).unwrap();
     assert!(status == 503 && body.contains("waiting_for"), "{status} {body}");
     assert_eq!(running.ask("/healthz", &running.address).unwrap().0, 200);
@@ -127,10 +70,10 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
 
     // From the silent partition come old lines, and records that hold nothing: late, and rejected.
     for line in &lines[..5] {
-        send(&producer, 2, Some(&line.text()));
+        send(&producer, TOPIC, 2, Some(&line.text()));
     }
-    send(&producer, 2, None);
-    send(&producer, 2, Some(""));
+    send(&producer, TOPIC, 2, None);
+    send(&producer, TOPIC, 2, Some(""));
     producer.flush(PATIENCE).unwrap();
     send_lines(&producer, &lines[9_000..]);
     let before = running.settled(|report| report["records"]["late"].as_u64() >= Some(5));
@@ -138,12 +81,12 @@ fn a_broken_canary_fails_while_it_runs_and_again_after_a_crash() {
     assert_eq!(before["records"]["rejects"]["unknown_format"], 2);
     let kept = ledger();
     // One more behind the place up to which it was moved on.
-    send(&producer, 2, Some(&lines[0].text()));
+    send(&producer, TOPIC, 2, Some(&lines[0].text()));
     producer.flush(PATIENCE).unwrap();
 
     // kill -9, with that one read or not: the same again from nothing but the topic.
     drop(running);
-    let mut running = node.running(&state);
+    let mut running = running_of();
     let again = running.settled(|report| report["records"] == before["records"]);
     assert_eq!(again["verdict"], "fail");
     assert_eq!(again["comparisons"], before["comparisons"]);

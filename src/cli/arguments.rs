@@ -286,14 +286,22 @@ pub(super) struct RunArguments {
     /// in the working directory, if it is there)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Brokers to ask first; several with commas. Without TLS and without a password
+    /// Brokers to ask first; several with commas. Without TLS and without a password, unless --kafka-properties says how
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "HOST:PORT")]
     pub brokers: Option<String>,
-    /// A topic of log lines (may be given several times)
+    /// A topic of log lines, or a pattern of topics that begins with ^ (may be given several times); with =json, =otlp_proto,
+    /// =otlp_json, =syslog or =raw behind it what its records hold (default: each tells by itself)
     #[cfg(feature = "kafka")]
-    #[arg(long = "topic", id = "topics", value_name = "NAME")]
+    #[arg(long = "topic", id = "topics", value_name = "NAME[=FORMAT]")]
     pub topics: Vec<String>,
+    /// A file with properties of Kafka's client, KEY=VALUE, with librdkafka's names: TLS, SASL. ${NAME} is an environment variable
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE")]
+    pub kafka_properties: Option<PathBuf>,
+    /// Read at most so many records a second, for tests of what happens when lines come faster than they are read
+    #[arg(long, hide = true, value_name = "N")]
+    pub read_at_most: Option<u64>,
     /// Take lines over HTTP beside those of topics (without topics they always are)
     #[cfg(feature = "kafka")]
     #[arg(long)]
@@ -427,6 +435,14 @@ pub(super) struct ReplayArguments {
     /// The logs that it was made from; of a state folder none
     #[arg(value_name = "FILE")]
     pub files: Vec<String>,
+    /// Where the topics are whose lines a state folder's ledger was made from; they are read again
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "files")]
+    pub brokers: Option<String>,
+    /// As in `run`
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", requires = "brokers")]
+    pub kafka_properties: Option<PathBuf>,
     /// Threads that decode and fold (default: all cores)
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
@@ -568,6 +584,57 @@ pub(super) struct BenchArguments {
 pub(super) enum BenchCommand {
     /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
     Fold(FoldBenchArguments),
+    /// Run as `run` does, with its files, and measure CPU time for a line by each way in, beside lower bounds of the same run
+    #[cfg(feature = "serve")]
+    Live(LiveBenchArguments),
+    /// Measure the time from a total failure to the first byte of the hook, whole and in parts
+    #[cfg(feature = "serve")]
+    Hook(HookBenchArguments),
+}
+
+/// Arguments of `bench live`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct LiveBenchArguments {
+    /// Lines by each way (about 470 bytes each, held in memory)
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
+    pub lines: u64,
+    /// Users of the generated corpus
+    #[arg(long, default_value_t = 50_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub users: u32,
+    /// Seed of the generated corpus
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Brokers on this machine, for Kafka; a topic is made there
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// The broker's process, whose CPU time is told apart
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "PID", requires = "brokers")]
+    pub broker_pid: Option<u32>,
+    /// Figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `bench hook`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct HookBenchArguments {
+    /// Rollouts, side by side
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub runs: u16,
+    /// Seconds for which the canary is well
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    pub healthy: u64,
+    /// Brokers on this machine: lines go there, each run to a topic of its own (without them over HTTP)
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// Figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `bench fold`.

@@ -1,5 +1,8 @@
 //! `serin bench`: figures beside a stated lower bound.
 
+#[cfg(feature = "serve")]
+mod live;
+
 use std::io::Write;
 
 use crate::bench::{self, FoldFigures};
@@ -11,6 +14,10 @@ use crate::cli::terminal::Progress;
 pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
     match &arguments.what {
         BenchCommand::Fold(arguments) => fold(arguments),
+        #[cfg(feature = "serve")]
+        BenchCommand::Live(arguments) => live::live(arguments),
+        #[cfg(feature = "serve")]
+        BenchCommand::Hook(arguments) => live::hook(arguments),
     }
 }
 

@@ -163,8 +163,9 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 18] = [
+const SINGLE: [&str; 19] = [
     "brokers",
+    "kafka_properties",
     "state",
     "listen",
     "idle",
@@ -260,7 +261,9 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         }
         "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
         "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
-        "brokers" | "topics" | "http" if !cfg!(feature = "kafka") => bail!("this program was built without Kafka"),
+        "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
+            bail!("this program was built without Kafka")
+        }
         _ => return Ok(()),
     }
     compare::wishes(&how, None).map(|_| ())
@@ -324,6 +327,8 @@ impl Config {
             match id {
                 #[cfg(feature = "kafka")]
                 "brokers" => arguments.brokers = first,
+                #[cfg(feature = "kafka")]
+                "kafka_properties" => arguments.kafka_properties = first.map(PathBuf::from),
                 #[cfg(feature = "kafka")]
                 "topics" => arguments.topics.clone_from(&written.values),
                 #[cfg(feature = "kafka")]

@@ -24,7 +24,7 @@ use crate::time::SECOND;
 /// Runs `replay`.
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     match (arguments.ledger.is_dir(), arguments.files.is_empty()) {
-        (true, true) => of_state(&arguments.ledger),
+        (true, true) => of_state(arguments),
         (true, false) => {
             bail!("{}: a state folder has its log beside its ledger; give no files", arguments.ledger.display())
         }
@@ -35,9 +35,9 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<u8> {
 
 /// A state folder of `serin run`.
 #[cfg(feature = "serve")]
-fn of_state(folder: &Path) -> anyhow::Result<u8> {
+fn of_state(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let mut recomputed = Recomputed { text: String::new(), progress: Progress::bytes(0) };
-    let done = crate::cli::run::read_again(folder, &mut recomputed);
+    let done = crate::cli::run::read_again(arguments, &mut recomputed);
     recomputed.progress.finish();
     let crate::cli::run::Again { recorded, entries } = done?;
     // Lines may have come since the ledger was read.
@@ -47,8 +47,8 @@ fn of_state(folder: &Path) -> anyhow::Result<u8> {
 }
 
 #[cfg(not(feature = "serve"))]
-fn of_state(folder: &Path) -> anyhow::Result<u8> {
-    bail!("{}: a folder; this build of serin knows no state folders", folder.display())
+fn of_state(arguments: &ReplayArguments) -> anyhow::Result<u8> {
+    bail!("{}: a folder; this build of serin knows no state folders", arguments.ledger.display())
 }
 
 fn of_files(arguments: &ReplayArguments) -> anyhow::Result<u8> {

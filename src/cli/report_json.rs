@@ -75,6 +75,11 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "role": role.name(),
             "lines": lines,
         })).collect::<Vec<_>>(),
+        "kafka": {
+            "read_as": report.kafka.read_as,
+            "lost": report.kafka.lost,
+            "made_anew": report.kafka.anew,
+        },
         "possible_duplicates": { "bodies": report.repeats.0, "lines": report.repeats.1 },
         "records": {
             "read": t.records,

@@ -115,6 +115,14 @@ pub enum Input {
         /// Its name.
         name: String,
     },
+    /// A stream has come while others were read: it adds to no window before `oldest_open`, as if it had been there from the
+    /// beginning and had brought nothing for them.
+    Join {
+        /// Its name.
+        name: String,
+        /// The first window to which it can add.
+        oldest_open: i64,
+    },
     /// A stream has passed a window with this content.
     Partial {
         /// The stream.
@@ -158,6 +166,15 @@ struct StreamState {
     /// Offset after the line that passed its latest closed window. Windows that it has passed and others have not do
     /// not count: how many those are depends on the order of reading.
     at: u64,
+    /// The first window to which it could add when it came.
+    since: i64,
+}
+
+impl StreamState {
+    /// Of a stream that comes, and adds to windows from this one on.
+    fn from(since: i64) -> StreamState {
+        StreamState { oldest_open: since, last: None, at: 0, since }
+    }
 }
 
 /// A partial that waits for its window to close.
@@ -351,7 +368,10 @@ impl Engine {
         let mut outputs = Vec::new();
         match input {
             Input::Stream { name } => {
-                self.streams.entry(name).or_insert(StreamState { oldest_open: i64::MIN, last: None, at: 0 });
+                self.streams.entry(name).or_insert(StreamState::from(i64::MIN));
+            }
+            Input::Join { name, oldest_open } => {
+                self.streams.entry(name).or_insert(StreamState::from(oldest_open));
             }
             Input::Partial { stream, partial, at } => self.take(stream, partial, at),
             Input::Progress { stream, oldest_open } => {
@@ -372,8 +392,7 @@ impl Engine {
     }
 
     fn take(&mut self, stream: String, partial: WindowPartial, at: u64) {
-        let state =
-            self.streams.entry(stream.clone()).or_insert(StreamState { oldest_open: i64::MIN, last: None, at: 0 });
+        let state = self.streams.entry(stream.clone()).or_insert(StreamState::from(i64::MIN));
         if state.last.is_some_and(|last| partial.window <= last) {
             return;
         }
@@ -423,8 +442,9 @@ impl Engine {
             self.add_traces(&merged);
         }
         let concerned = self.concerned(&merged);
-        let positions: BTreeMap<String, u64> =
-            self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
+        // Of a stream that joined later nothing is said here, whether it is known of yet or, in a replay, already.
+        let there = self.streams.iter().filter(|(_, state)| state.since <= window);
+        let positions: BTreeMap<String, u64> = there.map(|(name, state)| (name.clone(), state.at)).collect();
         let mut looks = Looks {
             settings: &self.settings,
             positions: &positions,
@@ -587,6 +607,7 @@ impl Engine {
             w.flag(state.last.is_some());
             w.int(state.last.unwrap_or(0));
             w.uint(state.at);
+            w.int(state.since);
         }
         w.length(self.open.len());
         for (window, partials) in &self.open {
@@ -644,8 +665,8 @@ impl Engine {
             let name = r.text()?;
             let oldest_open = r.int()?;
             let (has_last, last) = (r.flag()?, r.int()?);
-            let at = r.uint()?;
-            engine.streams.insert(name, StreamState { oldest_open, last: has_last.then_some(last), at });
+            let (at, since) = (r.uint()?, r.int()?);
+            engine.streams.insert(name, StreamState { oldest_open, last: has_last.then_some(last), at, since });
         }
         for _ in 0..r.length()? {
             let window = r.int()?;

@@ -1,13 +1,13 @@
 //! Records of lines become chunks: a record of Kafka, or of the write-ahead log, holds one line or several.
 //!
-//! In Kafka, where records are numbered, the position of a line is 4,096 times the record's offset, plus its number in the record;
+//! In Kafka, where records are numbered, the position of a line is 65,536 times the record's offset, plus its number in the record;
 //! in the write-ahead log, whose records have positions in bytes, it is the place of the line's first byte.
 
 use crate::pipeline::decode::LINE_MAX;
 use crate::source::lines::Chunk;
 
 /// Lines of one record that have a position of their own; what is beyond is one line that is too long.
-pub const RECORD_LINES: u64 = 4_096;
+pub const RECORD_LINES: u64 = 65_536;
 /// Bytes from which on a chunk is handed out.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes that are kept of a line that is too long.
@@ -135,21 +135,21 @@ mod tests {
         let chunks = batch.chunks();
         assert_eq!(chunks.len(), 1);
         assert_eq!(chunks[0].bytes, b"one\ntwo\r\nthree\n\n\n");
-        assert_eq!(chunks[0].positions, [7 * 4096, 9 * 4096, 9 * 4096 + 1, 10 * 4096, 11 * 4096]);
-        assert_eq!((chunks[0].from, batch.after()), (7 * 4096, 11 * 4096 + 1));
+        assert_eq!(chunks[0].positions, [7 << 16, 9 << 16, (9 << 16) + 1, 10 << 16, 11 << 16]);
+        assert_eq!((chunks[0].from, batch.after()), (7 << 16, (11 << 16) + 1));
         assert!(batch.chunks().is_empty());
     }
 
     #[test]
     fn lines_past_the_bound_of_a_record_are_one_that_is_too_long() {
         let mut batch = Batch::default();
-        batch.add(1, Some("x\n".repeat(5_000).as_bytes()));
+        batch.add(1, Some("x\n".repeat(70_000).as_bytes()));
         batch.add(2, Some(b"after"));
         let chunks = batch.chunks();
-        assert_eq!(chunks.iter().map(|chunk| chunk.positions.len()).collect::<Vec<_>>(), [4_095, 1, 1]);
-        assert_eq!(chunks[1].too_long, Some(2 * (5_000 - 4_095)));
-        assert_eq!(chunks[1].from, 4_096 + 4_095);
-        assert_eq!(chunks[2].from, 2 * 4_096);
+        assert_eq!(chunks.iter().map(|chunk| chunk.positions.len()).collect::<Vec<_>>(), [65_535, 1, 1]);
+        assert_eq!(chunks[1].too_long, Some(2 * (70_000 - 65_535)));
+        assert_eq!(chunks[1].from, 65_536 + 65_535);
+        assert_eq!(chunks[2].from, 2 * 65_536);
     }
 
     #[test]

@@ -41,8 +41,16 @@ impl HeldLines {
     pub fn settle(&mut self, chunk: &Chunk, quarantined: &[u64], held: impl Iterator<Item = u64>) -> Vec<KeptReject> {
         let find = |known: &BTreeMap<u64, KeptReject>, offset: u64| {
             known.get(&offset).cloned().or_else(|| {
-                let at = usize::try_from(offset.checked_sub(chunk.from)?).ok()?;
-                let line = lines(chunk.bytes.get(at..)?, offset).next()?.0;
+                let line = match chunk.positions.as_slice() {
+                    [] => {
+                        let at = usize::try_from(offset.checked_sub(chunk.from)?).ok()?;
+                        lines(chunk.bytes.get(at..)?, offset).next()?.0
+                    }
+                    positions => {
+                        let number = positions.binary_search(&offset).ok()?;
+                        chunk.bytes.split(|byte| *byte == b'\n').nth(number)?
+                    }
+                };
                 Some(KeptReject::new(RejectReason::Quarantined, offset, line))
             })
         };

@@ -353,6 +353,8 @@ fn progress(engine: &mut Engine, name: &str, oldest_open: i64, observer: &mut dy
 pub struct PushedStreams<'a> {
     plan: &'a Plan,
     streams: Vec<(Taken, ChunkFolder<'a>)>,
+    /// Rejected lines are handed to the observer.
+    keep: bool,
 }
 
 impl<'a> PushedStreams<'a> {
@@ -373,7 +375,13 @@ impl<'a> PushedStreams<'a> {
         let outputs = engine.start(plan_text);
         observer.outputs(engine, outputs)?;
         let streams = names.iter().map(|name| (Taken::new(name, plan), ChunkFolder::new(plan, false))).collect();
-        Ok(PushedStreams { plan, streams })
+        Ok(PushedStreams { plan, streams, keep: false })
+    }
+
+    /// Hands rejected lines to the observer from now on.
+    pub fn keep_rejects(&mut self) {
+        self.keep = true;
+        self.streams.iter_mut().for_each(|(_, folder)| *folder = ChunkFolder::new(self.plan, true));
     }
 
     /// Streams that go on as those that were saved, of an engine that was restored from the same moment.
@@ -389,7 +397,24 @@ impl<'a> PushedStreams<'a> {
             streams.push((taken, ChunkFolder::new(plan, false)));
         }
         r.end()?;
-        Ok(PushedStreams { plan, streams })
+        Ok(PushedStreams { plan, streams, keep: false })
+    }
+
+    /// Takes a further stream, which comes while others are read: it adds to no window before `oldest_open`. Nothing that the
+    /// others bring has to wait for it until there, so that it is all the same whether this is known from the beginning.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn join(
+        &mut self,
+        name: &str,
+        oldest_open: i64,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        engine.apply(Input::Join { name: name.to_owned(), oldest_open });
+        self.streams.push((Taken::new(name, self.plan), ChunkFolder::new(self.plan, self.keep)));
+        self.advance(self.streams.len() - 1, oldest_open, 0, engine, observer)
     }
 
     /// What [`PushedStreams::resume`] needs.
@@ -412,7 +437,7 @@ impl<'a> PushedStreams<'a> {
     ) -> Result<Vec<u8>, RunError> {
         let Some((taken, folder)) = self.streams.get_mut(stream) else { return Ok(chunk.bytes) };
         let folded = fold(folder, chunk, &taken.name);
-        taken.take(self.plan, engine, folded, false, observer)
+        taken.take(self.plan, engine, folded, self.keep, observer)
     }
 
     /// Oldest window that a stream can still add to.

@@ -1,5 +1,6 @@
 //! The word to stop, for whoever waits: it is heard at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,18 +9,21 @@ use std::time::Duration;
 pub struct Stop {
     told: Mutex<bool>,
     heard: Condvar,
+    /// The same as `told`, for those who ask for each record.
+    is_told: AtomicBool,
 }
 
 impl Stop {
     /// Tells everybody to stop.
     pub fn tell(&self) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.is_told.store(true, Ordering::Release);
         self.heard.notify_all();
     }
 
     /// It has been told.
     pub fn is_told(&self) -> bool {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.is_told.load(Ordering::Acquire)
     }
 
     /// Waits until it is told, at most so long. Whether it was.

@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub mod acting;
+#[cfg(all(unix, feature = "kafka"))]
+pub mod node;
 #[cfg(unix)]
 pub mod receiver;
 #[cfg(unix)]

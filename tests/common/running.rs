@@ -80,6 +80,13 @@ impl Running {
         Running { child, address, said }
     }
 
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
     /// Status and body of an answer.
     pub fn ask(&self, path: &str, host: &str) -> Option<(u16, String)> {
         let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

@@ -2,7 +2,9 @@
 # One Kafka node for tests, on loopback. Its jars come by Maven into target/servers once.
 # usage: kafka.sh prepare
 #        kafka.sh start FOLDER PORT CONTROLLER_PORT    (returns when the process runs; clients see when it answers)
-#        kafka.sh stop FOLDER
+#        kafka.sh start-tls FOLDER PORT CONTROLLER_PORT SASL_SSL_PORT SSL_PORT
+#        kafka.sh again FOLDER                         (the same node with what it has, after a stop)
+#        kafka.sh stop FOLDER                          (kill -9)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 servers="$here/../../target/servers"
@@ -24,7 +26,51 @@ prepare() {
 quick=(java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
   -cp "$servers/kafka/*")
 
+# A node that also listens with TLS: with a password or a token (SASL_SSL), or with a client's certificate (SSL).
+start_tls() {
+  local folder=$1 port=$2 controller=$3 sasl=$4 ssl=$5 name
+  mkdir -p "$folder"
+  (
+    cd "$folder"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=test-ca 2>/dev/null
+    printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >names
+    for name in server client; do
+      openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj /CN=localhost 2>/dev/null
+      openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out $name.pem 2>/dev/null
+    done
+    cat server.key server.pem >keystore.pem
+  )
+  configure "$folder" "$port" "$controller"
+  sed -i -e "s|^listeners=.*|&,SASL_SSL://127.0.0.1:$sasl,SSL://127.0.0.1:$ssl|" \
+    -e "s|^advertised.listeners=.*|&,SASL_SSL://localhost:$sasl,SSL://localhost:$ssl|" \
+    -e "s|^listener.security.protocol.map=.*|&,SASL_SSL:SASL_SSL,SSL:SSL|" "$folder/server.properties"
+  cat >>"$folder/server.properties" <<P
+sasl.enabled.mechanisms=SCRAM-SHA-512,OAUTHBEARER
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+listener.name.ssl.ssl.client.auth=required
+ssl.keystore.type=PEM
+ssl.keystore.location=$folder/keystore.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$folder/ca.pem
+P
+  format "$folder" --add-scram 'SCRAM-SHA-512=[name=serin,password=serin-secret]'
+  again "$folder"
+}
+
 start() {
+  configure "$@"
+  format "$1"
+  again "$1"
+}
+
+format() {
+  local folder=$1
+  shift
+  "${quick[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c "$folder/server.properties" "$@" >"$folder/kafka.log" 2>&1
+}
+
+configure() {
   local folder=$1 port=$2 controller=$3
   mkdir -p "$folder"
   cat >"$folder/server.properties" <<P
@@ -46,8 +92,15 @@ offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 log.cleaner.dedupe.buffer.size=4194304
 log.index.size.max.bytes=1048576
+message.max.bytes=33554432
+replica.fetch.max.bytes=33554432
+log.retention.check.interval.ms=500
+log.segment.delete.delay.ms=0
 P
-  "${quick[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c "$folder/server.properties" >"$folder/kafka.log" 2>&1
+}
+
+again() {
+  local folder=$1
   "${quick[@]}" kafka.Kafka "$folder/server.properties" >>"$folder/kafka.log" 2>&1 </dev/null &
   echo $! >"$folder/pid"
 }
@@ -61,6 +114,8 @@ stop() {
 case ${1:-} in
   prepare) prepare ;;
   start) prepare; start "$2" "$3" "$4" ;;
+  start-tls) prepare; start_tls "$2" "$3" "$4" "$5" "$6" ;;
+  again) again "$2" ;;
   stop) stop "$2" ;;
-  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | stop FOLDER" >&2; exit 2 ;;
+  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | again FOLDER | stop FOLDER" >&2; exit 2 ;;
 esac

@@ -5,6 +5,9 @@
 #        shippers.sh rsyslog CONFIGURATION FOLDER      (runs until it is told to stop)
 #        shippers.sh syslog-ng CONFIGURATION FOLDER    (the same)
 #        shippers.sh python PROGRAM
+#        shippers.sh prepare-kafka                     (clients of Kafka, which have a folder of their own)
+#        shippers.sh kcat ARGUMENT...
+#        shippers.sh python-kafka PROGRAM
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$here/../../target/servers"
@@ -40,8 +43,40 @@ prepare() {
   exec 9>&-
 }
 
+clients="$servers/kafka-clients"
+
+prepare_kafka() {
+  exec 9>"$servers/shippers.lock"
+  flock 9
+  if [ ! -d "$clients" ]; then
+    rm -rf "$clients.part"
+    mkdir -p "$clients.part/packages"
+    cd "$clients.part/packages"
+    local packages=(kcat librdkafka1 libyajl2 liblz4-1 libzstd1 libsasl2-2 libssl3 zlib1g)
+    apt-get download -qq "${packages[@]}" >&2 || { apt-get update -qq >&2 && apt-get download -qq "${packages[@]}" >&2; }
+    for package in *.deb; do dpkg -x "$package" ..; done
+    cd ..
+    python3 -m venv python
+    python/bin/pip install -q --disable-pip-version-check confluent-kafka==2.16.1 >&2
+    mv "$clients.part" "$clients"
+  fi
+  exec 9>&-
+}
+
 case ${1:-} in
   prepare) prepare ;;
+  prepare-kafka) prepare_kafka ;;
+  kcat)
+    prepare_kafka
+    shift
+    LD_LIBRARY_PATH=$(echo "$clients"/usr/lib/*-linux-gnu* "$clients"/lib/*-linux-gnu* | tr ' ' ':')
+    export LD_LIBRARY_PATH
+    exec "$clients/usr/bin/kcat" "$@"
+    ;;
+  python-kafka)
+    prepare_kafka
+    exec "$clients/python/bin/python" "$2"
+    ;;
   rsyslog)
     prepare
     modules=$(echo "$shippers"/usr/lib/*-linux-gnu*/rsyslog/)
@@ -60,5 +95,5 @@ case ${1:-} in
     prepare
     exec "$shippers/python/bin/python" "$2"
     ;;
-  *) echo "usage: shippers.sh prepare | rsyslog CONFIGURATION FOLDER | syslog-ng CONFIGURATION FOLDER | python PROGRAM" >&2; exit 2 ;;
+  *) echo "usage: shippers.sh prepare | rsyslog CONFIGURATION FOLDER | syslog-ng CONFIGURATION FOLDER | python PROGRAM | prepare-kafka | kcat ARGUMENT... | python-kafka PROGRAM" >&2; exit 2 ;;
 esac

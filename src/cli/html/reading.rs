@@ -15,6 +15,7 @@ pub(super) fn write(m: &mut Markup, report: &Report<'_>) {
         if let Some(words) = report.repeated() {
             m.words("p", "", &words);
         }
+        report.kafka.words().iter().for_each(|words| m.words("p", "", words));
         roles(m, report);
         if !report.survey.notes.is_empty() {
             m.element("ul", &[("class", "notes")], |m| {

@@ -19,8 +19,8 @@ use std::fmt::Write as _;
 pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::next::FORECAST_MAX;
-use self::noticed::Crashes;
 pub(super) use self::noticed::Noticed;
+use self::noticed::{Crashes, OfKafka};
 use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::segments::{SEGMENT_COLUMNS, SegmentRow, SegmentRows};
@@ -63,6 +63,9 @@ pub(super) struct Report<'a> {
     pub unread: Vec<(String, Role, u64)>,
     /// Bodies that most likely were sent again over HTTP, and their lines.
     pub repeats: (u64, u64),
+    /// Records of topics by what they were read as, those that were deleted before they were read, and partitions whose topic was made
+    /// anew.
+    pub kafka: OfKafka,
     /// Lines that say that a program died, by stream, with the arm where the stream has only one.
     pub crashes: Vec<Crashes>,
     /// The worst verdict over all comparisons; INVALID when there is nothing to compare.
@@ -378,6 +381,7 @@ impl<'a> Report<'a> {
             unplanned,
             unread: noticed.roles(survey),
             repeats: noticed.repeats,
+            kafka: noticed.kafka.clone(),
             crashes: noticed.crashed(),
             verdict,
             carried_by,

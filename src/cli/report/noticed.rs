@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::backtest::{CutOvers, Deploy};
+use crate::cli::report::text::{count, grouped};
+use crate::cli::terminal::harmless;
 use crate::engine::Engine;
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::survey::Survey;
@@ -12,6 +14,8 @@ use crate::sketch::partial::WindowPartial;
 
 /// Arms of a stream that are remembered: with two it belongs to none.
 const ARMS_KEPT: usize = 2;
+/// Partitions that are named.
+const NAMED_MAX: usize = 5;
 
 /// Fields that nobody reads, lines that say that a program died, and versions that replaced others at once.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +27,8 @@ pub(in crate::cli) struct Noticed {
     cut_overs: CutOvers,
     /// Bodies that most likely were sent again over HTTP, and their lines.
     pub(super) repeats: (u64, u64),
+    /// What is to be told of topics.
+    pub(super) kafka: OfKafka,
 }
 
 /// Lines of one stream that say that a program died.
@@ -36,11 +42,78 @@ pub(in crate::cli) struct Crashes {
     pub arm: Option<String>,
 }
 
+/// What is to be told of topics.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(in crate::cli) struct OfKafka {
+    /// Records of each topic, by what they were read as.
+    pub read_as: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Records of each partition that were deleted before they were read.
+    pub lost: BTreeMap<String, u64>,
+    /// Partitions whose topic was deleted and made anew.
+    pub anew: BTreeSet<String>,
+}
+
+impl OfKafka {
+    /// In words, where something is out of the ordinary.
+    pub(in crate::cli) fn words(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        for (topic, formats) in self.read_as.iter().filter(|(_, formats)| formats.keys().any(|format| format != "json"))
+        {
+            let each: Vec<String> =
+                formats.iter().map(|(format, records)| format!("{} as {format}", grouped(*records))).collect();
+            list.push(format!("Records of topic {} were read so: {}.", harmless(topic, 80), each.join(", ")));
+        }
+        let lost: u64 = self.lost.values().sum();
+        if lost > 0 {
+            let of: Vec<String> = self
+                .lost
+                .iter()
+                .take(NAMED_MAX)
+                .map(|(stream, records)| format!("{} of {stream}", grouped(*records)))
+                .collect();
+            list.push(format!(
+                "LOST: Kafka deleted {} before they were read ({}): they count nowhere. Give the topic a longer retention.",
+                count(lost, "record"),
+                of.join(", ")
+            ));
+        }
+        if !self.anew.is_empty() {
+            let of: Vec<&str> = self.anew.iter().take(NAMED_MAX).map(String::as_str).collect();
+            list.push(format!(
+                "Topics were deleted and made anew while they were read ({}): what they brought since is another log.",
+                of.join(", ")
+            ));
+        }
+        list
+    }
+}
+
 impl Noticed {
     /// Further bodies that most likely were sent again over HTTP, and their lines.
+    #[cfg(feature = "serve")]
     pub(in crate::cli) fn repeated(&mut self, (bodies, lines): (u64, u64)) {
         self.repeats.0 += bodies;
         self.repeats.1 += lines;
+    }
+
+    /// Further records of topics, and what they were read as.
+    #[cfg(feature = "kafka")]
+    pub(in crate::cli) fn read_as(&mut self, records: Vec<(String, &'static str, u64)>) {
+        for (topic, format, records) in records {
+            *self.kafka.read_as.entry(topic).or_default().entry(format.to_owned()).or_default() += records;
+        }
+    }
+
+    /// Records of a partition were deleted before they were read.
+    #[cfg(feature = "serve")]
+    pub(in crate::cli) fn lost(&mut self, stream: &str, records: u64) {
+        *self.kafka.lost.entry(stream.to_owned()).or_default() += records;
+    }
+
+    /// The topic of a partition was deleted and made anew.
+    #[cfg(feature = "serve")]
+    pub(in crate::cli) fn anew(&mut self, stream: &str) {
+        self.kafka.anew.insert(stream.to_owned());
     }
 
     /// Fields that nobody reads, with the lines of a chunk that have them.

@@ -49,6 +49,7 @@ impl Report<'_> {
         if let Some(words) = self.repeated() {
             paragraph(out, &words);
         }
+        self.kafka.words().iter().for_each(|words| paragraph(out, words));
         if t.late > t.on_time {
             paragraph(
                 out,

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::cli::run::desk::{Answer, Desk, View, hooks_json};
 use crate::cli::run::http::Shared;
+#[cfg(feature = "kafka")]
+use crate::cli::run::lag;
 use crate::cli::run::token::Token;
 use crate::cli::run::tokens::{Allowed, Scope, Tokens};
 use crate::cli::run::{flagger, gate};
@@ -71,6 +73,8 @@ async fn health(State(api): State<Api>) -> Response {
     if let Some(body) = body.as_object_mut() {
         let refused = api.shared.connections_refused.load(Ordering::Relaxed);
         body.insert("connections_refused".to_owned(), Value::from(refused));
+        #[cfg(feature = "kafka")]
+        body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
     }
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
@@ -91,6 +95,8 @@ async fn status(State(api): State<Api>) -> Response {
     let trouble = trouble.or(view.trouble.clone());
     let mut body = health_json(trouble, waiting, &view);
     if let Some(body) = body.as_object_mut() {
+        #[cfg(feature = "kafka")]
+        body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
         body.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
         body.insert("ledger_entries".to_owned(), Value::from(view.book.read().entries));
         body.insert("journal_rows".to_owned(), Value::from(view.book.read().rows));

@@ -31,6 +31,8 @@ pub(super) struct Place {
     pub next: u64,
     /// Times that it was moved on while nothing came from it.
     pub moves: u64,
+    /// Time of the record that was read last, in milliseconds; 0 where it has none.
+    pub millis: i64,
 }
 
 /// How much of the ledger is there.
@@ -70,10 +72,11 @@ impl Checkpoint {
         w.uint(self.written.bytes);
         w.fixed(self.written.sum);
         w.length(self.places.len());
-        for Place { name, next, moves } in &self.places {
+        for Place { name, next, moves, millis } in &self.places {
             w.text(name);
             w.uint(*next);
             w.uint(*moves);
+            w.int(*millis);
         }
         let shown = serde_json::to_vec(&self.shown)?;
         for part in [&self.engine, &self.streams, &shown] {
@@ -98,7 +101,7 @@ impl Checkpoint {
         let written = Written { bytes: r.uint()?, sum: r.fixed()? };
         let mut places = Vec::new();
         for _ in 0..r.length()? {
-            places.push(Place { name: r.text()?, next: r.uint()?, moves: r.uint()? });
+            places.push(Place { name: r.text()?, next: r.uint()?, moves: r.uint()?, millis: r.int()? });
         }
         let mut part = || {
             let length = r.length()?;
@@ -169,7 +172,7 @@ mod tests {
     fn a_checkpoint_is_read_back_and_any_other_bytes_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Checkpoint::read(folder.path()).unwrap().is_none());
-        let place = |name: &str, next| Place { name: name.to_owned(), next, moves: next / 2 };
+        let place = |name: &str, next| Place { name: name.to_owned(), next, moves: next / 2, millis: -5 };
         let checkpoint = Checkpoint {
             written: Written { bytes: 7, sum: 9 },
             places: vec![place("http", 1 << 40), place("t/0", 0)],

@@ -17,6 +17,8 @@ use crate::cli::run::elastic::{self, Elastic};
 use crate::cli::run::gate::Gate;
 use crate::cli::run::tokens::{Allowed, Scope, Tokens};
 use crate::cli::run::{ingest, loki, otlp, page};
+#[cfg(feature = "kafka")]
+use crate::source::kafka::Lag;
 use crate::source::stop::Stop;
 use crate::source::wal::{AppendError, Wal};
 
@@ -41,12 +43,17 @@ struct Shown {
     waiting: Option<String>,
     /// What is out of order, where something is.
     trouble: Option<String>,
+    /// What is out of order with a source and stays so until it is mended.
+    source: Option<String>,
     /// Why nothing is decided, where that is so.
     stalled: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
     /// What controllers are told.
     gate: Arc<Gate>,
+    /// How far partitions have been read.
+    #[cfg(feature = "kafka")]
+    lags: Vec<Lag>,
 }
 
 impl Shared {
@@ -69,6 +76,24 @@ impl Shared {
         self.with(|shown| shown.trouble = what);
     }
 
+    /// A source is out of order and stays so, or none is.
+    #[cfg(feature = "kafka")]
+    pub(super) fn source(&self, what: Option<String>) {
+        self.with(|shown| shown.source = what);
+    }
+
+    /// How far partitions have been read.
+    #[cfg(feature = "kafka")]
+    pub(super) fn lags(&self, lags: Vec<Lag>) {
+        self.with(|shown| shown.lags = lags);
+    }
+
+    /// How far each partition has been read, as of the last second or two.
+    #[cfg(feature = "kafka")]
+    pub(super) fn lag(&self) -> Vec<Lag> {
+        self.with(|shown| shown.lags.clone())
+    }
+
     /// Nothing is decided, and why; or it is again.
     pub(super) fn stalled(&self, why: Option<String>) {
         self.with(|shown| shown.stalled = why);
@@ -78,7 +103,10 @@ impl Shared {
     pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
         // Lines are refused until a write succeeds.
         let refused = self.wal.as_ref().and_then(Wal::failure).map(|failure| AppendError::Disk(failure).to_string());
-        self.with(|shown| (shown.stalled.clone().or(refused).or(shown.trouble.clone()), shown.waiting.clone()))
+        self.with(|shown| {
+            let trouble = shown.stalled.clone().or(refused).or(shown.trouble.clone()).or(shown.source.clone());
+            (trouble, shown.waiting.clone())
+        })
     }
 
     /// There is a report.

@@ -13,13 +13,19 @@ use crate::cli::run::checkpoint::{Checkpoint, Place, Shown};
 use crate::cli::run::gate::Gate;
 use crate::cli::run::inputs::{self, Heard, Inputs};
 use crate::cli::run::reader::{POLL, Reader};
+use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
+#[cfg(feature = "kafka")]
+use crate::cli::run::streams::Row;
 use crate::cli::run::{WAL, page, say};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
+use crate::source::fold_chunk::KeptReject;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::StreamName;
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
 use crate::source::wal;
@@ -44,6 +50,9 @@ pub(super) struct Live<'a> {
     pub moves: Vec<VecDeque<Move>>,
     /// Times that each stream was moved on.
     pub moves_made: Vec<u64>,
+    /// Partitions that have come and are not read yet.
+    #[cfg(feature = "kafka")]
+    pub coming: Vec<StreamName>,
 }
 
 impl Live<'_> {
@@ -64,14 +73,20 @@ impl Live<'_> {
             Checkpoints { every: self.reader.times.checkpoints, last: Instant::now(), took: Duration::ZERO };
         while !self.reader.stopping() {
             let began = Instant::now();
-            while began.elapsed() < TOGETHER && !self.reader.stopping() {
+            let mut now = began;
+            while now.duration_since(began) < TOGETHER && !self.reader.stopping() {
                 let heard = self.inputs.poll(POLL)?;
+                now = Instant::now();
                 let mut at = None;
                 if let Heard::Record { stream, .. } = heard {
-                    self.last[stream] = Instant::now();
+                    self.last[stream] = now;
                     at = Some(stream);
                 }
-                self.reader.hear(heard);
+                self.reader.hear(&heard, &self.names, watch)?;
+                #[cfg(feature = "kafka")]
+                if let Heard::Anew { stream } = heard {
+                    self.coming.extend(StreamName::parse(&self.names[stream]).map(|name| name.next()));
+                }
                 if at.is_none_or(|stream| self.inputs.batch(stream).is_none_or(|batch| batch.is_full())) {
                     break;
                 }
@@ -82,6 +97,8 @@ impl Live<'_> {
                 }
             }
             if looked_for_idle.elapsed() >= LOOK_FOR_IDLE {
+                #[cfg(feature = "kafka")]
+                self.look_at_topics(engine, watch)?;
                 self.move_idle(engine, watch)?;
                 looked_for_idle = Instant::now();
             }
@@ -121,7 +138,8 @@ impl Live<'_> {
         let mut places = Vec::with_capacity(self.names.len());
         for (stream, name) in self.names.iter().enumerate() {
             let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
-            places.push(Place { name: name.clone(), next, moves: self.moves_made[stream] });
+            let millis = self.inputs.millis(stream);
+            places.push(Place { name: name.clone(), next, moves: self.moves_made[stream], millis });
         }
         let http = places.iter().find(|place| place.name == inputs::HTTP).map(|place| place.next);
         watch.noticed.repeated(self.inputs.take_repeats());
@@ -153,6 +171,43 @@ impl Live<'_> {
         let due = moves.len();
         push_around_moves(&mut self.pushed, moves, (stream, chunk), engine, watch)?;
         self.moves_made[stream] += (due - moves.len()) as u64;
+        Ok(())
+    }
+
+    /// What brokers say beside records: how far there is to read, what is out of order, and partitions that have come. Those are
+    /// read from their beginning; but what windows have closed already stay closed.
+    #[cfg(feature = "kafka")]
+    fn look_at_topics(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        self.reader.shared.lags(self.inputs.lags());
+        self.reader.shared.source(self.inputs.standing());
+        watch.noticed.read_as(self.inputs.take_formats());
+        self.coming.extend(self.inputs.found(&mut |words| say(&words)));
+        // What the ledger has already was decided without them.
+        if !watch.state.is_caught_up() {
+            return Ok(());
+        }
+        for name in std::mem::take(&mut self.coming) {
+            let shown = name.to_string();
+            if self.names.contains(&shown) {
+                continue;
+            }
+            let Some((first, format)) = self.inputs.join(&name)? else {
+                self.coming.push(name);
+                continue;
+            };
+            // Windows before are closed as far as the others go, and after this none closes without it.
+            let window = (0..self.names.len()).map(|stream| self.pushed.oldest_open(stream)).min().unwrap_or(i64::MIN);
+            let row = Row { name: shown.clone(), first, format: format.name().to_owned(), joined: Some(window) };
+            watch.state.joined(std::iter::once(&row));
+            self.reader.lasts(watch.state, engine)?;
+            self.pushed.join(&shown, window, engine, watch)?;
+            say(&format!("{shown} has come, and is read from its beginning"));
+            self.names.push(shown);
+            self.last.push(Instant::now());
+            self.moves.push(VecDeque::new());
+            self.moves_made.push(0);
+            watch.came();
+        }
         Ok(())
     }
 
@@ -264,6 +319,10 @@ pub(super) struct Watch<'a> {
     /// Something has come since the last report, and since the last checkpoint.
     pub looked: bool,
     pub is_ahead: bool,
+    /// Lines that could not be read, for whoever looks into why.
+    pub rejects: Rejects,
+    /// The disk has refused some, which was said.
+    pub rejects_refused: bool,
 }
 
 impl Watch<'_> {
@@ -294,6 +353,16 @@ impl Observer for Watch<'_> {
 
     fn crashes(&mut self, stream: &str, lines: u64, arms: &[String]) {
         self.noticed.crashes(stream, lines, arms);
+    }
+
+    fn rejects(&mut self, stream: &str, rejects: Vec<KeptReject>) -> std::io::Result<()> {
+        // They are counted all the same.
+        if let Err(error) = self.rejects.keep(stream, rejects)
+            && !std::mem::replace(&mut self.rejects_refused, true)
+        {
+            say(&format!("rejected lines cannot be kept: {error}"));
+        }
+        Ok(())
     }
 
     fn window(&mut self, engine: &Engine, partial: &WindowPartial) {

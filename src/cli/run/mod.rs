@@ -17,16 +17,21 @@ mod hooks;
 mod http;
 mod ingest;
 mod inputs;
+#[cfg(feature = "kafka")]
+mod lag;
 mod live;
 mod loki;
 mod otlp;
 mod page;
 mod reader;
+mod rejects;
 mod server;
 mod state;
+mod streams;
 mod token;
 mod tokens;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -145,7 +150,8 @@ async fn serve(
     std::thread::spawn(move || {
         server::step_back();
         let (arguments, policy, desk) = (&arguments, &config.policy, &of_desk);
-        let (of_http, reader) = (reader, Reader { arguments, policy, shared: &of_reader, desk, times });
+        let (of_http, reader) =
+            (reader, Reader { arguments, policy, shared: &of_reader, desk, times, is_troubled: Cell::new(false) });
         let read = reader.read(&mut state, of_http);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);

@@ -1,8 +1,11 @@
 //! The thread that reads: what lines are, where reading begins, and what everything is decided by.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "kafka")]
+use anyhow::Context;
 use anyhow::{anyhow, bail};
 
 use crate::cli::arguments::RunArguments;
@@ -10,9 +13,14 @@ use crate::cli::report::count;
 use crate::cli::run::checkpoint::{self, Checkpoint, Heads, Shown};
 use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
-use crate::cli::run::inputs::{self, Heard, Inputs};
+#[cfg(feature = "kafka")]
+use crate::cli::run::inputs::Asked;
+use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::live::{Live, Watch};
+use crate::cli::run::rejects::{REJECTS_BYTES, Rejects};
 use crate::cli::run::state::State;
+#[cfg(feature = "kafka")]
+use crate::cli::run::streams::Row;
 use crate::cli::run::{Times, say};
 use crate::cli::terminal::harmless;
 use crate::cli::{compare, replay};
@@ -20,6 +28,8 @@ use crate::engine::policy::Policy;
 use crate::engine::{Engine, Settings};
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::Connection;
 use crate::source::lines::Chunk;
 use crate::source::run::PushedStreams;
 use crate::source::wal::WalReader;
@@ -54,6 +64,9 @@ struct Saved {
     settings: Settings,
 }
 
+/// Streams that were there when everything began, and those that came later, each with the first window to which it adds.
+type KnownStreams = (Vec<From>, Vec<(From, i64)>);
+
 /// Reads streams until it is told to stop.
 pub(super) struct Reader<'a> {
     pub arguments: &'a RunArguments,
@@ -61,6 +74,8 @@ pub(super) struct Reader<'a> {
     pub shared: &'a Shared,
     pub desk: &'a Desk,
     pub times: Times,
+    /// Something is said to be out of order that may pass.
+    pub is_troubled: Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -110,11 +125,16 @@ impl Reader<'_> {
     }
 
     /// Every stream that was asked for, read from where `from` says; `None` when it was told to stop before all were there.
-    fn inputs(&self, http: Option<WalReader>, from: &BTreeMap<String, u64>) -> anyhow::Result<Option<Inputs>> {
+    fn inputs(&self, http: Option<WalReader>, from: &[From]) -> anyhow::Result<Option<Inputs>> {
         let mut http = http;
+        let of_http = from.iter().find(|from| from.name == inputs::HTTP);
+        if !from.is_empty() && of_http.is_some() != http.is_some() {
+            bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
+        }
+        let next = of_http.and_then(|from| from.next);
         if let Some(reader) = &mut http {
-            match from.get(inputs::HTTP) {
-                Some(next) => reader.skip_to(*next)?,
+            match next {
+                Some(next) => reader.skip_to(next)?,
                 None if reader.first()? > 0 => bail!(
                     "{}: the write-ahead log has lost its beginning, and there is no checkpoint to go on from; begin anew with \
                      another --state",
@@ -126,14 +146,67 @@ impl Reader<'_> {
         #[cfg(feature = "kafka")]
         if let Some(brokers) = &self.arguments.brokers {
             let stop = &self.shared.stop;
+            let asked = Asked::of(self.connection(brokers)?, &self.arguments.topics).context("--topic")?;
+            if from.iter().any(|from| from.name != inputs::HTTP && !asked.has(from)) {
+                bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
+            }
             self.shared.wait_for("a broker");
             let mut wait = |what: String| {
                 say(&what);
                 self.shared.wait_for(&what);
             };
-            return Inputs::of_topics(brokers, &self.arguments.topics, http, from, stop, &mut wait);
+            return Inputs::of_topics(asked, http, from, stop, &mut wait);
         }
-        Ok(http.map(|http| Inputs::of_http(http, from)))
+        if from.iter().any(|from| from.name != inputs::HTTP) {
+            bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
+        }
+        Ok(http.map(|http| Inputs::of_http(http, next.unwrap_or(0))))
+    }
+
+    /// How brokers are spoken to.
+    #[cfg(feature = "kafka")]
+    fn connection(&self, brokers: &str) -> anyhow::Result<Connection> {
+        Ok(match &self.arguments.kafka_properties {
+            Some(path) => Connection::with_file(brokers, path).context("--kafka-properties")?,
+            None => Connection::plain(brokers),
+        })
+    }
+
+    /// Where each stream that the ledger rests on goes on: those that were there when everything began, then those that came later,
+    /// with the window in which they came.
+    fn known(&self, saved: Option<&Saved>, state: &State) -> anyhow::Result<KnownStreams> {
+        let rows = state.rows()?;
+        let row = |name: &str| rows.iter().rev().find(|row| row.name == name);
+        let first = |name: &str| row(name).map(|row| row.first);
+        let format = |name: &str| row(name).map(|row| row.format.clone());
+        let base: Vec<From> = match (saved, state.start()?) {
+            (Some(saved), _) => {
+                let places = saved.checkpoint.places.iter();
+                places
+                    .map(|place| From {
+                        next: Some(place.next).filter(|next| *next > 0).max(first(&place.name)),
+                        millis: place.millis,
+                        format: format(&place.name),
+                        name: place.name.clone(),
+                    })
+                    .collect()
+            }
+            (None, Some(start)) => {
+                let names = replay::ground(&start)?.2.into_iter();
+                names.map(|name| From { next: first(&name), millis: 0, format: format(&name), name }).collect()
+            }
+            (None, None) => return Ok(Default::default()),
+        };
+        let mut later: Vec<(From, i64)> = Vec::new();
+        for row in &rows {
+            let Some(window) = row.joined else { continue };
+            if base.iter().chain(later.iter().map(|(from, _)| from)).all(|known| known.name != row.name) {
+                let from =
+                    From { name: row.name.clone(), next: Some(row.first), millis: 0, format: Some(row.format.clone()) };
+                later.push((from, window));
+            }
+        }
+        Ok((base, later))
     }
 
     /// The checkpoint to go on from, with the first lines that its plan rests on. What cannot be used is told of: everything is
@@ -154,8 +227,7 @@ impl Reader<'_> {
             Ok(None) => return unusable("the first lines were not kept"),
             Err(damaged) => return unusable(&format!("{damaged:#}")),
         };
-        let names: Vec<String> = checkpoint.places.iter().map(|place| place.name.clone()).collect();
-        match self.ground(&names, &heads, state)? {
+        match self.ground(&heads, state)? {
             Ok((found, settings)) => Ok(Some(Saved { checkpoint, found, settings })),
             Err(unclear) => unusable(&format!("its first lines: {unclear:#}")),
         }
@@ -163,18 +235,28 @@ impl Reader<'_> {
 
     fn read_streams(&self, state: &mut State, http: Option<WalReader>) -> anyhow::Result<()> {
         let saved = self.saved(state)?;
-        let from: BTreeMap<String, u64> = saved
-            .iter()
-            .flat_map(|saved| &saved.checkpoint.places)
-            .filter(|place| place.next > 0)
-            .map(|place| (place.name.clone(), place.next))
-            .collect();
+        let (base, later) = self.known(saved.as_ref(), state)?;
+        let from: Vec<From> = base.iter().chain(later.iter().map(|(from, _)| from)).cloned().collect();
         let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
-        let names = inputs.names().to_vec();
+        inputs.read_at_most(self.arguments.read_at_most);
+        #[cfg(feature = "kafka")]
+        if from.is_empty() {
+            let rows = inputs.begins().into_iter().map(|(name, first, format)| Row {
+                name,
+                first,
+                format: format.name().to_owned(),
+                joined: None,
+            });
+            let rows: Vec<Row> = rows.collect();
+            state.joined(rows.iter());
+            self.written("the state directory", || state.sync())?;
+        }
+        let mut names = inputs.names().to_vec();
+        let of_base = if from.is_empty() { names.len() } else { base.len() };
         let (begun, found) = match saved {
             Some(saved) => {
                 say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
-                self.begin_again(&names, saved, state)?
+                self.begin_again(names.len(), saved, state)?
             }
             None => {
                 say(&format!("reading {} from the beginning", count(names.len() as u64, "stream")));
@@ -197,7 +279,8 @@ impl Reader<'_> {
                 (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
             }
         };
-        let Begun { heads, mut engine, streams, moves: moves_made, shown } = begun;
+        let Begun { heads, mut engine, streams, moves: mut moves_made, shown } = begun;
+        moves_made.resize(names.len(), 0);
         let plan = found.plan.clone();
         let mut moves = state.moves(&names)?;
         for (moves, made) in moves.iter_mut().zip(&moves_made) {
@@ -216,29 +299,43 @@ impl Reader<'_> {
             noticed,
             looked: true,
             is_ahead: false,
+            rejects: Rejects::open(&self.arguments.state, REJECTS_BYTES),
+            rejects_refused: false,
         };
-        let pushed = match streams {
+        let first = names.get(..of_base).unwrap_or(&names);
+        let mut pushed = match streams {
             Some(saved) => {
-                PushedStreams::resume(&names, &plan, &saved).map_err(|damaged| anyhow!("checkpoint: {damaged}"))?
+                PushedStreams::resume(first, &plan, &saved).map_err(|damaged| anyhow!("checkpoint: {damaged}"))?
             }
-            None => PushedStreams::begin(&names, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?,
+            None => PushedStreams::begin(first, &plan, &mut engine, plan_text::to_json(&plan), &mut watch)?,
         };
+        pushed.keep_rejects();
+        for (from, window) in &later {
+            pushed.join(&from.name, *window, &mut engine, &mut watch)?;
+        }
         let now = Instant::now();
-        let live = Live { reader: self, last: vec![now; names.len()], names, inputs, pushed, moves, moves_made };
+        let live = Live {
+            reader: self,
+            last: vec![now; names.len()],
+            names: std::mem::take(&mut names),
+            inputs,
+            pushed,
+            moves,
+            moves_made,
+            #[cfg(feature = "kafka")]
+            coming: Vec::new(),
+        };
         live.follow(heads, &mut engine, &mut watch)
     }
 
     /// State as a checkpoint has it. It must be of these streams and of this ledger.
     fn begin_again(
         &self,
-        names: &[String],
+        streams: usize,
         Saved { checkpoint: saved, found, settings }: Saved,
         state: &mut State,
     ) -> anyhow::Result<(Begun, Survey)> {
         let folder = self.arguments.state.display();
-        if !saved.places.iter().map(|place| &place.name).eq(names) {
-            bail!("{folder}: {OTHER_GROUND}");
-        }
         if !state.resume(saved.written) {
             bail!(
                 "{folder}: the ledger does not have what the checkpoint rests on (was a file replaced?); restore both, or begin \
@@ -248,7 +345,7 @@ impl Reader<'_> {
         let engine =
             Engine::restore(settings, &saved.engine).map_err(|damaged| anyhow!("{folder}: checkpoint: {damaged}"))?;
         let moves = saved.places.iter().map(|place| place.moves).collect();
-        let heads = names.iter().map(|_| Vec::new()).collect();
+        let heads = vec![Vec::new(); streams];
         Ok((Begun { heads, engine, streams: Some(saved.streams), moves, shown: saved.shown }, found))
     }
 
@@ -259,10 +356,10 @@ impl Reader<'_> {
         let mut heads: Vec<Vec<Chunk>> = names.iter().map(|_| Vec::new()).collect();
         let (mut bytes, mut said) = (0, String::new());
         loop {
-            let Some(more) = self.heads(inputs)? else { return Ok(None) };
+            let Some(more) = self.heads(inputs, state)? else { return Ok(None) };
             bytes += more.iter().flatten().map(|chunk| chunk.bytes.len()).sum::<usize>();
             let first = texts(&names, &more);
-            let ground = self.ground(&names, &first, state)?;
+            let ground = self.ground(&first, state)?;
             heads.iter_mut().zip(more).for_each(|(all, more)| all.extend(more));
             let why = match ground {
                 Ok((found, settings)) => {
@@ -289,7 +386,7 @@ impl Reader<'_> {
     }
 
     /// The next lines of all streams; `None` when it was told to stop.
-    fn heads(&self, inputs: &mut Inputs) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
+    fn heads(&self, inputs: &mut Inputs, state: &State) -> anyhow::Result<Option<Vec<Vec<Chunk>>>> {
         let mut first: Option<Instant> = None;
         let (mut lines, mut bytes) = (0, 0);
         let has_time = |first: Option<Instant>| first.is_none_or(|first| first.elapsed() < HEAD_TIME);
@@ -310,27 +407,69 @@ impl Reader<'_> {
                     ));
                 }
             }
-            self.hear(heard);
+            self.hear_first(&heard, inputs.names(), state)?;
         }
         let streams = 0..inputs.names().len();
         Ok(Some(streams.map(|stream| inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default()).collect()))
     }
 
-    pub(super) fn hear(&self, heard: Heard) {
+    /// Hears what came beside lines, before everything is decided by something.
+    fn hear_first(&self, heard: &Heard, names: &[String], state: &State) -> anyhow::Result<()> {
         match heard {
-            Heard::Record { .. } => self.shared.trouble(None),
-            Heard::Nothing => {}
-            Heard::Trouble(words) => self.shared.trouble(Some(words)),
+            Heard::Record { .. } | Heard::Nothing | Heard::Trouble(_) => self.passing(heard),
+            Heard::Lost { stream, records } if state.start()?.is_some() => {
+                bail!("{}", lost_before(&names[*stream], *records));
+            }
+            // What was never looked at is missed by nobody.
+            Heard::Lost { .. } => {}
+            Heard::Anew { stream } => bail!("{}: the topic was deleted and made anew; start again", names[*stream]),
+        }
+        Ok(())
+    }
+
+    /// Hears what came beside lines.
+    pub(super) fn hear(&self, heard: &Heard, names: &[String], watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        match heard {
+            Heard::Record { .. } | Heard::Nothing | Heard::Trouble(_) => self.passing(heard),
+            Heard::Lost { stream, records } if !watch.state.is_caught_up() => {
+                bail!("{}", lost_before(&names[*stream], *records));
+            }
+            Heard::Lost { stream, records } => {
+                say(&format!(
+                    "{} of {} were deleted before they were read (retention): they count nowhere",
+                    count(*records, "record"),
+                    names[*stream]
+                ));
+                watch.noticed.lost(&names[*stream], *records);
+            }
+            Heard::Anew { stream } => {
+                say(&format!(
+                    "{}: the topic was deleted and made anew: what it brings now is another log, from its beginning",
+                    names[*stream]
+                ));
+                watch.noticed.anew(&names[*stream]);
+            }
+        }
+        Ok(())
+    }
+
+    fn passing(&self, heard: &Heard) {
+        match heard {
+            Heard::Record { .. } => {
+                if self.is_troubled.replace(false) {
+                    self.shared.trouble(None);
+                }
+            }
+            Heard::Trouble(words) => {
+                self.is_troubled.set(true);
+                self.shared.trouble(Some(words.clone()));
+            }
+            Heard::Nothing | Heard::Lost { .. } | Heard::Anew { .. } => {}
         }
     }
 
     /// What everything is decided by: as the ledger says, where there is one. The inner error says what lines do not tell.
-    fn ground(
-        &self,
-        names: &[String],
-        texts: &Heads,
-        state: &State,
-    ) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
+    fn ground(&self, texts: &Heads, state: &State) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
         let RunArguments { how, judge, .. } = self.arguments;
         let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
             let mut looked = compare::look_at_heads(texts, wishes)?;
@@ -342,14 +481,11 @@ impl Reader<'_> {
             Err(unclear) => return Ok(Err(unclear)),
         };
         if let Some(start) = state.start()? {
-            let (plan, recorded, streams) = replay::ground(&start)?;
-            let mut sorted: Vec<&String> = names.iter().collect();
-            sorted.sort();
+            let (plan, recorded, _) = replay::ground(&start)?;
             let asked = compare::wishes(how, compare::arm_rule(judge)?)?;
             // How much is sampled comes from the first lines, not from options.
             let times = |w: &Windowing| (w.window, w.lateness, w.since, w.until);
-            let same = streams.iter().eq(sorted)
-                && recorded.policy == settings.policy
+            let same = recorded.policy == settings.policy
                 && recorded.arms.control == settings.arms.control
                 && recorded.arms.candidates == settings.arms.candidates
                 && times(&plan.windowing) == times(&found.plan.windowing)
@@ -370,7 +506,16 @@ impl Reader<'_> {
     }
 }
 
-const OTHER_GROUND: &str = "the ledger there was made from other topics, partitions or options (the policy and the rollouts of serin.yaml, but for their \
+/// Records that the ledger rests on are gone.
+fn lost_before(stream: &str, records: u64) -> String {
+    format!(
+        "{} of {stream} that the ledger rests on were deleted (retention), and there is no checkpoint behind them; begin anew with \
+         another --state",
+        count(records, "record")
+    )
+}
+
+const OTHER_GROUND: &str = "the ledger there was made from other topics, formats or options (the policy and the rollouts of serin.yaml, but for their \
      names, shortest times, owners, hooks and deadlines, are such); give those, or another --state";
 
 /// The first lines of streams, as text.

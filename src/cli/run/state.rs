@@ -1,4 +1,4 @@
-//! What `serin run` keeps on disk: the ledger, and which partitions were moved on while nothing came from them.
+//! What `serin run` keeps on disk: the ledger, which streams there are, and which of them were moved on while nothing came from them.
 
 use std::collections::VecDeque;
 use std::fs::{DirBuilder, File};
@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::cli::run::appended::Appended;
 use crate::cli::run::checkpoint::Written;
+use crate::cli::run::streams::{self, Row};
 use crate::ledger;
 
 /// A stream was moved on to a window, before any line at or behind a position had come.
@@ -44,6 +45,7 @@ pub(super) struct State {
     /// Bytes of the held ledger that have been computed again.
     agreed: usize,
     idle: Appended,
+    streams: Appended,
     /// All entries so far: bytes, and their sum.
     written: u64,
     sum: Xxh3,
@@ -63,6 +65,7 @@ impl State {
         builder.create(folder).with_context(|| format!("{shown}: cannot be made; choose a folder with --state DIR"))?;
         let ledger = Appended::open(&folder.join("ledger.ndjson"))?;
         let idle = Appended::open(&folder.join("idle.ndjson"))?;
+        let streams = Appended::open(&folder.join("streams.ndjson"))?;
         if !ledger.held.is_empty() {
             ledger::read(&ledger.held).with_context(|| format!("{shown}: ledger.ndjson"))?;
         }
@@ -71,7 +74,7 @@ impl State {
             .and_then(|folder| folder.sync_all())
             .with_context(|| format!("{shown}: cannot be synced"))?;
         let (written, sum, folder) = (0, Xxh3::new(), folder.to_owned());
-        Ok(State { ledger, agreed: 0, idle, written, sum, differs: None, folder })
+        Ok(State { ledger, agreed: 0, idle, streams, written, sum, differs: None, folder })
     }
 
     /// The first entry, when there is one: what everything was decided by.
@@ -146,6 +149,8 @@ impl State {
 
     /// Everything that was written lasts; where the disk refuses, nothing is lost, and it can be tried again.
     pub(super) fn sync(&mut self) -> io::Result<()> {
+        // Whatever the ledger may rest on lasts before it does.
+        self.streams.sync()?;
         self.ledger.sync()?;
         self.idle.sync()
     }
@@ -163,6 +168,17 @@ impl State {
     /// Moves of each stream that were made in earlier runs, in order.
     pub(super) fn moves(&self, names: &[String]) -> anyhow::Result<Vec<VecDeque<Move>>> {
         moves_of(&self.idle.held, names)
+    }
+
+    /// Streams that were read in earlier runs, in the order in which they came.
+    pub(super) fn rows(&self) -> anyhow::Result<Vec<Row>> {
+        streams::rows(&self.streams.held)
+    }
+
+    /// Writes down that there are further streams; they last after [`State::sync`].
+    #[cfg(feature = "kafka")]
+    pub(super) fn joined<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) {
+        rows.for_each(|row| self.streams.append(&row.line()));
     }
 
     /// Writes moves down; they last after [`State::sync`].

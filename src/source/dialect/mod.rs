@@ -7,8 +7,12 @@
 mod bounds;
 pub mod bulk;
 pub mod loki;
+#[cfg(feature = "kafka")]
+pub mod message;
 pub mod otlp;
 mod record;
+#[cfg(feature = "kafka")]
+mod syslog;
 
 use crate::pipeline::decode::LINE_MAX;
 use crate::pipeline::{access, json};

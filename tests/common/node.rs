@@ -1,0 +1,171 @@
+//! A real Kafka node. It comes by Maven and runs on Java; where `mvn` or `java` is missing a test says so and is skipped; in CI (`CI=true`)
+//! that is a failure.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::running::until;
+
+/// What the node needs is there.
+pub fn is_ready() -> bool {
+    for tool in ["mvn", "java"] {
+        let there = Command::new(tool).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !there.is_ok_and(|status| status.success()) {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing in CI");
+            println!("skipped: {tool} is missing");
+            return false;
+        }
+    }
+    true
+}
+
+fn script(arguments: &[&str]) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/kafka.sh");
+    Command::new(path).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// A node in a folder of its own; it ends with this.
+pub struct Node {
+    pub folder: PathBuf,
+    pub brokers: String,
+    /// Ports of SASL_SSL and of SSL, of a node with TLS.
+    pub sasl: u16,
+    pub ssl: u16,
+}
+
+impl Node {
+    pub fn start(folder: &Path) -> Node {
+        Node::start_as("start", folder)
+    }
+
+    /// One that listens with TLS as well.
+    pub fn start_tls(folder: &Path) -> Node {
+        Node::start_as("start-tls", folder)
+    }
+
+    fn start_as(how: &str, folder: &Path) -> Node {
+        let folder = folder.join("kafka");
+        let free = [0; 4].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = free.map(|listener| listener.local_addr().unwrap().port());
+        let [port, controller, sasl, ssl] = ports;
+        let texts = ports.map(|port| port.to_string());
+        let arguments = [how, folder.to_str().unwrap(), &texts[0], &texts[1], &texts[2], &texts[3]];
+        assert!(script(&arguments), "the node starts");
+        let _is_of_no_matter = controller;
+        Node { folder, brokers: format!("127.0.0.1:{port}"), sasl, ssl }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        script(&["stop", self.folder.to_str().unwrap()]);
+    }
+
+    /// The same node with what it has.
+    pub fn again(&self) {
+        assert!(script(&["again", self.folder.to_str().unwrap()]), "the node starts again");
+    }
+
+    /// A producer that waits for every replica, once the topic is there, with the node's three partitions.
+    pub fn producer(&self, topic: &str) -> BaseProducer {
+        self.producer_with(topic, "zstd")
+    }
+
+    pub fn producer_with(&self, topic: &str, compression: &str) -> BaseProducer {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("enable.idempotence", "true")
+            .set("compression.type", compression)
+            .set("message.max.bytes", "33554432")
+            .set("allow.auto.create.topics", "true")
+            .create()
+            .unwrap();
+        // The first question for the topic makes it.
+        until("the node answers", || {
+            let answer = producer.client().fetch_metadata(Some(topic), Duration::from_secs(1)).ok()?;
+            let found = answer.topics().first()?;
+            (found.error().is_none() && !found.partitions().is_empty()).then_some(())
+        });
+        producer
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap()
+    }
+
+    pub fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        for (key, value) in settings {
+            new = new.set(key, value);
+        }
+        until("the topic is made", || {
+            let made = block(self.admin().create_topics([&new], &AdminOptions::new())).ok()?;
+            // An answer may have been lost.
+            let is_there = |made: &Result<String, (String, RDKafkaErrorCode)>| match made {
+                Ok(_) => true,
+                Err((_, code)) => *code == RDKafkaErrorCode::TopicAlreadyExists,
+            };
+            made.first().filter(|made| is_there(made)).map(|_| ())
+        });
+    }
+
+    pub fn more_partitions(&self, topic: &str, partitions: usize) {
+        let more = NewPartitions::new(topic, partitions);
+        let done = block(self.admin().create_partitions([&more], &AdminOptions::new())).unwrap();
+        assert!(done[0].is_ok(), "{done:?}");
+    }
+
+    pub fn delete(&self, topic: &str) {
+        let done = block(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
+        assert!(done[0].is_ok(), "{done:?}");
+        // Until it is forgotten nobody can make it anew. A producer that asked for it would make it.
+        let asks: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap();
+        until("the topic is gone", || {
+            let answer = asks.fetch_metadata(None, Duration::from_secs(1)).ok()?;
+            answer.topics().iter().all(|found| found.name() != topic).then_some(())
+        });
+    }
+
+    /// Deletes the records of a partition before an offset, as retention does.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before)).unwrap();
+        block(self.admin().delete_records(&list, &AdminOptions::new())).unwrap();
+        let admin = self.admin();
+        until("they are gone", || {
+            let (low, _) = admin.inner().fetch_watermarks(topic, partition, Duration::from_secs(2)).ok()?;
+            (low == before).then_some(())
+        });
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Hands a record to a producer, which may be full.
+pub fn send(producer: &BaseProducer, topic: &str, partition: i32, text: Option<&str>) {
+    let mut record = BaseRecord::<(), str>::to(topic).partition(partition);
+    record.payload = text;
+    while let Err((_, again)) = producer.send(record) {
+        producer.poll(Duration::from_millis(50));
+        record = again;
+    }
+}

@@ -22,6 +22,8 @@ mod run;
 mod scoreboard;
 mod show;
 mod terminal;
+#[cfg(feature = "serve")]
+mod tokens;
 mod yaml;
 
 use std::process::ExitCode;
@@ -87,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Accept(arguments) => {
             remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
         }
+        #[cfg(feature = "serve")]
+        Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cli::run::metrics::Lag;
 use crate::source::batch::Batch;
 #[cfg(feature = "kafka")]
 use crate::source::batch::RECORD_LINES;
@@ -246,6 +247,18 @@ impl Inputs {
     /// The write-ahead log is the only stream, and nothing was ever written to it.
     pub(super) fn have_nothing(&self) -> bool {
         self.names.len() == 1 && self.http.as_ref().is_some_and(|(_, reader)| reader.is_at_end())
+    }
+
+    /// How far reading a stream is behind what is there.
+    pub(super) fn lag(&self, stream: usize) -> Lag {
+        let http = self.http.as_ref().filter(|(at, _)| *at == stream);
+        let bytes = http.map(|(_, reader)| reader.behind());
+        #[cfg(feature = "kafka")]
+        let records =
+            self.lags().iter().find(|lag| self.names.get(stream) == Some(&lag.stream)).and_then(|lag| lag.records());
+        #[cfg(not(feature = "kafka"))]
+        let records = None;
+        Lag { bytes, records }
     }
 
     /// All records of a stream have come, and there are no others; `None` when nobody can say.

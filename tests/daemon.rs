@@ -202,10 +202,16 @@ fn events_are_json_and_the_last_bodies_are_answered() {
     let mut running = Running::start(&["--log-format", "json"], &state);
     let line = b"{\"a\":1}\n";
     let mut slow = TcpStream::connect(&running.address).unwrap();
-    let head = format!("POST /ingest HTTP/1.1\r\nHost: {}\r\nContent-Length: 16\r\n\r\n", running.address);
-    slow.write_all(&[head.as_bytes(), line].concat()).unwrap();
-    // It is under way once another, that came later, is answered.
-    assert_eq!(running.post("/ingest", &[], line).unwrap().0, 200);
+    let head = format!(
+        "POST /ingest HTTP/1.1\r\nHost: {}\r\nContent-Length: 16\r\nExpect: 100-continue\r\n\r\n",
+        running.address
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    // Its body is being read once it is asked for.
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    slow.write_all(line).unwrap();
     signal(&running, "-TERM");
     until("it stops", || running.said.lock().unwrap().iter().any(|line| line.contains("stopping")).then_some(()));
     slow.write_all(line).unwrap();

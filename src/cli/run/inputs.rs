@@ -200,12 +200,13 @@ impl Inputs {
         self.batches.get_mut(stream)
     }
 
+    /// How long nothing may be read, as [`Inputs::read_at_most`] asks.
+    pub(super) fn rests(&self) -> Option<Duration> {
+        self.throttle.as_ref().filter(|throttle| throttle.is_full()).map(|_| Duration::from_millis(1))
+    }
+
     /// Takes the next record of any stream. Waits for it at most about so long.
     pub(super) fn poll(&mut self, wait: Duration) -> anyhow::Result<Heard> {
-        if self.throttle.as_ref().is_some_and(Throttle::is_full) {
-            std::thread::sleep(wait.min(Duration::from_millis(1)));
-            return Ok(Heard::Nothing);
-        }
         let heard = self.poll_any(wait)?;
         if let (Some(throttle), Heard::Record { .. }) = (&mut self.throttle, &heard) {
             throttle.taken += 1;

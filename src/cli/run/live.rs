@@ -15,7 +15,7 @@ use crate::cli::run::gate::Gate;
 use crate::cli::run::inputs::{self, Heard, Inputs};
 use crate::cli::run::log::{say, warn};
 use crate::cli::run::metrics::Lag;
-use crate::cli::run::reader::{POLL, Reader};
+use crate::cli::run::reader::Reader;
 use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
@@ -81,7 +81,7 @@ impl Live<'_> {
             let began = Instant::now();
             let mut now = began;
             while now.duration_since(began) < TOGETHER && !self.reader.stopping() {
-                let heard = self.inputs.poll(POLL)?;
+                let heard = self.reader.poll(&mut self.inputs)?;
                 now = Instant::now();
                 let mut at = None;
                 if let Heard::Record { stream, .. } = heard {

@@ -46,7 +46,7 @@ const HEAD_TIME: Duration = Duration::from_secs(3);
 /// Bytes of lines that say nothing of requests and are waited out: they are kept, since they count.
 const WAITED_BYTES: usize = 256 << 20;
 /// How long one question for a record waits.
-pub(super) const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 /// Between two attempts to write what the disk refused.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// What everything is decided by, and what it was found from.
@@ -81,6 +81,17 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The next record of any stream, if one comes soon.
+    pub(super) fn poll(&self, inputs: &mut Inputs) -> anyhow::Result<Heard> {
+        match inputs.rests() {
+            Some(rest) => {
+                self.shared.stop.wait(rest);
+                Ok(Heard::Nothing)
+            }
+            None => inputs.poll(POLL),
+        }
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.shared.stop.is_told()
     }
@@ -399,7 +410,7 @@ impl Reader<'_> {
             if self.stopping() {
                 return Ok(None);
             }
-            let heard = inputs.poll(POLL)?;
+            let heard = self.poll(inputs)?;
             if let Heard::Record { bytes: more, lines: with_text, .. } = heard
                 && with_text > 0
             {

@@ -20,6 +20,8 @@ mod report_json;
 #[cfg(feature = "serve")]
 mod run;
 mod scoreboard;
+#[cfg(feature = "index")]
+mod search;
 mod show;
 mod terminal;
 mod yaml;
@@ -87,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Accept(arguments) => {
             remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
         }
+        #[cfg(feature = "index")]
+        Command::Search(arguments) => search::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

@@ -32,6 +32,9 @@ pub(super) struct Shared {
     pub stop: Stop,
     /// Connections past the bound.
     pub connections_refused: AtomicU64,
+    /// The index, and whoever asks it.
+    #[cfg(feature = "index")]
+    pub searching: crate::cli::run::searching::Searching,
     /// The write-ahead log, where lines are taken here.
     wal: Option<Wal>,
     shown: Mutex<Shown>,

@@ -25,6 +25,8 @@ mod otlp;
 mod page;
 mod reader;
 mod rejects;
+#[cfg(feature = "index")]
+mod searching;
 mod server;
 mod state;
 mod streams;
@@ -52,6 +54,8 @@ use crate::cli::arguments::RunArguments;
 use crate::cli::config::Config;
 use crate::cli::report::count;
 use crate::cli::{compare, config, policy_file};
+#[cfg(feature = "index")]
+use crate::source::wal::WalReader;
 use crate::source::wal::{Opened, Wal};
 
 /// Folder of the write-ahead log in that of the state.
@@ -137,6 +141,10 @@ async fn serve(
 
     let shared = Arc::new(Shared::new(wal.clone()));
     let tokens = tokens.map(|tokens| Arc::new(tokens.and_operator(token.as_ref())));
+    #[cfg(feature = "index")]
+    if !arguments.index.none {
+        searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
+    }
     let of_api = api::Api {
         shared: Arc::clone(&shared),
         desk: desk.clone(),
@@ -160,7 +168,10 @@ async fn serve(
         Ok(read) => read.map(|()| 0),
         Err(_) => bail!("the reader has died"),
     };
-    let routes = http::routes(Arc::clone(&shared), wal, address, tokens, api::routes(of_api));
+    let of_api = api::routes(of_api);
+    #[cfg(feature = "index")]
+    let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
+    let routes = http::routes(Arc::clone(&shared), wal, address, tokens, of_api);
     tokio::select! {
         served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused) => {
             served.context("the server")?;

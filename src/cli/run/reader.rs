@@ -282,6 +282,8 @@ impl Reader<'_> {
         let Begun { heads, mut engine, streams, moves: mut moves_made, shown } = begun;
         moves_made.resize(names.len(), 0);
         let plan = found.plan.clone();
+        #[cfg(feature = "index")]
+        self.shared.searching.planned(&plan);
         let mut moves = state.moves(&names)?;
         for (moves, made) in moves.iter_mut().zip(&moves_made) {
             moves.drain(..usize::try_from(*made).unwrap_or(usize::MAX).min(moves.len()));

@@ -135,10 +135,10 @@ fn times_are_counted_from_now_where_there_is_one() {
     }
     assert_eq!(
         Query::parse("ts:>now-15m").unwrap_err().to_string(),
-        "a time counted from now has no meaning here\n  ts:>now-15m\n     ^^^^^^^\n  help: write a date, or a quoted text"
+        "a time counted from now has no meaning here\n  ts:>now-15m\n      ^^^^^^^\n  help: write a date, or a quoted text"
     );
     assert_eq!(
         Query::parse_at("ts:>nowadays", now).unwrap_err().to_string(),
-        "no time\n  ts:>nowadays\n     ^^^^^^^^\n  help: write now, now-15m or now-1h, or a quoted text"
+        "no time\n  ts:>nowadays\n      ^^^^^^^^\n  help: write now, now-15m or now-1h, or a quoted text"
     );
 }

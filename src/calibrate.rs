@@ -11,6 +11,7 @@
 pub mod change;
 pub mod log;
 mod minutes;
+pub mod placebo;
 mod split;
 
 use std::sync::Mutex;

@@ -9,18 +9,20 @@ mod deliveries;
 mod lane;
 mod rows;
 
-pub use self::book::{Book, Compared, Declared, Rollout, glob};
+pub use self::book::{Book, Compared, Declared, Rollout, glob, same_ground};
 pub use self::deliveries::{Deliveries, Delivery, Do, Standing, Target, Unknown};
-pub use self::lane::{BREAK_AFTER, Given, Lane, Next, Outcome, Why};
-pub use self::rows::{Damaged, Journalled, Row, What, read_rows, row};
+pub use self::lane::{BREAK_AFTER, Given, HookState, Lane, Next, Outcome, Why};
+pub use self::rows::{Damaged, Journalled, Placebo, Row, Told, What, read_rows, row};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::time::Timestamp;
 
 /// What somebody is told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Topic {
     /// Roll back.
     Rollback,
@@ -103,7 +105,7 @@ impl Topic {
 }
 
 /// A place in ledger and journal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Since {
     /// Ledger entries.
     pub entries: u64,

@@ -4,11 +4,13 @@
 //! person commands. An action is for the edge to perform, once it is durable. FAIL is never taken back: what failed is rolled
 //! back, or begun anew.
 
+use serde::{Deserialize, Serialize};
+
 use crate::compare::verdict::Verdict;
 use crate::time::{Micros, Timestamp};
 
 /// One step of a rollout.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
     /// Share of units that the candidate serves in it, in parts per million.
     pub share_ppm: u32,
@@ -17,7 +19,7 @@ pub struct Step {
 }
 
 /// What follows when a rollout is undecided at its deadline.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AtDeadline {
     /// It is held until somebody decides.
     Hold,
@@ -42,7 +44,7 @@ impl AtDeadline {
 }
 
 /// How a rollout is to go.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Course {
     /// Its steps; without any there is one, of unknown share and no shortest time.
     pub steps: Vec<Step>,
@@ -63,7 +65,7 @@ impl Course {
 }
 
 /// Where a rollout stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Phase {
     /// No comparison of it has begun.
     #[default]
@@ -113,7 +115,7 @@ impl Phase {
 }
 
 /// What a person commands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// The step may pass: once its evidence says so.
     Approve,
@@ -212,7 +214,7 @@ pub struct Refused(
 );
 
 /// The state of a rollout.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct State {
     /// Where it stands.
     pub phase: Phase,
@@ -427,6 +429,17 @@ impl State {
             (Command::Approve | Command::Hold | Command::Resume | Command::Accept, Phase::Over) => {
                 Err(Refused("it is over"))
             }
+        }
+    }
+
+    /// It is to go otherwise from now on. A deadline that was changed is looked at anew: it may come again, counted from the same
+    /// beginning. A step's shortest time that was changed is too.
+    pub fn goes_otherwise(&mut self, was: &Course, now: &Course) {
+        if was.deadline != now.deadline {
+            self.deadline_over = false;
+        }
+        if was.minimum(self.step) != now.minimum(self.step) {
+            self.step_time_over = now.minimum(self.step) == 0;
         }
     }
 

@@ -1258,6 +1258,7 @@ fn the_json_report_has_the_documented_fields() {
             "cut_overs",
             "exit_status",
             "found_releases",
+            "kafka",
             "not_compared",
             "not_in_plan",
             "nothing_to_compare",

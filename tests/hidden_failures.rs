@@ -88,3 +88,16 @@ fn warnings_that_name_an_arm_alone_count_for_it() {
     assert_eq!(look.verdict, Verdict::Inconclusive, "{:?} {}", look.changed, look.log_changed);
     assert_eq!(look.changed_groups().collect::<Vec<_>>(), [Behaviour::WarningLines]);
 }
+
+/// The canary gives a user a new id with each request: more users, and hardly one of them fails twice.
+#[test]
+fn users_that_are_counted_several_times_in_one_arm_hold_back_a_pass() {
+    let mut number = 0;
+    let lines = with_harm(calm(), 1.0, |line| {
+        number += 1;
+        vec![Line { text: line.text.replace("\"user\":\"u", &format!("\"user\":\"n{number}-")), ..line }]
+    });
+    let engine = judged(&lines);
+    let look = &engine.comparison(0, 0).unwrap().look;
+    assert_eq!((look.verdict, look.flaws.as_slice()), (Verdict::Inconclusive, [Flaw::UnequalActivity].as_slice()));
+}

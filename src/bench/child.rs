@@ -93,6 +93,7 @@ impl Running {
             let mut answer = asked.map_err(io::Error::other)?;
             match answer.status().as_u16() {
                 200..=299 => return Ok(()),
+                // It asks for patience, and tells nobody when there is room again.
                 429 | 503 if began.elapsed() < PATIENCE => std::thread::sleep(AGAIN),
                 status => {
                     let words = answer.body_mut().read_to_string().unwrap_or_default();
@@ -120,6 +121,7 @@ impl Running {
             if read >= Some(records) {
                 return Ok(());
             }
+            // Another process is asked, and tells of nothing by itself. Only CPU time is measured, not this wait.
             std::thread::sleep(AGAIN);
         }
         Err(io::Error::other(format!("{records} records were not counted in {} s", PATIENCE.as_secs())))

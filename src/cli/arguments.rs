@@ -22,13 +22,13 @@ pub(super) enum Command {
     Compare(CompareArguments),
     /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
     #[cfg(feature = "serve")]
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Say everything that is wrong in a configuration of `run`, with its place
     #[cfg(feature = "serve")]
     Check(CheckArguments),
     /// Say how a running `run` is, and its hooks
     #[cfg(feature = "serve")]
-    Status(RemoteArguments),
+    Status(StatusArguments),
     /// List the rollouts of a running `run`
     #[cfg(feature = "serve")]
     Rollouts(RemoteArguments),
@@ -53,6 +53,9 @@ pub(super) enum Command {
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
+    /// Make a token for those who send to a `run` or ask it, and say what belongs into its file of tokens
+    #[cfg(feature = "serve")]
+    Token(TokenArguments),
     /// Recompute every decision of a ledger from the same logs and compare to the byte
     Replay(ReplayArguments),
     /// Print a ledger for people
@@ -279,12 +282,20 @@ every --checkpoint: a program that starts again goes on from there, or reads eve
 none, and must come to what the ledger has. If a topic has lost records that are needed for it, it says so and ends. \
 Partitions that are added later are not seen.\n\nA partition from which nothing has come for --idle, though it was \
 read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
-DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it. Exit status: 0 stopped, 2 usage, input or broker \
-error; the verdict is in the report.\n\nOver HTTP, without --tokens on this machine alone: / for people, /v1/report as of `compare \
---format json`, /healthz, /ingest, and /v1/verdict for rollout controllers (docs/ingest.md).\n\nExamples:\n  serin run\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
+DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it within 10 s, a second one at once. SIGHUP: serin.yaml, policy, tokens and secrets are read again, all or \
+nothing; hooks, tokens, owners, steps and deadlines may be others, and what cannot is said and refused (docs/rollouts.md). Exit \
+status: 0 stopped, 2 usage, input or broker error; the verdict is in the report.\n\nOver HTTP, without --tokens on this \
+machine alone: / for people, /v1/report as of `compare --format json`, /healthz and /readyz, /ingest, and /v1/verdict for rollout \
+controllers (docs/ingest.md).\n\nExamples:\n  serin run\n  serin run '/var/log/app/*.log'\n  curl --data-binary @app.log http://127.0.0.1:7878/ingest\n  serin run \
 --brokers localhost:9092 --topic logs --arm-by version"
 )]
 pub(super) struct RunArguments {
+    /// Files to follow, and patterns of files ('/var/log/app/*.log'), through rotation and restarts; new ones are found
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Of files that are there at the very first start, read only what comes from then on
+    #[arg(long)]
+    pub from_end: bool,
     /// What stands for options, and rollouts and hooks, in YAML (docs/rollouts.md); options override it (default: serin.yaml
     /// in the working directory, if it is there)
     #[arg(long, value_name = "FILE")]
@@ -331,6 +342,9 @@ pub(super) struct RunArguments {
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub idle: String,
+    /// How events are written on standard error: for people, or an object of JSON a line
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
     /// How lines are read.
     #[command(flatten)]
     pub how: HowArguments,
@@ -369,9 +383,9 @@ pub(super) struct SearchArguments {
 #[cfg(all(feature = "serve", feature = "index"))]
 #[derive(Debug, Args)]
 pub(super) struct IndexArguments {
-    /// Keep no lines for search
-    #[arg(long = "no-index", id = "no_index")]
-    pub none: bool,
+    /// Which lines are kept for search
+    #[arg(long = "index", id = "index", value_enum, value_name = "LINES", default_value_t = Indexed::All)]
+    pub what: Indexed,
     /// How long lines can be searched after they came (1h, 7d)
     #[arg(long = "index-keep", id = "index_keep", default_value = "7d", value_name = "DURATION", value_parser = length_of_time)]
     pub keep: std::time::Duration,
@@ -380,14 +394,34 @@ pub(super) struct IndexArguments {
     pub bytes: u64,
 }
 
+/// Which lines are kept for search.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Indexed {
+    /// Each.
+    All,
+    /// None.
+    Off,
+}
+
 /// A length of time, as options have it.
 #[cfg(all(feature = "serve", feature = "index"))]
-fn length_of_time(text: &str) -> Result<std::time::Duration, String> {
+pub(super) fn length_of_time(text: &str) -> Result<std::time::Duration, String> {
     let hours =
         text.strip_suffix('d').and_then(|days| days.parse::<f64>().ok()).map(|days| format!("{}h", days * 24.0));
     let text = hours.as_deref().unwrap_or(text);
     let micros = crate::cli::compare::duration(text).map_err(|error| format!("{error:#}"))?;
     u64::try_from(micros).map(std::time::Duration::from_micros).map_err(|_| "a length of time is needed".to_owned())
+}
+
+/// How events are written.
+#[cfg(feature = "serve")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// Arguments of `check`.
@@ -412,6 +446,18 @@ pub(super) struct RemoteArguments {
     /// A file that holds a token: for commands that of an operator, elsewhere where `run` asks for one (default: SERIN_TOKEN_FILE)
     #[arg(long, value_name = "FILE", env = "SERIN_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
+}
+
+/// Arguments of `status`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    /// Say only whether it is ready to take lines and to judge them; needs no token
+    #[arg(long)]
+    pub ready: bool,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
 }
 
 /// What an undecided rollout counts as.
@@ -482,6 +528,27 @@ pub(super) struct AcceptArguments {
     /// Of which rollout.
     #[command(flatten)]
     pub of: CommandArguments,
+}
+
+/// Arguments of `token`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The token is printed once and kept nowhere. With --tokens its line (its name, what it is for, and its SHA-256) \
+is added to that file, and only the token is printed; a running `serin run` reads the file again on SIGHUP.\n\nExit status: 0 \
+done, 2 usage error, or a file that cannot be used.\n\nExamples:\n  serin token web --for ingest\n  serin token ann --for \
+operate --tokens /etc/serin/tokens > ann.token"
+)]
+pub(super) struct TokenArguments {
+    /// Whose it is; one word
+    pub name: String,
+    /// What it is for: ingest (sending lines), read (verdicts, reports, metrics), operate (calls that change rollouts, and read);
+    /// several with commas
+    #[arg(long = "for", value_name = "SCOPES")]
+    pub scopes: String,
+    /// Add its line to this file
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
 }
 
 /// Arguments of `replay`.

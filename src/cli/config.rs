@@ -9,11 +9,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+#[cfg(feature = "index")]
+use clap::ValueEnum;
 
 pub(super) use self::hooks::Hook;
 #[cfg(test)]
 pub(super) use self::hooks::parse_secrets;
-use crate::cli::arguments::{CheckArguments, HowArguments, RunArguments};
+#[cfg(feature = "index")]
+use crate::cli::arguments::Indexed;
+use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
 use crate::cli::{arguments, compare, policy_file, terminal};
@@ -28,7 +32,7 @@ pub(super) const DEFAULT_FILE: &str = "serin.yaml";
 const STALE_AFTER: Micros = 5 * MINUTE;
 
 /// A configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Config {
     /// What stands for options, by the name of the option's field.
     options: Vec<Written>,
@@ -163,7 +167,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 19] = [
+const SINGLE: [&str; 24] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -183,9 +187,15 @@ const SINGLE: [&str; 19] = [
     "checkpoint",
     "keep_log",
     "memory",
+    "tokens",
+    "log_format",
+    "index",
+    "index_keep",
+    "index_size",
 ];
 /// Keys that hold a list.
-const LISTS: [(&str, &str); 3] = [("topics", "topics"), ("candidates", "candidates"), ("segments", "segments")];
+const LISTS: [(&str, &str); 4] =
+    [("files", "files"), ("topics", "topics"), ("candidates", "candidates"), ("segments", "segments")];
 /// Keys that hold a mapping of names to values, written as `NAME=VALUE` by the option.
 const MAPPINGS: [(&str, &str); 2] = [("roles", "roles"), ("requests_from", "requests_from")];
 
@@ -195,10 +205,12 @@ fn options(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Written> {
         let Some((value, at)) = fields.text(id, problems) else { continue };
         list.push(Written { id, at, values: vec![value] });
     }
-    if let Some((flag, at)) = fields.flag("http", problems)
-        && flag
-    {
-        list.push(Written { id: "http", at, values: Vec::new() });
+    for id in ["http", "from_end"] {
+        if let Some((flag, at)) = fields.flag(id, problems)
+            && flag
+        {
+            list.push(Written { id, at, values: Vec::new() });
+        }
     }
     for (key, id) in LISTS {
         let Some((texts, at)) = fields.texts(key, problems) else { continue };
@@ -255,14 +267,25 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
+        "index" | "index_keep" | "index_size" if !cfg!(feature = "index") => {
+            bail!("this program was built without search")
+        }
         "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
-        "memory" | "keep_log" => {
+        "memory" | "keep_log" | "index_size" => {
             return arguments::memory(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
         }
+        "log_format" => return log_format(&first.unwrap_or_default()).map(|_| ()),
         "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
         "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
         "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
             bail!("this program was built without Kafka")
+        }
+        #[cfg(feature = "index")]
+        "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        #[cfg(feature = "index")]
+        "index_keep" => {
+            let words = |words| anyhow::anyhow!("{words}");
+            return arguments::length_of_time(&first.unwrap_or_default()).map(|_| ()).map_err(words);
         }
         _ => return Ok(()),
     }
@@ -274,6 +297,31 @@ pub(super) fn address(text: &str) -> anyhow::Result<std::net::SocketAddr> {
     let listen: std::net::SocketAddr =
         text.parse().map_err(|_| anyhow::anyhow!("--listen {text}: write ADDRESS:PORT, for example 127.0.0.1:7878"))?;
     Ok(listen)
+}
+
+/// How events are written.
+fn log_format(text: &str) -> anyhow::Result<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => bail!("`{}` is unknown; there are text and json", harmless(text, 40)),
+    }
+}
+
+/// Which lines are kept for search.
+#[cfg(feature = "index")]
+fn indexed(text: &str) -> anyhow::Result<Indexed> {
+    let known = Indexed::value_variants().iter().find(|one| {
+        let name = one.to_possible_value();
+        name.is_some_and(|name| name.get_name() == text)
+    });
+    known.copied().ok_or_else(|| {
+        let names: Vec<String> = Indexed::value_variants()
+            .iter()
+            .filter_map(|one| Some(one.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        anyhow::anyhow!("`{}` is unknown; there are {}", harmless(text, 40), names.join(", "))
+    })
 }
 
 /// What cannot stand together.
@@ -297,7 +345,63 @@ fn together(list: &[Written], problems: &mut Problems) {
     }
 }
 
+/// Options that are read at the start alone, but that no decision rests on.
+const OF_A_START: [&str; 12] = [
+    "files",
+    "from_end",
+    "listen",
+    "state",
+    "idle",
+    "checkpoint",
+    "keep_log",
+    "http",
+    "log_format",
+    "index",
+    "index_keep",
+    "index_size",
+];
+
 impl Config {
+    /// The value of an option that has one.
+    pub(super) fn option(&self, id: &str) -> Option<&str> {
+        self.options.iter().find(|written| written.id == id)?.values.first().map(String::as_str)
+    }
+
+    /// What another configuration has otherwise, and cannot have while the program runs, in words. `given`: options that were
+    /// given, for which the file does not count.
+    pub(super) fn fixed_differences(&self, other: &Config, given: &BTreeSet<String>) -> Vec<String> {
+        let of = |config: &Config, id: &str| -> Vec<Vec<String>> {
+            config.options.iter().filter(|written| written.id == id).map(|written| written.values.clone()).collect()
+        };
+        let ids: BTreeSet<&str> =
+            self.options.iter().chain(&other.options).map(|written| written.id).filter(|id| *id != "tokens").collect();
+        let mut list: Vec<String> = ids
+            .into_iter()
+            .filter(|id| !given.contains(*id) && of(self, id) != of(other, id))
+            .map(|id| match OF_A_START.contains(&id) {
+                true => format!("{id}: is read at the start alone; stop the program and start it again"),
+                false => format!("{id}: every decision rests on it; another one needs a new state directory (--state)"),
+            })
+            .collect();
+        let ground = |config: &Config| -> Vec<(Option<String>, Vec<String>)> {
+            config.declared.iter().map(|of| (of.environment.clone(), of.services.clone())).collect()
+        };
+        if ground(self) != ground(other) {
+            list.push(
+                "rollouts: which there are, by environment and services, every decision rests on; others need a new state \
+                 directory (--state)"
+                    .to_owned(),
+            );
+        } else if self.policy != other.policy {
+            list.push(
+                "policy (guardrails, expect, limits, minimum_minutes, a candidate that is named in full, ...): every decision \
+                 rests on it; another one needs a new state directory (--state)"
+                    .to_owned(),
+            );
+        }
+        list
+    }
+
     /// Puts what the file says in place of options that were not given.
     pub(super) fn apply(&self, arguments: &mut RunArguments, given: &BTreeSet<String>) -> anyhow::Result<()> {
         let is_given = |id: &str| given.contains(id);
@@ -333,12 +437,28 @@ impl Config {
                 "topics" => arguments.topics.clone_from(&written.values),
                 #[cfg(feature = "kafka")]
                 "http" => arguments.http = true,
+                "from_end" => arguments.from_end = true,
+                "files" => arguments.files.clone_from(&written.values),
                 "state" => arguments.state = PathBuf::from(first.unwrap_or_default()),
                 "listen" => arguments.listen = first.unwrap_or_default(),
+                "log_format" => arguments.log_format = log_format(&first.unwrap_or_default())?,
+                "tokens" => arguments.tokens = first.map(PathBuf::from),
                 "idle" => arguments.idle = first.unwrap_or_default(),
                 "checkpoint" => arguments.checkpoint = first.unwrap_or_default(),
                 "keep_log" => {
                     arguments.keep_log =
+                        arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
+                }
+                #[cfg(feature = "index")]
+                "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
+                #[cfg(feature = "index")]
+                "index_keep" => {
+                    arguments.index.keep = arguments::length_of_time(&first.unwrap_or_default())
+                        .map_err(|words| anyhow::anyhow!(words))?;
+                }
+                #[cfg(feature = "index")]
+                "index_size" => {
+                    arguments.index.bytes =
                         arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
                 }
                 "requests_from" => how.requests_from.extend(first),

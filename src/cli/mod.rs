@@ -24,6 +24,8 @@ mod scoreboard;
 mod search;
 mod show;
 mod terminal;
+#[cfg(feature = "serve")]
+mod tokens;
 mod yaml;
 
 use std::process::ExitCode;
@@ -68,7 +70,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
-        Command::Run(arguments) => run::run(arguments, &given(&matches)),
+        Command::Run(arguments) => run::run(*arguments, &given(&matches)),
         #[cfg(feature = "serve")]
         Command::Check(arguments) => config::check(&arguments),
         #[cfg(feature = "serve")]
@@ -91,6 +93,8 @@ pub fn main() -> ExitCode {
         }
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),

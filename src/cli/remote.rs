@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
-use crate::cli::arguments::{CommandArguments, IfUndecided, RemoteArguments, VerdictArguments};
+use crate::cli::arguments::{CommandArguments, IfUndecided, RemoteArguments, StatusArguments, VerdictArguments};
 use crate::cli::terminal::{self, harmless};
 use crate::cli::{compare, exit_status};
 use crate::compare::verdict::Verdict;
@@ -101,7 +101,15 @@ pub(super) fn refused(status: u16, body: &Value) -> anyhow::Error {
 }
 
 /// Runs `status`.
-pub(super) fn status(arguments: &RemoteArguments) -> anyhow::Result<u8> {
+pub(super) fn status(arguments: &StatusArguments) -> anyhow::Result<u8> {
+    let StatusArguments { ready, remote: arguments } = arguments;
+    if *ready {
+        let (status, body) = Remote::new(arguments)?.get("/readyz")?;
+        let is_ready = status == 200;
+        let words = if is_ready { "ready".to_owned() } else { format!("not ready: {}", text(&body, "reason")) };
+        terminal::print(&format!("{}\n", harmless(&words, 600)))?;
+        return Ok(u8::from(!is_ready));
+    }
     let (status, body) = Remote::new(arguments)?.get("/v1/status")?;
     if status != 200 {
         return Err(refused(status, &body));
@@ -109,7 +117,7 @@ pub(super) fn status(arguments: &RemoteArguments) -> anyhow::Result<u8> {
     let mut out = String::new();
     let state = text(&body, "status");
     writeln!(out, "serin {} at {}: {state}", text(&body, "version"), arguments.address)?;
-    for (key, words) in [("trouble", "trouble"), ("waiting_for", "waiting for")] {
+    for (key, words) in [("trouble", "trouble"), ("waiting_for", "waiting for"), ("not_reloaded", "SIGHUP")] {
         match text(&body, key) {
             "" => {}
             what => writeln!(out, "  {words}: {}", harmless(what, 300))?,
@@ -124,6 +132,12 @@ pub(super) fn status(arguments: &RemoteArguments) -> anyhow::Result<u8> {
     writeln!(out, "  rollouts: {} declared, {} found", number("declared"), number("found"))?;
     if number("not_listed") > 0 {
         writeln!(out, "  {} more were found and are not listed", number("not_listed"))?;
+    }
+    for of in body.get("placebos").and_then(Value::as_array).into_iter().flatten() {
+        match text(of, "withheld") {
+            "" => {}
+            withheld => writeln!(out, "  {}", harmless(withheld, 400))?,
+        }
     }
     for hook in body.get("hooks").and_then(Value::as_array).into_iter().flatten() {
         let count = |key: &str| hook.get(key).and_then(Value::as_u64).unwrap_or(0);

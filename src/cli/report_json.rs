@@ -23,9 +23,7 @@ use crate::time::HOUR;
 use super::backtest::json::deploy;
 use super::exit_status;
 use super::report::queries;
-use super::report::{
-    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength,
-};
+use super::report::{ConversionRow, Done, Effect, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -515,11 +513,7 @@ fn conversion(row: &ConversionRow) -> Value {
 fn effect(effect: Option<Effect>) -> Option<Value> {
     effect.map(|effect| {
         json!({
-            "kind": match effect.kind {
-                EffectKind::Ratio => "ratio",
-                EffectKind::Difference => "difference",
-                EffectKind::Change => "change",
-            },
+            "kind": effect.kind.name(),
             "estimate": if effect.is_at_limit() { Value::Null } else { number(effect.estimate) },
             "low": number(effect.low),
             "high": number(effect.high),

@@ -178,7 +178,7 @@ impl Finding {
 }
 
 /// What follows for the rollout.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// Every required guardrail is shown to be within its margin.
     Pass,

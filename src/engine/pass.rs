@@ -3,7 +3,7 @@
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::compare::{bucket, margin, share};
-use crate::engine::bucket_sums::View;
+use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, enough_latencies};
 use crate::engine::latency_tests::Level;
@@ -77,18 +77,16 @@ pub(super) fn add_pass_evidence(
         stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
     };
     // Where the share changed, means differ by less than the arms do.
-    let kept = |view: &View| if comparison.strata() > 1 { view.kept() } else { 1.0 };
+    let kept = |sums: &BucketSums| if comparison.strata() > 1 { sums.view().kept() } else { 1.0 };
     let level_within = |level: Level| {
-        let view = comparison.pass_sums(level).view();
-        within(&enough_latencies(&view, level.exceedance()), level.margin() * kept(&view), mult)
+        let sums = comparison.pass_sums(level);
+        within(&enough_latencies(&sums.view(), level.exceedance()), level.margin() * kept(sums), mult)
     };
     for cell in required(comparison, policy, now.volume.is_some()) {
         look.cells[cell as usize].log_pass = match cell {
             Cell::ErrorUnits => error_units_within(comparison, margins),
-            Cell::ErrorVolume => {
-                within(&now.volume, margins.errors * kept(&comparison.error_volume.view()), 4.0 * mult)
-            }
-            Cell::LatencyMean => within(&now.mean, margin::LATENCY_MEAN * kept(&comparison.latency.mean.view()), mult),
+            Cell::ErrorVolume => within(&now.volume, margins.errors * kept(&comparison.error_volume), 4.0 * mult),
+            Cell::LatencyMean => within(&now.mean, margin::LATENCY_MEAN * kept(&comparison.latency.mean), mult),
             Cell::LatencyP50 => level_within(Level::P50),
             Cell::LatencyP90 => level_within(Level::P90),
             Cell::LatencyP99 => level_within(Level::P99),

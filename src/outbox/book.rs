@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::compare::verdict::{Behaviour, Verdict};
 use crate::engine::look::LOG_CHANGED;
 use crate::ledger;
-use crate::outbox::{Decision, Journalled, Since, Topic, What};
+use crate::outbox::{Decision, Journalled, Placebo, Since, Topic, What};
 use crate::pipeline::clock::parse_time;
 use crate::rollout::{Action, Command, Course, Event, Phase, State};
 use crate::time::Timestamp;
@@ -16,8 +17,11 @@ use crate::time::Timestamp;
 /// Comparisons that belong to no declared rollout and are followed; further ones are not listed.
 const FOUND_MAX: usize = 16_384;
 
+/// Services whose placebo splits are remembered; those that were as they should be go first.
+const PLACEBOS_MAX: usize = 1_024;
+
 /// A rollout that somebody declared.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Declared {
     /// Its name.
     pub name: String,
@@ -37,8 +41,22 @@ pub struct Declared {
     pub owners: Vec<String>,
     /// Names of hooks that are told; every one without.
     pub hooks: Option<Vec<String>>,
-    /// What came before it was declared like this is told to nobody.
-    pub since: Since,
+}
+
+impl Declared {
+    /// The id of its rollout in an environment.
+    fn id(&self, environment: &str) -> String {
+        match self.environment.is_some() || environment.is_empty() {
+            true => self.name.clone(),
+            false => format!("{}@{environment}", self.name),
+        }
+    }
+}
+
+/// Two lists declare the same comparisons, by environment and services; how they go may differ.
+pub fn same_ground(one: &[Declared], other: &[Declared]) -> bool {
+    let ground = |of: &Declared| (of.environment.clone(), of.services.clone());
+    one.iter().map(ground).eq(other.iter().map(ground))
 }
 
 /// A name in which `*` stands for anything.
@@ -57,7 +75,7 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 }
 
 /// One comparison, as its latest entries tell it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Compared {
     /// Service.
     pub service: String,
@@ -98,7 +116,7 @@ pub struct Compared {
 }
 
 /// A rollout, declared or found.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rollout {
     /// By what it is asked for.
     pub id: String,
@@ -207,7 +225,7 @@ fn evidence(log_e: f64) -> String {
 }
 
 /// Folds ledger and journal.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Book {
     declared: Vec<Declared>,
     /// Ledger entries that were read.
@@ -217,11 +235,33 @@ pub struct Book {
     /// Rollouts by id.
     rollouts: BTreeMap<String, Rollout>,
     /// Which rollout a comparison belongs to, by the service's words and the candidate.
+    #[serde(with = "pairs")]
     places: BTreeMap<(String, String), String>,
     /// Event time that entries have told of.
     latest: Option<Timestamp>,
     /// Comparisons that are not listed, for there were too many.
     not_listed: u64,
+    /// The day of the last placebo splits.
+    placebo_day: Option<i64>,
+    /// What placebo splits last said of a service.
+    placebos: Vec<Placebo>,
+}
+
+/// A map by pairs as a list: names in JSON are single texts.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Map = BTreeMap<(String, String), String>;
+
+    pub(super) fn serialize<S: Serializer>(map: &Map, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Map, D::Error> {
+        Vec::<((String, String), String)>::deserialize(from).map(|list| list.into_iter().collect())
+    }
 }
 
 /// One thing that happened, as far as messages tell of it.
@@ -235,7 +275,7 @@ struct Because<'a> {
 }
 
 impl Book {
-    /// An empty book.
+    /// An empty book, in which these are declared from the beginning.
     pub fn new(declared: Vec<Declared>) -> Book {
         Book { declared, ..Book::default() }
     }
@@ -243,13 +283,6 @@ impl Book {
     /// What was declared.
     pub fn declared(&self) -> &[Declared] {
         &self.declared
-    }
-
-    /// What came before is told to nobody, for one declaration.
-    pub fn set_since(&mut self, declared: usize, since: Since) {
-        if let Some(of) = self.declared.get_mut(declared) {
-            of.since = since;
-        }
     }
 
     /// What was read so far.
@@ -275,6 +308,24 @@ impl Book {
     /// What its comparisons say together.
     pub fn verdict(&self, rollout: &Rollout) -> (Verdict, bool) {
         rollout.verdict(self.declaration(rollout).map_or(1, |declared| declared.services.len()))
+    }
+
+    /// The day of the last placebo splits.
+    pub fn placebo_day(&self) -> Option<i64> {
+        self.placebo_day
+    }
+
+    /// What placebo splits last said of services.
+    pub fn placebos(&self) -> &[Placebo] {
+        &self.placebos
+    }
+
+    /// Why what follows from evidence is told and not acted on, where that is so: the placebo splits of one of its services.
+    pub fn withheld(&self, rollout: &Rollout) -> Option<&Placebo> {
+        let is_of = |of: &Placebo| {
+            rollout.compared.iter().any(|one| (&one.environment, &one.service) == (&of.environment, &of.service))
+        };
+        self.placebos.iter().find(|of| of.is_exceeded() && is_of(of))
     }
 
     /// Event time that entries have told of.
@@ -346,10 +397,7 @@ impl Book {
                 && is(&declared.candidate, &compared.candidate)
         });
         let id = match declared.and_then(|at| self.declared.get(at)) {
-            Some(declared) if declared.environment.is_some() || compared.environment.is_empty() => {
-                declared.name.clone()
-            }
-            Some(declared) => format!("{}@{}", declared.name, compared.environment),
+            Some(declared) => declared.id(&compared.environment),
             None => found_id(&compared),
         };
         if declared.is_none() && !self.rollouts.contains_key(&id) && !self.has_room() {
@@ -443,6 +491,7 @@ impl Book {
     fn looked(&mut self, id: &str, because: &Because<'_>) -> Vec<Decision> {
         let Some(rollout) = self.rollouts.get(id) else { return Vec::new() };
         let (verdict, automatic) = self.verdict(rollout);
+        let automatic = automatic && self.withheld(rollout).is_none();
         // The service that is furthest behind: nothing passes a step before all are in it.
         let seen = rollout.current().iter().filter_map(|compared| compared.step).min();
         self.happened(id, Event::Look { verdict, automatic, seen }, because).unwrap_or_default()
@@ -515,7 +564,46 @@ impl Book {
                 }
                 Ok(decisions)
             }
+            What::Configured { declared, .. } => self.configure(declared).map(|()| Vec::new()),
+            What::Placebo { day, services } => {
+                self.placebo_day = Some(*day);
+                for new in services {
+                    self.placebos.retain(|of| (&of.environment, &of.service) != (&new.environment, &new.service));
+                    if self.placebos.len() >= PLACEBOS_MAX {
+                        let first = self.placebos.iter().position(|of| !of.is_exceeded()).unwrap_or(0);
+                        self.placebos.remove(first);
+                    }
+                    self.placebos.push(new.clone());
+                }
+                Ok(Vec::new())
+            }
+            // It stands first, and is read before any other.
+            What::Kept { .. } => Err("what was kept stands in the middle of the journal".to_owned()),
         }
+    }
+
+    /// Rollouts go otherwise from here on; who is compared with whom stays.
+    fn configure(&mut self, declared: &[Declared]) -> Result<(), String> {
+        if !self.declared.is_empty() && !same_ground(&self.declared, declared) {
+            return Err("other rollouts are declared than those whose decisions were made".to_owned());
+        }
+        let before = std::mem::replace(&mut self.declared, declared.to_vec());
+        let mut ids = BTreeMap::new();
+        for (id, mut rollout) in std::mem::take(&mut self.rollouts) {
+            let both = rollout.declared.and_then(|at| Some((before.get(at)?, self.declared.get(at)?)));
+            if let Some((was, now)) = both {
+                rollout.state.goes_otherwise(&was.course, &now.course);
+                rollout.id = now.id(&rollout.environment);
+            }
+            ids.insert(id, rollout.id.clone());
+            self.rollouts.insert(rollout.id.clone(), rollout);
+        }
+        for id in self.places.values_mut() {
+            if let Some(now) = ids.get(id) {
+                id.clone_from(now);
+            }
+        }
+        Ok(())
     }
 
     /// What event time brings by now, by rollout.
@@ -556,13 +644,11 @@ impl Book {
     }
 
     fn decision(&mut self, id: &str, topic: Topic, automatic: bool, because: &Because<'_>) -> Option<Decision> {
+        let withheld = self.rollouts.get(id).and_then(|rollout| self.withheld(rollout)).map(Placebo::reason);
         let rollout = self.rollouts.get_mut(id)?;
         let declared = rollout.declared.and_then(|at| self.declared.get(at));
         rollout.generation += 1;
         let read = Since { entries: self.entries, rows: self.rows };
-        if declared.is_some_and(|declared| declared.since.covers(read, because.journalled)) {
-            return None;
-        }
         let (verdict, _) = rollout.verdict(declared.map_or(1, |declared| declared.services.len()));
         let compared: Vec<Value> = rollout
             .compared
@@ -593,6 +679,7 @@ impl Book {
             "attempt": rollout.attempts,
             "verdict": verdict.name(),
             "reason": rollout.reason(),
+            "withheld": withheld,
             "phase": rollout.state.phase.name(),
             "step": rollout.state.step,
             "share_percent": share.map(|step| f64::from(step.share_ppm) / 1e4),
@@ -640,13 +727,17 @@ fn texts(list: Option<&Value>) -> Vec<String> {
     list.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
 }
 
+/// Evidence beyond any that matters; JSON knows no infinity.
+const LOG_E_BEYOND: f64 = 1e6;
+
 /// A number of the ledger; no number says `"inf"`.
 fn number_of(value: Option<&Value>) -> f64 {
-    match value {
+    let number: f64 = match value {
         Some(Value::String(text)) => text.parse().unwrap_or(0.0),
         Some(value) => value.as_f64().unwrap_or(0.0),
         None => 0.0,
-    }
+    };
+    if number.is_nan() { 0.0 } else { number.clamp(-LOG_E_BEYOND, LOG_E_BEYOND) }
 }
 
 fn rounded(log_e: f64) -> Value {

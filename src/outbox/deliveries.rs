@@ -128,8 +128,8 @@ pub struct Deliveries {
     all: BTreeMap<String, Delivery>,
     /// Ids in the order in which they were decided.
     order: Vec<String>,
-    /// Places of which rows told: since when something is configured like that, by what and its text.
-    places: BTreeMap<String, (String, Since)>,
+    /// What was decided up to here and is not known was at its end, and is forgotten.
+    settled: Since,
 }
 
 /// A row that is none of these.
@@ -156,15 +156,14 @@ impl Deliveries {
     fn read(&mut self, body: &Map<String, Value>) -> Option<()> {
         let text = |key: &str| body.get(key).and_then(Value::as_str);
         match text("kind")? {
-            "since" => {
-                let number = |key: &str| body.get(key).and_then(Value::as_u64);
-                let since = Since { entries: number("entries")?, rows: number("rows")? };
-                self.places.insert(text("of")?.to_owned(), (text("text")?.to_owned(), since));
-            }
             "due" => {
                 let delivery = Delivery::from_row(body)?;
                 self.order.push(delivery.id.clone());
                 self.all.insert(delivery.id.clone(), delivery);
+            }
+            "settled" => {
+                let number = |key: &str| body.get(key).and_then(Value::as_u64);
+                self.settled = Since { entries: number("entries")?, rows: number("rows")? };
             }
             "end" => {
                 let at = body.get("clock_ms")?.as_i64()?;
@@ -179,30 +178,27 @@ impl Deliveries {
         Some(())
     }
 
-    /// Since when something is as its text says. A row where that is new, to be written down before anything else.
-    pub fn since(&mut self, of: &str, text: &str, now: Since) -> (Since, Option<String>) {
-        if let Some((known, since)) = self.places.get(of)
-            && known == text
-        {
-            return (*since, None);
-        }
-        self.places.insert(of.to_owned(), (text.to_owned(), now));
-        let body = json!({ "kind": "since", "of": of, "text": text, "entries": now.entries, "rows": now.rows });
-        (now, Some(of_object(body)))
-    }
-
-    /// The targets there are, each with the seed of its pauses. What waits for them goes on, and what waits for others is given
-    /// up; returns rows to be written down.
-    pub fn open(&mut self, targets: Vec<Target>, seed: u64, now: i64) -> Vec<String> {
-        self.lanes = (0..targets.len()).map(|at| Lane::new(seed.wrapping_add(at as u64))).collect();
+    /// The targets there are from now on, each with the seed of its pauses. What waits for them goes on, and what waits for others
+    /// is given up; returns rows to be written down. `unchanged`: names of those whose way goes on as it is; what is under way to
+    /// others may be sent once more.
+    pub fn open(&mut self, targets: Vec<Target>, unchanged: &[String], seed: u64, now: i64) -> Vec<String> {
+        let mut kept: BTreeMap<String, Lane> =
+            self.targets.drain(..).map(|target| target.name).zip(self.lanes.drain(..)).collect();
+        kept.retain(|name, _| unchanged.contains(name));
         self.targets = targets;
+        let fresh: Vec<bool> = self.targets.iter().map(|target| !kept.contains_key(&target.name)).collect();
+        let lane = |(at, target): (usize, &Target)| {
+            kept.remove(&target.name).unwrap_or_else(|| Lane::new(seed.wrapping_add(at as u64)))
+        };
+        self.lanes = self.targets.iter().enumerate().map(lane).collect();
         let mut rows = Vec::new();
         for id in self.order.clone() {
             let Some(delivery) = self.all.get(&id).filter(|delivery| delivery.standing == Standing::Waiting) else {
                 continue;
             };
             match self.targets.iter().position(|target| target.name == delivery.target) {
-                Some(at) => self.lanes[at].push(Given { id, expires_ms: delivery.expires_ms }),
+                Some(at) if fresh[at] => self.lanes[at].push(Given { id, expires_ms: delivery.expires_ms }),
+                Some(_) => {}
                 None => {
                     self.end(&id, Standing::GivenUp(now, NO_TARGET));
                     rows.push(end_row(&id, now, Some(NO_TARGET)));
@@ -220,6 +216,9 @@ impl Deliveries {
                 && !target.since.covers(decision.read, decision.journalled)
         };
         let mut list = Vec::new();
+        if self.settled.covers(decision.read, decision.journalled) {
+            return list;
+        }
         for target in self.targets.iter().filter(wants) {
             let id = decision.id(&target.name);
             if self.all.contains_key(&id) {
@@ -249,6 +248,40 @@ impl Deliveries {
             });
         }
         list
+    }
+
+    /// Forgets the oldest that are at their end, down to `most`; everything that was decided from what was read up to `read` must
+    /// be known. Returns all rows that are left to be written, in place of those before.
+    pub fn settle(&mut self, read: Since, most: usize) -> String {
+        let is_ended = |of: &Delivery| of.standing != Standing::Waiting;
+        let ended = self.all.values().filter(|of| is_ended(of)).count();
+        let mut more = ended.saturating_sub(most);
+        let all = &mut self.all;
+        self.order.retain(|id| {
+            let goes = more > 0 && all.get(id).is_none_or(is_ended);
+            if goes {
+                more -= 1;
+                all.remove(id);
+            }
+            !goes
+        });
+        self.settled = read;
+        let settled = json!({ "kind": "settled", "entries": read.entries, "rows": read.rows });
+        let mut rows = of_object(settled);
+        for delivery in self.order.iter().filter_map(|id| self.all.get(id)) {
+            rows.push_str(&delivery.to_row());
+            match delivery.standing {
+                Standing::Waiting => {}
+                Standing::Taken(at) => rows.push_str(&end_row(&delivery.id, at, None)),
+                Standing::GivenUp(at, why) => rows.push_str(&end_row(&delivery.id, at, Some(why))),
+            }
+        }
+        rows
+    }
+
+    /// How many are known.
+    pub fn known(&self) -> usize {
+        self.all.len()
     }
 
     /// Rows of deliveries that are to be taken.

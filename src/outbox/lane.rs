@@ -69,6 +69,44 @@ pub enum Next {
     GiveUp(String, Why),
 }
 
+/// How a hook is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HookState {
+    /// The last attempt succeeded, or there was none.
+    Ok,
+    /// The last attempts failed.
+    Failing,
+    /// So many failed that it is asked seldom.
+    Broken,
+    /// It wants nothing any more.
+    Gone,
+}
+
+impl HookState {
+    /// Every state.
+    pub const ALL: [HookState; 4] = [HookState::Ok, HookState::Failing, HookState::Broken, HookState::Gone];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            HookState::Ok => "ok",
+            HookState::Failing => "failing",
+            HookState::Broken => "broken",
+            HookState::Gone => "gone",
+        }
+    }
+
+    /// That of a way.
+    pub fn of(lane: &Lane) -> HookState {
+        match (lane.is_gone(), lane.is_broken(), lane.failures()) {
+            (true, _, _) => HookState::Gone,
+            (false, true, _) => HookState::Broken,
+            (false, false, 0) => HookState::Ok,
+            (false, false, _) => HookState::Failing,
+        }
+    }
+}
+
 /// The state of the way to one target.
 #[derive(Clone, Debug)]
 pub struct Lane {

@@ -1,8 +1,10 @@
 //! Lines of an append-only file that know whether they are whole: a check sum, a blank, one JSON object.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::outbox::{Book, Declared, Since, Topic};
 use crate::rollout::Command;
 use crate::time::Timestamp;
 
@@ -45,8 +47,52 @@ pub fn read_rows(text: &str) -> Result<Vec<Row>, Damaged> {
         .collect()
 }
 
-/// What no log says and rollouts go by: commands, and times that came.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// A hook, as far as it is decided what it is told. Where it is and by which secret it knows us stands in no row.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// What it is told.
+    pub topics: Vec<Topic>,
+    /// What came before it was to be told this is not told.
+    pub since: Since,
+}
+
+/// What a placebo split of a day said of a service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Placebo {
+    /// Its environment.
+    pub environment: String,
+    /// The service.
+    pub service: String,
+    /// The day, in days since 1970 (UTC, of event time).
+    pub day: i64,
+    /// Random splits of its units.
+    pub splits: u32,
+    /// Those of them that were rolled back.
+    pub failed: u32,
+    /// As many may be.
+    pub allowed: u32,
+}
+
+impl Placebo {
+    /// More were rolled back than the error level allows: what follows from evidence there is told, and not acted on.
+    pub fn is_exceeded(&self) -> bool {
+        self.failed > self.allowed
+    }
+
+    /// The same, in words.
+    pub fn reason(&self) -> String {
+        format!(
+            "automatic actions are withheld: of {} random splits of {}'s own traffic of one day, in which nothing differs, {} would \
+             have been rolled back, and {} may be",
+            self.splits, self.service, self.failed, self.allowed
+        )
+    }
+}
+
+/// What no log says and rollouts go by: commands, times that came, and what was configured.
+#[derive(Clone, PartialEq, Debug)]
 pub enum What {
     /// A person's command.
     Command {
@@ -63,10 +109,33 @@ pub enum What {
     },
     /// Event time has come this far, and that brought something.
     Time(Timestamp),
+    /// Rollouts are to go like this from here on, and these hooks are told.
+    Configured {
+        /// Declared rollouts.
+        declared: Vec<Declared>,
+        /// Hooks.
+        hooks: Vec<Told>,
+    },
+    /// The placebo splits of a day; of services that had too little traffic nothing is said.
+    Placebo {
+        /// The day, in days since 1970 (UTC, of event time).
+        day: i64,
+        /// What was found.
+        services: Vec<Placebo>,
+    },
+    /// Everything that ledger and journal had told until here, in place of the rows before.
+    Kept {
+        /// Bytes of the ledger.
+        bytes: u64,
+        /// What was read of it.
+        book: Box<Book>,
+        /// Hooks that are told.
+        hooks: Vec<Told>,
+    },
 }
 
 /// A row of the journal.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Journalled {
     /// It takes effect after so many ledger entries.
     pub after: u64,
@@ -89,6 +158,13 @@ impl Journalled {
                 "reason": reason,
             }),
             What::Time(at) => json!({ "kind": "time", "time_us": at.0 }),
+            What::Configured { declared, hooks } => {
+                json!({ "kind": "configured", "declared": declared, "hooks": hooks })
+            }
+            What::Placebo { day, services } => json!({ "kind": "placebo", "day": day, "services": services }),
+            What::Kept { bytes, book, hooks } => {
+                json!({ "kind": "kept", "bytes": bytes, "book": book, "hooks": hooks })
+            }
         };
         if let Some(body) = body.as_object_mut() {
             body.insert("after".to_owned(), Value::from(self.after));
@@ -110,6 +186,19 @@ impl Journalled {
                 reason: text("reason")?,
             },
             "time" => What::Time(Timestamp(body.get("time_us")?.as_i64()?)),
+            "configured" => What::Configured {
+                declared: Deserialize::deserialize(body.get("declared")?).ok()?,
+                hooks: Deserialize::deserialize(body.get("hooks")?).ok()?,
+            },
+            "placebo" => What::Placebo {
+                day: body.get("day")?.as_i64()?,
+                services: Deserialize::deserialize(body.get("services")?).ok()?,
+            },
+            "kept" => What::Kept {
+                bytes: body.get("bytes")?.as_u64()?,
+                book: Deserialize::deserialize(body.get("book")?).ok()?,
+                hooks: Deserialize::deserialize(body.get("hooks")?).ok()?,
+            },
             _ => return None,
         };
         Some(Journalled { after: body.get("after")?.as_u64()?, clock_ms: body.get("clock_ms")?.as_i64()?, what })

@@ -3,8 +3,8 @@ use serde_json::json;
 
 use super::*;
 use crate::ledger::Chain;
-use crate::rollout::{AtDeadline, Command, Course, Phase, Step};
-use crate::time::MINUTE;
+use crate::rollout::{AtDeadline, Command, Course, Event, Phase, Step};
+use crate::time::{MINUTE, Micros};
 
 /// A minute of the first of June 2026.
 fn at(minute: i64) -> Timestamp {
@@ -162,19 +162,122 @@ fn commands_and_time_come_by_the_journal() {
     assert_eq!(topics(&book.journalled("z", &command("checkout", Command::RollBack)).unwrap()), [("rollback", 4)]);
 }
 
+/// What was decided before a configuration was changed was decided by the one before: folded again, both come out as they did.
 #[test]
-fn what_came_before_a_declaration_is_told_to_nobody() {
+fn a_changed_configuration_counts_from_its_place_on() {
+    let with = |name: &str, deadline: Micros| {
+        let course = Course { deadline: Some((deadline, AtDeadline::RollBack)), ..Course::default() };
+        Declared { name: name.to_owned(), course, ..declared() }
+    };
+    let row = |after: u64, what: What| Journalled { after, clock_ms: 1, what };
+    let configured = |after, of: Declared| row(after, What::Configured { declared: vec![of], hooks: Vec::new() });
     let mut ledger = Ledger::default();
     ledger.begin("web", "2", 0);
+    ledger.look("web", "2", 1, "inconclusive", json!({}));
+    let fold = |book: &mut Book, rows: &[Journalled]| {
+        let mut told = Vec::new();
+        let mut rows = rows.iter().peekable();
+        for line in ledger.lines.iter().map(Some).chain([None]) {
+            while let Some(row) = rows.next_if(|row| row.after <= book.read().entries) {
+                told.extend(book.journalled(&row.to_row(), row).unwrap());
+            }
+            line.iter().for_each(|line| told.extend(book.entry(line)));
+        }
+        told
+    };
+    let time = |minute: i64| What::Time(at(minute));
+    // The first deadline came; then it was put off, and somebody began nothing anew.
+    let rows = [configured(0, with("old", 10 * MINUTE)), row(2, time(11)), configured(2, with("new", 60 * MINUTE))];
+    let mut book = Book::default();
+    let told = fold(&mut book, &rows);
+    assert_eq!(topics(&told), [("deadline", 1), ("rollback", 2)]);
+    assert_eq!(told[1].rollout, "old");
+    let rollout = book.rollout("new").expect("it goes under its new name");
+    assert_eq!((rollout.state.phase, book.rollout("old")), (Phase::RolledBack, None));
+    // Put off in time, it comes later.
+    let rows = [configured(0, with("old", 10 * MINUTE)), configured(2, with("old", 60 * MINUTE)), row(2, time(11))];
+    let mut book = Book::default();
+    assert!(fold(&mut book, &rows).is_empty());
+    assert_eq!(book.due(at(61)), [("old".to_owned(), Event::Deadline)]);
+    // Who is compared with whom cannot change.
+    let other = Declared { services: vec!["other".to_owned()], ..with("old", MINUTE) };
+    let before = book.clone();
+    assert!(book.journalled("x", &configured(2, other)).unwrap_err().contains("other rollouts"));
+    assert_eq!(book.declared(), before.declared());
+    let row = configured(2, with("old", MINUTE)).to_row();
+    let (_, body) = read_rows(&row).unwrap().remove(0);
+    assert_eq!(Journalled::from_row(&body).unwrap(), configured(2, with("old", MINUTE)));
+}
+
+/// Where healthy traffic is rolled back too often, failures are told and not acted on, until a later night says otherwise.
+#[test]
+fn a_placebo_that_fails_withholds_automatic_actions() {
+    let placebo = |day: i64, failed: u32| {
+        let (environment, service) = (String::new(), "web".to_owned());
+        let of = Placebo { environment, service, day, splits: 100, failed, allowed: 4 };
+        Journalled { after: 0, clock_ms: 1, what: What::Placebo { day, services: vec![of] } }
+    };
+    let mut ledger = Ledger::default();
+    ledger.begin("web", "2", 0);
+    ledger.look("web", "2", 2, "fail", json!({ "automatic_at": AUTOMATIC }));
     ledger.look("web", "2", 3, "fail", json!({ "automatic_at": AUTOMATIC }));
-    let since = Since { entries: 2, rows: 0 };
-    let mut book = Book::new(vec![Declared { since, ..declared() }]);
-    assert!(read(&mut book, &ledger).is_empty());
-    assert_eq!(book.rollout("checkout").unwrap().generation, 1, "it is counted all the same");
-    ledger.begin("web", "3", 5);
-    ledger.look("web", "3", 6, "fail", json!({ "automatic_at": AUTOMATIC }));
-    let later: Vec<Decision> = ledger.lines[2..].iter().flat_map(|line| book.entry(line)).collect();
-    assert_eq!(topics(&later), [("rollback", 2)]);
+    let fold = |rows: &[(usize, Journalled)]| {
+        let mut book = Book::new(vec![declared()]);
+        let mut told = Vec::new();
+        for (at, line) in ledger.lines.iter().enumerate() {
+            for (_, row) in rows.iter().filter(|(before, _)| *before == at) {
+                let (_, body) = read_rows(&row.to_row()).unwrap().remove(0);
+                assert_eq!(Journalled::from_row(&body).as_ref(), Some(row));
+                told.extend(book.journalled(&row.to_row(), row).unwrap());
+            }
+            told.extend(book.entry(line));
+        }
+        (book, told)
+    };
+    assert_eq!(topics(&fold(&[(0, placebo(1, 4))]).1), [("rollback", 1)]);
+    let (book, told) = fold(&[(0, placebo(1, 5))]);
+    assert_eq!(topics(&told), [("fail", 1)]);
+    assert!(told[0].data["withheld"].as_str().unwrap().contains("5 would have been rolled back, and 4 may be"));
+    assert!(book.withheld(book.rollout("checkout").unwrap()).is_some());
+    let (book, told) = fold(&[(0, placebo(1, 5)), (2, placebo(2, 0))]);
+    assert_eq!(topics(&told), [("fail", 1), ("rollback", 2)]);
+    assert_eq!((book.placebos().len(), book.placebo_day()), (1, Some(2)));
+    // What is kept in place of rows holds all of it.
+    let what = What::Kept { bytes: 7, book: Box::new(book.clone()), hooks: Vec::new() };
+    let row = Journalled { after: 3, clock_ms: 1, what };
+    let (_, body) = read_rows(&row.to_row()).unwrap().remove(0);
+    assert_eq!(Journalled::from_row(&body), Some(row));
+}
+
+/// What is forgotten is not told again, however often everything is folded anew.
+#[test]
+fn what_was_settled_is_not_decided_again() {
+    let all = decisions(40);
+    let now = 1_000;
+    let mut deliveries = Deliveries::default();
+    deliveries.open(vec![target("one")], &[], 0, now);
+    let mut rows = String::new();
+    for decision in &all[..30] {
+        let list = deliveries.decide(decision, now);
+        assert_eq!(list.len(), 1);
+        rows.push_str(&Deliveries::rows_of(&list));
+        deliveries.take(list);
+    }
+    for _ in 0..25 {
+        let (list, _) = deliveries.next(now);
+        assert!(matches!(list.as_slice(), [Do::Send { .. }]));
+        rows.push_str(&deliveries.outcome(0, now, Outcome::Taken(200)).unwrap());
+    }
+    let settled = deliveries.settle(all[29].read, 5);
+    assert_eq!(deliveries.known(), 10, "five that wait, and five at their end");
+    assert!(settled.len() < rows.len() / 2);
+    let mut again = Deliveries::restore(&read_rows(&settled).unwrap()).unwrap();
+    again.open(vec![target("one")], &[], 0, now);
+    assert_eq!(again.known(), 10);
+    let told: Vec<usize> = all.iter().map(|decision| again.decide(decision, now).len()).collect();
+    assert_eq!(told, [[0; 30].as_slice(), &[1; 10]].concat());
+    let (list, _) = again.next(now);
+    assert!(matches!(list.as_slice(), [Do::Send { .. }]), "what waited goes on");
 }
 
 #[test]
@@ -254,7 +357,7 @@ impl World {
         let rows = read_rows(&self.disk).unwrap();
         self.deliveries = Deliveries::restore(&rows).unwrap();
         let seed = self.random.below(1 << 30);
-        let rows = self.deliveries.open(vec![target("one"), target("two")], seed, self.now);
+        let rows = self.deliveries.open(vec![target("one"), target("two")], &[], seed, self.now);
         self.disk.extend(rows);
         self.answers.clear();
     }
@@ -412,11 +515,11 @@ fn a_lane_waits_as_long_as_it_is_asked_and_stops_when_nothing_is_wanted() {
 fn what_waits_for_a_hook_that_is_gone_is_given_up() {
     let all = decisions(1);
     let mut deliveries = Deliveries::default();
-    assert!(deliveries.open(vec![target("one")], 0, 0).is_empty());
+    assert!(deliveries.open(vec![target("one")], &[], 0, 0).is_empty());
     let list = deliveries.decide(&all[0], 5);
     let disk = Deliveries::rows_of(&list);
     let mut restored = Deliveries::restore(&read_rows(&disk).unwrap()).unwrap();
-    let rows = restored.open(vec![target("two")], 0, 9);
+    let rows = restored.open(vec![target("two")], &[], 0, 9);
     assert_eq!(rows.len(), 1);
     let again = Deliveries::restore(&read_rows(&(disk + &rows[0])).unwrap()).unwrap();
     assert!(matches!(again.latest().next().unwrap().standing, Standing::GivenUp(9, _)));

@@ -15,5 +15,7 @@ pub mod lines;
 pub mod run;
 #[cfg(feature = "serve")]
 pub mod stop;
+#[cfg(all(feature = "serve", unix))]
+pub mod tail;
 #[cfg(feature = "serve")]
 pub mod wal;

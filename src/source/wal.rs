@@ -2,8 +2,9 @@
 //!
 //! A folder of segments, each named by the position of its first record. A position is the number of payload bytes before: that
 //! of a line is its record's and its own place in the payload. A segment begins with [`MAGIC`] and [`VERSION`]. A record is
-//! [`MARK`], its length (32 bits), an XXH3 check sum of all that follows (64 bits), its position, its group, its key (64 bits
-//! each), all little-endian, and the payload.
+//! [`MARK`], its length and that of its note (32 bits each), an XXH3 check sum of all that follows (64 bits), its position, its
+//! group, its key (64 bits each), all little-endian, the note and the payload. A note is for whoever brings payloads from elsewhere:
+//! how far it has come there, in the same write as what it brought ([`Opened::note`]).
 //!
 //! One thread writes ([`Wal::append`] hands it payloads): all that has come meanwhile is one group, written and synced together,
 //! and only then answered. Whoever reads sees synced records alone. When a log is opened, what is not whole of its last group is
@@ -14,6 +15,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,8 +31,10 @@ const VERSION: u8 = 1;
 const HEADER: u64 = 9;
 /// First bytes of a record.
 const MARK: [u8; 4] = [0xf5, b'R', b'E', b'C'];
-/// Mark, length, check sum, position, group and key of a record.
-const RECORD_HEADER: usize = 4 + 4 + 4 * 8;
+/// Mark, lengths, check sum, position, group and key of a record.
+const RECORD_HEADER: usize = 4 + 4 + 4 + 4 * 8;
+/// Longest note.
+pub const NOTE_MAX: usize = 1 << 20;
 /// Bytes from which on a new segment begins.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Longest payload: what an answered request can bring, decoded.
@@ -85,6 +89,7 @@ pub enum Appended {
 
 struct Waiting {
     key: u64,
+    note: Vec<u8>,
     payload: Vec<u8>,
     answer: oneshot::Sender<Result<Appended, AppendError>>,
     _room: OwnedSemaphorePermit,
@@ -95,6 +100,8 @@ struct Waiting {
 struct Synced {
     end: Mutex<u64>,
     more: Condvar,
+    /// How far it was read.
+    read: AtomicU64,
 }
 
 impl Synced {
@@ -114,6 +121,7 @@ pub struct Wal {
     sender: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     failure: Failure,
+    synced: Arc<Synced>,
 }
 
 /// Why the last write failed, where it did.
@@ -127,6 +135,8 @@ pub struct Opened {
     pub reader: WalReader,
     /// Bytes of a record at the end that was not whole, and was cut off.
     pub torn: u64,
+    /// The note of the last record that has one; empty where none has.
+    pub note: Vec<u8>,
 }
 
 impl Wal {
@@ -140,7 +150,8 @@ impl Wal {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|error| at(folder, error))?;
-        let segments = segments(folder)?;
+        let mut segments = segments(folder)?;
+        let mut note = Vec::new();
         // Segments that nothing rests on any more were removed.
         let (mut keys, mut next, mut torn) = (Keys::default(), segments.first().copied().unwrap_or(0), 0);
         for (number, first) in segments.iter().enumerate() {
@@ -148,18 +159,40 @@ impl Wal {
                 return Err(WalError::Gap(segment(folder, *first).display().to_string(), *first, next));
             }
             let is_last = number + 1 == segments.len();
-            (next, torn) = check(&segment(folder, *first), next, is_last, &mut keys)?;
+            (next, torn) = check(&segment(folder, *first), next, is_last, &mut keys, &mut note)?;
+        }
+        // A segment that was begun and has no record is begun again: what lies before it stays the last, and is not removed.
+        if segments.len() > 1
+            && let Some(empty) = segments.pop_if(|first| *first == next)
+        {
+            let path = segment(folder, empty);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path, error)),
+                Ok(()) | Err(_) => {}
+            }
         }
         let synced = Arc::new(Synced::default());
         synced.set(next);
         let first = segments.first().copied().unwrap_or(0);
         let open = segments.last().copied().filter(|first| segment(folder, *first).exists());
         let failure = Failure::default();
-        let writer = Writer::new(folder, open, next, keys, Arc::clone(&synced), Arc::clone(&failure))?;
+        let known = (keys, note.clone());
+        let writer = Writer::new(folder, open, next, known, Arc::clone(&synced), Arc::clone(&failure))?;
         let (sender, receiver) = mpsc::channel(WAITING);
         std::thread::spawn(move || writer.run(receiver));
-        let wal = Wal { sender, room: Arc::new(Semaphore::new(WAITING_BYTES)), failure };
-        Ok(Opened { wal, reader: WalReader::new(folder, first, synced), torn })
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
+        let wal = Wal { sender, room, failure, synced: Arc::clone(&synced) };
+        Ok(Opened { wal, reader: WalReader::new(folder, first, synced), torn, note })
+    }
+
+    /// Bytes that are synced and that nobody has read yet.
+    pub fn unread(&self) -> u64 {
+        self.synced.get().saturating_sub(self.synced.read.load(Ordering::Acquire))
+    }
+
+    /// Bytes of payloads that wait to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        WAITING_BYTES.saturating_sub(self.room.available_permits())
     }
 
     /// Why the last write failed, where it did.
@@ -172,10 +205,18 @@ impl Wal {
     /// # Errors
     /// A full queue, a disk that refuses, or a program that stops.
     pub async fn append(&self, key: u64, payload: Vec<u8>) -> Result<Appended, AppendError> {
+        self.append_noted(key, Vec::new(), payload).await
+    }
+
+    /// The same, with a note of at most [`NOTE_MAX`] bytes.
+    ///
+    /// # Errors
+    /// As of [`Wal::append`].
+    pub async fn append_noted(&self, key: u64, note: Vec<u8>, payload: Vec<u8>) -> Result<Appended, AppendError> {
         let bytes = u32::try_from(payload.len().clamp(1, PAYLOAD_MAX)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Full)?;
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { key, payload, answer, _room: room };
+        let waiting = Waiting { key, note, payload, answer, _room: room };
         self.sender.try_send(waiting).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AppendError::Full,
             mpsc::error::TrySendError::Closed(_) => AppendError::Stopping,
@@ -244,19 +285,23 @@ impl Place {
     }
 }
 
-fn sum(place: &Place, payload: &[u8]) -> u64 {
+fn sum(place: &Place, note: &[u8], payload: &[u8]) -> u64 {
     let mut hasher = Xxh3::new();
     hasher.update(&place.bytes());
+    hasher.update(note);
     hasher.update(payload);
     hasher.digest()
 }
 
 /// Appends a record to bytes that are to be written.
-fn put_record(bytes: &mut Vec<u8>, place: &Place, payload: &[u8]) {
+fn put_record(bytes: &mut Vec<u8>, place: &Place, note: &[u8], payload: &[u8]) {
     bytes.extend_from_slice(&MARK);
-    bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend_from_slice(&sum(place, payload).to_le_bytes());
+    for length in [payload.len(), note.len()] {
+        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    }
+    bytes.extend_from_slice(&sum(place, note, payload).to_le_bytes());
     bytes.extend_from_slice(&place.bytes());
+    bytes.extend_from_slice(note);
     bytes.extend_from_slice(payload);
 }
 
@@ -264,6 +309,7 @@ fn put_record(bytes: &mut Vec<u8>, place: &Place, payload: &[u8]) {
 enum Found {
     Record {
         place: Place,
+        note: Vec<u8>,
         payload: Vec<u8>,
     },
     /// The file ends here.
@@ -286,15 +332,17 @@ fn read_record(file: &mut impl Read) -> io::Result<Found> {
         }
     }
     let word = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| header[from + at]));
-    let length = u32::from_le_bytes(std::array::from_fn(|at| header[4 + at])) as usize;
-    let (check, place) = (word(8), Place { at: word(16), group: word(24), key: word(32) });
-    if header[..4] != MARK || length > PAYLOAD_MAX {
+    let half = |from: usize| u32::from_le_bytes(std::array::from_fn(|at| header[from + at])) as usize;
+    let (length, of_note) = (half(4), half(8));
+    let (check, place) = (word(12), Place { at: word(20), group: word(28), key: word(36) });
+    if header[..4] != MARK || length > PAYLOAD_MAX || of_note > NOTE_MAX {
         return Ok(Found::Broken);
     }
-    let mut payload = Vec::new();
+    let (mut note, mut payload) = (Vec::new(), Vec::new());
+    file.take(of_note as u64).read_to_end(&mut note)?;
     file.take(length as u64).read_to_end(&mut payload)?;
-    let whole = payload.len() == length && sum(&place, &payload) == check;
-    Ok(if whole { Found::Record { place, payload } } else { Found::Broken })
+    let whole = note.len() == of_note && payload.len() == length && sum(&place, &note, &payload) == check;
+    Ok(if whole { Found::Record { place, note, payload } } else { Found::Broken })
 }
 
 /// The same, where the record must have a position.
@@ -315,7 +363,13 @@ fn read_header(file: &mut impl Read) -> io::Result<bool> {
 }
 
 /// Reads a segment whole. Returns the position after its last record, and how many bytes were cut off its end.
-fn check(path: &Path, first: u64, is_last: bool, keys: &mut Keys) -> Result<(u64, u64), WalError> {
+fn check(
+    path: &Path,
+    first: u64,
+    is_last: bool,
+    keys: &mut Keys,
+    last_note: &mut Vec<u8>,
+) -> Result<(u64, u64), WalError> {
     let io_error = |error| at(path, error);
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error)?;
     let length = file.metadata().map_err(io_error)?.len();
@@ -332,10 +386,13 @@ fn check(path: &Path, first: u64, is_last: bool, keys: &mut Keys) -> Result<(u64
     let (mut next, mut end) = (first, HEADER);
     loop {
         match read_record_at(&mut reader, next).map_err(io_error)? {
-            Found::Record { place, payload } => {
+            Found::Record { place, note, payload } => {
                 keys.add(place.key, next);
                 next += payload.len() as u64;
-                end += (RECORD_HEADER + payload.len()) as u64;
+                end += (RECORD_HEADER + note.len() + payload.len()) as u64;
+                if !note.is_empty() {
+                    *last_note = note;
+                }
             }
             Found::End => return Ok((next, 0)),
             Found::Broken if is_last && !is_followed(&file, end, next).map_err(io_error)? => {
@@ -371,6 +428,8 @@ struct Writer {
     length: u64,
     next: u64,
     keys: Keys,
+    /// The last note: each segment begins with it, so that it stays when those before are removed.
+    note: Vec<u8>,
     synced: Arc<Synced>,
     /// A write has failed: what the file holds is not known any more.
     broken: Option<Arc<io::Error>>,
@@ -382,7 +441,7 @@ impl Writer {
         folder: &Path,
         open: Option<u64>,
         next: u64,
-        keys: Keys,
+        (keys, note): (Keys, Vec<u8>),
         synced: Arc<Synced>,
         failure: Failure,
     ) -> Result<Writer, WalError> {
@@ -395,7 +454,7 @@ impl Writer {
             }
             None => (begin(folder, next).map_err(|error| at(folder, error))?, HEADER),
         };
-        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, synced, broken: None, failure })
+        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, note, synced, broken: None, failure })
     }
 
     fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
@@ -417,12 +476,20 @@ impl Writer {
         let mut answers = Vec::new();
         let group = self.next;
         let (mut next, mut new) = (group, Vec::new());
-        for Waiting { key, payload, answer, _room } in list {
+        let mut last_note = self.note.clone();
+        for Waiting { key, note, payload, answer, _room } in list {
             if let Some(known) = self.keys.get(key) {
                 answers.push((answer, Appended::Repeated(known)));
                 continue;
             }
-            put_record(&mut bytes, &Place { at: next, group, key }, &payload);
+            if !note.is_empty() {
+                last_note = note;
+                put_record(&mut bytes, &Place { at: next, group, key }, &last_note, &payload);
+            } else {
+                let begins = bytes.is_empty() && self.length >= SEGMENT_BYTES;
+                let note = if begins { last_note.as_slice() } else { b"" };
+                put_record(&mut bytes, &Place { at: next, group, key }, note, &payload);
+            }
             new.push(key);
             self.keys.add(key, next);
             answers.push((answer, Appended::Record(next)));
@@ -433,7 +500,9 @@ impl Writer {
             None => self.put(&bytes, next).map_err(Arc::new),
         };
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().cloned();
-        if done.is_err() {
+        if done.is_ok() {
+            self.note = last_note;
+        } else {
             new.iter().for_each(|key| self.keys.remove(*key));
         }
         for (answer, appended) in answers {
@@ -572,9 +641,27 @@ impl WalReader {
         if self.next == position { Ok(()) } else { Err(WalError::Damaged(self.folder.display().to_string(), position)) }
     }
 
+    /// Goes on in the segment behind which there are at most about so many bytes of payload.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn skip_near(&mut self, most: u64) -> Result<(), WalError> {
+        let from = self.synced.get().saturating_sub(most);
+        let all = segments(&self.folder)?;
+        if let Some(first) = all.iter().copied().find(|first| *first >= from).or(all.last().copied()) {
+            (self.file, self.next) = (None, first);
+        }
+        Ok(())
+    }
+
     /// Position of the first record that is still there.
     pub fn first(&self) -> Result<u64, WalError> {
         Ok(segments(&self.folder)?.first().copied().unwrap_or(0))
+    }
+
+    /// Bytes that are synced and were not read yet.
+    pub fn behind(&self) -> u64 {
+        self.synced.get().saturating_sub(self.next)
     }
 
     /// All that is synced has been read.
@@ -609,8 +696,9 @@ impl WalReader {
                 continue;
             };
             match read_record_at(file, here).map_err(|error| at(&self.folder, error))? {
-                Found::Record { payload, place } => {
+                Found::Record { payload, place, .. } => {
                     self.next = here + payload.len() as u64;
+                    self.synced.read.fetch_max(self.next, Ordering::AcqRel);
                     if place.key == 0 {
                         self.repeats.add(&payload);
                     }
@@ -624,155 +712,4 @@ impl WalReader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
-    }
-
-    /// Payloads of a log, in order.
-    fn all(reader: &mut WalReader) -> Vec<(u64, Vec<u8>)> {
-        std::iter::from_fn(|| reader.next(Duration::ZERO).unwrap()).collect()
-    }
-
-    fn filled(folder: &Path, payloads: &[&str]) {
-        let Opened { wal, mut reader, .. } = Wal::open(folder).unwrap();
-        let mut at = 0;
-        for payload in payloads {
-            let appended = runtime().block_on(wal.append(0, payload.as_bytes().to_vec())).unwrap();
-            assert_eq!(appended, Appended::Record(at));
-            at += payload.len() as u64;
-        }
-        assert_eq!(all(&mut reader).len(), payloads.len());
-    }
-
-    #[test]
-    fn what_was_answered_is_there_after_every_way_to_tear_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), &["one", "two", "three"]);
-        let path = segment(folder.path(), 0);
-        let whole = std::fs::read(&path).unwrap();
-        let last = whole.len() - (RECORD_HEADER + 5);
-        for cut in last..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let Opened { wal, mut reader, torn } = Wal::open(folder.path()).unwrap();
-            assert_eq!(torn as usize, cut - last);
-            assert_eq!(all(&mut reader), [(0, b"one".to_vec()), (3, b"two".to_vec())]);
-            let appended = runtime().block_on(wal.append(0, b"next".to_vec())).unwrap();
-            assert_eq!(appended, Appended::Record(6));
-            assert_eq!(all(&mut reader), [(6, b"next".to_vec())]);
-        }
-        // Zeros behind the end, as a file system may leave them.
-        std::fs::write(&path, [&whole[..last], &[0; 40]].concat()).unwrap();
-        assert_eq!(Wal::open(folder.path()).map(|opened| opened.torn).unwrap(), 40);
-    }
-
-    #[test]
-    fn what_lies_behind_is_removed_and_reading_goes_on_where_it_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        // Each payload fills a segment.
-        let payload = |letter: &str| letter.repeat(PAYLOAD_MAX - 1) + "\n";
-        let payloads = ["a", "b", "c"].map(payload);
-        filled(folder.path(), &payloads.each_ref().map(String::as_str));
-        let size = PAYLOAD_MAX as u64;
-        assert_eq!(segments(folder.path()).unwrap(), [0, size, 2 * size]);
-        assert_eq!(trim(folder.path(), 2 * size, size + 1).unwrap(), 0, "more is to be kept");
-        assert_eq!(trim(folder.path(), size - 1, 0).unwrap(), 0, "not all of it lies before");
-        assert_eq!(trim(folder.path(), 3 * size, size).unwrap(), 2);
-        let Opened { mut reader, .. } = Wal::open(folder.path()).unwrap();
-        assert_eq!(reader.first().unwrap(), 2 * size);
-        assert!(reader.skip_to(size).is_err() && reader.skip_to(2 * size + 7).is_err());
-        reader.skip_to(3 * size).unwrap();
-        assert!(reader.is_at_end());
-        reader.skip_to(2 * size).unwrap();
-        assert_eq!(all(&mut reader), [(2 * size, payloads[2].as_bytes().to_vec())]);
-        assert_eq!(trim(folder.path(), u64::MAX, 0).unwrap(), 0, "the last segment stays");
-    }
-
-    #[test]
-    fn damage_before_the_end_is_an_error_and_never_a_shorter_log() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), &["one", "two", "three"]);
-        let path = segment(folder.path(), 0);
-        let whole = std::fs::read(&path).unwrap();
-        // Any byte of the first two records.
-        for at in HEADER as usize..whole.len() - (RECORD_HEADER + 5) {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x55;
-            std::fs::write(&path, &bytes).unwrap();
-            let opened = Wal::open(folder.path());
-            let kept = opened.map(|opened| opened.torn);
-            assert!(kept.is_err(), "byte {at}: {kept:?}");
-            assert_eq!(std::fs::read(&path).unwrap(), bytes);
-        }
-        std::fs::write(&path, b"SERINWAX\x01").unwrap();
-        assert!(matches!(Wal::open(folder.path()), Err(WalError::Unknown(_))));
-    }
-
-    #[test]
-    fn a_group_that_came_to_disk_in_parts_was_never_answered() {
-        let folder = tempfile::tempdir().unwrap();
-        filled(folder.path(), &["one"]);
-        let path = segment(folder.path(), 0);
-        let before = std::fs::read(&path).unwrap();
-        let mut group = Vec::new();
-        for at in [3, 4, 5] {
-            put_record(&mut group, &Place { at, group: 3, key: 0 }, b"x");
-        }
-        // The page with the second record was lost.
-        let one = RECORD_HEADER + 1;
-        group[one..2 * one].fill(0);
-        std::fs::write(&path, [before.clone(), group.clone()].concat()).unwrap();
-        let Opened { mut reader, torn, .. } = Wal::open(folder.path()).unwrap();
-        assert_eq!((torn as usize, all(&mut reader).len()), (2 * one, 2));
-        // With a later group behind it, it was.
-        put_record(&mut group, &Place { at: 6, group: 6, key: 0 }, b"y");
-        std::fs::write(&path, [before, group].concat()).unwrap();
-        assert!(matches!(Wal::open(folder.path()), Err(WalError::Damaged(_, 4))));
-    }
-
-    #[test]
-    fn a_payload_that_comes_again_is_known_by_its_key_also_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let append = |wal: &Wal, key| runtime().block_on(wal.append(key, b"x".to_vec())).unwrap();
-        let Opened { wal, .. } = Wal::open(folder.path()).unwrap();
-        assert_eq!(
-            (append(&wal, 7), append(&wal, 8), append(&wal, 7)),
-            (Appended::Record(0), Appended::Record(1), Appended::Repeated(0))
-        );
-        assert_eq!((append(&wal, 0), append(&wal, 0)), (Appended::Record(2), Appended::Record(3)));
-        let Opened { wal, mut reader, .. } = Wal::open(folder.path()).unwrap();
-        assert_eq!(append(&wal, 8), Appended::Repeated(1));
-        assert_eq!(all(&mut reader).len(), 4);
-    }
-
-    #[test]
-    fn segments_follow_each_other_and_a_missing_one_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let big = vec![b'x'; 40 << 20];
-        let Opened { wal, mut reader, .. } = Wal::open(folder.path()).unwrap();
-        let places = [0, 1, 2, 3].map(|number| number * big.len() as u64);
-        for at in places {
-            let appended = runtime().block_on(wal.append(0, big.clone())).unwrap();
-            assert_eq!(appended, Appended::Record(at));
-        }
-        assert_eq!(all(&mut reader).iter().map(|(at, _)| *at).collect::<Vec<_>>(), places);
-        assert_eq!(segments(folder.path()).unwrap(), [0, places[2]]);
-        let Opened { mut reader, .. } = Wal::open(folder.path()).unwrap();
-        assert_eq!(all(&mut reader).len(), 4);
-        std::fs::rename(segment(folder.path(), places[2]), segment(folder.path(), places[2] + 1)).unwrap();
-        assert!(matches!(Wal::open(folder.path()), Err(WalError::Gap(..))));
-    }
-
-    #[test]
-    fn more_than_may_wait_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let Opened { wal, .. } = Wal::open(folder.path()).unwrap();
-        let held = Arc::clone(&wal.room).try_acquire_many_owned((WAITING_BYTES - 2) as u32).unwrap();
-        let refused = runtime().block_on(wal.append(0, b"three".to_vec()));
-        assert!(matches!(refused, Err(AppendError::Full)));
-        drop(held);
-        assert!(runtime().block_on(wal.append(0, b"three".to_vec())).is_ok());
-    }
-}
+mod tests;

@@ -67,7 +67,7 @@ impl Running {
         let address = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()))
+            .find_map(|line| Some(line.split_once("http://")?.1.split('/').next()?.to_owned()))
             .expect("it says where it listens");
         let said = Arc::new(Mutex::new(Vec::new()));
         let hears = Arc::clone(&said);

@@ -6,7 +6,7 @@ use crate::cli::yaml::{Fields, Node, Problems};
 use crate::cli::{compare, policy_file};
 use crate::compare::verdict::Behaviour;
 use crate::engine::policy::Policy;
-use crate::outbox::{Declared, Since};
+use crate::outbox::Declared;
 use crate::rollout::{AtDeadline, Course, Step};
 
 /// Rollouts of a configuration, and steps of one.
@@ -118,7 +118,6 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
         course,
         owners: owners.unwrap_or_default(),
         hooks: told,
-        since: Since::default(),
     };
     // The step that the logs show widens the margins of an early one, unless the policy names the next share itself.
     if !names_next_share {

@@ -34,6 +34,8 @@ pub(super) struct Around {
     pub refresh: Option<u32>,
     /// The lines come from Kafka: positions are those of records.
     pub is_live: bool,
+    /// What stands above everything else.
+    pub notices: Vec<String>,
     /// Where the same report is for programs.
     pub json: Option<&'static str>,
     /// How to come to the same report and decisions again: what for, and the command.
@@ -49,6 +51,7 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
         several => format!("{}: {} comparisons", report.verdict.name(), several.len()),
     };
     whole(&mut m, &title, around.refresh, |m| {
+        around.notices.iter().for_each(|notice| m.words("p", "note", notice));
         if report.comparisons.len() > 1 {
             overview(m, report);
         }

@@ -121,6 +121,17 @@ pub(in crate::cli) enum EffectKind {
     Change,
 }
 
+impl EffectKind {
+    /// The word for programs.
+    pub(in crate::cli) fn name(self) -> &'static str {
+        match self {
+            EffectKind::Ratio => "ratio",
+            EffectKind::Difference => "difference",
+            EffectKind::Change => "change",
+        }
+    }
+}
+
 /// Strength of evidence in words: e is by how much the data multiply the odds against "not worse".
 pub(in crate::cli) fn strength(log_e: f64) -> &'static str {
     let e = math::exp(log_e.min(700.0));

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,12 +16,11 @@ use crate::cli::run::desk::{Answer, Desk, View, hooks_json};
 use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::lag;
-use crate::cli::run::token::Token;
-use crate::cli::run::tokens::{Allowed, Scope, Tokens};
-use crate::cli::run::{flagger, gate};
-use crate::outbox::{Rollout, Standing, What};
+use crate::cli::run::{flagger, gate, metrics, openapi};
+use crate::cli::tokens::{Access, Allowed, Scope};
+use crate::outbox::{Placebo, Rollout, Standing, What};
 use crate::rollout::Command;
-use crate::time::Micros;
+use crate::time::{HOUR, Timestamp};
 
 /// Longest command.
 const COMMAND_MAX: usize = 16 << 10;
@@ -36,26 +35,45 @@ const DELIVERIES_SHOWN: usize = 50;
 pub(super) struct Api {
     pub shared: Arc<Shared>,
     pub desk: Desk,
-    /// What commands need; without, none is taken.
-    pub token: Option<Token>,
-    /// Tokens of a file, that of the operator among them.
-    pub tokens: Option<Arc<Tokens>>,
-    pub stale_after: Micros,
+    /// Who may do what.
+    pub access: Access,
+    pub stale_after: Arc<AtomicI64>,
     pub address: SocketAddr,
+}
+
+/// Paths, what they are asked with, and who answers.
+pub(super) type Table<S> = Vec<(&'static str, &'static str, MethodRouter<S>)>;
+
+/// A router of a table.
+pub(super) fn router<S: Clone + Send + Sync + 'static>(table: Table<S>) -> Router<S> {
+    table.into_iter().fold(Router::new(), |router, (path, _, method)| router.route(path, method))
+}
+
+fn table() -> Table<Api> {
+    vec![
+        ("/healthz", "get", get(health)),
+        ("/readyz", "get", get(ready)),
+        ("/metrics", "get", get(metrics::scrape)),
+        ("/v1/openapi.json", "get", get(openapi::document)),
+        ("/v1/status", "get", get(status)),
+        ("/v1/verdict", "post", post(gate::verdict)),
+        ("/v1/rollouts", "get", get(rollouts)),
+        ("/v1/rollouts/{id}", "get", get(rollout)),
+        ("/v1/rollouts/{id}/gate", "get", get(of_gate)),
+        ("/v1/rollouts/{id}/{command}", "post", post(command)),
+        ("/v1/flagger/{kind}", "post", post(flagger::asked)),
+    ]
 }
 
 /// The routes.
 pub(super) fn routes(api: Api) -> Router {
-    Router::new()
-        .route("/healthz", get(health))
-        .route("/v1/status", get(status))
-        .route("/v1/verdict", post(gate::verdict))
-        .route("/v1/rollouts", get(rollouts))
-        .route("/v1/rollouts/{id}", get(rollout))
-        .route("/v1/rollouts/{id}/gate", get(of_gate))
-        .route("/v1/rollouts/{id}/{command}", post(command))
-        .route("/v1/flagger/{kind}", post(flagger::asked))
-        .with_state(api)
+    router(table()).with_state(api)
+}
+
+/// Paths that are answered here, with what they are asked with.
+#[cfg(test)]
+pub(super) fn paths() -> Vec<(&'static str, &'static str)> {
+    table().into_iter().map(|(path, method, _)| (path, method)).collect()
 }
 
 fn problem(status: StatusCode, words: &str) -> Response {
@@ -76,6 +94,30 @@ async fn health(State(api): State<Api>) -> Response {
         #[cfg(feature = "kafka")]
         body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
     }
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+/// What placebo splits last said.
+pub(super) fn placebos_json(placebos: &[Placebo]) -> Value {
+    let one = |of: &Placebo| {
+        json!({
+            "environment": of.environment,
+            "service": of.service,
+            "day": Timestamp(of.day.saturating_mul(24 * HOUR)).to_string(),
+            "splits": of.splits,
+            "failed": of.failed,
+            "allowed": of.allowed,
+            "withheld": of.is_exceeded().then(|| of.reason()),
+        })
+    };
+    placebos.iter().map(one).collect()
+}
+
+/// Ready while lines are taken and judged, or waited for.
+async fn ready(State(api): State<Api>) -> Response {
+    let reason = api.shared.not_ready().or_else(|| api.desk.view().trouble.clone());
+    let status = if reason.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let body = json!({ "ready": reason.is_none(), "reason": reason });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
@@ -102,13 +144,19 @@ async fn status(State(api): State<Api>) -> Response {
         body.insert("journal_rows".to_owned(), Value::from(view.book.read().rows));
         body.insert("caught_up".to_owned(), Value::from(api.desk.is_caught_up()));
         body.insert("data_until".to_owned(), Value::from(view.book.latest().map(|at| at.to_string())));
+        let files = api.shared.files_followed();
+        let files = files
+            .map(|of| json!({ "followed": of.followed, "not_followed": of.not_followed, "unread_bytes": of.unread }));
+        body.insert("files".to_owned(), json!(files));
+        body.insert("placebos".to_owned(), placebos_json(view.book.placebos()));
+        body.insert("not_reloaded".to_owned(), Value::from(api.shared.not_reloaded()));
         body.insert("declared".to_owned(), Value::from(view.book.declared().len()));
         let found = view.book.rollouts().filter(|rollout| rollout.declared.is_none());
         body.insert("found".to_owned(), Value::from(found.count()));
         body.insert("not_listed".to_owned(), Value::from(view.book.not_listed()));
         #[cfg(feature = "index")]
         body.insert("index".to_owned(), api.shared.searching.status());
-        body.insert("commands".to_owned(), Value::from(api.token.is_some() || api.tokens.is_some()));
+        body.insert("commands".to_owned(), Value::from(api.access.tokens().may_operate()));
     }
     axum::Json(body).into_response()
 }
@@ -132,6 +180,7 @@ fn summary(view: &View, rollout: &Rollout) -> Value {
         "candidate": first.map(|of| of.candidate.as_str()),
         "verdict": verdict.name(),
         "automatic": automatic,
+        "withheld": view.book.withheld(rollout).map(Placebo::reason),
         "reason": rollout.reason(),
         "phase": declared.map(|_| rollout.state.phase.name()),
         "step": declared.map(|_| rollout.state.step),
@@ -262,29 +311,18 @@ struct Commanded {
     finding: Option<String>,
 }
 
-/// The token that a request shows.
-fn shown_token(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-}
-
 async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)>, request: Request) -> Response {
     let Some(command) = Command::from_name(&word) else {
         let known: Vec<&str> = Command::ALL.into_iter().map(Command::name).collect();
         return problem(StatusCode::NOT_FOUND, &format!("there are {}", known.join(", ")));
     };
-    let headers = request.headers();
-    let is_operator = match (&api.tokens, &api.token) {
-        (Some(tokens), _) => tokens.allow(headers, &[Scope::Operate]) == Allowed::Yes,
-        (None, Some(token)) => shown_token(headers).is_some_and(|shown| token.is(shown)),
-        (None, None) => {
-            let words = "commands need a token, and none is configured: name a file that holds one with operate_token_file \
-                         (serin.yaml), or a file of tokens with --tokens";
-            return problem(StatusCode::FORBIDDEN, words);
-        }
-    };
-    if !is_operator {
+    let tokens = api.access.tokens();
+    if !tokens.may_operate() {
+        let words = "commands need a token, and none is configured: name a file that holds one with operate_token_file \
+                     (serin.yaml), or one for `operate` in the file of --tokens";
+        return problem(StatusCode::FORBIDDEN, words);
+    }
+    if tokens.allow(request.headers(), &[Scope::Operate]) != Allowed::Yes {
         let mut response =
             problem(StatusCode::UNAUTHORIZED, "commands need the operate token: Authorization: Bearer TOKEN");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));

@@ -95,6 +95,28 @@ impl Appended {
         Ok(())
     }
 
+    /// Puts other lines in place of all that is there: the file is either the old one or the new one, whatever happens. Nothing
+    /// may be pending.
+    pub(super) fn replace(&mut self, path: &Path, text: &str) -> io::Result<()> {
+        let beside = path.with_extension("new");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        // Nobody else is there: whoever comes is kept away by the ledger.
+        file.try_lock()?;
+        std::fs::rename(&beside, path)?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        self.disk = Box::new(file);
+        (self.durable, self.torn) = (text.len() as u64, false);
+        Ok(())
+    }
+
     /// Forgets what does not last.
     pub(super) fn take_back(&mut self) {
         self.pending.clear();
@@ -124,6 +146,22 @@ mod tests {
             self.bytes.lock().unwrap().truncate(length as usize);
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        let mut file = Appended::open(&path).unwrap();
+        file.append("one\ntwo\n");
+        file.sync().unwrap();
+        file.replace(&path, "short\n").unwrap();
+        assert!(Appended::open(&path).is_err(), "one at a time");
+        file.append("three\n");
+        file.sync().unwrap();
+        assert_eq!(file.durable(), 12);
+        drop(file);
+        assert_eq!(Appended::open(&path).unwrap().held, "short\nthree\n");
     }
 
     #[test]

@@ -4,24 +4,42 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::cli::config::Config;
+use crate::cli::config::{Config, Hook};
 use crate::cli::run::appended::Appended;
 use crate::cli::run::hooks::{self, Job, clock_ms};
-use crate::cli::run::say;
+use crate::cli::run::log::warn;
 use crate::cli::terminal::harmless;
 use crate::outbox::{
-    Book, Decision, Deliveries, Do, Journalled, Outcome, Since, Standing, Target, Topic, What, read_rows,
+    Book, Decision, Declared, Deliveries, Do, HookState, Journalled, Outcome, Since, Standing, Target, Told, What,
+    read_rows, same_ground,
 };
 use crate::time::Timestamp;
+
+/// Messages at their end that are remembered, and as many more before the oldest go.
+const ENDED_KEPT: usize = 10_000;
+/// Bytes of the receipts past which those that are at their end lose theirs.
+const RECEIPTS_BYTES: u64 = 64 << 20;
+/// Bytes of the journal, beside what it keeps of the rollouts, past which its rows are put aside.
+const JOURNAL_BYTES: u64 = 16 << 20;
+/// Where they are put, for people; what was there before is gone then.
+const ASIDE: &str = "journal.old.ndjson";
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug)]
+struct Keep {
+    ended: usize,
+    receipts_bytes: u64,
+    journal_bytes: u64,
+}
 
 /// How long the desk waits for anything to happen before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -46,10 +64,12 @@ pub(super) struct Progress {
 enum Message {
     /// The reader has come further.
     Progress,
-    /// An answer of a target, by its number; in words what kept it from being a success.
-    Answered(usize, Outcome, Option<String>),
+    /// An answer of a target, by the number of its worker; in words what kept it from being a success.
+    Answered(u64, Outcome, Option<String>),
     /// A command.
     Command(What, SyncSender<Answer>),
+    /// Rollouts go otherwise, and others are told.
+    Configure(Vec<Declared>, Vec<Hook>, SyncSender<Answer>),
     /// It is to end.
     Stop,
 }
@@ -106,9 +126,24 @@ impl Desk {
 
     /// Commands; returns when it is durable, or refused.
     pub(super) fn command(&self, what: What) -> Answer {
+        self.ask(|sender| Message::Command(what, sender))
+    }
+
+    /// Event time up to which windows have closed, once everything that the ledger held has been computed again.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        let time = self.progress.time.load(Ordering::Acquire);
+        (time != NO_TIME && self.is_caught_up()).then_some(Timestamp(time))
+    }
+
+    /// Rollouts go otherwise from now on, and these hooks are told; returns when that is durable, or refused.
+    pub(super) fn configure(&self, config: &Config) -> Answer {
+        self.ask(|sender| Message::Configure(config.declared.clone(), config.hooks.clone(), sender))
+    }
+
+    fn ask(&self, message: impl FnOnce(SyncSender<Answer>) -> Message) -> Answer {
         let gone = || Answer::NotNow("the program is stopping".to_owned());
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.tell(Message::Command(what, sender));
+        self.tell(message(sender));
         receiver.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|_| gone())
     }
 
@@ -136,24 +171,70 @@ struct Work {
     rows: VecDeque<(String, Journalled)>,
     journal: Appended,
     receipts: Appended,
+    folder: PathBuf,
+    keep: Keep,
+    /// Bytes of the journal that rows in place of others take.
+    kept_bytes: u64,
     /// Decisions that are not written down yet.
     decided: VecDeque<Decision>,
-    workers: Vec<Sender<Job>>,
+    workers: Vec<Worker>,
+    /// Workers so far.
+    hired: u64,
+    /// Who is told what, as the journal has it.
+    told: Vec<Told>,
+    /// By which workers answer.
+    sender: Sender<Message>,
     /// Event time as it was last told, and when.
     time: (i64, Instant),
     /// The disk is not tried before.
     not_before: Option<Instant>,
 }
 
+/// The thread of a hook.
+struct Worker {
+    /// By which its answers are known: one that was replaced may still answer.
+    id: u64,
+    hook: Hook,
+    jobs: Sender<Job>,
+}
+
+/// Who is told what, and since when: what is told what it was told before is so since then.
+fn told_of(hooks: &[Hook], before: &[Told], here: Since) -> Vec<Told> {
+    let since = |hook: &Hook| before.iter().find(|told| told.name == hook.name && told.topics == hook.topics);
+    hooks
+        .iter()
+        .map(|hook| Told {
+            name: hook.name.clone(),
+            topics: hook.topics.clone(),
+            since: since(hook).map_or(here, |told| told.since),
+        })
+        .collect()
+}
+
+fn targets_of(hooks: &[Hook], told: &[Told]) -> Vec<Target> {
+    let target = |(hook, told): (&Hook, &Told)| Target {
+        name: hook.name.clone(),
+        topics: hook.topics.clone(),
+        expires_ms: hook.expires / 1_000,
+        since: told.since,
+    };
+    hooks.iter().zip(told).map(target).collect()
+}
+
 /// Opens journal and receipts in a folder, reads what the ledger holds, and starts the thread.
 pub(super) fn start(folder: &Path, held: u64, config: &Config) -> anyhow::Result<Desk> {
+    let keep = Keep { ended: ENDED_KEPT, receipts_bytes: RECEIPTS_BYTES, journal_bytes: JOURNAL_BYTES };
+    start_with(folder, held, config, keep)
+}
+
+fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::Result<Desk> {
     let shown = |name: &str| folder.join(name).display().to_string();
     let rows_of = |file: &Appended, name: &str| {
         read_rows(&file.held)
             .with_context(|| format!("{}: restore it, or begin anew with another --state", shown(name)))
     };
-    let journal = Appended::open(&folder.join("journal.ndjson"))?;
-    let rows: VecDeque<(String, Journalled)> = rows_of(&journal, "journal.ndjson")?
+    let mut journal = Appended::open(&folder.join("journal.ndjson"))?;
+    let mut rows: VecDeque<(String, Journalled)> = rows_of(&journal, "journal.ndjson")?
         .into_iter()
         .enumerate()
         .map(|(at, (line, body))| {
@@ -166,34 +247,59 @@ pub(super) fn start(folder: &Path, held: u64, config: &Config) -> anyhow::Result
         Deliveries::restore(&rows_of(&receipts, "receipts.ndjson")?).with_context(|| shown("receipts.ndjson"))?;
 
     let ledger = File::open(folder.join("ledger.ndjson")).with_context(|| shown("ledger.ndjson"))?;
-    // Who is new is told of what comes from now on: how far are ledger and journal?
-    let here = Since { entries: entries_in(folder, held)?, rows: rows.len() as u64 };
-    let mut declared = config.declared.clone();
-    for of in &mut declared {
-        let text = format!("{:?}", (&of.environment, &of.services, &of.control, &of.candidate, &of.course, &of.hooks));
-        let (since, row) = deliveries.since(&format!("rollout {}", of.name), &text, here);
-        of.since = since;
-        row.iter().for_each(|row| receipts.append(row));
+    // What is configured counts from where the ledger ends: what was decided before was decided by what was configured then.
+    let (mut book, mut read, mut kept_bytes) = (Book::default(), 0, 0);
+    let mut kept = None;
+    if let Some((line, row)) = rows.pop_front_if(|(_, row)| matches!(row.what, What::Kept { .. }))
+        && let What::Kept { bytes, book: of, hooks } = row.what
+    {
+        kept_bytes = line.len() as u64 + 1;
+        if bytes > held {
+            bail!(
+                "{}: the ledger is shorter than what the journal rests on (was a file replaced?); restore both, or begin anew \
+                 with another --state",
+                folder.display()
+            );
+        }
+        kept = Some((of.declared().to_vec(), hooks));
+        (book, read) = (*of, bytes);
     }
-    let mut targets = Vec::new();
-    for hook in &config.hooks {
-        let topics: Vec<&str> = hook.topics.iter().copied().map(Topic::name).collect();
-        let (since, row) = deliveries.since(&format!("hook {}", hook.name), &topics.join(" "), here);
-        row.iter().for_each(|row| receipts.append(row));
-        targets.push(Target {
-            name: hook.name.clone(),
-            topics: hook.topics.clone(),
-            expires_ms: hook.expires / 1_000,
-            since,
-        });
+    let before = book.read();
+    let more = entries_between(folder, read, held)?;
+    let here = Since { entries: before.entries + more, rows: before.rows + rows.len() as u64 };
+    let last = rows.iter().rev().find_map(|(_, row)| match &row.what {
+        What::Configured { declared, hooks } => Some((declared.clone(), hooks.clone())),
+        What::Command { .. } | What::Time(_) | What::Placebo { .. } | What::Kept { .. } => None,
+    });
+    let last = last.or(kept);
+    let is_first = last.is_none();
+    let (declared, before) = last.unwrap_or_default();
+    let told = told_of(&config.hooks, &before, here);
+    if !is_first && !same_ground(&declared, &config.declared) {
+        bail!(
+            "{}: other rollouts (by environment and services) are declared than those whose decisions are there; declare \
+             those, or begin anew with another --state",
+            folder.display()
+        );
     }
-    let count = targets.len();
+    if declared != config.declared || before != told {
+        // What is declared at the very first was so from the beginning.
+        let after = if is_first { 0 } else { rows.back().map_or(0, |(_, row)| row.after).max(here.entries) };
+        let what = What::Configured { declared: config.declared.clone(), hooks: told.clone() };
+        let row = Journalled { after, clock_ms: clock_ms(), what };
+        let text = row.to_row();
+        journal.append(&text);
+        journal.sync().with_context(|| shown("journal.ndjson"))?;
+        rows.push_back((text.trim_end().to_owned(), row));
+    }
     // Pauses need not be foreseen, only differ from those of other programs.
     let seed = clock_ms().unsigned_abs() ^ u64::from(std::process::id());
-    deliveries.open(targets, seed, clock_ms()).iter().for_each(|row| receipts.append(row));
+    let ended = deliveries.open(targets_of(&config.hooks, &told), &[], seed, clock_ms());
+    ended.iter().for_each(|row| receipts.append(row));
     receipts.sync().with_context(|| shown("receipts.ndjson"))?;
 
-    let view = View { book: Book::new(declared), deliveries, last_answers: vec![None; count], trouble: None };
+    let count = config.hooks.len();
+    let view = View { book, deliveries, last_answers: vec![None; count], trouble: None };
     let view = Arc::new(RwLock::new(view));
     let progress = Arc::new(Progress {
         durable: AtomicU64::new(held),
@@ -201,35 +307,38 @@ pub(super) fn start(folder: &Path, held: u64, config: &Config) -> anyhow::Result
         time: AtomicI64::new(NO_TIME),
     });
     let (sender, receiver) = std::sync::mpsc::channel();
-    let workers = config.hooks.iter().cloned().enumerate().map(|(at, hook)| {
-        let sender = sender.clone();
-        hooks::start(hook, move |outcome, words| {
-            let _gone = sender.send(Message::Answered(at, outcome, words));
-        })
-    });
     let mut work = Work {
         view: Arc::clone(&view),
         progress: Arc::clone(&progress),
         ledger,
-        read: 0,
+        read,
         rest: Vec::new(),
         rows,
         journal,
         receipts,
+        folder: folder.to_owned(),
+        keep,
+        kept_bytes,
         decided: VecDeque::new(),
-        workers: workers.collect(),
+        workers: Vec::new(),
+        hired: 0,
+        told,
+        sender: sender.clone(),
         time: (NO_TIME, Instant::now()),
         not_before: None,
     };
+    config.hooks.iter().for_each(|hook| work.hire(hook));
     // Whoever asks from the first moment on is told what was last known.
     work.read_ledger().with_context(|| shown("ledger.ndjson"))?;
     std::thread::spawn(move || work.run(&receiver));
     Ok(Desk { sender, view, progress })
 }
 
-/// Entries in the first bytes of the ledger.
-fn entries_in(folder: &Path, held: u64) -> anyhow::Result<u64> {
-    let mut file = File::open(folder.join("ledger.ndjson"))?.take(held);
+/// Entries between two places of the ledger.
+fn entries_between(folder: &Path, from: u64, to: u64) -> anyhow::Result<u64> {
+    let mut file = File::open(folder.join("ledger.ndjson"))?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut file = file.take(to - from);
     let (mut buffer, mut lines) = (vec![0; READ_BYTES], 0);
     loop {
         let got = file.read(&mut buffer)?;
@@ -248,6 +357,9 @@ impl Work {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Message::Progress) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Answered(target, outcome, words)) => self.answered(target, outcome, words),
+                Ok(Message::Configure(declared, hooks, answer)) => {
+                    let _gone = answer.try_send(self.configure(declared, &hooks));
+                }
                 Ok(Message::Command(what, answer)) => {
                     // Whoever asked may have gone.
                     let _gone = answer.try_send(self.command(what));
@@ -263,7 +375,7 @@ impl Work {
     fn trouble(&mut self, words: String) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if view.trouble.as_ref() != Some(&words) {
-            say(&harmless(&words, 300));
+            warn(&harmless(&words, 300));
             view.trouble = Some(words);
         }
     }
@@ -310,8 +422,8 @@ impl Work {
             let Some((line, row)) = self.rows.pop_front_if(|(_, row)| row.after <= entries) else { return };
             match view.book.journalled(&line, &row) {
                 Ok(decisions) => self.decided.extend(decisions),
-                // The configuration has changed since: what was commanded means nothing now.
-                Err(why) => say(&format!("a command of the journal is left out: {}", harmless(&why, 200))),
+                // Rows are refused before they are written: only a ledger that was put in this one's place gives another answer.
+                Err(why) => warn(&format!("a command of the journal is left out: {}", harmless(&why, 200))),
             }
         }
     }
@@ -341,6 +453,63 @@ impl Work {
             return Answer::NotNow("the journal goes further than the ledger, which is being written again".to_owned());
         }
         self.journal(what)
+    }
+
+    /// Rollouts go otherwise from here on, and these hooks are told.
+    fn configure(&mut self, declared: Vec<Declared>, hooks: &[Hook]) -> Answer {
+        if !self.rows.is_empty() {
+            return Answer::NotNow("the journal goes further than the ledger, which is being written again".to_owned());
+        }
+        let (here, as_before) = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            (view.book.read(), view.book.declared() == declared)
+        };
+        let told = told_of(hooks, &self.told, here);
+        if !as_before || told != self.told {
+            match self.journal(What::Configured { declared, hooks: told.clone() }) {
+                Answer::Done => {}
+                refused @ (Answer::Refused(_) | Answer::NotNow(_)) => return refused,
+            }
+        }
+        // It counts from here on, whatever follows.
+        self.told = told;
+        let mut before = std::mem::take(&mut self.workers);
+        let unchanged: Vec<String> = hooks
+            .iter()
+            .filter(|hook| before.iter().any(|of| of.hook == **hook))
+            .map(|hook| hook.name.clone())
+            .collect();
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<String> = view.deliveries.targets().map(|(target, _)| target.name.clone()).collect();
+        let answers: Vec<Option<String>> = hooks
+            .iter()
+            .map(|hook| {
+                names.iter().position(|name| *name == hook.name).and_then(|at| view.last_answers.get(at).cloned()?)
+            })
+            .collect();
+        let now = clock_ms();
+        let ended = view.deliveries.open(targets_of(hooks, &self.told), &unchanged, now.unsigned_abs(), now);
+        view.last_answers = answers;
+        drop(view);
+        // They are synced with what comes next; without, they are given up again after a restart.
+        ended.iter().for_each(|row| self.receipts.append(row));
+        for hook in hooks {
+            match before.iter().position(|of| of.hook == *hook) {
+                Some(at) => self.workers.push(before.swap_remove(at)),
+                None => self.hire(hook),
+            }
+        }
+        Answer::Done
+    }
+
+    /// Starts the thread of a hook.
+    fn hire(&mut self, hook: &Hook) {
+        let (sender, id) = (self.sender.clone(), self.hired);
+        self.hired += 1;
+        let jobs = hooks::start(hook.clone(), move |outcome, words| {
+            let _gone = sender.send(Message::Answered(id, outcome, words));
+        });
+        self.workers.push(Worker { id, hook: hook.clone(), jobs });
     }
 
     /// Event time by now: while nothing comes it goes on by the clock, since silence must not stop a deadline.
@@ -381,7 +550,7 @@ impl Work {
                 Do::Write(row) => self.receipts.append(&row),
                 Do::Send { target, id, body } => {
                     if let Some(worker) = self.workers.get(target) {
-                        let _gone = worker.send(Job { id, body });
+                        let _gone = worker.jobs.send(Job { id, body });
                     }
                 }
             }
@@ -390,9 +559,53 @@ impl Work {
         if let Err(error) = self.receipts.sync() {
             return self.disk_refuses(format!("receipts cannot be written: {error}"));
         }
+        if let Err(error) = self.tidy() {
+            return self.disk_refuses(format!("what is over cannot be put aside: {error}"));
+        }
         self.no_trouble();
         let until = wait.map_or(LOOK_AGAIN, |wait| Duration::from_millis((wait - now).max(1).unsigned_abs()));
         until.min(LOOK_AGAIN)
+    }
+
+    /// Forgets what is over for long, where there is too much of it. What everything follows from is kept: a restart comes to the
+    /// same state, and nothing is told again.
+    fn tidy(&mut self) -> std::io::Result<()> {
+        // Decisions that wait would seem to have been told.
+        if !self.decided.is_empty() || !self.rows.is_empty() || !self.progress.caught_up.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let keep = self.keep;
+        let known = self.view.read().unwrap_or_else(PoisonError::into_inner).deliveries.known();
+        if known > 2 * keep.ended || self.receipts.durable() > keep.receipts_bytes {
+            let rows = {
+                let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+                let read = view.book.read();
+                view.deliveries.settle(read, keep.ended)
+            };
+            self.receipts.replace(&self.folder.join("receipts.ndjson"), &rows)?;
+            // What waits is not to be written again and again.
+            self.keep.receipts_bytes = keep.receipts_bytes.max(2 * rows.len() as u64);
+        }
+        if self.journal.durable() > keep.journal_bytes + 2 * self.kept_bytes {
+            let (book, path) = (
+                self.view.read().unwrap_or_else(PoisonError::into_inner).book.clone(),
+                self.folder.join("journal.ndjson"),
+            );
+            let after = book.read().entries;
+            // Of the ledger, whole lines were read.
+            let bytes = self.read - self.rest.len() as u64;
+            let what = What::Kept { bytes, book: Box::new(book), hooks: self.told.clone() };
+            let row = Journalled { after, clock_ms: clock_ms(), what }.to_row();
+            let aside = self.folder.join(ASIDE);
+            match std::fs::remove_file(&aside) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            std::fs::hard_link(&path, &aside)?;
+            self.journal.replace(&path, &row)?;
+            self.kept_bytes = row.len() as u64;
+        }
+        Ok(())
     }
 
     fn disk_refuses(&mut self, words: String) -> Duration {
@@ -433,7 +646,9 @@ impl Work {
         Ok(())
     }
 
-    fn answered(&mut self, target: usize, outcome: Outcome, words: Option<String>) {
+    fn answered(&mut self, worker: u64, outcome: Outcome, words: Option<String>) {
+        // What a hook answered that was configured otherwise since, it is asked once more.
+        let Some(target) = self.workers.iter().position(|of| of.id == worker) else { return };
         let words = words.map(|words| harmless(&words, 200));
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let row = view.deliveries.outcome(target, clock_ms(), outcome);
@@ -442,7 +657,7 @@ impl Work {
             *last = words;
             let name = view.deliveries.targets().nth(target).map(|(target, _)| target.name.clone()).unwrap_or_default();
             if is_news && let Some(Some(words)) = view.last_answers.get(target) {
-                say(&format!("hook {name}: {words}; it is tried again"));
+                warn(&format!("hook {name}: {words}; it is tried again"));
             }
         }
         drop(view);
@@ -466,15 +681,9 @@ pub(super) fn hooks_json(view: &View) -> Value {
                 }
             }
         }
-        let state = match (lane.is_gone(), lane.is_broken(), lane.failures()) {
-            (true, _, _) => "gone",
-            (false, true, _) => "broken",
-            (false, false, 0) => "ok",
-            (false, false, _) => "failing",
-        };
         json!({
             "name": target.name,
-            "state": state,
+            "state": HookState::of(lane).name(),
             "waiting": lane.waiting(),
             "taken": taken,
             "given_up": given_up,
@@ -483,4 +692,73 @@ pub(super) fn hooks_json(view: &View) -> Value {
         })
     });
     hooks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::cli::run::state::State;
+    use crate::ledger::Chain;
+    use crate::rollout::{Command, Phase};
+
+    const KEEP: Keep = Keep { ended: 10, receipts_bytes: 20_000, journal_bytes: 4_000 };
+
+    /// A ledger with a comparison that runs.
+    fn ledger(folder: &Path) -> u64 {
+        let mut chain = Chain::default();
+        let body = json!({ "service": "web", "services": [{"environment": "", "service": "web"}], "control": "1",
+            "candidate": "2", "at": "2026-06-01T00:00:00Z" });
+        let Value::Object(begin) = body else { panic!("an object") };
+        let text: String = [chain.append("start", Map::new()), chain.append("begin", begin)].concat();
+        // The folder is made as the program makes it.
+        drop(State::open(folder).unwrap());
+        std::fs::write(folder.join("ledger.ndjson"), &text).unwrap();
+        text.len() as u64
+    }
+
+    fn config() -> Config {
+        let declared = Declared { name: "web".to_owned(), services: vec!["web".to_owned()], ..Declared::default() };
+        let mut config = Config::default();
+        config.declared.push(declared);
+        config
+    }
+
+    fn command(command: Command) -> What {
+        let (actor, reason) = ("ann".to_owned(), "because it is so and no other way, as everybody knows".to_owned());
+        What::Command { rollout: "web".to_owned(), command, finding: None, actor, reason }
+    }
+
+    /// A journal does not grow without end; after each restart everything stands as it did.
+    #[test]
+    fn rows_that_were_put_aside_count_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("state");
+        let held = ledger(&at);
+        let size = |name: &str| std::fs::metadata(at.join(name)).map_or(0, |metadata| metadata.len());
+        let mut largest = 0;
+        for round in 0..6 {
+            let desk = start_with(&at, held, &config(), KEEP).unwrap();
+            desk.progress(held, true, None);
+            let before = desk.view().book.clone();
+            assert_eq!(before.rollout("web").unwrap().generation, round * 20);
+            for _ in 0..10 {
+                assert_eq!(desk.command(command(Command::Hold)), Answer::Done);
+                assert_eq!(desk.command(command(Command::Resume)), Answer::Done);
+                largest = largest.max(size("journal.ndjson"));
+            }
+            // An answer comes after what was tidied before.
+            assert!(matches!(desk.command(command(Command::Resume)), Answer::Refused(_)));
+            assert_eq!(desk.view().book.rollout("web").unwrap().state.phase, Phase::Running);
+            desk.stop();
+            // That nobody answers any more means that its files are closed.
+            assert_ne!(desk.command(command(Command::Hold)), Answer::Done);
+        }
+        assert!(largest < 12_000 && size(ASIDE) > 4_000, "{largest} {}", size(ASIDE));
+        // Not of this ledger.
+        std::fs::write(at.join("ledger.ndjson"), "").unwrap();
+        let refused = start_with(&at, 0, &config(), KEEP).err().unwrap();
+        assert!(refused.to_string().contains("shorter than what the journal rests on"), "{refused:#}");
+    }
 }

@@ -109,17 +109,38 @@ pub(super) enum Taken<T> {
 #[derive(Clone)]
 pub(super) struct Door {
     wal: Option<Wal>,
-    room: Arc<Semaphore>,
+    room: Room,
     workers: Arc<Semaphore>,
 }
 
+/// Room of all bodies together that are being read and unpacked.
+#[derive(Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Room {
+        Room(Arc::new(Semaphore::new(ROOM / ROOM_UNIT)))
+    }
+}
+
+impl Room {
+    /// Bytes that are taken, and how many there are.
+    pub(super) fn used(&self) -> (usize, usize) {
+        (ROOM.saturating_sub(self.0.available_permits() * ROOM_UNIT), ROOM)
+    }
+
+    fn of_body(&self) -> OfBody {
+        OfBody { all: Arc::clone(&self.0), taken: None }
+    }
+}
+
 /// Room that is taken by one body.
-struct Room {
+struct OfBody {
     all: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl OfBody {
     fn more(&mut self, bytes: usize) -> Result<(), Refused> {
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
         let Ok(more) = Arc::clone(&self.all).try_acquire_many_owned(units) else {
@@ -136,9 +157,8 @@ impl Room {
 
 impl Door {
     /// A door to a log. Without one everything is refused.
-    pub(super) fn new(wal: Option<Wal>) -> Door {
-        let room = Arc::new(Semaphore::new(ROOM / ROOM_UNIT));
-        Door { wal, room, workers: Arc::new(Semaphore::new(WORKERS)) }
+    pub(super) fn new(wal: Option<Wal>, room: &Room) -> Door {
+        Door { wal, room: room.clone(), workers: Arc::new(Semaphore::new(WORKERS)) }
     }
 
     /// Takes a body: `lines` makes lines of it, each ended by a newline, and whatever else the answer needs.
@@ -157,7 +177,7 @@ impl Door {
         let (head, body) = request.into_parts();
         let is_debug = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "debug=1"));
         let key = key(&head.headers)?;
-        let mut room = Room { all: Arc::clone(&self.room), taken: None };
+        let mut room = self.room.of_body();
         let packed = read(&head.headers, body, &mut room).await?;
         let Ok(working) = Arc::clone(&self.workers).acquire_owned().await else { return Err(stopping()) };
         let headers = head.headers;
@@ -211,7 +231,7 @@ fn key(headers: &HeaderMap) -> Result<u64, Refused> {
 }
 
 /// A body as it was sent.
-async fn read(headers: &HeaderMap, body: Body, room: &mut Room) -> Result<Vec<u8>, Refused> {
+async fn read(headers: &HeaderMap, body: Body, room: &mut OfBody) -> Result<Vec<u8>, Refused> {
     let too_large = || {
         let words = format!(
             "longer than {} MiB; send fewer lines at a time (split -C {}M app.log)",
@@ -253,7 +273,7 @@ fn damaged(error: &dyn std::fmt::Display) -> Refused {
 }
 
 /// A body as it was before it was packed.
-fn unpack(encoding: &str, packed: Vec<u8>, room: &mut Room) -> Result<Vec<u8>, Refused> {
+fn unpack(encoding: &str, packed: Vec<u8>, room: &mut OfBody) -> Result<Vec<u8>, Refused> {
     let bytes = &*packed;
     match encoding {
         "" | "identity" => Ok(packed),
@@ -296,7 +316,7 @@ fn too_long_unpacked() -> Refused {
     Refused(StatusCode::PAYLOAD_TOO_LARGE, words)
 }
 
-fn unpacked(mut reader: impl Read, room: &mut Room) -> Result<Vec<u8>, Refused> {
+fn unpacked(mut reader: impl Read, room: &mut OfBody) -> Result<Vec<u8>, Refused> {
     let mut out = Vec::new();
     loop {
         let before = out.len();
@@ -316,7 +336,7 @@ fn unpacked(mut reader: impl Read, room: &mut Room) -> Result<Vec<u8>, Refused> 
 impl Door {
     /// A door behind which there is no room.
     pub(super) fn full(wal: Wal) -> Door {
-        Door { room: Arc::new(Semaphore::new(0)), ..Door::new(Some(wal)) }
+        Door::new(Some(wal), &Room(Arc::new(Semaphore::new(0))))
     }
 }
 
@@ -324,8 +344,8 @@ impl Door {
 mod tests {
     use super::*;
 
-    fn room() -> Room {
-        Room { all: Arc::new(Semaphore::new(ROOM / ROOM_UNIT)), taken: None }
+    fn room() -> OfBody {
+        Room::default().of_body()
     }
 
     #[test]
@@ -339,7 +359,7 @@ mod tests {
     #[test]
     fn bodies_share_one_room() {
         let all = Arc::new(Semaphore::new(3 << 10));
-        let take = || Room { all: Arc::clone(&all), taken: None };
+        let take = || Room(Arc::clone(&all)).of_body();
         let packed = zstd::encode_all(&vec![b'x'; 2 << 20][..], 1).unwrap();
         let mut first = take();
         assert_eq!(unpack("zstd", packed.clone(), &mut first).unwrap().len(), 2 << 20);

@@ -28,6 +28,16 @@ pub(super) struct Elastic {
     pub address: SocketAddr,
 }
 
+/// Paths by which lines come in, with what they are asked with; what clients ask before stands in [`any`].
+#[cfg(test)]
+pub(super) const PATHS: [(&str, &str); 5] = [
+    ("/_bulk", "post"),
+    ("/{index}/_bulk", "post"),
+    ("/{index}/_doc", "post"),
+    ("/{index}/_doc/{id}", "post put"),
+    ("/{index}/_create/{id}", "post put"),
+];
+
 /// What a path asks for: the index, and the words from the first that begins with `_`. What stands before is a prefix that the user
 /// has configured.
 fn asked(path: &str) -> (Option<&str>, Vec<&str>) {

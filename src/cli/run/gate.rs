@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -254,7 +255,10 @@ fn of_phase(rollout: &Rollout, book: &Book, of_row: (Verdict, String), asked: &A
         Phase::RolledBack if state.verdict == Verdict::Fail => (Verdict::Fail, of_row.1),
         Phase::RolledBack if state.by_deadline => (Verdict::Fail, "rolled back at its deadline, undecided".to_owned()),
         Phase::RolledBack => (Verdict::Fail, by("rolled back")),
-        Phase::Failed => (Verdict::Fail, of_row.1),
+        Phase::Failed => match book.withheld(rollout) {
+            Some(of) => (Verdict::Fail, format!("{} But {}.", of_row.1, of.reason())),
+            None => (Verdict::Fail, of_row.1),
+        },
         Phase::Waiting => (Verdict::Inconclusive, "nothing of it runs yet".to_owned()),
         Phase::Over => (Verdict::Inconclusive, format!("it ended undecided. {}", of_row.1)),
         Phase::Held if state.by_deadline => (Verdict::Inconclusive, "held at its deadline, undecided".to_owned()),
@@ -367,7 +371,7 @@ pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
 /// How a question is looked at now.
 pub(super) fn asked_now(api: &Api, step: Option<usize>) -> Asked {
     let now = Timestamp(clock_ms().saturating_mul(1_000));
-    Asked { now, stale_after: api.stale_after, step, address: api.address }
+    Asked { now, stale_after: api.stale_after.load(Ordering::Acquire), step, address: api.address }
 }
 
 /// Answers a question.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -11,12 +11,17 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use crate::cli::run::door::Door;
+use crate::cli::run::api::{self, Table};
+use crate::cli::run::door::{Door, Room};
 use crate::cli::run::elastic::{self, Elastic};
+use crate::cli::run::follow::Files;
 use crate::cli::run::gate::Gate;
-use crate::cli::run::tokens::{Allowed, Scope, Tokens};
+use crate::cli::run::metrics::Metrics;
+use crate::cli::run::placebo::Ground;
 use crate::cli::run::{ingest, loki, otlp, page};
+use crate::cli::tokens::{Access, Allowed, Scope};
 #[cfg(feature = "kafka")]
 use crate::source::kafka::Lag;
 use crate::source::stop::Stop;
@@ -35,13 +40,41 @@ pub(super) struct Shared {
     /// The index, and whoever asks it.
     #[cfg(feature = "index")]
     pub searching: crate::cli::run::searching::Searching,
+    /// What is scraped.
+    pub metrics: Metrics,
+    /// Bytes that the state of the engine may take.
+    memory_limit: u64,
+    /// Room of bodies that are being read.
+    room: Room,
+    /// Files that are followed, where any are to be.
+    files: Mutex<Option<Files>>,
+    /// What everything is decided by, once that is known.
+    ground: OnceLock<Ground>,
+    /// Requests that are under way.
+    requests: Requests,
     /// The write-ahead log, where lines are taken here.
     wal: Option<Wal>,
     shown: Mutex<Shown>,
 }
 
+/// Requests that are under way: each holds a place.
+struct Requests(Arc<Semaphore>);
+
+/// More than there are connections.
+const PLACES: u32 = 1 << 20;
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests(Arc::new(Semaphore::new(PLACES as usize)))
+    }
+}
+
 #[derive(Clone, Default)]
 struct Shown {
+    /// Where lines come from was reached, and the ledger is open.
+    reached: bool,
+    /// Why the configuration was not read again when that was last asked, where it was not.
+    not_reloaded: Option<String>,
     /// What is waited for, where that is so.
     waiting: Option<String>,
     /// What is out of order, where something is.
@@ -61,8 +94,40 @@ struct Shown {
 
 impl Shared {
     /// With the write-ahead log, where lines are taken here.
-    pub(super) fn new(wal: Option<Wal>) -> Shared {
-        Shared { wal, ..Shared::default() }
+    pub(super) fn new(wal: Option<Wal>, memory_limit: u64) -> Shared {
+        Shared { wal, memory_limit, ..Shared::default() }
+    }
+
+    /// Bytes that the state of the engine may take.
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
+    /// What everything is decided by.
+    pub(super) fn decides_by(&self, ground: Ground) {
+        // It is found once.
+        let _known = self.ground.set(ground);
+    }
+
+    /// What everything is decided by, once that is known.
+    pub(super) fn ground(&self) -> Option<Ground> {
+        self.ground.get().cloned()
+    }
+
+    /// What is known of files that are followed, to be changed.
+    pub(super) fn files<T>(&self, what: impl FnOnce(&mut Files) -> T) -> T {
+        what(self.files.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    }
+
+    /// What is known of files that are followed, where any are to be.
+    pub(super) fn files_followed(&self) -> Option<Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Bytes that wait for the disk, bytes of bodies that are being read, and how many of the latter there may be.
+    pub(super) fn waiting_bytes(&self) -> (usize, usize, usize) {
+        let (bodies, most) = self.room.used();
+        (self.wal.as_ref().map_or(0, Wal::waiting_bytes), bodies, most)
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Shown) -> T) -> T {
@@ -102,12 +167,45 @@ impl Shared {
         self.with(|shown| shown.stalled = why);
     }
 
+    /// Where lines come from was reached.
+    pub(super) fn reached(&self) {
+        self.with(|shown| shown.reached = true);
+    }
+
+    /// The configuration was read again; or why it was not.
+    pub(super) fn reloaded(&self, refused: Option<String>) {
+        self.with(|shown| shown.not_reloaded = refused);
+    }
+
+    /// Why the configuration was not read again when that was last asked, where it was not.
+    pub(super) fn not_reloaded(&self) -> Option<String> {
+        self.with(|shown| shown.not_reloaded.clone())
+    }
+
+    /// Returns once no request is under way.
+    pub(super) async fn last_answers(&self) {
+        let _all = self.requests.0.acquire_many(PLACES).await;
+    }
+
+    /// Why lines cannot be taken and judged now, where that is so: there is no reason before the first lines, nor while logs are
+    /// read again.
+    pub(super) fn not_ready(&self) -> Option<String> {
+        if self.stop.is_told() {
+            return Some("stopping".to_owned());
+        }
+        let (trouble, waiting) = self.standing();
+        let starting = || format!("waiting for {}", waiting.as_deref().unwrap_or("the program to start"));
+        trouble.or_else(|| (!self.with(|shown| shown.reached)).then(starting))
+    }
+
     /// What is out of order, and what is waited for.
     pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
         // Lines are refused until a write succeeds.
         let refused = self.wal.as_ref().and_then(Wal::failure).map(|failure| AppendError::Disk(failure).to_string());
+        let files = self.files_followed().and_then(|files| files.trouble);
         self.with(|shown| {
-            let trouble = shown.stalled.clone().or(refused).or(shown.trouble.clone()).or(shown.source.clone());
+            let trouble =
+                shown.stalled.clone().or(refused).or(shown.trouble.clone()).or(shown.source.clone()).or(files);
             (trouble, shown.waiting.clone())
         })
     }
@@ -134,36 +232,59 @@ impl Shared {
     }
 }
 
+fn ways_in() -> Table<Door> {
+    vec![
+        ("/ingest", "post put", post(ingest::take).put(ingest::take)),
+        ("/v1/logs", "post", post(otlp::take)),
+        ("/otlp/v1/logs", "post", post(otlp::take)),
+        ("/loki/api/v1/push", "post", post(loki::take)),
+        ("/api/prom/push", "post", post(loki::take)),
+        ("/ready", "get", get(loki::ready)),
+    ]
+}
+
+fn pages() -> Table<Arc<Shared>> {
+    vec![("/", "get", get(index)), ("/v1/report", "get", get(report))]
+}
+
+/// Paths that are answered here, with what they are asked with.
+#[cfg(test)]
+pub(super) fn paths() -> Vec<(&'static str, &'static str)> {
+    let ways_in = ways_in().into_iter().map(|(path, method, _)| (path, method));
+    ways_in.chain(pages().into_iter().map(|(path, method, _)| (path, method))).collect()
+}
+
 /// The routes, for requests that name this machine.
 pub(super) fn routes(
     shared: Arc<Shared>,
     wal: Option<Wal>,
-    address: SocketAddr,
-    tokens: Option<Arc<Tokens>>,
-    api: Router,
+    (bound, address): (SocketAddr, SocketAddr),
+    access: Access,
+    of_rollouts: Router,
 ) -> Router {
-    let door = Door::new(wal);
-    let ways_in = Router::new()
-        .route("/ingest", post(ingest::take).put(ingest::take))
-        .route("/v1/logs", post(otlp::take))
-        .route("/otlp/v1/logs", post(otlp::take))
-        .route("/loki/api/v1/push", post(loki::take))
-        .route("/api/prom/push", post(loki::take))
-        .route("/ready", get(loki::ready))
-        .with_state(door.clone())
-        .fallback(elastic::any)
-        .with_state(Elastic { door, address });
+    let door = Door::new(wal, &shared.room);
+    let places = Arc::clone(&shared.requests.0);
+    let ways_in =
+        api::router(ways_in()).with_state(door.clone()).fallback(elastic::any).with_state(Elastic { door, address });
     Router::new()
-        .route("/", get(index))
-        .route("/v1/report", get(report))
+        .merge(api::router(pages()))
         .with_state(shared)
         .merge(ways_in)
-        .merge(api)
-        .layer(middleware::from_fn(move |request: Request, next: Next| guard(address, tokens.clone(), request, next)))
+        .merge(of_rollouts)
+        .layer(middleware::from_fn(move |request: Request, next: Next| guard(bound, access.clone(), request, next)))
+        .layer(middleware::from_fn(move |request: Request, next: Next| under_way(Arc::clone(&places), request, next)))
+}
+
+/// Whoever stops the program waits for requests that are under way.
+async fn under_way(places: Arc<Semaphore>, request: Request, next: Next) -> Response {
+    let _place = places.acquire().await;
+    next.run(request).await
 }
 
 /// Who may ask for what: with tokens whoever has one for it; without, this machine alone.
-async fn guard(address: SocketAddr, tokens: Option<Arc<Tokens>>, request: Request, next: Next) -> Response {
+async fn guard(address: SocketAddr, access: Access, request: Request, next: Next) -> Response {
+    let tokens = access.tokens();
+    let tokens = tokens.for_all().then_some(&*tokens);
     // A page elsewhere must not reach in through a name that it has made lead here. Where tokens are asked for it has none: a
     // browser keeps those that it has for the name under which it was given them.
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
@@ -175,7 +296,7 @@ async fn guard(address: SocketAddr, tokens: Option<Arc<Tokens>>, request: Reques
     if origin.is_some_and(|origin| !is_own_page(origin, host, address)) {
         return (StatusCode::FORBIDDEN, "not from another page\n").into_response();
     }
-    if let (Some(tokens), Some(scopes)) = (&tokens, scopes_of(request.method(), request.uri().path())) {
+    if let (Some(tokens), Some(scopes)) = (tokens, scopes_of(request.method(), request.uri().path())) {
         match tokens.allow(request.headers(), scopes) {
             Allowed::Yes => {}
             Allowed::No => {
@@ -207,9 +328,9 @@ async fn guard(address: SocketAddr, tokens: Option<Arc<Tokens>>, request: Reques
 /// What a token must be for; `None`: anybody may ask.
 fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
     match path {
-        "/healthz" | "/ready" => None,
+        "/healthz" | "/readyz" | "/ready" => None,
         "/" => Some(&[Scope::Read, Scope::Ingest]),
-        "/v1/report" | "/v1/verdict" => Some(&[Scope::Read]),
+        "/v1/report" | "/v1/verdict" | "/metrics" => Some(&[Scope::Read]),
         "/v1/logs" => Some(&[Scope::Ingest]),
         // They change nothing.
         _ if path.starts_with("/v1/flagger/") => Some(&[Scope::Read]),

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cli::run::metrics::Lag;
 use crate::source::batch::Batch;
 #[cfg(feature = "kafka")]
 use crate::source::batch::RECORD_LINES;
@@ -199,12 +200,13 @@ impl Inputs {
         self.batches.get_mut(stream)
     }
 
+    /// How long nothing may be read, as [`Inputs::read_at_most`] asks.
+    pub(super) fn rests(&self) -> Option<Duration> {
+        self.throttle.as_ref().filter(|throttle| throttle.is_full()).map(|_| Duration::from_millis(1))
+    }
+
     /// Takes the next record of any stream. Waits for it at most about so long.
     pub(super) fn poll(&mut self, wait: Duration) -> anyhow::Result<Heard> {
-        if self.throttle.as_ref().is_some_and(Throttle::is_full) {
-            std::thread::sleep(wait.min(Duration::from_millis(1)));
-            return Ok(Heard::Nothing);
-        }
         let heard = self.poll_any(wait)?;
         if let (Some(throttle), Heard::Record { .. }) = (&mut self.throttle, &heard) {
             throttle.taken += 1;
@@ -246,6 +248,18 @@ impl Inputs {
     /// The write-ahead log is the only stream, and nothing was ever written to it.
     pub(super) fn have_nothing(&self) -> bool {
         self.names.len() == 1 && self.http.as_ref().is_some_and(|(_, reader)| reader.is_at_end())
+    }
+
+    /// How far reading a stream is behind what is there.
+    pub(super) fn lag(&self, stream: usize) -> Lag {
+        let http = self.http.as_ref().filter(|(at, _)| *at == stream);
+        let bytes = http.map(|(_, reader)| reader.behind());
+        #[cfg(feature = "kafka")]
+        let records =
+            self.lags().iter().find(|lag| self.names.get(stream) == Some(&lag.stream)).and_then(|lag| lag.records());
+        #[cfg(not(feature = "kafka"))]
+        let records = None;
+        Lag { bytes, records }
     }
 
     /// All records of a stream have come, and there are no others; `None` when nobody can say.

@@ -9,18 +9,22 @@ use crate::cli::html::Courses;
 use crate::cli::output::quoted;
 use crate::cli::report::{Noticed, Report};
 use crate::cli::report_json;
+use crate::cli::run::api::placebos_json;
 use crate::cli::run::checkpoint::{Checkpoint, Place, Shown};
 use crate::cli::run::gate::Gate;
 use crate::cli::run::inputs::{self, Heard, Inputs};
-use crate::cli::run::reader::{POLL, Reader};
+use crate::cli::run::log::{say, warn};
+use crate::cli::run::metrics::Lag;
+use crate::cli::run::reader::Reader;
 use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
-use crate::cli::run::{WAL, page, say};
+use crate::cli::run::{WAL, page};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
+use crate::outbox::Placebo;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
 use crate::source::fold_chunk::KeptReject;
@@ -69,13 +73,15 @@ impl Live<'_> {
             }
         }
         let (mut shown, mut looked_for_idle) = (None::<Instant>, Instant::now());
+        // When the first lines came that are not shown yet.
+        let mut unshown = None::<Instant>;
         let mut checkpoints =
             Checkpoints { every: self.reader.times.checkpoints, last: Instant::now(), took: Duration::ZERO };
         while !self.reader.stopping() {
             let began = Instant::now();
             let mut now = began;
             while now.duration_since(began) < TOGETHER && !self.reader.stopping() {
-                let heard = self.inputs.poll(POLL)?;
+                let heard = self.reader.poll(&mut self.inputs)?;
                 now = Instant::now();
                 let mut at = None;
                 if let Heard::Record { stream, .. } = heard {
@@ -96,9 +102,16 @@ impl Live<'_> {
                     self.push_around_moves(stream, chunk, engine, watch)?;
                 }
             }
+            if watch.looked {
+                unshown.get_or_insert(began);
+            }
             if looked_for_idle.elapsed() >= LOOK_FOR_IDLE {
                 #[cfg(feature = "kafka")]
                 self.look_at_topics(engine, watch)?;
+                let metrics = &self.reader.shared.metrics;
+                metrics.streams(&self.names);
+                let lags: Vec<Lag> = (0..self.names.len()).map(|stream| self.inputs.lag(stream)).collect();
+                metrics.lags(&lags);
                 self.move_idle(engine, watch)?;
                 looked_for_idle = Instant::now();
             }
@@ -107,11 +120,23 @@ impl Live<'_> {
                 watch.noticed.repeated(self.inputs.take_repeats());
                 let report = Report::new(engine, watch.found, &watch.noticed);
                 let state = quoted(&self.reader.arguments.state);
+                let mut json = report_json::to_json(&report);
+                let (placebos, notices) = {
+                    let view = self.reader.desk.view();
+                    let withheld = view.book.placebos().iter().filter(|of| of.is_exceeded()).map(Placebo::reason);
+                    (placebos_json(view.book.placebos()), withheld.collect())
+                };
+                if let Some(json) = json.as_object_mut() {
+                    json.insert("placebos".to_owned(), placebos);
+                }
                 self.reader.shared.show(
-                    format!("{:#}\n", report_json::to_json(&report)),
-                    page::of(&report, engine, &watch.courses, &state),
+                    format!("{json:#}\n"),
+                    page::of(&report, engine, &watch.courses, &state, notices),
                     Gate::of(&report),
                 );
+                let metrics = &self.reader.shared.metrics;
+                metrics.report(&report, engine);
+                metrics.took(unshown.take().unwrap_or(began).elapsed());
                 watch.looked = false;
                 shown = Some(Instant::now());
             }
@@ -119,7 +144,7 @@ impl Live<'_> {
                 let began = Instant::now();
                 // Without one a restart reads more; that the disk refuses it is no reason to stop.
                 if let Err(error) = self.checkpoint(engine, watch) {
-                    say(&format!("no checkpoint was written: {error:#}"));
+                    warn(&format!("no checkpoint was written: {error:#}"));
                 }
                 checkpoints = Checkpoints { last: Instant::now(), took: began.elapsed(), ..checkpoints };
             }
@@ -367,6 +392,7 @@ impl Observer for Watch<'_> {
 
     fn window(&mut self, engine: &Engine, partial: &WindowPartial) {
         self.noticed.window(engine, partial);
+        self.reader.shared.metrics.window();
     }
 
     fn outputs(&mut self, engine: &Engine, outputs: Vec<Output>) -> std::io::Result<()> {

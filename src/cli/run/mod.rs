@@ -12,6 +12,7 @@ mod desk;
 mod door;
 mod elastic;
 mod flagger;
+mod follow;
 mod gate;
 mod hooks;
 mod http;
@@ -20,24 +21,27 @@ mod inputs;
 #[cfg(feature = "kafka")]
 mod lag;
 mod live;
+mod log;
 mod loki;
+mod metrics;
+mod openapi;
 mod otlp;
 mod page;
+mod placebo;
 mod reader;
 mod rejects;
+mod reload;
 #[cfg(feature = "index")]
 mod searching;
 mod server;
 mod state;
 mod streams;
-mod token;
-mod tokens;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -46,14 +50,18 @@ use tokio::sync::oneshot;
 
 pub(super) use self::again::{Again, read_again};
 use self::http::Shared;
+use self::log::{say, warn};
 use self::reader::Reader;
+use self::reload::Reloading;
 use self::server::Bounds;
 use self::state::State;
-use self::tokens::Tokens;
-use crate::cli::arguments::RunArguments;
+use crate::cli::arguments::{LogFormat, RunArguments};
 use crate::cli::config::Config;
 use crate::cli::report::count;
+use crate::cli::terminal::harmless;
+use crate::cli::tokens::{Access, Tokens};
 use crate::cli::{compare, config, policy_file};
+use crate::source::tail::Tail;
 #[cfg(feature = "index")]
 use crate::source::wal::WalReader;
 use crate::source::wal::{Opened, Wal};
@@ -62,6 +70,8 @@ use crate::source::wal::{Opened, Wal};
 const WAL: &str = "wal";
 /// How long stopping may take.
 const STOP: Duration = Duration::from_secs(8);
+/// How long those may take after it whose requests are under way.
+const LAST_ANSWERS: Duration = Duration::from_millis(1_500);
 /// Runs `run`. `given`: options that were given, by the names of their fields.
 pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyhow::Result<u8> {
     let policy = arguments.judge.policy.as_deref().map(policy_file::read).transpose()?;
@@ -76,9 +86,13 @@ pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyh
         }
         (Some(_), false) | (None, true) => {}
     }
+    if arguments.log_format == LogFormat::Json {
+        log::as_json();
+    }
     let listen = config::address(&arguments.listen)?;
-    let tokens = arguments.tokens.as_deref().map(Tokens::read).transpose().context("--tokens")?;
-    if !listen.ip().is_loopback() && tokens.is_none() {
+    // What is wrong in it is said before anything begins.
+    arguments.tokens.as_deref().map(Tokens::read).transpose().context("--tokens")?;
+    if !listen.ip().is_loopback() && arguments.tokens.is_none() {
         bail!(
             "--listen {listen}: without --tokens only this machine may ask (127.0.0.1 or ::1), since nobody is asked who \
              they are"
@@ -94,9 +108,15 @@ pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyh
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, config, (listen, tokens), Times { idle, checkpoints }));
+    let status = runtime.block_on(serve(arguments, config, given.clone(), listen, Times { idle, checkpoints }));
     runtime.shutdown_background();
-    status
+    match status {
+        Err(ended) if log::is_json() => {
+            log::error(&format!("{ended:#}"));
+            Ok(super::STATUS_ERROR)
+        }
+        status => status,
+    }
 }
 
 /// Times of the reader.
@@ -111,21 +131,26 @@ struct Times {
 async fn serve(
     arguments: RunArguments,
     config: Config,
-    (listen, tokens): (SocketAddr, Option<Tokens>),
+    given: BTreeSet<String>,
+    listen: SocketAddr,
     times: Times,
 ) -> anyhow::Result<u8> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
     let listener =
         tokio::net::TcpListener::bind(listen).await.with_context(|| format!("--listen {listen}: cannot be used"))?;
-    let address = listener.local_addr()?;
+    let bound = listener.local_addr()?;
+    let address = for_clients(bound);
     // What is asked wrongly is said now, and not once lines have come.
     compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
     let mut state = State::open(&arguments.state)?;
-    let token = token::keep(&arguments.state, config.operate_token.as_deref())?;
+    let tokens = Tokens::load(arguments.tokens.as_deref(), config.operate_token.as_deref(), &arguments.state)?;
+    tokens.keep(&arguments.state)?;
+    let access = Access::new(tokens);
     let desk = desk::start(&arguments.state, state.durable(), &config)?;
-    let (wal, reader) = match takes_http(&arguments) {
+    let (wal, reader, note) = match takes_http(&arguments) {
         true => {
-            let Opened { wal, reader, torn } = Wal::open(&arguments.state.join(WAL))?;
+            let Opened { wal, reader, torn, note } = Wal::open(&arguments.state.join(WAL))?;
             if torn > 0 {
                 say(&format!(
                     "{} at the end of the write-ahead log are no whole record (a last write that did not come to disk), and \
@@ -133,26 +158,46 @@ async fn serve(
                     count(torn, "byte")
                 ));
             }
-            (Some(wal), Some(reader))
+            (Some(wal), Some(reader), note)
         }
-        false => (None, None),
+        false => (None, None, Vec::new()),
+    };
+    let tail = match arguments.files.is_empty() {
+        true => None,
+        false => Some(Tail::new(&arguments.files, arguments.from_end, &note)?),
     };
     banner(address, wal.is_some());
 
-    let shared = Arc::new(Shared::new(wal.clone()));
-    let tokens = tokens.map(|tokens| Arc::new(tokens.and_operator(token.as_ref())));
+    let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
     #[cfg(feature = "index")]
-    if !arguments.index.none {
-        searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
-    }
+    searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
+    let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_api = api::Api {
         shared: Arc::clone(&shared),
         desk: desk.clone(),
-        token,
-        tokens: tokens.clone(),
-        stale_after: config.stale_after,
+        access: access.clone(),
+        stale_after: Arc::clone(&stale_after),
         address,
     };
+    let reloading = Reloading {
+        file: arguments.config.clone(),
+        policy: arguments.judge.policy.clone(),
+        given,
+        tokens: arguments.tokens.clone(),
+        state: arguments.state.clone(),
+        is_open: !bound.ip().is_loopback(),
+        config: config.clone(),
+        access: access.clone(),
+        stale_after,
+        desk: desk.clone(),
+    };
+    let reloading = Arc::new(std::sync::Mutex::new(reloading));
+    if let (Some(tail), Some(wal)) = (tail, &wal) {
+        follow::start(tail, wal.clone(), tokio::runtime::Handle::current(), Arc::clone(&shared));
+    }
+    if wal.is_some() {
+        placebo::start(&arguments.state, desk.clone(), Arc::clone(&shared));
+    }
     let (done_in, mut done) = oneshot::channel();
     let (of_reader, of_desk) = (Arc::clone(&shared), desk.clone());
     std::thread::spawn(move || {
@@ -171,21 +216,40 @@ async fn serve(
     let of_api = api::routes(of_api);
     #[cfg(feature = "index")]
     let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
-    let routes = http::routes(Arc::clone(&shared), wal, address, tokens, of_api);
-    tokio::select! {
-        served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused) => {
-            served.context("the server")?;
-            bail!("the server has ended");
+    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), access, of_api);
+    let served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused);
+    tokio::pin!(served);
+    loop {
+        tokio::select! {
+            served = &mut served => {
+                served.context("the server")?;
+                bail!("the server has ended");
+            }
+            read = &mut done => return ended(read),
+            _ = hang_up.recv() => {
+                let (reloading, shared) = (Arc::clone(&reloading), Arc::clone(&shared));
+                // It reads files and waits for the disk.
+                tokio::task::spawn_blocking(move || {
+                    let (done, words) = reloading.lock().unwrap_or_else(PoisonError::into_inner).told();
+                    if done { say(&words) } else { warn(&harmless(&words, 2_000)) }
+                    shared.reloaded(if done { None } else { Some(words) });
+                });
+            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
         }
-        read = &mut done => return ended(read),
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
     say("stopping");
     shared.stop.tell();
     desk.stop();
+    let stopped = async {
+        let read = tokio::time::timeout(STOP, done).await;
+        // Who has sent a body whole is answered.
+        let _some_are_slow = tokio::time::timeout(LAST_ANSWERS, shared.last_answers()).await;
+        read
+    };
     tokio::select! {
-        read = tokio::time::timeout(STOP, done) => match read {
+        read = stopped => match read {
             Ok(read) => ended(read),
             Err(_) => bail!("stopping took more than {} s", STOP.as_secs()),
         },
@@ -194,16 +258,30 @@ async fn serve(
     }
 }
 
-/// A line on standard error.
-fn say(words: &str) {
-    // Where nobody reads it, nothing is lost that the ledger does not have.
-    let _nobody_reads = writeln!(std::io::stderr(), "serin: {words}");
+/// An address at which clients find what listens at another: where that is any address of this machine, the one by which others
+/// are reached.
+fn for_clients(bound: SocketAddr) -> SocketAddr {
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    // No packet is sent: the system only says which of its addresses it would send from.
+    let own = |from: IpAddr, to: &str| {
+        let socket = UdpSocket::bind((from, 0)).ok()?;
+        socket.connect((to.parse::<IpAddr>().ok()?, 9)).ok()?;
+        socket.local_addr().ok().map(|own| own.ip()).filter(|own| !own.is_unspecified())
+    };
+    let four = || own(Ipv4Addr::UNSPECIFIED.into(), "192.0.2.1");
+    let ip = match bound.ip() {
+        IpAddr::V4(_) => four().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(any) => own(any.into(), "2001:db8::1").or_else(four).unwrap_or(Ipv6Addr::LOCALHOST.into()),
+    };
+    SocketAddr::new(ip, bound.port())
 }
 
 /// Lines are taken over HTTP.
 fn takes_http(arguments: &RunArguments) -> bool {
     #[cfg(feature = "kafka")]
-    return arguments.brokers.is_none() || arguments.http;
+    return arguments.brokers.is_none() || arguments.http || !arguments.files.is_empty();
     #[cfg(not(feature = "kafka"))]
     {
         let _always = arguments;
@@ -214,7 +292,7 @@ fn takes_http(arguments: &RunArguments) -> bool {
 /// Where to look, and where to send lines.
 fn banner(address: SocketAddr, takes_http: bool) {
     say(&format!("the verdict is at http://{address}/"));
-    if !takes_http {
+    if !takes_http || log::is_json() {
         return;
     }
     let (host, port) = (address.ip(), address.port());
@@ -230,5 +308,20 @@ fn banner(address: SocketAddr, takes_http: bool) {
         format!("  clients of Elasticsearch (_bulk) and Loki (push): http://{address}"),
     ] {
         say(&line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_for_clients_is_one_that_leads_here() {
+        let here: SocketAddr = "127.0.0.1:7878".parse().unwrap();
+        assert_eq!(for_clients(here), here);
+        for any in ["0.0.0.0:7878", "[::]:7878"] {
+            let shown = for_clients(any.parse().unwrap());
+            assert!(!shown.ip().is_unspecified() && shown.port() == 7878, "{shown}");
+        }
     }
 }

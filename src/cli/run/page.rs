@@ -11,12 +11,13 @@ pub(super) fn waiting(what: &str) -> String {
 }
 
 /// The page of a report. `state`: the folder of the ledger.
-pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses, state: &str) -> String {
+pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses, state: &str, notices: Vec<String>) -> String {
     let show = "Every decision is in the ledger:".to_owned();
     let again = "Where lines came over HTTP, all are made again from them, and compared to the byte, by:".to_owned();
     let around = Around {
         refresh: Some(REFRESH_SECONDS),
         is_live: true,
+        notices,
         json: Some("/v1/report"),
         again: vec![(show, format!("serin show {state}/ledger.ndjson")), (again, format!("serin replay {state}"))],
     };

@@ -10,6 +10,7 @@ use anyhow::{anyhow, bail};
 
 use crate::cli::arguments::RunArguments;
 use crate::cli::report::count;
+use crate::cli::run::Times;
 use crate::cli::run::checkpoint::{self, Checkpoint, Heads, Shown};
 use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
@@ -17,11 +18,12 @@ use crate::cli::run::http::Shared;
 use crate::cli::run::inputs::Asked;
 use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::live::{Live, Watch};
+use crate::cli::run::log::{say, warn};
+use crate::cli::run::placebo::Ground;
 use crate::cli::run::rejects::{REJECTS_BYTES, Rejects};
 use crate::cli::run::state::State;
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
-use crate::cli::run::{Times, say};
 use crate::cli::terminal::harmless;
 use crate::cli::{compare, replay};
 use crate::engine::policy::Policy;
@@ -44,7 +46,7 @@ const HEAD_TIME: Duration = Duration::from_secs(3);
 /// Bytes of lines that say nothing of requests and are waited out: they are kept, since they count.
 const WAITED_BYTES: usize = 256 << 20;
 /// How long one question for a record waits.
-pub(super) const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(100);
 /// Between two attempts to write what the disk refused.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// What everything is decided by, and what it was found from.
@@ -79,6 +81,17 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The next record of any stream, if one comes soon.
+    pub(super) fn poll(&self, inputs: &mut Inputs) -> anyhow::Result<Heard> {
+        match inputs.rests() {
+            Some(rest) => {
+                self.shared.stop.wait(rest);
+                Ok(Heard::Nothing)
+            }
+            None => inputs.poll(POLL),
+        }
+    }
+
     pub(super) fn stopping(&self) -> bool {
         self.shared.stop.is_told()
     }
@@ -94,7 +107,7 @@ impl Reader<'_> {
         while let Err(error) = write() {
             let words = format!("{what} cannot be written ({error:#}): nothing is decided until it can");
             if began.is_none() {
-                say(&words);
+                warn(&words);
             }
             began.get_or_insert_with(Instant::now);
             self.shared.stalled(Some(words));
@@ -238,6 +251,7 @@ impl Reader<'_> {
         let (base, later) = self.known(saved.as_ref(), state)?;
         let from: Vec<From> = base.iter().chain(later.iter().map(|(from, _)| from)).cloned().collect();
         let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
+        self.shared.reached();
         inputs.read_at_most(self.arguments.read_at_most);
         #[cfg(feature = "kafka")]
         if from.is_empty() {
@@ -253,6 +267,7 @@ impl Reader<'_> {
         }
         let mut names = inputs.names().to_vec();
         let of_base = if from.is_empty() { names.len() } else { base.len() };
+        self.shared.metrics.streams(&names);
         let (begun, found) = match saved {
             Some(saved) => {
                 say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
@@ -268,7 +283,7 @@ impl Reader<'_> {
                          removed?); restore it, or begin anew with another --state",
                         self.arguments.state.display()
                     );
-                    say(&words);
+                    warn(&words);
                     self.shared.stalled(Some(words));
                 }
                 let Some(Planned { heads, first, found, settings }) = self.plan(&mut inputs, state)? else {
@@ -284,6 +299,7 @@ impl Reader<'_> {
         let plan = found.plan.clone();
         #[cfg(feature = "index")]
         self.shared.searching.planned(&plan);
+        self.shared.decides_by(Ground { plan: plan.clone(), settings: engine.settings().clone() });
         let mut moves = state.moves(&names)?;
         for (moves, made) in moves.iter_mut().zip(&moves_made) {
             moves.drain(..usize::try_from(*made).unwrap_or(usize::MAX).min(moves.len()));
@@ -396,7 +412,7 @@ impl Reader<'_> {
             if self.stopping() {
                 return Ok(None);
             }
-            let heard = inputs.poll(POLL)?;
+            let heard = self.poll(inputs)?;
             if let Heard::Record { bytes: more, lines: with_text, .. } = heard
                 && with_text > 0
             {
@@ -457,7 +473,8 @@ impl Reader<'_> {
 
     fn passing(&self, heard: &Heard) {
         match heard {
-            Heard::Record { .. } => {
+            Heard::Record { stream, bytes, lines } => {
+                self.shared.metrics.came(*stream, *lines, *bytes);
                 if self.is_troubled.replace(false) {
                     self.shared.trouble(None);
                 }

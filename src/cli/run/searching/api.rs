@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::{WAITING, table, tail};
 use crate::cli::search::{line_json, now};
@@ -39,14 +40,24 @@ const PIECES: usize = 16;
 
 /// The routes.
 pub(in crate::cli::run) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/v1/search", get(search))
-        .route("/v1/search/around", get(around))
-        .route("/v1/fields", get(fields))
-        .route("/v1/aggregate", get(table::aggregate))
-        .route("/v1/export", get(export))
-        .route("/v1/tail", get(tail::tail))
-        .with_state(shared)
+    crate::cli::run::api::router(routes_table()).with_state(shared)
+}
+
+fn routes_table() -> Table<Arc<Shared>> {
+    vec![
+        ("/v1/search", "get", get(search)),
+        ("/v1/search/around", "get", get(around)),
+        ("/v1/fields", "get", get(fields)),
+        ("/v1/aggregate", "get", get(table::aggregate)),
+        ("/v1/export", "get", get(export)),
+        ("/v1/tail", "get", get(tail::tail)),
+    ]
+}
+
+/// Paths that are answered here, with what they are asked with.
+#[cfg(test)]
+pub(in crate::cli::run) fn paths() -> Vec<(&'static str, &'static str)> {
+    routes_table().into_iter().map(|(path, method, _)| (path, method)).collect()
 }
 
 /// An answer in place of what was asked for.
@@ -97,7 +108,10 @@ pub(super) async fn run<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let searching = &shared.searching;
     let Some(index) = searching.index.get().map(Arc::clone) else {
-        return Err(problem(StatusCode::SERVICE_UNAVAILABLE, "nothing is indexed yet"));
+        return Err(match searching.is_off() {
+            true => problem(StatusCode::NOT_FOUND, "no lines are kept for search here (--index off)"),
+            false => problem(StatusCode::SERVICE_UNAVAILABLE, "nothing is indexed yet"),
+        });
     };
     let seconds = timeout.unwrap_or(TIMEOUT);
     if !(seconds > 0.0 && seconds <= TIMEOUT_MAX) {
@@ -108,6 +122,7 @@ pub(super) async fn run<T: Send + 'static>(
     }
     if searching.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
         searching.waiting.fetch_sub(1, Ordering::Relaxed);
+        searching.refused.fetch_add(1, Ordering::Relaxed);
         let mut refusal = problem(StatusCode::TOO_MANY_REQUESTS, "too many searches wait for their turn");
         refusal.0.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         return Err(refusal);

@@ -9,7 +9,7 @@ use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::inputs::Asked;
 use crate::cli::run::inputs::{self, From, Heard, Inputs};
-use crate::cli::run::say;
+use crate::cli::run::log::warn;
 use crate::cli::run::searching::Ways;
 use crate::event::{Intern, RejectReason};
 use crate::index::{Columns, Index, Told, Writer};
@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
             if next < first {
                 // Nothing waits for the index, so the log may have been cut off before it.
                 shared.searching.lost.fetch_add(first - next, Ordering::Relaxed);
-                say(&format!(
+                warn(&format!(
                     "search: {} bytes of lines were removed from the write-ahead log before they were indexed; --keep-log \
                      keeps more",
                     first - next

@@ -16,11 +16,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+#[cfg(test)]
+pub(super) use self::api::paths;
 pub(super) use self::api::routes;
 use self::follow::Follower;
-use crate::cli::arguments::RunArguments;
+use crate::cli::arguments::{Indexed, RunArguments};
 use crate::cli::run::http::Shared;
-use crate::cli::run::{say, server};
+use crate::cli::run::log::warn;
+use crate::cli::run::server;
 use crate::index::{Aliases, Index, Settings};
 use crate::pipeline::plan::Plan;
 use crate::source::wal::WalReader;
@@ -40,6 +43,8 @@ pub(super) struct Searching {
     plan: Mutex<Option<Plan>>,
     found: Condvar,
     index: OnceLock<Arc<Index>>,
+    /// Which lines are kept, once that is known.
+    what: OnceLock<Indexed>,
     aliases: OnceLock<Aliases>,
     /// What is out of order, where something is.
     trouble: Mutex<Option<String>>,
@@ -49,6 +54,21 @@ pub(super) struct Searching {
     commits: tokio::sync::watch::Sender<u64>,
     turns: Semaphore,
     waiting: AtomicU64,
+    /// Searches that found too many waiting.
+    refused: AtomicU64,
+}
+
+/// Figures of search, for who scrapes.
+pub(super) struct Figures {
+    pub lines: u64,
+    pub bytes: u64,
+    pub parts: usize,
+    pub damaged: usize,
+    pub lost: u64,
+    pub commits: u64,
+    pub is_in_trouble: bool,
+    pub waiting: u64,
+    pub refused: u64,
 }
 
 impl Default for Searching {
@@ -57,12 +77,14 @@ impl Default for Searching {
             plan: Mutex::default(),
             found: Condvar::new(),
             index: OnceLock::new(),
+            what: OnceLock::new(),
             aliases: OnceLock::new(),
             trouble: Mutex::default(),
             lost: AtomicU64::new(0),
             commits: tokio::sync::watch::Sender::new(0),
             turns: Semaphore::new(AT_A_TIME),
             waiting: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }
     }
 }
@@ -84,11 +106,33 @@ impl Searching {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
+    /// No line is kept.
+    fn is_off(&self) -> bool {
+        self.what.get() == Some(&Indexed::Off)
+    }
+
+    /// Figures, once there is an index.
+    pub(super) fn figures(&self) -> Option<Figures> {
+        let index = self.index.get()?;
+        Some(Figures {
+            lines: index.lines(),
+            bytes: index.bytes(),
+            parts: index.parts().len(),
+            damaged: index.damaged().len(),
+            lost: self.lost.load(Ordering::Relaxed),
+            commits: *self.commits.borrow(),
+            is_in_trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        })
+    }
+
     /// What `status` says of it.
     pub(super) fn status(&self) -> Value {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let index = self.index.get();
         json!({
+            "is_off": self.is_off(),
             "lines": index.map(|index| index.lines()),
             "bytes": index.map(|index| index.bytes()),
             "parts": index.map(|index| index.parts().len()),
@@ -99,8 +143,14 @@ impl Searching {
     }
 }
 
-/// Starts the thread. `http`: the write-ahead log, where lines are taken over HTTP.
+/// Starts the thread, where lines are to be kept. `http`: the write-ahead log, where lines are taken over HTTP.
 pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option<WalReader>) {
+    let what = arguments.index.what;
+    // It is set once.
+    let _set = shared.searching.what.set(what);
+    if what == Indexed::Off {
+        return;
+    }
     let settings = Settings { keep: arguments.index.keep, keep_bytes: arguments.index.bytes, ..Settings::default() };
     let ways = Ways {
         folder: arguments.state.clone(),
@@ -164,7 +214,7 @@ fn run(ways: &Ways, shared: &Shared) {
         let Err(error) = ended else { return };
         let words = format!("search: {error:#}; what was indexed before is found, and it is tried again");
         if words != said {
-            say(&words);
+            warn(&words);
             said = words.clone();
         }
         searching.trouble(Some(words));
@@ -179,7 +229,7 @@ fn open(folder: &Path, searching: &Searching, plan: &Plan) -> anyhow::Result<Arc
     }
     let index = Arc::new(Index::open(&folder.join(FOLDER))?);
     for (part, why) in index.damaged() {
-        say(&format!("search: part {part} cannot be read and was put aside ({why}); the others are searched"));
+        warn(&format!("search: part {part} cannot be read and was put aside ({why}); the others are searched"));
     }
     // Nobody else sets them.
     let _set = (searching.aliases.set(Aliases::of(plan)), searching.index.set(Arc::clone(&index)));

@@ -11,7 +11,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::cli::run::api::{self, Table};
 use crate::cli::run::door::{Door, Room};
@@ -50,23 +49,9 @@ pub(super) struct Shared {
     files: Mutex<Option<Files>>,
     /// What everything is decided by, once that is known.
     ground: OnceLock<Ground>,
-    /// Requests that are under way.
-    requests: Requests,
     /// The write-ahead log, where lines are taken here.
     wal: Option<Wal>,
     shown: Mutex<Shown>,
-}
-
-/// Requests that are under way: each holds a place.
-struct Requests(Arc<Semaphore>);
-
-/// More than there are connections.
-const PLACES: u32 = 1 << 20;
-
-impl Default for Requests {
-    fn default() -> Requests {
-        Requests(Arc::new(Semaphore::new(PLACES as usize)))
-    }
 }
 
 #[derive(Clone, Default)]
@@ -182,11 +167,6 @@ impl Shared {
         self.with(|shown| shown.not_reloaded.clone())
     }
 
-    /// Returns once no request is under way.
-    pub(super) async fn last_answers(&self) {
-        let _all = self.requests.0.acquire_many(PLACES).await;
-    }
-
     /// Why lines cannot be taken and judged now, where that is so: there is no reason before the first lines, nor while logs are
     /// read again.
     pub(super) fn not_ready(&self) -> Option<String> {
@@ -263,7 +243,6 @@ pub(super) fn routes(
     of_rollouts: Router,
 ) -> Router {
     let door = Door::new(wal, &shared.room);
-    let places = Arc::clone(&shared.requests.0);
     let ways_in =
         api::router(ways_in()).with_state(door.clone()).fallback(elastic::any).with_state(Elastic { door, address });
     Router::new()
@@ -272,13 +251,6 @@ pub(super) fn routes(
         .merge(ways_in)
         .merge(of_rollouts)
         .layer(middleware::from_fn(move |request: Request, next: Next| guard(bound, access.clone(), request, next)))
-        .layer(middleware::from_fn(move |request: Request, next: Next| under_way(Arc::clone(&places), request, next)))
-}
-
-/// Whoever stops the program waits for requests that are under way.
-async fn under_way(places: Arc<Semaphore>, request: Request, next: Next) -> Response {
-    let _place = places.acquire().await;
-    next.run(request).await
 }
 
 /// Who may ask for what: with tokens whoever has one for it; without, this machine alone.

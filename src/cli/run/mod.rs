@@ -45,6 +45,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -217,8 +218,8 @@ async fn serve(
     #[cfg(feature = "index")]
     let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
     let routes = http::routes(Arc::clone(&shared), wal, (bound, address), access, of_api);
-    let served = server::serve(listener, routes, Bounds::default(), &shared.connections_refused);
-    tokio::pin!(served);
+    let open = GracefulShutdown::new();
+    let mut served = Box::pin(server::serve(listener, routes, Bounds::default(), &shared.connections_refused, &open));
     loop {
         tokio::select! {
             served = &mut served => {
@@ -242,10 +243,12 @@ async fn serve(
     say("stopping");
     shared.stop.tell();
     desk.stop();
+    // Nobody is let in any more. Who has sent a body whole is answered, also where that waits for the reader to end.
+    drop(served);
+    let answered = tokio::spawn(open.shutdown());
     let stopped = async {
         let read = tokio::time::timeout(STOP, done).await;
-        // Who has sent a body whole is answered.
-        let _some_are_slow = tokio::time::timeout(LAST_ANSWERS, shared.last_answers()).await;
+        let _some_are_slow = tokio::time::timeout(LAST_ANSWERS, answered).await;
         read
     };
     tokio::select! {

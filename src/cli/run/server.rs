@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -38,12 +39,14 @@ impl Default for Bounds {
     }
 }
 
-/// Serves connections until the listener breaks. `refused` counts those past the bound.
+/// Serves connections until the listener breaks. `refused` counts those past the bound. `open` knows those that are open: to
+/// shut it down is to wait until what was asked is answered, to the last byte.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,
     refused: &AtomicU64,
+    open: &GracefulShutdown,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(bounds.connections));
     loop {
@@ -64,12 +67,13 @@ pub(super) async fn serve(
         // Answers are small, and asked for by somebody who waits.
         let _as_it_is = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(bounds.head_time).max_buf_size(bounds.head_bytes);
+        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             let _place = place;
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(bounds.head_time).max_buf_size(bounds.head_bytes);
             // A client that goes away is no business of ours.
-            let _gone = http.serve_connection(TokioIo::new(stream), service).await;
+            let _gone = connection.await;
         });
     }
 }
@@ -111,7 +115,7 @@ mod tests {
         let refused = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&refused);
         let router = Router::new().fallback(|| async { "here" });
-        runtime.spawn(async move { serve(listener, router, bounds, &counted).await });
+        runtime.spawn(async move { serve(listener, router, bounds, &counted, &GracefulShutdown::new()).await });
         (runtime, address, refused)
     }
 
@@ -139,6 +143,38 @@ mod tests {
         // All three end, though no client closes.
         assert!(!all(silent).contains("here") && !all(slow).contains("here"));
         assert!(all(idle).ends_with("here"));
+    }
+
+    /// What was asked before the end is answered whole, however slowly it is read; a connection that asks for nothing ends.
+    #[test]
+    fn the_end_waits_for_answers_to_their_last_byte() {
+        const LONG: usize = 32 << 20;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = GracefulShutdown::new();
+        let (silent, mut asking) = (begun(address, ""), begun(address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        runtime.block_on(async {
+            let router = Router::new().fallback(|| async { vec![b'x'; LONG] });
+            let refused = AtomicU64::new(0);
+            let served = serve(listener, router, Bounds::default(), &refused, &open);
+            // Its answer has begun once there is something to read.
+            let begun = async {
+                asking.set_nonblocking(true).unwrap();
+                while asking.peek(&mut [0; 4]).is_err() {
+                    tokio::task::yield_now().await;
+                }
+                asking.set_nonblocking(false).unwrap();
+            };
+            tokio::select! { _ = served => {}, () = begun => {} }
+        });
+        let ended = runtime.spawn(open.shutdown());
+        assert!(all(silent).is_empty());
+        assert!(!ended.is_finished(), "more than the system holds is unread");
+        let mut answer = Vec::new();
+        asking.read_to_end(&mut answer).unwrap();
+        assert!(answer.len() > LONG);
+        runtime.block_on(ended).unwrap();
     }
 
     #[test]

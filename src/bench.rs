@@ -11,6 +11,8 @@ pub mod hook;
 pub mod kafka;
 #[cfg(feature = "serve")]
 pub mod live;
+#[cfg(feature = "index")]
+pub mod search;
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};

@@ -42,6 +42,8 @@ pub mod calibrate;
 pub mod cli;
 #[cfg(feature = "edge")]
 pub mod demo;
+#[cfg(feature = "index")]
+pub mod index;
 #[cfg(feature = "edge")]
 pub mod simulate;
 #[cfg(feature = "edge")]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 24] = [
+const LAYERS: [(&str, u32); 25] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, u32); 24] = [
     ("outbox", 5),
     ("plan", 5),
     ("source", 6),
+    ("index", 6),
     ("backtest", 7),
     ("calibrate", 7),
     ("bench", 7),
@@ -64,7 +65,7 @@ const SAME_LAYER: [(&str, &str); 9] = [
 const CORE: u32 = 5;
 
 /// What the core never mentions, with the reason.
-const FORBIDDEN_IN_CORE: [(&str, &str); 32] = [
+const FORBIDDEN_IN_CORE: [(&str, &str); 33] = [
     ("std::fs", "no files"),
     ("std::net", "no network (addresses as values are in core::net)"),
     ("std::thread", "no threads"),
@@ -78,6 +79,7 @@ const FORBIDDEN_IN_CORE: [(&str, &str); 32] = [
     ("tokio", "no runtime"),
     ("axum", "edge only"),
     ("rdkafka", "edge only"),
+    ("tantivy", "edge only"),
     ("prost", "edge only"),
     ("snap", "edge only"),
     ("anyhow", "edge only"),

@@ -141,6 +141,10 @@ fn what_is_scraped_is_what_came_and_what_is_said_of_it() {
         (value(&scrape(&running), "serin_source_lag_bytes", &[("source", "http")])? == 0.0).then_some(())
     });
     let report = running.settled(|report| report["comparisons"][0]["verdict"] == "fail");
+    #[cfg(feature = "index")]
+    until("each line can be searched", || {
+        (value(&scrape(&running), "serin_index_lines", &[])? == text.lines().count() as f64).then_some(())
+    });
     let series = scrape(&running);
     let one =
         |name: &str, some: &[(&str, &str)]| value(&series, name, some).unwrap_or_else(|| panic!("{name} {some:?}"));

@@ -143,6 +143,7 @@ impl Asking<'_> {
             "/v1/rollouts",
             "/v1/report",
             "/ready",
+            "/v1/fields",
         ] {
             self.get(path);
         }
@@ -244,6 +245,31 @@ fn every_operation_answers_as_the_document_says() {
     until("it has failed", || rollout(&running).filter(|rollout| rollout["phase"] == "rolled back"));
     until("there is a report", || running.report());
     asking.look();
+    // Search.
+    until("lines are found", || {
+        let (status, _) = running.ask("/v1/search?q=status:503&limit=1", &running.address)?;
+        (status == 200).then_some(())
+    });
+    for (path, to) in [
+        ("/v1/search", "/v1/search?q=status:503&limit=3"),
+        ("/v1/search", "/v1/search?q=hello"),
+        ("/v1/search", "/v1/search?q=level:%3E=warn%20AND%20(order%20OR%20lost)"),
+        ("/v1/search", "/v1/search?q=(("),
+        ("/v1/search", "/v1/search?q=staus:1"),
+        ("/v1/search", "/v1/search?limit=100000"),
+        ("/v1/search", "/v1/search?luck=1"),
+        ("/v1/search/around", "/v1/search/around?stream=http&position=0"),
+        ("/v1/search/around", "/v1/search/around"),
+        ("/v1/fields", "/v1/fields"),
+        ("/v1/aggregate", "/v1/aggregate?by=cohort&every=1m&quantiles=duration_ms&distinct=_unit&stats=status"),
+        ("/v1/aggregate", "/v1/aggregate?by=nobody"),
+        ("/v1/export", "/v1/export?q=status:503&format=csv"),
+        ("/v1/export", "/v1/export?q=status:503&limit=10"),
+        ("/v1/export", "/v1/export?format=pdf"),
+        ("/v1/tail", "/v1/tail?after=nonsense"),
+    ] {
+        asking.ask("get", path, to, "", b"");
+    }
     // Commands.
     let token = "Authorization: Bearer a token of the test, long enough\r\n";
     let path = "/v1/rollouts/{id}/{command}";

@@ -22,7 +22,7 @@ pub(super) enum Command {
     Compare(CompareArguments),
     /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
     #[cfg(feature = "serve")]
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Say everything that is wrong in a configuration of `run`, with its place
     #[cfg(feature = "serve")]
     Check(CheckArguments),
@@ -50,6 +50,9 @@ pub(super) enum Command {
     /// Accept a change of behaviour that holds a rollout back
     #[cfg(feature = "serve")]
     Accept(AcceptArguments),
+    /// Find lines by a query, in log files or in a running `run`
+    #[cfg(feature = "index")]
+    Search(SearchArguments),
     /// Make a token for those who send to a `run` or ask it, and say what belongs into its file of tokens
     #[cfg(feature = "serve")]
     Token(TokenArguments),
@@ -332,6 +335,10 @@ pub(super) struct RunArguments {
     /// Keep at least so much of the write-ahead log behind the last checkpoint
     #[arg(long, default_value = "10GiB", value_name = "SIZE", value_parser = memory)]
     pub keep_log: u64,
+    /// What is kept for search.
+    #[cfg(feature = "index")]
+    #[command(flatten)]
+    pub index: IndexArguments,
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub idle: String,
@@ -344,6 +351,67 @@ pub(super) struct RunArguments {
     /// What is compared with what.
     #[command(flatten)]
     pub judge: JudgeArguments,
+}
+
+/// Arguments of `search`.
+#[cfg(feature = "index")]
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 lines were found, 1 none was, 2 usage or input error.\n\nExamples:\n  \
+serin search app.log 'status:>=500 AND \"card declined\"'\n  serin search '_arm:2.5.0 level>=error _time:>now-15m'\n\n\
+A field is named by its path (`geo.country`), or by the role that it plays (`status`, `user`, `route`). What decoding says of a \
+line is asked by _time, _service, _arm, _route, _kind, _failed, _template, _reject, _stream and _position.")]
+pub(super) struct SearchArguments {
+    /// Log files, folders, patterns, or -; without any, a running `run` is asked. The query comes last
+    #[arg(required = true, value_name = "FILE... QUERY")]
+    pub words: Vec<String>,
+    /// Lines that are shown, the newest first
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: usize,
+    /// Print each line as a JSON object, with its time, place and what decoding says of it
+    #[arg(long)]
+    pub json: bool,
+    /// How files are read.
+    #[command(flatten)]
+    pub how: HowArguments,
+    /// Which `serin run`.
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+/// What is kept for search.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Debug, Args)]
+pub(super) struct IndexArguments {
+    /// Which lines are kept for search
+    #[arg(long = "index", id = "index", value_enum, value_name = "LINES", default_value_t = Indexed::All)]
+    pub what: Indexed,
+    /// How long lines can be searched after they came (1h, 7d)
+    #[arg(long = "index-keep", id = "index_keep", default_value = "7d", value_name = "DURATION", value_parser = length_of_time)]
+    pub keep: std::time::Duration,
+    /// Bytes on disk that lines may take for search; the oldest go
+    #[arg(long = "index-size", id = "index_size", default_value = "50GiB", value_name = "SIZE", value_parser = memory)]
+    pub bytes: u64,
+}
+
+/// Which lines are kept for search.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Indexed {
+    /// Each.
+    All,
+    /// None.
+    Off,
+}
+
+/// A length of time, as options have it.
+#[cfg(all(feature = "serve", feature = "index"))]
+pub(super) fn length_of_time(text: &str) -> Result<std::time::Duration, String> {
+    let hours =
+        text.strip_suffix('d').and_then(|days| days.parse::<f64>().ok()).map(|days| format!("{}h", days * 24.0));
+    let text = hours.as_deref().unwrap_or(text);
+    let micros = crate::cli::compare::duration(text).map_err(|error| format!("{error:#}"))?;
+    u64::try_from(micros).map(std::time::Duration::from_micros).map_err(|_| "a length of time is needed".to_owned())
 }
 
 /// How events are written.
@@ -647,6 +715,33 @@ pub(super) enum BenchCommand {
     /// Measure the time from a total failure to the first byte of the hook, whole and in parts
     #[cfg(feature = "serve")]
     Hook(HookBenchArguments),
+    /// Index a file of JSON lines, beside tantivy by itself with the same documents
+    #[cfg(feature = "index")]
+    Index(IndexBenchArguments),
+    /// Ask an index that `bench index` made the questions of a corpus with the fields service, version, route, status, latency_ms,
+    /// user_id, trace_id and msg
+    #[cfg(feature = "index")]
+    Query(IndexBenchArguments),
+}
+
+/// Arguments of `bench index` and `bench query`.
+#[cfg(feature = "index")]
+#[derive(Debug, Args)]
+pub(super) struct IndexBenchArguments {
+    /// JSON lines; plain, gzip or zstd
+    pub file: PathBuf,
+    /// Where the index is, or will be: an empty folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: PathBuf,
+    /// Lines at most
+    #[arg(long, default_value_t = u64::MAX, value_name = "N", hide_default_value = true)]
+    pub lines: u64,
+    /// Without tantivy by itself
+    #[arg(long)]
+    pub alone: bool,
+    /// Print figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `bench live`.

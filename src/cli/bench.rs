@@ -5,7 +5,11 @@ mod live;
 
 use std::io::Write;
 
+#[cfg(feature = "index")]
+use crate::bench::search;
 use crate::bench::{self, FoldFigures};
+#[cfg(feature = "index")]
+use crate::cli::arguments::IndexBenchArguments;
 use crate::cli::arguments::{BenchArguments, BenchCommand, FoldBenchArguments};
 use crate::cli::report::grouped;
 use crate::cli::terminal::Progress;
@@ -18,6 +22,10 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
         BenchCommand::Live(arguments) => live::live(arguments),
         #[cfg(feature = "serve")]
         BenchCommand::Hook(arguments) => live::hook(arguments),
+        #[cfg(feature = "index")]
+        BenchCommand::Index(arguments) => index(arguments),
+        #[cfg(feature = "index")]
+        BenchCommand::Query(arguments) => queries(arguments),
     }
 }
 
@@ -31,6 +39,84 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
         writeln!(out, "{:#}", json(&figures))?;
     } else {
         text(&mut out, &figures)?;
+    }
+    Ok(0)
+}
+
+#[cfg(feature = "index")]
+fn index(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
+    let figures = search::index(&arguments.file, &arguments.keep, arguments.lines, !arguments.alone)?;
+    let mut out = std::io::stdout().lock();
+    let share = |bytes: u64| bytes as f64 / figures.bytes.max(1) as f64 * 100.0;
+    let ratio = figures.index_s / figures.raw_s;
+    if arguments.json {
+        let json = serde_json::json!({
+            "version": 1,
+            "lines": figures.lines,
+            "bytes": figures.bytes,
+            "read_s": figures.read_s,
+            "fold_s": figures.fold_s,
+            "index_s": figures.index_s,
+            "raw_s": figures.raw_s,
+            "ratio": ratio,
+            "lines_per_second": figures.lines_per_second,
+            "commits": figures.commits,
+            "commit_max_ms": figures.commit_max_ms,
+            "index_bytes": figures.index_bytes,
+            "raw_bytes": figures.raw_bytes,
+            "resident_max_mib": figures.resident_max_mib,
+        });
+        writeln!(out, "{json:#}")?;
+        return Ok(0);
+    }
+    let line = |out: &mut dyn Write, name: &str, value: String| writeln!(out, "  {name:<44} {value}");
+    writeln!(
+        out,
+        "{} lines, {:.0} bytes a line",
+        grouped(figures.lines),
+        figures.bytes as f64 / figures.lines.max(1) as f64
+    )?;
+    let seconds = |seconds: f64| format!("{seconds:.2} CPU seconds a million lines");
+    line(&mut out, "reading", seconds(figures.read_s))?;
+    line(&mut out, "decoding and folding into windows", seconds(figures.fold_s))?;
+    line(&mut out, "index: decode, documents, commits, merges", seconds(figures.index_s))?;
+    if !arguments.alone {
+        line(&mut out, "tantivy alone, same documents and schema", seconds(figures.raw_s))?;
+        line(&mut out, "index over tantivy alone", format!("{ratio:.2}"))?;
+    }
+    line(&mut out, "lines a second while indexing (wall)", grouped(figures.lines_per_second as u64))?;
+    line(&mut out, "commits, the longest", format!("{}, {:.0} ms", figures.commits, figures.commit_max_ms))?;
+    line(
+        &mut out,
+        "on disk",
+        format!("{} MB, {:.1} % of the lines", figures.index_bytes / 1_000_000, share(figures.index_bytes)),
+    )?;
+    if let Some(mib) = figures.resident_max_mib {
+        line(&mut out, "most memory resident", format!("{mib:.0} MiB"))?;
+    }
+    Ok(0)
+}
+
+#[cfg(feature = "index")]
+fn queries(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
+    let figures = search::queries(&arguments.file, &arguments.keep)?;
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let list: Vec<serde_json::Value> = figures
+            .iter()
+            .map(|of| {
+                serde_json::json!({
+                    "name": of.name, "first_ms": of.first_ms, "best_ms": of.best_ms, "cpu_ms": of.cpu_ms, "lines": of.lines,
+                })
+            })
+            .collect();
+        writeln!(out, "{:#}", serde_json::json!({ "version": 1, "queries": list }))?;
+        return Ok(0);
+    }
+    writeln!(out, "  {:<44} {:>9} {:>9} {:>9} {:>12}", "one thread, ms", "first", "best of 5", "CPU", "lines")?;
+    for of in figures {
+        let lines = grouped(of.lines);
+        writeln!(out, "  {:<44} {:>9.1} {:>9.2} {:>9.2} {lines:>12}", of.name, of.first_ms, of.best_ms, of.cpu_ms)?;
     }
     Ok(0)
 }

@@ -9,10 +9,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+#[cfg(feature = "index")]
+use clap::ValueEnum;
 
 pub(super) use self::hooks::Hook;
 #[cfg(test)]
 pub(super) use self::hooks::parse_secrets;
+#[cfg(feature = "index")]
+use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
@@ -163,7 +167,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 21] = [
+const SINGLE: [&str; 24] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -185,6 +189,9 @@ const SINGLE: [&str; 21] = [
     "memory",
     "tokens",
     "log_format",
+    "index",
+    "index_keep",
+    "index_size",
 ];
 /// Keys that hold a list.
 const LISTS: [(&str, &str); 4] =
@@ -260,8 +267,11 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
+        "index" | "index_keep" | "index_size" if !cfg!(feature = "index") => {
+            bail!("this program was built without search")
+        }
         "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
-        "memory" | "keep_log" => {
+        "memory" | "keep_log" | "index_size" => {
             return arguments::memory(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
         }
         "log_format" => return log_format(&first.unwrap_or_default()).map(|_| ()),
@@ -269,6 +279,13 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
         "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
             bail!("this program was built without Kafka")
+        }
+        #[cfg(feature = "index")]
+        "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        #[cfg(feature = "index")]
+        "index_keep" => {
+            let words = |words| anyhow::anyhow!("{words}");
+            return arguments::length_of_time(&first.unwrap_or_default()).map(|_| ()).map_err(words);
         }
         _ => return Ok(()),
     }
@@ -289,6 +306,22 @@ fn log_format(text: &str) -> anyhow::Result<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => bail!("`{}` is unknown; there are text and json", harmless(text, 40)),
     }
+}
+
+/// Which lines are kept for search.
+#[cfg(feature = "index")]
+fn indexed(text: &str) -> anyhow::Result<Indexed> {
+    let known = Indexed::value_variants().iter().find(|one| {
+        let name = one.to_possible_value();
+        name.is_some_and(|name| name.get_name() == text)
+    });
+    known.copied().ok_or_else(|| {
+        let names: Vec<String> = Indexed::value_variants()
+            .iter()
+            .filter_map(|one| Some(one.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        anyhow::anyhow!("`{}` is unknown; there are {}", harmless(text, 40), names.join(", "))
+    })
 }
 
 /// What cannot stand together.
@@ -313,8 +346,20 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 9] =
-    ["files", "from_end", "listen", "state", "idle", "checkpoint", "keep_log", "http", "log_format"];
+const OF_A_START: [&str; 12] = [
+    "files",
+    "from_end",
+    "listen",
+    "state",
+    "idle",
+    "checkpoint",
+    "keep_log",
+    "http",
+    "log_format",
+    "index",
+    "index_keep",
+    "index_size",
+];
 
 impl Config {
     /// The value of an option that has one.
@@ -402,6 +447,18 @@ impl Config {
                 "checkpoint" => arguments.checkpoint = first.unwrap_or_default(),
                 "keep_log" => {
                     arguments.keep_log =
+                        arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
+                }
+                #[cfg(feature = "index")]
+                "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
+                #[cfg(feature = "index")]
+                "index_keep" => {
+                    arguments.index.keep = arguments::length_of_time(&first.unwrap_or_default())
+                        .map_err(|words| anyhow::anyhow!(words))?;
+                }
+                #[cfg(feature = "index")]
+                "index_size" => {
+                    arguments.index.bytes =
                         arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
                 }
                 "requests_from" => how.requests_from.extend(first),

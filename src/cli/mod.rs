@@ -20,6 +20,8 @@ mod report_json;
 #[cfg(feature = "serve")]
 mod run;
 mod scoreboard;
+#[cfg(feature = "index")]
+mod search;
 mod show;
 mod terminal;
 #[cfg(feature = "serve")]
@@ -68,7 +70,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
-        Command::Run(arguments) => run::run(arguments, &given(&matches)),
+        Command::Run(arguments) => run::run(*arguments, &given(&matches)),
         #[cfg(feature = "serve")]
         Command::Check(arguments) => config::check(&arguments),
         #[cfg(feature = "serve")]
@@ -89,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Accept(arguments) => {
             remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
         }
+        #[cfg(feature = "index")]
+        Command::Search(arguments) => search::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

@@ -21,14 +21,14 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const ANSWER_MAX: u64 = 64 << 20;
 
 /// A running program.
-struct Remote<'a> {
+pub(super) struct Remote<'a> {
     address: &'a str,
     agent: ureq::Agent,
     token: Option<String>,
 }
 
 impl<'a> Remote<'a> {
-    fn new(of: &'a RemoteArguments) -> anyhow::Result<Remote<'a>> {
+    pub(super) fn new(of: &'a RemoteArguments) -> anyhow::Result<Remote<'a>> {
         let config = ureq::Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -61,7 +61,7 @@ impl<'a> Remote<'a> {
         Ok((status, value))
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
         let mut request = self.agent.get(format!("http://{}{path}", self.address));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -93,7 +93,7 @@ fn id(id: &str) -> anyhow::Result<&str> {
 }
 
 /// An answer that is no success, in words.
-fn refused(status: u16, body: &Value) -> anyhow::Error {
+pub(super) fn refused(status: u16, body: &Value) -> anyhow::Error {
     match text(body, "error") {
         "" => anyhow!("status {status}"),
         words => anyhow!("{}", harmless(words, 600)),

@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
-use crate::engine::comparison::Evidence;
+use crate::engine::comparison::{Comparison, Evidence};
 use crate::engine::forecast::Counted;
 use crate::engine::limits::{Limit, LimitLook, Over};
 use crate::engine::segments::SegmentTest;
 use crate::engine::templates::{Listed, Place};
 use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
-use crate::event::RejectReason;
+use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::rounded;
 use crate::pipeline::plan::ArmRule;
 use crate::pipeline::roles::Role;
@@ -22,6 +22,7 @@ use crate::time::HOUR;
 
 use super::backtest::json::deploy;
 use super::exit_status;
+use super::report::queries;
 use super::report::{ConversionRow, Done, Effect, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength};
 
 /// Version of this document.
@@ -271,6 +272,10 @@ fn comparison(judged: &Judged<'_>) -> Value {
                 "service": key.service,
                 "baseline": totals(control),
                 "canary": totals(candidate),
+                "queries": {
+                    "baseline": queries_of(comparison, key, &comparison.control),
+                    "canary": queries_of(comparison, key, &comparison.candidate),
+                },
             })
         })
         .collect();
@@ -333,6 +338,12 @@ fn comparison(judged: &Judged<'_>) -> Value {
     fields
 }
 
+/// Queries that find the requests of an arm, and those that failed.
+fn queries_of(comparison: &Comparison, service: &ServiceKey, arm: &str) -> Value {
+    let of = |failed| queries::of_requests(service, arm, failed, comparison.started_at, comparison.ended_at);
+    json!({ "requests": of(false), "errors": of(true) })
+}
+
 /// Templates of each class of level that are listed.
 const TEMPLATES_LISTED: usize = 200;
 
@@ -359,6 +370,9 @@ fn templates(judged: &Judged<'_>) -> Value {
             "evidence": strength(listed.log_e),
             "units": template.units(),
             "lines": template.lines,
+            "query": judged.services.first().map(|service| {
+                queries::of_template(listed.id, listed.severe, service, comparison.started_at, comparison.ended_at)
+            }),
             "per_thousand_requests": judged.per_thousand(template).map(|rate| rate.map(number)),
             "first_seen": template.first_seen.to_string(),
             "baseline": places(control),

@@ -6,6 +6,7 @@
 mod access_fields;
 mod arms;
 mod crash;
+pub mod fields;
 mod identity;
 mod names;
 mod outcome;

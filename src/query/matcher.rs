@@ -17,7 +17,7 @@ pub(super) fn matches<R: Record + ?Sized>(node: &Node, record: &R) -> bool {
     }
 }
 
-fn holds(condition: &Condition, value: &Value<'_>) -> bool {
+pub(super) fn holds(condition: &Condition, value: &Value<'_>) -> bool {
     if let Value::List(values) = value {
         return values.iter().any(|value| holds(condition, value));
     }
@@ -102,12 +102,12 @@ fn is_token(c: char) -> bool {
 }
 
 /// Runs of letters, digits and `_`.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = &str> + Clone {
+pub fn tokens(text: &str) -> impl Iterator<Item = &str> + Clone {
     text.split(|c: char| !is_token(c)).filter(|token| !token.is_empty())
 }
 
 /// A token in lower case, still one token: `İ` becomes `i` and a dot above, which is no part of tokens.
-pub(super) fn folded(token: &str) -> String {
+pub fn folded(token: &str) -> String {
     token.to_lowercase().chars().filter(|c| is_token(*c)).collect()
 }
 
@@ -128,7 +128,7 @@ fn has_phrase(text: &str, phrase: &[String]) -> bool {
 }
 
 /// A plain number.
-pub(super) fn number_of(text: &str) -> Option<f64> {
+pub fn number_of(text: &str) -> Option<f64> {
     let first = text.bytes().next()?;
     if !(first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.')) {
         return None;
@@ -154,7 +154,7 @@ pub(super) fn duration_of(text: &str) -> Option<f64> {
 }
 
 /// A date (RFC 3339, or its day alone) in microseconds since 1970.
-pub(super) fn date_of(text: &str) -> Option<i64> {
+pub fn date_of(text: &str) -> Option<i64> {
     let part = |range: std::ops::Range<usize>| -> Option<i64> {
         let digits = text.get(range)?;
         if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }

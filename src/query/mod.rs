@@ -1,8 +1,8 @@
-//! The one query language: cohort rules, metric filters, and later search.
+//! The one query language: cohort rules, metric filters, and search.
 //!
 //! `service:checkout AND (status:>=500 OR level>=error) AND "card declined" AND path:/api/* AND NOT _exists_:test`.
-//! One parser with precise errors, one typed tree ([`Node`]), and so far one reading: the matcher on records. Nothing is
-//! silently ignored: what cannot be understood is an error with a place and, where possible, a remedy.
+//! One parser with precise errors, one typed tree ([`Node`]), and two readings: the matcher on records, and that of an index
+//! (`index`, behind the feature of that name). Nothing is silently ignored: what cannot be understood is an error with a place and, where possible, a remedy.
 //!
 //! | written | matches |
 //! | --- | --- |
@@ -14,6 +14,7 @@
 //! | `field:>=500`, `field<5`, `field:[400 TO 499]`, `field:{a TO *}` | ranges: numbers, dates, durations, text |
 //! | `latency:>250ms` | durations; a number in the record counts as milliseconds |
 //! | `level>=warn` | severities in their order |
+//! | `time:>now-15m` | a time counted from now, where there is a now ([`Query::parse_at`]) |
 //! | `_exists_:field`, `field:*` | the field has a value |
 //! | `AND`, `OR`, `NOT`, `&&`, `||`, `!`, `-x`, `+x`, `( )` | and a space between two terms is AND |
 //! | `*` | everything |
@@ -30,7 +31,10 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::time::Timestamp;
+
 pub use error::ParseError;
+pub use matcher::{date_of, folded, number_of, tokens};
 pub use suggest::suggest;
 pub use tree::{Bound, Condition, Edge, Node, Pattern};
 
@@ -72,7 +76,15 @@ impl Query {
     /// # Errors
     /// [`ParseError`] with the place and, where possible, what to write instead.
     pub fn parse(source: &str) -> Result<Query, ParseError> {
-        Ok(Query { source: source.to_owned(), tree: parser::parse(source)? })
+        Ok(Query { source: source.to_owned(), tree: parser::parse(source, None)? })
+    }
+
+    /// Understands a query in which times may be counted from now: `_time:>now-15m`.
+    ///
+    /// # Errors
+    /// [`ParseError`] with the place and, where possible, what to write instead.
+    pub fn parse_at(source: &str, now: Timestamp) -> Result<Query, ParseError> {
+        Ok(Query { source: source.to_owned(), tree: parser::parse(source, Some(now.0))? })
     }
 
     /// Whether a record matches.

@@ -8,6 +8,7 @@ use crate::query::error::ParseError;
 use crate::query::matcher::{date_of, duration_of, folded, level_of, number_of, tokens};
 use crate::query::tree::{Bound, Condition, Edge, Expression, Node, Pattern};
 use crate::query::{EXISTS, MESSAGE};
+use crate::time::Timestamp;
 
 /// Longest query, in bytes.
 pub(super) const LENGTH_MAX: usize = 8 * 1024;
@@ -20,9 +21,9 @@ const REGEX_BYTES: usize = 1 << 20;
 
 type Parsed<T> = Result<T, ParseError>;
 
-/// Parses a whole query.
-pub(super) fn parse(text: &str) -> Parsed<Node> {
-    let mut parser = Parser { text, at: 0, depth: 0, terms: 0 };
+/// Parses a whole query. `now`: microseconds since 1970 that `now` stands for, where it may be written.
+pub(super) fn parse(text: &str, now: Option<i64>) -> Parsed<Node> {
+    let mut parser = Parser { text, at: 0, depth: 0, terms: 0, now };
     if text.len() > LENGTH_MAX {
         return Err(parser.error(0..0, format!("a query is at most {LENGTH_MAX} bytes long"), None));
     }
@@ -44,6 +45,7 @@ struct Parser<'t> {
     at: usize,
     depth: usize,
     terms: usize,
+    now: Option<i64>,
 }
 
 /// A word as written: characters, and whether each stood for itself.
@@ -137,7 +139,7 @@ impl<'t> Parser<'t> {
     }
 
     fn at_or(&self) -> bool {
-        let mut ahead = Parser { text: self.text, at: self.at, depth: 0, terms: 0 };
+        let mut ahead = Parser { text: self.text, at: self.at, depth: 0, terms: 0, now: None };
         ahead.eat_keyword("OR") || ahead.eat("||")
     }
 
@@ -483,6 +485,9 @@ impl<'t> Parser<'t> {
         if word.is_wild() {
             return Err(self.error(word.span, "a range ends at a value, not at wildcards", None));
         }
+        if let Some(behind) = text.strip_prefix("now").filter(|_| !word.is_escaped()) {
+            return self.relative(behind, word.span);
+        }
         Ok(if let Some(number) = number_of(&text) {
             Bound::Number(number)
         } else if let Some(ms) = duration_of(&text) {
@@ -494,6 +499,25 @@ impl<'t> Parser<'t> {
         } else {
             Bound::Text(text)
         })
+    }
+
+    /// A time as it is counted from now: `now`, `now-15m`, `now+1h`.
+    fn relative(&self, behind: &str, span: Range<usize>) -> Parsed<Bound> {
+        let away = match (behind, behind.strip_prefix('-'), behind.strip_prefix('+')) {
+            ("", _, _) => Some(0.0),
+            (_, Some(length), _) => duration_of(length).map(|ms| -ms),
+            (_, _, Some(length)) => duration_of(length),
+            (_, None, None) => None,
+        };
+        let Some(away) = away else {
+            return Err(self.error(span, "no time", Some("write now, now-15m or now-1h, or a quoted text".to_owned())));
+        };
+        let Some(now) = self.now else {
+            let help = "write a date, or a quoted text".to_owned();
+            return Err(self.error(span, "a time counted from now has no meaning here", Some(help)));
+        };
+        let micros = now.saturating_add((away * 1e3) as i64);
+        Ok(Bound::Date(micros, Timestamp(micros).to_string()))
     }
 
     fn quoted(&mut self) -> Parsed<(String, Range<usize>)> {

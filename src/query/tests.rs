@@ -121,3 +121,24 @@ fn did_you_mean() {
     assert_eq!(suggest("staus", ["status", "service"].into_iter()), Some("status"));
     assert_eq!(suggest("zzz", ["status", "service"].into_iter()), None);
 }
+
+#[test]
+fn times_are_counted_from_now_where_there_is_one() {
+    let now = Timestamp(1_780_316_100_000_000);
+    for (text, expect) in [
+        ("ts:>now-15m", "ts:{2026-06-01T12:00:00Z TO *]"),
+        ("ts:[now-1h TO now]", "ts:[2026-06-01T11:15:00Z TO 2026-06-01T12:15:00Z]"),
+        ("ts:<=now+1d", "ts:[* TO 2026-06-02T12:15:00Z]"),
+        ("name:>\"now\"", "name:{\"now\" TO *]"),
+    ] {
+        assert_eq!(Query::parse_at(text, now).unwrap().to_string(), expect);
+    }
+    assert_eq!(
+        Query::parse("ts:>now-15m").unwrap_err().to_string(),
+        "a time counted from now has no meaning here\n  ts:>now-15m\n      ^^^^^^^\n  help: write a date, or a quoted text"
+    );
+    assert_eq!(
+        Query::parse_at("ts:>nowadays", now).unwrap_err().to_string(),
+        "no time\n  ts:>nowadays\n      ^^^^^^^^\n  help: write now, now-15m or now-1h, or a quoted text"
+    );
+}

@@ -4,6 +4,8 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::query::{Record, Value, matcher};
+
 /// A query.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Node {
@@ -34,6 +36,13 @@ pub enum Condition {
     Matches(Expression),
     /// Lies between.
     Between(Edge, Edge),
+}
+
+impl Condition {
+    /// Whether a value meets it; of a list, whether any of its values does.
+    pub fn holds(&self, value: &Value<'_>) -> bool {
+        matcher::holds(self, value)
+    }
 }
 
 /// One end of a range.
@@ -67,7 +76,7 @@ pub enum Bound {
 pub struct Pattern {
     pub(super) source: String,
     /// Runs between stars; `None` stands for `?`.
-    pub(super) runs: Vec<Vec<Option<char>>>,
+    pub runs: Vec<Vec<Option<char>>>,
 }
 
 impl Pattern {
@@ -136,6 +145,11 @@ impl PartialEq for Expression {
 }
 
 impl Node {
+    /// Whether a record matches.
+    pub fn matches<R: Record + ?Sized>(&self, record: &R) -> bool {
+        matcher::matches(self, record)
+    }
+
     /// Calls `see` with every path that is read.
     pub fn visit(&self, see: &mut impl FnMut(&str)) {
         match self {

@@ -594,6 +594,17 @@ impl WalReader {
         }
     }
 
+    /// Another reader of the same log, from the same record on.
+    pub fn again(&self) -> WalReader {
+        WalReader {
+            folder: self.folder.clone(),
+            synced: Arc::clone(&self.synced),
+            file: None,
+            next: self.next,
+            repeats: Repeats::default(),
+        }
+    }
+
     /// Bodies, and their lines, that were most likely sent again, among the records since this was last asked.
     pub fn take_repeats(&mut self) -> (u64, u64) {
         (std::mem::take(&mut self.repeats.bodies), std::mem::take(&mut self.repeats.lines))

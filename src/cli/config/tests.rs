@@ -173,3 +173,28 @@ fn options_override_the_file() {
     assert_eq!((arguments.judge.arm_by, arguments.judge.control), (None, None));
     assert!(arguments.judge.candidates.is_empty());
 }
+
+#[test]
+#[cfg(feature = "index")]
+fn what_is_kept_for_search_stands_in_the_file_and_takes_a_restart() {
+    use crate::cli::arguments::Indexed;
+    use clap::Parser;
+    let said = problems("index: some\nindex_keep: soon\nindex_size: 1 elephant\n");
+    let expected = [
+        "line 1 column 8: index: `some` is unknown; there are all",
+        "line 2 column 13: index_keep: ",
+        "line 3 column 13: index_size: ",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    assert!(said.iter().zip(expected).all(|(said, expected)| said.starts_with(expected)), "{said:#?}");
+    let of = |text: &str| parse(text, None, Outside::Ignored).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let config = of("index: off\nindex_keep: 2d\nindex_size: 1GiB\n");
+    let parsed = crate::cli::arguments::Arguments::parse_from(["serin", "run", "--index-keep", "3h"]);
+    let crate::cli::arguments::Command::Run(mut arguments) = parsed.command else { panic!("run") };
+    config.apply(&mut arguments, &["index_keep".to_owned()].into()).unwrap();
+    let kept = &arguments.index;
+    assert_eq!((kept.what, kept.keep.as_secs(), kept.bytes), (Indexed::Off, 3 * 3_600, 1 << 30));
+    let refused = config.fixed_differences(&of("index: all\n"), &BTreeSet::new());
+    assert_eq!(refused.len(), 3);
+    assert!(refused.iter().all(|words| words.starts_with("index") && words.contains("at the start")), "{refused:?}");
+}

@@ -7,6 +7,7 @@ mod guardrails;
 mod limits;
 mod next;
 mod noticed;
+pub(super) mod queries;
 mod reading;
 mod segments;
 mod sentences;

@@ -154,6 +154,8 @@ async fn status(State(api): State<Api>) -> Response {
         let found = view.book.rollouts().filter(|rollout| rollout.declared.is_none());
         body.insert("found".to_owned(), Value::from(found.count()));
         body.insert("not_listed".to_owned(), Value::from(view.book.not_listed()));
+        #[cfg(feature = "index")]
+        body.insert("index".to_owned(), api.shared.searching.status());
         body.insert("commands".to_owned(), Value::from(api.access.tokens().may_operate()));
     }
     axum::Json(body).into_response()

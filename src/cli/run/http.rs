@@ -36,6 +36,9 @@ pub(super) struct Shared {
     pub stop: Stop,
     /// Connections past the bound.
     pub connections_refused: AtomicU64,
+    /// The index, and whoever asks it.
+    #[cfg(feature = "index")]
+    pub searching: crate::cli::run::searching::Searching,
     /// What is scraped.
     pub metrics: Metrics,
     /// Bytes that the state of the engine may take.

@@ -363,6 +363,8 @@ fn of_program(text: &mut Text, api: &Api) {
         let help = "Bytes of files that were not read yet, lines without an end included.";
         text.one("files_unread_bytes", Gauge, help, files.unread as f64);
     }
+    #[cfg(feature = "index")]
+    of_search(text, api);
     let (queued, bodies, bodies_max) = api.shared.waiting_bytes();
     let mut family = text.family("buffer_bytes", Gauge, "Bytes in memory that are on their way, by buffer.");
     family.add(&[("buffer", "disk_queue")], queued as f64);
@@ -413,6 +415,26 @@ fn hooks(text: &mut Text, view: &View) {
                 f64::from(u8::from(HookState::of(lane) == state)),
             );
         }
+    }
+}
+
+/// What can be searched, once there is something.
+#[cfg(feature = "index")]
+fn of_search(text: &mut Text, api: &Api) {
+    use Kind::{Counter, Gauge};
+    let Some(of) = api.shared.searching.figures() else { return };
+    for (name, kind, help, value) in [
+        ("index_lines", Gauge, "Lines that can be searched.", of.lines as f64),
+        ("index_bytes", Gauge, "Bytes on disk that they take.", of.bytes as f64),
+        ("index_parts", Gauge, "Parts of the index.", of.parts as f64),
+        ("index_damaged_parts", Gauge, "Parts that could not be read, and were put aside.", of.damaged as f64),
+        ("index_lost_total", Counter, "Bytes or records that were gone before they were indexed.", of.lost as f64),
+        ("index_commits_total", Counter, "Commits of the index since the start.", of.commits as f64),
+        ("index_trouble", Gauge, "1 while lines cannot be indexed.", f64::from(u8::from(of.is_in_trouble))),
+        ("searches_waiting", Gauge, "Searches that wait for their turn.", of.waiting as f64),
+        ("searches_refused_total", Counter, "Searches that found too many waiting.", of.refused as f64),
+    ] {
+        text.one(name, kind, help, value);
     }
 }
 

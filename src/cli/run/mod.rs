@@ -31,6 +31,8 @@ mod placebo;
 mod reader;
 mod rejects;
 mod reload;
+#[cfg(feature = "index")]
+mod searching;
 mod server;
 mod state;
 mod streams;
@@ -61,6 +63,8 @@ use crate::cli::terminal::harmless;
 use crate::cli::tokens::{Access, Tokens};
 use crate::cli::{compare, config, policy_file};
 use crate::source::tail::Tail;
+#[cfg(feature = "index")]
+use crate::source::wal::WalReader;
 use crate::source::wal::{Opened, Wal};
 
 /// Folder of the write-ahead log in that of the state.
@@ -166,6 +170,8 @@ async fn serve(
     banner(address, wal.is_some());
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
+    #[cfg(feature = "index")]
+    searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_api = api::Api {
         shared: Arc::clone(&shared),
@@ -208,7 +214,10 @@ async fn serve(
         Ok(read) => read.map(|()| 0),
         Err(_) => bail!("the reader has died"),
     };
-    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), access, api::routes(of_api));
+    let of_api = api::routes(of_api);
+    #[cfg(feature = "index")]
+    let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
+    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), access, of_api);
     let open = GracefulShutdown::new();
     let mut served = Box::pin(server::serve(listener, routes, Bounds::default(), &shared.connections_refused, &open));
     loop {

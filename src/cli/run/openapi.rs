@@ -11,12 +11,12 @@ pub(super) async fn document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "index"))]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::cli::run::{api, elastic, http};
+    use crate::cli::run::{api, elastic, http, searching};
 
     /// Every route stands in the document, and nothing else does. That their answers are as it says is tested with the program
     /// itself (`tests/openapi.rs`).
@@ -30,7 +30,7 @@ mod tests {
             .flat_map(|(path, of)| of.as_object().unwrap().keys().map(move |method| (path.clone(), method.clone())))
             .filter(|(_, method)| method != "parameters")
             .collect();
-        let routes = api::paths().into_iter().chain(http::paths()).chain(elastic::PATHS);
+        let routes = api::paths().into_iter().chain(http::paths()).chain(elastic::PATHS).chain(searching::paths());
         let routes: BTreeSet<(String, String)> = routes
             .flat_map(|(path, methods)| methods.split(' ').map(move |method| (path.to_owned(), method.to_owned())))
             .collect();

@@ -297,6 +297,8 @@ impl Reader<'_> {
         let Begun { heads, mut engine, streams, moves: mut moves_made, shown } = begun;
         moves_made.resize(names.len(), 0);
         let plan = found.plan.clone();
+        #[cfg(feature = "index")]
+        self.shared.searching.planned(&plan);
         self.shared.decides_by(Ground { plan: plan.clone(), settings: engine.settings().clone() });
         let mut moves = state.moves(&names)?;
         for (moves, made) in moves.iter_mut().zip(&moves_made) {

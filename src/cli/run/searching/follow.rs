@@ -1,0 +1,218 @@
+//! Reading for the index: its own places in the write-ahead log and the topics, its own decoders.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::cli::run::checkpoint;
+use crate::cli::run::http::Shared;
+#[cfg(feature = "kafka")]
+use crate::cli::run::inputs::Asked;
+use crate::cli::run::inputs::{self, From, Heard, Inputs};
+use crate::cli::run::log::warn;
+use crate::cli::run::searching::Ways;
+use crate::event::{Intern, RejectReason};
+use crate::index::{Columns, Index, Told, Writer};
+use crate::pipeline::decode::{Decoded, Decoder};
+use crate::pipeline::plan::Plan;
+use crate::source::fold_chunk::not_utf8;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::Connection;
+use crate::source::lines::{Chunk, lines};
+use crate::source::wal::WalReader;
+use crate::time::Timestamp;
+
+/// From the first line that waits to the commit: what is taken is found within two seconds.
+const COMMIT: Duration = Duration::from_millis(800);
+/// How long one question for a record waits.
+const POLL: Duration = Duration::from_millis(100);
+/// Between two looks for partitions that have come.
+#[cfg(feature = "kafka")]
+const LOOK: Duration = Duration::from_secs(2);
+/// Lines of one commit.
+const LINES: u64 = 500_000;
+
+/// Reads and indexes until it is told to stop.
+pub(super) struct Follower<'a> {
+    shared: &'a Shared,
+    plan: &'a Plan,
+    inputs: Inputs,
+    writer: Writer,
+    streams: Vec<Stream<'a>>,
+}
+
+struct Stream<'a> {
+    name: String,
+    decoder: Decoder<'a>,
+    /// Event time of the line before.
+    time: Timestamp,
+}
+
+impl<'a> Stream<'a> {
+    fn new(plan: &'a Plan, name: &str) -> Stream<'a> {
+        Stream { name: name.to_owned(), decoder: Decoder::new(plan, name), time: Timestamp(0) }
+    }
+}
+
+impl<'a> Follower<'a> {
+    /// Goes on where the index ends; `None` when it was told to stop before all streams were there.
+    pub(super) fn begin(
+        ways: &Ways,
+        shared: &'a Shared,
+        plan: &'a Plan,
+        index: Arc<Index>,
+    ) -> anyhow::Result<Option<Follower<'a>>> {
+        let known = index.parts().last().map(|part| part.columns());
+        let columns = match known {
+            Some(columns) => columns,
+            None => {
+                let heads = checkpoint::read_heads(&ways.folder)?.unwrap_or_default();
+                Columns::find(plan, heads.iter().flat_map(|(_, text)| text.lines()))
+            }
+        };
+        let writer = Writer::open(index, ways.settings, columns)?;
+        let from_of =
+            |(name, next): (&str, u64)| From { name: name.to_owned(), next: Some(next), millis: 0, format: None };
+        let mut from: Vec<From> = writer.positions().iter().map(from_of).collect();
+        let mut http = ways.http.as_ref().map(|reader| reader.again());
+        if let Some(reader) = &mut http {
+            let (first, next) = (reader.first()?, writer.next(inputs::HTTP));
+            if next < first {
+                // Nothing waits for the index, so the log may have been cut off before it.
+                shared.searching.lost.fetch_add(first - next, Ordering::Relaxed);
+                warn(&format!(
+                    "search: {} bytes of lines were removed from the write-ahead log before they were indexed; --keep-log \
+                     keeps more",
+                    first - next
+                ));
+            }
+            let next = next.max(first);
+            reader.skip_to(next)?;
+            // Where nothing is known, all that is there is read.
+            if !from.is_empty() {
+                from.retain(|from| from.name != inputs::HTTP);
+                from.push(from_of((inputs::HTTP, next)));
+            }
+        }
+        let Some(inputs) = all(ways, shared, http, &from)? else { return Ok(None) };
+        let streams = inputs.names().iter().map(|name| Stream::new(plan, name)).collect();
+        Ok(Some(Follower { shared, plan, inputs, writer, streams }))
+    }
+
+    pub(super) fn follow(mut self) -> anyhow::Result<()> {
+        let mut waits: Option<Instant> = None;
+        #[cfg(feature = "kafka")]
+        let mut looked = Instant::now();
+        let mut added = 0;
+        while !self.shared.stop.is_told() {
+            let heard = self.inputs.poll(POLL)?;
+            let full = match heard {
+                Heard::Record { stream, .. } => {
+                    waits.get_or_insert_with(Instant::now);
+                    self.inputs.batch(stream).is_none_or(|batch| batch.is_full())
+                }
+                Heard::Lost { records, .. } => {
+                    self.shared.searching.lost.fetch_add(records, Ordering::Relaxed);
+                    true
+                }
+                // What is out of order the reader says.
+                Heard::Nothing | Heard::Trouble(_) | Heard::Anew { .. } => true,
+            };
+            #[cfg(feature = "kafka")]
+            if looked.elapsed() >= LOOK {
+                // What came before, and is in the index already, is passed over by its positions.
+                for name in self.inputs.found(&mut |_| {}) {
+                    if self.inputs.join(&name)?.is_some() {
+                        self.streams.push(Stream::new(self.plan, &name.to_string()));
+                    }
+                }
+                looked = Instant::now();
+            }
+            let due = waits.is_some_and(|since| since.elapsed() >= COMMIT) || added >= LINES;
+            if full || due {
+                added += self.index()?;
+            }
+            if due {
+                self.writer.commit()?;
+                self.shared.searching.trouble(None);
+                self.shared.searching.commits.send_modify(|commits| *commits += 1);
+                (waits, added) = (None, 0);
+            }
+        }
+        self.writer.finish()?;
+        Ok(())
+    }
+
+    /// Indexes what has come.
+    fn index(&mut self) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for at in 0..self.streams.len() {
+            let Some(batch) = self.inputs.batch(at) else { continue };
+            let (chunks, after) = (batch.chunks(), batch.after());
+            let Some(stream) = self.streams.get_mut(at) else { continue };
+            for chunk in chunks {
+                count += add_chunk(&mut self.writer, self.plan, stream, &chunk)?;
+            }
+            self.writer.reach(&stream.name, after);
+        }
+        Ok(count)
+    }
+}
+
+fn add_chunk(writer: &mut Writer, plan: &Plan, stream: &mut Stream<'_>, chunk: &Chunk) -> anyhow::Result<u64> {
+    let _same_plan_as_the_decoder = plan;
+    stream.decoder.begin_chunk();
+    let mut count = 0;
+    for (number, (line, offset, _)) in lines(&chunk.bytes, chunk.from).enumerate() {
+        let position = chunk.positions.get(number).copied().unwrap_or(offset);
+        if position < writer.next(&stream.name) {
+            continue;
+        }
+        count += 1;
+        let mut add = |text: &str, told: &Told<'_>| writer.add(&stream.name, position, text, told);
+        let Ok(text) = std::str::from_utf8(line) else {
+            add(&String::from_utf8_lossy(line), &Told::none(stream.time, Some(not_utf8(line))))?;
+            continue;
+        };
+        if chunk.too_long.is_some() {
+            add(text, &Told::none(stream.time, Some(RejectReason::TooLong)))?;
+            continue;
+        }
+        match stream.decoder.decode(text, position) {
+            Ok(Decoded::Event(event)) => {
+                stream.time = event.time;
+                add(text, &Told::of(&event, Intern::names(stream.decoder.interner())))?;
+            }
+            Ok(Decoded::Outside) => {
+                add(text, &Told::none(stream.time, None))?;
+            }
+            Err(reason) => {
+                add(text, &Told::none(stream.time, Some(reason)))?;
+            }
+        }
+    }
+    Ok(count)
+}
+
+#[cfg(feature = "kafka")]
+fn all(ways: &Ways, shared: &Shared, http: Option<WalReader>, from: &[From]) -> anyhow::Result<Option<Inputs>> {
+    if let Some(of) = &ways.topics {
+        let connection = match &of.properties {
+            Some(path) => Connection::with_file(&of.brokers, path)?,
+            None => Connection::plain(&of.brokers),
+        };
+        // What is waited for, the reader says.
+        return Inputs::of_topics(Asked::of(connection, &of.topics)?, http, from, &shared.stop, &mut |_| {});
+    }
+    Ok(of_http(http, from))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn all(_ways: &Ways, _shared: &Shared, http: Option<WalReader>, from: &[From]) -> anyhow::Result<Option<Inputs>> {
+    Ok(of_http(http, from))
+}
+
+fn of_http(http: Option<WalReader>, from: &[From]) -> Option<Inputs> {
+    let next = from.iter().find(|from| from.name == inputs::HTTP).and_then(|from| from.next);
+    http.map(|http| Inputs::of_http(http, next.unwrap_or(0)))
+}

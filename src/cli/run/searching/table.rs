@@ -1,0 +1,216 @@
+//! Figures over HTTP.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query as Parameters, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::cli::compare;
+use crate::cli::run::http::Shared;
+use crate::cli::run::searching::api::{Refusal, damaged, given, problem, run, tree};
+use crate::index::{Counted, Figure, Group, Index, Metric, UNIT};
+use crate::query::suggest;
+use crate::time::{HOUR, MINUTE, Micros, SECOND, Timestamp};
+
+/// Fields that make groups.
+const BY_MAX: usize = 4;
+/// Groups that are listed: usual, and most.
+const SIZE: usize = 100;
+const SIZE_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Figures {
+    q: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    /// Fields, with commas.
+    by: Option<String>,
+    /// Length of a stretch of time.
+    every: Option<String>,
+    /// `Z`, or an offset like `+02:00`.
+    zone: Option<String>,
+    /// Field of numbers, and which quantiles of it.
+    quantiles: Option<String>,
+    shares: Option<String>,
+    /// Field whose distinct values are counted.
+    distinct: Option<String>,
+    /// Field of numbers.
+    stats: Option<String>,
+    size: Option<usize>,
+    timeout: Option<f64>,
+}
+
+/// An offset from UTC.
+fn zone(text: &str) -> Option<Micros> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'+' => (1, text.get(1..)?),
+        b'-' => (-1, text.get(1..)?),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let number = |text: &str| (text.len() == 2).then(|| text.parse::<i64>().ok()).flatten();
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    ((0..=14).contains(&hours) && (0..60).contains(&minutes)).then(|| sign * (hours * HOUR + minutes * MINUTE))
+}
+
+/// A path as a query would read it: a role's fields are asked for by their path.
+fn path(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() { Err(problem(StatusCode::BAD_REQUEST, "a field is missing")) } else { Ok(text.to_owned()) }
+}
+
+pub(super) async fn aggregate(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Parameters<Figures>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let asked = given(asked)?;
+    let refuse = |words: &str| problem(StatusCode::BAD_REQUEST, words);
+    let by: Vec<String> = match &asked.by {
+        None => Vec::new(),
+        Some(list) => list.split(',').map(path).collect::<Result<_, _>>()?,
+    };
+    if by.len() > BY_MAX {
+        return Err(refuse(&format!("by: at most {BY_MAX} fields")));
+    }
+    let ahead = match &asked.zone {
+        None => 0,
+        Some(_) if asked.every.is_none() => return Err(refuse("zone: only with every")),
+        Some(text) => {
+            zone(text).ok_or_else(|| refuse("zone: Z, or an offset like +02:00; names of zones are not known"))?
+        }
+    };
+    let every = match &asked.every {
+        None => None,
+        Some(text) => {
+            let every = compare::duration(text).map_err(|error| refuse(&format!("every: {error:#}")))?;
+            if every < SECOND {
+                return Err(refuse("every: at least 1s"));
+            }
+            Some((every, ahead))
+        }
+    };
+    let mut metrics = Vec::new();
+    if let Some(field) = &asked.quantiles {
+        let shares = asked.shares.as_deref().unwrap_or("0.5,0.9,0.99").split(',').map(|share| {
+            let share = share.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+            share.ok_or_else(|| refuse("shares: numbers from 0 to 1, with commas"))
+        });
+        metrics.push(Metric::Quantiles(path(field)?, shares.collect::<Result<_, _>>()?));
+    } else if asked.shares.is_some() {
+        return Err(refuse("shares: only with quantiles"));
+    }
+    if let Some(field) = &asked.distinct {
+        metrics.push(Metric::Distinct(path(field)?));
+    }
+    if let Some(field) = &asked.stats {
+        metrics.push(Metric::Stats(path(field)?));
+    }
+    let size = asked.size.unwrap_or(SIZE);
+    if size > SIZE_MAX {
+        return Err(refuse(&format!("size: at most {SIZE_MAX}")));
+    }
+    let began = Instant::now();
+    let of = Arc::clone(&shared);
+    let (of_by, of_metrics) = (by.clone(), metrics.clone());
+    let table = run(&shared, asked.timeout, move |index, stop| {
+        let query = asked.q.as_deref().unwrap_or("*");
+        let tree = tree(&of, index, query, (asked.since.as_deref(), asked.until.as_deref()))?;
+        let metrics = of_metrics.as_slice();
+        are_fields(index, of_by.iter().chain(metrics.iter().map(metric_field)))?;
+        index.aggregate(&Counted { tree: &tree, by: &of_by, every, metrics, stop }).map_err(|error| damaged(&error))
+    })
+    .await??;
+    let listed = table.groups.len().min(size);
+    let mut groups = table.groups;
+    if groups.len() > size && every.is_some() {
+        // In order of time those with most lines are not in front.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.lines));
+        groups.truncate(size);
+        groups.sort_by_key(|group| group.from);
+    }
+    groups.truncate(size);
+    let listed_lines: u64 = groups.iter().map(|group| group.lines).sum();
+    let body = json!({
+        "groups": groups.iter().map(|group| group_json(group, &by, &metrics)).collect::<Vec<_>>(),
+        "lines": table.lines,
+        "listed": listed,
+        "lines_of_others": if by.is_empty() && every.is_none() { 0 } else { table.lines - listed_lines },
+        "partial": table.partial.as_ref().map(|partial| partial.name()),
+        "took_ms": began.elapsed().as_secs_f64() * 1e3,
+    });
+    Ok(axum::Json(body).into_response())
+}
+
+fn metric_field(metric: &Metric) -> &String {
+    match metric {
+        Metric::Distinct(field) | Metric::Quantiles(field, _) | Metric::Stats(field) => field,
+    }
+}
+
+/// Names are checked as those of queries are.
+fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f String>) -> Result<(), Refusal> {
+    let known = index.fields().map_err(|error| damaged(&error))?;
+    let is_known = |name: &&String| *name == UNIT || known.iter().any(|field| field.path == **name);
+    let Some(name) = names.find(|name| !is_known(name)) else { return Ok(()) };
+    let meant = suggest(name, known.iter().map(|field| field.path.as_str()));
+    let help = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    Err(problem(StatusCode::BAD_REQUEST, &format!("no line has a field `{name}`{help}")))
+}
+
+fn group_json(group: &Group, by: &[String], metrics: &[Metric]) -> Value {
+    let mut out = Map::new();
+    if let Some(from) = group.from {
+        out.insert("from".to_owned(), Value::from(Timestamp(from).to_string()));
+    }
+    let key: Map<String, Value> =
+        by.iter().zip(&group.key).map(|(name, value)| (name.clone(), Value::from(value.as_deref()))).collect();
+    out.insert("key".to_owned(), Value::Object(key));
+    out.insert("lines".to_owned(), Value::from(group.lines));
+    for (figure, metric) in group.figures.iter().zip(metrics) {
+        let (name, value) = match (figure, metric) {
+            (Figure::Distinct(count), _) => ("distinct", Value::from(*count)),
+            (Figure::Quantiles(values), Metric::Quantiles(_, shares)) => {
+                let values = shares.iter().zip(values).map(|(share, value)| (share.to_string(), Value::from(*value)));
+                ("quantiles", Value::Object(values.collect()))
+            }
+            (Figure::Quantiles(values), Metric::Distinct(_) | Metric::Stats(_)) => {
+                ("quantiles", Value::from(values.clone()))
+            }
+            (Figure::Stats { count: 0, .. }, _) => ("stats", json!({ "count": 0 })),
+            (Figure::Stats { count, min, max, sum }, _) => {
+                let mean = sum / *count as f64;
+                ("stats", json!({ "count": count, "min": min, "max": max, "sum": sum, "mean": mean }))
+            }
+        };
+        out.insert(name.to_owned(), value);
+    }
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_offsets() {
+        for (text, expect) in [
+            ("Z", Some(0)),
+            ("+02:00", Some(2 * HOUR)),
+            ("-03:30", Some(-3 * HOUR - 30 * MINUTE)),
+            ("Europe/Berlin", None),
+            ("+2:00", None),
+            ("+15:00", None),
+            ("", None),
+        ] {
+            assert_eq!(zone(text), expect, "{text}");
+        }
+    }
+}

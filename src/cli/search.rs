@@ -1,0 +1,246 @@
+//! `serin search`: lines by a query, from files or from a running `serin run`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{anyhow, bail};
+use serde_json::{Map, Value};
+
+use crate::cli::arguments::SearchArguments;
+use crate::cli::compare;
+#[cfg(feature = "serve")]
+use crate::cli::remote::{Remote, refused};
+use crate::cli::report::count;
+use crate::cli::terminal::harmless;
+use crate::event::{Intern, RejectReason};
+use crate::index::{Aliases, Cursor, Found, Told, ToldRecord, is_derived, unknown};
+use crate::pipeline::decode::fields::FieldReader;
+use crate::pipeline::decode::{Decoded, Decoder};
+use crate::pipeline::plan::Plan;
+use crate::pipeline::roles::Role;
+use crate::query::{Condition, MESSAGE, Node, Query};
+use crate::source::files::{self, Stream};
+use crate::source::head::read_head;
+use crate::source::lines::{ChunkReader, lines};
+use crate::time::Timestamp;
+
+/// Characters of a line that are shown to a person.
+const SHOWN: usize = 2_000;
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 20;
+/// Lines that are held for the answer.
+const LIMIT_MAX: usize = 1_000_000;
+/// Lines that are asked for at a time.
+#[cfg(feature = "serve")]
+const PAGE: usize = 1_000;
+
+/// Runs `search`.
+pub(super) fn run(arguments: &SearchArguments) -> anyhow::Result<u8> {
+    let Some((text, files)) = arguments.words.split_last() else { bail!("a query is needed") };
+    if arguments.limit > LIMIT_MAX {
+        bail!("--limit: at most {LIMIT_MAX}");
+    }
+    if files.is_empty() {
+        #[cfg(feature = "serve")]
+        return ask(arguments, text);
+        #[cfg(not(feature = "serve"))]
+        bail!("name log files, and then the query");
+    }
+    let query = Query::parse_at(text, now()).map_err(|error| anyhow!("{error}"))?;
+    let mut streams = files::find(files)?;
+    let wishes = compare::wishes(&arguments.how, None)?;
+    let found = compare::look_at(&mut streams, &wishes)?.found;
+    let heads = streams
+        .iter_mut()
+        .map(|stream| read_head(stream, CHUNK).map(|head| String::from_utf8_lossy(&head).into_owned()));
+    let heads = heads.collect::<Result<Vec<_>, _>>()?;
+    let (lines, total) = in_files(&streams, &heads, &found.plan, &query, arguments.limit)?;
+    let mut out = std::io::stdout().lock();
+    for line in &lines {
+        if arguments.json { writeln!(out, "{}", line_json(line, None))? } else { show(&mut out, line)? }
+    }
+    if !arguments.json && total > lines.len() as u64 {
+        writeln!(std::io::stderr(), "the newest {} of {}", lines.len(), count(total, "line"))?;
+    }
+    Ok(u8::from(total == 0))
+}
+
+/// Asks a running program.
+#[cfg(feature = "serve")]
+fn ask(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
+    let remote = Remote::new(&arguments.remote)?;
+    let (mut left, mut before, mut total) = (arguments.limit, String::new(), 0);
+    let mut out = std::io::stdout().lock();
+    loop {
+        let mut path = format!("/v1/search?q={}&limit={}", encoded(query), left.min(PAGE));
+        for (name, value) in [
+            ("since", arguments.how.since.as_deref()),
+            ("until", arguments.how.until.as_deref()),
+            ("before", Some(before.as_str())),
+        ] {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                path.push_str(&format!("&{name}={}", encoded(value)));
+            }
+        }
+        let (status, body) = remote.get(&path)?;
+        if status != 200 {
+            return Err(refused(status, &body));
+        }
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let lines = body.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        total = total.max(body.pointer("/total/lines").and_then(Value::as_u64).unwrap_or(0));
+        for line in lines {
+            if arguments.json {
+                writeln!(out, "{line}")?;
+                continue;
+            }
+            let (time, stream) = (text(line, "time"), text(line, "stream"));
+            writeln!(out, "{time}  {}  {}", harmless(&stream, 60), harmless(&text(line, "line"), SHOWN))?;
+        }
+        if let Some(why) = body.get("partial").and_then(Value::as_str) {
+            bail!("the answer is not whole ({})", harmless(why, 100));
+        }
+        left = left.saturating_sub(lines.len());
+        before = text(&body, "next");
+        if left == 0 || before.is_empty() {
+            break;
+        }
+    }
+    let shown = (arguments.limit - left) as u64;
+    if !arguments.json && total > shown {
+        writeln!(std::io::stderr(), "the newest {shown} of {}", count(total, "line"))?;
+    }
+    Ok(u8::from(total == 0))
+}
+
+/// Text as a parameter.
+#[cfg(feature = "serve")]
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn show(out: &mut impl Write, line: &Found) -> std::io::Result<()> {
+    writeln!(out, "{}  {}  {}", line.time(), harmless(&line.at.stream, 60), harmless(&line.line, SHOWN))
+}
+
+/// The time of the clock.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A line as answers have it.
+pub(super) fn line_json(found: &Found, tree: Option<&Node>) -> Value {
+    let mut line = Map::new();
+    line.insert("time".to_owned(), Value::from(found.time().to_string()));
+    line.insert("stream".to_owned(), Value::from(found.at.stream.as_str()));
+    line.insert("position".to_owned(), Value::from(found.at.position));
+    line.insert("cursor".to_owned(), Value::from(found.at.to_string()));
+    line.insert("line".to_owned(), Value::from(found.line.as_str()));
+    for (name, value) in &found.told {
+        line.insert((*name).to_owned(), Value::from(value.as_str()));
+    }
+    if let Some(tree) = tree {
+        let marks = found.highlights(tree).into_iter();
+        let marks = marks.map(|(field, at)| serde_json::json!({ "field": field, "from": at.start, "to": at.end }));
+        line.insert("highlights".to_owned(), Value::Array(marks.collect()));
+    }
+    Value::Object(line)
+}
+
+/// The newest lines of files that match, and how many do.
+fn in_files(
+    streams: &[Stream],
+    heads: &[String],
+    plan: &Plan,
+    query: &Query,
+    limit: usize,
+) -> anyhow::Result<(Vec<Found>, u64)> {
+    let aliases = Aliases::of(plan);
+    let mut reader = FieldReader::default();
+    for text in heads {
+        for line in text.lines() {
+            // What cannot be read has no names.
+            let _names_are_met = reader.read(line);
+        }
+    }
+    let known: BTreeSet<String> = reader.paths().map(str::to_owned).collect();
+    // What no first line has may come later.
+    let hoped = |path: &str| known.contains(path) || !aliases.has(path);
+    let tree = aliases.resolve(query, hoped).map_err(|name| anyhow!("no line has a field `{name}`"))?;
+    let (mut newest, mut total) = (BinaryHeap::new(), 0u64);
+    for stream in streams {
+        let mut decoder = Decoder::new(plan, &stream.name);
+        let mut time = Timestamp(0);
+        let mut chunks = ChunkReader::new(stream, CHUNK);
+        while let Some(chunk) = chunks.next_chunk()? {
+            decoder.begin_chunk();
+            for (bytes, offset, _) in lines(&chunk.bytes, chunk.from) {
+                let text = String::from_utf8_lossy(bytes);
+                if text.trim().is_empty() {
+                    continue;
+                }
+                let (told, read) = if chunk.too_long.is_some() {
+                    (Told::none(time, Some(RejectReason::TooLong)), None)
+                } else {
+                    let decoded = decoder.decode(&text, offset);
+                    if let Ok(Decoded::Event(event)) = &decoded {
+                        time = event.time;
+                    }
+                    let told = match decoded {
+                        Ok(Decoded::Event(event)) => Told::of(&event, Intern::names(decoder.interner())),
+                        Ok(Decoded::Outside) => Told::none(time, None),
+                        Err(reason) => Told::none(time, Some(reason)),
+                    };
+                    (told, reader.read(&text).ok())
+                };
+                let record = ToldRecord {
+                    line: &text,
+                    fields: read.as_deref().map(|fields| reader.record(fields, &stream.name)),
+                    told,
+                    stream: &stream.name,
+                    position: offset,
+                };
+                if !tree.matches(&record) {
+                    continue;
+                }
+                total += 1;
+                let at = Cursor { time: told.time.0, stream: stream.name.clone(), position: offset };
+                let is_new = newest.len() < limit || newest.peek().is_some_and(|Reverse((worst, _, _))| at > *worst);
+                if is_new {
+                    newest.push(Reverse((at, text.to_string(), record.told())));
+                    if newest.len() > limit {
+                        newest.pop();
+                    }
+                }
+            }
+        }
+    }
+    let mut never = None;
+    conditions(&tree, &mut |path, condition| {
+        let is_met = is_derived(path) || *condition == Condition::Exists || reader.paths().any(|known| known == path);
+        // Messages are looked for under every name that they may have.
+        if !is_met && path != MESSAGE && !plan.fields(Role::Message).iter().any(|field| field.path == path) {
+            never.get_or_insert_with(|| path.to_owned());
+        }
+    });
+    if let Some(name) = never {
+        return Err(anyhow!("{}", unknown(query, &name, reader.paths(), &aliases)));
+    }
+    let mut found: Vec<Found> = newest.into_iter().map(|Reverse((at, line, told))| Found { at, line, told }).collect();
+    found.sort_by(|a, b| b.at.cmp(&a.at));
+    Ok((found, total))
+}
+
+/// Calls `see` with each condition and its path.
+fn conditions(node: &Node, see: &mut impl FnMut(&str, &Condition)) {
+    match node {
+        Node::All => {}
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| conditions(node, see)),
+        Node::Not(node) => conditions(node, see),
+        Node::Is(path, condition) => see(path, condition),
+    }
+}

@@ -1,0 +1,169 @@
+//! What decoding said of lines, as fields: `_time`, `_stream`, `_position`, `_service`, `_arm`, `_route`, `_kind`, `_failed`, `_template`,
+//! `_reject`, `_level`.
+
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+
+use tantivy::TantivyError;
+use tantivy::columnar::{Column, StrColumn};
+use tantivy::index::SegmentReader;
+
+use crate::index::layout::names;
+use crate::pipeline::decode::STREAM_PATH;
+use crate::query::Value;
+use crate::time::Timestamp;
+
+/// A field of this kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Derived {
+    Time,
+    Stream,
+    Position,
+    Service,
+    Arm,
+    Route,
+    Kind,
+    Failed,
+    Template,
+    Reject,
+    Level,
+}
+
+impl Derived {
+    pub(super) const ALL: [Derived; 11] = [
+        Derived::Time,
+        Derived::Stream,
+        Derived::Position,
+        Derived::Service,
+        Derived::Arm,
+        Derived::Route,
+        Derived::Kind,
+        Derived::Failed,
+        Derived::Template,
+        Derived::Reject,
+        Derived::Level,
+    ];
+
+    /// Its name in queries.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Derived::Time => "_time",
+            Derived::Stream => "_stream",
+            Derived::Position => "_position",
+            Derived::Service => "_service",
+            Derived::Arm => "_arm",
+            Derived::Route => "_route",
+            Derived::Kind => "_kind",
+            Derived::Failed => "_failed",
+            Derived::Template => "_template",
+            Derived::Reject => "_reject",
+            Derived::Level => "_level",
+        }
+    }
+
+    /// The field of a path.
+    pub(super) fn of(path: &str) -> Option<Derived> {
+        if path == STREAM_PATH {
+            return Some(Derived::Stream);
+        }
+        Derived::ALL.into_iter().find(|field| field.path() == path)
+    }
+}
+
+impl Derived {
+    /// Name of the column, where it holds texts.
+    fn text_column(self) -> Option<&'static str> {
+        match self {
+            Derived::Stream => Some(names::STREAM),
+            Derived::Service => Some(names::SERVICE),
+            Derived::Arm => Some(names::ARM),
+            Derived::Route => Some(names::ROUTE),
+            Derived::Kind => Some(names::KIND),
+            Derived::Reject => Some(names::REJECT),
+            Derived::Level => Some(names::LEVEL),
+            Derived::Time | Derived::Position | Derived::Failed | Derived::Template => None,
+        }
+    }
+}
+
+/// How a template's id is written.
+pub(super) fn template_text(template: u64) -> String {
+    format!("{template:016x}")
+}
+
+/// The columns of a segment. Most questions need few of them, so they are opened when they are asked for.
+pub(super) struct DerivedColumns {
+    segment: SegmentReader,
+    pub(super) time: Column<i64>,
+    pub(super) position: Column<u64>,
+    failed: OnceCell<Option<Column<u64>>>,
+    template: OnceCell<Option<Column<u64>>>,
+    texts: [OnceCell<Option<StrColumn>>; Derived::ALL.len()],
+    /// Why one could not be opened.
+    broken: RefCell<Option<TantivyError>>,
+}
+
+impl DerivedColumns {
+    pub(super) fn open(segment: &SegmentReader) -> tantivy::Result<DerivedColumns> {
+        let fast = segment.fast_fields();
+        Ok(DerivedColumns {
+            time: fast.i64(names::TIME)?,
+            position: fast.u64(names::POSITION)?,
+            segment: segment.clone(),
+            failed: OnceCell::new(),
+            template: OnceCell::new(),
+            texts: std::array::from_fn(|_| OnceCell::new()),
+            broken: RefCell::new(None),
+        })
+    }
+
+    /// Why a column that was asked for could not be opened; it then seemed to be empty.
+    pub(super) fn broken(&self) -> tantivy::Result<()> {
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
+    fn opened<T>(&self, column: tantivy::Result<Option<T>>) -> Option<T> {
+        column.unwrap_or_else(|error| {
+            *self.broken.borrow_mut() = Some(error);
+            None
+        })
+    }
+
+    /// The column of a field of texts.
+    pub(super) fn text(&self, field: Derived) -> Option<&StrColumn> {
+        let name = field.text_column()?;
+        let column = self.texts.get(field as usize)?;
+        column.get_or_init(|| self.opened(self.segment.fast_fields().str(name))).as_ref()
+    }
+
+    pub(super) fn template(&self) -> Option<&Column<u64>> {
+        self.template.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::TEMPLATE))).as_ref()
+    }
+
+    pub(super) fn failed(&self) -> Option<&Column<u64>> {
+        self.failed.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::FAILED))).as_ref()
+    }
+
+    /// The value of a document.
+    pub(super) fn value(&self, field: Derived, document: u32) -> Option<Value<'static>> {
+        let text = |text: String| Value::Str(Cow::Owned(text));
+        match field {
+            Derived::Time => self.time.first(document).map(|time| text(Timestamp(time).to_string())),
+            Derived::Position => self.position.first(document).map(|position| Value::Number(position as f64)),
+            Derived::Failed => Some(Value::Bool(self.failed().is_some_and(|failed| failed.first(document).is_some()))),
+            Derived::Template => self.template()?.first(document).map(|template| text(template_text(template))),
+            Derived::Stream
+            | Derived::Service
+            | Derived::Arm
+            | Derived::Route
+            | Derived::Kind
+            | Derived::Reject
+            | Derived::Level => {
+                let column = self.text(field)?;
+                let mut out = String::new();
+                let ord = column.ords().first(document)?;
+                column.ord_to_str(ord, &mut out).ok()?.then(|| text(out))
+            }
+        }
+    }
+}

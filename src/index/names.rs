@@ -1,0 +1,192 @@
+//! Names in queries: paths of fields, roles in their place, and what is said of a name that nothing has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::index::derived::Derived;
+use crate::index::layout::{BEYOND, LINE_ONLY, MESSAGE_MARK, SEPARATOR, is_plain};
+use crate::index::store::{Index, Part};
+use crate::pipeline::plan::Plan;
+use crate::pipeline::roles::Role;
+use crate::query::{self, Condition, Node, ParseError, Query, suggest};
+
+/// Names of a segment that are listed.
+const LISTED_MAX: usize = 10_000;
+
+/// Fields that play a role, by the role's name: `status` finds `http.response.status_code`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Aliases(BTreeMap<String, Vec<String>>);
+
+impl Aliases {
+    /// The roles of a plan.
+    pub fn of(plan: &Plan) -> Aliases {
+        let fields = |role: Role| plan.fields(role).iter().map(|field| field.path.clone()).collect::<Vec<_>>();
+        let of_role = |role: Role| (role.name().to_owned(), fields(role));
+        Aliases(Role::ALL.into_iter().map(of_role).filter(|(_, fields)| !fields.is_empty()).collect())
+    }
+
+    /// A tree in which names are paths.
+    ///
+    /// # Errors
+    /// A name that is neither a path, as `is_known` says, nor a role.
+    pub fn resolve(&self, query: &Query, mut is_known: impl FnMut(&str) -> bool) -> Result<Node, String> {
+        let known = query.fields().into_iter().filter(|path| Derived::of(path).is_some() || is_known(path)).collect();
+        resolved(query.tree(), &known, self)
+    }
+
+    /// A role has this name, and a field.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn get(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The name of something that decoding says.
+pub fn is_derived(path: &str) -> bool {
+    Derived::of(path).is_some()
+}
+
+/// A name that nothing has.
+pub type Unknown = ParseError;
+
+/// A field of an index.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct KnownField {
+    /// Its path.
+    pub path: String,
+    /// How its values are kept: a kind of column, `message`, `derived`, or `term`.
+    pub kind: &'static str,
+}
+
+impl Index {
+    /// Fields that lines have, sorted by path; of a very long list the first ones.
+    ///
+    /// # Errors
+    /// A part that cannot be read.
+    pub fn fields(&self) -> Result<Vec<KnownField>, tantivy::TantivyError> {
+        let mut known: BTreeMap<String, &'static str> = BTreeMap::new();
+        for field in Derived::ALL {
+            known.insert(field.path().to_owned(), "derived");
+        }
+        for part in self.parts() {
+            for message in &part.layout.messages {
+                known.entry(message.path.clone()).or_insert("message");
+            }
+            for column in &part.layout.columns {
+                known.entry(column.path.clone()).or_insert(column.kind.name());
+            }
+            for segment in part.searcher().segment_readers() {
+                let inverted = segment.inverted_index(part.layout.terms)?;
+                // From path to path: behind the last value of one begins the next.
+                let mut from = String::from(char::from(9));
+                for _ in 0..LISTED_MAX {
+                    let mut terms = inverted.terms().range().ge(&from).into_stream()?;
+                    if !terms.advance() {
+                        break;
+                    }
+                    let Ok(term) = std::str::from_utf8(terms.key()) else { break };
+                    let Some((path, _)) = term.split_once([SEPARATOR, LINE_ONLY, MESSAGE_MARK]) else { break };
+                    from = format!("{path}\u{4}");
+                    known.entry(path.to_owned()).or_insert("term");
+                }
+            }
+        }
+        Ok(known.into_iter().map(|(path, kind)| KnownField { path, kind }).collect())
+    }
+
+    /// A tree in which names are paths.
+    ///
+    /// # Errors
+    /// A name that is no path and no role, with one that may be meant. The outer error is a part that cannot be read.
+    pub fn resolve(&self, query: &Query, aliases: &Aliases) -> Result<Result<Node, Unknown>, tantivy::TantivyError> {
+        let parts = self.parts();
+        let mut known = BTreeSet::new();
+        for path in query.fields() {
+            if is_known(&parts, &path)? {
+                known.insert(path);
+            }
+        }
+        match resolved(query.tree(), &known, aliases) {
+            Ok(node) => Ok(Ok(node)),
+            Err(name) => {
+                let fields = self.fields()?;
+                Ok(Err(unknown(query, &name, fields.iter().map(|field| field.path.as_str()), aliases)))
+            }
+        }
+    }
+}
+
+/// What is said of a name that nothing has.
+pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k str>, aliases: &'k Aliases) -> Unknown {
+    let meant = suggest(name, known.chain(aliases.0.keys().map(String::as_str)));
+    ParseError {
+        message: format!("no line has a field `{name}`"),
+        at: place(query.source(), name),
+        help: meant.map(|meant| format!("did you mean `{meant}`?")),
+        query: query.source().to_owned(),
+    }
+}
+
+fn is_known(parts: &[std::sync::Arc<Part>], path: &str) -> tantivy::Result<bool> {
+    if Derived::of(path).is_some() {
+        return Ok(true);
+    }
+    for part in parts {
+        let layout = &part.layout;
+        if layout.column(path).is_some() {
+            return Ok(true);
+        }
+        for segment in part.searcher().segment_readers() {
+            let inverted = segment.inverted_index(layout.terms)?;
+            let terms = inverted.terms();
+            // A line with more values than are kept may have any.
+            if terms.get(BEYOND)?.is_some() {
+                return Ok(true);
+            }
+            let (from, until) = (format!("{path}{SEPARATOR}"), format!("{path}\u{4}"));
+            if is_plain(path) && terms.range().ge(&from).lt(&until).into_stream()?.advance() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn resolved(node: &Node, known: &BTreeSet<String>, aliases: &Aliases) -> Result<Node, String> {
+    let all = |nodes: &[Node]| nodes.iter().map(|node| resolved(node, known, aliases)).collect::<Result<Vec<_>, _>>();
+    Ok(match node {
+        Node::All => Node::All,
+        Node::And(nodes) => Node::And(all(nodes)?),
+        Node::Or(nodes) => Node::Or(all(nodes)?),
+        Node::Not(node) => Node::Not(Box::new(resolved(node, known, aliases)?)),
+        Node::Is(path, condition) => {
+            let is_message = path == query::MESSAGE;
+            let mut paths: Vec<&String> = Vec::new();
+            if is_message || known.contains(path) || *condition == Condition::Exists {
+                paths.push(path);
+            }
+            if paths.is_empty() || is_message {
+                paths.extend(aliases.get(path).iter().filter(|alias| *alias != path));
+            }
+            let mut nodes: Vec<Node> =
+                paths.into_iter().map(|path| Node::Is(path.clone(), condition.clone())).collect();
+            match nodes.len() {
+                0 => return Err(path.clone()),
+                1 => nodes.remove(0),
+                _ => Node::Or(nodes),
+            }
+        }
+    })
+}
+
+/// Where a name stands in a query.
+fn place(source: &str, name: &str) -> std::ops::Range<usize> {
+    let ends = |rest: &str| rest.starts_with([':', '<', '>']);
+    let starts = |before: &str| before.chars().next_back().is_none_or(|c| c.is_whitespace() || "(-!+&|".contains(c));
+    let found = source
+        .match_indices(name)
+        .find(|(at, _)| source.get(at + name.len()..).is_some_and(ends) && source.get(..*at).is_some_and(starts));
+    found.map_or(0..0, |(at, _)| at..at + name.len())
+}

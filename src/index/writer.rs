@@ -1,0 +1,212 @@
+//! Adding lines: which part they go to, when parts begin, and when old ones go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::index::IndexError;
+use crate::index::committing::Committing;
+use crate::index::document::{Maker, Told};
+use crate::index::layout::Columns;
+use crate::index::positions::Positions;
+use crate::index::store::{Index, Part};
+use crate::time::{HOUR, Micros};
+
+/// How an index is cut and kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Stretch of event time of a part.
+    pub span: Micros,
+    /// Lines of a part.
+    pub lines_max: u64,
+    /// How long a part is kept after its last line came.
+    pub keep: Duration,
+    /// Bytes on disk that are kept.
+    pub keep_bytes: u64,
+    /// Bytes of memory of the thread that indexes.
+    pub memory: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            span: HOUR,
+            lines_max: 20_000_000,
+            keep: Duration::from_secs(7 * 86_400),
+            keep_bytes: 50 << 30,
+            memory: 128 << 20,
+        }
+    }
+}
+
+/// The part that lines are added to.
+struct Open {
+    part: Arc<Part>,
+    writer: Committing,
+    lines: u64,
+    /// Number of the stretch that most lines of its first commit lay in: one wrong clock decides nothing.
+    stretch: Option<i64>,
+}
+
+/// Stretches of event time that are counted between two commits.
+const STRETCHES_MAX: usize = 64;
+
+/// Adds lines to an index.
+pub struct Writer {
+    index: Arc<Index>,
+    settings: Settings,
+    columns: Columns,
+    maker: Maker,
+    open: Option<Open>,
+    positions: Positions,
+    /// Positions of the last commit.
+    committed: Positions,
+    /// Lines of each stretch since the last commit.
+    stretches: BTreeMap<i64, u64>,
+    /// Closed parts whose merges are still under way.
+    closing: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Goes on where the newest commit ends. `columns`: of parts that begin from now on.
+    ///
+    /// # Errors
+    /// A part that another program writes, or that cannot be read.
+    pub fn open(index: Arc<Index>, settings: Settings, columns: Columns) -> Result<Writer, IndexError> {
+        let positions = index.positions()?;
+        let mut open = None;
+        if let Some(part) = index.parts().last() {
+            let writer = Committing::open(&part.index, settings.memory)?;
+            part.reader.reload()?;
+            open = Some(Open { part: Arc::clone(part), writer, lines: part.lines(), stretch: None });
+        }
+        let mut writer = Writer {
+            index,
+            settings,
+            columns,
+            maker: Maker::new(),
+            open,
+            committed: positions.clone(),
+            positions,
+            stretches: BTreeMap::new(),
+            closing: Vec::new(),
+        };
+        // What is not of these columns is closed: a part has one schema.
+        if writer.open.as_ref().is_some_and(|open| open.part.columns() != writer.columns) {
+            writer.close()?;
+        }
+        Ok(writer)
+    }
+
+    /// Where a stream goes on.
+    pub fn next(&self, stream: &str) -> u64 {
+        self.positions.next(stream)
+    }
+
+    /// Where all streams go on.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// Adds a line. False: it is there already.
+    ///
+    /// # Errors
+    /// A disk that refuses; the writer is then of no use, and the next one goes on from the last commit.
+    pub fn add(&mut self, stream: &str, position: u64, line: &str, told: &Told<'_>) -> Result<bool, IndexError> {
+        if position < self.positions.next(stream) {
+            return Ok(false);
+        }
+        let stretch = told.time.0.div_euclid(self.settings.span.max(1));
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let number = self.index.parts().last().map_or(0, |part| part.number + 1);
+                let part = Arc::new(Part::create(self.index.folder(), number, &self.columns)?);
+                let writer = Committing::open(&part.index, self.settings.memory)?;
+                self.index.push(Arc::clone(&part));
+                self.maker.anew();
+                self.open.insert(Open { part, writer, lines: 0, stretch: None })
+            }
+        };
+        let document = self.maker.document(&open.part.layout, stream, position, line, told);
+        open.writer.add(document)?;
+        open.lines += 1;
+        if self.stretches.len() < STRETCHES_MAX || self.stretches.contains_key(&stretch) {
+            *self.stretches.entry(stretch).or_default() += 1;
+        }
+        self.positions.reach(stream, position + 1);
+        Ok(true)
+    }
+
+    /// A stream was read up to a position, behind its last line.
+    pub fn reach(&mut self, stream: &str, next: u64) {
+        self.positions.reach(stream, next);
+    }
+
+    /// Makes everything last and be found that was added.
+    ///
+    /// # Errors
+    /// A disk that refuses; the writer is then of no use, and the next one goes on from the last commit.
+    pub fn commit(&mut self) -> Result<(), IndexError> {
+        if self.positions == self.committed {
+            return Ok(());
+        }
+        if let Some(open) = &mut self.open {
+            open.writer.commit(&self.positions)?;
+            open.part.reader.reload()?;
+            self.committed = self.positions.clone();
+            let most = self.stretches.iter().max_by_key(|(_, lines)| **lines).map(|(stretch, _)| *stretch);
+            self.stretches.clear();
+            let began = *open.stretch.get_or_insert(most.unwrap_or(i64::MIN));
+            let is_over = most.is_some_and(|most| most > began) || open.lines >= self.settings.lines_max;
+            if is_over {
+                self.close()?;
+                self.forget();
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the part that is open; what was added must have been committed.
+    fn close(&mut self) -> Result<(), IndexError> {
+        if let Some(open) = self.open.take() {
+            self.closing.retain(|closing| !closing.is_finished());
+            let part = open.part;
+            self.closing.push(std::thread::spawn(move || {
+                // A merge that fails leaves the segments that it would have merged.
+                let _stays_as_it_is = open.writer.close();
+                let _old_segments_serve = part.reader.reload();
+            }));
+        }
+        Ok(())
+    }
+
+    /// Removes parts that are too old, or beyond the size.
+    fn forget(&mut self) {
+        loop {
+            let parts = self.index.parts();
+            let Some(oldest) = parts.first() else { return };
+            let is_old = oldest.age().is_some_and(|age| age > self.settings.keep);
+            if !is_old && self.index.bytes() <= self.settings.keep_bytes {
+                return;
+            }
+            let Some(part) = self.index.remove_oldest() else { return };
+            // Files that a search still reads go when it ends.
+            let _removed_later = std::fs::remove_dir_all(&part.folder);
+        }
+    }
+
+    /// Commits, and waits for merges.
+    ///
+    /// # Errors
+    /// A disk that refuses.
+    pub fn finish(mut self) -> Result<(), IndexError> {
+        self.commit()?;
+        self.close()?;
+        for closing in self.closing.drain(..) {
+            // It says nothing that would matter here.
+            let _ended = closing.join();
+        }
+        Ok(())
+    }
+}

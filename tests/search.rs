@@ -1,0 +1,335 @@
+//! Search: in files, and in a running `serin run`, where each line is found once whatever crashes.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use common::running::{Running, until};
+use common::{Line, Random, Traffic, folder_with, serin, talk, with_log_lines};
+use serde_json::Value;
+
+fn text_of(lines: &[Line]) -> String {
+    lines.iter().map(|line| line.text() + "\n").collect()
+}
+
+/// Requests of two arms, each with log lines behind it.
+fn rollout() -> Vec<Line> {
+    let errors = vec![0.01, 0.2];
+    with_log_lines(&Traffic { seed: 61, requests: 2_000, users: 700, errors, ..Traffic::default() }.lines(), talk)
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+fn asked(running: &Running, path: &str, query: &str) -> Option<(u16, Value)> {
+    let (status, body) = running.ask(&format!("{path}q={}", encoded(query)), &running.address)?;
+    Some((status, serde_json::from_str(&body).unwrap_or(Value::String(body))))
+}
+
+/// The number of lines that match, once it is this.
+fn found(running: &Running, query: &str, expect: u64) {
+    until(&format!("{expect} lines of {query}"), || {
+        let (status, body) = asked(running, "/v1/search?count=1000000000&limit=1&", query)?;
+        (status == 200 && body["total"]["lines"] == expect).then_some(())
+    });
+}
+
+fn sent(running: &Running, text: &str, key: &str) {
+    let (status, body) = running.post("/ingest", &[("Idempotency-Key", key)], text.as_bytes()).unwrap();
+    assert_eq!(status, 200, "{body}");
+}
+
+fn whole(lines: &[Line], keep: impl Fn(&str) -> bool) -> u64 {
+    lines.iter().filter(|line| keep(&line.text())).count() as u64
+}
+
+#[test]
+fn what_was_taken_is_found_with_its_surroundings_fields_and_figures() {
+    let lines = rollout();
+    let folder = folder_with(&[("app.log", text_of(&lines).as_bytes())]);
+    let running = Running::start(&["--idle", "2s"], &folder.path().join("state"));
+    for (number, batch) in lines.chunks(900).enumerate() {
+        sent(&running, &text_of(batch), &number.to_string());
+    }
+    found(&running, "*", lines.len() as u64);
+    found(
+        &running,
+        "status:>=500 AND cohort:canary",
+        whole(&lines, |line| line.contains("\"status\":503") && line.contains("\"cohort\":\"canary\"")),
+    );
+    found(
+        &running,
+        "\"order is lost\" OR (\"no such key\" AND level>=error)",
+        whole(&lines, |line| line.contains("no such key")),
+    );
+    found(&running, "_kind:request AND _failed:true", whole(&lines, |line| line.contains("\"status\":503")));
+
+    // Pages have each line once, newest first, and the lines around one are those that were sent around it.
+    let (mut seen, mut before) = (Vec::new(), String::new());
+    loop {
+        let (_, page) = asked(&running, &format!("/v1/search?limit=700{before}&"), "user:*").unwrap();
+        seen.extend(page["lines"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(next) => before = format!("&before={}", encoded(next)),
+            None => break,
+        }
+    }
+    let positions: std::collections::BTreeSet<u64> =
+        seen.iter().map(|line| line["position"].as_u64().unwrap()).collect();
+    assert_eq!(positions.len() as u64, whole(&lines, |line| line.contains("\"user\":")));
+    assert_eq!(positions.len(), seen.len());
+    let time = |line: &Value| line["cursor"].as_str().unwrap().split('.').next().unwrap().parse::<i64>().unwrap();
+    assert!(seen.windows(2).all(|pair| time(&pair[0]) >= time(&pair[1])));
+    let one = &seen[500];
+    let (status, around) = running
+        .ask(&format!("/v1/search/around?stream=http&position={}&before=3&behind=2", one["position"]), &running.address)
+        .unwrap();
+    let around: Value = serde_json::from_str(&around).unwrap();
+    let around: Vec<&str> =
+        around["lines"].as_array().unwrap().iter().map(|line| line["line"].as_str().unwrap()).collect();
+    let at = lines.iter().position(|line| line.text() == one["line"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (status, around),
+        (200, lines[at - 3..at + 3].iter().map(Line::text).collect::<Vec<_>>().iter().map(String::as_str).collect())
+    );
+
+    // Words are marked where they stand.
+    let (_, page) = asked(&running, "/v1/search?limit=1&", "\"pool is\"").unwrap();
+    assert_eq!(page["lines"][0]["highlights"], serde_json::json!([{ "field": "msg", "from": 0, "to": 7 }]));
+
+    // Names are checked, and parameters too.
+    let (status, body) = asked(&running, "/v1/search?", "staus:500").unwrap();
+    assert_eq!((status, &body["from"], &body["help"]), (400, &0.into(), &"did you mean `status`?".into()), "{body}");
+    let (status, body) = asked(&running, "/v1/search?size=5&", "*").unwrap();
+    assert_eq!(status, 400, "{body}");
+    let (_, fields) = asked(&running, "/v1/fields?", "*").unwrap();
+    let kind = |path: &str| {
+        let list = fields["fields"].as_array().unwrap();
+        list.iter().find(|field| field["path"] == path).map(|field| field["kind"].as_str().unwrap().to_owned())
+    };
+    assert_eq!((kind("cohort").as_deref(), kind("latency_ms").as_deref()), (Some("text"), Some("number")));
+
+    // Figures.
+    let (_, table) =
+        asked(&running, "/v1/aggregate?by=cohort&distinct=_unit&quantiles=latency_ms&", "status:503").unwrap();
+    for group in table["groups"].as_array().unwrap() {
+        let arm = format!("\"cohort\":{}", group["key"]["cohort"]);
+        let of_arm = |line: &&Line| line.text().contains("\"status\":503") && line.text().contains(&arm);
+        let users: std::collections::BTreeSet<u64> = lines.iter().filter(of_arm).map(|line| line.user).collect();
+        assert_eq!(group["lines"], lines.iter().filter(of_arm).count());
+        assert_eq!(group["distinct"], users.len());
+        assert!(group["quantiles"]["0.5"].as_f64().unwrap() > 20.0);
+    }
+    assert_eq!(table["groups"].as_array().unwrap().len(), 2);
+    let (status, body) = asked(&running, "/v1/aggregate?by=cohrt&", "*").unwrap();
+    assert_eq!((status, &body["error"]), (400, &"no line has a field `cohrt`; did you mean `cohort`?".into()));
+
+    // Everything that matches, as a stream.
+    let (_, exported) = running.ask(&format!("/v1/export?q={}", encoded("status:503")), &running.address).unwrap();
+    let failed = whole(&lines, |line| line.contains("\"status\":503"));
+    assert_eq!(exported.matches("\"line\"").count() as u64, failed);
+    let (_, table) =
+        running.ask(&format!("/v1/export?format=csv&q={}", encoded("status:503")), &running.address).unwrap();
+    assert_eq!(table.lines().filter(|line| line.starts_with("2026-")).count() as u64, failed);
+
+    // The command asks the same, and the files give the same lines.
+    let count = |arguments: &[&str]| serin(folder.path(), arguments).expect(0).out.lines().count() as u64;
+    assert_eq!(count(&["search", "status:503", "--address", &running.address, "--limit", "100000"]), failed);
+    assert_eq!(count(&["search", "app.log", "status:503", "--json", "--limit", "100000"]), failed);
+}
+
+/// New lines come to whoever follows, each once, and again from where an earlier reader ended.
+#[test]
+fn who_follows_hears_new_lines_and_goes_on_where_it_was() {
+    let lines = rollout();
+    let folder = folder_with(&[]);
+    let running = Running::start(&["--idle", "2s"], &folder.path().join("state"));
+    sent(&running, &text_of(&lines[..2_000]), "1");
+    found(&running, "*", 2_000);
+    let follow = |last: &str| {
+        let mut stream = TcpStream::connect(&running.address).unwrap();
+        let path = format!("/v1/tail?q={}", encoded("\"pool is full\""));
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n{last}\r\n", running.address).unwrap();
+        BufReader::new(stream)
+    };
+    let heard = |stream: &mut BufReader<TcpStream>, wanted: usize| {
+        let (mut told, mut id) = (Vec::new(), String::new());
+        let mut text = String::new();
+        while told.len() < wanted {
+            text.clear();
+            assert!(stream.read_line(&mut text).unwrap() > 0, "it broke off after {told:?}");
+            if let Some(line) = text.strip_prefix("data: ") {
+                told.push(serde_json::from_str::<Value>(line).unwrap()["line"].as_str().unwrap().to_owned());
+            }
+            // The id stands behind the line that it belongs to.
+            if text.starts_with("data: ") {
+                stream.read_line(&mut text).unwrap();
+                id = text.lines().last().unwrap().trim_start_matches("id: ").to_owned();
+            }
+        }
+        (told, id)
+    };
+    let of = |lines: &[Line]| -> Vec<String> {
+        lines.iter().map(Line::text).filter(|line| line.contains("pool is full")).collect()
+    };
+    let mut stream = follow("");
+    // It has begun when its head has come.
+    let mut head = String::new();
+    stream.read_line(&mut head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let expect = of(&lines[2_000..2_600]);
+    sent(&running, &text_of(&lines[2_000..2_600]), "2");
+    let (told, id) = heard(&mut stream, expect.len());
+    assert_eq!(told, expect);
+    drop(stream);
+    sent(&running, &text_of(&lines[2_600..3_000]), "3");
+    found(&running, "*", 3_000);
+    let expect = of(&lines[2_600..3_000]);
+    let (told, _) = heard(&mut follow(&format!("Last-Event-ID: {id}\r\n")), expect.len());
+    assert_eq!(told, expect);
+}
+
+fn is_exactly_once(running: &Running, lines: &[Line]) {
+    found(running, "*", lines.len() as u64);
+    let (_, exported) = running.ask("/v1/export", &running.address).unwrap();
+    // Between pieces of the answer stand their lengths.
+    let mut indexed: Vec<String> = exported
+        .lines()
+        .filter_map(|line| Some(serde_json::from_str::<Value>(line).ok()?.get("line")?.as_str()?.to_owned()))
+        .collect();
+    let mut all: Vec<String> = lines.iter().map(Line::text).collect();
+    indexed.sort();
+    all.sort();
+    assert_eq!(indexed.len(), all.len());
+    assert!(indexed == all, "the lines are those that were sent");
+}
+
+/// A program that is killed at any moment, while lines come and while they are indexed: in the end the index has each line once.
+#[test]
+fn after_kill_9_each_line_is_in_the_index_once() {
+    let lines = rollout();
+    let mut random = Random::new(5);
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let mut running = Running::start(&["--idle", "2s"], &state);
+    let mut kills = 0;
+    for (number, batch) in lines.chunks(300).enumerate() {
+        let (text, key) = (text_of(batch), number.to_string());
+        if random.below(3) == 0 {
+            kills += 1;
+            if random.below(2) == 0 {
+                // What was sent so far has just been committed, or is about to be.
+                found(&running, "*", number as u64 * 300);
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| running.post("/ingest", &[("Idempotency-Key", &key)], text.as_bytes()));
+                let pid = running.child.id().to_string();
+                assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+            });
+            drop(running);
+            running = Running::start(&["--idle", "2s"], &state);
+        }
+        sent(&running, &text, &key);
+    }
+    assert!(kills > 4, "{kills}");
+    is_exactly_once(&running, &lines);
+    // From the first record on, too: the index is made anew from what the log still has.
+    drop(running);
+    std::fs::remove_dir_all(state.join("index")).unwrap();
+    let running = Running::start(&["--idle", "2s"], &state);
+    is_exactly_once(&running, &lines);
+}
+
+/// An index that cannot be written stops no verdict, and is told of.
+#[test]
+fn a_verdict_does_not_wait_for_the_index() {
+    let lines = rollout();
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("index"), "in the way").unwrap();
+    let running = Running::start(&["--idle", "2s"], &state);
+    sent(&running, &text_of(&lines), "1");
+    until("there is a verdict", || running.report().filter(|report| report["verdict"] != Value::Null).map(|_| ()));
+    let index = |running: &Running| -> Option<Value> {
+        let (_, body) = running.ask("/v1/status", &running.address)?;
+        Some(serde_json::from_str::<Value>(&body).unwrap()["index"].clone())
+    };
+    until("it says what is wrong", || index(&running)?["trouble"].as_str().map(|_| ()));
+    assert_eq!(running.ask("/healthz", &running.address).unwrap().0, 200);
+    assert_eq!(asked(&running, "/v1/search?", "*").unwrap().0, 503);
+    // Once there is room, everything is found.
+    std::fs::remove_file(state.join("index")).unwrap();
+    found(&running, "*", lines.len() as u64);
+    assert_eq!(index(&running).unwrap()["trouble"], Value::Null);
+}
+
+/// The queries of a report find as many lines as its numbers say.
+#[test]
+fn numbers_of_a_report_carry_the_query_of_their_lines() {
+    // Half of the candidate's users meet an error that no one else does.
+    let lines =
+        with_log_lines(&Traffic { seed: 61, requests: 3_000, users: 900, ..Traffic::default() }.lines(), |line| {
+            let mut said = talk(line);
+            if line.arm == 1 && line.user % 2 == 0 {
+                said.push(format!("\"level\":\"error\",\"msg\":\"no price list\",\"user\":\"u{}\"", line.user));
+            }
+            said
+        });
+    let folder = folder_with(&[("app.log", text_of(&lines).as_bytes())]);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let count = |query: &Value| {
+        let query = query.as_str().unwrap();
+        let found = serin(folder.path(), &["search", "app.log", query, "--limit", "100000"]);
+        assert!(found.status < 2, "{query}: {}", found.err);
+        found.out.lines().count()
+    };
+    let mut asked = 0;
+    for comparison in report["comparisons"].as_array().unwrap() {
+        for service in comparison["by_service"].as_array().unwrap() {
+            for arm in ["baseline", "canary"] {
+                for of in ["requests", "errors"] {
+                    assert_eq!(service[arm][of], count(&service["queries"][arm][of]), "{of} of {arm}");
+                    asked += 1;
+                }
+            }
+        }
+        for template in comparison["templates"]["listed"].as_array().unwrap() {
+            let lines: u64 = template["lines"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+            assert_eq!(lines, count(&template["query"]) as u64, "{}", template["text"]);
+            asked += 1;
+        }
+    }
+    assert!(asked > 4, "{asked}");
+}
+
+#[test]
+fn files_are_searched_by_names_that_are_checked() {
+    let lines = rollout();
+    let folder =
+        folder_with(&[("app.log", text_of(&lines).as_bytes()), ("none.log", b"{\"ts\":\"2026-06-01T10:00:00Z\"}\n")]);
+    let run = |arguments: &[&str], status: i32| serin(folder.path(), arguments).expect(status);
+    let said = run(&["search", "app.log", "staus:500"], 2).err;
+    assert!(
+        said.contains("no line has a field `staus`\n  staus:500\n  ^^^^^\n  help: did you mean `status`?"),
+        "{said}"
+    );
+    assert!(run(&["search", "app.log", "status:"], 2).err.contains("a value is missing after `status:`"));
+    let found = run(&["search", "app.log", "status:>=500 AND _arm:canary", "--limit", "3"], 0);
+    let expect: Vec<String> = lines
+        .iter()
+        .rev()
+        .map(Line::text)
+        .filter(|line| line.contains("\"status\":503") && line.contains("\"cohort\":\"canary\""))
+        .take(3)
+        .collect();
+    let shown: Vec<String> = found.out.lines().map(|line| line.splitn(3, "  ").last().unwrap().to_owned()).collect();
+    assert_eq!(shown, expect);
+    assert!(found.err.starts_with("the newest 3 of "), "{}", found.err);
+    run(&["search", "app.log", "status:999"], 1);
+    assert_eq!(run(&["search", "none.log", "*"], 0).out.lines().count(), 1);
+}

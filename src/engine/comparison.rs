@@ -605,13 +605,18 @@ impl Comparison {
     /// Units of one arm make far more requests than those of the other in this stratum; until it has enough of them, those of the one
     /// before it. (Over several strata units of a candidate whose share rises are the younger ones, and have made fewer.)
     pub(super) fn activity_differs(&self) -> bool {
+        let (requests, units) = self.activity();
+        flaws::activity_differs(requests, units).unwrap_or(self.activity_differed)
+    }
+
+    /// Requests and units of (control, candidate) in the latest stratum.
+    pub fn activity(&self) -> ([u64; 2], [u64; 2]) {
         let events = self.error_volume.events();
         let units = match self.number_of_cuts {
             0 => self.distinct_units(),
             _ => self.units_by_stratum().last().unwrap_or_default(),
         };
-        let requests = [0, 1].map(|arm| events[arm].saturating_sub(self.stratum_from[arm]));
-        flaws::activity_differs(requests, units).unwrap_or(self.activity_differed)
+        ([0, 1].map(|arm| events[arm].saturating_sub(self.stratum_from[arm])), units)
     }
 
     /// (control, candidate) units of each stratum.

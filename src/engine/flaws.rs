@@ -141,7 +141,9 @@ pub(super) fn activity_differs(requests: [u64; 2], units: [u64; 2]) -> Option<bo
         return None;
     }
     let [control, candidate] = [0, 1].map(|arm| requests[arm] as f64 / units[arm] as f64);
-    Some(control > 0.0 && candidate > 0.0 && !(1.0 / ACTIVITY..=ACTIVITY).contains(&(candidate / control)))
+    // While nearly every unit has made one request, none can have made twice as many as others.
+    (control.max(candidate) >= ACTIVITY)
+        .then(|| control > 0.0 && candidate > 0.0 && !(1.0 / ACTIVITY..=ACTIVITY).contains(&(candidate / control)))
 }
 
 /// ln e of "units leave the candidate": of those that were in both arms of a stratum, more began in the candidate than any
@@ -238,6 +240,14 @@ mod tests {
         }
         assert!(log_e_leaving(&[crossed(500, 10_000, 90, 100)]) > LOG_BROKEN);
         assert!(log_e_leaving(&[crossed(9_000, 10_000, 599, 600)]) > LOG_BROKEN);
+    }
+
+    #[test]
+    fn units_of_twice_the_requests_are_not_alike() {
+        assert_eq!(activity_differs([9_000, 1_000], [1_000, 1_000]), Some(true));
+        assert_eq!(activity_differs([2_000, 1_000], [1_000, 1_000]), Some(false));
+        assert_eq!(activity_differs([1_300, 1_000], [1_000, 1_000]), None, "too early");
+        assert_eq!(activity_differs([9_000, 400], [1_000, 400]), None, "too few");
     }
 
     #[test]

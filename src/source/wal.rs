@@ -602,6 +602,7 @@ impl WalReader {
             file: None,
             next: self.next,
             repeats: Repeats::default(),
+            buffer: Vec::new(),
         }
     }
 

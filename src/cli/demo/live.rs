@@ -28,6 +28,8 @@ use crate::time::{MINUTE, SECOND, Timestamp};
 
 /// How much faster than the clock event time goes, unless `--speed` says otherwise: a rollout goes bad within half a minute.
 const TIMES_FASTER: f64 = 12.0;
+/// The window of `serin run`, in microseconds.
+const WINDOW: i64 = 10 * SECOND;
 /// Parts in which the lines of a minute are sent.
 const PARTS: usize = 12;
 /// Longest body that the deploy system reads.
@@ -66,7 +68,8 @@ type TakenBack = Arc<Mutex<BTreeSet<String>>>;
 pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8> {
     let word = arguments.story.as_deref().unwrap_or("");
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros()).unwrap_or(0);
-    let now = Timestamp(now - now.rem_euclid(SECOND));
+    // A rollout that begins with a window has its whole share in it.
+    let now = Timestamp(now - now.rem_euclid(WINDOW));
     let cast: Vec<Role> = CAST
         .iter()
         .filter(|(name, ..)| name.contains(word))

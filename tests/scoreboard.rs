@@ -44,12 +44,13 @@ fn run(row: &Row, runs: u64) -> Vec<Record> {
 }
 
 /// Rows whose runs are cheap, and the minutes to which they are cut.
-const CHEAP: [(&str, u32); 18] = [
+const CHEAP: [(&str, u32); 19] = [
     ("aa-a0", 240),
     ("aa-a1", 240),
     ("aa-a2", 240),
     ("aa-a3", 240),
     ("ramp-incidents", 480),
+    ("ramp-covers", 240),
     ("share-90", 240),
     ("changed", 120),
     ("unit-rule", 30),

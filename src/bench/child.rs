@@ -58,7 +58,8 @@ impl Running {
     /// A program that does not start.
     pub fn start(arguments: &[&str], state: &Path) -> io::Result<Running> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["run", "--listen", "127.0.0.1:0", "--state"])
+            // What search keeps is measured by `serin bench index`.
+            .args(["run", "--index", "off", "--listen", "127.0.0.1:0", "--state"])
             .arg(state)
             .args(arguments)
             // No configuration that lies about is meant.

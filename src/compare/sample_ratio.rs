@@ -43,9 +43,51 @@ pub fn log_e(counts: &[u64], share: &[f64], k: f64) -> f64 {
     if sum.is_finite() { sum } else { 0.0 }
 }
 
+/// ln e-value against "of `units` units at least the share `least` fell to the candidate", valid at every look: the mean of likelihood
+/// ratios of smaller shares. No evidence (0) where the share is not between 0 and 1.
+pub fn log_e_fewer(candidate: u64, units: u64, least: f64) -> f64 {
+    /// The smaller shares, as parts of the least.
+    const PARTS: [f64; 6] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.97];
+    if !(least > 0.0 && least < 1.0) || candidate > units {
+        return 0.0;
+    }
+    let (x, n) = (candidate as f64, units as f64);
+    let against = |part: f64| {
+        let hits = match candidate {
+            0 => 0.0,
+            _ if part > 0.0 => x * math::ln(part),
+            _ => f64::NEG_INFINITY,
+        };
+        hits + (n - x) * (math::ln_1p(-part * least) - math::ln_1p(-least))
+    };
+    math::log_mean_exp(&PARTS.map(against))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The mean of e over all counts of a binomial is 1 at the least share itself, and less above it.
+    #[test]
+    fn too_few_is_an_e_value() {
+        let mean = |share: f64| -> f64 {
+            let n = 60;
+            let mut chance = (1.0 - share).powi(n);
+            (0..=n)
+                .map(|x| {
+                    let of = chance * log_e_fewer(x as u64, n as u64, 0.24).exp();
+                    chance *= f64::from(n - x) / f64::from(x + 1) * share / (1.0 - share);
+                    of
+                })
+                .sum()
+        };
+        assert!((mean(0.24) - 1.0).abs() < 1e-9, "{}", mean(0.24));
+        assert!(mean(0.25) < 1.0 && mean(0.3) < mean(0.25) && mean(0.2) > 1.0);
+        // None of 160 units where 4 % at least should be: evidence of 1,000, less a seventh.
+        assert!(log_e_fewer(0, 200, 0.04) > 6.0 && log_e_fewer(0, 300, 0.04) > math::ln(1_000.0));
+        assert!(log_e_fewer(830, 3_333, 0.24) < 0.0, "five sixths of the declared 30 % are not too few");
+        assert_eq!((log_e_fewer(1, 0, 0.5), log_e_fewer(0, 10, 0.0), log_e_fewer(0, 10, f64::NAN)), (0.0, 0.0, 0.0));
+    }
 
     #[test]
     fn large_counts_keep_their_digits() {

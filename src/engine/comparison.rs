@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Finding};
-use crate::engine::bucket_sums::{BucketSums, Values};
+use crate::engine::bucket_sums::{BucketSums, Values, View};
 use crate::engine::conversions::{Conversion, Converted};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
@@ -25,9 +25,11 @@ use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::limits::{Limit, Limits, Watch};
 use crate::engine::look::{CellLook, Look};
 use crate::engine::pair_test::{self, PairTest};
+use crate::engine::policy::Policy;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::segments::{self, SegmentCell, Segments};
+use crate::engine::steps::SinceCut;
 use crate::engine::storms::Storms;
 use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
 use crate::engine::totals::Totals;
@@ -232,6 +234,12 @@ pub struct Comparison {
     pub conversions: Vec<Conversion>,
     /// Absolute limits; `None` where the policy has none.
     pub limits: Option<Watch>,
+    /// Requests of (control, candidate) when the latest stratum began.
+    stratum_from: [u64; 2],
+    /// Units of one arm made far more requests than those of the other in the stratum before.
+    activity_differed: bool,
+    /// Where steps are declared: sums as they were when the latest stratum began.
+    pub(super) since_cut: SinceCut,
     /// The guardrails' tests begun anew.
     pub restarts: Restarts,
     /// The latest look.
@@ -240,6 +248,15 @@ pub struct Comparison {
     pub templates: Templates,
     /// Groups of units that are tested by themselves.
     pub segments: Segments,
+}
+
+/// Sums of a comparison since the share changed.
+pub(super) struct SinceShare {
+    pub volume: View,
+    pub mean: View,
+    /// As [`Comparison::pass_sums`] has them.
+    pub p90: View,
+    pub p99: View,
 }
 
 impl Comparison {
@@ -309,6 +326,9 @@ impl Comparison {
             evidence: Default::default(),
             conversions: Vec::new(),
             limits: None,
+            stratum_from: [0; 2],
+            activity_differed: false,
+            since_cut: SinceCut::default(),
             restarts: Restarts::default(),
             look: Look::default(),
             templates: Templates::new(once),
@@ -320,6 +340,12 @@ impl Comparison {
     #[must_use]
     pub fn with_effects(self, effects: Option<Arc<Effects>>) -> Comparison {
         Comparison { latency: LatencyTests::new(effects), ..self }
+    }
+
+    /// The same, as the policy's steps ask.
+    #[must_use]
+    pub(super) fn with_steps(self, policy: &Policy) -> Comparison {
+        Comparison { since_cut: SinceCut::of(policy), ..self }
     }
 
     /// The same, watching absolute limits.
@@ -531,6 +557,18 @@ impl Comparison {
         }
     }
 
+    /// What errors, mean latency, and the sums of PASS on p90 and p99 have come to in the latest step, where steps are declared and
+    /// this is not the first.
+    pub(super) fn since_cut(&self) -> Option<SinceShare> {
+        let [_, p90, p99] = &self.latency.above;
+        let [early_p90, early_p99] = &self.early;
+        let sums = [&self.error_volume, &self.latency.mean, p90, p99, early_p90, early_p99];
+        let [volume, mean, p90, p99, early_p90, early_p99] = self.since_cut.views(sums)?;
+        let by_all = std::ptr::eq(self.pass_sums(Level::P90), sums[2]);
+        let [p90, p99] = if by_all { [p90, p99] } else { [early_p90, early_p99] };
+        Some(SinceShare { volume, mean, p90, p99 })
+    }
+
     /// Units of (control, candidate); one that was in several strata counts in each, under its arm there.
     pub fn units(&self) -> [u64; 2] {
         let [(control, _), (candidate, _)] = self.crossover.totals();
@@ -562,6 +600,23 @@ impl Comparison {
         }
         let followed = self.followed();
         if followed < 1.0 { (self.exposed as f64 / followed).round() as u64 } else { self.exposed }
+    }
+
+    /// Units of one arm make far more requests than those of the other in this stratum; until it has enough of them, those of the one
+    /// before it. (Over several strata units of a candidate whose share rises are the younger ones, and have made fewer.)
+    pub(super) fn activity_differs(&self) -> bool {
+        let (requests, units) = self.activity();
+        flaws::activity_differs(requests, units).unwrap_or(self.activity_differed)
+    }
+
+    /// Requests and units of (control, candidate) in the latest stratum.
+    pub fn activity(&self) -> ([u64; 2], [u64; 2]) {
+        let events = self.error_volume.events();
+        let units = match self.number_of_cuts {
+            0 => self.distinct_units(),
+            _ => self.units_by_stratum().last().unwrap_or_default(),
+        };
+        ([0, 1].map(|arm| events[arm].saturating_sub(self.stratum_from[arm])), units)
     }
 
     /// (control, candidate) units of each stratum.

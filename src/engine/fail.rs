@@ -8,6 +8,7 @@ use crate::engine::comparison::Comparison;
 use crate::engine::first_events::FirstEvents;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{CellLook, Margins};
+use crate::engine::ratio::SampleRatio;
 use crate::engine::restarts::{BUCKET_TESTS, Evidence};
 use crate::engine::storms::Storms;
 use crate::engine::unanswered::Unanswered;
@@ -61,16 +62,16 @@ impl<'c> Tested<'c> {
         Tested { whole, ..Tested::new(comparison, first, &views(comparison)) }
     }
 
-    /// What each cell says. `broken`: cells that are not measured alike, which neither fail nor pass. `sample_ratio`: ln e
-    /// of a wrong sample ratio, and whether the candidate is the one with too few.
+    /// What each cell says. `broken`: cells that are not measured alike, which neither fail nor pass. `ratio`: what units say of the
+    /// declared share.
     pub(super) fn cells(
         &self,
         margins: &Margins,
         broken: &[Cell],
-        sample_ratio: Option<(f64, bool)>,
+        ratio: Option<SampleRatio>,
     ) -> [CellLook; Cell::ALL.len()] {
         Cell::ALL.map(|cell| {
-            let mut said = self.cell(cell, margins, sample_ratio);
+            let mut said = self.cell(cell, margins, ratio);
             if broken.contains(&cell) {
                 said.log_start = said.log_start.min(0.0);
             }
@@ -78,7 +79,7 @@ impl<'c> Tested<'c> {
         })
     }
 
-    fn cell(&self, cell: Cell, margins: &Margins, sample_ratio: Option<(f64, bool)>) -> CellLook {
+    fn cell(&self, cell: Cell, margins: &Margins, ratio: Option<SampleRatio>) -> CellLook {
         let level = |level: Level| {
             fail_of(&self.above[level as usize], |[control, candidate]| {
                 bucket::log_e_fail(candidate, control, level.margin(), Variance::Adjusted)
@@ -112,11 +113,7 @@ impl<'c> Tested<'c> {
             Cell::LatencyP90 => level(Level::P90),
             Cell::LatencyP99 => level(Level::P99),
             Cell::LatencyP99Units => CellLook::of(self.has_threshold, share::log_e_fail(self.slow_units.strata(), 1.0)),
-            Cell::Deficit => match sample_ratio {
-                Some((log_e, true)) => CellLook::of(true, log_e),
-                Some((_, false)) => CellLook::of(true, 0.0),
-                None => CellLook::default(),
-            },
+            Cell::Deficit => ratio.map_or(CellLook::default(), |ratio| CellLook::of(true, ratio.log_few)),
         }
     }
 }
@@ -146,7 +143,7 @@ fn fail_of(stats: &Pair, log_e: impl Fn(&[ArmStats; 2]) -> f64) -> CellLook {
 }
 
 /// Minimum rule of errors (statistics design 4.2).
-fn enough_errors(sums: &View) -> Pair {
+pub(super) fn enough_errors(sums: &View) -> Pair {
     let [control, candidate] = sums.events();
     let errors: i64 = sums.sums().iter().sum();
     let [hit_control, hit_candidate] = sums.buckets_hit();

@@ -6,6 +6,7 @@ use crate::compare::verdict::{Cell, Flaw};
 use crate::engine::comparison::{Comparison, ControlFrom};
 use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
 use crate::engine::policy::Policy;
+use crate::engine::ratio::SampleRatio;
 
 /// Standard errors that lie between two shares that differ by more than chance, where no unit is known by which chance
 /// could be judged better. No part of any error budget: a flaw only says that there is nothing to judge by.
@@ -51,14 +52,12 @@ pub(super) fn differs_from(part: [u64; 2], whole: [u64; 2], least: f64, fewest: 
     (a - b).abs() > least && (a - b) * (a - b) > COVERAGE_DEVIATIONS * COVERAGE_DEVIATIONS * variance
 }
 
-pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Option<(f64, bool)>) -> Vec<Flaw> {
+pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<SampleRatio>) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     if comparison.missing().is_some() {
         flaws.push(Flaw::MissingArm);
     }
-    if let Some((log_e, false)) = sample_ratio
-        && log_e >= LOG_BROKEN
-    {
+    if ratio.is_some_and(|ratio| ratio.is_wrong() && !ratio.is_deficit()) {
         flaws.push(Flaw::SampleRatio);
     }
     match comparison.routing {
@@ -72,8 +71,7 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
                 let is_ramp = crossed_candidate as f64 <= CROSSOVER_SHARE_MAX * candidate as f64;
                 flaws.push(if is_ramp { Flaw::CreepingShare } else { Flaw::Crossover });
             }
-            // While a share rises, units of the candidate are the younger ones, and have made fewer.
-            if comparison.strata() == 1 && activity_differs(comparison) {
+            if comparison.activity_differs() {
                 flaws.push(Flaw::UnequalActivity);
             }
             let strata = comparison.crossover_cell().strata();
@@ -136,15 +134,16 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, sample_ratio: Op
     flaws
 }
 
-/// Units of one arm make far more requests. An arm that gives a user several ids (a new one for each request, or each device) has more
-/// units and fewer failures of each.
-fn activity_differs(comparison: &Comparison) -> bool {
-    let (requests, units) = (comparison.error_volume.events(), comparison.distinct_units());
+/// Units of one arm make far more requests; `None` while there are too few. An arm that gives a user several ids (a new one for each
+/// request, or each device) has more units and fewer failures of each.
+pub(super) fn activity_differs(requests: [u64; 2], units: [u64; 2]) -> Option<bool> {
     if units.iter().any(|units| *units < ACTIVITY_UNITS) {
-        return false;
+        return None;
     }
     let [control, candidate] = [0, 1].map(|arm| requests[arm] as f64 / units[arm] as f64);
-    control > 0.0 && candidate > 0.0 && !(1.0 / ACTIVITY..=ACTIVITY).contains(&(candidate / control))
+    // While nearly every unit has made one request, none can have made twice as many as others.
+    (control.max(candidate) >= ACTIVITY)
+        .then(|| control > 0.0 && candidate > 0.0 && !(1.0 / ACTIVITY..=ACTIVITY).contains(&(candidate / control)))
 }
 
 /// ln e of "units leave the candidate": of those that were in both arms of a stratum, more began in the candidate than any
@@ -241,6 +240,14 @@ mod tests {
         }
         assert!(log_e_leaving(&[crossed(500, 10_000, 90, 100)]) > LOG_BROKEN);
         assert!(log_e_leaving(&[crossed(9_000, 10_000, 599, 600)]) > LOG_BROKEN);
+    }
+
+    #[test]
+    fn units_of_twice_the_requests_are_not_alike() {
+        assert_eq!(activity_differs([9_000, 1_000], [1_000, 1_000]), Some(true));
+        assert_eq!(activity_differs([2_000, 1_000], [1_000, 1_000]), Some(false));
+        assert_eq!(activity_differs([1_300, 1_000], [1_000, 1_000]), None, "too early");
+        assert_eq!(activity_differs([9_000, 400], [1_000, 400]), None, "too few");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::compare::bucket;
 use crate::compare::verdict::{Behaviour, Cell, Facts, Flaw, Verdict};
-use crate::compare::{budget, margin, sample_ratio};
+use crate::compare::{budget, margin};
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, since_restarts};
@@ -11,6 +11,7 @@ use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
 use crate::engine::policy::Policy;
+use crate::engine::ratio::SampleRatio;
 use crate::engine::segments::{self, SegmentCell, SegmentLook, SegmentTest};
 use crate::engine::steps;
 use crate::engine::templates::TemplatesLook;
@@ -325,9 +326,9 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let margins = Margins::of(comparison, policy);
     let step = steps::seen(comparison, policy).and_then(|step| u8::try_from(step).ok());
     let mut look = Look { step, ..Look::default() };
-    let sample_ratio = sample_ratio_of(comparison, policy);
-    look.sample_ratio = sample_ratio.map(|(log_e, _)| log_e);
-    look.flaws = flaws(comparison, &margins, sample_ratio);
+    let ratio = SampleRatio::of(comparison, policy);
+    look.sample_ratio = ratio.map(|ratio| ratio.log_wrong);
+    look.flaws = flaws(comparison, &margins, ratio);
     // What is not measured alike neither fails nor passes.
     let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(*flaw)).copied().collect();
     let (called, routes, statuses) =
@@ -339,7 +340,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         look.templates.log_errors = look.templates.log_errors.map(|log_e| log_e.min(0.0));
     }
     let now = Tested::from_start(comparison);
-    look.cells = now.cells(&margins, &broken, sample_ratio);
+    look.cells = now.cells(&margins, &broken, ratio);
     let since = since_restarts(comparison, &margins, &broken);
     for cell in Cell::ALL.into_iter().filter(|cell| cell.restarts()) {
         let said = &mut look.cells[cell as usize];
@@ -388,7 +389,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         held: false,
     };
     if !invalid {
-        add_pass_evidence(&mut look, comparison, policy, &margins, &now);
+        add_pass_evidence(&mut look, comparison, policy, &margins, now.volume.is_some());
         // What was within the margin of another step need not be within that of this one.
         let same_step = comparison.look.step == look.step;
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
@@ -399,6 +400,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let is_complete = !(hides_harm(Flaw::CreepingShare)
         || hides_harm(Flaw::UnequalActivity)
         || policy.errors && hides_harm(Flaw::SomeLate))
+        && !ratio.is_some_and(|ratio| ratio.is_wrong())
         && look.unequal.is_empty();
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
@@ -469,37 +471,6 @@ fn segment_test_of(cell: Cell) -> Option<SegmentTest> {
     }
 }
 
-/// ln e of "the declared share is not what is seen", and whether the candidate has too few.
-///
-/// Each stratum is tested by itself, with weight .9 for the first and .1 / (i (i + 1)) for the i-th after it, so that a
-/// share that changes later is seen however long it was right before. (A weighted sum of e-values is an e-value.)
-fn sample_ratio_of(comparison: &Comparison, policy: &Policy) -> Option<(f64, bool)> {
-    let share = policy.declared_share?;
-    let test = |[control, candidate]: [u64; 2]| {
-        sample_ratio::log_e(&[candidate, control], &[share, 1.0 - share], sample_ratio::PRIOR_UNITS)
-    };
-    // A router that gives a tenth too little is a wrong ratio, and no canary that dies.
-    let few = |[control, candidate]: [u64; 2]| (candidate as f64) < DEFICIT * share * (control + candidate) as f64;
-    if comparison.by_request() || comparison.strata() <= 1 {
-        return Some((test(comparison.distinct), few(comparison.distinct)));
-    }
-    let strata: Vec<f64> = comparison.units_by_stratum().map(test).collect();
-    Some((over_strata(&strata), few(comparison.units())))
-}
-
-/// Part of its declared share below which a candidate's units are missing; above it the ratio is wrong.
-const DEFICIT: f64 = 0.8;
-
-/// ln of the weighted sum over strata, from the ln e of each.
-fn over_strata(strata: &[f64]) -> f64 {
-    const FIRST: f64 = 0.9;
-    let weight = |at: usize| if at == 0 { FIRST } else { (1.0 - FIRST) / (at * (at + 1)) as f64 };
-    let mut terms: Vec<f64> = strata.iter().enumerate().map(|(at, log_e)| math::ln(weight(at)) + log_e).collect();
-    // Strata that are still to come count with e = 1.
-    terms.push(math::ln((1.0 - FIRST) / strata.len().max(1) as f64));
-    math::log_sum_exp(&terms)
-}
-
 /// ln e of behaviours that are first pairs of a unit and something.
 #[derive(Clone, Copy, Debug)]
 struct Categories {
@@ -561,18 +532,6 @@ fn lines_changed(comparison: &Comparison) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn weights_of_strata_sum_to_one_and_the_first_has_most() {
-        for strata in [1, 2, 3, 10] {
-            let neutral = over_strata(&vec![0.0; strata]);
-            assert!(neutral.abs() < 1e-12, "{strata} strata: {neutral:e}");
-        }
-        let [first, second, third] = [[20.0, 0.0, 0.0], [0.0, 20.0, 0.0], [0.0, 0.0, 20.0]].map(|e| over_strata(&e));
-        assert!((first - (20.0 + math::ln(0.9))).abs() < 1e-6, "{first}");
-        assert!((second - (20.0 + math::ln(0.05))).abs() < 1e-6, "{second}");
-        assert!((third - (20.0 + math::ln(0.1 / 6.0))).abs() < 1e-6, "{third}");
-    }
 
     #[test]
     fn thresholds_are_what_the_constants_say() {

@@ -27,6 +27,7 @@ pub mod notifications;
 pub mod pair_test;
 pub mod pass;
 pub mod policy;
+mod ratio;
 mod release;
 pub mod restarts;
 pub mod sampling;

@@ -1,11 +1,12 @@
 //! Evidence for PASS: which cells it asks, and what each says against "at or beyond the margin".
 
+use crate::compare::share::Stratum;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::compare::{bucket, margin, share};
-use crate::engine::bucket_sums::BucketSums;
-use crate::engine::comparison::Comparison;
-use crate::engine::fail::{Pair, Tested, enough_latencies};
+use crate::engine::bucket_sums::View;
+use crate::engine::comparison::{Comparison, SinceShare};
+use crate::engine::fail::{Pair, enough_errors, enough_latencies};
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Look, Margins};
 use crate::engine::policy::Policy;
@@ -65,32 +66,68 @@ pub(super) fn is_held(has_data: bool, log_pass: f64, held_before: bool) -> bool 
     has_data && (log_pass >= LOG_PASS || (held_before && log_pass >= 0.0))
 }
 
+/// What PASS rests on: all that came or, where steps are declared, what came in this one.
+struct Ground {
+    /// Users with an error, by stratum.
+    strata: Vec<Stratum>,
+    /// Units of the candidate, each counted once.
+    units: u64,
+    volume: View,
+    mean: View,
+    p90: View,
+    p99: View,
+    /// The share changed while it came.
+    has_several_shares: bool,
+}
+
+impl Ground {
+    fn of(comparison: &Comparison, policy: &Policy) -> Ground {
+        let has_several_shares = comparison.strata() > 1;
+        let [_, units] = comparison.distinct_units();
+        if let Some(SinceShare { volume, mean, p90, p99 }) = comparison.since_cut() {
+            let strata = steps::own_strata(comparison, policy);
+            let units = strata.iter().map(|stratum| stratum.canary_units).sum::<u64>().min(units);
+            return Ground { strata, units, volume, mean, p90, p99, has_several_shares };
+        }
+        let [p90, p99] = [Level::P90, Level::P99].map(|level| comparison.pass_sums(level).view());
+        let (volume, mean) = (comparison.error_volume.view(), comparison.latency.mean.view());
+        Ground { strata: comparison.error_units.strata().to_vec(), units, volume, mean, p90, p99, has_several_shares }
+    }
+}
+
+/// `has_volume`: errors are so many that their volume can be tested.
 pub(super) fn add_pass_evidence(
     look: &mut Look,
     comparison: &Comparison,
     policy: &Policy,
     margins: &Margins,
-    now: &Tested<'_>,
+    has_volume: bool,
 ) {
     let mult = margins.mult;
+    let ground = Ground::of(comparison, policy);
+    // Where the share changed, means differ by less than the arms do.
+    let kept = |view: &View| if ground.has_several_shares { view.kept() } else { 1.0 };
     let within = |stats: &Pair, margin: f64, mult: f64| {
         stats.as_ref().map_or(0.0, |[control, candidate]| bucket::log_e_pass(candidate, control, margin, mult))
     };
-    // Where the share changed, means differ by less than the arms do.
-    let kept = |sums: &BucketSums| if comparison.strata() > 1 { sums.view().kept() } else { 1.0 };
-    let level_within = |level: Level| {
-        let sums = comparison.pass_sums(level);
-        within(&enough_latencies(&sums.view(), level.exceedance()), level.margin() * kept(sums), mult)
+    let level_within = |view: &View, level: Level| {
+        within(&enough_latencies(view, level.exceedance()), level.margin() * kept(view), mult)
     };
-    for cell in required(comparison, policy, now.volume.is_some()) {
+    for cell in required(comparison, policy, has_volume) {
+        let Ground { volume, mean, p90, p99, .. } = &ground;
         look.cells[cell as usize].log_pass = match cell {
-            Cell::ErrorUnits => error_units_within(comparison, margins),
-            Cell::ErrorVolume => within(&now.volume, margins.errors * kept(&comparison.error_volume), 4.0 * mult),
-            Cell::LatencyMean => within(&now.mean, margin::LATENCY_MEAN * kept(&comparison.latency.mean), mult),
-            Cell::LatencyP50 => level_within(Level::P50),
-            Cell::LatencyP90 => level_within(Level::P90),
-            Cell::LatencyP99 => level_within(Level::P99),
-            Cell::LatencyP99Units | Cell::Deficit | Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => 0.0,
+            Cell::ErrorUnits => error_units_within(&ground, margins),
+            Cell::ErrorVolume => within(&enough_errors(volume), margins.errors * kept(volume), 4.0 * mult),
+            Cell::LatencyMean => within(&enough_latencies(mean, 1.0), margin::LATENCY_MEAN * kept(mean), mult),
+            Cell::LatencyP90 => level_within(p90, Level::P90),
+            Cell::LatencyP99 => level_within(p99, Level::P99),
+            // PASS never asks them.
+            Cell::LatencyP50
+            | Cell::LatencyP99Units
+            | Cell::Deficit
+            | Cell::ErrorUnits8
+            | Cell::ErrorUnits64
+            | Cell::Unanswered => 0.0,
         };
     }
 }
@@ -103,22 +140,21 @@ pub(super) fn add_pass_evidence(
 /// not more than this share of them may. Once there is a base rate only the ratio counts: a share of units says nothing
 /// where few units make most errors. Both have fixed weights, [`WEIGHT_OF_RATIO`] and [`WEIGHT_OF_SHARE`], so the result is an
 /// e-value.
-fn error_units_within(comparison: &Comparison, margins: &Margins) -> f64 {
-    let ratio = share::log_e_within(comparison.error_units.strata(), margins.error_ratio);
+fn error_units_within(ground: &Ground, margins: &Margins) -> f64 {
+    let ratio = share::log_e_within(&ground.strata, margins.error_ratio);
     if margins.has_base {
         return math::ln(WEIGHT_OF_RATIO) + ratio;
     }
-    // A unit of several strata is one unit.
-    let ([_, (_, erring)], [_, units]) = (comparison.error_units.totals(), comparison.distinct_units());
+    let erring = ground.strata.iter().map(|stratum| stratum.canary_first).sum();
     let floor = error_floor(margins.mult);
-    let [_, requests] = comparison.error_volume.events();
-    let [_, errors] = comparison.error_volume.sums();
+    let [_, requests] = ground.volume.events();
+    let [_, errors] = ground.volume.sums();
     if errors as f64 > floor * requests as f64 {
         return 0.0;
     }
     math::log_sum_exp(&[
         math::ln(WEIGHT_OF_RATIO) + ratio,
-        math::ln(WEIGHT_OF_SHARE) + few_affected(units, erring, floor),
+        math::ln(WEIGHT_OF_SHARE) + few_affected(ground.units, erring, floor),
     ])
 }
 
@@ -171,6 +207,10 @@ mod tests {
     use crate::pipeline::plan::UnitKind;
     use crate::time::Timestamp;
 
+    fn ground(comparison: &Comparison) -> Ground {
+        Ground::of(comparison, &Policy::default())
+    }
+
     #[test]
     fn a_service_without_errors_can_be_shown_to_be_within_the_margin() {
         assert!(few_affected(2_000, 0, ERROR_FLOOR) < LOG_PASS);
@@ -202,9 +242,9 @@ mod tests {
         comparison.error_units.at_risk(Arm::Control, 12_000);
         comparison.error_units.at_risk(Arm::Candidate, 12_000);
         comparison.distinct = [300; 2];
-        assert!(error_units_within(&comparison, &margins) < LOG_PASS);
+        assert!(error_units_within(&ground(&comparison), &margins) < LOG_PASS);
         comparison.distinct = [12_000; 2];
-        assert!(error_units_within(&comparison, &margins) > LOG_PASS);
+        assert!(error_units_within(&ground(&comparison), &margins) > LOG_PASS);
     }
 
     #[test]
@@ -215,11 +255,11 @@ mod tests {
         comparison.error_units.at_risk(Arm::Control, 10_000);
         comparison.error_units.at_risk(Arm::Candidate, 10_000);
         let mut margins = Margins { base_rate: 1e-4, has_base: false, errors: 0.001, mult: 1.0, error_ratio: 11.0 };
-        assert!(error_units_within(&comparison, &margins) > LOG_PASS);
+        assert!(error_units_within(&ground(&comparison), &margins) > LOG_PASS);
         comparison.error_units.first(Arm::Control, 3);
         margins = Margins { has_base: true, error_ratio: 1.5, ..margins };
         let ratio = share::log_e_within(comparison.error_units.strata(), margins.error_ratio);
-        assert_eq!(error_units_within(&comparison, &margins), math::ln(WEIGHT_OF_RATIO) + ratio);
+        assert_eq!(error_units_within(&ground(&comparison), &margins), math::ln(WEIGHT_OF_RATIO) + ratio);
         assert!(ratio < LOG_PASS, "{ratio}");
     }
 

@@ -364,7 +364,7 @@ impl ReleaseState {
             start,
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
-        let comparison = comparison.with_effects(effects).with_limits(policy.limits);
+        let comparison = comparison.with_effects(effects).with_limits(policy.limits).with_steps(policy);
         // Each takes some kilobytes: no room for others that may never come.
         self.comparisons.reserve_exact(1);
         let comparison = comparison.with_conversions(&policy.conversions.names).with_segments(&policy.segments);

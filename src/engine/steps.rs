@@ -6,8 +6,10 @@
 //! errors above what was seen, and without a unit it is the last step.
 
 use crate::compare::share::Stratum;
+use crate::engine::bucket_sums::{BucketSums, Mark, View};
 use crate::engine::comparison::Comparison;
 use crate::engine::policy::Policy;
+use crate::sketch::codec::{Damaged, Reader, Writer};
 
 /// Standard errors (of a binomial share) above the seen share.
 const ERRORS_ABOVE: f64 = 3.0;
@@ -46,6 +48,76 @@ fn step_of(latest: Stratum, steps: &[u32]) -> Option<usize> {
     // Between two steps their geometric mean decides: shares differ by ratios.
     let is_below = |(lower, upper): (u32, u32)| most * most < f64::from(lower) * f64::from(upper);
     Some(steps.windows(2).position(|pair| matches!(pair, [lower, upper] if is_below((*lower, *upper)))).unwrap_or(last))
+}
+
+/// Strata of the step that a comparison is in, or of a later one; all where the policy declares no steps.
+pub(super) fn own_strata(comparison: &Comparison, policy: &Policy) -> Vec<Stratum> {
+    let strata = comparison.error_units.strata();
+    match seen(comparison, policy) {
+        None => strata.to_vec(),
+        Some(step) => strata.iter().filter(|of| step_of(**of, &policy.steps) >= Some(step)).copied().collect(),
+    }
+}
+
+/// Sums that PASS may ask.
+const SUMS: usize = 6;
+
+/// Sums of a comparison with declared steps as they were when the latest stratum began.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SinceCut {
+    /// Steps are declared.
+    follows: bool,
+    /// None before the share changed for the first time.
+    marks: Option<Box<[Mark; SUMS]>>,
+}
+
+impl SinceCut {
+    /// For a policy.
+    pub(super) fn of(policy: &Policy) -> SinceCut {
+        SinceCut { follows: !policy.steps.is_empty(), marks: None }
+    }
+
+    /// A stratum begins.
+    pub(super) fn cut(&mut self, sums: [&mut BucketSums; SUMS]) {
+        if self.follows {
+            self.marks = Some(Box::new(sums.map(BucketSums::mark)));
+        }
+    }
+
+    /// What was added since, in the order of the sums; `None` where all that came is of one step.
+    pub(super) fn views(&self, sums: [&BucketSums; SUMS]) -> Option<[View; SUMS]> {
+        let marks = self.marks.as_ref()?;
+        let mut marks = marks.iter();
+        Some(sums.map(|sums| marks.next().map_or_else(|| sums.view(), |mark| sums.view().since(mark))))
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        self.marks.as_ref().map_or(0, |_| SUMS as u64 * (Mark::BYTES + size_of::<Mark>() as u64))
+    }
+
+    /// Writes the marks.
+    pub fn write(&self, w: &mut Writer) {
+        w.flag(self.follows);
+        w.flag(self.marks.is_some());
+        self.marks.iter().flat_map(|marks| marks.iter()).for_each(|mark| mark.write(w));
+    }
+
+    /// Reads what [`SinceCut::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read(r: &mut Reader<'_>) -> Result<SinceCut, Damaged> {
+        let follows = r.flag()?;
+        let marks = if r.flag()? {
+            let marks = [(); SUMS].map(|()| Mark::read(r));
+            let [a, b, c, d, e, f] = marks;
+            Some(Box::new([a?, b?, c?, d?, e?, f?]))
+        } else {
+            None
+        };
+        Ok(SinceCut { follows, marks })
+    }
 }
 
 #[cfg(test)]

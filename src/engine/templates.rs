@@ -268,6 +268,17 @@ pub struct Templates {
     changed_since: bool,
 }
 
+/// An error line that is new in the candidate, and one that is gone there.
+#[derive(Clone, Copy, Debug)]
+pub struct Reworded<'t> {
+    /// The new one.
+    pub now: &'t Template,
+    /// What is gone.
+    pub before: &'t Template,
+    /// There is evidence that more units meet the new one than met the other: it may be no replacement.
+    pub is_more: bool,
+}
+
 impl Templates {
     /// Nothing seen. `once`: every unit comes once (traces, requests).
     pub fn new(once: bool) -> Templates {
@@ -495,11 +506,10 @@ impl Templates {
         self.at_risk.totals().map(|(units, _)| units)
     }
 
-    /// Error lines that were weighed with what they replaced, each with that, strongest first.
-    pub fn reworded(&self) -> Vec<(&Template, &Template)> {
+    /// Error lines that were weighed with what is gone, each with that, strongest first.
+    pub fn reworded(&self) -> Vec<Reworded<'_>> {
         let [_, errors] = &self.classes;
-        // Where both together are worse, it is no replacement.
-        let of = |of: &'_ Template| Some((of.alone.filter(|_| of.log_e < twin::LOUD)?, of.twin?));
+        let of = |of: &'_ Template| Some((of.alone?, of.twin?));
         let mut list: Vec<(f64, &u64, &Template, &Template)> = errors
             .slots
             .iter()
@@ -507,7 +517,9 @@ impl Templates {
             .filter_map(|(alone, id, template, twin)| Some((alone, id, template, errors.slots.get(&twin)?)))
             .collect();
         list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-        list.into_iter().map(|(_, _, template, twin)| (template, twin)).collect()
+        let told = |(_, _, now, before): (f64, &u64, _, _)| (now, before);
+        let told = list.into_iter().map(told);
+        told.map(|(now, before)| Reworded { now, before, is_more: now.log_e >= twin::LOUD }).collect()
     }
 
     /// Templates below error with at least such an ln e against "about as often", strongest first.

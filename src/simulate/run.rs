@@ -77,8 +77,29 @@ pub struct Plan {
     pub rivals: bool,
     /// Intervals are held against the truth that nothing differs.
     pub intervals: bool,
+    /// A shown interval is held against the difference that there is.
+    pub truth: Option<Truth>,
     /// Counts for an oracle are kept.
     pub oracle: bool,
+}
+
+/// The difference that there is between the arms, at every moment.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Truth {
+    /// Failed requests, as a share of requests.
+    ErrorVolume(f64),
+    /// Mean of the natural logarithm of the latency.
+    LatencyMean(f64),
+}
+
+impl Truth {
+    /// The cell that measures it.
+    pub fn cell(self) -> Cell {
+        match self {
+            Truth::ErrorVolume(_) => Cell::ErrorVolume,
+            Truth::LatencyMean(_) => Cell::LatencyMean,
+        }
+    }
 }
 
 /// How evidence went. ln e in millionths.
@@ -283,10 +304,11 @@ impl Watched {
         put(record, ERRORS, minute, budget::log_sum(&weights, 0.0) - math::ln(weight));
         if plan.intervals {
             for (name, outside) in outside(comparison, &plan.policy) {
-                if outside && !record.outside.contains_key(name) {
-                    record.outside.insert(name.to_owned(), minute);
-                }
+                note_outside(record, name, outside, minute);
             }
+        }
+        if let Some(truth) = plan.truth {
+            note_outside(record, truth.cell().name(), leaves_out(comparison, &plan.policy, truth), minute);
         }
     }
 
@@ -383,6 +405,30 @@ pub fn routing_name(routing: Routing) -> &'static str {
         Routing::PerRequest => "per request",
         Routing::Mixed => "mixed",
     }
+}
+
+fn note_outside(record: &mut Record, name: &str, is_outside: bool, minute: u32) {
+    if is_outside && !record.outside.contains_key(name) {
+        record.outside.insert(name.to_owned(), minute);
+    }
+}
+
+/// Whether the interval that reports show leaves out a difference: see `report::guardrails`, which shows it by the part of a
+/// difference that is left under a changing share.
+fn leaves_out(comparison: &Comparison, policy: &Policy, truth: Truth) -> bool {
+    let (sums, margin, truth, cell) = match truth {
+        Truth::ErrorVolume(of) => (&comparison.error_volume, Margins::of(comparison, policy).errors, of, truth.cell()),
+        Truth::LatencyMean(of) => (&comparison.latency.mean, margin::LATENCY_MEAN, of, truth.cell()),
+    };
+    if !comparison.look.cell(cell).has_data {
+        return false;
+    }
+    let view = sums.view();
+    let ([control, candidate], kept) = (view.stats(), view.kept());
+    Difference::fail(&candidate, &control, Variance::Adjusted).is_some_and(|of| {
+        let from_truth = of.diff - truth * kept;
+        bucket::mixture(from_truth, of.variance, of.dof, margin * kept, Sides::Two) >= -math::ln(ALPHA_SHOWN)
+    })
 }
 
 /// Whether the interval that reports show leaves out "no difference", by cell. An interval leaves out exactly what its

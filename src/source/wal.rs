@@ -45,6 +45,8 @@ pub const WAITING_BYTES: usize = 128 << 20;
 const WAITING: usize = 4_096;
 /// Payloads that are written and synced together.
 const TOGETHER: usize = 1_024;
+/// Bytes of a buffer that is kept for the next use: fresh megabytes cost a page fault every 4 KiB, and a kept one its memory.
+const KEPT: usize = 4 << 20;
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
@@ -318,8 +320,8 @@ enum Found {
     Broken,
 }
 
-/// Reads the record at the place where a file stands.
-fn read_record(file: &mut impl Read) -> io::Result<Found> {
+/// Reads the record at the place where a file stands. `payload`: a buffer for it.
+fn read_record(file: &mut impl Read, mut payload: Vec<u8>) -> io::Result<Found> {
     let mut header = [0u8; RECORD_HEADER];
     let mut have = 0;
     while have < RECORD_HEADER {
@@ -338,7 +340,10 @@ fn read_record(file: &mut impl Read) -> io::Result<Found> {
     if header[..4] != MARK || length > PAYLOAD_MAX || of_note > NOTE_MAX {
         return Ok(Found::Broken);
     }
-    let (mut note, mut payload) = (Vec::new(), Vec::new());
+    let mut note = Vec::new();
+    payload.clear();
+    // What the header says may be damaged: no more than is usual is set aside before it is there.
+    payload.reserve(length.min(KEPT));
     file.take(of_note as u64).read_to_end(&mut note)?;
     file.take(length as u64).read_to_end(&mut payload)?;
     let whole = note.len() == of_note && payload.len() == length && sum(&place, &note, &payload) == check;
@@ -346,8 +351,8 @@ fn read_record(file: &mut impl Read) -> io::Result<Found> {
 }
 
 /// The same, where the record must have a position.
-fn read_record_at(file: &mut impl Read, at: u64) -> io::Result<Found> {
-    Ok(match read_record(file)? {
+fn read_record_at(file: &mut impl Read, at: u64, payload: Vec<u8>) -> io::Result<Found> {
+    Ok(match read_record(file, payload)? {
         Found::Record { place, .. } if place.at != at => Found::Broken,
         found => found,
     })
@@ -383,9 +388,9 @@ fn check(
         }
         return Err(WalError::Unknown(path.display().to_string()));
     }
-    let (mut next, mut end) = (first, HEADER);
+    let (mut next, mut end, mut buffer) = (first, HEADER, Vec::new());
     loop {
-        match read_record_at(&mut reader, next).map_err(io_error)? {
+        match read_record_at(&mut reader, next, std::mem::take(&mut buffer)).map_err(io_error)? {
             Found::Record { place, note, payload } => {
                 keys.add(place.key, next);
                 next += payload.len() as u64;
@@ -393,6 +398,7 @@ fn check(
                 if !note.is_empty() {
                     *last_note = note;
                 }
+                buffer = payload;
             }
             Found::End => return Ok((next, 0)),
             Found::Broken if is_last && !is_followed(&file, end, next).map_err(io_error)? => {
@@ -413,7 +419,7 @@ fn is_followed(file: &File, end: u64, next: u64) -> io::Result<bool> {
     let mut rest = Vec::new();
     file.read_to_end(&mut rest)?;
     for found in memchr::memmem::find_iter(&rest, &MARK) {
-        if let Found::Record { place, .. } = read_record(&mut rest.get(found..).unwrap_or_default())?
+        if let Found::Record { place, .. } = read_record(&mut rest.get(found..).unwrap_or_default(), Vec::new())?
             && place.group > next
         {
             return Ok(true);
@@ -430,6 +436,8 @@ struct Writer {
     keys: Keys,
     /// The last note: each segment begins with it, so that it stays when those before are removed.
     note: Vec<u8>,
+    /// For the next group.
+    buffer: Vec<u8>,
     synced: Arc<Synced>,
     /// A write has failed: what the file holds is not known any more.
     broken: Option<Arc<io::Error>>,
@@ -454,7 +462,8 @@ impl Writer {
             }
             None => (begin(folder, next).map_err(|error| at(folder, error))?, HEADER),
         };
-        Ok(Writer { folder: folder.to_owned(), file, length, next, keys, note, synced, broken: None, failure })
+        let (folder, buffer) = (folder.to_owned(), Vec::new());
+        Ok(Writer { folder, file, length, next, keys, note, buffer, synced, broken: None, failure })
     }
 
     fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
@@ -472,7 +481,8 @@ impl Writer {
 
     /// Writes payloads, syncs once, answers all.
     fn write(&mut self, list: impl Iterator<Item = Waiting>) {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
         let mut answers = Vec::new();
         let group = self.next;
         let (mut next, mut new) = (group, Vec::new());
@@ -499,6 +509,9 @@ impl Writer {
             Some(error) => Err(Arc::clone(error)),
             None => self.put(&bytes, next).map_err(Arc::new),
         };
+        if bytes.capacity() <= KEPT {
+            self.buffer = bytes;
+        }
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = done.as_ref().err().cloned();
         if done.is_ok() {
             self.note = last_note;
@@ -564,11 +577,21 @@ pub struct WalReader {
     file: Option<File>,
     next: u64,
     repeats: Repeats,
+    /// For the next payload.
+    buffer: Vec<u8>,
 }
 
 impl WalReader {
     fn new(folder: &Path, first: u64, synced: Arc<Synced>) -> WalReader {
-        WalReader { folder: folder.to_owned(), synced, file: None, next: first, repeats: Repeats::default() }
+        let (folder, repeats) = (folder.to_owned(), Repeats::default());
+        WalReader { folder, synced, file: None, next: first, repeats, buffer: Vec::new() }
+    }
+
+    /// Takes the buffer of a payload that is done with, for one to come.
+    pub fn recycle(&mut self, payload: Vec<u8>) {
+        if payload.capacity() <= KEPT {
+            self.buffer = payload;
+        }
     }
 
     /// Another reader of the same log, from the same record on.
@@ -579,6 +602,7 @@ impl WalReader {
             file: None,
             next: self.next,
             repeats: Repeats::default(),
+            buffer: Vec::new(),
         }
     }
 
@@ -610,9 +634,15 @@ impl WalReader {
                 }
                 return Err(WalError::Unknown(path.display().to_string()));
             }
+            let mut buffer = Vec::new();
             loop {
-                match read_record_at(&mut reader, next).map_err(|error| at(&path, error))? {
-                    Found::Record { payload, .. } => next += payload.len() as u64,
+                match read_record_at(&mut reader, next, std::mem::take(&mut buffer))
+                    .map_err(|error| at(&path, error))?
+                {
+                    Found::Record { payload, .. } => {
+                        next += payload.len() as u64;
+                        buffer = payload;
+                    }
                     Found::End => break,
                     Found::Broken if is_last => break,
                     Found::Broken => return Err(WalError::Damaged(path.display().to_string(), next)),
@@ -695,7 +725,8 @@ impl WalReader {
                 opened = true;
                 continue;
             };
-            match read_record_at(file, here).map_err(|error| at(&self.folder, error))? {
+            let buffer = std::mem::take(&mut self.buffer);
+            match read_record_at(file, here, buffer).map_err(|error| at(&self.folder, error))? {
                 Found::Record { payload, place, .. } => {
                     self.next = here + payload.len() as u64;
                     self.synced.read.fetch_max(self.next, Ordering::AcqRel);

@@ -564,12 +564,20 @@ impl Judged<'_> {
                 "The arms write statuses in different types (numbers, texts, what cannot be read).".to_owned()
             }
             Flaw::UnequalActivity => {
-                let (requests, units) = (comparison.error_volume.events(), comparison.distinct_units());
+                let (requests, units) = comparison.activity();
                 let [control, candidate] = [0, 1].map(|arm| requests[arm] as f64 / units[arm].max(1) as f64);
-                format!(
-                    "Canary {} make {candidate:.1} requests each, those of the baseline {control:.1}: one of them may count a user several times. No pass before they are counted alike.",
-                    self.units()
-                )
+                let units = self.units();
+                let last = "one of them may count a user several times. No pass before they are counted alike.";
+                match comparison.strata() {
+                    0 | 1 => format!(
+                        "Canary {units} make {candidate:.1} requests each, those of the baseline {control:.1}: {last}"
+                    ),
+                    // Those of the stratum before may be meant, as long as this one has few.
+                    _ => format!(
+                        "The {units} of one version make far more requests each than those of the other (since the share last changed \
+                         {candidate:.1} in the canary, {control:.1} in the baseline): {last}"
+                    ),
+                }
             }
             Flaw::UnequalSegments => self.unequal_words(),
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),

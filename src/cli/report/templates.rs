@@ -7,7 +7,7 @@ use super::guardrails::{LOG_WEAK, strength};
 use super::text::{grouped, percent};
 use crate::cli::terminal::harmless;
 use crate::engine::look::LOG_CHANGED;
-use crate::engine::templates::{Listed, Place, Template};
+use crate::engine::templates::{Listed, Place, Reworded, Template};
 
 /// Templates of a class of level that a report for people lists.
 pub(in crate::cli) const LISTED_MAX: usize = 10;
@@ -71,13 +71,19 @@ impl Judged<'_> {
     /// Error lines that replaced another, then lines below error that changed, strongest first.
     pub(super) fn changed_lines(&self) -> Vec<String> {
         let changed = self.comparison.templates.strongest_below_error(LOG_CHANGED);
-        let reworded = self.comparison.templates.reworded().into_iter().take(SENTENCES_MAX).map(|(now, before)| {
-            format!(
-                "What changed: the error line `{}` is new in the canary, and `{}` is gone, which no fewer {} met.",
-                shown(now),
-                shown(before),
-                self.units()
-            )
+        // What failed the rollout is told of as that.
+        let open = |of: &Reworded<'_>| !of.is_more || self.comparison.failure.is_none();
+        let reworded = self.comparison.templates.reworded().into_iter().filter(open).take(SENTENCES_MAX).map(|of| {
+            let (now, before, units) = (shown(of.now), shown(of.before), self.units());
+            match of.is_more {
+                false => format!(
+                    "What changed: the error line `{now}` is new in the canary, and `{before}` is gone, which no fewer {units} met."
+                ),
+                true => format!(
+                    "What changed: the error line `{now}` is new in the canary, and `{before}` is gone; more {units} meet the new \
+                     one, which is not proven to be worse so far."
+                ),
+            }
         });
         let total = changed.len();
         let mut list: Vec<String> = reworded.collect();

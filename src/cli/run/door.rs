@@ -25,6 +25,8 @@ pub(super) const BODY_MAX: usize = 32 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// Bytes of all bodies together, as sent and unpacked, that are not lines in the write-ahead log's queue yet.
 const ROOM: usize = 256 << 20;
+/// Bytes that are set aside for a body before any of it is there, at most.
+const SET_ASIDE: usize = 4 << 20;
 /// Bytes that room is given in.
 const ROOM_UNIT: usize = 1 << 10;
 /// Bodies that are unpacked and made lines of at a time.
@@ -246,7 +248,7 @@ async fn read(headers: &HeaderMap, body: Body, room: &mut OfBody) -> Result<Vec<
     }
     let mut body = body;
     let all = async {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(SET_ASIDE));
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             let broken = || Refused(StatusCode::BAD_REQUEST, "the body ended before its end".to_owned());
             let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };

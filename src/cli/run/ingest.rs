@@ -37,8 +37,16 @@ pub(super) async fn take(State(door): State<Door>, request: Request) -> Response
     axum::Json(body).into_response()
 }
 
+/// Lines that are not empty.
 fn count_lines(text: &[u8]) -> usize {
-    text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count()
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b'\n', text).chain([text.len()]);
+    ends.filter(|end| {
+        let line = text.get(from..*end).unwrap_or_default();
+        from = end + 1;
+        !line.trim_ascii().is_empty()
+    })
+    .count()
 }
 
 /// The body as lines, each ended by a newline.
@@ -154,6 +162,13 @@ mod tests {
 
     fn as_lines(text: &str) -> String {
         String::from_utf8(one_a_line(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn empty_lines_are_none() {
+        for (text, lines) in [("", 0), ("\n\n", 0), ("a", 1), ("a\n", 1), ("a\n \r\n\nb", 2)] {
+            assert_eq!(count_lines(text.as_bytes()), lines, "{text:?}");
+        }
     }
 
     #[test]

@@ -236,8 +236,9 @@ impl Inputs {
         if let Some(batch) = self.batches.get_mut(*stream) {
             batch.add_text(at, &text);
         }
-        let lines = memchr::memchr_iter(b'\n', &text).count();
-        Ok(Heard::Record { stream: *stream, bytes: text.len(), lines })
+        let (bytes, lines) = (text.len(), memchr::memchr_iter(b'\n', &text).count());
+        reader.recycle(text);
+        Ok(Heard::Record { stream: *stream, bytes, lines })
     }
 
     /// Bodies that most likely were sent again over HTTP, and their lines, since this was last asked.

@@ -194,7 +194,10 @@ impl Live<'_> {
         watch.came();
         let moves = &mut self.moves[stream];
         let due = moves.len();
-        push_around_moves(&mut self.pushed, moves, (stream, chunk), engine, watch)?;
+        let buffer = push_around_moves(&mut self.pushed, moves, (stream, chunk), engine, watch)?;
+        if let Some(batch) = self.inputs.batch(stream) {
+            batch.recycle(buffer);
+        }
         self.moves_made[stream] += (due - moves.len()) as u64;
         Ok(())
     }
@@ -298,14 +301,15 @@ impl Live<'_> {
     }
 }
 
-/// Pushes a chunk of a stream, and makes each move that stands before one of its lines in its place.
+/// Pushes a chunk of a stream, and makes each move that stands before one of its lines in its place. Returns the
+/// bytes of its last part for another use.
 pub(super) fn push_around_moves(
     pushed: &mut PushedStreams<'_>,
     moves: &mut VecDeque<Move>,
     (stream, chunk): (usize, Chunk),
     engine: &mut Engine,
     observer: &mut dyn Observer,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<u8>> {
     let mut chunk = chunk;
     while let Some(due) = moves.front().copied() {
         let before = chunk.positions.partition_point(|position| *position < due.next);
@@ -326,8 +330,7 @@ pub(super) fn push_around_moves(
         moves.pop_front();
         pushed.advance(stream, due.window, due.next, engine, observer)?;
     }
-    pushed.push(stream, chunk, engine, observer)?;
-    Ok(())
+    Ok(pushed.push(stream, chunk, engine, observer)?)
 }
 
 /// Keeps the ledger, and tells of verdicts.

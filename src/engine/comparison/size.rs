@@ -14,6 +14,7 @@ use crate::engine::memory;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
+use crate::engine::steps::SinceCut;
 use crate::engine::totals::Totals;
 use crate::sketch::latency::Histogram;
 
@@ -43,7 +44,7 @@ impl Comparison {
                     + memory::list::<Conversion>(self.conversions.len())
                     + self.conversions.iter().map(of_conversion).sum::<u64>(),
             ),
-            ("bucket tests", sums.map(BucketSums::bytes).sum()),
+            ("bucket tests", sums.map(BucketSums::bytes).sum::<u64>() + self.since_cut.bytes()),
             ("latency tests", self.latency.bytes()),
             ("restarts", self.restarts.bytes()),
             ("sampling", self.sampling.bytes()),
@@ -101,6 +102,7 @@ impl Comparison {
         sums.into_iter().chain(&mut self.early).chain(&mut self.gaps).for_each(BucketSums::forget);
         self.latency = LatencyTests::default();
         self.restarts = Restarts::default();
+        self.since_cut = SinceCut::default();
         self.sampling = Sampling::default();
         for totals in self.totals.iter_mut().flatten() {
             (totals.latency, totals.span_latency) = (Histogram::default(), Histogram::default());

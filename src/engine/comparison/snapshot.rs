@@ -17,6 +17,7 @@ use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::segments::{SegmentTest, Segments};
+use crate::engine::steps::SinceCut;
 use crate::engine::storms::Storms;
 use crate::engine::templates::Templates;
 use crate::engine::totals::Totals;
@@ -53,6 +54,9 @@ impl Comparison {
         self.lines.write(w);
         self.crossover.write(w);
         self.early.iter().for_each(|sums| sums.write(w));
+        self.since_cut.write(w);
+        self.stratum_from.iter().for_each(|requests| w.uint(*requests));
+        w.flag(self.activity_differed);
         self.retried.write(w);
         self.warnings.write(w);
         self.other_lines.write(w);
@@ -320,6 +324,9 @@ impl Comparison {
         c.lines = BucketSums::read(r)?;
         c.crossover = FirstEvents::read(r)?;
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
+        c.since_cut = SinceCut::read(r)?;
+        c.stratum_from = [r.uint()?, r.uint()?];
+        c.activity_differed = r.flag()?;
         c.retried = BucketSums::read(r)?;
         c.warnings = BucketSums::read(r)?;
         c.other_lines = BucketSums::read(r)?;

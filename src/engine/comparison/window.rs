@@ -187,8 +187,12 @@ impl Comparison {
 
     /// A new stratum begins with the next window.
     fn cut(&mut self) {
+        (self.activity_differed, self.stratum_from) = (self.activity_differs(), self.error_volume.events());
         self.stratum = self.stratum.wrapping_add(1);
         self.number_of_cuts += 1;
+        let [_, p90, p99] = &mut self.latency.above;
+        let [early_p90, early_p99] = &mut self.early;
+        self.since_cut.cut([&mut self.error_volume, &mut self.latency.mean, p90, p99, early_p90, early_p99]);
         self.error_units.cut();
         self.storms.cut();
         self.unanswered.cut();

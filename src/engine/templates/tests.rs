@@ -261,10 +261,21 @@ fn what_replaced_another_error_is_a_change_and_no_failure() {
         assert_eq!(said.log_errors.unwrap() > 10.0, fails, "{gone} {met} {still} {new}: {said:?}");
         // It stands out all the same, unless it was expected.
         assert!(fails || said.log_changed > 10.0, "{gone} {met} {still} {new}: {said:?}");
-        assert_eq!(templates.reworded().len(), usize::from(!fails));
+        let reworded = templates.reworded();
+        assert_eq!(reworded.iter().filter(|of| !of.is_more).count(), usize::from(!fails));
         templates.changed_since = true;
         assert!(templates.look(&[22]).log_unexpected < 1.0);
     }
+}
+
+#[test]
+fn what_more_meet_than_met_what_is_gone_is_told_as_such() {
+    let mut templates = with_units(4_000, 50);
+    add_text(&mut templates, 21, "cannot load cart", Arm::Control, 40);
+    add_text(&mut templates, 22, "cannot load the cart", Arm::Candidate, 80);
+    let said = templates.look(&[]);
+    assert!((3.0..10.0).contains(&templates.get(22, true).unwrap().log_e()), "{said:?}");
+    assert_eq!(templates.reworded().iter().map(|of| of.is_more).collect::<Vec<_>>(), [true]);
 }
 
 #[test]

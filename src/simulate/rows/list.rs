@@ -1,5 +1,6 @@
 //! The rows themselves, part by part.
 
+mod ramps;
 mod stress;
 
 use super::{Event, Line, Measure, Row, Target};
@@ -63,6 +64,7 @@ fn plan(traffic: Traffic, minutes: u32) -> Plan {
         policy: Policy::default(),
         rivals: false,
         intervals: false,
+        truth: None,
         oracle: false,
     }
 }
@@ -93,6 +95,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(false_pass());
     rows.extend(delays());
     rows.extend(passes());
+    rows.extend(ramps::rows());
     rows.extend(stress::rows());
     rows.extend(decided());
     rows.extend(log_lines());

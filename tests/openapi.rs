@@ -271,12 +271,29 @@ fn every_operation_answers_as_the_document_says() {
         ("/v1/fields", "/v1/fields"),
         ("/v1/aggregate", "/v1/aggregate?by=cohort&every=1m&quantiles=duration_ms&distinct=_unit&stats=status"),
         ("/v1/aggregate", "/v1/aggregate?by=nobody"),
+        ("/v1/shares", "/v1/shares?by=cohort"),
+        ("/v1/shares", "/v1/shares?q=*&of=hello"),
+        ("/v1/shares", "/v1/shares?by=nobody"),
         ("/v1/export", "/v1/export?q=status:503&format=csv"),
         ("/v1/export", "/v1/export?q=status:503&limit=10"),
         ("/v1/export", "/v1/export?format=pdf"),
         ("/v1/tail", "/v1/tail?after=nonsense"),
+        ("/_mapping", "/_mapping"),
+        ("/{index}/_mapping", "/logs/_mapping"),
     ] {
         asking.ask("get", path, to, "", b"");
+    }
+    for (of, body) in [
+        ("_search", &b"{\"size\":1}"[..]),
+        ("_search", b"{\"query\":{\"luck\":{}}}"),
+        ("_msearch", b"{}\n{\"size\":0}\n"),
+        ("_count", b"{\"query\":{\"term\":{\"status\":503}}}"),
+        ("_field_caps", b""),
+    ] {
+        for method in ["get", "post"] {
+            asking.ask(method, &format!("/{of}"), &format!("/{of}"), json, body);
+            asking.ask(method, &format!("/{{index}}/{of}"), &format!("/logs/{of}"), json, body);
+        }
     }
     // Commands.
     let token = "Authorization: Bearer a token of the test, long enough\r\n";

@@ -170,8 +170,7 @@ fn clients_of_elasticsearch_find_what_they_look_for() {
     ] {
         assert_eq!(ask(request, "any", any).0, 200, "{request}");
     }
-    for (request, expected) in
-        [("GET /_search", 501), ("GET /_bulk", 405), ("GET /nowhere", 404), ("DELETE /index", 404)]
+    for (request, expected) in [("GET /_mget", 501), ("GET /_bulk", 405), ("GET /nowhere", 404), ("DELETE /index", 404)]
     {
         let (status, _, body) = ask(request, "any", any);
         let said: Value = serde_json::from_slice(&body).unwrap();

@@ -388,6 +388,10 @@ pub(super) struct SearchArguments {
     /// Print each line as a JSON object, with its time, place and what decoding says of it
     #[arg(long)]
     pub json: bool,
+    /// Go on with lines of a running `run` as they come, until it ends or Ctrl-C
+    #[cfg(feature = "serve")]
+    #[arg(long, short)]
+    pub follow: bool,
     /// How files are read.
     #[command(flatten)]
     pub how: HowArguments,

@@ -69,6 +69,27 @@ impl<'a> Remote<'a> {
         self.read(request.call())
     }
 
+    /// An answer that is read as it comes, however long that takes.
+    #[cfg(feature = "index")]
+    pub(super) fn stream(&self, path: &str) -> anyhow::Result<impl std::io::BufRead> {
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE))
+            .build();
+        let mut request = config.new_agent().get(format!("http://{}{path}", self.address));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = request.call();
+        match answer {
+            Ok(answer) if answer.status() == 200 => Ok(std::io::BufReader::new(answer.into_body().into_reader())),
+            answer => self.read(answer).and_then(|(status, body)| Err(refused(status, &body))),
+        }
+    }
+
     fn post(&self, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let mut request =
             self.agent.post(format!("http://{}{path}", self.address)).header("content-type", "application/json");

@@ -338,8 +338,24 @@ fn comparison(judged: &Judged<'_>) -> Value {
         fields.insert("templates".to_owned(), templates(judged));
         fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
         fields.insert("segments".to_owned(), segments(judged));
+        fields.insert("changes".to_owned(), changes(judged));
     }
     fields
+}
+
+/// Lines of both arms, with their query and their number.
+fn lines_of([baseline, canary]: &[queries::Lines; 2]) -> Value {
+    let one = |of: &queries::Lines| json!({ "query": of.query, "counted": of.counted, "count": of.count });
+    json!({ "baseline": one(baseline), "canary": one(canary) })
+}
+
+/// What changed, with the lines behind it.
+fn changes(judged: &Judged<'_>) -> Value {
+    let Some(service) = judged.services.first() else { return json!([]) };
+    let list = queries::of_changes(judged.comparison, service, &judged.survey.plan);
+    let one =
+        |of: &queries::Changed| json!({ "group": of.group.name(), "what": of.what, "lines": lines_of(&of.lines) });
+    list.iter().map(one).collect()
 }
 
 /// Queries that find the requests of an arm, and those that failed.
@@ -453,7 +469,7 @@ fn segments(judged: &Judged<'_>) -> Value {
         "found": judged.survey.segments.from == SegmentsFrom::Found,
         "unequal": judged.comparison.look.unequal.iter().map(|field| judged.segment_field(usize::from(*field))).collect::<Vec<_>>(),
         "descriptive": mix,
-        "cells": judged.segments.rows.iter().map(segment).collect::<Vec<_>>(),
+        "cells": judged.segments.rows.iter().map(|row| segment(judged, row)).collect::<Vec<_>>(),
         "more": told.more,
         "rest": told.rests.iter().map(|rest| json!({
             "field": judged.segment_field(rest.field),
@@ -464,7 +480,11 @@ fn segments(judged: &Judged<'_>) -> Value {
 }
 
 /// One segment, or two whose units fail together.
-fn segment(row: &SegmentRow) -> Value {
+fn segment(judged: &Judged<'_>, row: &SegmentRow) -> Value {
+    let lines = judged.services.first().map(|service| {
+        let [all, failed] = queries::of_segment(judged.comparison, service, row);
+        json!({ "units": lines_of(&all), "erring": lines_of(&failed) })
+    });
     let named = |list: &[(String, String)]| -> Vec<Value> {
         list.iter().map(|(field, value)| json!({ "field": field, "value": value })).collect()
     };
@@ -490,6 +510,7 @@ fn segment(row: &SegmentRow) -> Value {
         "excess": number(row.member.excess),
         "of_excess": row.member.of_excess.map(number),
         "of_units": number(row.member.of_units),
+        "lines": lines,
         "tests": tests,
     })
 }
@@ -563,6 +584,9 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
         "log_pass": rounded(judged.comparison.look.cell(row.cell).log_pass),
         "evidence": strength(row.log_e),
         "counts": row.counts,
+        "lines": judged.services.first().and_then(|service| {
+            queries::of_guardrail(judged.comparison, service, row).map(|lines| lines_of(&lines))
+        }),
     })
 }
 

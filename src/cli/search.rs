@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+#[cfg(feature = "serve")]
+use std::io::BufRead as _;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +43,13 @@ pub(super) fn run(arguments: &SearchArguments) -> anyhow::Result<u8> {
     let Some((text, files)) = arguments.words.split_last() else { bail!("a query is needed") };
     if arguments.limit > LIMIT_MAX {
         bail!("--limit: at most {LIMIT_MAX}");
+    }
+    #[cfg(feature = "serve")]
+    if arguments.follow {
+        if !files.is_empty() {
+            bail!("--follow: asks a running `serin run`, so no files are named");
+        }
+        return follow(arguments, text);
     }
     if files.is_empty() {
         #[cfg(feature = "serve")]
@@ -113,6 +122,48 @@ fn ask(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
         writeln!(std::io::stderr(), "the newest {shown} of {}", count(total, "line"))?;
     }
     Ok(u8::from(total == 0))
+}
+
+/// Shows new lines as they come. An answer that breaks off is gone on with from where it was.
+#[cfg(feature = "serve")]
+fn follow(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
+    let remote = Remote::new(&arguments.remote)?;
+    let mut after = String::new();
+    let mut out = std::io::stdout().lock();
+    loop {
+        let mut path = format!("/v1/tail?q={}", encoded(query));
+        if !after.is_empty() {
+            path.push_str(&format!("&after={}", encoded(&after)));
+        }
+        let mut event = String::new();
+        let reader = remote.stream(&path)?;
+        for text in reader.lines() {
+            // It ends, or breaks off.
+            let Ok(text) = text else { break };
+            if let Some(name) = text.strip_prefix("event: ") {
+                name.clone_into(&mut event);
+            } else if let Some(id) = text.strip_prefix("id: ") {
+                id.clone_into(&mut after);
+            } else if text.is_empty() {
+                event.clear();
+            } else if let Some(data) = text.strip_prefix("data: ") {
+                let line: Value = serde_json::from_str(data).map_err(|_| anyhow!("an event that is none"))?;
+                let of = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
+                if event == "gap" {
+                    let lines = line.get("lines").and_then(Value::as_u64).unwrap_or(0);
+                    writeln!(std::io::stderr(), "{} were left out", count(lines, "line"))?;
+                } else if arguments.json {
+                    writeln!(out, "{line}")?;
+                } else {
+                    let (stream, line) = (harmless(of("stream"), 60), harmless(of("line"), SHOWN));
+                    writeln!(out, "{}  {stream}  {line}", of("time"))?;
+                }
+                out.flush()?;
+            }
+        }
+        // A program that has ended answers no more, which is said by the next question.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
 }
 
 /// Text as a parameter.

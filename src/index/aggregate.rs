@@ -296,6 +296,16 @@ impl Opened<'_> {
             return Ok(Numbers::Column(values));
         }
         let mut numbers = vec![f64::NAN; self.reader.max_doc() as usize];
+        if let Some(field) = Derived::of(path) {
+            for document in self.documents.iter() {
+                if let (Some(place), Some(Value::Number(number))) =
+                    (numbers.get_mut(document as usize), self.columns.value(field, document))
+                {
+                    *place = number;
+                }
+            }
+            return Ok(Numbers::Listed(numbers));
+        }
         self.each(path, &mut |document, value| {
             if let (Value::Number(number), Some(place)) = (value, numbers.get_mut(document as usize)) {
                 *place = *number;

@@ -1,5 +1,5 @@
 //! What decoding said of lines, as fields: `_time`, `_stream`, `_position`, `_service`, `_arm`, `_route`, `_kind`, `_failed`, `_template`,
-//! `_reject`, `_level`.
+//! `_reject`, `_level`, `_latency`, `_status`, `_unit`.
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -27,10 +27,13 @@ pub(super) enum Derived {
     Template,
     Reject,
     Level,
+    Latency,
+    Status,
+    Unit,
 }
 
 impl Derived {
-    pub(super) const ALL: [Derived; 11] = [
+    pub(super) const ALL: [Derived; 14] = [
         Derived::Time,
         Derived::Stream,
         Derived::Position,
@@ -42,6 +45,9 @@ impl Derived {
         Derived::Template,
         Derived::Reject,
         Derived::Level,
+        Derived::Latency,
+        Derived::Status,
+        Derived::Unit,
     ];
 
     /// Its name in queries.
@@ -58,6 +64,9 @@ impl Derived {
             Derived::Template => "_template",
             Derived::Reject => "_reject",
             Derived::Level => "_level",
+            Derived::Latency => "_latency",
+            Derived::Status => "_status",
+            Derived::Unit => "_unit",
         }
     }
 
@@ -81,7 +90,13 @@ impl Derived {
             Derived::Kind => Some(names::KIND),
             Derived::Reject => Some(names::REJECT),
             Derived::Level => Some(names::LEVEL),
-            Derived::Time | Derived::Position | Derived::Failed | Derived::Template => None,
+            Derived::Status => Some(names::STATUS),
+            Derived::Time
+            | Derived::Position
+            | Derived::Failed
+            | Derived::Template
+            | Derived::Latency
+            | Derived::Unit => None,
         }
     }
 }
@@ -91,6 +106,16 @@ pub(super) fn template_text(template: u64) -> String {
     format!("{template:016x}")
 }
 
+/// A latency in milliseconds: a range says its unit, and a number is of these.
+pub(super) fn latency_ms(us: u64) -> f64 {
+    us as f64 / 1e3
+}
+
+/// How the bits of a unit's hash that are kept are written.
+pub(super) fn unit_text(bits: u64) -> String {
+    format!("{bits:010x}")
+}
+
 /// The columns of a segment. Most questions need few of them, so they are opened when they are asked for.
 pub(super) struct DerivedColumns {
     segment: SegmentReader,
@@ -98,6 +123,8 @@ pub(super) struct DerivedColumns {
     pub(super) position: Column<u64>,
     failed: OnceCell<Option<Column<u64>>>,
     template: OnceCell<Option<Column<u64>>>,
+    latency: OnceCell<Option<Column<u64>>>,
+    unit: OnceCell<Option<Column<u64>>>,
     texts: [OnceCell<Option<StrColumn>>; Derived::ALL.len()],
     /// Why one could not be opened.
     broken: RefCell<Option<TantivyError>>,
@@ -112,6 +139,8 @@ impl DerivedColumns {
             segment: segment.clone(),
             failed: OnceCell::new(),
             template: OnceCell::new(),
+            latency: OnceCell::new(),
+            unit: OnceCell::new(),
             texts: std::array::from_fn(|_| OnceCell::new()),
             broken: RefCell::new(None),
         })
@@ -140,6 +169,16 @@ impl DerivedColumns {
         self.template.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::TEMPLATE))).as_ref()
     }
 
+    /// Latencies in microseconds.
+    pub(super) fn latency(&self) -> Option<&Column<u64>> {
+        self.latency.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::LATENCY))).as_ref()
+    }
+
+    /// The bits of units' hashes that are kept.
+    pub(super) fn unit(&self) -> Option<&Column<u64>> {
+        self.unit.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::UNIT))).as_ref()
+    }
+
     pub(super) fn failed(&self) -> Option<&Column<u64>> {
         self.failed.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::FAILED))).as_ref()
     }
@@ -152,13 +191,16 @@ impl DerivedColumns {
             Derived::Position => self.position.first(document).map(|position| Value::Number(position as f64)),
             Derived::Failed => Some(Value::Bool(self.failed().is_some_and(|failed| failed.first(document).is_some()))),
             Derived::Template => self.template()?.first(document).map(|template| text(template_text(template))),
+            Derived::Latency => self.latency()?.first(document).map(|us| Value::Number(latency_ms(us))),
+            Derived::Unit => self.unit()?.first(document).map(|bits| text(unit_text(bits))),
             Derived::Stream
             | Derived::Service
             | Derived::Arm
             | Derived::Route
             | Derived::Kind
             | Derived::Reject
-            | Derived::Level => {
+            | Derived::Level
+            | Derived::Status => {
                 let column = self.text(field)?;
                 let mut out = String::new();
                 let ord = column.ords().first(document)?;

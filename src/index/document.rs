@@ -36,6 +36,10 @@ pub struct Told<'n> {
     pub template: u64,
     /// Hash of the unit, 0 where there is none.
     pub unit: u64,
+    /// Latency in microseconds, [`event::NO_LATENCY`] where there is none.
+    pub latency_us: u64,
+    /// Class of the status (`5xx`), or nothing where the line has none.
+    pub status: &'n str,
     /// Why the line is no event.
     pub reject: Option<RejectReason>,
 }
@@ -48,6 +52,18 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Log => "log",
         Kind::Exposure => "exposure",
         Kind::Business => "event",
+    }
+}
+
+/// The word of a class of status.
+fn status_name(class: u8) -> &'static str {
+    match class {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "",
     }
 }
 
@@ -83,6 +99,8 @@ impl<'n> Told<'n> {
             route: name(&names.routes, event.route),
             template: event.template,
             unit: event.unit,
+            latency_us: event.latency_us,
+            status: status_name(event.status_class),
             reject: None,
         }
     }
@@ -90,7 +108,20 @@ impl<'n> Told<'n> {
     /// A line that is no event, behind one of this time.
     pub fn none(time: Timestamp, reject: Option<RejectReason>) -> Told<'n> {
         let kind = if reject.is_some() { REJECT } else { OUTSIDE };
-        Told { time, kind, failed: false, level: "", service: "", arm: "", route: "", template: 0, unit: 0, reject }
+        Told {
+            time,
+            kind,
+            failed: false,
+            level: "",
+            service: "",
+            arm: "",
+            route: "",
+            template: 0,
+            unit: 0,
+            latency_us: event::NO_LATENCY,
+            status: "",
+            reject,
+        }
     }
 }
 
@@ -151,6 +182,7 @@ impl Maker {
             (layout.arm, told.arm),
             (layout.route, told.route),
             (layout.level, told.level),
+            (layout.status, told.status),
         ] {
             if !text.is_empty() {
                 document.add_text(field, text);
@@ -164,6 +196,9 @@ impl Maker {
         }
         if told.unit != 0 {
             document.add_u64(layout.unit, unit_bits(told.unit));
+        }
+        if told.latency_us != event::NO_LATENCY {
+            document.add_u64(layout.latency, told.latency_us);
         }
         document.add_text(layout.line, line);
         if let Some(reject) = told.reject {

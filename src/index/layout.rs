@@ -5,7 +5,7 @@
 //! | value | kept as | found by |
 //! | --- | --- | --- |
 //! | event time, stream, position, and what decoding says (`_arm`, `_kind`, ...) | columns | scan of a column |
-//! | a field with few different texts ([`ColumnKind::Text`]) | term and column | term |
+//! | a field with few different texts ([`ColumnKind::Text`]) | column | its different texts, then a scan of the column |
 //! | a field of numbers ([`ColumnKind::Number`]), of dates ([`ColumnKind::Date`]) | column | range of the column |
 //! | a field of ids ([`ColumnKind::Id`]) | 32 bits of its hash, a column | scan; the line is then read and compared |
 //! | the message | tokens with positions | tokens; the line, where a condition asks for more |
@@ -232,6 +232,8 @@ pub(super) mod names {
     pub(crate) const FAILED: &str = "failed";
     pub(crate) const TEMPLATE: &str = "template";
     pub(crate) const UNIT: &str = "unit";
+    pub(crate) const LATENCY: &str = "latency";
+    pub(crate) const STATUS: &str = "status";
     pub(crate) const TERMS: &str = "terms";
     pub(crate) const LINE: &str = "line";
 }
@@ -252,6 +254,8 @@ pub(super) struct Layout {
     pub failed: Field,
     pub template: Field,
     pub unit: Field,
+    pub latency: Field,
+    pub status: Field,
     pub terms: Field,
     pub line: Field,
     pub messages: Vec<Message>,
@@ -282,14 +286,22 @@ impl Layout {
         };
         let term = raw(IndexRecordOption::Basic, "raw");
         builder.add_i64_field(names::TIME, number.clone());
-        for name in [names::STREAM, names::SERVICE, names::ARM, names::ROUTE, names::KIND, names::REJECT, names::LEVEL]
-        {
+        for name in [
+            names::STREAM,
+            names::SERVICE,
+            names::ARM,
+            names::ROUTE,
+            names::KIND,
+            names::REJECT,
+            names::LEVEL,
+            names::STATUS,
+        ] {
             builder.add_text_field(name, fast_text.clone());
         }
-        for name in [names::POSITION, names::FAILED, names::TEMPLATE, names::UNIT] {
+        for name in [names::POSITION, names::FAILED, names::TEMPLATE, names::UNIT, names::LATENCY] {
             builder.add_u64_field(name, number.clone());
         }
-        builder.add_text_field(names::TERMS, TextOptions::default().set_indexing_options(term.clone()));
+        builder.add_text_field(names::TERMS, TextOptions::default().set_indexing_options(term));
         builder.add_text_field(names::LINE, TextOptions::default().set_stored());
         for path in columns.messages.iter().take(MESSAGES_MAX) {
             let tokens = raw(IndexRecordOption::WithFreqsAndPositions, TOKENIZER);
@@ -298,7 +310,7 @@ impl Layout {
         for (path, kind) in columns.list.iter().take(COLUMNS_MAX) {
             let name = format!("{}_{}", kind.letter(), hex(path));
             match kind {
-                ColumnKind::Text => builder.add_text_field(&name, fast_text.clone().set_indexing_options(term.clone())),
+                ColumnKind::Text => builder.add_text_field(&name, fast_text.clone()),
                 ColumnKind::Number => builder.add_f64_field(&name, number.clone()),
                 ColumnKind::Date => builder.add_i64_field(&name, number.clone()),
                 ColumnKind::Id => builder.add_u64_field(&name, number.clone()),
@@ -337,6 +349,8 @@ impl Layout {
             failed: field(names::FAILED)?,
             template: field(names::TEMPLATE)?,
             unit: field(names::UNIT)?,
+            latency: field(names::LATENCY)?,
+            status: field(names::STATUS)?,
             terms: field(names::TERMS)?,
             line: field(names::LINE)?,
             messages,

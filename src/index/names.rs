@@ -118,6 +118,26 @@ impl Index {
     }
 }
 
+impl Index {
+    /// A tree whose names are as they are asked for, with paths in their place; or the first name that no line has.
+    ///
+    /// # Errors
+    /// A part that cannot be read.
+    pub fn resolve_node(&self, node: &Node, aliases: &Aliases) -> Result<Result<Node, String>, tantivy::TantivyError> {
+        let mut asked = BTreeSet::new();
+        node.visit(&mut |path| {
+            asked.insert(path.to_owned());
+        });
+        let (parts, mut known) = (self.parts(), BTreeSet::new());
+        for path in asked {
+            if is_known(&parts, &path)? {
+                known.insert(path);
+            }
+        }
+        Ok(resolved(node, &known, aliases))
+    }
+}
+
 /// What is said of a name that nothing has.
 pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k str>, aliases: &'k Aliases) -> Unknown {
     let meant = suggest(name, known.chain(aliases.0.keys().map(String::as_str)));

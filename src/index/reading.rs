@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use tantivy::columnar::{Cardinality, Column};
+use tantivy::columnar::{Cardinality, Column, StrColumn};
 use tantivy::index::{InvertedIndexReader, SegmentReader};
 use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, PhraseQuery, Query as _};
@@ -15,7 +15,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, TERMINATED, Term};
 
 use crate::index::bits::Bits;
-use crate::index::derived::{Derived, DerivedColumns, template_text};
+use crate::index::derived::{Derived, DerivedColumns, latency_ms, template_text, unit_text};
 use crate::index::layout::{
     BEYOND, Column as PathColumn, ColumnKind, LINE_ONLY, Layout, MESSAGE_MARK, SEPARATOR, id_hash, is_plain,
 };
@@ -264,26 +264,52 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Documents with a text of a column that meets a condition: it is tried on the different texts.
+    fn texts(&self, column: &StrColumn, condition: &Condition, bits: &mut Bits) -> Read<()> {
+        let mut taken = Vec::new();
+        match condition {
+            Condition::Exists => {
+                self.has_value(column.ords(), bits);
+                return Ok(());
+            }
+            Condition::Equals(wanted) if query::number_of(wanted).is_none() => {
+                taken.extend(column.dictionary().term_ord(wanted.as_bytes())?);
+            }
+            Condition::Equals(_)
+            | Condition::Phrase(_)
+            | Condition::Wildcard(_)
+            | Condition::Matches(_)
+            | Condition::Between(..) => {
+                let mut terms = column.dictionary().stream()?;
+                let mut looked_at = 0u32;
+                while terms.advance() {
+                    looked_at += 1;
+                    if looked_at.is_multiple_of(BETWEEN_LOOKS) && (self.stop)() {
+                        return Err(Stopped::Late);
+                    }
+                    let holds = std::str::from_utf8(terms.key())
+                        .is_ok_and(|text| condition.holds(&Value::Str(Cow::Borrowed(text))));
+                    if holds {
+                        taken.push(terms.term_ord());
+                    }
+                }
+            }
+        }
+        match taken.as_slice() {
+            [] => {}
+            [one] => self.range(column.ords(), *one..=*one, bits),
+            [first, .., last] if last - first + 1 == taken.len() as u64 => {
+                self.range(column.ords(), *first..=*last, bits);
+            }
+            _ => self.scan(column.ords(), bits, |ord| taken.binary_search(&ord).is_ok())?,
+        }
+        Ok(())
+    }
+
     fn derived(&self, field: Derived, condition: &Condition) -> Read<Bits> {
         let mut bits = self.none();
         if let Some(column) = self.columns.text(field) {
-            let mut taken = Vec::new();
-            let mut terms = column.dictionary().stream()?;
-            while terms.advance() {
-                let holds = std::str::from_utf8(terms.key())
-                    .is_ok_and(|text| condition.holds(&Value::Str(Cow::Borrowed(text))));
-                if holds {
-                    taken.push(terms.term_ord());
-                }
-            }
-            match taken.as_slice() {
-                [] => {}
-                [one] => self.range(column.ords(), *one..=*one, &mut bits),
-                [first, .., last] if last - first + 1 == taken.len() as u64 => {
-                    self.range(column.ords(), *first..=*last, &mut bits);
-                }
-                _ => self.scan(column.ords(), &mut bits, |ord| taken.binary_search(&ord).is_ok())?,
-            }
+            self.texts(column, condition, &mut bits)?;
             return Ok(bits);
         }
         match (field, condition) {
@@ -314,6 +340,21 @@ impl Reading<'_> {
                     (false, false) => self.none(),
                 };
             }
+            (Derived::Latency, _) => {
+                if let Some(column) = self.columns.latency() {
+                    self.scan(column, &mut bits, |us| condition.holds(&Value::Number(latency_ms(us))))?;
+                }
+            }
+            (Derived::Unit, Condition::Exists) => {
+                if let Some(column) = self.columns.unit() {
+                    self.has_value(column, &mut bits);
+                }
+            }
+            (Derived::Unit, _) => {
+                if let Some(column) = self.columns.unit() {
+                    self.scan(column, &mut bits, |unit| condition.holds(&Value::Str(Cow::Owned(unit_text(unit)))))?;
+                }
+            }
             (Derived::Position, _) => {
                 self.scan(&self.columns.position, &mut bits, |at| condition.holds(&Value::Number(at as f64)))?;
             }
@@ -326,7 +367,8 @@ impl Reading<'_> {
                 | Derived::Route
                 | Derived::Kind
                 | Derived::Reject
-                | Derived::Level,
+                | Derived::Level
+                | Derived::Status,
                 _,
             ) => {
                 for document in 0..self.segment.max_doc() {
@@ -422,25 +464,11 @@ impl Reading<'_> {
     fn column(&self, column: &PathColumn, condition: &Condition, certain: &mut Bits, maybe: &mut Bits) -> Read<()> {
         let fast = self.segment.fast_fields();
         match column.kind {
-            ColumnKind::Text => match condition {
-                Condition::Exists => {
-                    if let Some(values) = fast.str(&column.name)? {
-                        self.has_value(values.ords(), certain);
-                    }
+            ColumnKind::Text => {
+                if let Some(values) = fast.str(&column.name)? {
+                    self.texts(&values, condition, certain)?;
                 }
-                Condition::Equals(wanted) if query::number_of(wanted).is_none() => {
-                    self.term(column.field, wanted, certain)?;
-                }
-                Condition::Equals(_)
-                | Condition::Phrase(_)
-                | Condition::Wildcard(_)
-                | Condition::Matches(_)
-                | Condition::Between(..) => {
-                    self.terms(column.field, ("", None), certain, |text| {
-                        condition.holds(&Value::Str(Cow::Borrowed(text)))
-                    })?;
-                }
-            },
+            }
             ColumnKind::Number => {
                 let Some(values) = fast.column_opt::<f64>(&column.name)? else { return Ok(()) };
                 match condition {

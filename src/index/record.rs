@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::index::derived::{Derived, template_text};
-use crate::index::document::Told;
+use crate::event::NO_LATENCY;
+use crate::index::derived::{Derived, latency_ms, template_text, unit_text};
+use crate::index::document::{Told, unit_bits};
 use crate::pipeline::decode::fields::FieldRecord;
 use crate::query::{self, Record, Value};
 
@@ -36,6 +37,9 @@ impl ToldRecord<'_, '_> {
             Derived::Route => name(told.route),
             Derived::Kind => name(told.kind),
             Derived::Level => name(told.level),
+            Derived::Status => name(told.status),
+            Derived::Latency => (told.latency_us != NO_LATENCY).then(|| Value::Number(latency_ms(told.latency_us))),
+            Derived::Unit => (told.unit != 0).then(|| Value::Str(unit_text(unit_bits(told.unit)).into())),
             Derived::Failed => Some(Value::Bool(told.failed)),
             Derived::Template => (told.template != 0).then(|| Value::Str(template_text(told.template).into())),
             Derived::Reject => told.reject.map(|reason| text(reason.name())),
@@ -44,7 +48,15 @@ impl ToldRecord<'_, '_> {
 
     /// What an answer says of it beside the line.
     pub fn told(&self) -> Vec<(&'static str, String)> {
-        let shown = [Derived::Service, Derived::Arm, Derived::Route, Derived::Kind, Derived::Template, Derived::Reject];
+        let shown = [
+            Derived::Service,
+            Derived::Arm,
+            Derived::Route,
+            Derived::Kind,
+            Derived::Template,
+            Derived::Reject,
+            Derived::Unit,
+        ];
         let of = |field: Derived| match self.derived(field) {
             Some(Value::Str(text)) => Some((field.path(), text.into_owned())),
             Some(Value::Number(_) | Value::Bool(_) | Value::List(_)) | None => None,

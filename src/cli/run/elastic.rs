@@ -2,7 +2,7 @@
 //! templates and policies that they would otherwise set up.
 //!
 //! Nothing is stored but log lines, so nothing has to be set up: what a client looks for is there, and what it sends is acknowledged.
-//! A search is refused, with the reason.
+//! Searches are answered elsewhere (`searching::elastic`), where the program was built with them.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -26,6 +26,9 @@ const STRICT_CLIENTS: [&str; 5] = ["beat", "logstash", "elastic-agent", "elastic
 pub(super) struct Elastic {
     pub door: Door,
     pub address: SocketAddr,
+    /// What is searched.
+    #[cfg(feature = "index")]
+    pub shared: std::sync::Arc<crate::cli::run::http::Shared>,
 }
 
 /// Paths by which lines come in, with what they are asked with; what clients ask before stands in [`any`].
@@ -54,6 +57,11 @@ pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Res
     let kind = kind(request.headers());
     let (index, words) = asked(&path);
     let reads = matches!(method, Method::GET | Method::HEAD);
+    #[cfg(feature = "index")]
+    if let Some(question) = crate::cli::run::searching::elastic::Question::of(&words, &method) {
+        let (status, body) = crate::cli::run::searching::elastic::answer(&elastic.shared, question, request).await;
+        return answer(status, kind, body.to_string());
+    }
     let body = match words.as_slice() {
         ["_bulk"] => return bulk(&elastic.door, index, None, kind, request).await,
         ["_doc"] if method == Method::POST => return bulk(&elastic.door, index, Some(None), kind, request).await,
@@ -84,7 +92,8 @@ pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Res
         // Whether an index or an alias is there.
         [_] if method == Method::HEAD && !words[0].starts_with('_') => json!({}),
         ["_search" | "_msearch" | "_count" | "_mget" | "_doc" | "_source" | "_update", ..] => {
-            let words = "log lines are judged here, and not searched: send them with _bulk, create or index";
+            let words = "of searches there are _search, _msearch, _count, _field_caps and _mapping, in programs that were built with \
+                         search; lines are sent with _bulk, create or index";
             return error(StatusCode::NOT_IMPLEMENTED, "illegal_argument_exception", words, kind);
         }
         _ => {

@@ -263,8 +263,12 @@ pub(super) fn routes(
     of_rollouts: Router,
 ) -> Router {
     let door = Door::new(wal, &shared.room);
-    let ways_in =
-        api::router(ways_in()).with_state(door.clone()).fallback(otherwise).with_state(Elastic { door, address });
+    let ways_in = api::router(ways_in()).with_state(door.clone()).fallback(otherwise).with_state(Elastic {
+        door,
+        address,
+        #[cfg(feature = "index")]
+        shared: Arc::clone(&shared),
+    });
     Router::new().merge(api::router(pages())).with_state(shared).merge(ways_in).merge(of_rollouts).layer(
         middleware::from_fn(move |request: Request, next: Next| {
             guard(bound, access.clone(), sessions.clone(), request, next)
@@ -339,6 +343,9 @@ async fn guard(address: SocketAddr, access: Access, sessions: Sessions, mut requ
     response
 }
 
+/// Ends of paths by which clients of Elasticsearch search.
+const SEARCHES: [&str; 6] = ["/_search", "/_msearch", "/_count", "/_field_caps", "/_mapping", "/_mappings"];
+
 /// What a token must be for; `None`: anybody may ask.
 fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
     match path {
@@ -350,6 +357,9 @@ fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if path.starts_with("/v1/flagger/") => Some(&[Scope::Read]),
         _ if path.starts_with("/v1/") && *method == Method::GET => Some(&[Scope::Read]),
         _ if path.starts_with("/v1/") => Some(&[Scope::Operate]),
+        // Whoever searches asks first whether this is well.
+        _ if path.contains("/_cluster/health") => Some(&[Scope::Read, Scope::Ingest]),
+        _ if SEARCHES.iter().any(|search| path.trim_end_matches('/').ends_with(search)) => Some(&[Scope::Read]),
         _ => Some(&[Scope::Ingest]),
     }
 }
@@ -423,6 +433,8 @@ mod tests {
         assert_eq!(scopes(Method::POST, "/v1/flagger/rollback"), Some(&[Scope::Read][..]));
         assert_eq!(scopes(Method::POST, "/v1/rollouts/1/approve"), Some(&[Scope::Operate][..]));
         assert_eq!(scopes(Method::GET, "/v1/rollouts"), Some(&[Scope::Read][..]));
+        assert_eq!(scopes(Method::POST, "/logs/_search/"), Some(&[Scope::Read][..]));
+        assert_eq!(scopes(Method::GET, "/_cluster/health"), Some(&[Scope::Read, Scope::Ingest][..]));
         for path in ["/ingest", "/_bulk", "/x/_bulk", "/v1/logs", "/otlp/v1/logs", "/loki/api/v1/push", "/_license"] {
             assert_eq!(scopes(Method::POST, path), Some(&[Scope::Ingest][..]), "{path}");
         }

@@ -30,7 +30,12 @@ mod tests {
             .flat_map(|(path, of)| of.as_object().unwrap().keys().map(move |method| (path.clone(), method.clone())))
             .filter(|(_, method)| method != "parameters")
             .collect();
-        let routes = api::paths().into_iter().chain(http::paths()).chain(elastic::PATHS).chain(searching::paths());
+        let routes = api::paths()
+            .into_iter()
+            .chain(http::paths())
+            .chain(elastic::PATHS)
+            .chain(searching::paths())
+            .chain(searching::elastic::PATHS);
         let routes: BTreeSet<(String, String)> = routes
             .flat_map(|(path, methods)| methods.split(' ').map(move |method| (path.to_owned(), method.to_owned())))
             .collect();

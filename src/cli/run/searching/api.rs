@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
-use crate::cli::run::searching::{WAITING, table, tail};
+use crate::cli::run::searching::{WAITING, shares, table, tail};
 use crate::cli::search::{line_json, now};
 use crate::index::{Asked, Cursor, Found, Index, Page};
 use crate::query::{Node, ParseError, Query};
@@ -49,6 +49,7 @@ fn routes_table() -> Table<Arc<Shared>> {
         ("/v1/search/around", "get", get(around)),
         ("/v1/fields", "get", get(fields)),
         ("/v1/aggregate", "get", get(table::aggregate)),
+        ("/v1/shares", "get", get(shares::shares)),
         ("/v1/export", "get", get(export)),
         ("/v1/tail", "get", get(tail::tail)),
     ]
@@ -61,7 +62,7 @@ pub(in crate::cli::run) fn paths() -> Vec<(&'static str, &'static str)> {
 }
 
 /// An answer in place of what was asked for.
-pub(super) struct Refusal(Box<Response>);
+pub(super) struct Refusal(Box<Response>, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -69,9 +70,21 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl Refusal {
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// Its words.
+    pub(super) fn words(&self) -> &str {
+        &self.1
+    }
+}
+
 /// A refusal.
 pub(super) fn problem(status: StatusCode, words: &str) -> Refusal {
-    Refusal(Box::new((status, axum::Json(json!({ "error": words }))).into_response()))
+    Refusal(Box::new((status, axum::Json(json!({ "error": words }))).into_response()), words.to_owned())
 }
 
 /// A query that is none.
@@ -83,7 +96,7 @@ pub(super) fn no_query(error: &ParseError) -> Refusal {
         "to": error.at.end,
         "help": error.help,
     });
-    Refusal(Box::new((StatusCode::BAD_REQUEST, axum::Json(body)).into_response()))
+    Refusal(Box::new((StatusCode::BAD_REQUEST, axum::Json(body)).into_response()), error.message.clone())
 }
 
 /// Parameters that are none.

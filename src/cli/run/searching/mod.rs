@@ -4,7 +4,9 @@
 //! the rest once there is room. A line is found about a second after it was taken.
 
 mod api;
+pub(super) mod elastic;
 mod follow;
+mod shares;
 mod table;
 mod tail;
 

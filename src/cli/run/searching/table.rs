@@ -47,7 +47,7 @@ pub(super) struct Figures {
 }
 
 /// An offset from UTC.
-fn zone(text: &str) -> Option<Micros> {
+pub(super) fn zone(text: &str) -> Option<Micros> {
     if text == "Z" {
         return Some(0);
     }
@@ -156,7 +156,7 @@ fn metric_field(metric: &Metric) -> &String {
 }
 
 /// Names are checked as those of queries are.
-fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f String>) -> Result<(), Refusal> {
+pub(super) fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f String>) -> Result<(), Refusal> {
     let known = index.fields().map_err(|error| damaged(&error))?;
     let is_known = |name: &&String| *name == UNIT || known.iter().any(|field| field.path == **name);
     let Some(name) = names.find(|name| !is_known(name)) else { return Ok(()) };

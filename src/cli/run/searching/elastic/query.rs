@@ -1,0 +1,395 @@
+//! Queries of Elasticsearch's DSL as trees. What is not known is an error, so that nothing is silently left out.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::Failed;
+use crate::query::{Bound, Condition, Edge, Node, Query, date_of, folded, number_of, tokens};
+use crate::time::{SECOND, Timestamp};
+
+/// Levels of clauses, and clauses in all.
+const DEPTH_MAX: usize = 32;
+const CLAUSES_MAX: usize = 1_024;
+/// Microseconds of a millisecond.
+const MILLISECOND: i64 = SECOND / 1_000;
+/// Name of the event time in queries.
+pub(super) const TIME: &str = "_time";
+
+/// Reads queries.
+pub(super) struct Reader<'t> {
+    /// Names that stand for the event time.
+    pub times: &'t BTreeSet<String>,
+    /// The time of the clock.
+    pub now: Timestamp,
+    clauses: usize,
+}
+
+type Read<T> = Result<T, Failed>;
+
+fn object<'v>(value: &'v Value, of: &str) -> Read<&'v Map<String, Value>> {
+    value.as_object().ok_or_else(|| Failed::parsing(&format!("[{of}] must be an object")))
+}
+
+/// The one field that a clause names, and what it says of it.
+fn one<'v>(value: &'v Value, of: &str) -> Read<(&'v String, &'v Value)> {
+    let mut fields = object(value, of)?.iter().filter(|(name, _)| *name != "boost" && *name != "_name");
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => Ok(field),
+        _ => Err(Failed::parsing(&format!("[{of}] must name one field"))),
+    }
+}
+
+/// A scalar as text.
+fn scalar(value: &Value, of: &str) -> Read<String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(b) => Ok(b.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(Failed::parsing(&format!("[{of}] needs a text, a number or a boolean")))
+        }
+    }
+}
+
+/// What a clause says, plainly or as `{key: ...}`; of the latter nothing but `allowed` may stand beside it.
+fn said(value: &Value, of: &str, key: &str, allowed: &[&str]) -> Read<String> {
+    let Value::Object(fields) = value else { return scalar(value, of) };
+    if let Some(other) = fields.keys().find(|name| *name != key && !allowed.contains(&name.as_str())) {
+        return Err(Failed::parsing(&format!("[{of}] query does not support [{other}] here")));
+    }
+    let value = fields.get(key).ok_or_else(|| Failed::parsing(&format!("[{of}] needs [{key}]")))?;
+    scalar(value, of)
+}
+
+/// Everything escaped that is no letter and no digit, but for some characters.
+fn escaped(text: &str, plain: &str) -> String {
+    let keep = |c: char| c.is_alphanumeric() || c == '_' || plain.contains(c);
+    text.chars().map(|c| if keep(c) { c.to_string() } else { format!("\\{c}") }).collect()
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(times: &'t BTreeSet<String>, now: Timestamp) -> Reader<'t> {
+        Reader { times, now, clauses: 0 }
+    }
+
+    /// A field as lines have it.
+    pub(super) fn path(&self, name: &str) -> String {
+        path(self.times, name)
+    }
+
+    /// The tree of a query.
+    pub(super) fn node(&mut self, value: &Value) -> Read<Node> {
+        self.read(value, 0)
+    }
+
+    fn read(&mut self, value: &Value, depth: usize) -> Read<Node> {
+        self.clauses += 1;
+        if depth > DEPTH_MAX || self.clauses > CLAUSES_MAX {
+            return Err(Failed::parsing(&format!("at most {CLAUSES_MAX} clauses and {DEPTH_MAX} levels of them")));
+        }
+        let fields = object(value, "query")?;
+        let (name, body) = match fields.iter().collect::<Vec<_>>().as_slice() {
+            [one] => *one,
+            _ => return Err(Failed::parsing("a query must be an object with one clause")),
+        };
+        match name.as_str() {
+            "match_all" => Ok(Node::All),
+            "match_none" => Ok(Node::Not(Box::new(Node::All))),
+            "bool" => self.bool(body, depth),
+            "constant_score" => {
+                let filter = body.get("filter").ok_or_else(|| Failed::parsing("[constant_score] needs [filter]"))?;
+                self.read(filter, depth + 1)
+            }
+            "exists" => {
+                let field = said(body, "exists", "field", &["boost", "_name"])?;
+                Ok(Node::Is(self.path(&field), Condition::Exists))
+            }
+            "term" => {
+                let (field, value) = one(body, "term")?;
+                let value = said(value, "term", "value", &["boost", "_name"])?;
+                Ok(Node::Is(self.path(field), Condition::Equals(value)))
+            }
+            "terms" => {
+                let (field, values) = one(body, "terms")?;
+                let values = values.as_array().ok_or_else(|| Failed::parsing("[terms] needs a list of values"))?;
+                self.clauses += values.len();
+                let path = self.path(field);
+                let of = |value: &Value| Ok(Node::Is(path.clone(), Condition::Equals(scalar(value, "terms")?)));
+                Ok(Node::Or(values.iter().map(of).collect::<Read<Vec<_>>>()?))
+            }
+            "range" => self.range(body),
+            "prefix" | "wildcard" | "regexp" => self.pattern(name, body),
+            "match" => {
+                let (field, value) = one(body, "match")?;
+                let text = said(value, "match", "query", &["operator", "boost", "_name", "lenient"])?;
+                let all =
+                    value.get("operator").and_then(Value::as_str).is_some_and(|word| word.eq_ignore_ascii_case("and"));
+                let path = self.path(field);
+                let words: Vec<Node> =
+                    tokens(&text).map(|token| Node::Is(path.clone(), Condition::Phrase(vec![folded(token)]))).collect();
+                self.clauses += words.len();
+                Ok(if all { Node::And(words) } else { Node::Or(words) })
+            }
+            "match_phrase" => {
+                let (field, value) = one(body, "match_phrase")?;
+                let text = said(value, "match_phrase", "query", &["boost", "_name"])?;
+                let words: Vec<String> = tokens(&text).map(folded).collect();
+                let node = Node::Is(self.path(field), Condition::Phrase(words.clone()));
+                Ok(if words.is_empty() { Node::Not(Box::new(Node::All)) } else { node })
+            }
+            "query_string" => self.query_string(body),
+            other => Err(Failed::parsing(&format!(
+                "unknown query [{other}]; there are bool, constant_score, exists, match, match_all, match_none, match_phrase, prefix, \
+                 query_string, range, regexp, term, terms, wildcard"
+            ))),
+        }
+    }
+
+    fn clauses(&mut self, value: &Value, depth: usize) -> Read<Vec<Node>> {
+        match value {
+            Value::Array(list) => list.iter().map(|value| self.read(value, depth + 1)).collect(),
+            value => Ok(vec![self.read(value, depth + 1)?]),
+        }
+    }
+
+    fn bool(&mut self, body: &Value, depth: usize) -> Read<Node> {
+        let (mut all, mut any, mut least) = (Vec::new(), Vec::new(), None);
+        let (mut has_any, mut has_all) = (false, false);
+        for (name, value) in object(body, "bool")? {
+            match name.as_str() {
+                "must" | "filter" => {
+                    has_all = true;
+                    all.extend(self.clauses(value, depth)?);
+                }
+                "must_not" => {
+                    let not = self.clauses(value, depth)?;
+                    all.extend(not.into_iter().map(|node| Node::Not(Box::new(node))));
+                }
+                "should" => {
+                    any = self.clauses(value, depth)?;
+                    has_any = !any.is_empty();
+                }
+                "minimum_should_match" => least = Some(scalar(value, "minimum_should_match")?),
+                "boost" | "_name" | "adjust_pure_negative" => {}
+                other => return Err(Failed::parsing(&format!("[bool] query does not support [{other}]"))),
+            }
+        }
+        let needs_one = match least.as_deref() {
+            // Beside what must be, what should be is for scores alone.
+            None => has_any && !has_all,
+            Some("0") => false,
+            Some("1") => has_any,
+            Some(_) => return Err(Failed::parsing("[minimum_should_match] is 0 or 1 here")),
+        };
+        if needs_one {
+            all.push(Node::Or(any));
+        }
+        Ok(if all.is_empty() { Node::All } else { Node::And(all) })
+    }
+
+    fn range(&self, body: &Value) -> Read<Node> {
+        let (field, of) = one(body, "range")?;
+        let path = self.path(field);
+        let (mut low, mut high) = (Edge::Open, Edge::Open);
+        let fields = object(of, "range")?;
+        let format = fields.get("format").and_then(Value::as_str);
+        for (name, value) in fields {
+            let is_low = match name.as_str() {
+                "gte" | "gt" | "from" => true,
+                "lte" | "lt" | "to" => false,
+                "format" | "boost" | "_name" => continue,
+                "time_zone" if matches!(value.as_str(), Some("Z" | "UTC" | "+00:00")) => continue,
+                other => return Err(Failed::parsing(&format!("[range] query does not support [{other}]"))),
+            };
+            if value.is_null() {
+                continue;
+            }
+            let with = matches!(name.as_str(), "gte" | "lte" | "from" | "to");
+            let edge = if path == TIME { self.time(value, format, is_low, with)? } else { edge(value, with)? };
+            *(if is_low { &mut low } else { &mut high }) = edge;
+        }
+        Ok(Node::Is(path, Condition::Between(low, high)))
+    }
+
+    /// A point in time. Of those of whole milliseconds the whole millisecond is meant.
+    fn time(&self, value: &Value, format: Option<&str>, is_low: bool, with: bool) -> Read<Edge> {
+        let unit = match format {
+            Some("epoch_second") => SECOND,
+            _ => MILLISECOND,
+        };
+        let text = scalar(value, "range")?;
+        if let Ok(number) = text.parse::<i64>() {
+            let micros = number.saturating_mul(unit);
+            let from = |at: i64| Bound::Date(at, Timestamp(at).to_string());
+            // Low ends begin with the unit or behind it; high ends likewise.
+            return Ok(match (is_low, with) {
+                (true, true) => Edge::With(from(micros)),
+                (true, false) => Edge::With(from(micros.saturating_add(unit))),
+                (false, true) => Edge::Without(from(micros.saturating_add(unit))),
+                (false, false) => Edge::Without(from(micros)),
+            });
+        }
+        let sign = match (is_low, with) {
+            (true, true) => ">=",
+            (true, false) => ">",
+            (false, true) => "<=",
+            (false, false) => "<",
+        };
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-+:.".contains(c);
+        let parsed = text.chars().all(is_plain).then(|| Query::parse_at(&format!("{TIME}:{sign}{text}"), self.now));
+        match parsed.as_ref().and_then(|parsed| parsed.as_ref().ok()).map(Query::tree) {
+            Some(Node::Is(_, Condition::Between(low, high))) => {
+                let edge = if is_low { low } else { high };
+                match edge {
+                    Edge::With(Bound::Date(..)) | Edge::Without(Bound::Date(..)) => Ok(edge.clone()),
+                    Edge::Open | Edge::With(_) | Edge::Without(_) => Err(no_time(&text)),
+                }
+            }
+            _ => Err(no_time(&text)),
+        }
+    }
+
+    fn pattern(&self, name: &str, body: &Value) -> Read<Node> {
+        let (field, value) = one(body, name)?;
+        let allowed = ["boost", "_name", "rewrite", "flags", "max_determinized_states"];
+        let key = if name == "wildcard" && value.get("wildcard").is_some() { "wildcard" } else { "value" };
+        let text = said(value, name, key, &allowed)?;
+        let path = self.path(field);
+        let condition = match name {
+            "prefix" => format!("{}*", escaped(&text, "")),
+            "wildcard" => escaped(&text, "*?\\"),
+            _ => format!("/{}/", text.replace('/', "\\/").replace(' ', "\\ ")),
+        };
+        let query = Query::parse_at(&format!("{}:{condition}", escaped(&path, ".")), self.now);
+        query.map(|query| query.tree().clone()).map_err(|error| Failed::parsing(&format!("[{name}] {}", error.message)))
+    }
+
+    fn query_string(&self, body: &Value) -> Read<Node> {
+        for (name, value) in object(body, "query_string")? {
+            let is_fit = match name.as_str() {
+                "query" | "analyze_wildcard" | "lenient" | "boost" | "_name" | "allow_leading_wildcard" => true,
+                "default_operator" => value.as_str().is_some_and(|word| word.eq_ignore_ascii_case("and")),
+                "default_field" => value.as_str() == Some("*"),
+                "fields" => value == &serde_json::json!(["*"]),
+                _ => false,
+            };
+            if !is_fit {
+                let words = format!(
+                    "[query_string] does not support [{name}] as it is; between two terms without a word stands AND"
+                );
+                return Err(Failed::parsing(&words));
+            }
+        }
+        let text = body.get("query").and_then(Value::as_str).unwrap_or("").trim();
+        if text.is_empty() {
+            return Ok(Node::All);
+        }
+        let query = Query::parse_at(text, self.now)
+            .map_err(|error| Failed::of(400, "query_shard_exception", &format!("Failed to parse query: {error}")))?;
+        Ok(self.renamed(query.tree()))
+    }
+
+    fn renamed(&self, node: &Node) -> Node {
+        match node {
+            Node::All => Node::All,
+            Node::And(nodes) => Node::And(nodes.iter().map(|node| self.renamed(node)).collect()),
+            Node::Or(nodes) => Node::Or(nodes.iter().map(|node| self.renamed(node)).collect()),
+            Node::Not(node) => Node::Not(Box::new(self.renamed(node))),
+            Node::Is(path, condition) => Node::Is(self.path(path), condition.clone()),
+        }
+    }
+}
+
+/// A field as lines have it: the event time has one name, and `.keyword` stands for the field before it.
+pub(super) fn path(times: &BTreeSet<String>, name: &str) -> String {
+    let name = name.strip_suffix(".keyword").unwrap_or(name);
+    if times.contains(name) { TIME.to_owned() } else { name.to_owned() }
+}
+
+fn no_time(text: &str) -> Failed {
+    let text: String = text.chars().take(100).collect();
+    Failed::parsing(&format!("[range] `{text}` is no time: milliseconds, RFC 3339, or now-15m"))
+}
+
+/// One end of a range that is none of times.
+fn edge(value: &Value, with: bool) -> Read<Edge> {
+    let text = scalar(value, "range")?;
+    let bound = match (number_of(&text), date_of(&text)) {
+        (Some(number), _) => Bound::Number(number),
+        (None, Some(micros)) => Bound::Date(micros, text),
+        (None, None) => Bound::Text(text),
+    };
+    Ok(if with { Edge::With(bound) } else { Edge::Without(bound) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: Value) -> Result<String, String> {
+        let times = BTreeSet::from(["@timestamp".to_owned(), "ts".to_owned()]);
+        let mut reader = Reader::new(&times, Timestamp(1_000_000_000_000_000));
+        reader.node(&value).map(|node| node.to_string()).map_err(|failed| failed.words)
+    }
+
+    #[test]
+    fn clauses_are_trees() {
+        for (asked, expect) in [
+            (json!({ "match_all": {} }), "*"),
+            (json!({ "term": { "service.keyword": "shop" } }), "service:\"shop\""),
+            (json!({ "term": { "status": { "value": 503 } } }), "status:\"503\""),
+            (json!({ "terms": { "a": ["x", 1] } }), "a:\"x\" OR a:\"1\""),
+            (json!({ "exists": { "field": "user" } }), "_exists_:user"),
+            (json!({ "range": { "status": { "gte": 500, "lt": "600" } } }), "status:[500 TO 600}"),
+            (
+                json!({ "range": { "@timestamp": { "gte": 1_000, "lte": 2_000, "format": "epoch_millis" } } }),
+                "_time:[1970-01-01T00:00:01Z TO 1970-01-01T00:00:02.001Z}",
+            ),
+            (json!({ "range": { "ts": { "gt": "now-1h" } } }), "_time:{2001-09-09T00:46:40Z TO *]"),
+            (json!({ "prefix": { "route": "/api" } }), "route:\\/api*"),
+            (json!({ "wildcard": { "route": { "value": "/a*b" } } }), "route:\\/a*b"),
+            (json!({ "regexp": { "route": "/a.*" } }), "route:/\\/a.*/"),
+            (json!({ "match": { "msg": "Card declined" } }), "msg:\"card\" OR msg:\"declined\""),
+            (json!({ "match": { "msg": { "query": "a b", "operator": "and" } } }), "msg:\"a\" AND msg:\"b\""),
+            (json!({ "match_phrase": { "msg": "Card declined" } }), "msg:\"card declined\""),
+            (
+                json!({ "query_string": { "query": "@timestamp:>2020-01-01 AND lost", "analyze_wildcard": true } }),
+                "_time:{2020-01-01 TO *] AND \"lost\"",
+            ),
+            (
+                json!({ "bool": { "filter": [{ "term": { "a": 1 } }], "must_not": { "term": { "b": true } }, "should": [] } }),
+                "a:\"1\" AND NOT b:\"true\"",
+            ),
+            (json!({ "bool": { "should": [{ "term": { "a": 1 } }, { "term": { "a": 2 } }] } }), "(a:\"1\" OR a:\"2\")"),
+        ] {
+            assert_eq!(read(asked.clone()).as_deref(), Ok(expect), "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error() {
+        for asked in [
+            json!({ "more_like_this": {} }),
+            json!({ "term": { "a": { "value": 1, "case_insensitive": true } } }),
+            json!({ "term": { "a": 1, "b": 2 } }),
+            json!({ "range": { "@timestamp": { "gte": "yesterday; now" } } }),
+            json!({ "range": { "@timestamp": { "gte": 0, "time_zone": "Europe/Berlin" } } }),
+            json!({ "bool": { "shuold": [] } }),
+            json!({ "bool": { "should": [{ "match_all": {} }], "minimum_should_match": 2 } }),
+            json!({ "query_string": { "query": "a", "default_operator": "or" } }),
+            json!({ "query_string": { "query": "status:[" } }),
+            json!({ "regexp": { "a": "(" } }),
+            json!([]),
+            json!({}),
+        ] {
+            assert!(read(asked.clone()).is_err(), "{asked}");
+        }
+        let mut deep = json!({ "match_all": {} });
+        for _ in 0..100 {
+            deep = json!({ "bool": { "must": [deep] } });
+        }
+        assert!(read(deep).unwrap_err().contains("levels"));
+    }
+}

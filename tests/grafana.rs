@@ -1,0 +1,233 @@
+//! What Grafana's stock data source for Elasticsearch asks, and official clients. The requests are written from its source (version 12.8.0
+//! of the plugin) as the contract of this project states it; no Grafana runs here.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use common::running::{Running, until};
+use common::{Line, Traffic, folder_with, talk, with_log_lines};
+use serde_json::{Value, json};
+
+fn lines() -> Vec<Line> {
+    let errors = vec![0.02, 0.2];
+    with_log_lines(&Traffic { seed: 81, requests: 2_000, users: 500, errors, ..Traffic::default() }.lines(), talk)
+}
+
+fn text_of(lines: &[Line]) -> String {
+    lines.iter().map(|line| line.text() + "\n").collect()
+}
+
+fn start(folder: &std::path::Path, lines: &[Line]) -> Running {
+    let running = Running::start(&["--idle", "2s"], &folder.join("state"));
+    let (status, body) = running.post("/ingest", &[], text_of(lines).as_bytes()).unwrap();
+    assert_eq!(status, 200, "{body}");
+    until("all are found", || {
+        let (status, body) = running.post("/_count", &[("Content-Type", "application/json")], b"{}")?;
+        (status == 200 && serde_json::from_str::<Value>(&body).unwrap()["count"] == lines.len()).then_some(())
+    });
+    running
+}
+
+fn post(running: &Running, path: &str, body: &str) -> (u16, Value) {
+    let (status, body) = running.post(path, &[("Content-Type", "application/json")], body.as_bytes()).unwrap();
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+/// One question of `_msearch` as the data source sends it.
+fn asked(running: &Running, question: &Value) -> Value {
+    let header = json!({ "search_type": "query_then_fetch", "ignore_unavailable": true, "index": "logs-*" });
+    let (status, answer) =
+        post(running, "/_msearch?max_concurrent_shard_requests=5", &format!("{header}\n{question}\n"));
+    assert_eq!(status, 200, "{answer}");
+    answer["responses"][0].clone()
+}
+
+/// The filters that every question has.
+fn filters(lucene: &str) -> Value {
+    let range = json!({ "range": { "@timestamp": {
+        "gte": 1_700_000_000_000_i64, "lte": 1_900_000_000_000_i64, "format": "epoch_millis"
+    } } });
+    json!({ "bool": { "filter": [range, { "query_string": { "analyze_wildcard": true, "query": lucene } }] } })
+}
+
+fn count(lines: &[Line], keep: impl Fn(&str) -> bool) -> u64 {
+    lines.iter().filter(|line| keep(&line.text())).count() as u64
+}
+
+#[test]
+fn the_stock_data_source_finds_health_fields_lines_and_figures() {
+    let lines = lines();
+    let folder = folder_with(&[]);
+    let running = start(folder.path(), &lines);
+    let get = |path: &str| -> Value {
+        let (status, body) = running.ask(path, &running.address).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    // Save and test.
+    assert!(get("/")["version"]["number"].as_str().unwrap().starts_with("8."));
+    assert_ne!(get("/_cluster/health?wait_for_status=yellow")["status"], "red");
+    let fields = get("/logs-*/_field_caps?fields=@timestamp");
+    assert_eq!(fields["fields"]["@timestamp"]["date"]["searchable"], true);
+    let fields = get("/logs-*/_field_caps?fields=*");
+    for (field, kind) in
+        [("cohort", "keyword"), ("latency_ms", "double"), ("msg", "text"), ("ts", "date"), ("_arm", "keyword")]
+    {
+        assert_eq!(fields["fields"][field][kind]["type"], kind, "{field}: {}", fields["fields"][field]);
+    }
+    assert_eq!(get("/logs-*/_mapping")["serin"]["mappings"]["properties"]["cohort"]["type"], "keyword");
+
+    // Lines, with their volume.
+    let histogram = json!({ "field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 0, "format": "epoch_millis",
+        "extended_bounds": { "min": 1_780_272_000_000_i64, "max": 1_780_275_600_000_i64 } });
+    let logs = json!({
+        "size": 500, "query": filters("status:>=500 AND cohort:canary"),
+        "sort": { "@timestamp": { "order": "desc", "unmapped_type": "boolean" }, "_doc": { "order": "desc" } },
+        "docvalue_fields": ["@timestamp"], "script_fields": {},
+        "fields": [{ "field": "@timestamp", "format": "strict_date_optional_time_nanos" }],
+        "highlight": { "fields": { "*": {} }, "pre_tags": ["@HIGHLIGHT@"], "post_tags": ["@/HIGHLIGHT@"], "fragment_size": 2147483647 },
+        "aggs": { "1": { "date_histogram": histogram } },
+    });
+    let answer = asked(&running, &logs);
+    let failed = count(&lines, |line| line.contains("\"status\":503") && line.contains("\"cohort\":\"canary\""));
+    assert_eq!(
+        (answer["status"].as_u64(), &answer["hits"]["total"]),
+        (Some(200), &json!({ "value": failed, "relation": "eq" })),
+        "{answer}"
+    );
+    let buckets = answer["aggregations"]["1"]["buckets"].as_array().unwrap();
+    assert_eq!(buckets.iter().map(|bucket| bucket["doc_count"].as_u64().unwrap()).sum::<u64>(), failed);
+    assert!(
+        buckets.windows(2).all(|pair| pair[1]["key"].as_i64().unwrap() - pair[0]["key"].as_i64().unwrap() == 60_000)
+    );
+    let hits = answer["hits"]["hits"].as_array().unwrap();
+    assert_eq!(hits.len() as u64, failed.min(500));
+    assert!(
+        hits.iter()
+            .all(|hit| hit["_source"]["status"] == 503
+                && hit["fields"]["@timestamp"][0].as_str().unwrap().ends_with('Z'))
+    );
+    // The page behind it.
+    let half = json!({ "size": 5, "query": filters("status:503"), "sort": logs["sort"] });
+    let first = asked(&running, &half);
+    let mut next = half.clone();
+    next["search_after"] = first["hits"]["hits"][4]["sort"].clone();
+    let second = asked(&running, &next);
+    let ids = |answer: &Value| -> Vec<Value> {
+        answer["hits"]["hits"].as_array().unwrap().iter().map(|hit| hit["_id"].clone()).collect()
+    };
+    let whole = asked(&running, &json!({ "size": 10, "query": filters("status:503"), "sort": logs["sort"] }));
+    assert_eq!([ids(&first), ids(&second)].concat(), ids(&whole));
+
+    // A panel: by version, in time, a percentile, with the versions in its order.
+    let panel = json!({ "size": 0, "query": filters("*"), "aggs": { "2": {
+        "terms": { "field": "cohort", "size": "10", "order": { "1[99.0]": "desc" }, "min_doc_count": "1" },
+        "aggs": {
+            "1": { "percentiles": { "field": "latency_ms", "percents": ["50", "99"] } },
+            "3": { "date_histogram": { "field": "@timestamp", "fixed_interval": "5m", "min_doc_count": 0, "format": "epoch_millis", "time_zone": "+02:00" },
+                   "aggs": { "4": { "cardinality": { "field": "user" } }, "5": { "avg": { "field": "latency_ms" } } } },
+        },
+    }, "6": { "filters": { "filters": { "failed": { "query_string": { "query": "status:503" } }, "rest": { "query_string": { "query": "NOT status:503" } } } } } } });
+    let answer = asked(&running, &panel);
+    assert_eq!(answer["status"], 200, "{answer}");
+    let arms = answer["aggregations"]["2"]["buckets"].as_array().unwrap();
+    assert_eq!(arms.len(), 2);
+    let p99 = |arm: &Value| arm["1"]["values"]["99.0"].as_f64().unwrap();
+    assert!(p99(&arms[0]) >= p99(&arms[1]), "{arms:#?}");
+    for arm in arms {
+        let of = format!("\"cohort\":{}", arm["key"]);
+        assert_eq!(arm["doc_count"], count(&lines, |line| line.contains(&of)));
+        let times = arm["3"]["buckets"].as_array().unwrap();
+        assert_eq!(
+            times.iter().map(|at| at["doc_count"].as_u64().unwrap()).sum::<u64>(),
+            arm["doc_count"].as_u64().unwrap()
+        );
+        assert!(
+            times.iter().any(|at| at["4"]["value"].as_u64().unwrap() > 3 && at["5"]["value"].as_f64().unwrap() > 1.0)
+        );
+    }
+    let filters_of = &answer["aggregations"]["6"]["buckets"];
+    assert_eq!(filters_of["failed"]["doc_count"], count(&lines, |line| line.contains("\"status\":503")));
+    assert_eq!(filters_of["rest"]["doc_count"], count(&lines, |line| !line.contains("\"status\":503")));
+    // Values of a variable.
+    let variable = asked(
+        &running,
+        &json!({ "size": 0, "query": filters("*"), "aggs": { "1": {
+        "terms": { "field": "cohort", "size": 500, "order": { "_key": "asc" } } } } }),
+    );
+    let keys: Vec<&Value> =
+        variable["aggregations"]["1"]["buckets"].as_array().unwrap().iter().map(|of| &of["key"]).collect();
+    assert!(keys.len() == 2 && keys[0].as_str() < keys[1].as_str(), "{keys:?}");
+}
+
+#[test]
+fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
+    let lines = lines();
+    let folder = folder_with(&[]);
+    let running = start(folder.path(), &lines);
+    for (question, words) in [
+        (json!({ "aggs": { "1": { "top_metrics": {} } } }), "unknown aggregation type [top_metrics]"),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "calendar_interval": "1M" } } } }),
+            "at most a week",
+        ),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "fixed_interval": "1h", "time_zone": "Europe/Berlin" } } } }),
+            "names of zones",
+        ),
+        (json!({ "aggs": { "1": { "terms": { "field": "cohrt" } } } }), "did you mean `cohort`"),
+        (json!({ "aggs": { "1": { "avg": { "field": "cohort" } } } }), "field of numbers"),
+        (json!({ "query": { "fuzzy": {} } }), "unknown query [fuzzy]"),
+        (json!({ "query": { "term": { "staus": 503 } } }), "did you mean `status`"),
+        (json!({ "query": { "query_string": { "query": "status:[" } } }), "Failed to parse query"),
+        (json!({ "sort": [{ "latency_ms": "asc" }] }), "newest first"),
+        (json!({ "suggest": {} }), "unknown key"),
+        (json!({ "size": 100_000 }), "Result window is too large"),
+    ] {
+        let (status, answer) = post(&running, "/logs/_search", &question.to_string());
+        assert_eq!((status, answer["status"].as_u64()), (400, Some(400)), "{question}: {answer}");
+        let reason = answer["error"]["reason"].as_str().unwrap();
+        assert!(
+            reason.contains(words) && answer["error"]["root_cause"][0]["type"] == answer["error"]["type"],
+            "{question}: {reason}"
+        );
+        // One of several that fails leaves the others.
+        let both = format!("{{}}\n{question}\n{{}}\n{{\"size\":0}}\n");
+        let (status, answer) = post(&running, "/_msearch", &both);
+        assert_eq!(
+            (status, &answer["responses"][0]["status"], &answer["responses"][1]["status"]),
+            (200, &json!(400), &json!(200))
+        );
+    }
+    assert_eq!(post(&running, "/_search?routing=x", "{}").0, 400);
+    assert_eq!(post(&running, "/_msearch", "{}\n").0, 400);
+    assert_eq!(post(&running, "/_search", "[1]").0, 400);
+}
+
+/// The official client for Python searches what it has sent, in two major versions.
+#[test]
+fn the_elasticsearch_clients_for_python_find_what_they_have_sent() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/elasticsearch-search.sh");
+    let has = |tool: &str| std::process::Command::new(tool).arg("--version").output().is_ok();
+    if !has("python3") || !has("flock") {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "python3 and flock are missing in CI");
+        println!("skipped: python3 or flock is missing");
+        return;
+    }
+    let folder = folder_with(&[]);
+    let running = start(folder.path(), &lines());
+    for major in ["8", "9"] {
+        let output = std::process::Command::new("bash")
+            .arg(&script)
+            .args([major, &format!("http://{}", running.address)])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if said.contains("cannot be installed") && std::env::var("CI").as_deref() != Ok("true") {
+            println!("skipped: {said}");
+            return;
+        }
+        assert!(output.status.success() && said.contains("all is found"), "client {major}: {said}");
+    }
+}

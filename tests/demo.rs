@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 fn demo(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_serin"))
-        .arg("demo")
+        .args(["demo", "--no-ui"])
         .arg("--keep")
         .arg(folder)
         .args(arguments)

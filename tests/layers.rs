@@ -437,7 +437,7 @@ fn nothing_knows_the_machine_of_a_developer() {
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name == "target" || name == ".git" || name.starts_with("Cargo.") {
+            if ["target", ".git", "node_modules"].contains(&name.as_str()) || name.starts_with("Cargo.") {
                 continue;
             }
             if path.is_dir() {

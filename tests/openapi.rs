@@ -6,6 +6,8 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 
 use common::acting::{broken, configure, post, rollout};
 use common::receiver::{Answer, Receiver};
@@ -142,6 +144,9 @@ impl Asking<'_> {
             "/v1/status",
             "/v1/rollouts",
             "/v1/report",
+            "/v1/report.html",
+            "/v1/hooks",
+            "/v1/session",
             "/ready",
             "/v1/fields",
         ] {
@@ -154,7 +159,10 @@ impl Asking<'_> {
         for id in ids.chain(["nobody".to_owned()]) {
             self.ask("get", "/v1/rollouts/{id}", &format!("/v1/rollouts/{id}"), "", b"");
             self.ask("get", "/v1/rollouts/{id}/gate", &format!("/v1/rollouts/{id}/gate?step=0"), "", b"");
+            self.ask("get", "/v1/rollouts/{id}/timeline", &format!("/v1/rollouts/{id}/timeline"), "", b"");
         }
+        self.ask("get", "/v1/course", "/v1/course?service=shop&control=baseline&candidate=canary", "", b"");
+        self.ask("get", "/v1/course", "/v1/course", "", b"");
         let kind = "Content-Type: application/json\r\n";
         for question in [&br#"{"service":"shop","canary":"canary"}"#[..], b"{"] {
             self.ask("post", "/v1/verdict", "/v1/verdict", kind, question);
@@ -300,6 +308,20 @@ fn every_operation_answers_as_the_document_says() {
         asking.ask("post", path, to, headers, body);
     }
     asking.look();
+    // A session: a token for a cookie.
+    let logins = [&br#"{"token":"a token of the test, long enough"}"#[..], br#"{"token":"another"}"#, b"{"];
+    logins.into_iter().for_each(|body| drop(asking.ask("post", "/v1/session", "/v1/session", json, body)));
+    asking.ask("delete", "/v1/session", "/v1/session", "", b"");
+    // Events have no end before the program stops.
+    let asked = format!("GET /v1/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", running.address);
+    let mut events = TcpStream::connect(&running.address).unwrap();
+    events.write_all(asked.as_bytes()).unwrap();
+    let said = BufReader::new(events).lines().map_while(Result::ok);
+    let (head, body): (Vec<String>, Vec<String>) =
+        said.take_while(|line| !line.starts_with("data: ")).partition(|line| !line.starts_with("event: "));
+    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("content-type: text/event-stream")), "{head:?}");
+    assert_eq!(body, ["event: report"]);
+    asking.document.asked.insert(("/v1/events".to_owned(), "get".to_owned()));
 
     let all: BTreeSet<(String, String)> = asking.document.value["paths"]
         .as_object()

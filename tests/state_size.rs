@@ -1,7 +1,7 @@
 //! What state costs, beside what the allocator says; and a fleet within its bound.
 //!
 //! `cargo test --test state_size -- --nocapture` prints the table that stands in ARCHITECTURE.md. The large fleet:
-//! `SERIN_SERVICES=10000 SERIN_VERSIONS=200 cargo test --test state_size fleet -- --nocapture`
+//! `SERIN_SERVICES=10000 SERIN_VERSIONS=200 SERIN_MEMORY_MIB=4096 cargo test --test state_size fleet -- --nocapture` (hours)
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;

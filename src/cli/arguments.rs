@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show the main job on generated traffic: five rollouts, judged from their log lines
+    /// Show the main job on generated traffic: rollouts, judged live from their log lines, in the web UI or the terminal
     Demo(DemoArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
@@ -79,7 +79,19 @@ pub(super) struct DemoArguments {
     /// Seed of the traffic; the same seed gives the same log lines and verdicts
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Hours of event time shown per second; 0 is as fast as the machine can
+    /// Tell all five stories here, in the terminal, instead of in the web UI
+    #[cfg(feature = "serve")]
+    #[arg(long)]
+    pub no_ui: bool,
+    /// Serve the web UI from this folder instead of what is built in, for its development
+    #[cfg(feature = "serve")]
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub ui_dir: Option<PathBuf>,
+    /// Open the web UI in the browser
+    #[cfg(feature = "serve")]
+    #[arg(long, conflicts_with_all = ["no_ui", "archive"])]
+    pub open: bool,
+    /// Hours of event time shown per second; 0 is as fast as the machine can (in the web UI: a minute in five seconds)
     #[arg(long, default_value_t = 0.0, value_name = "HOURS", allow_negative_numbers = true)]
     pub speed: f64,
     /// Keep logs and ledgers in this folder (default: `serin-demo` in the system's folder for temporary files)
@@ -316,6 +328,12 @@ pub(super) struct RunArguments {
     /// Read at most so many records a second, for tests of what happens when lines come faster than they are read
     #[arg(long, hide = true, value_name = "N")]
     pub read_at_most: Option<u64>,
+    /// Serve the web UI from this folder instead of what is built in, for its development
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub ui_dir: Option<PathBuf>,
+    /// The demo runs it: where to send lines is not told.
+    #[arg(skip)]
+    pub is_demo: bool,
     /// Take lines over HTTP beside those of topics (without topics they always are)
     #[cfg(feature = "kafka")]
     #[arg(long)]

@@ -3,6 +3,8 @@
 //! Nothing is taken from the generator but bytes: they go through survey, decoder, windows and engine, and what other
 //! rules say comes from the engine's counts of the same lines. Whether a story came out as expected is computed.
 
+#[cfg(feature = "serve")]
+mod live;
 mod screen;
 
 use std::fs::File;
@@ -45,13 +47,17 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<u8> {
     if !(arguments.speed.is_finite() && arguments.speed >= 0.0) {
         bail!("--speed: hours of event time per second, 0 for as fast as possible; got {}", arguments.speed);
     }
+    let folder = arguments.keep.clone().unwrap_or_else(|| std::env::temp_dir().join("serin-demo"));
+    #[cfg(feature = "serve")]
+    if !arguments.no_ui {
+        return live::run(arguments, &folder);
+    }
     let word = arguments.story.as_deref().unwrap_or("");
     let chosen: Vec<Story> = stories().into_iter().filter(|story| story.name.contains(word)).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = stories().iter().map(|story| story.name).collect();
         bail!("--story {}: there are {}", harmless(word, 60), names.join(", "));
     }
-    let folder = arguments.keep.clone().unwrap_or_else(|| std::env::temp_dir().join("serin-demo"));
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("{}: cannot be made; choose a folder with --keep DIR", folder.display()))?;
 

@@ -13,6 +13,7 @@ use crate::engine::totals::Totals;
 use crate::engine::units::Arm;
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::rounded;
+use crate::math;
 use crate::pipeline::plan::ArmRule;
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::SegmentsFrom;
@@ -22,8 +23,11 @@ use crate::time::HOUR;
 
 use super::backtest::json::deploy;
 use super::exit_status;
+use super::html;
 use super::report::queries;
-use super::report::{ConversionRow, Done, Effect, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength};
+use super::report::{
+    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength,
+};
 
 /// Version of this document.
 const REPORT_VERSION: u64 = 1;
@@ -542,9 +546,21 @@ fn effect(effect: Option<Effect>) -> Option<Value> {
     })
 }
 
+/// The effect at which a pass ends, in the unit of the row's effect; `null` where a pass does not ask.
+fn margin(judged: &Judged<'_>, row: &Row) -> Option<Value> {
+    let margin = html::margin(judged, row.cell)?;
+    row.effect.map(|effect| match effect.kind {
+        EffectKind::Ratio => number(math::exp(margin)),
+        EffectKind::Difference => number(margin),
+        EffectKind::Change => number(math::exp(margin) - 1.0),
+    })
+}
+
 fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
     json!({
         "guardrail": row.cell.name(),
+        "label": judged.name_of(row),
+        "margin": margin(judged, row),
         "finding": row.finding.name(),
         "baseline": row.values[0].map(number),
         "canary": row.values[1].map(number),

@@ -73,10 +73,11 @@ impl Scope {
 
 /// SHA-256 of a secret. Hashes are compared, so how long it takes tells nothing of the secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Hash([u8; 32]);
+pub(super) struct Hash([u8; 32]);
 
 impl Hash {
-    fn of(secret: &[u8]) -> Hash {
+    /// That of a secret.
+    pub(super) fn of(secret: &[u8]) -> Hash {
         Hash(Sha256::digest(secret).into())
     }
 
@@ -105,10 +106,22 @@ pub(super) enum Allowed {
     Unknown,
 }
 
+/// A token that is known.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Known {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub scopes: Vec<Scope>,
+}
+
+/// The name of the operator's token, which has none in its file.
+const OPERATOR_NAME: &str = "operator";
+
 /// Known tokens, by the hash of their secrets.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Tokens {
-    scopes: BTreeMap<Hash, Vec<Scope>>,
+    known: BTreeMap<Hash, Known>,
     /// They come from a file of tokens: each call needs one. Otherwise commands alone do.
     for_all: bool,
     /// That of the operator, where a file names it.
@@ -126,7 +139,11 @@ impl Tokens {
             named => named,
         };
         if let Some(hash) = hash {
-            tokens.scopes.entry(hash).or_default().push(Scope::Operate);
+            let known = tokens.known.entry(hash).or_default();
+            known.scopes.push(Scope::Operate);
+            if known.name.is_empty() {
+                OPERATOR_NAME.clone_into(&mut known.name);
+            }
         }
         Ok(tokens)
     }
@@ -162,7 +179,7 @@ impl Tokens {
     fn parse(text: &str) -> anyhow::Result<Tokens> {
         const FORM: &str =
             "write NAME SCOPES SHA-256, as `serin token` prints it, for example `web ingest,read 9f86...`";
-        let mut scopes_of = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -170,22 +187,22 @@ impl Tokens {
             }
             let place = format!("line {}", number + 1);
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [_name, scopes, hash] = words.as_slice() else { bail!("{place}: {FORM}") };
+            let [name, scopes, hash] = words.as_slice() else { bail!("{place}: {FORM}") };
             let scopes = Scope::list(scopes).with_context(|| place.clone())?;
             let hash = Hash::parse(hash).with_context(|| {
                 format!("{place}: the last word must be the SHA-256 of the secret, 64 hexadecimal digits; {FORM}")
             })?;
-            if scopes_of.insert(hash, scopes).is_some() {
+            if known.insert(hash, Known { name: (*name).to_owned(), scopes }).is_some() {
                 bail!("{place}: a line before has the same secret");
             }
-            if scopes_of.len() > TOKENS_MAX {
+            if known.len() > TOKENS_MAX {
                 bail!("more than {TOKENS_MAX} tokens");
             }
         }
-        if scopes_of.is_empty() {
+        if known.is_empty() {
             bail!("there is no token in it; {FORM}");
         }
-        Ok(Tokens { scopes: scopes_of, for_all: true, operator: None })
+        Ok(Tokens { known, for_all: true, operator: None })
     }
 
     /// Each call needs a token.
@@ -195,18 +212,30 @@ impl Tokens {
 
     /// Somebody may change rollouts.
     pub(super) fn may_operate(&self) -> bool {
-        self.scopes.values().flatten().any(|scope| scope.covers(Scope::Operate))
+        self.known.values().flat_map(|known| &known.scopes).any(|scope| scope.covers(Scope::Operate))
     }
 
     /// What the token of a request allows.
     pub(super) fn allow(&self, headers: &HeaderMap, asked: &[Scope]) -> Allowed {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let scopes = value.and_then(secret).and_then(|secret| self.scopes.get(&Hash::of(&secret)));
-        match scopes {
+        match value.and_then(secret) {
+            Some(secret) => self.allow_known(&Hash::of(&secret), asked),
+            None => Allowed::Unknown,
+        }
+    }
+
+    /// What the token of this hash allows.
+    pub(super) fn allow_known(&self, hash: &Hash, asked: &[Scope]) -> Allowed {
+        match self.known.get(hash).map(|known| &known.scopes) {
             None => Allowed::Unknown,
             Some(scopes) if scopes.iter().any(|scope| asked.iter().any(|asked| scope.covers(*asked))) => Allowed::Yes,
             Some(_) => Allowed::No,
         }
+    }
+
+    /// The token of this hash.
+    pub(super) fn known(&self, hash: &Hash) -> Option<&Known> {
+        self.known.get(hash)
     }
 }
 
@@ -416,7 +445,8 @@ mod tests {
         assert!(tokens.may_operate() && !tokens.for_all());
         assert!(!load(None).unwrap().may_operate(), "nothing is kept yet");
         tokens.keep(folder.path()).unwrap();
-        assert_eq!(load(None).unwrap().scopes, tokens.scopes);
+        assert_eq!(load(None).unwrap().known, tokens.known);
+        assert_eq!(tokens.known.values().next().unwrap().name, "operator");
         assert!(!std::fs::read_to_string(folder.path().join(KEPT)).unwrap().contains("0123456789abcdef"));
         std::fs::write(&file, "short").unwrap();
         assert!(load(Some(&file)).is_err());

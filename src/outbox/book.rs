@@ -340,10 +340,15 @@ impl Book {
 
     /// Reads the next line of the ledger. What is no entry is counted and tells nothing.
     pub fn entry(&mut self, line: &str) -> Vec<Decision> {
+        self.entry_of(line).1
+    }
+
+    /// The same, with the id of the rollout that the line tells of.
+    pub fn entry_of(&mut self, line: &str) -> (Option<String>, Vec<Decision>) {
         let line = line.trim_end_matches('\n');
         let number = self.entries;
         self.entries += 1;
-        let Ok(Value::Object(entry)) = serde_json::from_str::<Value>(line) else { return Vec::new() };
+        let Ok(Value::Object(entry)) = serde_json::from_str::<Value>(line) else { return (None, Vec::new()) };
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let at = ["at", "last_at"].iter().find_map(|key| parse_time(text(key)).ok());
         if let Some(at) = at {
@@ -351,12 +356,13 @@ impl Book {
         }
         let at = at.or(self.latest).unwrap_or(Timestamp(0));
         let because = Because { source: ledger::hash_of(line), at, journalled: false, by: None };
-        match text("kind") {
+        let decisions = match text("kind") {
             "begin" => self.begin(&entry, number, at, &because),
             "look" | "ended" => self.look(&entry, number, at, text("kind") == "ended", &because),
             "notify" => self.found(&entry, &because),
-            _ => Vec::new(),
-        }
+            _ => return (None, Vec::new()),
+        };
+        (self.places.get(&(text("service").to_owned(), text("candidate").to_owned())).cloned(), decisions)
     }
 
     fn begin(

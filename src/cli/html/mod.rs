@@ -17,7 +17,7 @@ mod templates;
 
 pub(super) use self::backtest::page as backtest;
 pub(super) use self::calibration::{Calibrated, Rule, Visible, page as calibration};
-pub(super) use self::course::Courses;
+pub(super) use self::course::{Courses, Point};
 use self::markup::Markup;
 use crate::cli::report::{Alone, Report};
 use crate::engine::Engine;
@@ -75,6 +75,12 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
         again(m, around);
     });
     m.finish()
+}
+
+/// What a pass allows of a guardrail, where it asks for it: a difference, or the logarithm of a ratio or change.
+pub(super) fn margin(judged: &super::report::Judged<'_>, cell: crate::compare::verdict::Cell) -> Option<f64> {
+    let allowed = comparison::allowed(judged, cell);
+    allowed.is_asked.then_some(allowed.margin)
 }
 
 /// The page while there is no report.

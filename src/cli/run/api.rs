@@ -16,9 +16,11 @@ use crate::cli::run::desk::{Answer, Desk, View, hooks_json};
 use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::lag;
+use crate::cli::run::session::{self, Session, Sessions};
 use crate::cli::run::{flagger, gate, metrics, openapi};
 use crate::cli::tokens::{Access, Allowed, Scope};
-use crate::outbox::{Placebo, Rollout, Standing, What};
+use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
+use crate::pipeline::roles::Role;
 use crate::rollout::Command;
 use crate::time::{HOUR, Timestamp};
 
@@ -29,6 +31,8 @@ const ACTOR_MAX: usize = 100;
 const REASON_MAX: usize = 500;
 /// Deliveries of a rollout that are shown.
 const DELIVERIES_SHOWN: usize = 50;
+/// Deliveries of all rollouts that are listed.
+const DELIVERIES_LISTED: usize = 200;
 
 /// What the routes go by.
 #[derive(Clone)]
@@ -37,6 +41,8 @@ pub(super) struct Api {
     pub desk: Desk,
     /// Who may do what.
     pub access: Access,
+    /// Browsers that have given a token.
+    pub sessions: Sessions,
     pub stale_after: Arc<AtomicI64>,
     pub address: SocketAddr,
 }
@@ -60,6 +66,9 @@ fn table() -> Table<Api> {
         ("/v1/rollouts", "get", get(rollouts)),
         ("/v1/rollouts/{id}", "get", get(rollout)),
         ("/v1/rollouts/{id}/gate", "get", get(of_gate)),
+        ("/v1/rollouts/{id}/timeline", "get", get(timeline)),
+        ("/v1/hooks", "get", get(hooks)),
+        ("/v1/session", "get post delete", get(session::who).post(session::login).delete(session::logout)),
         ("/v1/rollouts/{id}/{command}", "post", post(command)),
         ("/v1/flagger/{kind}", "post", post(flagger::asked)),
     ]
@@ -154,11 +163,18 @@ async fn status(State(api): State<Api>) -> Response {
         let found = view.book.rollouts().filter(|rollout| rollout.declared.is_none());
         body.insert("found".to_owned(), Value::from(found.count()));
         body.insert("not_listed".to_owned(), Value::from(view.book.not_listed()));
+        body.insert("looked_for".to_owned(), looked_for());
         #[cfg(feature = "index")]
         body.insert("index".to_owned(), api.shared.searching.status());
         body.insert("commands".to_owned(), Value::from(api.access.tokens().may_operate()));
     }
     axum::Json(body).into_response()
+}
+
+/// Field names by which lines say what a rollout needs.
+fn looked_for() -> Value {
+    let roles = [Role::Service, Role::Version, Role::Cohort, Role::Variant, Role::User, Role::Latency, Role::Status];
+    roles.into_iter().map(|role| (role.name().to_owned(), json!(role.known_names()))).collect()
 }
 
 /// What stands of a rollout, in short.
@@ -254,29 +270,8 @@ async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
             })
         })
         .collect();
-    let deliveries: Vec<Value> = view
-        .deliveries
-        .latest()
-        .filter(|delivery| delivery.rollout == id)
-        .take(DELIVERIES_SHOWN)
-        .map(|delivery| {
-            let (state, why) = match delivery.standing {
-                Standing::Waiting => ("waiting", None),
-                Standing::Taken(_) => ("taken", None),
-                Standing::GivenUp(_, why) => ("given up", Some(why)),
-            };
-            json!({
-                "id": delivery.id,
-                "hook": delivery.target,
-                "event": delivery.topic.name(),
-                "generation": delivery.generation,
-                "decided_ms": delivery.decided_ms,
-                "expires_ms": delivery.expires_ms,
-                "state": state,
-                "why": why,
-            })
-        })
-        .collect();
+    let of_rollout = view.deliveries.latest().filter(|delivery| delivery.rollout == id);
+    let deliveries: Vec<Value> = of_rollout.take(DELIVERIES_SHOWN).map(delivery_json).collect();
     if let Some(body) = body.as_object_mut() {
         body.insert("compared".to_owned(), Value::from(compared));
         body.insert("deliveries".to_owned(), Value::from(deliveries));
@@ -287,6 +282,42 @@ async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
         body.insert("commanded".to_owned(), json!(commanded));
     }
     axum::Json(body).into_response()
+}
+
+fn delivery_json(delivery: &Delivery) -> Value {
+    let (state, why, ended_ms) = match delivery.standing {
+        Standing::Waiting => ("waiting", None, None),
+        Standing::Taken(at) => ("taken", None, Some(at)),
+        Standing::GivenUp(at, why) => ("given up", Some(why), Some(at)),
+    };
+    json!({
+        "id": delivery.id,
+        "hook": delivery.target,
+        "rollout": delivery.rollout,
+        "event": delivery.topic.name(),
+        "generation": delivery.generation,
+        "decided_ms": delivery.decided_ms,
+        "ended_ms": ended_ms,
+        "expires_ms": delivery.expires_ms,
+        "state": state,
+        "why": why,
+    })
+}
+
+/// What happened to a rollout.
+async fn timeline(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let view = api.desk.view();
+    if view.book.rollout(&id).is_none() && !view.book.declared().iter().any(|declared| declared.name == id) {
+        return problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them");
+    }
+    axum::Json(view.history.of(&id)).into_response()
+}
+
+/// Who is told, and what became of it.
+async fn hooks(State(api): State<Api>) -> Response {
+    let view = api.desk.view();
+    let deliveries: Vec<Value> = view.deliveries.latest().take(DELIVERIES_LISTED).map(delivery_json).collect();
+    axum::Json(json!({ "hooks": hooks_json(&view), "deliveries": deliveries })).into_response()
 }
 
 #[derive(Debug, Deserialize)]
@@ -306,7 +337,8 @@ async fn of_gate(State(api): State<Api>, Path(id): Path<String>, Query(of): Quer
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Commanded {
-    actor: String,
+    /// Who it is; of a session that is its token.
+    actor: Option<String>,
     reason: String,
     finding: Option<String>,
 }
@@ -322,7 +354,15 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
                      (serin.yaml), or one for `operate` in the file of --tokens";
         return problem(StatusCode::FORBIDDEN, words);
     }
-    if tokens.allow(request.headers(), &[Scope::Operate]) != Allowed::Yes {
+    let session = request.extensions().get::<Session>().cloned();
+    let allowed = match &session {
+        Some(session) => tokens.allow_known(&session.token, &[Scope::Operate]),
+        None => tokens.allow(request.headers(), &[Scope::Operate]),
+    };
+    if allowed != Allowed::Yes {
+        if session.is_some() {
+            return problem(StatusCode::FORBIDDEN, "this token may not command; log in with one for operate");
+        }
         let mut response =
             problem(StatusCode::UNAUTHORIZED, "commands need the operate token: Authorization: Bearer TOKEN");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
@@ -338,7 +378,10 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
             return problem(StatusCode::BAD_REQUEST, &format!("not a command ({error}); for example {example}"));
         }
     };
-    for (name, text, most) in [("actor", &commanded.actor, ACTOR_MAX), ("reason", &commanded.reason, REASON_MAX)] {
+    // Who has logged in is who the token says.
+    let known = session.and_then(|session| tokens.known(&session.token).map(|known| known.name.clone()));
+    let actor = known.or(commanded.actor).unwrap_or_default();
+    for (name, text, most) in [("actor", &actor, ACTOR_MAX), ("reason", &commanded.reason, REASON_MAX)] {
         if text.trim().is_empty() || text.chars().count() > most {
             return problem(StatusCode::BAD_REQUEST, &format!("{name}: 1 to {most} characters are needed"));
         }
@@ -346,7 +389,7 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
     if !api.desk.view().book.rollouts().any(|rollout| rollout.id == id) {
         return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
     }
-    let Commanded { actor, reason, finding } = commanded;
+    let Commanded { reason, finding, .. } = commanded;
     let what = What::Command { rollout: id.clone(), command, finding, actor, reason };
     let desk = api.desk.clone();
     // It waits for the disk, so it must not keep other requests waiting.

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::config::{Config, Hook};
 use crate::cli::run::appended::Appended;
+use crate::cli::run::history::History;
 use crate::cli::run::hooks::{self, Job, clock_ms};
 use crate::cli::run::log::warn;
 use crate::cli::terminal::harmless;
@@ -93,6 +94,8 @@ pub(super) struct View {
     pub last_answers: Vec<Option<String>>,
     /// What is out of order.
     pub trouble: Option<String>,
+    /// What has happened.
+    pub history: History,
 }
 
 /// By what the other threads speak to the desk.
@@ -101,9 +104,17 @@ pub(super) struct Desk {
     sender: Sender<Message>,
     view: Arc<RwLock<View>>,
     progress: Arc<Progress>,
+    /// Told of what changes, once somebody wants to know.
+    listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Desk {
+    /// Whoever is to be told when rollouts, or what is told of them, stand otherwise.
+    pub(super) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        // There is one.
+        let _first = self.listener.set(Box::new(listener));
+    }
+
     /// What the desk knows.
     pub(super) fn view(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
@@ -188,6 +199,9 @@ struct Work {
     time: (i64, Instant),
     /// The disk is not tried before.
     not_before: Option<Instant>,
+    /// What others see has changed since the listener was told.
+    is_news: bool,
+    listener: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 /// The thread of a hook.
@@ -299,7 +313,7 @@ fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::
     receipts.sync().with_context(|| shown("receipts.ndjson"))?;
 
     let count = config.hooks.len();
-    let view = View { book, deliveries, last_answers: vec![None; count], trouble: None };
+    let view = View { book, deliveries, last_answers: vec![None; count], trouble: None, history: History::default() };
     let view = Arc::new(RwLock::new(view));
     let progress = Arc::new(Progress {
         durable: AtomicU64::new(held),
@@ -326,12 +340,15 @@ fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::
         sender: sender.clone(),
         time: (NO_TIME, Instant::now()),
         not_before: None,
+        is_news: false,
+        listener: Arc::default(),
     };
+    let listener = Arc::clone(&work.listener);
     config.hooks.iter().for_each(|hook| work.hire(hook));
     // Whoever asks from the first moment on is told what was last known.
     work.read_ledger().with_context(|| shown("ledger.ndjson"))?;
     std::thread::spawn(move || work.run(&receiver));
-    Ok(Desk { sender, view, progress })
+    Ok(Desk { sender, view, progress, listener })
 }
 
 /// Entries between two places of the ledger.
@@ -369,6 +386,11 @@ impl Work {
                 self.trouble(format!("the ledger cannot be read: {error}"));
             }
             again = self.turn();
+            if std::mem::take(&mut self.is_news)
+                && let Some(tell) = self.listener.get()
+            {
+                tell();
+            }
         }
     }
 
@@ -407,7 +429,12 @@ impl Work {
                 let line = String::from_utf8_lossy(&self.rest[from..=from + end]).into_owned();
                 from += end + 1;
                 self.read_rows();
-                let decisions = self.view.write().unwrap_or_else(PoisonError::into_inner).book.entry(&line);
+                let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+                let (rollout, decisions) = view.book.entry_of(&line);
+                let View { book, history, .. } = &mut *view;
+                history.entry(book, rollout.as_deref(), &decisions);
+                drop(view);
+                self.is_news = true;
                 self.decided.extend(decisions);
             }
             self.rest.drain(..from);
@@ -421,7 +448,12 @@ impl Work {
             let entries = view.book.read().entries;
             let Some((line, row)) = self.rows.pop_front_if(|(_, row)| row.after <= entries) else { return };
             match view.book.journalled(&line, &row) {
-                Ok(decisions) => self.decided.extend(decisions),
+                Ok(decisions) => {
+                    let View { book, history, .. } = &mut *view;
+                    history.row(book, &row, &decisions);
+                    self.is_news = true;
+                    self.decided.extend(decisions);
+                }
                 // Rows are refused before they are written: only a ledger that was put in this one's place gives another answer.
                 Err(why) => warn(&format!("a command of the journal is left out: {}", harmless(&why, 200))),
             }
@@ -443,7 +475,11 @@ impl Work {
             self.journal.take_back();
             return Answer::NotNow(format!("the journal cannot be written: {error}"));
         }
-        self.view.write().unwrap_or_else(PoisonError::into_inner).book = book;
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.history.row(&book, &row, &decisions);
+        view.book = book;
+        drop(view);
+        self.is_news = true;
         self.decided.extend(decisions);
         Answer::Done
     }
@@ -641,6 +677,7 @@ impl Work {
                 return Err(error);
             }
             self.view.write().unwrap_or_else(PoisonError::into_inner).deliveries.take(list);
+            self.is_news = true;
         }
         self.decided = later;
         Ok(())
@@ -661,6 +698,7 @@ impl Work {
             }
         }
         drop(view);
+        self.is_news = true;
         row.iter().for_each(|row| self.receipts.append(row));
     }
 }

@@ -6,20 +6,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::cli::run::api::{self, Table};
+use crate::cli::run::course::CourseOf;
 use crate::cli::run::door::{Door, Room};
 use crate::cli::run::elastic::{self, Elastic};
+use crate::cli::run::events::{self, News};
 use crate::cli::run::follow::Files;
 use crate::cli::run::gate::Gate;
 use crate::cli::run::metrics::Metrics;
 use crate::cli::run::placebo::Ground;
-use crate::cli::run::{ingest, loki, otlp, page};
+use crate::cli::run::session::{Asked, CSRF, Sessions};
+use crate::cli::run::{course, ingest, loki, otlp, page, ui};
 use crate::cli::tokens::{Access, Allowed, Scope};
 #[cfg(feature = "kafka")]
 use crate::source::kafka::Lag;
@@ -41,6 +44,8 @@ pub(super) struct Shared {
     pub searching: crate::cli::run::searching::Searching,
     /// What is scraped.
     pub metrics: Metrics,
+    /// That something has changed.
+    pub news: News,
     /// Bytes that the state of the engine may take.
     memory_limit: u64,
     /// Room of bodies that are being read.
@@ -70,6 +75,8 @@ struct Shown {
     stalled: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
+    /// The course of each comparison of the report.
+    courses: Arc<[CourseOf]>,
     /// What controllers are told.
     gate: Arc<Gate>,
     /// How far partitions have been read.
@@ -191,12 +198,19 @@ impl Shared {
     }
 
     /// There is a report.
-    pub(super) fn show(&self, json: String, html: String, gate: Gate) {
+    pub(super) fn show(&self, json: String, html: String, courses: Vec<CourseOf>, gate: Gate) {
         self.with(|shown| {
             shown.waiting = None;
             shown.gate = Arc::new(gate);
+            shown.courses = courses.into();
             shown.report = Some((json.into(), html.into()));
         });
+        self.news.report();
+    }
+
+    /// The courses of the report that is shown.
+    pub(super) fn courses(&self) -> Arc<[CourseOf]> {
+        self.with(|shown| Arc::clone(&shown.courses))
     }
 }
 
@@ -224,7 +238,13 @@ fn ways_in() -> Table<Door> {
 }
 
 fn pages() -> Table<Arc<Shared>> {
-    vec![("/", "get", get(index)), ("/v1/report", "get", get(report))]
+    vec![
+        ("/", "get", get(index)),
+        ("/v1/report", "get", get(report)),
+        ("/v1/report.html", "get", get(report_page)),
+        ("/v1/course", "get", get(course::answer)),
+        ("/v1/events", "get", get(events::listen)),
+    ]
 }
 
 /// Paths that are answered here, with what they are asked with.
@@ -239,26 +259,25 @@ pub(super) fn routes(
     shared: Arc<Shared>,
     wal: Option<Wal>,
     (bound, address): (SocketAddr, SocketAddr),
-    access: Access,
+    (access, sessions): (Access, Sessions),
     of_rollouts: Router,
 ) -> Router {
     let door = Door::new(wal, &shared.room);
-    let ways_in = api::router(ways_in()).with_state(door.clone()).fallback(elastic::any).with_state(Elastic {
+    let ways_in = api::router(ways_in()).with_state(door.clone()).fallback(otherwise).with_state(Elastic {
         door,
         address,
         #[cfg(feature = "index")]
         shared: Arc::clone(&shared),
     });
-    Router::new()
-        .merge(api::router(pages()))
-        .with_state(shared)
-        .merge(ways_in)
-        .merge(of_rollouts)
-        .layer(middleware::from_fn(move |request: Request, next: Next| guard(bound, access.clone(), request, next)))
+    Router::new().merge(api::router(pages())).with_state(shared).merge(ways_in).merge(of_rollouts).layer(
+        middleware::from_fn(move |request: Request, next: Next| {
+            guard(bound, access.clone(), sessions.clone(), request, next)
+        }),
+    )
 }
 
 /// Who may ask for what: with tokens whoever has one for it; without, this machine alone.
-async fn guard(address: SocketAddr, access: Access, request: Request, next: Next) -> Response {
+async fn guard(address: SocketAddr, access: Access, sessions: Sessions, mut request: Request, next: Next) -> Response {
     let tokens = access.tokens();
     let tokens = tokens.for_all().then_some(&*tokens);
     // A page elsewhere must not reach in through a name that it has made lead here. Where tokens are asked for it has none: a
@@ -272,13 +291,33 @@ async fn guard(address: SocketAddr, access: Access, request: Request, next: Next
     if origin.is_some_and(|origin| !is_own_page(origin, host, address)) {
         return (StatusCode::FORBIDDEN, "not from another page\n").into_response();
     }
-    if let (Some(tokens), Some(scopes)) = (tokens, scopes_of(request.method(), request.uri().path())) {
-        match tokens.allow(request.headers(), scopes) {
+    let has_token = request.headers().contains_key(header::AUTHORIZATION);
+    let session = match sessions.of(request.method(), request.headers()) {
+        Asked::Session(session) if !has_token => Some(session),
+        Asked::WithoutWord
+            if !has_token && scopes_of(request.method(), request.uri().path()) == Some(&[Scope::Operate][..]) =>
+        {
+            let words = format!("a session that changes something says so: {CSRF}, as GET /v1/session tells it\n");
+            return (StatusCode::FORBIDDEN, words).into_response();
+        }
+        Asked::Session(_) | Asked::WithoutWord | Asked::Nobody => None,
+    };
+    let scopes = if ui::is_asked(&request) { None } else { scopes_of(request.method(), request.uri().path()) };
+    if let (Some(tokens), Some(scopes)) = (tokens, scopes) {
+        let allowed = match &session {
+            Some(session) => tokens.allow_known(&session.token, scopes),
+            None => tokens.allow(request.headers(), scopes),
+        };
+        match allowed {
             Allowed::Yes => {}
             Allowed::No => {
                 let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
                 let words = format!("this token is not for that; it needs the scope {}\n", names.join(" or "));
                 return (StatusCode::FORBIDDEN, words).into_response();
+            }
+            // A browser that is asked so asks its user, which a page that can log in need not have.
+            Allowed::Unknown if request.headers().get("sec-fetch-dest").is_some_and(|of| of == "empty") => {
+                return (StatusCode::UNAUTHORIZED, "a token is needed: POST /v1/session\n").into_response();
             }
             Allowed::Unknown => {
                 let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"serin\"")];
@@ -286,6 +325,9 @@ async fn guard(address: SocketAddr, access: Access, request: Request, next: Next
                 return (StatusCode::UNAUTHORIZED, ask, words).into_response();
             }
         }
+    }
+    if let Some(session) = session {
+        request.extensions_mut().insert(session);
     }
     let mut response = next.run(request).await;
     let policy =
@@ -296,7 +338,7 @@ async fn guard(address: SocketAddr, access: Access, request: Request, next: Next
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -307,7 +349,7 @@ const SEARCHES: [&str; 6] = ["/_search", "/_msearch", "/_count", "/_field_caps",
 /// What a token must be for; `None`: anybody may ask.
 fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
     match path {
-        "/healthz" | "/readyz" | "/ready" => None,
+        "/healthz" | "/readyz" | "/ready" | "/v1/session" => None,
         "/" => Some(&[Scope::Read, Scope::Ingest]),
         "/v1/report" | "/v1/verdict" | "/metrics" => Some(&[Scope::Read]),
         "/v1/logs" => Some(&[Scope::Ingest]),
@@ -344,12 +386,21 @@ fn is_this_machine(host: &str, address: SocketAddr) -> bool {
     name.eq_ignore_ascii_case("localhost") || name == own
 }
 
-/// A page for browsers; what is no browser asks whether this is Elasticsearch, or wants no page.
-async fn index(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if !accept.is_some_and(|accept| accept.contains("text/html")) {
-        return elastic::root(&headers);
+/// The UI for browsers; what is no browser asks whether this is Elasticsearch, or wants no page.
+async fn index(request: Request) -> Response {
+    ui::answer(&request).unwrap_or_else(|| elastic::root(request.headers()))
+}
+
+/// Files and screens of the UI; whatever else no route answers is a client's of Elasticsearch.
+async fn otherwise(elastic: State<Elastic>, request: Request) -> Response {
+    match ui::answer(&request) {
+        Some(page) => page,
+        None => elastic::any(elastic, request).await,
     }
+}
+
+/// The report as one page that needs no script.
+async fn report_page(State(shared): State<Arc<Shared>>) -> Response {
     let shown = shared.with(|shown| shown.clone());
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     match (shown.report, shown.waiting) {

@@ -11,6 +11,7 @@ use crate::cli::report::{Noticed, Report};
 use crate::cli::report_json;
 use crate::cli::run::api::placebos_json;
 use crate::cli::run::checkpoint::{Checkpoint, Place, Shown};
+use crate::cli::run::course;
 use crate::cli::run::gate::Gate;
 use crate::cli::run::inputs::{self, Heard, Inputs};
 use crate::cli::run::log::{say, warn};
@@ -132,6 +133,7 @@ impl Live<'_> {
                 self.reader.shared.show(
                     format!("{json:#}\n"),
                     page::of(&report, engine, &watch.courses, &state, notices),
+                    course::of(&report, engine, &watch.courses),
                     Gate::of(&report),
                 );
                 let metrics = &self.reader.shared.metrics;

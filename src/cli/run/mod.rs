@@ -8,12 +8,15 @@ mod again;
 mod api;
 mod appended;
 mod checkpoint;
+mod course;
 mod desk;
 mod door;
 mod elastic;
+mod events;
 mod flagger;
 mod follow;
 mod gate;
+mod history;
 mod hooks;
 mod http;
 mod ingest;
@@ -34,8 +37,10 @@ mod reload;
 #[cfg(feature = "index")]
 mod searching;
 mod server;
+mod session;
 mod state;
 mod streams;
+mod ui;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -167,14 +172,23 @@ async fn serve(
         true => None,
         false => Some(Tail::new(&arguments.files, arguments.from_end, &note)?),
     };
-    banner(address, wal.is_some());
+    if let Some(folder) = &arguments.ui_dir {
+        ui::serve_from(folder);
+    }
+    if !arguments.is_demo {
+        banner(address, wal.is_some());
+    }
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
     #[cfg(feature = "index")]
     searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
+    let of_listener = Arc::clone(&shared);
+    desk.listen(move || of_listener.news.rollouts());
+    let sessions = session::Sessions::default();
     let of_api = api::Api {
         shared: Arc::clone(&shared),
+        sessions: sessions.clone(),
         desk: desk.clone(),
         access: access.clone(),
         stale_after: Arc::clone(&stale_after),
@@ -217,7 +231,7 @@ async fn serve(
     let of_api = api::routes(of_api);
     #[cfg(feature = "index")]
     let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
-    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), access, of_api);
+    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), (access, sessions), of_api);
     let open = GracefulShutdown::new();
     let mut served = Box::pin(server::serve(listener, routes, Bounds::default(), &shared.connections_refused, &open));
     loop {
@@ -242,6 +256,7 @@ async fn serve(
     }
     say("stopping");
     shared.stop.tell();
+    shared.news.end();
     desk.stop();
     // Nobody is let in any more. Who has sent a body whole is answered, also where that waits for the reader to end.
     drop(served);

@@ -1,0 +1,96 @@
+//! The course of each comparison of the report, for charts: what its looks said, at most some hundred of them.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::html::{Courses, Point};
+use crate::cli::report::{Effect, Report};
+use crate::cli::run::http::Shared;
+use crate::compare::verdict::Cell;
+use crate::engine::Engine;
+
+/// What the looks of a comparison said.
+#[derive(Clone, Debug)]
+pub(super) struct CourseOf {
+    service: String,
+    control: String,
+    candidate: String,
+    points: Vec<Point>,
+}
+
+/// The courses of a report, in the order of its comparisons.
+pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses) -> Vec<CourseOf> {
+    let places =
+        engine.releases().enumerate().flat_map(|(release, (_, list))| (0..list.len()).map(move |at| (release, at)));
+    let one = |(judged, (release, at)): (&crate::cli::report::Judged<'_>, (usize, usize))| {
+        let mut points = courses.points(release, at).to_vec();
+        // Whatever was left out: the last look is what the words of the report rest on.
+        let last = Point::from_rows(judged.comparison, &judged.rows);
+        match points.last_mut() {
+            Some(end) if end.at >= last.at => *end = last,
+            Some(_) | None => points.push(last),
+        }
+        CourseOf {
+            service: judged.service.clone(),
+            control: judged.comparison.control.clone(),
+            candidate: judged.comparison.candidate.clone(),
+            points,
+        }
+    };
+    report.comparisons.iter().zip(places).map(one).collect()
+}
+
+/// An effect as three numbers; `null` where one is infinite.
+fn effect(effect: &Option<Effect>) -> Value {
+    let Some(effect) = effect else { return Value::Null };
+    let number = |value: f64| if value.is_finite() { Value::from(value) } else { Value::Null };
+    let estimate = if effect.is_at_limit() { Value::Null } else { number(effect.estimate) };
+    json!([number(effect.low), estimate, number(effect.high)])
+}
+
+fn to_json(of: &CourseOf) -> Value {
+    let point = |point: &Point| {
+        json!({
+            "at": point.at.to_string(),
+            "log_sum": (point.log_sum * 1e6).round() / 1e6,
+            "effects": point.effects.iter().map(effect).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "service": of.service,
+        "control": of.control,
+        "candidate": of.candidate,
+        "guardrails": Cell::ALL.map(Cell::name),
+        "points": of.points.iter().map(point).collect::<Vec<_>>(),
+    })
+}
+
+/// Which comparison.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    service: String,
+    control: String,
+    candidate: String,
+}
+
+/// `GET /v1/course`.
+pub(super) async fn answer(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) -> Response {
+    let courses = shared.courses();
+    // Of two that met again, the later.
+    let found = courses
+        .iter()
+        .rev()
+        .find(|of| (&of.service, &of.control, &of.candidate) == (&asked.service, &asked.control, &asked.candidate));
+    match found {
+        Some(found) => axum::Json(to_json(found)).into_response(),
+        None => {
+            let words = "the report has no such comparison; GET /v1/report lists them";
+            (StatusCode::NOT_FOUND, axum::Json(json!({ "error": words }))).into_response()
+        }
+    }
+}

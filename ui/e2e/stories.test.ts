@@ -1,0 +1,217 @@
+// The stories that the UI is for (docs/ui.md), in a real browser against the real program.
+
+import { expect, test } from "@playwright/test";
+import { ask, demo, lines, run, send, stop, TOKEN, until } from "./program";
+import { complaints, demoAddress } from "./shared";
+
+const ROLLOUT = "rollouts:\n- {name: shop, services: [shop]}\n";
+
+test("a newcomer sees a rollout go bad and be rolled back within a minute of the demo", async ({ page }) => {
+  const program = await demo("--story", "few-users");
+  const began = Date.now();
+  const said = complaints(page);
+  await page.goto(program.address);
+  await expect(page.getByRole("row", { name: /checkout/ })).toContainText("rolled back", { timeout: 60_000 });
+  console.log(`rolled back on the screen ${((Date.now() - began) / 1000).toFixed(0)} s after the demo's address was printed`);
+  expect(said).toEqual([]);
+  await stop(program);
+});
+
+test("from the list to the lines in three keys", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(`${demoAddress()}/?q=checkout`);
+  await expect(page.getByRole("row", { name: /checkout/ })).toContainText("Worse");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.5.0 is worse than 2.4.0");
+  await page.keyboard.press("o");
+  await expect(page.locator("#lines li").first()).toBeVisible();
+  await expect(page.locator("#lines li").first()).toContainText("failed");
+  expect(said).toEqual([]);
+});
+
+test("the verdict is painted soon after its data", async ({ page }) => {
+  await page.goto(`${demoAddress()}/hooks`);
+  await page.getByRole("link", { name: "checkout" }).first().waitFor();
+  const took = await page.evaluate(async () => {
+    const began = performance.now();
+    history.pushState(null, "", "/rollouts/checkout");
+    dispatchEvent(new PopStateEvent("popstate"));
+    await new Promise<void>((resolve) => {
+      const look = (): void => (document.querySelector(".verdict .headline") ? resolve() : void requestAnimationFrame(look));
+      look();
+    });
+    return performance.now() - began;
+  });
+  console.log(`verdict painted ${took.toFixed(0)} ms after it was asked for`);
+  expect(took).toBeLessThan(300);
+});
+
+test("a copied link shows the same numbers in a new profile", async ({ page, browser }) => {
+  const program = await run(ROLLOUT);
+  await send(program, lines({ errors: [0.01, 0.25] }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  await page.goto(`${program.address}/rollouts/shop?sel=latency_p90&swap=1`);
+  const row = page.getByRole("row", { name: /latency p90/ });
+  await expect(row).toHaveClass("selected");
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(page.url());
+  await expect(other.getByRole("row", { name: /latency p90/ })).toHaveClass("selected");
+  // No line comes any more, so the numbers stand.
+  await expect(other.getByRole("row", { name: /latency p90/ })).toHaveText((await row.textContent()) ?? "");
+  await stop(program);
+});
+
+test("swapping the arms turns every sign", async ({ page }) => {
+  const program = await run(ROLLOUT);
+  await send(program, lines({ errors: [0.01, 0.25] }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  await page.goto(`${program.address}/rollouts/shop`);
+  const cell = page.getByRole("row", { name: /errors per request/ }).locator(".difference");
+  await expect(cell).toContainText("pp");
+  const before = await cell.innerText();
+  await page.keyboard.press("b");
+  await expect(page).toHaveURL(/swap=1/);
+  await expect(cell).not.toHaveText(before);
+  const numbers = (text: string): number[] => [...text.replaceAll("\u2212", "-").matchAll(/[-+]?\d+\.\d+/g)].map((of) => Number(of[0]));
+  const [estimate, low, high] = numbers(before);
+  expect(numbers(await cell.innerText())).toEqual([-estimate!, -high!, -low!]);
+  await page.goBack();
+  await expect(cell).toHaveText(before);
+  await stop(program);
+});
+
+test("a tour with the keyboard alone", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(demoAddress());
+  await expect(page.getByRole("row", { name: /checkout/ })).toBeVisible();
+  await page.keyboard.press("j");
+  await expect(page.locator("a.row").first()).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".tabs")).toBeVisible();
+  for (const [key, path] of [["2", "templates"], ["3", "explain"], ["4", "who"], ["5", "timeline"]] as const) {
+    await page.keyboard.press(key);
+    await expect(page).toHaveURL(new RegExp(`/${path}$`));
+  }
+  await page.keyboard.press("1");
+  await expect(page.locator(".guardrails")).toBeVisible();
+  await page.keyboard.press("j");
+  await expect(page).toHaveURL(/sel=/);
+  await page.keyboard.press("g");
+  await page.keyboard.press("h");
+  await expect(page.getByRole("heading", { name: "Hooks" })).toBeVisible();
+  await page.keyboard.press("?");
+  await expect(page.getByRole("dialog", { name: "Keyboard" })).toContainText("rollouts");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("status");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
+  // Single keys can be turned off.
+  await page.keyboard.press("?");
+  await page.getByRole("checkbox").uncheck();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("r");
+  await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
+  expect(said).toEqual([]);
+});
+
+test("an empty installation says what it looks for, and takes the first lines without a reload", async ({ page }) => {
+  const said = complaints(page);
+  const program = await run();
+  await page.goto(program.address);
+  await expect(page.getByRole("heading", { name: "No rollouts seen" })).toBeVisible();
+  await expect(page.locator(".empty")).toContainText(`curl --data-binary @app.log ${program.address}/ingest`);
+  await page.getByText("Field names that are looked for").click();
+  await expect(page.locator(".empty")).toContainText("service.version");
+  await send(program, lines({ errors: [0.01, 0.01] }));
+  await expect(page.getByRole("row", { name: /shop/ })).toBeVisible();
+  expect(said).toEqual([]);
+  await stop(program);
+});
+
+test("old lines are called stale, and a program that has gone is told of", async ({ page }) => {
+  const program = await run(ROLLOUT);
+  await send(program, lines({ errors: [0.01, 0.25] }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  await page.goto(`${program.address}/rollouts/shop`);
+  await expect(page.locator(".stale")).toContainText("Stale");
+  await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.0.0 is worse than 1.0.0");
+  await stop(program);
+  await expect(page.getByRole("button", { name: /not connected/ })).toBeVisible();
+});
+
+test("a person logs in, holds with a reason, and stands in the timeline", async ({ page }) => {
+  const said = complaints(page);
+  const program = await run(ROLLOUT);
+  await send(program, lines({ errors: [0.01, 0.01] }));
+  await until("it runs", async () => (await ask<{ phase: string }>(program, "/v1/rollouts/shop"))?.phase === "running");
+  await page.goto(`${program.address}/rollouts/shop`);
+  await expect(page.getByRole("region", { name: "Actions" })).toContainText("Read only");
+  await page.getByRole("button", { name: "Log in", exact: true }).click();
+  await page.getByLabel("Token").fill("wrong");
+  await page.getByRole("dialog").getByRole("button", { name: "Log in" }).click();
+  await expect(page.getByRole("alert").filter({ hasText: "not known" })).toBeVisible();
+  await page.getByLabel("Token").fill(TOKEN);
+  await page.getByRole("dialog").getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("button", { name: "Hold" }).click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog).toContainText("Nothing of shop is promoted until somebody resumes it");
+  await dialog.getByRole("button", { name: "Hold" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("A reason is needed");
+  await dialog.getByLabel("Reason").fill("the shop opens at <b>nine</b>");
+  await dialog.getByRole("button", { name: "Hold" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.locator(".facts")).toContainText("held");
+  await page.keyboard.press("5");
+  await expect(page.locator(".timeline")).toContainText("operator held it");
+  await expect(page.locator(".timeline")).toContainText("the shop opens at <b>nine</b>");
+  // No script can read the cookie.
+  expect(await page.evaluate(() => document.cookie)).toBe("");
+  expect(said.filter((words) => !words.includes("401"))).toEqual([]);
+  await stop(program);
+});
+
+test("hostile lines are text and nothing else", async ({ page }) => {
+  const said = complaints(page);
+  const program = await run(ROLLOUT);
+  const hostile = lines({ errors: [0.01, 0.25], hostile: true });
+  hostile.push(JSON.stringify({ timestamp: "2026-06-01T09:19:59Z", service: "shop", version: "2.0.0", level: "error", user_id: "u0", message: "<script>window.__hit=1</script>".repeat(30_000) }));
+  await send(program, hostile);
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  for (const path of ["/", "/rollouts/shop", "/rollouts/shop/templates", "/rollouts/shop/explain", "/rollouts/shop/who", "/rollouts/shop/timeline", "/status"]) {
+    await page.goto(program.address + path);
+    await expect(page.locator("main")).toContainText(/shop|Status/);
+    await page.evaluate(() => document.querySelectorAll("details").forEach((of) => (of.open = true)));
+    const row = page.locator("button.template").first();
+    if (await row.isVisible()) await row.click();
+    await page.waitForLoadState("networkidle").catch(() => {});
+    expect(await page.evaluate(() => (window as unknown as { __hit?: number }).__hit), path).toBeUndefined();
+    expect(await page.locator("main img, main script").count(), path).toBe(0);
+  }
+  await page.goto(`${program.address}/rollouts/shop/templates`);
+  await expect(page.locator("main")).toContainText("<script>");
+  expect(said).toEqual([]);
+  await stop(program);
+});
+
+test("rows do not move under the pointer", async ({ page }) => {
+  const program = await run("rollouts:\n- {name: a, services: [a]}\n- {name: b, services: [b]}\n");
+  const of = (service: string, errors: [number, number]): string[] => lines({ errors, service, minutes: 6 });
+  const both = [...of("a", [0.01, 0.01]), ...of("b", [0.01, 0.01])].toSorted((x, y) => (x.slice(14, 38) < y.slice(14, 38) ? -1 : 1));
+  await send(program, both);
+  await page.goto(program.address);
+  await expect(page.locator("a.row")).toHaveText(["a", "b"]);
+  await expect(page.locator("tbody tr").nth(1)).toContainText("Unclear");
+  await page.locator("tbody tr").nth(0).hover();
+  const later = Date.parse("2026-06-01T09:06:00Z");
+  const more = [...lines({ errors: [0.01, 0.4], service: "a", minutes: 14, from: later }), ...lines({ errors: [0.01, 0.01], service: "b", minutes: 14, from: later })];
+  await send(program, more.toSorted((x, y) => (x.slice(14, 38) < y.slice(14, 38) ? -1 : 1)));
+  // What is rolled back needs nobody any more, and belongs below what runs.
+  await expect(page.locator("tbody tr").nth(0)).toContainText("rolled back");
+  await expect(page.locator("a.row")).toHaveText(["a", "b"]);
+  await expect(page.locator(".pill")).toContainText("of order");
+  await page.keyboard.press(".");
+  await expect(page.locator("a.row")).toHaveText(["b", "a"]);
+  await stop(program);
+});

@@ -1,0 +1,20 @@
+import { defineConfig } from "@playwright/test";
+
+// The real program and Debian's Chromium; nothing is downloaded.
+export default defineConfig({
+  testDir: "e2e",
+  outputDir: "e2e/results",
+  globalSetup: "./e2e/setup.ts",
+  workers: 1,
+  retries: 0,
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
+  reporter: [["list"]],
+  use: {
+    browserName: "chromium",
+    viewport: { width: 1280, height: 900 },
+    timezoneId: "UTC",
+    locale: "en-GB",
+    launchOptions: { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
+  },
+});

@@ -1,0 +1,202 @@
+// A difference over time with its always-valid band.
+
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { effectValue, fromScale, onScale } from "../lib/format";
+import { colour, colours } from "../lib/prefs";
+import type { Course, Effect, Num } from "../lib/types";
+import { Time } from "./parts";
+
+export interface Mark {
+  at: string;
+  words: string;
+}
+
+interface Props {
+  course: Course;
+  guardrail: string;
+  label: string;
+  kind: Effect["kind"];
+  margin: Num;
+  marks: Mark[];
+  swap: boolean;
+}
+
+/** Rows of the table behind a chart. */
+const NUMBERS = 24;
+
+const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+/** A mark of the time axis, as fine as its step. */
+function clock(at: number, step: number): string {
+  const form = step < 60 ? SECOND : step < 86_400 ? HOUR : DAY;
+  return form.format(new Date(at * 1000));
+}
+
+type Point = { at: number; low: number | null; estimate: number | null; high: number | null };
+
+export function pointsOf(course: Course, guardrail: string, kind: Effect["kind"], swap: boolean): Point[] {
+  const place = course.guardrails.indexOf(guardrail);
+  return course.points.map((point) => {
+    const of = point.effects[place] ?? null;
+    const at = Date.parse(point.at) / 1000;
+    if (!of) return { at, low: null, estimate: null, high: null };
+    const scaled = of.map((value, end) => {
+      const raw = onScale(kind, value, end === 0 ? -Infinity : Infinity);
+      return Number.isFinite(raw) ? raw : null;
+    }) as [number | null, number | null, number | null];
+    const turn = (value: number | null): number | null => (value === null ? null : -value);
+    return swap
+      ? { at, low: turn(scaled[2]), estimate: turn(scaled[1]), high: turn(scaled[0]) }
+      : { at, low: scaled[0], estimate: scaled[1], high: scaled[2] };
+  });
+}
+
+/** What the later half of the course needs: early bands are as wide as one likes. */
+function reachOf(points: Point[], edge: number | null): [number, number] {
+  const later = points.slice(Math.floor(points.length / 2));
+  const last = points.at(-1);
+  const ends = [last?.low, last?.high, ...later.map((point) => point.estimate)].flatMap((value) => (value == null ? [] : [value]));
+  const margin = edge === null ? 0 : edge * 1.25;
+  let low = Math.min(0, margin, ...ends);
+  let high = Math.max(0, margin, ...ends);
+  if (high - low < 1e-9) [low, high] = [-0.01, 0.01];
+  const pad = (high - low) * 0.25;
+  return [low - pad, high + pad];
+}
+
+export function DeltaChart(props: Props) {
+  const { course, guardrail, label, kind, margin, marks, swap } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const points = pointsOf(course, guardrail, kind, swap);
+  const scheme = colours.value;
+  const edge = margin === null ? null : onScale(kind, margin, 0) * (swap ? -1 : 1);
+  const key = `${course.points.length}:${course.points.at(-1)?.at}:${guardrail}:${swap}:${scheme}:${marks.length}`;
+
+  useEffect(() => {
+    const element = box.current;
+    if (!element || points.length < 2) return;
+    const [ink, quiet, faint, line, worse] = ["ink", "quiet", "faint", "candidate", "worse"].map(colour) as [string, string, string, string, string];
+    const band = colour("band");
+    const [least, most] = reachOf(points, edge);
+    const cut = (value: number | null, otherwise: number | null): number | null =>
+      value === null ? otherwise : Math.max(least - 1e3, Math.min(most + 1e3, value));
+    const xs = points.map((point) => point.at);
+    const has = (point: Point): boolean => point.estimate !== null;
+    const data: uPlot.AlignedData = [
+      xs,
+      points.map((point) => (has(point) ? cut(point.high, most * 10 + 1) : null)),
+      points.map((point) => (has(point) ? cut(point.low, least * 10 - 1) : null)),
+      points.map((point) => cut(point.estimate, null)),
+    ];
+    const axis = { stroke: quiet, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 }, font: "12px system-ui, sans-serif" };
+    const draw = (u: uPlot): void => {
+      const { ctx } = u;
+      const { left, top, width, height } = u.bbox;
+      const scale = devicePixelRatio;
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(left, top, width, height);
+      ctx.clip();
+      const level = (value: number, stroke: string, dash: number[]): void => {
+        const y = u.valToPos(value, "y", true);
+        ctx.strokeStyle = stroke;
+        ctx.lineWidth = scale;
+        ctx.setLineDash(dash.map((of) => of * scale));
+        ctx.beginPath();
+        ctx.moveTo(left, y);
+        ctx.lineTo(left + width, y);
+        ctx.stroke();
+      };
+      level(0, quiet, []);
+      if (edge !== null) level(edge, worse, [4, 3]);
+      ctx.font = `${11 * scale}px system-ui, sans-serif`;
+      ctx.textBaseline = "top";
+      marks.forEach((mark, number) => {
+        const x = u.valToPos(Date.parse(mark.at) / 1000, "x", true);
+        ctx.strokeStyle = ink;
+        ctx.setLineDash([2 * scale, 3 * scale]);
+        ctx.beginPath();
+        ctx.moveTo(x, top);
+        ctx.lineTo(x, top + height);
+        ctx.stroke();
+        const isRight = x > left + width * 0.7;
+        ctx.textAlign = isRight ? "right" : "left";
+        ctx.fillStyle = ink;
+        ctx.fillText(mark.words, x + (isRight ? -4 : 4) * scale, top + (4 + number * 14) * scale);
+      });
+      ctx.restore();
+    };
+    const options: uPlot.Options = {
+      width: Math.max(260, element.clientWidth),
+      height: 240,
+      legend: { show: false },
+      cursor: { y: false, points: { show: false } },
+      scales: { x: { time: true }, y: { range: [least, most] } },
+      series: [
+        {},
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: line, width: 2, points: { show: false } },
+      ],
+      bands: [{ series: [1, 2], fill: band }],
+      axes: [
+        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+        { ...axis, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
+      ],
+      hooks: { draw: [draw] },
+    };
+    const plot = new uPlot(options, data, element);
+    const resize = new ResizeObserver(() => plot.setSize({ width: Math.max(260, element.clientWidth), height: 240 }));
+    resize.observe(element);
+    return () => {
+      resize.disconnect();
+      plot.destroy();
+    };
+  }, [key]);
+
+  if (points.length < 2) return null;
+  const last = points.at(-1)!;
+  const show = (value: number | null): string => (value === null ? "\u221e" : effectValue(kind, fromScale(kind, value)));
+  const words = `${label}: difference over time. At the end ${show(last.estimate)}, ${show(last.low)} to ${show(last.high)}.`;
+  const step = Math.max(1, Math.ceil(points.length / NUMBERS));
+  const rows = points.filter((_, at) => (points.length - 1 - at) % step === 0);
+  return (
+    <figure class="chart">
+      <figcaption>
+        <b>{label}</b> over time: line and the band in which the truth lies, at all looks at once, in 19 of 20 rollouts
+        {edge !== null && "; dashed red: what a pass allows"}
+      </figcaption>
+      <div class="plot" ref={box} role="img" aria-label={words} />
+      <details>
+        <summary>Show data</summary>
+        <table class="numbers">
+          <caption>{label}, canary against baseline, by time</caption>
+          <thead>
+            <tr>
+              <th scope="col">time</th>
+              <th scope="col" class="number">difference</th>
+              <th scope="col" class="number">from</th>
+              <th scope="col" class="number">to</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((point) => (
+              <tr key={point.at}>
+                <td>
+                  <Time at={point.at * 1000} />
+                </td>
+                <td class="number">{point.estimate === null ? "\u2013" : show(point.estimate)}</td>
+                <td class="number">{point.estimate === null ? "\u2013" : show(point.low)}</td>
+                <td class="number">{point.estimate === null ? "\u2013" : show(point.high)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </details>
+    </figure>
+  );
+}

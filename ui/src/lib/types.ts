@@ -1,0 +1,424 @@
+// What the program answers, as far as the screens read it (docs/report.md, docs/openapi.json).
+
+export type Pair<T> = [T, T];
+export type Num = number | null;
+
+export interface Effect {
+  kind: "ratio" | "difference" | "change";
+  estimate: Num;
+  low: Num;
+  high: Num;
+}
+
+export type Finding =
+  | "no data"
+  | "undecided"
+  | "held"
+  | "regressed"
+  | "changed"
+  | "broken measurement";
+
+export interface Guardrail {
+  guardrail: string;
+  label: string;
+  margin: Num;
+  finding: Finding;
+  baseline: Num;
+  canary: Num;
+  values_in: "share" | "ms" | null;
+  above: { threshold_ms: Num; baseline: Num; canary: Num } | null;
+  effect: Effect | null;
+  log_e: number | string | null;
+  evidence: string | null;
+  counts: Pair<number>;
+}
+
+export interface Place {
+  stream: string;
+  offset: number;
+  time: string;
+}
+
+export interface Evidence extends Place {
+  class: "error" | "slow";
+  route: string;
+  status: string | null;
+  latency_ms: Num;
+}
+
+export interface Template {
+  id: string;
+  text: string;
+  level: "error or worse" | "below error";
+  change: "new" | "gone" | "up" | "down";
+  instead_of: string | null;
+  log_e: number | string | null;
+  evidence: string;
+  units: Pair<number>;
+  lines: [number, number, number];
+  per_thousand_requests: Pair<Num>;
+  first_seen: string;
+  baseline: Place[];
+  canary: Place[];
+  unattributed: Place[];
+  /** Links to the lines, where the program keeps them. */
+  query?: string | null;
+}
+
+export interface TemplatesOf {
+  tested: number;
+  followed: Num;
+  lines_past_bound: number[];
+  differ: number;
+}
+
+export interface Templates {
+  below_error: TemplatesOf;
+  error_or_worse: TemplatesOf;
+  failing: string[];
+  listed: Template[];
+}
+
+export interface Named {
+  field: string;
+  value: string;
+}
+
+export interface SegmentCell {
+  segment: Named[];
+  same_units: Named[];
+  units: Pair<number>;
+  erring: Pair<number>;
+  excess: Num;
+  of_excess: Num;
+  of_units: Num;
+  tests: Record<string, { finding: Finding; effect: Effect | null; log_e: number | string | null; evidence: string | null }>;
+}
+
+export interface Segments {
+  fields: string[];
+  found: boolean;
+  unequal: string[];
+  descriptive: {
+    field: string;
+    difference: Num;
+    mix: Num;
+    rate: Num;
+    ratio: Num;
+    adjusted_ratio: { estimate: Num; low: Num; high: Num } | null;
+  } | null;
+  cells: SegmentCell[];
+  more: number;
+  rest: { field: string; units: Pair<number>; erring: Pair<number> }[];
+}
+
+export interface Need {
+  guardrail: string;
+  counted: string;
+  needed: Num;
+  have: Num;
+  seconds: Num;
+  over_90_days: boolean;
+}
+
+export interface Conversion {
+  event: string;
+  finding: Finding;
+  baseline: Num;
+  canary: Num;
+  effect: Effect | null;
+  log_e: number | string | null;
+  evidence: string | null;
+  counts: Pair<number>;
+  met: Pair<number>;
+  lines: number;
+  without_unit: number;
+  unassigned: number;
+}
+
+export interface Totals {
+  requests: number;
+  errors: number;
+  status: Record<string, number>;
+  lines: number;
+  spans: number;
+  error_lines: number;
+  warn_lines: number;
+  business_events: number;
+  without_unit: number;
+  late: number;
+  per_request: Record<string, Num>;
+  p50_ms: Num;
+  p99_ms: Num;
+}
+
+export interface Limit {
+  limit: string;
+  threshold_ms: Num;
+  allowed: number;
+  baseline: Num;
+  canary: Num;
+  both: Num;
+  broken: boolean;
+  holds_back: boolean;
+  on_break: string;
+  fails: boolean;
+}
+
+export interface Comparison {
+  service: string;
+  services: string[];
+  control: string;
+  candidate: string;
+  control_from: string;
+  verdict: Verdict;
+  held_back_by_change: boolean;
+  reasons: string[];
+  assumption: string | null;
+  failed_at: string | null;
+  automatic_at: string | null;
+  seconds_to_fail: Num;
+  started_at: string;
+  ended_at: string;
+  rollout_end: { at: string; reason: string } | null;
+  looks: number;
+  strata: number;
+  unit: string;
+  units: Pair<number>;
+  requests: Pair<number>;
+  unassigned: number;
+  routing: string;
+  by_service: {
+    environment: string;
+    service: string;
+    baseline: Totals;
+    canary: Totals;
+    /** Queries that find the lines, where the program keeps them. */
+    queries?: Record<"baseline" | "canary", { requests: string | null; errors: string | null } | null>;
+  }[];
+  log_sum: number | string | null;
+  log_fail: number | string | null;
+  flaws: string[];
+  declared_share: Num;
+  sample_ratio: number | string | null;
+  guardrails: Guardrail[];
+  changed: Record<string, number | string | null>;
+  changed_groups: string[];
+  needs: Need[];
+  bounds_met: string[];
+  history_hours: Num;
+  unattributed_warnings: number;
+  evidence: Evidence[];
+  limits: Limit[];
+  templates: Templates;
+  conversions: Conversion[];
+  segments: Segments | null;
+  instances: Record<"baseline" | "canary", { seen: number; more: boolean; list: { instance: string; lines: number; requests: number; late: number }[] }>;
+}
+
+export type Verdict = "pass" | "fail" | "inconclusive" | "invalid";
+
+export interface Survey {
+  lines: number;
+  requests: number;
+  unit: string;
+  arms: { by: string; path?: string };
+  arm_fields: { path: string; values: number }[];
+  roles: Record<string, { fields: { path: string; lines: number }[]; lines: number; requests: number }>;
+  services: { environment: string; service: string; requests: number; spans: number; other_lines: number; arms: Record<string, number> }[];
+  notes: string[];
+}
+
+export interface Placebos {
+  environment: string;
+  service: string;
+  day: string;
+  splits: number;
+  failed: number;
+  allowed: number;
+  withheld: string | null;
+}
+
+export interface Report {
+  version: number;
+  verdict: Verdict;
+  comparisons: Comparison[];
+  nothing_to_compare: { service: string; reason: string; arms: { arm: string; requests: number }[] }[];
+  records: { read: number; events: number; on_time: number; late: number; outside: number; rejects: Record<string, number> };
+  survey: Survey;
+  crashes: { stream: string; lines: number; arm: string | null }[];
+  unread_fields: { field: string; role: string; lines: number }[];
+  possible_duplicates: { bodies: number; lines: number };
+  placebos?: Placebos[];
+}
+
+export interface RolloutRow {
+  id: string;
+  declared: boolean;
+  environment: string | null;
+  services: string[];
+  control?: string | null;
+  candidate?: string | null;
+  verdict: Verdict;
+  automatic?: boolean;
+  withheld?: string | null;
+  reason: string;
+  phase: string | null;
+  step?: number | null;
+  steps?: number;
+  attempt?: number;
+  began?: string | null;
+  over: boolean;
+  owners?: string[];
+}
+
+export interface RolloutFull extends RolloutRow {
+  compared?: {
+    service: string;
+    environment: string;
+    control: string;
+    candidate: string;
+    began: string;
+    verdict: Verdict;
+    would_pass: boolean;
+    changed: string[];
+    flaws: string[];
+    regressed: string[];
+    log10_e: number;
+    control_units: number;
+    candidate_units: number;
+    at: string;
+    over: boolean;
+  }[];
+  deliveries?: Delivery[];
+  accepted?: string[];
+  commanded?: { command: string; actor: string; reason: string; clock_ms: number } | null;
+}
+
+export interface Delivery {
+  id: string;
+  hook: string;
+  rollout: string;
+  event: string;
+  generation: number;
+  decided_ms: number;
+  ended_ms: number | null;
+  expires_ms: number;
+  state: "waiting" | "taken" | "given up";
+  why: string | null;
+}
+
+export interface Hook {
+  name: string;
+  state: string;
+  waiting: number;
+  taken: number;
+  given_up: number;
+  last_given_up: { id: string; rollout: string; why: string } | null;
+  last_answer: string | null;
+}
+
+export interface Status {
+  status: "ok" | "waiting" | "trouble";
+  trouble: string | null;
+  waiting_for: string | null;
+  hooks: Hook[];
+  version: string;
+  ledger_entries: number;
+  journal_rows: number;
+  caught_up: boolean;
+  data_until: string | null;
+  files: { followed: number; not_followed: number; unread_bytes: number } | null;
+  placebos: Placebos[];
+  not_reloaded: string | null;
+  declared: number;
+  found: number;
+  not_listed: number;
+  commands: boolean;
+  looked_for?: Record<string, string[]>;
+  lag?: unknown;
+  index?: {
+    is_off: boolean;
+    lines: number | null;
+    bytes: number | null;
+    parts: number | null;
+    damaged_parts: number | null;
+    trouble: string | null;
+    lost: number;
+  };
+}
+
+export interface Session {
+  name: string | null;
+  scopes: string[];
+  csrf: string | null;
+  ends_ms: number | null;
+  read_needs_token: boolean;
+  commands: boolean;
+}
+
+export interface Course {
+  service: string;
+  control: string;
+  candidate: string;
+  guardrails: string[];
+  points: { at: string; log_sum: number; effects: ([Num, Num, Num] | null)[] }[];
+}
+
+export interface TimelineEvent {
+  number: number;
+  at: string | null;
+  entry: number;
+  verdict: Verdict;
+  verdict_before: Verdict | null;
+  automatic: boolean;
+  phase: string;
+  phase_before: string | null;
+  step: number;
+  attempt: number;
+  over: boolean;
+  reason: string;
+  told: { event: string; generation: number }[];
+  compared: {
+    service: string;
+    control: string;
+    candidate: string;
+    verdict: Verdict;
+    units: Pair<number>;
+    log10_e: number;
+    regressed: { guardrail: string; log10_e: number }[];
+    changed: string[];
+    flaws: string[];
+    at: string;
+  }[];
+  command: string | null;
+  actor: string | null;
+  command_reason: string | null;
+  finding: string | null;
+  clock_ms: number | null;
+}
+
+export interface Timeline {
+  events: TimelineEvent[];
+  forgotten: number;
+}
+
+/** A line as search finds it; what decoding says of it has names that begin with `_`. */
+export interface FoundLine {
+  time: string;
+  stream: string;
+  position: number;
+  cursor: string;
+  line: string;
+  highlights?: { field: string; from: number; to: number }[];
+  [told: `_${string}`]: string;
+}
+
+export interface Found {
+  query: string;
+  lines: FoundLine[];
+  total: { lines: number; is_exact: boolean };
+  partial: string | null;
+  next: string | null;
+  took_ms: number;
+}

@@ -1,0 +1,179 @@
+// One rollout: what all its screens have in common, and which of them is shown.
+
+import { signal } from "@preact/signals";
+import { useLayoutEffect } from "preact/hooks";
+import { Actions } from "../components/Actions";
+import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
+import { useAsked } from "../lib/ask";
+import { between, grouped, harmless, span } from "../lib/format";
+import { withKeys } from "../lib/keys";
+import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
+import { go, param, rolloutPath, setQuery } from "../lib/router";
+import type { Comparison, Report, RolloutFull } from "../lib/types";
+import { lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { Explain } from "./Explain";
+import { TemplateDiff } from "./TemplateDiff";
+import { TimelineScreen } from "./Timeline";
+import { VerdictScreen } from "./Verdict";
+import { Who } from "./Who";
+
+const TABS: [string, string][] = [
+  ["", "Verdict"],
+  ["templates", "Templates"],
+  ["explain", "Explain"],
+  ["who", "Who"],
+  ["timeline", "Timeline"],
+];
+
+/** The comparisons of the report that belong to a rollout, as it says itself. */
+export function comparisonsOf(rollout: RolloutFull, from: Report | null): Comparison[] {
+  if (!from) return [];
+  return (rollout.compared ?? []).flatMap((of) => {
+    const name = serviceName(of.service, of.environment);
+    return from.comparisons.findLast((one) => one.service === name && one.control === of.control && one.candidate === of.candidate) ?? [];
+  });
+}
+
+/** Baseline and canary change places: every difference changes its sign. */
+export const isSwapped = (): boolean => param("swap") === "1";
+
+const tick = signal(0);
+
+function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Comparison | undefined }) {
+  const services = rollout.services.join(", ") || rollout.id;
+  const until = comparison?.ended_at ?? null;
+  const arms = isSwapped() ? "canary against baseline turned round: baseline against canary" : null;
+  return (
+    <header class="of">
+      <h1>
+        <Badge look={lookOfRollout(rollout)}>
+          <span class="unseen">{lookOfRollout(rollout).word}: </span>
+        </Badge>
+        {harmless(services, 80)}
+        {rollout.environment && <small> {harmless(rollout.environment, 40)}</small>}
+      </h1>
+      <p class="facts">
+        {rollout.candidate && (
+          <span>
+            <span class="baseline">{harmless(rollout.control ?? "", 60)}</span> (baseline) against <span class="candidate">{harmless(rollout.candidate, 60)}</span>{" "}
+            (canary)
+          </span>
+        )}
+        {rollout.steps ? (
+          <span>
+            step {(rollout.step ?? 0) + 1} of {rollout.steps}
+          </span>
+        ) : null}
+        {rollout.phase && <span>{PHASES[rollout.phase] ?? rollout.phase}</span>}
+        {!rollout.declared && <span>found, not declared: nothing acts on it</span>}
+        {comparison && until && (
+          <span>
+            {span(between(comparison.started_at, until))} of data, to <Time at={until} />
+          </span>
+        )}
+        {(rollout.owners ?? []).length > 0 && <span>{rollout.owners!.map((owner) => harmless(owner, 40)).join(", ")}</span>}
+      </p>
+      {arms && <p class="swap">Baseline and canary are swapped ({arms}). Press <kbd>b</kbd> to turn back.</p>}
+    </header>
+  );
+}
+
+/** After so long without anything new, what is shown may not be what is. */
+const STALE_MS = 120_000;
+
+function Stale() {
+  void tick.value;
+  const until = newest.value;
+  if (!until) return null;
+  const lag = (Date.now() - Date.parse(until)) / 1000;
+  const quiet = Date.now() - (heardAt.value ?? Date.now());
+  if (lag < 300 || (quiet < 0 && lag < 0)) return null;
+  return (
+    <div class="note stale" role="status">
+      <strong>Stale.</strong> The newest line that was judged is {span(lag)} old (<Time at={until} />){quiet > STALE_MS ? `, and nothing has come for ${span(quiet / 1000)}` : ""}.
+      What follows is true of then. Check what ships the logs; <a href="/status">Status</a> says how far each source has been read.
+    </div>
+  );
+}
+
+export function Rollout({ id, tab }: { id: string; tab: string }) {
+  const asked = useAsked<RolloutFull>(`/v1/rollouts/${encodeURIComponent(id)}`, rolloutsVersion);
+  const { value: rollout, error } = asked.value;
+  const list = rollout ? comparisonsOf(rollout, report.value) : [];
+  const chosen = Math.min(Number(param("c")) || 0, Math.max(0, list.length - 1));
+  const comparison = list[chosen];
+  useLayoutEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) tick.value += 1;
+    }, 15_000);
+    return () => clearInterval(timer);
+  }, []);
+  useLayoutEffect(() => {
+    const to = (name: string) => () => go(rolloutPath(id, name) + location.search);
+    return withKeys([
+      ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
+      { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
+      { key: "Escape", words: "back to rollouts", run: () => go("/") },
+    ]);
+  }, [id]);
+  if (!rollout) return error ? <Problem words={error} /> : <Loading what="Asking for the rollout…" />;
+  const screen = !comparison && tab !== "timeline" ? (
+    <section class="empty">
+      <h2>{rollout.phase === "waiting" ? "Nothing runs yet" : "No numbers"}</h2>
+      <p>
+        {rollout.phase === "waiting"
+          ? `No comparison of ${rollout.services.join(", ")} has begun: two versions must serve requests side by side. A rollout begins by itself when they do.`
+          : waitingFor.value
+            ? `Waiting for ${harmless(waitingFor.value, 200)}.`
+            : "The report has no comparison of this rollout any more; its timeline has what was decided."}
+      </p>
+      {(report.value?.nothing_to_compare ?? [])
+        .filter((of) => rollout.services.some((service) => of.service.startsWith(service)))
+        .map((of) => (
+          <p key={of.service}>
+            {harmless(of.service, 80)}: {harmless(of.reason, 300)} ({of.arms.map((arm) => `${harmless(arm.arm, 40)}: ${grouped(arm.requests)} requests`).join(", ")})
+          </p>
+        ))}
+    </section>
+  ) : null;
+  return (
+    <>
+      <Header rollout={rollout} comparison={comparison} />
+      <Stale />
+      <nav class="tabs" aria-label="Of this rollout">
+        {TABS.map(([name, words]) => (
+          <a key={name} href={rolloutPath(id, name) + location.search} {...(name === tab ? { "aria-current": "page" as const } : {})}>
+            {words}
+            {name === "templates" && comparison ? <span class="count">{comparison.templates.listed.length}</span> : null}
+          </a>
+        ))}
+        <span class="tools">
+          <Copy label="Copy link" text={() => location.href} />
+          <Copy label="Copy as command" title="the same for programs" text={() => `curl -s '${location.origin}/v1/rollouts/${encodeURIComponent(id)}${tab === "timeline" ? "/timeline" : ""}'`} />
+        </span>
+      </nav>
+      {list.length > 1 && (
+        <div class="choices" role="group" aria-label="Which service">
+          {list.map((of, at) => (
+            <button type="button" key={`${of.service}${of.candidate}`} aria-pressed={at === chosen} onClick={() => setQuery({ c: at === 0 ? null : String(at) })}>
+              {harmless(of.service, 60)}: {of.verdict}
+            </button>
+          ))}
+        </div>
+      )}
+      {screen ??
+        (tab === "templates" ? (
+          <TemplateDiff comparison={comparison!} />
+        ) : tab === "explain" ? (
+          <Explain comparison={comparison!} />
+        ) : tab === "who" ? (
+          <Who comparison={comparison!} />
+        ) : tab === "timeline" ? (
+          <TimelineScreen rollout={rollout} />
+        ) : (
+          <VerdictScreen rollout={rollout} comparison={comparison!} />
+        ))}
+      <Actions rollout={rollout} />
+    </>
+  );
+}

@@ -1,0 +1,198 @@
+// Can I trust what I see?
+
+import { Badge, Loading, Note, Problem, Time } from "../components/parts";
+import { grouped, harmless, percent, span } from "../lib/format";
+import { heardAt, link, newest, report, status, trouble } from "../lib/live";
+import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
+
+function Row({ name, look, value, remedy }: { name: string; look: Look; value: string; remedy?: string | undefined }) {
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td>
+        <Badge look={look} />
+      </td>
+      <td>
+        {harmless(value, 400)}
+        {remedy && <small>{harmless(remedy, 400)}</small>}
+      </td>
+    </tr>
+  );
+}
+
+const REJECTS: Record<string, string> = {
+  malformed: "Not a whole JSON object: look at how the shipper cuts or escapes lines.",
+  no_time: "No time field: name it with --role time=FIELD.",
+  bad_time: "The time cannot be read: RFC 3339 or seconds since 1970 are.",
+  unknown_format: "Neither JSON nor an access log.",
+  quarantined: "A clock that is far ahead of all others.",
+  too_long: "Longer than 16 MiB.",
+};
+
+export function Status() {
+  const said = status.value;
+  const of = report.value;
+  if (!said) return trouble.value ? <Problem words={trouble.value} /> : <Loading what="Asking how it is…" />;
+  const lag = newest.value ? (Date.now() - Date.parse(newest.value)) / 1000 : null;
+  const records = of?.records;
+  const rejected = records ? Object.entries(records.rejects).filter(([, count]) => count > 0) : [];
+  const sum = rejected.reduce((total, [, count]) => total + count, 0);
+  const waiting = said.hooks.reduce((total, hook) => total + hook.waiting, 0);
+  const roles = of?.survey.roles ?? {};
+  const requests = of?.survey.requests ?? 0;
+  const index = said.index;
+  return (
+    <>
+      <h1>Status</h1>
+      {said.trouble && (
+        <Note tone="worse" title="Out of order">
+          <p>{harmless(said.trouble, 400)}</p>
+        </Note>
+      )}
+      <table class="numbers status">
+        <caption>The program</caption>
+        <thead>
+          <tr>
+            <th scope="col">what</th>
+            <th scope="col">stands</th>
+            <th scope="col">detail</th>
+          </tr>
+        </thead>
+        <tbody>
+          <Row
+            name="health"
+            look={said.status === "ok" ? { ...OK, word: "well" } : said.status === "waiting" ? { ...UNCLEAR, word: "waiting" } : { ...WORSE, word: "trouble" }}
+            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}`)}
+          />
+          <Row
+            name="data"
+            look={lag === null ? { ...UNCLEAR, word: "none" } : lag > 300 ? { ...INVALID, word: "stale" } : { ...OK, word: "fresh" }}
+            value={lag === null ? "no window was judged yet" : `the newest line that was judged is ${span(Math.max(0, lag))} old`}
+            remedy={lag !== null && lag > 300 ? "Check what ships the logs, and its clock; a replay of an old log is always stale." : undefined}
+          />
+          <Row
+            name="this page"
+            look={link.value === "live" ? { ...OK, word: "live" } : { ...UNCLEAR, word: link.value }}
+            value={heardAt.value ? `last answer ${span((Date.now() - heardAt.value) / 1000)} ago` : "nothing came yet"}
+          />
+          <Row name="decisions" look={said.caught_up ? { ...OK, word: "caught up" } : { ...UNCLEAR, word: "reading again" }} value={`${grouped(said.ledger_entries)} entries in the ledger, ${grouped(said.journal_rows)} rows in the journal`} />
+          <Row name="rollouts" look={{ ...OK, word: "listed" }} value={`${said.declared} declared, ${said.found} found${said.not_listed ? `, ${said.not_listed} not listed` : ""}`} />
+          <Row
+            name="hooks"
+            look={waiting > 0 ? { ...UNCLEAR, word: "waiting" } : { ...OK, word: said.hooks.length ? "idle" : "none" }}
+            value={said.hooks.length ? `${said.hooks.length} configured, ${waiting} messages on their way` : "none is configured: nothing acts on a failure"}
+          />
+          {said.files && (
+            <Row name="files" look={said.files.not_followed > 0 ? { ...INVALID, word: "some are not" } : { ...OK, word: "followed" }} value={`${said.files.followed} followed, ${grouped(said.files.unread_bytes)} bytes not read yet`} />
+          )}
+          {index && (
+            <Row
+              name="search"
+              look={index.trouble ? { ...WORSE, word: "trouble" } : index.is_off ? { ...UNCLEAR, word: "off" } : { ...OK, word: "kept" }}
+              value={index.trouble ?? (index.is_off ? "lines are not kept (--no-index)" : `${grouped(index.lines ?? 0)} lines in ${grouped(index.bytes ?? 0)} bytes, ${index.parts ?? 0} parts`)}
+              remedy={index.lost > 0 ? `${grouped(index.lost)} lines were removed before they were indexed: raise --keep-log.` : undefined}
+            />
+          )}
+          {said.not_reloaded && <Row name="configuration" look={{ ...INVALID, word: "not read again" }} value={said.not_reloaded} remedy="serin check names what is wrong, with its place." />}
+        </tbody>
+      </table>
+      {records && (
+        <table class="numbers">
+          <caption>
+            {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">lines that are no events</th>
+              <th scope="col" class="number">count</th>
+              <th scope="col">remedy</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rejected.length === 0 ? (
+              <tr>
+                <td colSpan={3}>none</td>
+              </tr>
+            ) : (
+              rejected.map(([reason, count]) => (
+                <tr key={reason}>
+                  <th scope="row">{reason.replaceAll("_", " ")}</th>
+                  <td class="number">{grouped(count)}</td>
+                  <td>{REJECTS[reason] ?? "See docs/ingest.md."}</td>
+                </tr>
+              ))
+            )}
+          </tbody>
+        </table>
+      )}
+      {of && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="How lines are read">
+          <table class="numbers">
+            <caption>How lines are read: which field plays which role, on how many of the first requests</caption>
+            <thead>
+              <tr>
+                <th scope="col">role</th>
+                <th scope="col">fields</th>
+                <th scope="col" class="number">of requests</th>
+              </tr>
+            </thead>
+            <tbody>
+              {Object.entries(roles)
+                .filter(([, role]) => role.fields.length > 0)
+                .map(([name, role]) => (
+                  <tr key={name}>
+                    <th scope="row">{name}</th>
+                    <td>
+                      <code>{harmless(role.fields.map((field) => field.path).join(", "), 200)}</code>
+                    </td>
+                    <td class="number">{percent(requests > 0 ? role.requests / requests : null)}</td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+          {of.survey.notes.map((note) => (
+            <p key={note} class="aside">
+              {harmless(note, 400)}
+            </p>
+          ))}
+        </div>
+      )}
+      <table class="numbers">
+        <caption>Calibration: once a day, random splits of each service's own traffic; a split has no difference, so a failure is false</caption>
+        <thead>
+          <tr>
+            <th scope="col">service</th>
+            <th scope="col">day</th>
+            <th scope="col" class="number">failed</th>
+            <th scope="col" class="number">allowed</th>
+            <th scope="col">stands</th>
+          </tr>
+        </thead>
+        <tbody>
+          {said.placebos.length === 0 ? (
+            <tr>
+              <td colSpan={5}>none yet: the first are made after a day of lines</td>
+            </tr>
+          ) : (
+            said.placebos.map((one) => (
+              <tr key={`${one.environment}/${one.service}`}>
+                <th scope="row">{harmless(one.service, 60)}</th>
+                <td>
+                  <Time at={one.day} />
+                </td>
+                <td class="number">
+                  {one.failed} of {one.splits}
+                </td>
+                <td class="number">{one.allowed}</td>
+                <td>{one.withheld ? harmless(one.withheld, 300) : "as it should be"}</td>
+              </tr>
+            ))
+          )}
+        </tbody>
+      </table>
+      <p class="aside">
+        For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
+      </p>
+    </>
+  );
+}

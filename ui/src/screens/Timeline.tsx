@@ -1,0 +1,120 @@
+// What was decided when, on which evidence, and who or what acted?
+
+import { Badge, Loading, Problem, Time } from "../components/parts";
+import { useAsked } from "../lib/ask";
+import { grouped, harmless } from "../lib/format";
+import { rolloutsVersion } from "../lib/live";
+import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
+import { CHANGES, lookOf, PHASES } from "../lib/words";
+
+function title(of: TimelineEvent): string {
+  if (of.command) {
+    const what = of.command === "rollback" ? "rolled it back" : of.command === "hold" ? "held it" : of.command === "resume" ? "resumed it" : of.command === "approve" ? "approved" : `accepted ${CHANGES[of.finding ?? ""] ?? of.finding ?? "a change"}`;
+    return `${harmless(of.actor ?? "somebody", 60)} ${what}`;
+  }
+  if (of.verdict_before === null) return "The comparison began";
+  if (of.verdict !== of.verdict_before) return `The verdict became ${of.verdict}`;
+  if (of.phase !== of.phase_before) return `Now ${PHASES[of.phase] ?? of.phase}`;
+  if (of.over) return "The comparison ended";
+  if (of.automatic) return "The evidence became enough to act on without a person";
+  return "Looked at again";
+}
+
+function DeliveryLine({ of }: { of: Delivery }) {
+  const state = of.state === "taken" ? "acknowledged" : of.state === "waiting" ? "on its way" : `given up: ${of.why ?? ""}`;
+  return (
+    <li>
+      Hook <b>{harmless(of.hook, 60)}</b> was told “{of.event}” at <Time at={of.decided_ms} />: {state}
+      {of.ended_ms !== null && (
+        <>
+          {" "}
+          at <Time at={of.ended_ms} />
+        </>
+      )}{" "}
+      <small>{of.id}</small>
+    </li>
+  );
+}
+
+export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
+  const asked = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
+  const { value, error } = asked.value;
+  if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for decisions…" />;
+  if (value.events.length === 0) return <p>Nothing was decided yet.</p>;
+  return (
+    <>
+      <ol class="timeline">
+        {value.events.map((of) => {
+          const deliveries = (rollout.deliveries ?? []).filter((one) => of.told.some((told) => told.generation === one.generation));
+          const isChanged = of.compared.some((one) => one.changed.length > 0);
+          return (
+            <li key={of.number} class={lookOf(of.verdict, isChanged).tone}>
+              <p class="when">
+                {of.at && <Time at={of.at} />}
+                {of.clock_ms !== null && <small>by the clock {<Time at={of.clock_ms} />}</small>}
+              </p>
+              <div>
+                <p class="what">
+                  <Badge look={lookOf(of.verdict, isChanged)}>
+                    <span class="unseen">{of.verdict}</span>
+                  </Badge>{" "}
+                  {title(of)}
+                  {of.phase_before !== null && of.phase !== of.phase_before && of.verdict !== of.verdict_before && `; ${PHASES[of.phase] ?? of.phase}`}
+                </p>
+                {of.command_reason && <p>“{harmless(of.command_reason, 500)}”</p>}
+                {of.reason && <p>{harmless(of.reason, 400)}</p>}
+                {deliveries.length > 0 && (
+                  <ul>
+                    {deliveries.map((one) => (
+                      <DeliveryLine key={one.id} of={one} />
+                    ))}
+                  </ul>
+                )}
+                {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Told: {of.told.map((one) => one.event).join(", ")} (no hook wanted it, or it is forgotten).</p>}
+                <details>
+                  <summary>The numbers as they were</summary>
+                  <table class="numbers">
+                    <caption class="unseen">Numbers at this decision</caption>
+                    <thead>
+                      <tr>
+                        <th scope="col">service</th>
+                        <th scope="col">verdict</th>
+                        <th scope="col" class="number">units</th>
+                        <th scope="col" class="number">evidence</th>
+                        <th scope="col">worse by</th>
+                        <th scope="col">flaws and changes</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {of.compared.map((one) => (
+                        <tr key={`${one.service}${one.candidate}`}>
+                          <th scope="row">
+                            {harmless(one.service, 60)}
+                            <small>
+                              {harmless(one.control, 40)} → {harmless(one.candidate, 40)}
+                            </small>
+                          </th>
+                          <td>{one.verdict}</td>
+                          <td class="number">
+                            {grouped(one.units[0])} + {grouped(one.units[1])}
+                          </td>
+                          <td class="number">10^{one.log10_e.toFixed(1)}</td>
+                          <td>{one.regressed.map((cell) => `${cell.guardrail.replaceAll("_", " ")} (10^${cell.log10_e.toFixed(1)})`).join(", ") || "–"}</td>
+                          <td>{[...one.flaws, ...one.changed].map((word) => word.replaceAll("_", " ")).join(", ") || "–"}</td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </details>
+                <p class="aside">
+                  attempt {of.attempt}, step {of.step + 1}, ledger entry {of.entry}
+                </p>
+              </div>
+            </li>
+          );
+        })}
+      </ol>
+      {value.forgotten > 0 && <p class="aside">{grouped(value.forgotten)} older events are forgotten; the ledger has them (serin show).</p>}
+    </>
+  );
+}

@@ -1,0 +1,348 @@
+// Is the new version worse than the baseline, how sure are we, what happens next?
+
+import { useSignal } from "@preact/signals";
+import { useLayoutEffect } from "preact/hooks";
+import { DeltaChart, type Mark } from "../components/DeltaChart";
+import { Lines, PlaceLink } from "../components/Lines";
+import { Badge, Note } from "../components/parts";
+import { domainOf, scaleWords, Whisker } from "../components/Whisker";
+import { useAsked } from "../lib/ask";
+import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
+import { withKeys } from "../lib/keys";
+import { report, reportVersion } from "../lib/live";
+import { param, rolloutPath, setQuery } from "../lib/router";
+import type { Comparison, Course, Effect, Guardrail, RolloutFull } from "../lib/types";
+import { CHANGES, findingLook, FLAWS, lookOfComparison } from "../lib/words";
+import { isSwapped } from "./Rollout";
+
+const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
+
+/** What comes next, of what the program knows. */
+function next(rollout: RolloutFull): string {
+  const latest = rollout.deliveries?.[0];
+  if (latest) {
+    const state = latest.state === "taken" ? "acknowledged" : latest.state === "waiting" ? "on its way" : `given up (${latest.why ?? "no answer"})`;
+    return `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}: ${state}.`;
+  }
+  if (rollout.withheld) return `Automatic actions are withheld: ${rollout.withheld}`;
+  if (!rollout.declared) return "Nobody declared this rollout (serin.yaml), so nothing acts on it.";
+  if (rollout.phase === "failed") return "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back.";
+  if (rollout.phase === "passed") return "The step has passed and waits for its shortest time or for approval.";
+  return "";
+}
+
+/** Not enough data: how much more, and how long. */
+function Needs({ comparison }: { comparison: Comparison }) {
+  if (comparison.verdict !== "inconclusive" || comparison.needs.length === 0) return null;
+  return (
+    <Note title="Not enough data yet for a pass">
+      <ul>
+        {comparison.needs.map((need) => {
+          const label = comparison.guardrails.find((row) => row.guardrail === need.guardrail)?.label ?? need.guardrail;
+          const more = need.needed !== null && need.have !== null ? Math.max(0, Math.ceil(need.needed - need.have)) : null;
+          return (
+            <li key={need.guardrail}>
+              {label}: {more !== null ? `${grouped(more)} more ${need.counted} (${grouped(need.have ?? 0)} of ${grouped(need.needed ?? 0)})` : need.counted}
+              {need.seconds !== null ? `, about ${span(need.seconds)} at this traffic` : need.over_90_days ? ", more than 90 days at this traffic: this will not pass" : ""}
+            </li>
+          );
+        })}
+      </ul>
+    </Note>
+  );
+}
+
+function Checks({ comparison }: { comparison: Comparison }) {
+  const placebo = report.value?.placebos?.find((of) => comparison.service.startsWith(of.service));
+  const ratio = comparison.sample_ratio;
+  const chips: { name: string; isWell: boolean; words: string; detail: string }[] = comparison.flaws.map((flaw) => {
+    const [words, remedy] = FLAWS[flaw] ?? [flaw.replaceAll("_", " "), "See docs/report.md."];
+    return { name: flaw, isWell: false, words, detail: remedy };
+  });
+  if (!comparison.flaws.includes("sample_ratio")) {
+    const detail =
+      comparison.declared_share === null
+        ? "No share was declared, so the split cannot be checked (--share)."
+        : `Declared ${percent(comparison.declared_share)}; evidence against it ${evidence(typeof ratio === "string" ? null : ratio)}.`;
+    chips.push({ name: "split", isWell: true, words: comparison.declared_share === null ? "split: not declared" : "split as declared", detail });
+  }
+  chips.push({
+    name: "routing",
+    isWell: comparison.routing !== "mixed",
+    words: `${comparison.unit}s, ${comparison.routing}`,
+    detail: `What is assigned to arms is the ${comparison.unit}; ${grouped(comparison.units[0])} and ${grouped(comparison.units[1])} of them.`,
+  });
+  chips.push({
+    name: "calibration",
+    isWell: !placebo?.withheld,
+    words: placebo ? `placebo splits: ${placebo.failed} of ${placebo.splits} failed` : "placebo splits: none yet",
+    detail: placebo
+      ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
+      : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
+  });
+  const bounds = comparison.bounds_met;
+  if (bounds.length > 0) {
+    const words = bounds.length === 1 ? "a bound was met" : `${bounds.length} bounds were met`;
+    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past them is not followed.` });
+  }
+  return (
+    <ul class="chips" aria-label="Checks">
+      {chips.map((chip) => (
+        <li key={chip.name}>
+          <details class={chip.isWell ? "chip" : "chip odd"}>
+            <summary>
+              <span class="sign" aria-hidden="true">
+                {chip.isWell ? "✓" : "!"}
+              </span>
+              {harmless(chip.words, 120)}
+            </summary>
+            <p>{harmless(chip.detail, 400)}</p>
+          </details>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Guardrails({ comparison, selected, select }: { comparison: Comparison; selected: string; select: (name: string) => void }) {
+  const swap = isSwapped();
+  const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
+  const empty = comparison.guardrails.filter((row) => !rows.includes(row));
+  const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
+  const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
+  const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
+      <table class="guardrails">
+        <caption>
+          Whiskers are intervals that hold at all looks at once; shaded is more than a pass allows.{" "}
+          {kinds.map((kind) => (
+            <span key={kind} class="scale">
+              {kind === "difference" ? "Differences" : kind === "ratio" ? "Ratios" : "Changes"}: {scaleWords(kind, domains.get(kind)!).join(" · ")}.{" "}
+            </span>
+          ))}
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">guardrail</th>
+            <th scope="col" class={`number ${swap ? "candidate" : "baseline"}`}>
+              {swap ? "canary" : "baseline"}
+            </th>
+            <th scope="col" class={`number ${swap ? "baseline" : "candidate"}`}>
+              {swap ? "baseline" : "canary"}
+            </th>
+            <th scope="col">difference [interval]</th>
+            <th scope="col">
+              <span class="unseen">drawn</span>
+            </th>
+            <th scope="col">verdict</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => {
+            const look = findingLook(row.finding);
+            const effect = row.effect && swap ? swapped(row.effect) : row.effect;
+            return (
+              <tr key={row.guardrail} class={row.guardrail === selected ? "selected" : ""}>
+                <th scope="row">
+                  <button type="button" class="quiet name" aria-pressed={row.guardrail === selected} onClick={() => select(row.guardrail)}>
+                    {row.label}
+                  </button>
+                  {row.above?.threshold_ms != null && <small>share above {millis(row.above.threshold_ms)}</small>}
+                </th>
+                <td class="number">
+                  {valueOf(row[first], row.values_in)}
+                  <small>{grouped(row.counts[swap ? 1 : 0])}</small>
+                </td>
+                <td class="number">
+                  {valueOf(row[second], row.values_in)}
+                  <small>{grouped(row.counts[swap ? 0 : 1])}</small>
+                </td>
+                <td class="number difference">{effect ? effectWords(effect) : "needs more data"}</td>
+                <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
+                <td>
+                  <Badge look={look} />
+                  <small>evidence {evidence(row.log_e)}</small>
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+      {empty.length > 0 && <p class="aside">No data yet: {empty.map((row) => row.label).join(", ")}.</p>}
+    </div>
+  );
+}
+
+/** The guardrail that the chart follows when nobody has chosen one: what carries the verdict. */
+function leading(rows: Guardrail[]): string {
+  const of = rows.filter((row) => row.effect);
+  const number = (row: Guardrail): number => (typeof row.log_e === "number" ? row.log_e : row.log_e === "inf" ? Infinity : 0);
+  const worst = of.filter((row) => row.finding === "regressed").toSorted((a, b) => number(b) - number(a))[0];
+  return (worst ?? of[0] ?? rows[0])?.guardrail ?? "";
+}
+
+export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; comparison: Comparison }) {
+  const chosen = param("sel");
+  const selected = comparison.guardrails.some((row) => row.guardrail === chosen) ? chosen : leading(comparison.guardrails);
+  const query = new URLSearchParams({ service: comparison.service, control: comparison.control, candidate: comparison.candidate });
+  const course = useAsked<Course>(`/v1/course?${query}`, reportVersion);
+  const look = lookOfComparison(comparison);
+  const showLines = useSignal(false);
+  const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
+  const select = (name: string): void => setQuery({ sel: name });
+  useLayoutEffect(() => {
+    const by = (step: number) => () => {
+      const names = rows.map((row) => row.guardrail);
+      const at = names.indexOf(selected);
+      const to = names[Math.min(names.length - 1, Math.max(0, at + step))];
+      if (to) setQuery({ sel: to }, false);
+    };
+    return withKeys([
+      { key: "j", words: "next guardrail", run: by(1) },
+      { key: "k", words: "previous guardrail", run: by(-1) },
+      {
+        key: "o",
+        words: "lines that show it",
+        run: () => {
+          showLines.value = true;
+          requestAnimationFrame(() => document.getElementById("lines")?.scrollIntoView({ block: "start" }));
+        },
+      },
+    ]);
+  }, [selected, comparison]);
+  const [headline, ...reasons] = comparison.reasons;
+  const row = comparison.guardrails.find((of) => of.guardrail === selected);
+  const marks: Mark[] = [
+    ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}` }] : []),
+    ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act" }] : []),
+  ];
+  const then = next(rollout);
+  return (
+    <>
+      {/* Numbers change all the time; what is read aloud is the verdict alone. */}
+      <p class="unseen" aria-live="polite">
+        {look.word}: {harmless(headline ?? "", 400)}
+      </p>
+      <section class={`verdict ${look.tone}`} aria-label="Verdict">
+        <p class="headline">
+          <Badge look={look} /> <span>{harmless(headline ?? "", 400)}</span>
+        </p>
+        {reasons.map((sentence) => (
+          <p key={sentence}>{harmless(sentence, 600)}</p>
+        ))}
+        {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
+          <p>
+            Changed: {comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}. People must decide: accept it, or roll back.
+          </p>
+        )}
+        {then && (
+          <p>
+            <b>Next:</b> {harmless(then, 400)}
+          </p>
+        )}
+        <p class="links">
+          {comparison.evidence.length > 0 && (
+            <a href="#lines" onClick={() => (showLines.value = true)}>
+              Lines that show it
+            </a>
+          )}
+          <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+        </p>
+      </section>
+      {comparison.verdict === "invalid" && (
+        <Note tone="invalid" title="Invalid comparison">
+          <ul>
+            {comparison.flaws.map((flaw) => (
+              <li key={flaw}>
+                {FLAWS[flaw]?.[0] ?? flaw}. {FLAWS[flaw]?.[1]}
+              </li>
+            ))}
+          </ul>
+        </Note>
+      )}
+      <Needs comparison={comparison} />
+      <Checks comparison={comparison} />
+      <Guardrails comparison={comparison} selected={selected} select={select} />
+      {course.value.value && row?.effect && (
+        <DeltaChart course={course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
+      )}
+      {comparison.limits.length > 0 && (
+        <table class="numbers">
+          <caption>Absolute limits, both arms together over five minutes</caption>
+          <thead>
+            <tr>
+              <th scope="col">limit</th>
+              <th scope="col" class="number">
+                allowed
+              </th>
+              <th scope="col" class="number">
+                now
+              </th>
+              <th scope="col">stands</th>
+            </tr>
+          </thead>
+          <tbody>
+            {comparison.limits.map((limit) => (
+              <tr key={limit.limit}>
+                <th scope="row">{limit.limit}</th>
+                <td class="number">{percent(limit.allowed)}</td>
+                <td class="number">{percent(limit.both)}</td>
+                <td>{limit.broken ? "broken" : limit.holds_back ? "holds back a pass" : "kept"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <Lines comparison={comparison} open={showLines} />
+      <Services comparison={comparison} />
+    </>
+  );
+}
+
+function Services({ comparison }: { comparison: Comparison }) {
+  const rate = (value: number | null | undefined): string => (value == null ? "–" : value.toPrecision(3));
+  return (
+    <details class="more">
+      <summary>Every service of the release, by arm</summary>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Services by arm">
+        <table class="numbers">
+          <caption class="unseen">Services of the release by arm</caption>
+          <thead>
+            <tr>
+              <th scope="col">service</th>
+              <th scope="col">arm</th>
+              <th scope="col" class="number">requests</th>
+              <th scope="col" class="number">failed</th>
+              <th scope="col" class="number">p50</th>
+              <th scope="col" class="number">p99</th>
+              <th scope="col" class="number">error lines / request</th>
+              <th scope="col" class="number">lines</th>
+            </tr>
+          </thead>
+          <tbody>
+            {comparison.by_service.flatMap((of) =>
+              (["baseline", "canary"] as const).map((arm) => (
+                <tr key={`${of.environment}/${of.service}/${arm}`}>
+                  <th scope="row">{harmless(of.service, 60)}</th>
+                  <td class={arm === "canary" ? "candidate" : "baseline"}>{arm}</td>
+                  <td class="number">
+                    <PlaceLink query={of.queries?.[arm]?.requests}>{grouped(of[arm].requests)}</PlaceLink>
+                  </td>
+                  <td class="number">
+                    <PlaceLink query={of.queries?.[arm]?.errors}>{grouped(of[arm].errors)}</PlaceLink>
+                  </td>
+                  <td class="number">{millis(of[arm].p50_ms)}</td>
+                  <td class="number">{millis(of[arm].p99_ms)}</td>
+                  <td class="number">{rate(of[arm].per_request.error_lines)}</td>
+                  <td class="number">{grouped(of[arm].lines)}</td>
+                </tr>
+              )),
+            )}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+}

@@ -1,0 +1,137 @@
+// Who is in which arm, who reached a business event, and from which instances it came.
+
+import { Badge } from "../components/parts";
+import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
+import type { Comparison } from "../lib/types";
+import { findingLook } from "../lib/words";
+import { isSwapped } from "./Rollout";
+
+export function Who({ comparison }: { comparison: Comparison }) {
+  const swap = isSwapped();
+  const [control, canary] = comparison.units;
+  const all = control + canary;
+  const fields = [...new Set((comparison.segments?.cells ?? []).filter((cell) => cell.segment.length === 1).map((cell) => cell.segment[0]!.field))];
+  return (
+    <>
+      <section class="cards">
+        <div class="card">
+          <h3>{grouped(all)} {comparison.unit}s</h3>
+          <p>
+            <span class="baseline">{grouped(control)}</span> in the baseline, <span class="candidate">{grouped(canary)}</span> in the canary: {percent(all > 0 ? canary / all : 0)}
+            {comparison.declared_share !== null && ` (declared ${percent(comparison.declared_share)})`}.
+          </p>
+        </div>
+        <div class="card">
+          <h3>{grouped(comparison.requests[0] + comparison.requests[1])} requests</h3>
+          <p>
+            {control > 0 && `${(comparison.requests[0] / control).toFixed(1)} for each ${comparison.unit} of the baseline`}
+            {canary > 0 && `, ${(comparison.requests[1] / canary).toFixed(1)} of the canary`}. {comparison.unassigned > 0 && `${grouped(comparison.unassigned)} of nobody that an exposure names.`}
+          </p>
+        </div>
+        <div class="card">
+          <h3>Assignment: {comparison.routing}</h3>
+          <p>{comparison.strata === 1 ? "The share of the canary has not changed." : `${comparison.strata} stretches of a constant share.`}</p>
+        </div>
+      </section>
+      {comparison.conversions.length > 0 ? (
+        <table class="numbers">
+          <caption>Business events: share of {comparison.unit}s that reached them</caption>
+          <thead>
+            <tr>
+              <th scope="col">event</th>
+              <th scope="col" class="number baseline">baseline</th>
+              <th scope="col" class="number candidate">canary</th>
+              <th scope="col">ratio</th>
+              <th scope="col">finding</th>
+            </tr>
+          </thead>
+          <tbody>
+            {comparison.conversions.map((of) => (
+              <tr key={of.event}>
+                <th scope="row">{harmless(of.event, 80)}</th>
+                <td class="number">
+                  {percent(of.baseline)}
+                  <small>
+                    {grouped(of.met[0])} of {grouped(of.counts[0])}
+                  </small>
+                </td>
+                <td class="number">
+                  {percent(of.canary)}
+                  <small>
+                    {grouped(of.met[1])} of {grouped(of.counts[1])}
+                  </small>
+                </td>
+                <td>{of.effect ? effectWords(swap ? swapped(of.effect) : of.effect) : "–"}</td>
+                <td>
+                  <Badge look={findingLook(of.finding)} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ) : (
+        <p>
+          No business event is followed: the policy names none (`conversions: [order_placed]` counts who reaches one).
+        </p>
+      )}
+      {fields.map((field) => (
+        <table class="numbers" key={field}>
+          <caption>{comparison.unit}s by {harmless(field, 60)}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{harmless(field, 60)}</th>
+              <th scope="col" class="number baseline">baseline</th>
+              <th scope="col" class="number candidate">canary</th>
+              <th scope="col" class="number">share of the canary</th>
+            </tr>
+          </thead>
+          <tbody>
+            {(comparison.segments?.cells ?? [])
+              .filter((cell) => cell.segment.length === 1 && cell.segment[0]!.field === field)
+              .toSorted((a, b) => b.units[0] + b.units[1] - a.units[0] - a.units[1])
+              .map((cell) => (
+                <tr key={cell.segment[0]!.value}>
+                  <th scope="row">{harmless(cell.segment[0]!.value, 80)}</th>
+                  <td class="number">{grouped(cell.units[0])}</td>
+                  <td class="number">{grouped(cell.units[1])}</td>
+                  <td class="number">{percent(cell.units[1] / Math.max(1, cell.units[0] + cell.units[1]))}</td>
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      ))}
+      {(["baseline", "canary"] as const).map((arm) => {
+        const of = comparison.instances[arm];
+        return of.list.length === 0 ? null : (
+          <details class="more" key={arm}>
+            <summary>
+              {of.seen}
+              {of.more ? " and more" : ""} instances of the {arm}
+            </summary>
+            <table class="numbers">
+              <caption class="unseen">Instances of the {arm}</caption>
+              <thead>
+                <tr>
+                  <th scope="col">instance</th>
+                  <th scope="col" class="number">requests</th>
+                  <th scope="col" class="number">lines</th>
+                  <th scope="col" class="number">late</th>
+                </tr>
+              </thead>
+              <tbody>
+                {of.list.map((one) => (
+                  <tr key={one.instance}>
+                    <th scope="row">{harmless(one.instance, 80)}</th>
+                    <td class="number">{grouped(one.requests)}</td>
+                    <td class="number">{grouped(one.lines)}</td>
+                    <td class="number">{grouped(one.late)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </details>
+        );
+      })}
+    </>
+  );
+}

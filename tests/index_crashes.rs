@@ -108,7 +108,7 @@ fn killed_at_any_moment_of_commits_and_merges_an_index_has_each_line_once() {
 #[test]
 fn an_index_whose_disk_refused_goes_on_once_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    for blocks in [1, 8, 40, 100, 400] {
+    for blocks in [1, 4, 8] {
         let status = run(folder.path(), Some(blocks)).wait().unwrap();
         assert_eq!(status.code(), Some(REFUSED), "{blocks}");
         // What is there can be searched.

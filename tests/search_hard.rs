@@ -124,7 +124,7 @@ fn a_million_names_of_fields_are_found_and_cost_no_columns() {
     let line = |number: u64| {
         let fields: String = (0..200).map(|at| format!(",\"k{}_{at}\":{at}", number)).collect();
         format!(
-            "{{\"ts\":\"2026-06-01T10:{:02}:{:02}Z\",\"level\":\"info\",\"version\":\"1\",\"msg\":\"x\"{fields}}}\n",
+            "{{\"ts\":\"2026-06-01T10:{:02}:{:02}Z\",\"level\":\"info\",\"version\":\"1\",\"status\":200,\"msg\":\"x\"{fields}}}\n",
             number / 60 % 60,
             number % 60
         )

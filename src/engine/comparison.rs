@@ -234,6 +234,8 @@ pub struct Comparison {
     pub conversions: Vec<Conversion>,
     /// Absolute limits; `None` where the policy has none.
     pub limits: Option<Watch>,
+    /// Units of (control, candidate) in the first window. The candidate came within it: units of the control are too many there.
+    pub(super) first_window: [u64; 2],
     /// Requests of (control, candidate) when the latest stratum began.
     stratum_from: [u64; 2],
     /// Units of one arm made far more requests than those of the other in the stratum before.
@@ -326,6 +328,7 @@ impl Comparison {
             evidence: Default::default(),
             conversions: Vec::new(),
             limits: None,
+            first_window: [0; 2],
             stratum_from: [0; 2],
             activity_differed: false,
             since_cut: SinceCut::default(),

@@ -397,11 +397,11 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         }
     }
     let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
-    let is_complete = !(hides_harm(Flaw::CreepingShare)
+    let is_hidden = hides_harm(Flaw::CreepingShare)
         || hides_harm(Flaw::UnequalActivity)
-        || policy.errors && hides_harm(Flaw::SomeLate))
-        && !ratio.is_some_and(|ratio| ratio.is_wrong())
-        && look.unequal.is_empty();
+        || policy.errors && hides_harm(Flaw::SomeLate)
+        || ratio.is_some_and(|ratio| ratio.is_wrong());
+    let is_complete = !is_hidden && look.unequal.is_empty();
     let held = !invalid && is_complete && conditions_of_pass(comparison, policy) && all_held(&look, comparison, policy);
     look.verdict = Facts { held, ..facts }.verdict();
     look.would_pass = Facts { held, changed: false, ..facts }.verdict() == Verdict::Pass;

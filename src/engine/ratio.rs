@@ -4,6 +4,9 @@
 //! logs. The first makes the comparison INVALID, the second FAILs it, and each has evidence of its own: against the declared share, and
 //! against four fifths of it. (The design calls every lack of the candidate's units a deficit.)
 //!
+//! Units of the first window do not count: the candidate came within it, and those that the control had before would look like a lack of
+//! the candidate's.
+//!
 //! Each stratum is tested by itself, with weight .9 for the first and .1 / (i (i + 1)) for the i-th after it, so that a share that
 //! changes later is seen however long it was right before. (A weighted sum of e-values is an e-value.)
 
@@ -33,10 +36,16 @@ impl SampleRatio {
     /// Of a comparison; `None` where no share is declared.
     pub(super) fn of(comparison: &Comparison, policy: &Policy) -> Option<SampleRatio> {
         let share = policy.declared_share?;
-        if comparison.by_request() || comparison.strata() <= 1 {
-            return Some(SampleRatio::of_strata(share, &[comparison.distinct]));
+        let mut strata: Vec<[u64; 2]> = match comparison.strata() {
+            _ if comparison.by_request() => vec![comparison.distinct],
+            0 | 1 => vec![comparison.distinct],
+            _ => comparison.units_by_stratum().collect(),
+        };
+        // A candidate that came within a window had no share of what was before it there.
+        if let Some(first) = strata.first_mut() {
+            *first = [0, 1].map(|arm| first[arm].saturating_sub(comparison.first_window[arm]));
         }
-        Some(SampleRatio::of_strata(share, &comparison.units_by_stratum().collect::<Vec<_>>()))
+        Some(SampleRatio::of_strata(share, &strata))
     }
 
     /// `strata`: units of (control, candidate).

@@ -55,6 +55,7 @@ impl Comparison {
         self.crossover.write(w);
         self.early.iter().for_each(|sums| sums.write(w));
         self.since_cut.write(w);
+        self.first_window.iter().for_each(|units| w.uint(*units));
         self.stratum_from.iter().for_each(|requests| w.uint(*requests));
         w.flag(self.activity_differed);
         self.retried.write(w);
@@ -325,6 +326,7 @@ impl Comparison {
         c.crossover = FirstEvents::read(r)?;
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];
         c.since_cut = SinceCut::read(r)?;
+        c.first_window = [r.uint()?, r.uint()?];
         c.stratum_from = [r.uint()?, r.uint()?];
         c.activity_differed = r.flag()?;
         c.retried = BucketSums::read(r)?;

@@ -140,6 +140,9 @@ impl Comparison {
         self.templates.keep_bound();
         self.window = input.window;
         self.ended_at = input.end;
+        if self.looks == 0 {
+            self.first_window = self.distinct;
+        }
         self.looks += 1;
 
         self.decide_routing();

@@ -103,11 +103,12 @@ impl Running {
         self.exchange(&[head.as_bytes(), body].concat())
     }
 
-    /// The page, as a browser asks for it.
+    /// The report as a page, as a browser asks for it.
     pub fn page(&self) -> Option<(u16, String)> {
         let host = &self.address;
-        let head =
-            format!("GET / HTTP/1.1\r\nHost: {host}\r\nAccept: text/html,*/*;q=0.8\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "GET /v1/report.html HTTP/1.1\r\nHost: {host}\r\nAccept: text/html,*/*;q=0.8\r\nConnection: close\r\n\r\n"
+        );
         self.exchange(head.as_bytes())
     }
 

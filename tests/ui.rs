@@ -53,7 +53,8 @@ fn a_browser_gets_the_ui_and_others_what_they_got_before() {
     assert_eq!(ask(&running, "GET", "/app.js", &tag, "").0, 304);
     let (_, _, body) = ask(&running, "GET", "/", "Accept: application/json\r\n", "");
     assert!(body.contains("You Know, for Search"), "{body}");
-    assert_eq!(ask(&running, "GET", "/logs/_search", "Accept: text/html\r\n", "").0, 501);
+    let (status, _, body) = ask(&running, "GET", "/logs/_search", "Accept: text/html\r\n", "");
+    assert!(status != 404 && !body.contains("/app.js"), "{status} {body}");
     // The page without scripts keeps its own policy.
     let (status, head, _) = ask(&running, "GET", "/v1/report.html", "Accept: text/html\r\n", "");
     assert!(status == 200 && header(&head, "content-security-policy").unwrap().starts_with("default-src 'none'"));
@@ -75,7 +76,8 @@ fn who_has_logged_in_commands_under_the_name_of_the_token() {
     let session: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(session["name"], "operator");
     let csrf = format!("X-CSRF-Token: {}\r\n", session["csrf"].as_str().unwrap());
-    let traffic = Traffic { seed: 62, requests: 4_000, users: 1_000, minutes: 10, ..Traffic::default() };
+    let traffic =
+        Traffic { seed: 5, requests: 3_000, users: 900, minutes: 6, errors: vec![0.01, 0.01], ..Traffic::default() };
     post(&running, &String::from_utf8(bytes_of(&traffic.lines())).unwrap());
     until("it runs", || rollout(&running).filter(|rollout| rollout["phase"] == "running"));
 

@@ -89,6 +89,9 @@ fn over_strata(strata: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::comparison::{Between, ControlFrom};
+    use crate::pipeline::plan::UnitKind;
+    use crate::time::Timestamp;
 
     /// Units of a share of so many.
     fn units(of: u64, share: f64) -> [u64; 2] {
@@ -108,6 +111,22 @@ mod tests {
             assert!(ratio.is_wrong() && ratio.is_deficit() && ratio.log_few >= LOG_BROKEN, "{seen}: {ratio:?}");
         }
         let ratio = SampleRatio::of_strata(declared, &[units(30_000, 0.3)]);
+        assert!(!ratio.is_wrong() && !ratio.is_deficit(), "{ratio:?}");
+    }
+
+    /// A candidate came late in a window: of those before it there it had no share.
+    #[test]
+    fn users_before_the_candidate_came_are_no_lack_of_its_own() {
+        let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
+        let mut comparison = Comparison::new(between, UnitKind::User, LOG_BROKEN, 1, 0, Timestamp(0));
+        let policy = Policy { declared_share: Some(0.5), ..Policy::default() };
+        comparison.distinct = [8_214, 1_117];
+        let ratio = SampleRatio::of(&comparison, &policy).unwrap();
+        assert!(ratio.is_wrong() && ratio.is_deficit(), "a lack as long as it lasts: {ratio:?}");
+        comparison.first_window = [8_214, 1_117];
+        assert!(!SampleRatio::of(&comparison, &policy).unwrap().is_wrong());
+        comparison.distinct = [9_214, 2_117];
+        let ratio = SampleRatio::of(&comparison, &policy).unwrap();
         assert!(!ratio.is_wrong() && !ratio.is_deficit(), "{ratio:?}");
     }
 

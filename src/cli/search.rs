@@ -161,7 +161,8 @@ fn follow(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
                 out.flush()?;
             }
         }
-        // A program that has ended answers no more, which is said by the next question.
+        // The stream broke: it is asked for again from the last line on, and not at once, so that a program that starts anew is not
+        // pressed. One that has ended answers no more, which is said by that question.
         std::thread::sleep(std::time::Duration::from_secs(1));
     }
 }

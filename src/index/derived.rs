@@ -33,6 +33,17 @@ pub(super) enum Derived {
 }
 
 impl Derived {
+    /// What an answer says of a line beside it.
+    pub(super) const TOLD: [Derived; 7] = [
+        Derived::Service,
+        Derived::Arm,
+        Derived::Route,
+        Derived::Kind,
+        Derived::Template,
+        Derived::Reject,
+        Derived::Unit,
+    ];
+
     pub(super) const ALL: [Derived; 14] = [
         Derived::Time,
         Derived::Stream,

@@ -48,15 +48,7 @@ impl ToldRecord<'_, '_> {
 
     /// What an answer says of it beside the line.
     pub fn told(&self) -> Vec<(&'static str, String)> {
-        let shown = [
-            Derived::Service,
-            Derived::Arm,
-            Derived::Route,
-            Derived::Kind,
-            Derived::Template,
-            Derived::Reject,
-            Derived::Unit,
-        ];
+        let shown = Derived::TOLD;
         let of = |field: Derived| match self.derived(field) {
             Some(Value::Str(text)) => Some((field.path(), text.into_owned())),
             Some(Value::Number(_) | Value::Bool(_) | Value::List(_)) | None => None,

@@ -503,15 +503,7 @@ fn found(segments: &[Segment], candidate: Candidate) -> tantivy::Result<Option<F
     let reader = segment.searcher.segment_reader(segment.ord);
     let columns = DerivedColumns::open(reader)?;
     let line = line_of(&segment.part.layout, &segment.searcher, DocAddress::new(segment.ord, candidate.document))?;
-    let shown = [
-        Derived::Service,
-        Derived::Arm,
-        Derived::Route,
-        Derived::Kind,
-        Derived::Template,
-        Derived::Reject,
-        Derived::Unit,
-    ];
+    let shown = Derived::TOLD;
     let mut told = Vec::new();
     for field in shown {
         if let Some(Value::Str(text)) = columns.value(field, candidate.document) {

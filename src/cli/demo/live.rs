@@ -277,6 +277,7 @@ impl Feeder {
                 Ok(_) => return Ok(()),
                 Err(error) => last = Some(error),
             }
+            // Another process opens its state and listens; it tells nobody unasked, and ten seconds bound it.
             std::thread::sleep(Duration::from_millis(100));
         }
         bail!("it does not answer: {}", last.map(|error| error.to_string()).unwrap_or_default())

@@ -469,7 +469,7 @@ fn rules(traffic: &Traffic) -> Vec<(String, Rule)> {
     let sequential = |test| Rule::Sequential(Sequential::new(SequentialConfig { test, alpha: ALPHA_RIVALS }));
     // What the configuration says, where there is one share; in a ramp nobody could say one.
     let share = match traffic.share {
-        Share::Constant(share) => Some(share),
+        Share::Constant(share) | Share::WithinWindow(share, _) => Some(share),
         Share::Steps | Share::Creeping => None,
     };
     let mut rules = vec![

@@ -12,6 +12,8 @@ const DAY: f64 = 1_440.0;
 pub enum Share {
     /// Always the same (0 to 1).
     Constant(f64),
+    /// The first, from so many milliseconds of the first minute on; before it the control alone, in the same window.
+    WithinWindow(f64, u32),
     /// 1, 5, 25 and 50 % for a quarter of the time each; nobody declares it.
     Steps,
     /// Creeps from 1 to 50 %.
@@ -23,13 +25,18 @@ impl Share {
     pub fn at(self, minute: u32, minutes: u32) -> f64 {
         let part = f64::from(minute) / f64::from(minutes.max(1));
         match self {
-            Share::Constant(share) => share,
+            Share::Constant(share) | Share::WithinWindow(share, _) => share,
             Share::Steps => {
                 let steps = [0.01, 0.05, 0.25, 0.5];
                 steps[((part * 4.0) as usize).min(3)]
             }
             Share::Creeping => 0.01 + 0.49 * part,
         }
+    }
+
+    /// Whether the candidate serves at this millisecond of a minute.
+    pub fn has_begun(self, minute: u32, at_ms: u32) -> bool {
+        !matches!(self, Share::WithinWindow(_, begins) if minute == 0 && at_ms < begins)
     }
 }
 
@@ -244,6 +251,11 @@ mod tests {
         let shares = [0, 359, 360, 719, 720, 1_079, 1_080, 1_439].map(|minute| Share::Steps.at(minute, 1_440));
         assert_eq!(shares, [0.01, 0.01, 0.05, 0.05, 0.25, 0.25, 0.5, 0.5]);
         assert_eq!(Share::Creeping.at(0, 1_440), 0.01);
+        let within = Share::WithinWindow(0.5, 30_000);
+        assert_eq!(
+            [(0, 29_999), (0, 30_000), (1, 0)].map(|(minute, ms)| within.has_begun(minute, ms)),
+            [false, true, true]
+        );
         let rate = |minute| Course::DriftWithIncidents.rate(0.005, minute, 1_440);
         assert!((rate(0) - 0.003).abs() < 1e-12 && (rate(720) - 0.005).abs() < 1e-12);
         // Five times the rate from minute 750 to 810, and from 1,050 to 1,110.

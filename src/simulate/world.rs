@@ -411,7 +411,8 @@ impl World {
 
     /// One request of a user, with the attempts that a proxy adds.
     fn request(&mut self, user: usize, looping: bool, at: u32, state: &State, window: &mut Window) {
-        let mut arm = self.arm(user, state.share);
+        let share = if self.traffic.share.has_begun(self.minute, at) { state.share } else { 0.0 };
+        let mut arm = self.arm(user, share);
         let id = match self.traffic.logging {
             Logging::ProxyRetries => event::mix(self.requests + 1, 0x0072_6571).max(1),
             _ => 0,
@@ -433,7 +434,7 @@ impl World {
                 return;
             }
             attempt += 1;
-            arm = if self.random.unit() < state.share { CANDIDATE } else { CONTROL };
+            arm = if self.random.unit() < share { CANDIDATE } else { CONTROL };
         }
     }
 

@@ -167,6 +167,21 @@ pub(super) fn rows() -> Vec<Row> {
                 invalid(),
             ],
         ),
+        Row {
+            name: "within-window",
+            part: STRESS,
+            title: "a rollout of 5, 25 or 50 %, declared, that begins within a window: after 10, 30 or 50 seconds of it; nothing \
+                    changed, 3,000 requests a minute"
+                .to_owned(),
+            runs: 600,
+            plans: [(0.05, 10_000), (0.25, 30_000), (0.5, 50_000)]
+                .map(|(share, begins)| Plan {
+                    policy: Policy { declared_share: Some(share), ..Policy::default() },
+                    ..plan(many(20_000, 3_000.0, Traffic { share: Share::WithinWindow(share, begins), ..base }), 240)
+                })
+                .to_vec(),
+            lines: vec![false_fail(), called_invalid(at_most(0.01)), ends(Verdict::Invalid, Target::None)],
+        },
         row(
             "crash-silent",
             "the canary dies before it logs; its share is declared",

@@ -252,7 +252,7 @@ pub enum RejectReason {
     TooLong,
     /// Truncated or malformed JSON.
     Malformed,
-    /// Neither a JSON object nor a line of an access log.
+    /// Neither a JSON object nor a line of an access log nor of any other known form.
     UnknownFormat,
     /// No field with a time.
     NoTime,
@@ -266,7 +266,7 @@ pub enum RejectReason {
     TooManyNames,
     /// Both arm queries match: the line would count for both arms, or for neither.
     BothArms,
-    /// Neither a JSON object nor a line of an access log, and what a runtime writes when a program dies.
+    /// Of no known form, and what a runtime writes when a program dies.
     CrashText,
 }
 

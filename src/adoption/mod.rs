@@ -172,10 +172,7 @@ impl Adoption {
         let mut used_before = 0;
         for (unit, of) in &units.of {
             let used = of.exposed().and_then(|at| of.used_from(at));
-            match of.exposed() {
-                Some(at) => exposed.push(Exposed { unit: *unit, of, at, used }),
-                None => {}
-            }
+            exposed.extend(of.exposed().map(|at| Exposed { unit: *unit, of, at, used }));
             used_before += usize::from(used.is_none() && of.used_from(i64::MIN).is_some());
         }
         // The table is in an order of its own.

@@ -18,6 +18,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Show the main job on generated traffic: rollouts, judged live from their log lines, in the web UI or the terminal
     Demo(DemoArguments),
+    /// Say how the lines of a log are read: which field plays which role, and why a line counts nowhere
+    Explain(crate::cli::explain::ExplainArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
     /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
@@ -53,6 +55,9 @@ pub(super) enum Command {
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
+    /// List what a log says by statement, and how two arms differ in it
+    #[cfg(feature = "index")]
+    Templates(crate::cli::templates::TemplatesArguments),
     /// Say who uses a feature: who was exposed and who took it up, how soon, who they are, and whether they come back
     #[cfg(feature = "index")]
     Who(crate::cli::who::WhoArguments),
@@ -223,7 +228,8 @@ pub(super) enum Format {
 #[command(
     after_help = "Exit status: 0 pass, 1 fail, 2 usage or input error, 3 inconclusive (also when a changed behaviour holds \
 back a pass), 4 invalid.\n\nWithout options, fields are recognised by the names that OpenTelemetry, ECS, pino, zap, \
-logrus, structlog, Envoy and Istio use; Apache and nginx access logs by their shape.\n\nExamples:\n  serin compare \
+logrus, structlog, Envoy and Istio use; Apache and nginx access logs, logfmt, syslog, text that begins with a time, and what \
+kubectl, Docker, journalctl, logcli, kcat and Elasticsearch put around a line by their shape (serin explain FILE shows it).\n\nExamples:\n  serin compare \
 app.log\n  serin compare pod-a.log pod-b.log --baseline 'file:pod-a.log' --canary 'file:pod-b.log'\n  serin compare logs/ \
 --baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -\n\nBoth arms must have run in the same \
 hours: pod-a.log and pod-b.log are of two pods that served at once. Logs from before and after a deploy cannot be \

@@ -395,7 +395,7 @@ pub(super) fn query(option: &str, text: &str) -> anyhow::Result<Query> {
 }
 
 /// The first text of the first streams. What was read of standard input is put back.
-fn heads(streams: &mut [Stream]) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn heads(streams: &mut [Stream]) -> anyhow::Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for stream in streams.iter_mut().take(HEAD_STREAMS) {
         let head = read_head(stream, HEAD_BYTES)?;
@@ -405,7 +405,7 @@ fn heads(streams: &mut [Stream]) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 /// Lines of a head that are looked at.
-fn sample(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn sample(text: &str) -> impl Iterator<Item = &str> {
     let whole = match text.rfind('\n') {
         Some(end) if text.len() >= HEAD_BYTES => &text[..end],
         _ => text,

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 #[cfg(feature = "index")]
 mod each_line;
+mod explain;
 mod html;
 mod output;
 mod plan;
@@ -25,6 +26,8 @@ mod scoreboard;
 #[cfg(feature = "index")]
 mod search;
 mod show;
+#[cfg(feature = "index")]
+mod templates;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Run(arguments) => run::run(*arguments, &given(&matches)),
@@ -97,6 +101,8 @@ pub fn main() -> ExitCode {
         }
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
+        #[cfg(feature = "index")]
+        Command::Templates(arguments) => templates::run(&arguments),
         #[cfg(feature = "index")]
         Command::Who(arguments) => who::run(&arguments),
         #[cfg(feature = "serve")]

@@ -25,7 +25,7 @@ use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_N
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
-use crate::pipeline::{access, clock, values};
+use crate::pipeline::{access, clock, shape, values};
 
 use access_fields::{AccessField, access_field};
 use names::LastInstance;
@@ -302,10 +302,10 @@ impl<'p> Decoder<'p> {
         let line = if offset == 0 { without_mark(line) } else { line };
         match self.fill(line) {
             Filled::Json => self.read(line, offset, false),
-            Filled::Access => {
+            filled @ (Filled::Access | Filled::Made) => {
                 // The parts of an access line that are no text of it stand behind it.
                 let mut text = std::mem::take(&mut self.scratch);
-                let read = self.read(&text, offset, true);
+                let read = self.read(&text, offset, filled == Filled::Access);
                 text.clear();
                 self.scratch = text;
                 read
@@ -323,6 +323,9 @@ impl<'p> Decoder<'p> {
         self.nested.clear();
         self.access_len = None;
         if line.trim_ascii_start().starts_with('{') {
+            if let Some(made) = shape::of_object(line) {
+                return self.fill_made(made);
+            }
             return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots, &mut self.nested) {
                 Ok(()) => Filled::Json,
                 Err(_) => Filled::Malformed,
@@ -331,7 +334,12 @@ impl<'p> Decoder<'p> {
         self.scratch.clear();
         self.scratch.push_str(line);
         self.access_len = Some(line.len());
-        let Some(parsed) = access::parse_access(line) else { return Filled::Unknown };
+        let Some(parsed) = access::parse_access(line) else {
+            return match shape::of_text(line) {
+                Some(made) => self.fill_made(made),
+                None => Filled::Unknown,
+            };
+        };
         let origin = line.as_ptr() as usize;
         for (path, slot) in self.paths.iter().zip(&mut self.slots) {
             *slot = match access_field(&parsed, path) {
@@ -345,6 +353,15 @@ impl<'p> Decoder<'p> {
             };
         }
         Filled::Access
+    }
+
+    /// Fills the slots from an object that a line was made.
+    fn fill_made(&mut self, made: String) -> Filled {
+        (self.scratch, self.access_len) = (made, None);
+        match scan(&mut self.nodes, 0, &self.scratch, 0..self.scratch.len(), &mut self.slots, &mut self.nested) {
+            Ok(()) => Filled::Made,
+            Err(_) => Filled::Malformed,
+        }
     }
 
     /// The first field of a role that has a value.
@@ -496,7 +513,7 @@ impl<'p> Decoder<'p> {
         }
         match self.fill(line) {
             Filled::Json => query.matches(&self.record(line)),
-            Filled::Access => query.matches(&self.record(&self.scratch)),
+            Filled::Access | Filled::Made => query.matches(&self.record(&self.scratch)),
             Filled::Malformed | Filled::Unknown => false,
         }
     }
@@ -511,7 +528,7 @@ impl<'p> Decoder<'p> {
         let line = without_mark(line);
         let text = match self.fill(line) {
             Filled::Json => line,
-            Filled::Access => &self.scratch,
+            Filled::Access | Filled::Made => &self.scratch,
             Filled::Malformed | Filled::Unknown => return Vec::new(),
         };
         let has_value = |role: Role, slot: u8| {
@@ -549,6 +566,8 @@ pub(crate) fn without_mark(line: &str) -> &str {
 enum Filled {
     Json,
     Access,
+    /// An object that the line was made.
+    Made,
     Malformed,
     Unknown,
 }

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod plan_text;
 pub mod roles;
 pub mod sampling;
+pub mod shape;
 pub mod survey;
 pub mod template;
 pub mod values;

@@ -10,11 +10,14 @@ mod segments;
 mod unit;
 mod units_of_latency;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
+use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
+use crate::pipeline::shape;
 use crate::time::Windowing;
 
 use arms::{choose_arms, choose_sources, look_at_services};
@@ -154,6 +157,15 @@ impl Survey {
 
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
+    // Lines as the decoder reads them.
+    let shaped: Vec<Vec<Cow<'_, str>>> =
+        heads.iter().map(|head| head.lines.iter().map(|line| shape::of(without_mark(line))).collect()).collect();
+    let heads: Vec<Head<'_>> = heads
+        .iter()
+        .zip(&shaped)
+        .map(|(head, lines)| Head { stream: head.stream, lines: lines.iter().map(|line| line.as_ref()).collect() })
+        .collect();
+    let heads = heads.as_slice();
     let seen = Seen::of(heads);
     let mut roles = choose_fields(&seen, wishes);
     let mut notes = Vec::new();

@@ -63,6 +63,18 @@ pub enum Value<'a> {
     List(Vec<Value<'a>>),
 }
 
+impl Value<'_> {
+    /// The value with a text of its own.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Value::Str(text) => Value::Str(Cow::Owned(text.into_owned())),
+            Value::Number(number) => Value::Number(number),
+            Value::Bool(b) => Value::Bool(b),
+            Value::List(values) => Value::List(values.into_iter().map(Value::into_owned).collect()),
+        }
+    }
+}
+
 /// A query that was understood.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Query {

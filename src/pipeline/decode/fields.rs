@@ -13,7 +13,7 @@ use crate::pipeline::decode::access_fields::{AccessField, access_field};
 use crate::pipeline::decode::crash::is_crash;
 use crate::pipeline::decode::{ACCESS_DURATION, LINE_MAX, STREAM_PATH, without_mark};
 use crate::pipeline::json::{self, Malformed};
-use crate::pipeline::{access, number};
+use crate::pipeline::{access, number, shape};
 use crate::query::{self, Value};
 
 /// Names of the parts of an access-log line.
@@ -42,15 +42,22 @@ pub enum FieldValue<'a> {
     /// Text, a number, true or false, or a list of these.
     Value(Value<'a>),
     /// An object, as it is written.
-    Object(&'a str),
+    Object(Cow<'a, str>),
 }
 
 impl<'a> FieldValue<'a> {
+    fn into_owned(self) -> FieldValue<'static> {
+        match self {
+            FieldValue::Value(value) => FieldValue::Value(value.into_owned()),
+            FieldValue::Object(text) => FieldValue::Object(Cow::Owned(text.into_owned())),
+        }
+    }
+
     /// The value as conditions see it: an object is its text.
     pub fn as_value(&self) -> Value<'a> {
         match self {
             FieldValue::Value(value) => value.clone(),
-            FieldValue::Object(text) => Value::Str(Cow::Borrowed(text)),
+            FieldValue::Object(text) => Value::Str(text.clone()),
         }
     }
 }
@@ -103,7 +110,20 @@ impl FieldReader {
         self.lines += 1;
         let line = without_mark(line);
         let mut found = Found { list: Vec::with_capacity(24) };
-        if line.trim_ascii_start().starts_with('{') {
+        let is_object = line.trim_ascii_start().starts_with('{');
+        let made = match is_object {
+            true => shape::of_object(line),
+            false if access::parse_access(line).is_none() => shape::of_text(line),
+            false => None,
+        };
+        if let Some(made) = made {
+            let mut found = Found { list: Vec::with_capacity(24) };
+            self.object(&made, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
+            // The object goes; what stood in it stays.
+            let owned = |(id, value): (PathId, Option<FieldValue<'_>>)| Some((id, value?.into_owned()));
+            return Ok(found.list.into_iter().filter_map(owned).collect());
+        }
+        if is_object {
             self.object(line, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
         } else {
             let Some(parsed) = access::parse_access(line) else {
@@ -147,7 +167,7 @@ impl FieldReader {
                     if !key.is_empty() {
                         nested.push((id, raw));
                     }
-                    Some(FieldValue::Object(raw))
+                    Some(FieldValue::Object(Cow::Borrowed(raw)))
                 }
             };
             if prefix == 0 || !key.is_empty() {

@@ -1,6 +1,7 @@
 //! What a record of a topic holds, as lines. Everything here is a pure function of the record, so that a topic that is read again means
 //! the same. Key and headers of a record stand in each JSON line of it, as `kafka.key` and `kafka.headers.NAME`.
 
+use crate::pipeline::shape::syslog::parse;
 use crate::source::dialect::otlp::Notation;
 use crate::source::dialect::record::{Lines, put_text};
 use crate::source::dialect::syslog;
@@ -119,7 +120,7 @@ impl Messages {
             _ if payload.first() == Some(&0x0a) && self.is_batch(payload) => Format::OtlpProto,
             Some(_) => {
                 let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                match std::str::from_utf8(line).ok().and_then(syslog::parse) {
+                match std::str::from_utf8(line).ok().and_then(parse) {
                     Some(_) => Format::Syslog,
                     None => Format::Json,
                 }
@@ -158,8 +159,8 @@ impl Messages {
     fn syslog(&mut self, payload: &[u8], millis: i64) {
         let mut lines = Lines::default();
         for line in payload.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            match std::str::from_utf8(line).ok().and_then(syslog::parse) {
-                Some(read) => read.put(&mut lines, millis),
+            match std::str::from_utf8(line).ok().and_then(parse) {
+                Some(read) => syslog::put(&read, &mut lines, millis),
                 None => {
                     lines.out.extend_from_slice(line);
                     lines.out.push(b'\n');

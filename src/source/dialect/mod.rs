@@ -15,7 +15,7 @@ mod record;
 mod syslog;
 
 use crate::pipeline::decode::LINE_MAX;
-use crate::pipeline::{access, json};
+use crate::pipeline::{access, json, shape};
 
 /// Why a body is no body of its dialect: nothing of it is taken.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -71,8 +71,8 @@ pub fn form(line: &[u8]) -> Result<(), String> {
     if text.starts_with('{') {
         return json::scan_object(text, &mut |_, _| {}).map_err(|bad| format!("not a JSON object: {bad}"));
     }
-    match access::parse_access(text) {
-        Some(_) => Ok(()),
-        None => Err("neither a JSON object nor a line of an access log".to_owned()),
+    if access::parse_access(text).is_some() || shape::of_text(text).is_some() {
+        return Ok(());
     }
+    Err("no known form: neither a JSON object nor a line of an access log, of logfmt, of syslog, or text that begins with a time".to_owned())
 }

@@ -1,0 +1,92 @@
+//! logfmt: pairs of a key and a value, as Heroku's router, Go's slog, logrus and Grafana's programs write them.
+
+use super::{Object, is_key};
+
+/// Pairs that make a line one of these.
+const PAIRS_MIN: usize = 2;
+/// Pairs of a line that are read.
+const PAIRS_MAX: usize = 256;
+
+/// A pair, or a word that is none.
+pub(super) enum Item<'a> {
+    Pair(&'a str, String),
+    Word(&'a str),
+}
+
+/// What stands in a text, in order.
+pub(super) fn items(text: &str) -> Vec<Item<'_>> {
+    let mut list = Vec::new();
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() && list.len() < PAIRS_MAX {
+        let end = rest.find([' ', '\t']).unwrap_or(rest.len());
+        let word = &rest[..end];
+        let pair = word.split_once('=').filter(|(key, _)| is_key(key));
+        let Some((key, start)) = pair else {
+            list.push(Item::Word(word));
+            rest = rest[end..].trim_ascii_start();
+            continue;
+        };
+        if start.starts_with('"') {
+            let from = key.len() + 1;
+            match quoted(&rest[from..]) {
+                Some((value, len)) => {
+                    list.push(Item::Pair(key, value));
+                    rest = rest[from + len..].trim_ascii_start();
+                    continue;
+                }
+                // A quote that never ends is part of the text.
+                None => list.push(Item::Pair(key, start.to_owned())),
+            }
+        } else {
+            list.push(Item::Pair(key, start.to_owned()));
+        }
+        rest = rest[end..].trim_ascii_start();
+    }
+    list
+}
+
+/// The text between quotes at the start, with its escapes resolved, and how long it is with its quotes.
+fn quoted(text: &str) -> Option<(String, usize)> {
+    let mut value = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, at + 1)),
+            '\\' => match chars.next()?.1 {
+                'n' => value.push('\n'),
+                't' => value.push('\t'),
+                'r' => value.push('\r'),
+                other => value.push(other),
+            },
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+/// A line of logfmt: it begins with a pair, and words between pairs belong to the value before them.
+pub(super) fn object(line: &str) -> Option<String> {
+    let first = line.find(['=', ' ', '"']).filter(|at| line.as_bytes().get(*at) == Some(&b'='))?;
+    if !is_key(line.get(..first)?) {
+        return None;
+    }
+    let mut pairs: Vec<(&str, String)> = Vec::new();
+    for item in items(line) {
+        match (item, pairs.last_mut()) {
+            (Item::Pair(key, value), _) => pairs.push((key, value)),
+            (Item::Word(word), Some((_, value))) => {
+                value.push(' ');
+                value.push_str(word);
+            }
+            (Item::Word(_), None) => return None,
+        }
+    }
+    if pairs.len() < PAIRS_MIN {
+        return None;
+    }
+    let mut object = Object::new();
+    for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        object.value(key, value);
+    }
+    Some(object.end())
+}

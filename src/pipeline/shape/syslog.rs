@@ -1,0 +1,120 @@
+//! Lines of syslog, as relays write them: RFC 5424, RFC 3164, and rsyslog's own file formats. What a program said is the line; what the
+//! relay knows (host, program, level, time) stands beside it.
+
+use super::Object;
+use crate::pipeline::clock;
+
+/// Words of severities (RFC 5424, 6.2.1).
+const LEVELS: [&str; 8] = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
+
+/// A line, taken apart.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Syslog<'a> {
+    /// Severity of the priority, in a word.
+    pub level: Option<&'static str>,
+    /// Time in full; RFC 3164 names neither year nor zone.
+    pub time: Option<&'a str>,
+    /// Host.
+    pub host: Option<&'a str>,
+    /// Program.
+    pub app: Option<&'a str>,
+    /// Process.
+    pub process: Option<&'a str>,
+    /// What the program said.
+    pub text: &'a str,
+}
+
+/// Takes a line apart; `None`: it is none of syslog.
+pub fn parse(line: &str) -> Option<Syslog<'_>> {
+    let line = line.trim_ascii_end();
+    let Some(rest) = line.strip_prefix('<') else {
+        // A file of rsyslog: a time in full, and then as RFC 3164.
+        let (time, rest) = line.split_once(' ')?;
+        if !time.contains('T') || clock::parse_time(time).is_err() {
+            return None;
+        }
+        let read = host_and_tag(Syslog { time: Some(time), ..Syslog::default() }, rest)?;
+        return read.app.is_some().then_some(read);
+    };
+    let (priority, rest) = rest.split_once('>')?;
+    let priority: u8 = (priority.len() <= 3).then(|| priority.parse().ok())?.filter(|priority| *priority < 192)?;
+    let level = LEVELS.get(usize::from(priority % 8)).copied();
+    if let Some(rest) = rest.strip_prefix("1 ") {
+        return rfc5424(level, rest);
+    }
+    // RFC 3164: `Jun  1 10:00:00`, or a time in full, as newer relays write it.
+    let known = Syslog { level, ..Syslog::default() };
+    match rest.split_once(' ') {
+        Some((time, rest)) if time.contains('T') && clock::parse_time(time).is_ok() => {
+            host_and_tag(Syslog { time: Some(time), ..known }, rest)
+        }
+        _ => host_and_tag(known, rest.get(15..).filter(|_| is_month(rest))?.strip_prefix(' ')?),
+    }
+}
+
+fn is_month(text: &str) -> bool {
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    months.iter().any(|month| text.starts_with(month))
+}
+
+/// `HOST APP PROCID MSGID SD MSG`, behind the time; `-` is nothing.
+fn rfc5424<'a>(level: Option<&'static str>, rest: &'a str) -> Option<Syslog<'a>> {
+    let mut parts = rest.splitn(6, ' ');
+    let mut part = || parts.next().map(|part| (part != "-").then_some(part));
+    let (time, host, app, process, _id) = (part()?, part()?, part()?, part()?, part()?);
+    let rest = parts.next()?;
+    let text = match rest.strip_prefix('-') {
+        Some(text) => text,
+        None => &rest[structured_end(rest)?..],
+    };
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    Some(Syslog { level, time, host, app, process, text: text.strip_prefix('\u{feff}').unwrap_or(text) })
+}
+
+/// Where elements of structured data end: `[id name="value"][id ...]`.
+fn structured_end(text: &str) -> Option<usize> {
+    let (mut inside, mut quoted, mut escaped) = (false, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match (inside, quoted, byte) {
+            (_, true, _) if escaped => escaped = false,
+            (_, true, b'\\') => escaped = true,
+            (true, _, b'"') => quoted = !quoted,
+            (_, true, _) => {}
+            (true, false, b']') => inside = false,
+            (false, false, b'[') => inside = true,
+            (false, false, _) => return (at > 0).then_some(at),
+            (true, false, _) => {}
+        }
+    }
+    (!inside).then_some(text.len())
+}
+
+/// `HOST TAG[PID]: MSG`.
+fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
+    let (host, rest) = rest.split_once(' ')?;
+    let host = Some(host);
+    let Some((tag, text)) = rest.split_once(':').filter(|(tag, _)| !tag.contains(' ') && !tag.starts_with('{')) else {
+        return Some(Syslog { host, text: rest, ..known });
+    };
+    let (app, process) = match tag.split_once('[') {
+        Some((app, process)) => (app, process.strip_suffix(']')),
+        None => (tag, None),
+    };
+    let app = (!app.is_empty()).then_some(app);
+    Some(Syslog { host, app, process, text: text.strip_prefix(' ').unwrap_or(text), ..known })
+}
+
+/// The line as object.
+pub(super) fn object(line: &str, depth: usize) -> Option<String> {
+    let read = parse(line)?;
+    let mut object = Object::new();
+    let named = [("time", read.time), ("level", read.level), ("host.name", read.host), ("app", read.app)];
+    for (key, value) in named.into_iter().chain([("process.pid", read.process)]) {
+        if let Some(value) = value {
+            object.text(key, value);
+        }
+    }
+    let said = read.text.trim_ascii_start();
+    object.line(said.strip_prefix("@cee:").unwrap_or(said), depth);
+    Some(object.end())
+}

@@ -1,0 +1,152 @@
+//! Lines of text that begin with a time: what people's frameworks write where nobody asked for JSON.
+
+use super::logfmt::{Item, items};
+use super::{Object, is_key};
+use crate::pipeline::clock;
+
+/// Words behind the time among which the level is looked for.
+const LEVEL_WITHIN: usize = 6;
+/// Pairs of a text that become fields.
+const PAIRS_MAX: usize = 32;
+
+/// Words that say a level, as frameworks write them.
+const LEVELS: [&str; 17] = [
+    "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "FATAL", "CRITICAL", "CRIT", "SEVERE",
+    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG",
+];
+
+/// A line that begins with a time, or with a level and then a time.
+pub(super) fn object(line: &str) -> Option<String> {
+    // `I, [TIME #PID]  INFO -- : ...` of Ruby's logger.
+    let ruby = line.split_once(", [").filter(|(letter, _)| letter.len() == 1).map(|(_, rest)| rest);
+    // `[INFO] TIME ...`, `INFO TIME ...`.
+    let (ahead, rest) = match line.split_once(' ') {
+        Some((word, rest)) if ruby.is_none() => {
+            level_of(word).map_or((None, line), |level| (Some(level), rest.trim_ascii_start()))
+        }
+        _ => (None, ruby.unwrap_or(line)),
+    };
+    let (time, rest) = time_of(rest)?;
+    let rest = rest.trim_ascii_start();
+    if rest.is_empty() {
+        return None;
+    }
+    let (level, logger, message) = match ahead {
+        Some(level) => (Some(level), None, rest),
+        None => said(rest),
+    };
+    let mut object = Object::new();
+    pairs_of(message, &mut object);
+    object.text("time", &time);
+    if let Some(level) = level {
+        object.text("level", level);
+    }
+    if let Some(logger) = logger {
+        object.text("logger", logger);
+    }
+    object.text("message", message);
+    Some(object.end())
+}
+
+/// The time that a text begins with, as the clock reads it, and what stands behind it.
+pub(super) fn time_of(text: &str) -> Option<(String, &str)> {
+    let opens = text.starts_with('[');
+    let text = text.strip_prefix('[').unwrap_or(text);
+    if !text.as_bytes().first()?.is_ascii_digit() {
+        return None;
+    }
+    let is_end = |c: char| c == ' ' || c == ']' || c == '\t';
+    let first = text.find(is_end).unwrap_or(text.len());
+    let second = text.get(first + 1..).and_then(|rest| rest.find(is_end)).map_or(text.len(), |at| first + 1 + at);
+    // A date and a time with a blank between them, else one word.
+    for end in [second, first] {
+        let word = text.get(..end)?.trim_ascii_end().trim_end_matches([',', ':']);
+        let Some(time) = read(word) else { continue };
+        let mut rest = text.get(end..)?;
+        if opens {
+            // What else stands in the brackets: `#PID`.
+            rest = rest.split_once(']').map_or(rest, |(_, rest)| rest);
+        }
+        return Some((time, rest.trim_start_matches([':', ','])));
+    }
+    None
+}
+
+/// A time in the notations of frameworks: with a comma or a full stop before the fraction, slashes in the date, a blank or T between.
+fn read(word: &str) -> Option<String> {
+    let (date, time) = (word.get(..10)?, word.get(10..)?);
+    let marks = [4, 7].map(|at| date.as_bytes().get(at).copied());
+    if !matches!(marks, [Some(b'-'), Some(b'-')] | [Some(b'/'), Some(b'/')]) || !time.starts_with(['T', ' ']) {
+        return None;
+    }
+    let written = format!("{}{}", date.replace('/', "-"), time.replace(',', "."));
+    clock::parse_time(&written).ok().map(|_| written)
+}
+
+/// A word that is a level, whatever marks are around it.
+fn level_of(word: &str) -> Option<&'static str> {
+    let bare = word.trim_matches(|c: char| "[]():|<>".contains(c));
+    let is_marked = bare.len() < word.len();
+    let found = LEVELS.into_iter().find(|level| level.eq_ignore_ascii_case(bare))?;
+    // In small letters a word is one of the text, unless it is marked.
+    (is_marked || bare == found).then_some(found)
+}
+
+/// Level, logger and message of what stands behind the time.
+fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
+    let mut at = 0;
+    for number in 0..LEVEL_WITHIN {
+        let from = at + rest[at..].len() - rest[at..].trim_ascii_start().len();
+        let until = rest[from..].find(' ').map_or(rest.len(), |end| from + end);
+        if let Some(level) = level_of(&rest[from..until]) {
+            let behind = rest[until..].trim_ascii_start().trim_start_matches("- ").trim_start_matches("-- ");
+            // `NAME - LEVEL - ...` of Python.
+            let before = rest[..from].trim_ascii().trim_end_matches('-').trim_ascii();
+            let named =
+                Some(before).filter(|name| number > 0 && !name.is_empty() && !name.contains(' ') && is_logger(name));
+            let (logger, message) = named_in(behind);
+            return (Some(level), named.or(logger), message);
+        }
+        if until == rest.len() {
+            break;
+        }
+        at = until;
+    }
+    (None, None, rest)
+}
+
+fn is_logger(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-$/:[]".contains(&byte))
+}
+
+/// The logger that a message begins with: `1 --- [main] o.s.Name : ...` of Spring Boot, `a::b: ...` of Rust, `[name] ...`.
+fn named_in(text: &str) -> (Option<&str>, &str) {
+    if let Some((_, behind)) = text.split_once("--- [")
+        && let Some((_, behind)) = behind.split_once(']')
+        && let Some((logger, message)) = behind.split_once(" : ")
+    {
+        let logger = logger.trim_ascii();
+        // A service may stand in brackets of its own before it.
+        let logger = logger.rsplit_once(' ').map_or(logger, |(_, logger)| logger);
+        return (Some(logger), message.trim_ascii());
+    }
+    if let Some((logger, message)) = text.split_once(": ").filter(|(name, _)| name.contains("::") && is_logger(name)) {
+        return (Some(logger), message);
+    }
+    (None, text.trim_start_matches(": "))
+}
+
+/// Pairs that stand in a text become fields: `status=200`, and those in braces, as Rust's spans have them.
+fn pairs_of(message: &str, object: &mut Object) {
+    if !message.contains('=') {
+        return;
+    }
+    let spaced: String = message.chars().map(|c| if matches!(c, '{' | '}' | ',') { ' ' } else { c }).collect();
+    let pairs = items(&spaced).into_iter().filter_map(|item| match item {
+        Item::Pair(key, value) => Some((key, value)),
+        Item::Word(_) => None,
+    });
+    for (key, value) in pairs.take(PAIRS_MAX).filter(|(key, value)| is_key(key) && !value.is_empty()) {
+        object.value(key, value.trim_end_matches([':', ';', ')']));
+    }
+}

@@ -50,6 +50,9 @@ pub(super) enum Command {
     /// Accept a change of behaviour that holds a rollout back
     #[cfg(feature = "serve")]
     Accept(AcceptArguments),
+    /// Take the lines of a unit (a user, a session) out of what a running `run` keeps: its log, its index, its rejected lines
+    #[cfg(feature = "serve")]
+    Forget(ForgetArguments),
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
@@ -408,6 +411,9 @@ pub(super) struct IndexArguments {
     /// Which lines are kept for search
     #[arg(long = "index", id = "index", value_enum, value_name = "LINES", default_value_t = Indexed::All)]
     pub what: Indexed,
+    /// With `--index sampled`: of what is neither wrong nor new code, the lines of one unit of so many are kept
+    #[arg(long = "index-sample", id = "index_sample", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub sample: u32,
     /// How long lines can be searched after they came (1h, 7d)
     #[arg(long = "index-keep", id = "index_keep", default_value = "7d", value_name = "DURATION", value_parser = length_of_time)]
     pub keep: std::time::Duration,
@@ -422,6 +428,8 @@ pub(super) struct IndexArguments {
 pub(super) enum Indexed {
     /// Each.
     All,
+    /// Errors and new code fully, and of the rest a sample (--index-sample); counts are scaled, and said to be estimates.
+    Sampled,
     /// None.
     Off,
 }
@@ -552,6 +560,35 @@ pub(super) struct AcceptArguments {
     pub of: CommandArguments,
 }
 
+/// Arguments of `forget`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Lines that came before are meant. What Kafka topics and followed files hold stays there. Decisions that rest on \
+the lines cannot be made again: `serin replay` says so.\n\nExit status: 0 done (with --no-wait: written down), 2 usage error, or nothing \
+answers."
+)]
+pub(super) struct ForgetArguments {
+    /// The unit's id, as lines have it
+    #[arg(long, value_name = "ID")]
+    pub unit: String,
+    /// Lines in which the id stands anywhere as a word, too; each line that is kept is read for it
+    #[arg(long)]
+    pub mentions: bool,
+    /// Why; it is kept with what was done
+    #[arg(long, value_name = "TEXT", default_value = "asked to")]
+    pub reason: String,
+    /// Who; it is kept with what was done (default: USER)
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Do not wait until it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
 /// Arguments of `token`.
 #[cfg(feature = "serve")]
 #[derive(Debug, Args)]
@@ -575,7 +612,9 @@ pub(super) struct TokenArguments {
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
+#[command(
+    after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error, 3 the lines are erased (serin forget) that it would rest on."
+)]
 pub(super) struct ReplayArguments {
     /// The ledger, as `compare --ledger` wrote it; or the state folder of `run`, which has its log beside it
     pub ledger: PathBuf,

@@ -167,7 +167,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 24] = [
+const SINGLE: [&str; 25] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -192,6 +192,7 @@ const SINGLE: [&str; 24] = [
     "index",
     "index_keep",
     "index_size",
+    "index_sample",
 ];
 /// Keys that hold a list.
 const LISTS: [(&str, &str); 4] =
@@ -267,7 +268,7 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
-        "index" | "index_keep" | "index_size" if !cfg!(feature = "index") => {
+        "index" | "index_keep" | "index_size" | "index_sample" if !cfg!(feature = "index") => {
             bail!("this program was built without search")
         }
         "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
@@ -282,6 +283,8 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        #[cfg(feature = "index")]
+        "index_sample" => return sample(&first.unwrap_or_default()).map(|_| ()),
         #[cfg(feature = "index")]
         "index_keep" => {
             let words = |words| anyhow::anyhow!("{words}");
@@ -306,6 +309,13 @@ fn log_format(text: &str) -> anyhow::Result<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => bail!("`{}` is unknown; there are text and json", harmless(text, 40)),
     }
+}
+
+/// One unit of how many is kept.
+#[cfg(feature = "index")]
+fn sample(text: &str) -> anyhow::Result<u32> {
+    let number = text.parse::<u32>().ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| anyhow::anyhow!("`{}` is no number from 1 to 10,000", harmless(text, 40)))
 }
 
 /// Which lines are kept for search.
@@ -346,7 +356,7 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 12] = [
+const OF_A_START: [&str; 13] = [
     "files",
     "from_end",
     "listen",
@@ -359,6 +369,7 @@ const OF_A_START: [&str; 12] = [
     "index",
     "index_keep",
     "index_size",
+    "index_sample",
 ];
 
 impl Config {
@@ -451,6 +462,8 @@ impl Config {
                 }
                 #[cfg(feature = "index")]
                 "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
+                #[cfg(feature = "index")]
+                "index_sample" => arguments.index.sample = sample(&first.unwrap_or_default())?,
                 #[cfg(feature = "index")]
                 "index_keep" => {
                     arguments.index.keep = arguments::length_of_time(&first.unwrap_or_default())

@@ -91,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Accept(arguments) => {
             remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
         }
+        #[cfg(feature = "serve")]
+        Command::Forget(arguments) => remote::forget(&arguments),
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
         #[cfg(feature = "serve")]

@@ -81,8 +81,13 @@ pub struct Group {
     pub key: Vec<Option<String>>,
     /// Where its stretch of time begins, in microseconds.
     pub from: Option<i64>,
-    /// Lines.
+    /// Lines; where lines were left out, as those that were kept say. So are figures, but for the least and the greatest value, and for
+    /// distinct values of anything but units, of which those of lines that were kept are counted.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Variance of the number of distinct units that comes from what was left out.
+    pub variance: f64,
     /// In the order of [`Counted::metrics`].
     pub figures: Vec<Figure>,
 }
@@ -92,8 +97,12 @@ pub struct Group {
 pub struct Table {
     /// Groups: in order of time, then those with most lines first.
     pub groups: Vec<Group>,
-    /// Lines that match.
+    /// Lines that match; where lines were left out, as those that were kept say.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Some stand for others.
+    pub is_estimate: bool,
     /// Lines of groups past the bound.
     pub not_listed: u64,
     /// Why it is not whole.
@@ -359,12 +368,12 @@ struct Histogram {
 const BELOW_BIN: u32 = 52 - 6;
 
 impl Histogram {
-    fn add(&mut self, value: f64) {
+    fn add(&mut self, value: f64, weight: u64) {
         (self.min, self.max) =
             if self.values == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
-        self.values += 1;
+        self.values += weight;
         if value <= 0.0 {
-            self.least += 1;
+            self.least += weight;
             return;
         }
         let bin = (value.to_bits() >> BELOW_BIN) as u32;
@@ -381,7 +390,7 @@ impl Histogram {
             self.counts.resize(at + 1, 0);
         }
         if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
+            *count += weight;
         }
     }
 
@@ -408,13 +417,20 @@ impl Histogram {
 }
 
 enum Sum {
-    Distinct(HashSet<u64, foldhash::fast::FixedState>),
+    /// Hashes; of units that lines of others stand for too, each with the least of their weights.
+    Distinct(HashSet<u64, foldhash::fast::FixedState>, HashMap<u64, u64, foldhash::fast::FixedState>),
     Quantiles(Histogram),
-    Stats { count: u64, min: f64, max: f64, sum: f64 },
+    Stats {
+        count: u64,
+        min: f64,
+        max: f64,
+        sum: f64,
+    },
 }
 
 struct Cell {
     lines: u64,
+    kept: u64,
     sums: Vec<Sum>,
 }
 
@@ -426,6 +442,8 @@ struct Cells<'a> {
     cells: Vec<(Vec<u32>, i64, Cell)>,
     places: HashMap<(Vec<u32>, i64), usize, foldhash::fast::FixedState>,
     lines: u64,
+    kept: u64,
+    is_estimate: bool,
     not_listed: u64,
     distinct: usize,
 }
@@ -438,18 +456,24 @@ enum Source {
 impl Cells<'_> {
     fn new_cell(&self) -> Cell {
         let sums = self.asked.metrics.iter().map(|metric| match metric {
-            Metric::Distinct(_) => Sum::Distinct(HashSet::default()),
+            Metric::Distinct(_) => Sum::Distinct(HashSet::default(), HashMap::default()),
             Metric::Quantiles(..) => Sum::Quantiles(Histogram::default()),
             Metric::Stats(_) => Sum::Stats { count: 0, min: 0.0, max: 0.0, sum: 0.0 },
         });
-        Cell { lines: 0, sums: sums.collect() }
+        Cell { lines: 0, kept: 0, sums: sums.collect() }
     }
 
     fn add(&mut self, segment: &Segment) -> Result<(), Stopped> {
         let reader = segment.searcher.segment_reader(segment.ord);
         let columns = DerivedColumns::open(reader)?;
         let documents = super::search::decided(segment, &columns, self.asked.tree, self.asked.stop)?;
-        self.lines += documents.count();
+        let (lines, is_estimate) = columns.weigh(&documents);
+        self.lines += lines;
+        self.kept += documents.count();
+        self.is_estimate |= is_estimate;
+        let weights = columns.weight().filter(|_| is_estimate);
+        let of_units: Vec<bool> =
+            self.asked.metrics.iter().map(|metric| matches!(metric, Metric::Distinct(path) if path == UNIT)).collect();
         let plain = self.asked.by.is_empty() && self.asked.every.is_none() && self.asked.metrics.is_empty();
         if plain || documents.is_empty() {
             return Ok(());
@@ -504,31 +528,34 @@ impl Cells<'_> {
             };
             last = Some(at);
             let Some((_, _, cell)) = self.cells.get_mut(at) else { continue };
-            cell.lines += 1;
-            for (sum, source) in cell.sums.iter_mut().zip(&sources) {
+            let weight = weights.and_then(|weights| weights.first(document)).unwrap_or(1);
+            cell.lines += weight;
+            cell.kept += 1;
+            for ((sum, source), of_units) in cell.sums.iter_mut().zip(&sources).zip(&of_units) {
                 match (sum, source) {
-                    (Sum::Distinct(set), Source::Hashes(hashes)) => {
-                        if let Some(hash) = hashes.of(document)
-                            && self.distinct < DISTINCT_MAX
-                            && set.insert(hash)
-                        {
-                            self.distinct += 1;
+                    (Sum::Distinct(set, weighed), Source::Hashes(hashes)) => {
+                        let Some(hash) = hashes.of(document).filter(|_| self.distinct < DISTINCT_MAX) else { continue };
+                        if weight > 1 && *of_units && !set.contains(&hash) {
+                            self.distinct += usize::from(weighed.insert(hash, weight).is_none());
+                        } else if set.insert(hash) {
+                            // A unit with a line that was kept for itself stands for itself.
+                            self.distinct += usize::from(weighed.remove(&hash).is_none());
                         }
                     }
                     (Sum::Quantiles(histogram), Source::Numbers(numbers)) => {
                         if let Some(number) = numbers.of(document) {
-                            histogram.add(number);
+                            histogram.add(number, weight);
                         }
                     }
                     (Sum::Stats { count, min, max, sum }, Source::Numbers(numbers)) => {
                         if let Some(number) = numbers.of(document) {
                             (*min, *max) =
                                 if *count == 0 { (number, number) } else { (min.min(number), max.max(number)) };
-                            *count += 1;
-                            *sum += number;
+                            *count += weight;
+                            *sum += number * weight as f64;
                         }
                     }
-                    (Sum::Distinct(_), Source::Numbers(_))
+                    (Sum::Distinct(..), Source::Numbers(_))
                     | (Sum::Quantiles(_) | Sum::Stats { .. }, Source::Hashes(_)) => {}
                 }
             }
@@ -547,8 +574,15 @@ impl Cells<'_> {
                     let at = (*id as usize).checked_sub(1)?;
                     words.words.get(at).cloned()
                 });
+                let mut variance = 0.0;
                 let figures = cell.sums.into_iter().zip(asked.metrics).map(|(sum, metric)| match sum {
-                    Sum::Distinct(set) => Figure::Distinct(set.len() as u64),
+                    Sum::Distinct(set, weighed) => {
+                        // Horvitz and Thompson: each counts by one over the share of its kind that is kept.
+                        let others: u64 = weighed.values().sum();
+                        variance +=
+                            weighed.values().map(|weight| (weight * weight.saturating_sub(1)) as f64).sum::<f64>();
+                        Figure::Distinct(set.len() as u64 + others)
+                    }
                     Sum::Quantiles(histogram) => {
                         let shares = match metric {
                             Metric::Quantiles(_, shares) => shares.as_slice(),
@@ -558,17 +592,21 @@ impl Cells<'_> {
                     }
                     Sum::Stats { count, min, max, sum } => Figure::Stats { count, min, max, sum },
                 });
+                let figures = figures.collect();
                 Group {
                     key: key.collect(),
                     from: asked.every.map(|_| from),
                     lines: cell.lines,
-                    figures: figures.collect(),
+                    kept: cell.kept,
+                    variance,
+                    figures,
                 }
             })
             .collect();
         groups.sort_by(|a, b| a.from.cmp(&b.from).then(b.lines.cmp(&a.lines)).then_with(|| a.key.cmp(&b.key)));
         let partial = partial.or((self.distinct >= DISTINCT_MAX).then_some(Partial::Matches));
-        Table { groups, lines: self.lines, not_listed: self.not_listed, partial }
+        let Cells { lines, kept, is_estimate, not_listed, .. } = self;
+        Table { groups, lines, kept, is_estimate, not_listed, partial }
     }
 }
 
@@ -586,6 +624,8 @@ impl Index {
             cells: Vec::new(),
             places: HashMap::default(),
             lines: 0,
+            kept: 0,
+            is_estimate: false,
             not_listed: 0,
             distinct: 0,
         };
@@ -613,15 +653,15 @@ mod tests {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.quantile(0.5), None);
         let mut values: Vec<f64> = (0..10_000).map(|at| 1.0007f64.powi((at * 7_919) % 10_000)).collect();
-        values.iter().for_each(|value| histogram.add(*value));
+        values.iter().for_each(|value| histogram.add(*value, 1));
         values.sort_by(f64::total_cmp);
         for share in [0.0, 0.01, 0.5, 0.9, 0.99, 1.0] {
             let rank = ((share * 10_000.0f64).ceil() as usize).clamp(1, 10_000);
             let (found, exact) = (histogram.quantile(share).unwrap(), values[rank - 1]);
             assert!((found / exact - 1.0).abs() < 0.008, "{share}: {found} for {exact}");
         }
-        histogram.add(-3.0);
-        histogram.add(0.0);
+        histogram.add(-3.0, 1);
+        histogram.add(0.0, 1);
         assert_eq!(histogram.quantile(0.0), Some(-3.0));
     }
 }

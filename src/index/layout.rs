@@ -234,6 +234,7 @@ pub(super) mod names {
     pub(crate) const UNIT: &str = "unit";
     pub(crate) const LATENCY: &str = "latency";
     pub(crate) const STATUS: &str = "status";
+    pub(crate) const WEIGHT: &str = "weight";
     pub(crate) const TERMS: &str = "terms";
     pub(crate) const LINE: &str = "line";
 }
@@ -256,6 +257,7 @@ pub(super) struct Layout {
     pub unit: Field,
     pub latency: Field,
     pub status: Field,
+    pub weight: Field,
     pub terms: Field,
     pub line: Field,
     pub messages: Vec<Message>,
@@ -295,10 +297,11 @@ impl Layout {
             names::REJECT,
             names::LEVEL,
             names::STATUS,
+            names::TEMPLATE,
         ] {
             builder.add_text_field(name, fast_text.clone());
         }
-        for name in [names::POSITION, names::FAILED, names::TEMPLATE, names::UNIT, names::LATENCY] {
+        for name in [names::POSITION, names::FAILED, names::UNIT, names::LATENCY, names::WEIGHT] {
             builder.add_u64_field(name, number.clone());
         }
         builder.add_text_field(names::TERMS, TextOptions::default().set_indexing_options(term));
@@ -351,6 +354,7 @@ impl Layout {
             unit: field(names::UNIT)?,
             latency: field(names::LATENCY)?,
             status: field(names::STATUS)?,
+            weight: field(names::WEIGHT)?,
             terms: field(names::TERMS)?,
             line: field(names::LINE)?,
             messages,

@@ -76,8 +76,12 @@ pub struct Found {
 /// How many lines match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Total {
-    /// So many.
+    /// So many; where lines were left out ([`crate::index::Sampling`]), as those that were kept say.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Some stand for others.
+    pub is_estimate: bool,
     /// There are no more.
     pub is_exact: bool,
 }
@@ -157,7 +161,7 @@ impl Index {
     pub fn search(&self, asked: &Asked<'_>) -> tantivy::Result<Page> {
         let segments = self.segments()?;
         let mut page: Vec<Candidate> = Vec::new();
-        let mut total = Total { lines: 0, is_exact: true };
+        let mut total = Total { lines: 0, kept: 0, is_estimate: false, is_exact: true };
         let mut partial = None;
         for (at, segment) in segments.iter().enumerate() {
             let is_full = page.len() > asked.limit;
@@ -361,7 +365,10 @@ fn in_segment(
     let open = sides.open();
     let Sides { upper, lower } = sides;
     let certain = lower.unwrap_or(upper);
-    total.lines += certain.count();
+    let (lines, is_estimate) = columns.weigh(&certain);
+    total.lines += lines;
+    total.kept += certain.count();
+    total.is_estimate |= is_estimate;
     let mut best = Best::new(asked, &columns, page)?;
     for document in certain.iter() {
         best.offer(document);
@@ -382,11 +389,14 @@ fn in_segment(
             continue;
         }
         if lines.matches(document, asked.tree)? {
-            total.lines += 1;
+            let weight = columns.weight_of(document);
+            total.lines += weight;
+            total.kept += 1;
+            total.is_estimate |= weight > 1;
             best.offer(document);
         }
     }
-    total.is_exact &= !left_out;
+    total.is_exact &= !left_out && !total.is_estimate;
     best.finish(at, page)?;
     Ok(columns.broken()?)
 }
@@ -493,7 +503,7 @@ fn below(streams: &tantivy::columnar::StrColumn, name: &str) -> Result<u64, Stop
     Ok(count)
 }
 
-fn line_of(layout: &Layout, searcher: &Searcher, address: DocAddress) -> tantivy::Result<String> {
+pub(super) fn line_of(layout: &Layout, searcher: &Searcher, address: DocAddress) -> tantivy::Result<String> {
     let document: TantivyDocument = searcher.doc(address)?;
     Ok(document.get_first(layout.line).and_then(|line| line.as_str()).unwrap_or_default().to_owned())
 }
@@ -512,6 +522,10 @@ fn found(segments: &[Segment], candidate: Candidate) -> tantivy::Result<Option<F
     }
     if matches!(columns.value(Derived::Failed, candidate.document), Some(Value::Bool(true))) {
         told.push((Derived::Failed.path(), "true".to_owned()));
+    }
+    let weight = columns.weight_of(candidate.document);
+    if weight > 1 {
+        told.push((Derived::Weight.path(), weight.to_string()));
     }
     let mut at = candidate.at;
     at.time = columns.time.first(candidate.document).unwrap_or(at.time);

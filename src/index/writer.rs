@@ -161,10 +161,26 @@ impl Writer {
             let is_over = most.is_some_and(|most| most > began) || open.lines >= self.settings.lines_max;
             if is_over {
                 self.close()?;
-                self.forget();
+                self.retire();
             }
         }
         Ok(())
+    }
+
+    /// Closes the part that is open, and waits for merges: nobody writes any part then.
+    pub(super) fn rest(&mut self) -> Result<(), IndexError> {
+        self.commit()?;
+        self.close()?;
+        for closing in self.closing.drain(..) {
+            // It says nothing that would matter here.
+            let _ended = closing.join();
+        }
+        Ok(())
+    }
+
+    /// The index, and bytes of memory for writing.
+    pub(super) fn index(&self) -> (&Index, usize) {
+        (&self.index, self.settings.memory)
     }
 
     /// Closes the part that is open; what was added must have been committed.
@@ -182,7 +198,7 @@ impl Writer {
     }
 
     /// Removes parts that are too old, or beyond the size.
-    fn forget(&mut self) {
+    fn retire(&mut self) {
         loop {
             let parts = self.index.parts();
             let Some(oldest) = parts.first() else { return };
@@ -201,12 +217,6 @@ impl Writer {
     /// # Errors
     /// A disk that refuses.
     pub fn finish(mut self) -> Result<(), IndexError> {
-        self.commit()?;
-        self.close()?;
-        for closing in self.closing.drain(..) {
-            // It says nothing that would matter here.
-            let _ended = closing.join();
-        }
-        Ok(())
+        self.rest()
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     /// The index, and whoever asks it.
     #[cfg(feature = "index")]
     pub searching: crate::cli::run::searching::Searching,
+    /// What is to be forgotten.
+    pub forgetting: crate::cli::run::forget::Forgetting,
     /// What is scraped.
     pub metrics: Metrics,
     /// That something has changed.
@@ -77,6 +79,9 @@ struct Shown {
     report: Option<(Arc<str>, Arc<str>)>,
     /// The course of each comparison of the report.
     courses: Arc<[CourseOf]>,
+    /// Shares of units with an error, of each comparison.
+    #[cfg(feature = "index")]
+    shares: Arc<[crate::cli::run::counters::CountedShares]>,
     /// What controllers are told.
     gate: Arc<Gate>,
     /// How far partitions have been read.
@@ -88,6 +93,11 @@ impl Shared {
     /// With the write-ahead log, where lines are taken here.
     pub(super) fn new(wal: Option<Wal>, memory_limit: u64) -> Shared {
         Shared { wal, memory_limit, ..Shared::default() }
+    }
+
+    /// The write-ahead log, where lines are taken here.
+    pub(super) fn wal(&self) -> Option<&Wal> {
+        self.wal.as_ref()
     }
 
     /// Bytes that the state of the engine may take.
@@ -206,6 +216,18 @@ impl Shared {
             shown.report = Some((json.into(), html.into()));
         });
         self.news.report();
+    }
+
+    /// Shares of units with an error, of the report that is shown; `None` while there is none.
+    #[cfg(feature = "index")]
+    pub(super) fn shares(&self) -> Option<Arc<[crate::cli::run::counters::CountedShares]>> {
+        self.with(|shown| shown.report.is_some().then(|| Arc::clone(&shown.shares)))
+    }
+
+    /// The same, before the report is shown that they are of.
+    #[cfg(feature = "index")]
+    pub(super) fn count_shares(&self, shares: Vec<crate::cli::run::counters::CountedShares>) {
+        self.with(|shown| shown.shares = shares.into());
     }
 
     /// The courses of the report that is shown.

@@ -130,6 +130,8 @@ impl Live<'_> {
                 if let Some(json) = json.as_object_mut() {
                     json.insert("placebos".to_owned(), placebos);
                 }
+                #[cfg(feature = "index")]
+                self.reader.shared.count_shares(crate::cli::run::counters::of(&report));
                 self.reader.shared.show(
                     format!("{json:#}\n"),
                     page::of(&report, engine, &watch.courses, &state, notices),
@@ -178,6 +180,8 @@ impl Live<'_> {
             shown: Shown { noticed: watch.noticed.clone(), courses: watch.courses.clone() },
         };
         checkpoint.write(watch.state.folder())?;
+        let behind = checkpoint.places.iter().map(|place| (place.name.clone(), place.next));
+        self.reader.shared.forgetting.checkpointed(behind);
         watch.is_ahead = false;
         if let Some(before) = http {
             wal::trim(&watch.state.folder().join(WAL), before, self.reader.arguments.keep_log)?;

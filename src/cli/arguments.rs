@@ -56,6 +56,9 @@ pub(super) enum Command {
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
+    /// Show lines of a running `run` as they come
+    #[cfg(all(feature = "serve", feature = "index"))]
+    Tail(TailArguments),
     /// Make a token for those who send to a `run` or ask it, and say what belongs into its file of tokens
     #[cfg(feature = "serve")]
     Token(TokenArguments),
@@ -402,6 +405,42 @@ pub(super) struct SearchArguments {
     #[cfg(feature = "serve")]
     #[command(flatten)]
     pub remote: RemoteArguments,
+}
+
+/// Arguments of `tail`.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 2 usage error, or nothing answers any more; it goes on until then, or Ctrl-C.\n\nExamples:\n  \
+serin tail\n  serin tail '_arm:2.5.0 level>=warn'"
+)]
+pub(super) struct TailArguments {
+    /// Only lines that match; without it all
+    pub query: Option<String>,
+    /// Print each line as a JSON object, with its time, place and what decoding says of it
+    #[arg(long)]
+    pub json: bool,
+    /// Go on behind this event of an earlier answer of /v1/tail, and not with what comes from now on
+    #[arg(long, value_name = "ID")]
+    pub after: Option<String>,
+    /// Colours; a terminal has some, unless NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colours::Auto)]
+    pub color: Colours,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+/// When output is coloured.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Colours {
+    /// On a terminal.
+    Auto,
+    /// Also elsewhere.
+    Always,
+    /// Nowhere.
+    Never,
 }
 
 /// What is kept for search.

@@ -3,6 +3,7 @@
 //! The file is read as a whole, and everything that is wrong in it is told at once, with its place. Options override it.
 
 mod hooks;
+mod links;
 mod rollouts;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use clap::ValueEnum;
 pub(super) use self::hooks::Hook;
 #[cfg(test)]
 pub(super) use self::hooks::parse_secrets;
+pub(super) use self::links::Link;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
@@ -42,6 +44,8 @@ pub(super) struct Config {
     pub declared: Vec<Declared>,
     /// Who is told.
     pub hooks: Vec<Hook>,
+    /// Where lines can be seen elsewhere.
+    pub links: Vec<Link>,
     /// A pass on older data than this is none, for a gate.
     pub stale_after: Micros,
     /// The file with the token that commands need.
@@ -63,6 +67,7 @@ impl Default for Config {
             policy: Policy::default(),
             declared: Vec::new(),
             hooks: Vec::new(),
+            links: Vec::new(),
             stale_after: STALE_AFTER,
             operate_token: None,
         }
@@ -147,6 +152,9 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
     config.operate_token = fields.text("operate_token_file", &mut problems).map(|(path, _)| PathBuf::from(path));
     if let Some((list, _)) = fields.list("hooks", &mut problems) {
         config.hooks = hooks::hooks(list, outside == Outside::Looked, &mut problems);
+    }
+    if let Some((list, _)) = fields.list("links", &mut problems) {
+        config.links = links::links(list, &mut problems);
     }
     if let Some((list, _)) = fields.list("rollouts", &mut problems) {
         let rollouts = rollouts::rollouts(list, &config.policy, &config.hooks, &mut problems);

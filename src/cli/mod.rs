@@ -23,6 +23,8 @@ mod scoreboard;
 #[cfg(feature = "index")]
 mod search;
 mod show;
+#[cfg(all(feature = "serve", feature = "index"))]
+mod tail;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;
@@ -95,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Forget(arguments) => remote::forget(&arguments),
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
+        #[cfg(all(feature = "serve", feature = "index"))]
+        Command::Tail(arguments) => tail::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

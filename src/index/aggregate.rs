@@ -228,7 +228,7 @@ impl Opened<'_> {
             marks.in_line_only(path)?.and(self.documents)
         };
         if !of_line.is_empty() {
-            let mut lines = Lines::new(self.segment, self.columns);
+            let mut lines = Lines::new(self.segment, self.columns)?;
             for document in of_line.iter() {
                 if let Some(value) = lines.value(document, path)? {
                     see(document, &value);

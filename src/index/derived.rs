@@ -36,11 +36,12 @@ pub(super) enum Derived {
 
 impl Derived {
     /// What an answer says of a line beside it.
-    pub(super) const TOLD: [Derived; 7] = [
+    pub(super) const TOLD: [Derived; 8] = [
         Derived::Service,
         Derived::Arm,
         Derived::Route,
         Derived::Kind,
+        Derived::Level,
         Derived::Template,
         Derived::Reject,
         Derived::Unit,

@@ -208,7 +208,6 @@ impl Maker {
         if told.weight > 1 {
             document.add_u64(layout.weight, u64::from(told.weight));
         }
-        document.add_text(layout.line, line);
         if let Some(reject) = told.reject {
             document.add_text(layout.reject, reject.name());
         }

@@ -9,8 +9,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tantivy::DocAddress;
-
 use crate::event::{NO_LATENCY, RejectReason};
 use crate::index::IndexError;
 use crate::index::committing::Committing;
@@ -18,7 +16,7 @@ use crate::index::derived::{Derived, DerivedColumns};
 use crate::index::document::{Maker, Told};
 use crate::index::layout::UNIT_BITS;
 use crate::index::reading::{Reading, Stopped};
-use crate::index::search::line_of;
+use crate::index::search::LineReader;
 use crate::index::store::{Part, part_folder};
 use crate::index::writer::Writer;
 use crate::query::{Node, Value};
@@ -115,11 +113,12 @@ fn count(part: &Arc<Part>, tree: &Node, is_forgotten: IsForgotten<'_>) -> Result
             Err(Stopped::Late) => continue,
             Err(Stopped::Broken(error)) => return Err(error.into()),
         };
+        let mut lines = LineReader::open(&part.layout, &searcher, ord as u32)?;
         for document in maybe.iter() {
-            let line = line_of(&part.layout, &searcher, DocAddress::new(ord as u32, document))?;
+            let line = lines.line(document)?;
             let (stream, position) = place(&columns, document);
             let unit = columns.unit().and_then(|units| units.first(document));
-            count += u64::from(is_forgotten(&stream, position, &line, unit));
+            count += u64::from(is_forgotten(&stream, position, line, unit));
         }
         columns.broken()?;
     }
@@ -145,16 +144,17 @@ fn rewrite(folder: &Path, old: &Part, memory: usize, is_forgotten: IsForgotten<'
         std::fs::remove_dir_all(&building).map_err(|error| at(&building, error))?;
     }
     let new = Part::create_in(building.clone(), old.number, &old.columns())?;
-    let mut writer = Committing::open(&new.index, memory)?;
+    let mut writer = Committing::open(&new.index, &new.layout, memory)?;
     let mut maker = Maker::new();
     let searcher = old.searcher();
     for (ord, segment) in searcher.segment_readers().iter().enumerate() {
         let columns = DerivedColumns::open(segment)?;
+        let mut lines = LineReader::open(&old.layout, &searcher, ord as u32)?;
         for document in 0..segment.max_doc() {
-            let line = line_of(&old.layout, &searcher, DocAddress::new(ord as u32, document))?;
+            let line = lines.line(document)?;
             let (stream, position) = place(&columns, document);
             let unit = columns.unit().and_then(|units| units.first(document));
-            if is_forgotten(&stream, position, &line, unit) {
+            if is_forgotten(&stream, position, line, unit) {
                 continue;
             }
             let of = |field: Derived| text(&columns, field, document);
@@ -177,7 +177,7 @@ fn rewrite(folder: &Path, old: &Part, memory: usize, is_forgotten: IsForgotten<'
                 reject: RejectReason::ALL.into_iter().find(|reason| reason.name() == reject),
                 weight: columns.weight().and_then(|weights| u32::try_from(weights.first(document)?).ok()).unwrap_or(1),
             };
-            writer.add(maker.document(&new.layout, &stream, position, &line, &told))?;
+            writer.add(maker.document(&new.layout, &stream, position, line, &told), line)?;
         }
         columns.broken()?;
     }

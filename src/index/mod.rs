@@ -15,6 +15,7 @@ mod derived;
 mod document;
 mod forget;
 mod layout;
+mod lines;
 mod names;
 mod positions;
 mod raw;

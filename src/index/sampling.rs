@@ -50,7 +50,7 @@ impl Sampling {
             return Some(1);
         }
         let key = if told.unit == 0 { mix(identity_hash(stream.as_bytes()), position) } else { told.unit };
-        if mix(key, KEY) % u64::from(self.one_in) == 0 {
+        if mix(key, KEY).is_multiple_of(u64::from(self.one_in)) {
             return Some(self.one_in);
         }
         self.left_out += 1;

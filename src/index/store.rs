@@ -11,12 +11,11 @@ use crate::index::IndexError;
 use crate::index::layout::{Columns, Layout, names};
 use crate::index::positions::Positions;
 
-/// Bytes of lines that are compressed together.
-const BLOCK: usize = 256 << 10;
-/// How hard lines are compressed. Of lines of 480 bytes level 1 in large blocks takes less than level 3 in blocks of 64 KiB, and less time.
+/// Bytes of stored documents that are compressed together: a group of lines, which is compressed already, and those behind it that hold none.
+const BLOCK: usize = 16 << 10;
 const LEVEL: i32 = 1;
-/// Blocks of lines that are kept unpacked for each segment.
-const BLOCKS_KEPT: usize = 16;
+/// Blocks that are kept unpacked for each segment; groups of lines are kept by who reads them.
+const BLOCKS_KEPT: usize = 4;
 
 /// One stretch of an index.
 pub struct Part {
@@ -42,11 +41,21 @@ impl Part {
 
     /// Begins a part in a folder of another name.
     pub(super) fn create_in(folder: PathBuf, number: u64, columns: &Columns) -> Result<Part, IndexError> {
+        Part::create_with(folder, number, columns, BLOCK)
+    }
+
+    /// The same, with other blocks of stored documents.
+    pub(super) fn create_with(
+        folder: PathBuf,
+        number: u64,
+        columns: &Columns,
+        block: usize,
+    ) -> Result<Part, IndexError> {
         let layout = Layout::new(columns).ok_or(IndexError::Columns)?;
         std::fs::create_dir_all(&folder).map_err(|error| IndexError::Io(folder.display().to_string(), error))?;
         let settings = IndexSettings {
             docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(LEVEL) }),
-            docstore_blocksize: BLOCK,
+            docstore_blocksize: block,
             ..IndexSettings::default()
         };
         let index =

@@ -76,7 +76,7 @@ impl Writer {
         let positions = index.positions()?;
         let mut open = None;
         if let Some(part) = index.parts().last() {
-            let writer = Committing::open(&part.index, settings.memory)?;
+            let writer = Committing::open(&part.index, &part.layout, settings.memory)?;
             part.reader.reload()?;
             open = Some(Open { part: Arc::clone(part), writer, lines: part.lines(), stretch: None });
         }
@@ -122,14 +122,14 @@ impl Writer {
             None => {
                 let number = self.index.parts().last().map_or(0, |part| part.number + 1);
                 let part = Arc::new(Part::create(self.index.folder(), number, &self.columns)?);
-                let writer = Committing::open(&part.index, self.settings.memory)?;
+                let writer = Committing::open(&part.index, &part.layout, self.settings.memory)?;
                 self.index.push(Arc::clone(&part));
                 self.maker.anew();
                 self.open.insert(Open { part, writer, lines: 0, stretch: None })
             }
         };
         let document = self.maker.document(&open.part.layout, stream, position, line, told);
-        open.writer.add(document)?;
+        open.writer.add(document, line)?;
         open.lines += 1;
         if self.stretches.len() < STRETCHES_MAX || self.stretches.contains_key(&stretch) {
             *self.stretches.entry(stretch).or_default() += 1;

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::cli::config::Link;
 use crate::cli::run::api::{self, Table};
 use crate::cli::run::course::CourseOf;
 use crate::cli::run::door::{Door, Room};
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     files: Mutex<Option<Files>>,
     /// What everything is decided by, once that is known.
     ground: OnceLock<Ground>,
+    /// Where lines can be seen elsewhere.
+    links: Mutex<Vec<Link>>,
     /// The write-ahead log, where lines are taken here.
     wal: Option<Wal>,
     shown: Mutex<Shown>,
@@ -103,6 +106,16 @@ impl Shared {
     /// Bytes that the state of the engine may take.
     pub(super) fn memory_limit(&self) -> u64 {
         self.memory_limit
+    }
+
+    /// Where lines can be seen elsewhere.
+    pub(super) fn links_are(&self, links: Vec<Link>) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    /// Where lines can be seen elsewhere.
+    pub(super) fn links(&self) -> Vec<Link> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What everything is decided by.

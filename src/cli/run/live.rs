@@ -21,7 +21,7 @@ use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
-use crate::cli::run::{WAL, page};
+use crate::cli::run::{WAL, links, page};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
@@ -129,6 +129,8 @@ impl Live<'_> {
                 };
                 if let Some(json) = json.as_object_mut() {
                     json.insert("placebos".to_owned(), placebos);
+                    let links = links::of(&report, &self.reader.shared.links(), &watch.found.plan);
+                    json.insert("links".to_owned(), links);
                 }
                 #[cfg(feature = "index")]
                 self.reader.shared.count_shares(crate::cli::run::counters::of(&report));

@@ -26,6 +26,7 @@ mod ingest;
 mod inputs;
 #[cfg(feature = "kafka")]
 mod lag;
+mod links;
 mod live;
 mod log;
 mod loki;
@@ -183,6 +184,7 @@ async fn serve(
     }
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
+    shared.links_are(config.links.clone());
     #[cfg(feature = "index")]
     searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
     forget::start(&arguments.state, &shared, tokio::runtime::Handle::current())?;

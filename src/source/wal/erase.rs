@@ -84,13 +84,11 @@ pub fn erase(folder: &Path, until: u64, is_meant: IsMeant<'_>) -> Result<u64, Wa
     Ok(anew)
 }
 
+/// Takes a record: its place, its note, its payload.
+type Put<'a> = &'a mut dyn FnMut(&Place, &[u8], &[u8]) -> Result<(), WalError>;
+
 /// Reads a segment. `see` is asked of each line whether it becomes blanks; `put` gets each record, with the payload as it is then.
-fn each(
-    folder: &Path,
-    first: u64,
-    see: IsMeant<'_>,
-    put: &mut dyn FnMut(&Place, &[u8], &[u8]) -> Result<(), WalError>,
-) -> Result<(), WalError> {
+fn each(folder: &Path, first: u64, see: IsMeant<'_>, put: Put<'_>) -> Result<(), WalError> {
     let path = segment(folder, first);
     let io = |error| at(&path, error);
     let mut reader = BufReader::with_capacity(1 << 20, File::open(&path).map_err(io)?);

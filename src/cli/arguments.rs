@@ -839,6 +839,12 @@ pub(super) struct IndexBenchArguments {
     /// Without tantivy by itself
     #[arg(long)]
     pub alone: bool,
+    /// `index`: ask while lines are indexed, and say how long answers take
+    #[arg(long)]
+    pub ask: bool,
+    /// `query`: with the index's files out of the page cache before the first answer
+    #[arg(long)]
+    pub cold: bool,
     /// Print figures as JSON
     #[arg(long)]
     pub json: bool,

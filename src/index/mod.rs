@@ -14,6 +14,7 @@ mod committing;
 mod derived;
 mod document;
 mod forget;
+mod histogram;
 mod layout;
 mod lines;
 mod names;

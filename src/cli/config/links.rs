@@ -9,7 +9,8 @@ const LINKS_MAX: usize = 8;
 const URL_MAX: usize = 4_096;
 
 /// What an address may hold; each is filled in as it stands in an address, with `%` for what means something there.
-pub(in crate::cli) const HOLES: [&str; 8] = ["lucene", "logql", "service", "arm", "from", "to", "from_ms", "to_ms"];
+pub(in crate::cli) const HOLES: [&str; 9] =
+    ["lucene", "dsl", "logql", "service", "arm", "from", "to", "from_ms", "to_ms"];
 
 /// An address with holes.
 #[derive(Clone, PartialEq, Eq, Debug)]

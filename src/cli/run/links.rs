@@ -9,6 +9,7 @@ use crate::cli::report::Report;
 use crate::engine::comparison::Comparison;
 use crate::pipeline::plan::{ArmRule, Plan};
 use crate::pipeline::roles::Role;
+use crate::query::{Query, to_elastic};
 
 /// A text in quotes.
 fn quoted(text: &str) -> String {
@@ -97,6 +98,10 @@ pub(super) fn of(report: &Report<'_>, links: &[Link], plan: &Plan) -> Value {
             for link in links {
                 let url = link.filled(|hole| match hole {
                     "lucene" => named.lucene(service, arm),
+                    "dsl" => {
+                        let query = Query::parse(&named.lucene(service, arm));
+                        query.map_or_else(|_| json!({ "match_all": {} }), |query| to_elastic(query.tree())).to_string()
+                    }
                     "logql" => named.logql(service, arm),
                     "service" => service.to_owned(),
                     "arm" => arm.clone(),

@@ -193,6 +193,8 @@ pub fn index(file: &Path, folder: &Path, most: u64, (raw_too, ask): (bool, bool)
     });
     let (began, cpu) = (Instant::now(), process());
     let (mut committed, mut aside) = (Instant::now(), Duration::ZERO);
+    // Behind which lines it was committed: tantivy alone does so too.
+    let mut cuts = std::collections::VecDeque::new();
     while count < most {
         let from = clock(ClockId::ThreadCPUTime);
         let Some(chunk) = reader.next_chunk()? else { break };
@@ -212,6 +214,7 @@ pub fn index(file: &Path, folder: &Path, most: u64, (raw_too, ask): (bool, bool)
             let commit = Instant::now();
             writer.commit()?;
             (commits, commit_max) = (commits + 1, commit_max.max(commit.elapsed()));
+            cuts.push_back(count);
             committed = Instant::now();
         }
     }
@@ -228,7 +231,7 @@ pub fn index(file: &Path, folder: &Path, most: u64, (raw_too, ask): (bool, bool)
         let mut decoder = Decoder::new(&plan, &stream.name);
         let mut reader = ChunkReader::new(&stream, CHUNK);
         let (cpu, mut aside) = (process(), 0);
-        let (mut again, mut committed) = (0, Instant::now());
+        let mut again = 0;
         while again < count {
             let from = clock(ClockId::ThreadCPUTime);
             let Some(chunk) = reader.next_chunk()? else { break };
@@ -239,9 +242,9 @@ pub fn index(file: &Path, folder: &Path, most: u64, (raw_too, ask): (bool, bool)
             reader.recycle(chunk.bytes);
             aside += clock(ClockId::ThreadCPUTime) - from;
             raw.add()?;
-            if committed.elapsed() >= COMMIT {
+            if cuts.front().is_some_and(|cut| *cut <= again) {
+                cuts.pop_front();
                 raw.commit()?;
-                committed = Instant::now();
             }
         }
         raw.commit()?;

@@ -809,6 +809,8 @@ pub(super) struct BenchArguments {
 pub(super) enum BenchCommand {
     /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
     Fold(FoldBenchArguments),
+    /// Write the generated corpus of `bench fold` to standard output, for other measurements of it
+    Corpus(CorpusArguments),
     /// Run as `run` does, with its files, and measure CPU time for a line by each way in, beside lower bounds of the same run
     #[cfg(feature = "serve")]
     Live(LiveBenchArguments),
@@ -822,6 +824,20 @@ pub(super) enum BenchCommand {
     /// user_id, trace_id and msg
     #[cfg(feature = "index")]
     Query(IndexBenchArguments),
+}
+
+/// Arguments of `bench corpus`.
+#[derive(Debug, Args)]
+pub(super) struct CorpusArguments {
+    /// Lines (about 470 bytes each)
+    #[arg(long, default_value_t = 5_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub lines: u64,
+    /// Users
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub users: u32,
+    /// Seed
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
 }
 
 /// Arguments of `bench index` and `bench query`.

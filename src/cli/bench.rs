@@ -10,14 +10,16 @@ use crate::bench::search;
 use crate::bench::{self, FoldFigures};
 #[cfg(feature = "index")]
 use crate::cli::arguments::IndexBenchArguments;
-use crate::cli::arguments::{BenchArguments, BenchCommand, FoldBenchArguments};
+use crate::cli::arguments::{BenchArguments, BenchCommand, CorpusArguments, FoldBenchArguments};
 use crate::cli::report::grouped;
 use crate::cli::terminal::Progress;
+use crate::demo::corpus::Corpus;
 
 /// Runs `bench`.
 pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
     match &arguments.what {
         BenchCommand::Fold(arguments) => fold(arguments),
+        BenchCommand::Corpus(arguments) => corpus(arguments),
         #[cfg(feature = "serve")]
         BenchCommand::Live(arguments) => live::live(arguments),
         #[cfg(feature = "serve")]
@@ -27,6 +29,20 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
         #[cfg(feature = "index")]
         BenchCommand::Query(arguments) => queries(arguments),
     }
+}
+
+/// Bytes that are written at a time.
+const PIECE: usize = 1 << 20;
+
+fn corpus(arguments: &CorpusArguments) -> anyhow::Result<u8> {
+    let mut corpus = Corpus::new(arguments.lines, arguments.users, arguments.seed);
+    let (mut out, mut text) = (std::io::stdout().lock(), Vec::new());
+    while corpus.chunk(&mut text, PIECE) {
+        out.write_all(&text)?;
+        text.clear();
+    }
+    out.flush()?;
+    Ok(0)
 }
 
 fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {

@@ -167,7 +167,8 @@ impl Index {
         let mut total = Total { lines: 0, kept: 0, is_estimate: false, is_exact: true };
         let mut partial = None;
         for (at, segment) in segments.iter().enumerate() {
-            let is_full = page.len() > asked.limit;
+            // Who asks for no line wants the count alone.
+            let is_full = asked.limit == 0 || page.len() > asked.limit;
             let needed = !is_full || page.last().is_some_and(|last| last.at.time <= segment.times.1);
             if !needed && total.lines >= asked.count_to {
                 total.is_exact = false;
@@ -373,8 +374,8 @@ fn in_segment(
     total.kept += certain.count();
     total.is_estimate |= is_estimate;
     let mut best = Best::new(asked, &columns, page)?;
-    for document in certain.iter() {
-        best.offer(document);
+    if asked.limit > 0 {
+        certain.iter().for_each(|document| best.offer(document));
     }
     let mut lines = Lines::new(segment, &columns)?;
     let mut left_out = false;
@@ -387,7 +388,7 @@ fn in_segment(
             return Err(Stopped::Late);
         }
         let counts = total.lines < asked.count_to;
-        if !counts && !best.wants(document) {
+        if !counts && (asked.limit == 0 || !best.wants(document)) {
             left_out = true;
             continue;
         }
@@ -396,7 +397,9 @@ fn in_segment(
             total.lines += weight;
             total.kept += 1;
             total.is_estimate |= weight > 1;
-            best.offer(document);
+            if asked.limit > 0 {
+                best.offer(document);
+            }
         }
     }
     total.is_exact &= !left_out && !total.is_estimate;

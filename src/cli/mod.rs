@@ -8,6 +8,8 @@ mod compare;
 #[cfg(feature = "serve")]
 mod config;
 mod demo;
+#[cfg(feature = "index")]
+mod each_line;
 mod html;
 mod output;
 mod plan;
@@ -28,6 +30,8 @@ mod tail;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;
+#[cfg(feature = "index")]
+mod who;
 mod yaml;
 
 use std::process::ExitCode;
@@ -99,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Search(arguments) => search::run(&arguments),
         #[cfg(all(feature = "serve", feature = "index"))]
         Command::Tail(arguments) => tail::run(&arguments),
+        #[cfg(feature = "index")]
+        Command::Who(arguments) => who::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

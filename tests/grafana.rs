@@ -231,3 +231,30 @@ fn the_elasticsearch_clients_for_python_find_what_they_have_sent() {
         assert!(output.status.success() && said.contains("all is found"), "client {major}: {said}");
     }
 }
+
+/// The official client for JavaScript does the same, in two major versions.
+#[test]
+fn the_elasticsearch_clients_for_javascript_find_what_they_have_sent() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/elasticsearch-search-js.sh");
+    let has = |tool: &str| std::process::Command::new(tool).arg("--version").output().is_ok();
+    if !has("node") || !has("npm") || !has("flock") {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "node, npm and flock are missing in CI");
+        println!("skipped: node, npm or flock is missing");
+        return;
+    }
+    for major in ["8", "9"] {
+        let folder = folder_with(&[]);
+        let running = start(folder.path(), &lines());
+        let output = std::process::Command::new("bash")
+            .arg(&script)
+            .args([major, &format!("http://{}", running.address)])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if said.contains("cannot be installed") && std::env::var("CI").as_deref() != Ok("true") {
+            println!("skipped: {said}");
+            return;
+        }
+        assert!(output.status.success() && said.contains("all is found"), "client {major}: {said}");
+    }
+}

@@ -146,6 +146,7 @@ impl Asking<'_> {
             "/v1/report",
             "/v1/report.html",
             "/v1/hooks",
+            "/v1/forget",
             "/v1/session",
             "/ready",
             "/v1/fields",
@@ -274,6 +275,8 @@ fn every_operation_answers_as_the_document_says() {
         ("/v1/shares", "/v1/shares?by=cohort"),
         ("/v1/shares", "/v1/shares?q=*&of=hello"),
         ("/v1/shares", "/v1/shares?by=nobody"),
+        ("/v1/shares", "/v1/shares?from=counters"),
+        ("/v1/shares", "/v1/shares?from=counters&by=cohort"),
         ("/v1/export", "/v1/export?q=status:503&format=csv"),
         ("/v1/export", "/v1/export?q=status:503&limit=10"),
         ("/v1/export", "/v1/export?format=pdf"),
@@ -307,6 +310,17 @@ fn every_operation_answers_as_the_document_says() {
     ] {
         asking.ask("post", path, to, headers, body);
     }
+    let unit = br#"{"unit":"u1","actor":"ann","reason":"asked to"}"#;
+    for (headers, body) in
+        [("", &unit[..]), (token, unit), (token, b"{"), (token, br#"{"unit":"","actor":"a","reason":"b"}"#)]
+    {
+        asking.ask("post", "/v1/forget", "/v1/forget", headers, body);
+    }
+    until("it is forgotten", || {
+        let (_, body) = running.ask("/v1/forget", &running.address)?;
+        let list = serde_json::from_str::<Value>(&body).ok()?["requests"].as_array()?.clone();
+        list.iter().any(|of| of["done"] == true).then_some(())
+    });
     asking.look();
     // A session: a token for a cookie.
     let logins = [&br#"{"token":"a token of the test, long enough"}"#[..], br#"{"token":"another"}"#, b"{"];

@@ -193,6 +193,109 @@ fn who_follows_hears_new_lines_and_goes_on_where_it_was() {
     assert_eq!(told, expect);
 }
 
+/// With a sample of what is neither wrong nor new, counts are scaled and said to be estimates; what went wrong is there in full.
+#[test]
+fn a_sampled_index_keeps_what_is_wrong_and_new_and_scales_the_rest() {
+    let lines = rollout();
+    let folder = folder_with(&[]);
+    let options = ["--idle", "2s", "--index", "sampled", "--index-sample", "4"];
+    let running = Running::start(&options, &folder.path().join("state"));
+    for (number, batch) in lines.chunks(900).enumerate() {
+        sent(&running, &text_of(batch), &number.to_string());
+    }
+    let status = |running: &Running| -> Option<Value> {
+        let (_, body) = running.ask("/v1/status", &running.address)?;
+        Some(serde_json::from_str::<Value>(&body).unwrap()["index"].clone())
+    };
+    until("each line is kept or left out", || {
+        let index = status(&running)?;
+        let (kept, left_out) = (index["lines"].as_u64()?, index["left_out"].as_u64()?);
+        (kept + left_out == lines.len() as u64).then_some(())
+    });
+    let left_out = status(&running).unwrap()["left_out"].as_u64().unwrap();
+    assert!(left_out > 300, "{left_out}");
+    let failed = whole(&lines, |line| line.contains("\"status\":503"));
+    found(&running, "_failed:true", failed);
+    let total =
+        |query: &str| asked(&running, "/v1/search?count=1000000000&limit=1&", query).unwrap().1["total"].clone();
+    assert_eq!(total("_failed:true")["is_estimate"], false);
+    let all = total("*");
+    assert_eq!((&all["is_estimate"], &all["is_exact"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert_eq!(all["kept"], lines.len() as u64 - left_out);
+    // One unit of four stands for four: within five standard errors of some hundred units.
+    let (estimate, exact) = (all["lines"].as_u64().unwrap() as f64, lines.len() as f64);
+    assert!((estimate / exact - 1.0).abs() < 0.25, "{estimate} for {exact}");
+    let weighed = total("_weight:4")["kept"].as_u64().unwrap();
+    assert!(weighed > 50 && total("_weight:1")["kept"].as_u64().unwrap() + weighed == all["kept"].as_u64().unwrap());
+    let (_, table) = asked(&running, "/v1/aggregate?by=_arm&distinct=_unit&", "_kind:request").unwrap();
+    assert_eq!(table["is_estimate"], true);
+    let (_, shares) = asked(&running, "/v1/shares?", "_kind:request").unwrap();
+    let group = &shares["groups"][0];
+    let users = 700.0;
+    assert!((group["units"].as_f64().unwrap() / users - 1.0).abs() < 0.3, "{shares}");
+    assert!(group["low"].as_f64() < group["share"].as_f64() && group["share"].as_f64() < group["high"].as_f64());
+}
+
+/// Shares from the counters are those of the lines, without reading one.
+#[test]
+fn shares_of_the_counters_are_those_of_the_lines() {
+    let lines = rollout();
+    let folder = folder_with(&[]);
+    let running = Running::start(&["--idle", "2s"], &folder.path().join("state"));
+    sent(&running, &text_of(&lines), "1");
+    found(&running, "*", lines.len() as u64);
+    let counters = until("a comparison has all units", || {
+        let (status, body) = running.ask("/v1/shares?from=counters", &running.address)?;
+        let body: Value = serde_json::from_str(&body).ok()?;
+        (status == 200 && body["comparisons"][0]["groups"][1]["units"].as_u64()? > 50).then_some(body)
+    });
+    let comparison = &counters["comparisons"][0];
+    for group in comparison["groups"].as_array().unwrap() {
+        let arm = group["key"].as_str().unwrap();
+        let query = format!(
+            "_arm:{arm} AND _time:>={} AND _time:<{}",
+            comparison["from"].as_str().unwrap(),
+            comparison["until"].as_str().unwrap()
+        );
+        let (_, table) =
+            asked(&running, "/v1/aggregate?distinct=_unit&", &format!("_kind:request AND _failed:true AND {query}"))
+                .unwrap();
+        assert_eq!(table["groups"][0]["distinct"], group["met"], "{arm}");
+        assert!(group["low"].as_f64() <= group["share"].as_f64() && group["share"].as_f64() <= group["high"].as_f64());
+    }
+    assert!(comparison["difference"]["low"].is_number(), "{comparison}");
+    assert!(counters["took_ms"].as_f64().unwrap() < 5.0, "{counters}");
+}
+
+/// Without an index links lead to where lines are kept.
+#[test]
+fn links_lead_to_another_search() {
+    let lines = rollout();
+    let folder = folder_with(&[]);
+    let config = folder.path().join("serin.yaml");
+    let text = "idle: 2s\nindex: off\nlinks:\n- {name: dashboards, url: \"https://logs.example/app/discover#/?_a=(query:(language:lucene,query:'{lucene}'))&_g=(time:(from:'{from}',to:'{to}'))\"}\n- {name: loki, url: 'https://grafana.example/explore?expr={logql}&from={from_ms}&to={to_ms}'}\n";
+    std::fs::write(&config, text).unwrap();
+    let running = Running::start(&["--config", &config.display().to_string()], &folder.path().join("state"));
+    sent(&running, &text_of(&lines), "1");
+    let links = until("there are links", || {
+        let links = running.report()?["links"].as_array()?.clone();
+        (links.len() == 4).then_some(links)
+    });
+    let url = |name: &str, arm: &str| {
+        let link = links.iter().find(|link| link["name"] == name && link["arm"] == arm).unwrap();
+        link["url"].as_str().unwrap().to_owned()
+    };
+    let lucene = url("dashboards", "canary");
+    assert!(lucene.contains("cohort%3A%22canary%22") && lucene.contains("status%3A%3E%3D500"), "{lucene}");
+    let loki = url("loki", "baseline");
+    assert!(loki.contains("cohort%3D%22baseline%22") && !loki.contains('{'), "{loki}");
+    assert_eq!(asked(&running, "/v1/search?", "*").unwrap().0, 404);
+    // A hole that is none is told before anything begins.
+    std::fs::write(&config, "links:\n- {name: a, url: 'https://x/{lucine}'}\n").unwrap();
+    let said = serin(folder.path(), &["check", "serin.yaml"]);
+    assert!(said.out.contains("{lucine} is unknown"), "{}{}", said.out, said.err);
+}
+
 /// The same on the command line.
 #[test]
 fn the_command_follows_until_it_is_ended() {
@@ -228,6 +331,22 @@ fn the_command_follows_until_it_is_ended() {
     assert_eq!(told, all[at..at + 3], "in their order, none left out");
     child.kill().unwrap();
     child.wait().unwrap();
+    // `serin tail` goes on behind an event, in colours where they are asked for.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_serin"))
+        .args(["tail", "_failed:true", "--after", "http=0", "--color", "always", "--address", &running.address])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    for expect in all.iter().take(20) {
+        text.clear();
+        assert!(out.read_line(&mut text).unwrap() > 0);
+        assert!(text.contains(expect) && text.contains("\u{1b}[31m"), "{text:?}\n{expect}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused = serin(folder.path(), &["tail", "staus:1", "--address", &running.address]).err;
+    assert!(refused.contains("did you mean `status`"), "{refused}");
     assert!(serin(folder.path(), &["search", "app.log", "*", "--follow"]).err.contains("--follow"));
 }
 

@@ -53,6 +53,10 @@ pub struct IndexFigures {
     pub index_bytes: u64,
     /// Bytes of tantivy's.
     pub raw_bytes: u64,
+    /// What of the index they are: lines, columns, terms, and the rest.
+    pub kinds: Vec<(&'static str, u64)>,
+    /// Questions that were asked meanwhile, where any were: name, how often, half of the answers and 99 of 100 within so many milliseconds.
+    pub meanwhile: Vec<(&'static str, usize, f64, f64)>,
     /// Most memory resident while indexing, MiB, where the system tells.
     pub resident_max_mib: Option<f64>,
 }
@@ -70,6 +74,62 @@ pub struct QueryFigures {
     pub cpu_ms: f64,
     /// Lines that match.
     pub lines: u64,
+}
+
+/// Bytes on disk by what they hold.
+fn kinds(folder: &Path) -> Vec<(&'static str, u64)> {
+    let mut sums = [("lines", 0), ("columns", 0), ("terms, postings and positions", 0), ("all else", 0)];
+    let files = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    for file in files(folder).flat_map(|part| files(&part.path())) {
+        let at = match file.path().extension().and_then(|kind| kind.to_str()) {
+            Some("store") => 0,
+            Some("fast") => 1,
+            Some("idx" | "pos" | "term") => 2,
+            Some(_) | None => 3,
+        };
+        if let Some((_, sum)) = sums.get_mut(at) {
+            *sum += file.metadata().map_or(0, |of| of.len());
+        }
+    }
+    sums.to_vec()
+}
+
+/// Questions that are asked while lines are indexed.
+const MEANWHILE: [(&str, &str); 3] = [
+    ("newest 50 of a frequent word", "completed"),
+    ("a rare word, counted", "quarantined"),
+    ("lines with status 500 and more, by minute and version", "status:>=500"),
+];
+
+/// Between two questions.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
+
+/// Asks until it is told to stop; times in milliseconds, and the CPU that it took.
+fn ask_meanwhile(index: &Index, aliases: &Aliases, stop: &std::sync::atomic::AtomicBool) -> (Vec<Vec<f64>>, u64) {
+    let mut times = vec![Vec::new(); MEANWHILE.len()];
+    let from = clock(ClockId::ThreadCPUTime);
+    let by = ["version".to_owned()];
+    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        for ((at, (_, text)), times) in MEANWHILE.iter().enumerate().zip(&mut times) {
+            let Ok(query) = Query::parse(text) else { continue };
+            let began = Instant::now();
+            let Ok(Ok(tree)) = index.resolve(&query, aliases) else { continue };
+            let done = if at == 2 {
+                let asked = Counted { tree: &tree, by: &by, every: Some((MINUTE, 0)), metrics: &[], stop: &|| false };
+                index.aggregate(&asked).is_ok()
+            } else {
+                let limit = if at == 0 { 50 } else { 0 };
+                let asked = Asked { tree: &tree, limit, before: None, count_to: 10_000, stop: &|| false };
+                index.search(&asked).is_ok()
+            };
+            if done {
+                times.push(began.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        // Whoever looks on does not ask without a pause.
+        std::thread::sleep(ASKED_EVERY);
+    }
+    (times, clock(ClockId::ThreadCPUTime) - from)
 }
 
 /// What lines are, and which fields have columns.
@@ -114,7 +174,7 @@ fn each(
 ///
 /// # Errors
 /// A file that cannot be read, or a folder that cannot be written.
-pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Result<IndexFigures> {
+pub fn index(file: &Path, folder: &Path, most: u64, (raw_too, ask): (bool, bool)) -> anyhow::Result<IndexFigures> {
     let stream = Stream { name: "corpus".to_owned(), parts: vec![Part::File(file.to_owned())] };
     let (plan, columns) = plan_of(&stream)?;
     let process = || clock(ClockId::ProcessCPUTime);
@@ -126,8 +186,15 @@ pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Re
     let mut reader = ChunkReader::new(&stream, CHUNK);
     let (mut count, mut bytes, mut read_ns, mut fold_ns) = (0u64, 0u64, 0u64, 0u64);
     let (mut commits, mut commit_max) = (0u64, Duration::ZERO);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asks = ask.then(|| {
+        let (index, aliases, stop) = (Arc::clone(&index), Aliases::of(&plan), Arc::clone(&stop));
+        std::thread::spawn(move || ask_meanwhile(&index, &aliases, &stop))
+    });
     let (began, cpu) = (Instant::now(), process());
     let (mut committed, mut aside) = (Instant::now(), Duration::ZERO);
+    // Behind which lines it was committed: tantivy alone does so too.
+    let mut cuts = std::collections::VecDeque::new();
     while count < most {
         let from = clock(ClockId::ThreadCPUTime);
         let Some(chunk) = reader.next_chunk()? else { break };
@@ -147,11 +214,15 @@ pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Re
             let commit = Instant::now();
             writer.commit()?;
             (commits, commit_max) = (commits + 1, commit_max.max(commit.elapsed()));
+            cuts.push_back(count);
             committed = Instant::now();
         }
     }
     writer.finish()?;
-    let (wall, ours) = (began.elapsed() - aside, process() - cpu - read_ns - fold_ns);
+    let wall = began.elapsed() - aside;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (times, asked_ns) = asks.and_then(|asks| asks.join().ok()).unwrap_or_default();
+    let ours = (process() - cpu).saturating_sub(read_ns + fold_ns + asked_ns);
     let resident = resident_max_mib();
 
     let (mut raw_ns, mut raw_bytes) = (0, 0);
@@ -160,7 +231,7 @@ pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Re
         let mut decoder = Decoder::new(&plan, &stream.name);
         let mut reader = ChunkReader::new(&stream, CHUNK);
         let (cpu, mut aside) = (process(), 0);
-        let (mut again, mut committed) = (0, Instant::now());
+        let mut again = 0;
         while again < count {
             let from = clock(ClockId::ThreadCPUTime);
             let Some(chunk) = reader.next_chunk()? else { break };
@@ -171,15 +242,20 @@ pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Re
             reader.recycle(chunk.bytes);
             aside += clock(ClockId::ThreadCPUTime) - from;
             raw.add()?;
-            if committed.elapsed() >= COMMIT {
+            if cuts.front().is_some_and(|cut| *cut <= again) {
+                cuts.pop_front();
                 raw.commit()?;
-                committed = Instant::now();
             }
         }
         raw.commit()?;
         raw_bytes = raw.finish()?;
         raw_ns = process() - cpu - aside;
     }
+    let meanwhile = MEANWHILE.iter().zip(times).map(|((name, _), mut times)| {
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times.get(((times.len() as f64 - 1.0) * share) as usize).copied().unwrap_or(0.0);
+        (*name, times.len(), at(0.5), at(0.99))
+    });
     let of_million = |ns: u64| ns as f64 / 1e3 / count.max(1) as f64;
     Ok(IndexFigures {
         lines: count,
@@ -193,6 +269,8 @@ pub fn index(file: &Path, folder: &Path, most: u64, raw_too: bool) -> anyhow::Re
         commit_max_ms: commit_max.as_secs_f64() * 1e3,
         index_bytes: index.bytes(),
         raw_bytes,
+        kinds: kinds(&folder.join("index")),
+        meanwhile: meanwhile.collect(),
         resident_max_mib: resident,
     })
 }
@@ -204,15 +282,24 @@ enum Ask {
     Table { by: &'static [&'static str], every: bool, metrics: Vec<Metric> },
 }
 
-/// Asks the questions of the peers' report of an index of their corpus.
+/// Asks the questions of the peers' report of an index of their corpus. Gives the time from opening to the first answer too, in milliseconds.
+/// `cold`: files of the index are not in the page cache before the first answer to each.
 ///
 /// # Errors
 /// An index that cannot be read.
-pub fn queries(file: &Path, folder: &Path) -> anyhow::Result<Vec<QueryFigures>> {
+pub fn queries(file: &Path, folder: &Path, cold: bool) -> anyhow::Result<(f64, Vec<QueryFigures>)> {
     let stream = Stream { name: "corpus".to_owned(), parts: vec![Part::File(file.to_owned())] };
     let (plan, _) = plan_of(&stream)?;
+    if cold {
+        forget_pages(&folder.join("index"))?;
+    }
+    let opening = Instant::now();
     let index = Index::open(&folder.join("index"))?;
     let aliases = Aliases::of(&plan);
+    let first = Query::parse("status:>=500").map_err(|error| anyhow!("{error}"))?;
+    let tree = index.resolve(&first, &aliases)?.map_err(|error| anyhow!("{error}"))?;
+    index.search(&Asked { tree: &tree, limit: 50, before: None, count_to: u64::MAX, stop: &|| false })?;
+    let start_ms = opening.elapsed().as_secs_f64() * 1e3;
     let quantiles = vec![Metric::Quantiles("latency_ms".to_owned(), vec![0.5, 0.99])];
     let users = || vec![Metric::Distinct("_unit".to_owned())];
     // The middle line has a trace of its own.
@@ -235,6 +322,9 @@ pub fn queries(file: &Path, folder: &Path) -> anyhow::Result<Vec<QueryFigures>> 
     ];
     let mut figures = Vec::new();
     for (name, text, ask) in asked {
+        if cold {
+            forget_pages(&folder.join("index"))?;
+        }
         let query = Query::parse(&text).map_err(|error| anyhow!("{error}"))?;
         let tree = index.resolve(&query, &aliases)?.map_err(|error| anyhow!("{error}"))?;
         let (mut first_ms, mut best_ms, mut cpu_ms, mut matching) = (0.0, f64::INFINITY, 0.0, 0);
@@ -266,7 +356,18 @@ pub fn queries(file: &Path, folder: &Path) -> anyhow::Result<Vec<QueryFigures>> 
         }
         figures.push(QueryFigures { name, first_ms, best_ms, cpu_ms, lines: matching });
     }
-    Ok(figures)
+    Ok((start_ms, figures))
+}
+
+/// Takes the files of an index out of the page cache, as far as nobody else uses them.
+fn forget_pages(folder: &Path) -> anyhow::Result<()> {
+    for part in std::fs::read_dir(folder)? {
+        for file in std::fs::read_dir(part?.path())? {
+            let file = std::fs::File::open(file?.path())?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+    }
+    Ok(())
 }
 
 /// The trace of a line that is there.

@@ -52,12 +52,18 @@ pub(super) enum Command {
     /// Accept a change of behaviour that holds a rollout back
     #[cfg(feature = "serve")]
     Accept(AcceptArguments),
+    /// Take the lines of a unit (a user, a session) out of what a running `run` keeps: its log, its index, its rejected lines
+    #[cfg(feature = "serve")]
+    Forget(ForgetArguments),
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
     /// List what a log says by statement, and how two arms differ in it
     #[cfg(feature = "index")]
     Templates(crate::cli::templates::TemplatesArguments),
+    /// Show lines of a running `run` as they come
+    #[cfg(all(feature = "serve", feature = "index"))]
+    Tail(TailArguments),
     /// Say who uses a feature: who was exposed and who took it up, how soon, who they are, and whether they come back
     #[cfg(feature = "index")]
     Who(crate::cli::who::WhoArguments),
@@ -410,6 +416,42 @@ pub(super) struct SearchArguments {
     pub remote: RemoteArguments,
 }
 
+/// Arguments of `tail`.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 2 usage error, or nothing answers any more; it goes on until then, or Ctrl-C.\n\nExamples:\n  \
+serin tail\n  serin tail '_arm:2.5.0 level>=warn'"
+)]
+pub(super) struct TailArguments {
+    /// Only lines that match; without it all
+    pub query: Option<String>,
+    /// Print each line as a JSON object, with its time, place and what decoding says of it
+    #[arg(long)]
+    pub json: bool,
+    /// Go on behind this event of an earlier answer of /v1/tail, and not with what comes from now on
+    #[arg(long, value_name = "ID")]
+    pub after: Option<String>,
+    /// Colours; a terminal has some, unless NO_COLOR is set
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colours::Auto)]
+    pub color: Colours,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+/// When output is coloured.
+#[cfg(all(feature = "serve", feature = "index"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Colours {
+    /// On a terminal.
+    Auto,
+    /// Also elsewhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
 /// What is kept for search.
 #[cfg(all(feature = "serve", feature = "index"))]
 #[derive(Debug, Args)]
@@ -417,6 +459,9 @@ pub(super) struct IndexArguments {
     /// Which lines are kept for search
     #[arg(long = "index", id = "index", value_enum, value_name = "LINES", default_value_t = Indexed::All)]
     pub what: Indexed,
+    /// With `--index sampled`: of what is neither wrong nor new code, the lines of one unit of so many are kept
+    #[arg(long = "index-sample", id = "index_sample", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub sample: u32,
     /// How long lines can be searched after they came (1h, 7d)
     #[arg(long = "index-keep", id = "index_keep", default_value = "7d", value_name = "DURATION", value_parser = length_of_time)]
     pub keep: std::time::Duration,
@@ -431,6 +476,8 @@ pub(super) struct IndexArguments {
 pub(super) enum Indexed {
     /// Each.
     All,
+    /// Errors and new code fully, and of the rest a sample (--index-sample); counts are scaled, and said to be estimates.
+    Sampled,
     /// None.
     Off,
 }
@@ -561,6 +608,35 @@ pub(super) struct AcceptArguments {
     pub of: CommandArguments,
 }
 
+/// Arguments of `forget`.
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Lines that came before are meant. What Kafka topics and followed files hold stays there. Decisions that rest on \
+the lines cannot be made again: `serin replay` says so.\n\nExit status: 0 done (with --no-wait: written down), 2 usage error, or nothing \
+answers."
+)]
+pub(super) struct ForgetArguments {
+    /// The unit's id, as lines have it
+    #[arg(long, value_name = "ID")]
+    pub unit: String,
+    /// Lines in which the id stands anywhere as a word, too; each line that is kept is read for it
+    #[arg(long)]
+    pub mentions: bool,
+    /// Why; it is kept with what was done
+    #[arg(long, value_name = "TEXT", default_value = "asked to")]
+    pub reason: String,
+    /// Who; it is kept with what was done (default: USER)
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Do not wait until it is done
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Which `serin run`.
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
 /// Arguments of `token`.
 #[cfg(feature = "serve")]
 #[derive(Debug, Args)]
@@ -584,7 +660,9 @@ pub(super) struct TokenArguments {
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error.")]
+#[command(
+    after_help = "Exit status: 0 every byte agrees, 1 a decision differs, 2 usage or input error, 3 the lines are erased (serin forget) that it would rest on."
+)]
 pub(super) struct ReplayArguments {
     /// The ledger, as `compare --ledger` wrote it; or the state folder of `run`, which has its log beside it
     pub ledger: PathBuf,
@@ -740,6 +818,8 @@ pub(super) struct BenchArguments {
 pub(super) enum BenchCommand {
     /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
     Fold(FoldBenchArguments),
+    /// Write the generated corpus of `bench fold` to standard output, for other measurements of it
+    Corpus(CorpusArguments),
     /// Run as `run` does, with its files, and measure CPU time for a line by each way in, beside lower bounds of the same run
     #[cfg(feature = "serve")]
     Live(LiveBenchArguments),
@@ -753,6 +833,20 @@ pub(super) enum BenchCommand {
     /// user_id, trace_id and msg
     #[cfg(feature = "index")]
     Query(IndexBenchArguments),
+}
+
+/// Arguments of `bench corpus`.
+#[derive(Debug, Args)]
+pub(super) struct CorpusArguments {
+    /// Lines (about 470 bytes each)
+    #[arg(long, default_value_t = 5_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub lines: u64,
+    /// Users
+    #[arg(long, default_value_t = 500_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub users: u32,
+    /// Seed
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
 }
 
 /// Arguments of `bench index` and `bench query`.
@@ -770,6 +864,12 @@ pub(super) struct IndexBenchArguments {
     /// Without tantivy by itself
     #[arg(long)]
     pub alone: bool,
+    /// `index`: ask while lines are indexed, and say how long answers take
+    #[arg(long)]
+    pub ask: bool,
+    /// `query`: with the index's files out of the page cache before the first answer
+    #[arg(long)]
+    pub cold: bool,
     /// Print figures as JSON
     #[arg(long)]
     pub json: bool,

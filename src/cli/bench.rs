@@ -10,14 +10,16 @@ use crate::bench::search;
 use crate::bench::{self, FoldFigures};
 #[cfg(feature = "index")]
 use crate::cli::arguments::IndexBenchArguments;
-use crate::cli::arguments::{BenchArguments, BenchCommand, FoldBenchArguments};
+use crate::cli::arguments::{BenchArguments, BenchCommand, CorpusArguments, FoldBenchArguments};
 use crate::cli::report::grouped;
 use crate::cli::terminal::Progress;
+use crate::demo::corpus::Corpus;
 
 /// Runs `bench`.
 pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
     match &arguments.what {
         BenchCommand::Fold(arguments) => fold(arguments),
+        BenchCommand::Corpus(arguments) => corpus(arguments),
         #[cfg(feature = "serve")]
         BenchCommand::Live(arguments) => live::live(arguments),
         #[cfg(feature = "serve")]
@@ -27,6 +29,20 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
         #[cfg(feature = "index")]
         BenchCommand::Query(arguments) => queries(arguments),
     }
+}
+
+/// Bytes that are written at a time.
+const PIECE: usize = 1 << 20;
+
+fn corpus(arguments: &CorpusArguments) -> anyhow::Result<u8> {
+    let mut corpus = Corpus::new(arguments.lines, arguments.users, arguments.seed);
+    let (mut out, mut text) = (std::io::stdout().lock(), Vec::new());
+    while corpus.chunk(&mut text, PIECE) {
+        out.write_all(&text)?;
+        text.clear();
+    }
+    out.flush()?;
+    Ok(0)
 }
 
 fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
@@ -45,7 +61,7 @@ fn fold(arguments: &FoldBenchArguments) -> anyhow::Result<u8> {
 
 #[cfg(feature = "index")]
 fn index(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
-    let figures = search::index(&arguments.file, &arguments.keep, arguments.lines, !arguments.alone)?;
+    let figures = search::index(&arguments.file, &arguments.keep, arguments.lines, (!arguments.alone, arguments.ask))?;
     let mut out = std::io::stdout().lock();
     let share = |bytes: u64| bytes as f64 / figures.bytes.max(1) as f64 * 100.0;
     let ratio = figures.index_s / figures.raw_s;
@@ -64,6 +80,12 @@ fn index(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
             "commit_max_ms": figures.commit_max_ms,
             "index_bytes": figures.index_bytes,
             "raw_bytes": figures.raw_bytes,
+            "kinds": figures.kinds.iter().map(|(name, bytes)| serde_json::json!({ "name": name, "bytes": bytes })).collect::<Vec<_>>(),
+            "meanwhile": figures
+                .meanwhile
+                .iter()
+                .map(|(name, asked, half, most)| serde_json::json!({ "name": name, "asked": asked, "half_ms": half, "p99_ms": most }))
+                .collect::<Vec<_>>(),
             "resident_max_mib": figures.resident_max_mib,
         });
         writeln!(out, "{json:#}")?;
@@ -91,6 +113,23 @@ fn index(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
         "on disk",
         format!("{} MB, {:.1} % of the lines", figures.index_bytes / 1_000_000, share(figures.index_bytes)),
     )?;
+    for (name, bytes) in &figures.kinds {
+        line(&mut out, &format!("  {name}"), format!("{} MB, {:.1} %", bytes / 1_000_000, share(*bytes)))?;
+    }
+    if !arguments.alone {
+        line(
+            &mut out,
+            "tantivy alone on disk",
+            format!("{} MB, {:.1} %", figures.raw_bytes / 1_000_000, share(figures.raw_bytes)),
+        )?;
+    }
+    for (name, asked, half, most) in figures.meanwhile.iter().filter(|_| arguments.ask) {
+        line(
+            &mut out,
+            &format!("meanwhile: {name}"),
+            format!("{asked} times, half within {half:.1} ms, 99 of 100 within {most:.1} ms"),
+        )?;
+    }
     if let Some(mib) = figures.resident_max_mib {
         line(&mut out, "most memory resident", format!("{mib:.0} MiB"))?;
     }
@@ -99,7 +138,7 @@ fn index(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
 
 #[cfg(feature = "index")]
 fn queries(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
-    let figures = search::queries(&arguments.file, &arguments.keep)?;
+    let (start_ms, figures) = search::queries(&arguments.file, &arguments.keep, arguments.cold)?;
     let mut out = std::io::stdout().lock();
     if arguments.json {
         let list: Vec<serde_json::Value> = figures
@@ -110,9 +149,10 @@ fn queries(arguments: &IndexBenchArguments) -> anyhow::Result<u8> {
                 })
             })
             .collect();
-        writeln!(out, "{:#}", serde_json::json!({ "version": 1, "queries": list }))?;
+        writeln!(out, "{:#}", serde_json::json!({ "version": 1, "start_ms": start_ms, "queries": list }))?;
         return Ok(0);
     }
+    writeln!(out, "  from opening to the first answer: {start_ms:.1} ms")?;
     writeln!(out, "  {:<44} {:>9} {:>9} {:>9} {:>12}", "one thread, ms", "first", "best of 5", "CPU", "lines")?;
     for of in figures {
         let lines = grouped(of.lines);

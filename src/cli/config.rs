@@ -3,6 +3,7 @@
 //! The file is read as a whole, and everything that is wrong in it is told at once, with its place. Options override it.
 
 mod hooks;
+mod links;
 mod rollouts;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use clap::ValueEnum;
 pub(super) use self::hooks::Hook;
 #[cfg(test)]
 pub(super) use self::hooks::parse_secrets;
+pub(super) use self::links::Link;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
@@ -42,6 +44,8 @@ pub(super) struct Config {
     pub declared: Vec<Declared>,
     /// Who is told.
     pub hooks: Vec<Hook>,
+    /// Where lines can be seen elsewhere.
+    pub links: Vec<Link>,
     /// A pass on older data than this is none, for a gate.
     pub stale_after: Micros,
     /// The file with the token that commands need.
@@ -63,6 +67,7 @@ impl Default for Config {
             policy: Policy::default(),
             declared: Vec::new(),
             hooks: Vec::new(),
+            links: Vec::new(),
             stale_after: STALE_AFTER,
             operate_token: None,
         }
@@ -148,6 +153,9 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
     if let Some((list, _)) = fields.list("hooks", &mut problems) {
         config.hooks = hooks::hooks(list, outside == Outside::Looked, &mut problems);
     }
+    if let Some((list, _)) = fields.list("links", &mut problems) {
+        config.links = links::links(list, &mut problems);
+    }
     if let Some((list, _)) = fields.list("rollouts", &mut problems) {
         let rollouts = rollouts::rollouts(list, &config.policy, &config.hooks, &mut problems);
         for (declared, policy) in rollouts {
@@ -167,7 +175,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 24] = [
+const SINGLE: [&str; 25] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -192,6 +200,7 @@ const SINGLE: [&str; 24] = [
     "index",
     "index_keep",
     "index_size",
+    "index_sample",
 ];
 /// Keys that hold a list.
 const LISTS: [(&str, &str); 4] =
@@ -267,7 +276,7 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
-        "index" | "index_keep" | "index_size" if !cfg!(feature = "index") => {
+        "index" | "index_keep" | "index_size" | "index_sample" if !cfg!(feature = "index") => {
             bail!("this program was built without search")
         }
         "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
@@ -282,6 +291,8 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        #[cfg(feature = "index")]
+        "index_sample" => return sample(&first.unwrap_or_default()).map(|_| ()),
         #[cfg(feature = "index")]
         "index_keep" => {
             let words = |words| anyhow::anyhow!("{words}");
@@ -306,6 +317,13 @@ fn log_format(text: &str) -> anyhow::Result<LogFormat> {
         "json" => Ok(LogFormat::Json),
         _ => bail!("`{}` is unknown; there are text and json", harmless(text, 40)),
     }
+}
+
+/// One unit of how many is kept.
+#[cfg(feature = "index")]
+fn sample(text: &str) -> anyhow::Result<u32> {
+    let number = text.parse::<u32>().ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| anyhow::anyhow!("`{}` is no number from 1 to 10,000", harmless(text, 40)))
 }
 
 /// Which lines are kept for search.
@@ -346,7 +364,7 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 12] = [
+const OF_A_START: [&str; 13] = [
     "files",
     "from_end",
     "listen",
@@ -359,6 +377,7 @@ const OF_A_START: [&str; 12] = [
     "index",
     "index_keep",
     "index_size",
+    "index_sample",
 ];
 
 impl Config {
@@ -451,6 +470,8 @@ impl Config {
                 }
                 #[cfg(feature = "index")]
                 "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
+                #[cfg(feature = "index")]
+                "index_sample" => arguments.index.sample = sample(&first.unwrap_or_default())?,
                 #[cfg(feature = "index")]
                 "index_keep" => {
                     arguments.index.keep = arguments::length_of_time(&first.unwrap_or_default())

@@ -28,6 +28,8 @@ mod search;
 mod show;
 #[cfg(feature = "index")]
 mod templates;
+#[cfg(all(feature = "serve", feature = "index"))]
+mod tail;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;
@@ -99,8 +101,12 @@ pub fn main() -> ExitCode {
         Command::Accept(arguments) => {
             remote::command(rollout::Command::Accept, &arguments.of, Some(&arguments.finding))
         }
+        #[cfg(feature = "serve")]
+        Command::Forget(arguments) => remote::forget(&arguments),
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
+        #[cfg(all(feature = "serve", feature = "index"))]
+        Command::Tail(arguments) => tail::run(&arguments),
         #[cfg(feature = "index")]
         Command::Templates(arguments) => templates::run(&arguments),
         #[cfg(feature = "index")]

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
-use crate::cli::arguments::{CommandArguments, IfUndecided, RemoteArguments, StatusArguments, VerdictArguments};
+use crate::cli::arguments::{
+    CommandArguments, ForgetArguments, IfUndecided, RemoteArguments, StatusArguments, VerdictArguments,
+};
+use crate::cli::report::count;
 use crate::cli::terminal::{self, harmless};
 use crate::cli::{compare, exit_status};
 use crate::compare::verdict::Verdict;
@@ -17,6 +20,8 @@ use crate::rollout::Command;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two questions of `verdict --wait`.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// Between two questions of `forget`.
+const FORGET_AGAIN: Duration = Duration::from_millis(500);
 /// Longest answer, in bytes.
 const ANSWER_MAX: u64 = 64 << 20;
 
@@ -283,8 +288,7 @@ pub(super) fn command(command: Command, arguments: &CommandArguments, finding: O
     if arguments.remote.token_file.is_none() {
         bail!("commands need the operate token: --token-file FILE, or SERIN_TOKEN_FILE in the environment");
     }
-    let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
-    let actor = arguments.actor.clone().or_else(user).ok_or_else(|| anyhow!("who commands? --actor NAME"))?;
+    let actor = actor(arguments.actor.as_deref())?;
     let body = json!({ "actor": actor, "reason": arguments.reason, "finding": finding });
     let path = format!("/v1/rollouts/{}/{}", id(&arguments.id)?, command.name());
     let (status, said) = Remote::new(&arguments.remote)?.post(&path, &body)?;
@@ -305,4 +309,56 @@ pub(super) fn command(command: Command, arguments: &CommandArguments, finding: O
         text(&said, "verdict")
     ))?;
     Ok(0)
+}
+
+/// Who commands.
+fn actor(given: Option<&str>) -> anyhow::Result<String> {
+    let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+    given.map(str::to_owned).or_else(user).ok_or_else(|| anyhow!("who commands? --actor NAME"))
+}
+
+/// Runs `forget`.
+pub(super) fn forget(arguments: &ForgetArguments) -> anyhow::Result<u8> {
+    if arguments.remote.token_file.is_none() {
+        bail!("commands need the operate token: --token-file FILE, or SERIN_TOKEN_FILE in the environment");
+    }
+    let actor = actor(arguments.actor.as_deref())?;
+    let remote = Remote::new(&arguments.remote)?;
+    let body = json!({
+        "unit": arguments.unit, "actor": actor, "reason": arguments.reason, "mentions": arguments.mentions,
+    });
+    let (status, said) = remote.post("/v1/forget", &body)?;
+    if status != 202 {
+        return Err(refused(status, &said));
+    }
+    let number = said.get("number").and_then(Value::as_u64).unwrap_or(0);
+    if arguments.no_wait {
+        terminal::print(&format!("Written down as request {number}; it goes on also after a restart.\n"))?;
+        return Ok(0);
+    }
+    let mut trouble = String::new();
+    loop {
+        let (status, body) = remote.get("/v1/forget")?;
+        if status != 200 {
+            return Err(refused(status, &body));
+        }
+        let of_number = |of: &&Value| of.get("number").and_then(Value::as_u64) == Some(number);
+        let request = body.get("requests").and_then(Value::as_array).into_iter().flatten().find(of_number);
+        if let Some(request) = request.filter(|request| request.get("done").and_then(Value::as_bool) == Some(true)) {
+            let lines = |key: &str| request.get(key).and_then(Value::as_u64).unwrap_or(0);
+            terminal::print(&format!(
+                "Forgotten: {} in the write-ahead log, {} in the index, {} that could not be read.\n",
+                count(lines("log_lines"), "line"),
+                count(lines("index_lines"), "line"),
+                count(lines("dead_letters"), "line"),
+            ))?;
+            return Ok(0);
+        }
+        if text(&body, "trouble") != trouble {
+            trouble = text(&body, "trouble").to_owned();
+            terminal::print(&format!("Waiting: {}\n", harmless(&trouble, 400)))?;
+        }
+        // Nobody tells when it is done; it is asked until then.
+        std::thread::sleep(FORGET_AGAIN);
+    }
 }

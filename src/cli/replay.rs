@@ -39,11 +39,11 @@ fn of_state(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let mut recomputed = Recomputed { text: String::new(), progress: Progress::bytes(0) };
     let done = crate::cli::run::read_again(arguments, &mut recomputed);
     recomputed.progress.finish();
-    let crate::cli::run::Again { recorded, entries } = done?;
+    let crate::cli::run::Again { recorded, entries, erased } = done?;
     // Lines may have come since the ledger was read.
     let as_many: usize = recomputed.text.split_inclusive('\n').take(entries).map(str::len).sum();
     recomputed.text.truncate(as_many);
-    say(&recorded, &recomputed.text, entries)
+    say(&recorded, &recomputed.text, entries, erased.as_ref())
 }
 
 #[cfg(not(feature = "serve"))]
@@ -76,16 +76,51 @@ fn of_files(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let done = run_streams(&logs, &plan, &mut engine, plan_text::to_json(&plan), options, &mut recomputed);
     recomputed.progress.finish();
     done?;
-    say(&recorded, &recomputed.text, entries.len())
+    say(&recorded, &recomputed.text, entries.len(), None)
+}
+
+/// Lines that were taken out of the write-ahead log.
+#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only a state folder has some"))]
+pub(super) struct Gone {
+    /// How many.
+    pub lines: u64,
+    /// Place of the first.
+    pub first: u64,
+    /// Their stream.
+    pub stream: &'static str,
+}
+
+impl Gone {
+    /// An entry may rest on one of the lines: the first entry from it on that says how far streams were read has the first of them
+    /// behind it, or none says so.
+    fn explains(&self, recorded: &str, line: usize) -> bool {
+        let positions = |text: &str| {
+            let entry: Value = serde_json::from_str(text).ok()?;
+            entry.get("positions")?.get(self.stream)?.as_u64()
+        };
+        recorded.lines().skip(line.saturating_sub(1)).find_map(positions).is_none_or(|read| read > self.first)
+    }
 }
 
 /// Says whether two ledgers agree, and where they differ first.
-fn say(recorded: &str, recomputed: &str, entries: usize) -> anyhow::Result<u8> {
+fn say(recorded: &str, recomputed: &str, entries: usize, gone: Option<&Gone>) -> anyhow::Result<u8> {
     let mut out = String::new();
     let status = match ledger::compare(recorded, recomputed) {
         None => {
             writeln!(out, "Every byte agrees: {}.", count(entries as u64, "entry"))?;
             0
+        }
+        Some(difference) if gone.is_some_and(|gone| gone.explains(recorded, difference.line)) => {
+            let before = difference.line.saturating_sub(1);
+            writeln!(
+                out,
+                "erased: {} {} taken out (`serin forget`), and what was decided from there on cannot be made again. Every byte of the {} \
+                 before agrees; the chain of those behind is whole.",
+                count(gone.map_or(0, |gone| gone.lines), "line"),
+                if gone.is_some_and(|gone| gone.lines == 1) { "was" } else { "were" },
+                count(before as u64, "entry"),
+            )?;
+            3
         }
         Some(difference) => {
             writeln!(

@@ -2,12 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-#[cfg(feature = "serve")]
-use std::io::BufRead as _;
 use std::io::Write;
 
-#[cfg(feature = "serve")]
-use anyhow::anyhow;
 use anyhow::bail;
 use serde_json::{Map, Value};
 
@@ -23,7 +19,7 @@ use crate::query::Node;
 use crate::source::files;
 
 /// Characters of a line that are shown to a person.
-const SHOWN: usize = 2_000;
+pub(super) const SHOWN: usize = 2_000;
 /// Lines that are held for the answer.
 const LIMIT_MAX: usize = 1_000_000;
 /// Lines that are asked for at a time.
@@ -41,7 +37,8 @@ pub(super) fn run(arguments: &SearchArguments) -> anyhow::Result<u8> {
         if !files.is_empty() {
             bail!("--follow: asks a running `serin run`, so no files are named");
         }
-        return follow(arguments, text);
+        let colours = crate::cli::arguments::Colours::Auto;
+        return crate::cli::tail::follow(&arguments.remote, text, None, arguments.json, colours);
     }
     if files.is_empty() {
         #[cfg(feature = "serve")]
@@ -69,7 +66,7 @@ pub(super) fn run(arguments: &SearchArguments) -> anyhow::Result<u8> {
 #[cfg(feature = "serve")]
 fn ask(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
     let remote = Remote::new(&arguments.remote)?;
-    let (mut left, mut before, mut total) = (arguments.limit, String::new(), 0);
+    let (mut left, mut before, mut total, mut is_estimate) = (arguments.limit, String::new(), 0, false);
     let mut out = std::io::stdout().lock();
     loop {
         let mut path = format!("/v1/search?q={}&limit={}", encoded(query), left.min(PAGE));
@@ -88,6 +85,7 @@ fn ask(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
         }
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let lines = body.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        is_estimate |= body.pointer("/total/is_estimate").and_then(Value::as_bool) == Some(true);
         total = total.max(body.pointer("/total/lines").and_then(Value::as_u64).unwrap_or(0));
         for line in lines {
             if arguments.json {
@@ -108,57 +106,15 @@ fn ask(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
     }
     let shown = (arguments.limit - left) as u64;
     if !arguments.json && total > shown {
-        writeln!(std::io::stderr(), "the newest {shown} of {}", count(total, "line"))?;
+        let about = if is_estimate { " (an estimate: of what is neither wrong nor new a sample is kept)" } else { "" };
+        writeln!(std::io::stderr(), "the newest {shown} of {}{about}", count(total, "line"))?;
     }
     Ok(u8::from(total == 0))
 }
 
-/// Shows new lines as they come. An answer that breaks off is gone on with from where it was.
-#[cfg(feature = "serve")]
-fn follow(arguments: &SearchArguments, query: &str) -> anyhow::Result<u8> {
-    let remote = Remote::new(&arguments.remote)?;
-    let mut after = String::new();
-    let mut out = std::io::stdout().lock();
-    loop {
-        let mut path = format!("/v1/tail?q={}", encoded(query));
-        if !after.is_empty() {
-            path.push_str(&format!("&after={}", encoded(&after)));
-        }
-        let mut event = String::new();
-        let reader = remote.stream(&path)?;
-        for text in reader.lines() {
-            // It ends, or breaks off.
-            let Ok(text) = text else { break };
-            if let Some(name) = text.strip_prefix("event: ") {
-                name.clone_into(&mut event);
-            } else if let Some(id) = text.strip_prefix("id: ") {
-                id.clone_into(&mut after);
-            } else if text.is_empty() {
-                event.clear();
-            } else if let Some(data) = text.strip_prefix("data: ") {
-                let line: Value = serde_json::from_str(data).map_err(|_| anyhow!("an event that is none"))?;
-                let of = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
-                if event == "gap" {
-                    let lines = line.get("lines").and_then(Value::as_u64).unwrap_or(0);
-                    writeln!(std::io::stderr(), "{} were left out", count(lines, "line"))?;
-                } else if arguments.json {
-                    writeln!(out, "{line}")?;
-                } else {
-                    let (stream, line) = (harmless(of("stream"), 60), harmless(of("line"), SHOWN));
-                    writeln!(out, "{}  {stream}  {line}", of("time"))?;
-                }
-                out.flush()?;
-            }
-        }
-        // The stream broke: it is asked for again from the last line on, and not at once, so that a program that starts anew is not
-        // pressed. One that has ended answers no more, which is said by that question.
-        std::thread::sleep(std::time::Duration::from_secs(1));
-    }
-}
-
 /// Text as a parameter.
 #[cfg(feature = "serve")]
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

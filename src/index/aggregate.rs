@@ -13,6 +13,7 @@ use tantivy::schema::IndexRecordOption;
 
 use crate::index::bits::Bits;
 use crate::index::derived::{Derived, DerivedColumns};
+use crate::index::histogram::Histogram;
 use crate::index::layout::{ColumnKind, LINE_ONLY, SEPARATOR, names};
 use crate::index::reading::{Reading, Stopped};
 use crate::index::search::{Lines, Partial, Segment};
@@ -81,8 +82,13 @@ pub struct Group {
     pub key: Vec<Option<String>>,
     /// Where its stretch of time begins, in microseconds.
     pub from: Option<i64>,
-    /// Lines.
+    /// Lines; where lines were left out, as those that were kept say. So are figures, but for the least and the greatest value, and for
+    /// distinct values of anything but units, of which those of lines that were kept are counted.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Variance of the number of distinct units that comes from what was left out.
+    pub variance: f64,
     /// In the order of [`Counted::metrics`].
     pub figures: Vec<Figure>,
 }
@@ -92,8 +98,12 @@ pub struct Group {
 pub struct Table {
     /// Groups: in order of time, then those with most lines first.
     pub groups: Vec<Group>,
-    /// Lines that match.
+    /// Lines that match; where lines were left out, as those that were kept say.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Some stand for others.
+    pub is_estimate: bool,
     /// Lines of groups past the bound.
     pub not_listed: u64,
     /// Why it is not whole.
@@ -126,7 +136,34 @@ enum Names {
     Listed(Vec<u32>),
 }
 
+/// Documents that are read together: columns are unpacked faster in blocks.
+const BLOCK: usize = 512;
+
+/// The values of a column for some documents.
+fn of_column<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static>(
+    column: &Column<T>,
+    documents: &[u32],
+    out: &mut Vec<Option<T>>,
+) {
+    out.clear();
+    out.resize(documents.len(), None);
+    column.first_vals(documents, out);
+}
+
 impl Names {
+    /// The same for some documents.
+    fn of_all(&self, documents: &[u32], ords: &mut Vec<Option<u64>>, out: &mut Vec<u32>) {
+        out.clear();
+        match self {
+            Names::Ords(column, ids) => {
+                of_column(column, documents, ords);
+                let id = |ord: &Option<u64>| ord.and_then(|ord| ids.get(ord as usize).copied()).unwrap_or(0);
+                out.extend(ords.iter().map(id));
+            }
+            Names::Listed(_) => out.extend(documents.iter().map(|document| self.of(*document))),
+        }
+    }
+
     fn of(&self, document: u32) -> u32 {
         match self {
             Names::Ords(column, ids) => {
@@ -144,6 +181,17 @@ enum Numbers {
 }
 
 impl Numbers {
+    /// The same for some documents.
+    fn of_all(&self, documents: &[u32], out: &mut Vec<Option<f64>>) {
+        match self {
+            Numbers::Column(column) => of_column(column, documents, out),
+            Numbers::Listed(_) => {
+                out.clear();
+                out.extend(documents.iter().map(|document| self.of(*document)));
+            }
+        }
+    }
+
     fn of(&self, document: u32) -> Option<f64> {
         match self {
             Numbers::Column(column) => column.first(document),
@@ -159,6 +207,17 @@ enum Hashes {
 }
 
 impl Hashes {
+    /// The same for some documents.
+    fn of_all(&self, documents: &[u32], out: &mut Vec<Option<u64>>) {
+        match self {
+            Hashes::Column(column) => of_column(column, documents, out),
+            Hashes::Names(_) => {
+                out.clear();
+                out.extend(documents.iter().map(|document| self.of(*document)));
+            }
+        }
+    }
+
     fn of(&self, document: u32) -> Option<u64> {
         match self {
             Hashes::Column(column) => column.first(document),
@@ -219,7 +278,7 @@ impl Opened<'_> {
             marks.in_line_only(path)?.and(self.documents)
         };
         if !of_line.is_empty() {
-            let mut lines = Lines::new(self.segment, self.columns);
+            let mut lines = Lines::new(self.segment, self.columns)?;
             for document in of_line.iter() {
                 if let Some(value) = lines.value(document, path)? {
                     see(document, &value);
@@ -342,79 +401,21 @@ fn text_of(value: &Value<'_>) -> String {
     }
 }
 
-/// Numbers in bins of 1/64 octave.
-#[derive(Clone, Default, Debug)]
-struct Histogram {
-    /// Bin of the first count.
-    low: u32,
-    counts: Vec<u64>,
-    /// Zero and below.
-    least: u64,
-    min: f64,
-    max: f64,
-    values: u64,
-}
-
-/// Bits of a number below its bin: sign, exponent and six bits of the fraction make the bin.
-const BELOW_BIN: u32 = 52 - 6;
-
-impl Histogram {
-    fn add(&mut self, value: f64) {
-        (self.min, self.max) =
-            if self.values == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
-        self.values += 1;
-        if value <= 0.0 {
-            self.least += 1;
-            return;
-        }
-        let bin = (value.to_bits() >> BELOW_BIN) as u32;
-        if self.counts.is_empty() {
-            self.low = bin;
-        }
-        if bin < self.low {
-            let more = (self.low - bin) as usize;
-            self.counts.splice(0..0, std::iter::repeat_n(0, more));
-            self.low = bin;
-        }
-        let at = (bin - self.low) as usize;
-        if at >= self.counts.len() {
-            self.counts.resize(at + 1, 0);
-        }
-        if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
-        }
-    }
-
-    /// The value with this share of values at or below it: the middle of its bin, and no further out than any value.
-    fn quantile(&self, share: f64) -> Option<f64> {
-        if self.values == 0 {
-            return None;
-        }
-        let rank = ((share * self.values as f64).ceil() as u64).clamp(1, self.values);
-        let mut seen = self.least;
-        if rank <= seen {
-            return Some(self.min);
-        }
-        for (at, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= rank {
-                let edge = |bin: u32| f64::from_bits(u64::from(bin) << BELOW_BIN);
-                let bin = self.low + at as u32;
-                return Some(((edge(bin) + edge(bin + 1)) / 2.0).clamp(self.min, self.max));
-            }
-        }
-        Some(self.max)
-    }
-}
-
 enum Sum {
-    Distinct(HashSet<u64, foldhash::fast::FixedState>),
+    /// Hashes; of units that lines of others stand for too, each with the least of their weights.
+    Distinct(HashSet<u64, foldhash::fast::FixedState>, HashMap<u64, u64, foldhash::fast::FixedState>),
     Quantiles(Histogram),
-    Stats { count: u64, min: f64, max: f64, sum: f64 },
+    Stats {
+        count: u64,
+        min: f64,
+        max: f64,
+        sum: f64,
+    },
 }
 
 struct Cell {
     lines: u64,
+    kept: u64,
     sums: Vec<Sum>,
 }
 
@@ -426,6 +427,8 @@ struct Cells<'a> {
     cells: Vec<(Vec<u32>, i64, Cell)>,
     places: HashMap<(Vec<u32>, i64), usize, foldhash::fast::FixedState>,
     lines: u64,
+    kept: u64,
+    is_estimate: bool,
     not_listed: u64,
     distinct: usize,
 }
@@ -435,21 +438,86 @@ enum Source {
     Hashes(Hashes),
 }
 
+/// What is read of some documents.
+enum Of {
+    Numbers(Vec<Option<f64>>),
+    Hashes(Vec<Option<u64>>),
+}
+
+/// Some documents, with what groups and figures need of them.
+struct Block {
+    documents: Vec<u32>,
+    /// Numbers of values, by field and document.
+    names: Vec<Vec<u32>>,
+    /// Where the stretch of time of each document begins.
+    from: Vec<i64>,
+    values: Vec<Of>,
+    ords: Vec<Option<u64>>,
+    times: Vec<Option<i64>>,
+}
+
+impl Block {
+    fn new(fields: usize, figures: usize) -> Block {
+        Block {
+            documents: Vec::with_capacity(BLOCK),
+            names: vec![Vec::new(); fields],
+            from: Vec::new(),
+            values: Vec::with_capacity(figures),
+            ords: Vec::new(),
+            times: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, names: &[Names], sources: &[Source], every: Option<(&Column<i64>, (Micros, Micros))>) {
+        for (names, out) in names.iter().zip(&mut self.names) {
+            names.of_all(&self.documents, &mut self.ords, out);
+        }
+        self.from.clear();
+        if let Some((times, (every, ahead))) = every {
+            of_column(times, &self.documents, &mut self.times);
+            let begins = |time: &Option<i64>| (time.unwrap_or(0) + ahead).div_euclid(every) * every - ahead;
+            self.from.extend(self.times.iter().map(begins));
+        }
+        for (at, source) in sources.iter().enumerate() {
+            match (source, self.values.get_mut(at)) {
+                (Source::Numbers(numbers), Some(Of::Numbers(out))) => numbers.of_all(&self.documents, out),
+                (Source::Hashes(hashes), Some(Of::Hashes(out))) => hashes.of_all(&self.documents, out),
+                (Source::Numbers(numbers), _) => {
+                    let mut out = Vec::new();
+                    numbers.of_all(&self.documents, &mut out);
+                    self.values.insert(at, Of::Numbers(out));
+                }
+                (Source::Hashes(hashes), _) => {
+                    let mut out = Vec::new();
+                    hashes.of_all(&self.documents, &mut out);
+                    self.values.insert(at, Of::Hashes(out));
+                }
+            }
+        }
+    }
+}
+
 impl Cells<'_> {
     fn new_cell(&self) -> Cell {
         let sums = self.asked.metrics.iter().map(|metric| match metric {
-            Metric::Distinct(_) => Sum::Distinct(HashSet::default()),
+            Metric::Distinct(_) => Sum::Distinct(HashSet::default(), HashMap::default()),
             Metric::Quantiles(..) => Sum::Quantiles(Histogram::default()),
             Metric::Stats(_) => Sum::Stats { count: 0, min: 0.0, max: 0.0, sum: 0.0 },
         });
-        Cell { lines: 0, sums: sums.collect() }
+        Cell { lines: 0, kept: 0, sums: sums.collect() }
     }
 
     fn add(&mut self, segment: &Segment) -> Result<(), Stopped> {
         let reader = segment.searcher.segment_reader(segment.ord);
         let columns = DerivedColumns::open(reader)?;
         let documents = super::search::decided(segment, &columns, self.asked.tree, self.asked.stop)?;
-        self.lines += documents.count();
+        let (lines, is_estimate) = columns.weigh(&documents);
+        self.lines += lines;
+        self.kept += documents.count();
+        self.is_estimate |= is_estimate;
+        let weights = columns.weight().filter(|_| is_estimate);
+        let of_units: Vec<bool> =
+            self.asked.metrics.iter().map(|metric| matches!(metric, Metric::Distinct(path) if path == UNIT)).collect();
         let plain = self.asked.by.is_empty() && self.asked.every.is_none() && self.asked.metrics.is_empty();
         if plain || documents.is_empty() {
             return Ok(());
@@ -467,73 +535,110 @@ impl Cells<'_> {
             });
         }
         let most = if self.asked.metrics.is_empty() { GROUPS_MAX } else { RICH_GROUPS_MAX };
-        let mut key = (vec![0; names.len()], 0i64);
-        let mut last: Option<usize> = None;
-        for (number, document) in documents.iter().enumerate() {
-            if number % 8_192 == 0 && (self.asked.stop)() {
+        let mut block = Block::new(names.len(), sources.len());
+        let mut all = documents.iter();
+        loop {
+            block.documents.clear();
+            block.documents.extend(all.by_ref().take(BLOCK));
+            if block.documents.is_empty() {
+                break;
+            }
+            if (self.asked.stop)() {
                 return Err(Stopped::Late);
             }
-            let mut same = last.is_some();
-            for (place, names) in key.0.iter_mut().zip(&names) {
-                let id = names.of(document);
+            block.read(&names, &sources, self.asked.every.map(|every| (&columns.time, every)));
+            self.add_block(&block, most, weights, &of_units);
+        }
+        Ok(())
+    }
+
+    /// The cell of a key; `None`: there are too many.
+    fn cell(&mut self, key: &(Vec<u32>, i64), most: usize) -> Option<usize> {
+        if let Some(at) = self.places.get(key) {
+            return Some(*at);
+        }
+        if self.cells.len() >= most {
+            return None;
+        }
+        let cell = self.new_cell();
+        self.cells.push((key.0.clone(), key.1, cell));
+        self.places.insert(key.clone(), self.cells.len() - 1);
+        Some(self.cells.len() - 1)
+    }
+
+    fn add_block(&mut self, block: &Block, most: usize, weights: Option<&Column<u64>>, of_units: &[bool]) {
+        let mut key = (vec![0; block.names.len()], i64::MIN);
+        let mut last: Option<usize> = None;
+        // Of one field: cells of its values in the stretch of time that is read, one more than their places.
+        let mut table: Vec<usize> = Vec::new();
+        for (row, document) in block.documents.iter().enumerate() {
+            let from = block.from.get(row).copied().unwrap_or(0);
+            let mut same = last.is_some() && key.1 == from;
+            if key.1 != from {
+                table.clear();
+            }
+            key.1 = from;
+            for (place, ids) in key.0.iter_mut().zip(&block.names) {
+                let id = ids.get(row).copied().unwrap_or(0);
                 same &= *place == id;
                 *place = id;
             }
-            if let Some((every, ahead)) = self.asked.every {
-                let time = columns.time.first(document).unwrap_or(0);
-                let from = (time + ahead).div_euclid(every) * every - ahead;
-                same &= key.1 == from;
-                key.1 = from;
-            }
-            let at = match last.filter(|_| same) {
-                Some(at) => at,
-                None => match self.places.get(&key) {
-                    Some(at) => *at,
-                    None if self.cells.len() < most => {
-                        let cell = self.new_cell();
-                        self.cells.push((key.0.clone(), key.1, cell));
-                        self.places.insert(key.clone(), self.cells.len() - 1);
-                        self.cells.len() - 1
-                    }
+            let at = match (last.filter(|_| same), key.0.as_slice()) {
+                (Some(at), _) => Some(at),
+                (None, [id]) => match table.get(*id as usize).copied().filter(|at| *at > 0) {
+                    Some(at) => Some(at - 1),
                     None => {
-                        self.not_listed += 1;
-                        last = None;
-                        continue;
+                        let id = *id as usize;
+                        let at = self.cell(&key, most);
+                        if table.len() <= id {
+                            table.resize(id + 1, 0);
+                        }
+                        if let (Some(at), Some(place)) = (at, table.get_mut(id)) {
+                            *place = at + 1;
+                        }
+                        at
                     }
                 },
+                (None, _) => self.cell(&key, most),
             };
-            last = Some(at);
+            last = at;
+            let Some(at) = at else {
+                self.not_listed += 1;
+                continue;
+            };
             let Some((_, _, cell)) = self.cells.get_mut(at) else { continue };
-            cell.lines += 1;
-            for (sum, source) in cell.sums.iter_mut().zip(&sources) {
-                match (sum, source) {
-                    (Sum::Distinct(set), Source::Hashes(hashes)) => {
-                        if let Some(hash) = hashes.of(document)
-                            && self.distinct < DISTINCT_MAX
-                            && set.insert(hash)
-                        {
-                            self.distinct += 1;
+            let weight = weights.and_then(|weights| weights.first(*document)).unwrap_or(1);
+            cell.lines += weight;
+            cell.kept += 1;
+            for ((sum, values), of_units) in cell.sums.iter_mut().zip(&block.values).zip(of_units) {
+                match (sum, values) {
+                    (Sum::Distinct(set, weighed), Of::Hashes(hashes)) => {
+                        let hash = hashes.get(row).copied().flatten();
+                        let Some(hash) = hash.filter(|_| self.distinct < DISTINCT_MAX) else { continue };
+                        if weight > 1 && *of_units && !set.contains(&hash) {
+                            self.distinct += usize::from(weighed.insert(hash, weight).is_none());
+                        } else if set.insert(hash) {
+                            // A unit with a line that was kept for itself stands for itself.
+                            self.distinct += usize::from(weighed.is_empty() || weighed.remove(&hash).is_none());
                         }
                     }
-                    (Sum::Quantiles(histogram), Source::Numbers(numbers)) => {
-                        if let Some(number) = numbers.of(document) {
-                            histogram.add(number);
+                    (Sum::Quantiles(histogram), Of::Numbers(numbers)) => {
+                        if let Some(number) = numbers.get(row).copied().flatten() {
+                            histogram.add(number, weight);
                         }
                     }
-                    (Sum::Stats { count, min, max, sum }, Source::Numbers(numbers)) => {
-                        if let Some(number) = numbers.of(document) {
+                    (Sum::Stats { count, min, max, sum }, Of::Numbers(numbers)) => {
+                        if let Some(number) = numbers.get(row).copied().flatten() {
                             (*min, *max) =
                                 if *count == 0 { (number, number) } else { (min.min(number), max.max(number)) };
-                            *count += 1;
-                            *sum += number;
+                            *count += weight;
+                            *sum += number * weight as f64;
                         }
                     }
-                    (Sum::Distinct(_), Source::Numbers(_))
-                    | (Sum::Quantiles(_) | Sum::Stats { .. }, Source::Hashes(_)) => {}
+                    (Sum::Distinct(..), Of::Numbers(_)) | (Sum::Quantiles(_) | Sum::Stats { .. }, Of::Hashes(_)) => {}
                 }
             }
         }
-        Ok(())
     }
 
     fn table(self, partial: Option<Partial>) -> Table {
@@ -547,8 +652,15 @@ impl Cells<'_> {
                     let at = (*id as usize).checked_sub(1)?;
                     words.words.get(at).cloned()
                 });
+                let mut variance = 0.0;
                 let figures = cell.sums.into_iter().zip(asked.metrics).map(|(sum, metric)| match sum {
-                    Sum::Distinct(set) => Figure::Distinct(set.len() as u64),
+                    Sum::Distinct(set, weighed) => {
+                        // Horvitz and Thompson: each counts by one over the share of its kind that is kept.
+                        let others: u64 = weighed.values().sum();
+                        variance +=
+                            weighed.values().map(|weight| (weight * weight.saturating_sub(1)) as f64).sum::<f64>();
+                        Figure::Distinct(set.len() as u64 + others)
+                    }
                     Sum::Quantiles(histogram) => {
                         let shares = match metric {
                             Metric::Quantiles(_, shares) => shares.as_slice(),
@@ -558,17 +670,21 @@ impl Cells<'_> {
                     }
                     Sum::Stats { count, min, max, sum } => Figure::Stats { count, min, max, sum },
                 });
+                let figures = figures.collect();
                 Group {
                     key: key.collect(),
                     from: asked.every.map(|_| from),
                     lines: cell.lines,
-                    figures: figures.collect(),
+                    kept: cell.kept,
+                    variance,
+                    figures,
                 }
             })
             .collect();
         groups.sort_by(|a, b| a.from.cmp(&b.from).then(b.lines.cmp(&a.lines)).then_with(|| a.key.cmp(&b.key)));
         let partial = partial.or((self.distinct >= DISTINCT_MAX).then_some(Partial::Matches));
-        Table { groups, lines: self.lines, not_listed: self.not_listed, partial }
+        let Cells { lines, kept, is_estimate, not_listed, .. } = self;
+        Table { groups, lines, kept, is_estimate, not_listed, partial }
     }
 }
 
@@ -586,6 +702,8 @@ impl Index {
             cells: Vec::new(),
             places: HashMap::default(),
             lines: 0,
+            kept: 0,
+            is_estimate: false,
             not_listed: 0,
             distinct: 0,
         };
@@ -601,27 +719,5 @@ impl Index {
             }
         }
         Ok(cells.table(partial))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_within_a_bin() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.quantile(0.5), None);
-        let mut values: Vec<f64> = (0..10_000).map(|at| 1.0007f64.powi((at * 7_919) % 10_000)).collect();
-        values.iter().for_each(|value| histogram.add(*value));
-        values.sort_by(f64::total_cmp);
-        for share in [0.0, 0.01, 0.5, 0.9, 0.99, 1.0] {
-            let rank = ((share * 10_000.0f64).ceil() as usize).clamp(1, 10_000);
-            let (found, exact) = (histogram.quantile(share).unwrap(), values[rank - 1]);
-            assert!((found / exact - 1.0).abs() < 0.008, "{share}: {found} for {exact}");
-        }
-        histogram.add(-3.0);
-        histogram.add(0.0);
-        assert_eq!(histogram.quantile(0.0), Some(-3.0));
     }
 }

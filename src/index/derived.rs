@@ -1,5 +1,5 @@
 //! What decoding said of lines, as fields: `_time`, `_stream`, `_position`, `_service`, `_arm`, `_route`, `_kind`, `_failed`, `_template`,
-//! `_reject`, `_level`, `_latency`, `_status`, `_unit`.
+//! `_reject`, `_level`, `_latency`, `_status`, `_unit`, `_weight`.
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -8,6 +8,7 @@ use tantivy::TantivyError;
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::index::SegmentReader;
 
+use crate::index::bits::Bits;
 use crate::index::layout::names;
 use crate::pipeline::decode::STREAM_PATH;
 use crate::query::Value;
@@ -30,21 +31,23 @@ pub(super) enum Derived {
     Latency,
     Status,
     Unit,
+    Weight,
 }
 
 impl Derived {
     /// What an answer says of a line beside it.
-    pub(super) const TOLD: [Derived; 7] = [
+    pub(super) const TOLD: [Derived; 8] = [
         Derived::Service,
         Derived::Arm,
         Derived::Route,
         Derived::Kind,
+        Derived::Level,
         Derived::Template,
         Derived::Reject,
         Derived::Unit,
     ];
 
-    pub(super) const ALL: [Derived; 14] = [
+    pub(super) const ALL: [Derived; 15] = [
         Derived::Time,
         Derived::Stream,
         Derived::Position,
@@ -59,6 +62,7 @@ impl Derived {
         Derived::Latency,
         Derived::Status,
         Derived::Unit,
+        Derived::Weight,
     ];
 
     /// Its name in queries.
@@ -78,6 +82,7 @@ impl Derived {
             Derived::Latency => "_latency",
             Derived::Status => "_status",
             Derived::Unit => "_unit",
+            Derived::Weight => "_weight",
         }
     }
 
@@ -102,12 +107,13 @@ impl Derived {
             Derived::Reject => Some(names::REJECT),
             Derived::Level => Some(names::LEVEL),
             Derived::Status => Some(names::STATUS),
+            Derived::Template => Some(names::TEMPLATE),
             Derived::Time
             | Derived::Position
             | Derived::Failed
-            | Derived::Template
             | Derived::Latency
-            | Derived::Unit => None,
+            | Derived::Unit
+            | Derived::Weight => None,
         }
     }
 }
@@ -133,9 +139,9 @@ pub(super) struct DerivedColumns {
     pub(super) time: Column<i64>,
     pub(super) position: Column<u64>,
     failed: OnceCell<Option<Column<u64>>>,
-    template: OnceCell<Option<Column<u64>>>,
     latency: OnceCell<Option<Column<u64>>>,
     unit: OnceCell<Option<Column<u64>>>,
+    weight: OnceCell<Option<Column<u64>>>,
     texts: [OnceCell<Option<StrColumn>>; Derived::ALL.len()],
     /// Why one could not be opened.
     broken: RefCell<Option<TantivyError>>,
@@ -149,9 +155,9 @@ impl DerivedColumns {
             position: fast.u64(names::POSITION)?,
             segment: segment.clone(),
             failed: OnceCell::new(),
-            template: OnceCell::new(),
             latency: OnceCell::new(),
             unit: OnceCell::new(),
+            weight: OnceCell::new(),
             texts: std::array::from_fn(|_| OnceCell::new()),
             broken: RefCell::new(None),
         })
@@ -176,10 +182,6 @@ impl DerivedColumns {
         column.get_or_init(|| self.opened(self.segment.fast_fields().str(name))).as_ref()
     }
 
-    pub(super) fn template(&self) -> Option<&Column<u64>> {
-        self.template.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::TEMPLATE))).as_ref()
-    }
-
     /// Latencies in microseconds.
     pub(super) fn latency(&self) -> Option<&Column<u64>> {
         self.latency.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::LATENCY))).as_ref()
@@ -188,6 +190,25 @@ impl DerivedColumns {
     /// The bits of units' hashes that are kept.
     pub(super) fn unit(&self) -> Option<&Column<u64>> {
         self.unit.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::UNIT))).as_ref()
+    }
+
+    /// How many lines a document stands for; without a value one.
+    pub(super) fn weight(&self) -> Option<&Column<u64>> {
+        self.weight.get_or_init(|| self.opened(self.segment.fast_fields().column_opt(names::WEIGHT))).as_ref()
+    }
+
+    /// How many lines a document stands for.
+    pub(super) fn weight_of(&self, document: u32) -> u64 {
+        self.weight().and_then(|weights| weights.first(document)).unwrap_or(1)
+    }
+
+    /// How many lines some documents stand for, and whether any stands for others.
+    pub(super) fn weigh(&self, documents: &Bits) -> (u64, bool) {
+        let count = documents.count();
+        let Some(weights) = self.weight().filter(|weights| weights.max_value() > 1) else { return (count, false) };
+        let of = documents.iter().filter_map(|document| weights.first(document));
+        let more: u64 = of.map(|weight| weight.saturating_sub(1)).sum();
+        (count + more, more > 0)
     }
 
     pub(super) fn failed(&self) -> Option<&Column<u64>> {
@@ -201,14 +222,15 @@ impl DerivedColumns {
             Derived::Time => self.time.first(document).map(|time| text(Timestamp(time).to_string())),
             Derived::Position => self.position.first(document).map(|position| Value::Number(position as f64)),
             Derived::Failed => Some(Value::Bool(self.failed().is_some_and(|failed| failed.first(document).is_some()))),
-            Derived::Template => self.template()?.first(document).map(|template| text(template_text(template))),
             Derived::Latency => self.latency()?.first(document).map(|us| Value::Number(latency_ms(us))),
             Derived::Unit => self.unit()?.first(document).map(|bits| text(unit_text(bits))),
+            Derived::Weight => Some(Value::Number(self.weight_of(document) as f64)),
             Derived::Stream
             | Derived::Service
             | Derived::Arm
             | Derived::Route
             | Derived::Kind
+            | Derived::Template
             | Derived::Reject
             | Derived::Level
             | Derived::Status => {

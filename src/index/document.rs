@@ -7,6 +7,7 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
 use crate::event::{self, Event, Kind, Level, Names, RejectReason};
+use crate::index::derived::template_text;
 use crate::index::layout::{
     BEYOND, ColumnKind, LINE_ONLY, Layout, MESSAGE_MARK, MESSAGE_MAX, PATH_MAX, SEPARATOR, TERMS_MAX, UNIT_BITS,
     VALUE_MAX, id_hash, is_plain,
@@ -42,6 +43,8 @@ pub struct Told<'n> {
     pub status: &'n str,
     /// Why the line is no event.
     pub reject: Option<RejectReason>,
+    /// How many lines it stands for, where others like it were left out ([`crate::index::Sampling`]); else 1.
+    pub weight: u32,
 }
 
 /// The word of a kind.
@@ -68,7 +71,7 @@ fn status_name(class: u8) -> &'static str {
 }
 
 /// The word of a severity; conditions know its place in their order.
-fn level_name(level: Level) -> &'static str {
+pub(super) fn level_name(level: Level) -> &'static str {
     match level {
         Level::Unknown => "",
         Level::Trace => "trace",
@@ -102,6 +105,7 @@ impl<'n> Told<'n> {
             latency_us: event.latency_us,
             status: status_name(event.status_class),
             reject: None,
+            weight: 1,
         }
     }
 
@@ -121,6 +125,7 @@ impl<'n> Told<'n> {
             latency_us: event::NO_LATENCY,
             status: "",
             reject,
+            weight: 1,
         }
     }
 }
@@ -192,7 +197,7 @@ impl Maker {
             document.add_u64(layout.failed, 1);
         }
         if told.template != 0 {
-            document.add_u64(layout.template, told.template);
+            document.add_text(layout.template, template_text(told.template));
         }
         if told.unit != 0 {
             document.add_u64(layout.unit, unit_bits(told.unit));
@@ -200,7 +205,9 @@ impl Maker {
         if told.latency_us != event::NO_LATENCY {
             document.add_u64(layout.latency, told.latency_us);
         }
-        document.add_text(layout.line, line);
+        if told.weight > 1 {
+            document.add_u64(layout.weight, u64::from(told.weight));
+        }
         if let Some(reject) = told.reject {
             document.add_text(layout.reject, reject.name());
         }

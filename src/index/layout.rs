@@ -15,7 +15,7 @@
 //! So no field name costs a column, and nothing is lost: where the index cannot say whether a line matches, the line itself is read.
 
 use hashbrown::HashMap;
-use tantivy::schema::{Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 
 use crate::pipeline::decode::fields::{FieldReader, FieldValue};
@@ -234,8 +234,10 @@ pub(super) mod names {
     pub(crate) const UNIT: &str = "unit";
     pub(crate) const LATENCY: &str = "latency";
     pub(crate) const STATUS: &str = "status";
+    pub(crate) const WEIGHT: &str = "weight";
     pub(crate) const TERMS: &str = "terms";
     pub(crate) const LINE: &str = "line";
+    pub(crate) const IN_GROUP: &str = "ingroup";
 }
 
 /// The schema of an index, and what its fields are.
@@ -256,8 +258,12 @@ pub(super) struct Layout {
     pub unit: Field,
     pub latency: Field,
     pub status: Field,
+    pub weight: Field,
     pub terms: Field,
+    /// The lines of a group ([`crate::index::lines`]), with the first document of it.
     pub line: Field,
+    /// A line's number in its group.
+    pub in_group: Field,
     pub messages: Vec<Message>,
     pub columns: Vec<Column>,
     by_path: HashMap<String, usize, foldhash::fast::FixedState>,
@@ -295,14 +301,15 @@ impl Layout {
             names::REJECT,
             names::LEVEL,
             names::STATUS,
+            names::TEMPLATE,
         ] {
             builder.add_text_field(name, fast_text.clone());
         }
-        for name in [names::POSITION, names::FAILED, names::TEMPLATE, names::UNIT, names::LATENCY] {
+        for name in [names::POSITION, names::FAILED, names::UNIT, names::LATENCY, names::WEIGHT, names::IN_GROUP] {
             builder.add_u64_field(name, number.clone());
         }
         builder.add_text_field(names::TERMS, TextOptions::default().set_indexing_options(term));
-        builder.add_text_field(names::LINE, TextOptions::default().set_stored());
+        builder.add_bytes_field(names::LINE, BytesOptions::default().set_stored());
         for path in columns.messages.iter().take(MESSAGES_MAX) {
             let tokens = raw(IndexRecordOption::WithFreqsAndPositions, TOKENIZER);
             builder.add_text_field(&format!("m_{}", hex(path)), TextOptions::default().set_indexing_options(tokens));
@@ -351,8 +358,10 @@ impl Layout {
             unit: field(names::UNIT)?,
             latency: field(names::LATENCY)?,
             status: field(names::STATUS)?,
+            weight: field(names::WEIGHT)?,
             terms: field(names::TERMS)?,
             line: field(names::LINE)?,
+            in_group: field(names::IN_GROUP)?,
             messages,
             columns,
             by_path,

@@ -15,7 +15,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, TERMINATED, Term};
 
 use crate::index::bits::Bits;
-use crate::index::derived::{Derived, DerivedColumns, latency_ms, template_text, unit_text};
+use crate::index::derived::{Derived, DerivedColumns, latency_ms, unit_text};
 use crate::index::layout::{
     BEYOND, Column as PathColumn, ColumnKind, LINE_ONLY, Layout, MESSAGE_MARK, SEPARATOR, id_hash, is_plain,
 };
@@ -316,18 +316,6 @@ impl Reading<'_> {
             (Derived::Time, Condition::Between(low, high)) if is_dated(low) && is_dated(high) => {
                 self.range(&self.columns.time, dates(low, high), &mut bits);
             }
-            (Derived::Template, Condition::Equals(text)) => {
-                let id = u64::from_str_radix(text, 16).ok();
-                let id = id.filter(|id| template_text(*id) == *text && query::number_of(text).is_none());
-                match (id, self.columns.template()) {
-                    (Some(id), Some(column)) => self.range(column, id..=id, &mut bits),
-                    // Another way of writing it may still be an equal number.
-                    (None, Some(column)) => {
-                        self.scan(column, &mut bits, |id| condition.holds(&Value::Str(Cow::Owned(template_text(id)))))?;
-                    }
-                    (_, None) => {}
-                }
-            }
             (Derived::Failed, _) => {
                 if let Some(failed) = self.columns.failed() {
                     self.has_value(failed, &mut bits);
@@ -353,6 +341,20 @@ impl Reading<'_> {
             (Derived::Unit, _) => {
                 if let Some(column) = self.columns.unit() {
                     self.scan(column, &mut bits, |unit| condition.holds(&Value::Str(Cow::Owned(unit_text(unit)))))?;
+                }
+            }
+            (Derived::Weight, _) => {
+                // Most lines stand for themselves alone, and have no value.
+                let weights = self.columns.weight();
+                if condition.holds(&Value::Number(1.0)) {
+                    bits = bits.not();
+                    if let Some(column) = weights {
+                        let mut others = self.none();
+                        self.scan(column, &mut others, |weight| !condition.holds(&Value::Number(weight as f64)))?;
+                        bits = bits.without(&others);
+                    }
+                } else if let Some(column) = weights {
+                    self.scan(column, &mut bits, |weight| condition.holds(&Value::Number(weight as f64)))?;
                 }
             }
             (Derived::Position, _) => {

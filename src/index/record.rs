@@ -39,6 +39,7 @@ impl ToldRecord<'_, '_> {
             Derived::Level => name(told.level),
             Derived::Status => name(told.status),
             Derived::Latency => (told.latency_us != NO_LATENCY).then(|| Value::Number(latency_ms(told.latency_us))),
+            Derived::Weight => Some(Value::Number(f64::from(told.weight))),
             Derived::Unit => (told.unit != 0).then(|| Value::Str(unit_text(unit_bits(told.unit)).into())),
             Derived::Failed => Some(Value::Bool(told.failed)),
             Derived::Template => (told.template != 0).then(|| Value::Str(template_text(told.template).into())),

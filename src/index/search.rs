@@ -5,12 +5,15 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::Arc;
 
-use tantivy::schema::Value as _;
-use tantivy::{DocAddress, Searcher, TantivyDocument};
+use tantivy::columnar::Column;
+use tantivy::error::DataCorruption;
+use tantivy::schema::{Field, Value as _};
+use tantivy::{DocAddress, Searcher, TantivyDocument, TantivyError};
 
 use crate::index::bits::Bits;
 use crate::index::derived::{Derived, DerivedColumns};
-use crate::index::layout::Layout;
+use crate::index::layout::{Layout, names};
+use crate::index::lines::Unpacked;
 use crate::index::positions::Positions;
 use crate::index::reading::{Reading, Sides, Stopped};
 use crate::index::store::{Index, Part, times};
@@ -76,8 +79,12 @@ pub struct Found {
 /// How many lines match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Total {
-    /// So many.
+    /// So many; where lines were left out ([`crate::index::Sampling`]), as those that were kept say.
     pub lines: u64,
+    /// Lines that are there.
+    pub kept: u64,
+    /// Some stand for others.
+    pub is_estimate: bool,
     /// There are no more.
     pub is_exact: bool,
 }
@@ -157,10 +164,11 @@ impl Index {
     pub fn search(&self, asked: &Asked<'_>) -> tantivy::Result<Page> {
         let segments = self.segments()?;
         let mut page: Vec<Candidate> = Vec::new();
-        let mut total = Total { lines: 0, is_exact: true };
+        let mut total = Total { lines: 0, kept: 0, is_estimate: false, is_exact: true };
         let mut partial = None;
         for (at, segment) in segments.iter().enumerate() {
-            let is_full = page.len() > asked.limit;
+            // Who asks for no line wants the count alone.
+            let is_full = asked.limit == 0 || page.len() > asked.limit;
             let needed = !is_full || page.last().is_some_and(|last| last.at.time <= segment.times.1);
             if !needed && total.lines >= asked.count_to {
                 total.is_exact = false;
@@ -180,9 +188,9 @@ impl Index {
         let more = page.len() > asked.limit;
         page.truncate(asked.limit);
         let next = page.last().filter(|_| more).map(|last| last.at.clone());
-        let mut lines = Vec::with_capacity(page.len());
+        let (mut lines, mut pages) = (Vec::with_capacity(page.len()), Pages::new(&segments));
         for candidate in page {
-            match found(&segments, candidate) {
+            match pages.found(candidate) {
                 Ok(line) => lines.extend(line),
                 Err(error) => partial = Some(Partial::Damaged(error.to_string())),
             }
@@ -223,10 +231,10 @@ impl Index {
         }
         let mut places: Vec<(u64, usize, u32)> = ahead.into_iter().map(|Reverse(place)| place).chain(after).collect();
         places.sort_unstable();
-        let mut lines = Vec::with_capacity(places.len());
+        let (mut lines, mut pages) = (Vec::with_capacity(places.len()), Pages::new(&segments));
         for (position, segment, document) in places {
             let at = Cursor { time: 0, stream: stream.to_owned(), position };
-            lines.extend(found(&segments, Candidate { at, segment, document })?);
+            lines.extend(pages.found(Candidate { at, segment, document })?);
         }
         Ok(lines)
     }
@@ -312,10 +320,10 @@ impl Index {
             left_out = (found.len() - limit) as u64;
             found.drain(..found.len() - limit);
         }
-        let mut lines = Vec::with_capacity(found.len());
+        let (mut lines, mut pages) = (Vec::with_capacity(found.len()), Pages::new(&segments));
         for (stream, position, segment, document) in found {
             let at = Cursor { time: 0, stream, position };
-            lines.extend(self::found(&segments, Candidate { at, segment, document })?);
+            lines.extend(pages.found(Candidate { at, segment, document })?);
         }
         Ok(Came { lines, left_out, positions })
     }
@@ -333,7 +341,7 @@ pub(super) fn decided(
     let open = sides.open();
     let mut certain = sides.lower.unwrap_or(sides.upper);
     if !open.is_empty() {
-        let mut lines = Lines::new(segment, columns);
+        let mut lines = Lines::new(segment, columns)?;
         for (number, document) in open.iter().enumerate() {
             if number % 64 == 0 && stop() {
                 return Err(Stopped::Late);
@@ -361,12 +369,15 @@ fn in_segment(
     let open = sides.open();
     let Sides { upper, lower } = sides;
     let certain = lower.unwrap_or(upper);
-    total.lines += certain.count();
+    let (lines, is_estimate) = columns.weigh(&certain);
+    total.lines += lines;
+    total.kept += certain.count();
+    total.is_estimate |= is_estimate;
     let mut best = Best::new(asked, &columns, page)?;
-    for document in certain.iter() {
-        best.offer(document);
+    if asked.limit > 0 {
+        certain.iter().for_each(|document| best.offer(document));
     }
-    let mut lines = Lines::new(segment, &columns);
+    let mut lines = Lines::new(segment, &columns)?;
     let mut left_out = false;
     // The newest lines tend to come last.
     let open: Vec<u32> = open.iter().collect();
@@ -377,16 +388,21 @@ fn in_segment(
             return Err(Stopped::Late);
         }
         let counts = total.lines < asked.count_to;
-        if !counts && !best.wants(document) {
+        if !counts && (asked.limit == 0 || !best.wants(document)) {
             left_out = true;
             continue;
         }
         if lines.matches(document, asked.tree)? {
-            total.lines += 1;
-            best.offer(document);
+            let weight = columns.weight_of(document);
+            total.lines += weight;
+            total.kept += 1;
+            total.is_estimate |= weight > 1;
+            if asked.limit > 0 {
+                best.offer(document);
+            }
         }
     }
-    total.is_exact &= !left_out;
+    total.is_exact &= !left_out && !total.is_estimate;
     best.finish(at, page)?;
     Ok(columns.broken()?)
 }
@@ -493,16 +509,63 @@ fn below(streams: &tantivy::columnar::StrColumn, name: &str) -> Result<u64, Stop
     Ok(count)
 }
 
-fn line_of(layout: &Layout, searcher: &Searcher, address: DocAddress) -> tantivy::Result<String> {
-    let document: TantivyDocument = searcher.doc(address)?;
-    Ok(document.get_first(layout.line).and_then(|line| line.as_str()).unwrap_or_default().to_owned())
+/// Reads lines of a segment, group by group.
+pub(super) struct LineReader<'s> {
+    searcher: &'s Searcher,
+    ord: u32,
+    line: Field,
+    in_group: Column<u64>,
+    /// The group that was read last: its first document, and its lines.
+    group: Option<(u32, Unpacked)>,
 }
 
-fn found(segments: &[Segment], candidate: Candidate) -> tantivy::Result<Option<Found>> {
-    let Some(segment) = segments.get(candidate.segment) else { return Ok(None) };
-    let reader = segment.searcher.segment_reader(segment.ord);
-    let columns = DerivedColumns::open(reader)?;
-    let line = line_of(&segment.part.layout, &segment.searcher, DocAddress::new(segment.ord, candidate.document))?;
+impl<'s> LineReader<'s> {
+    pub(super) fn open(layout: &Layout, searcher: &'s Searcher, ord: u32) -> tantivy::Result<LineReader<'s>> {
+        let in_group = searcher.segment_reader(ord).fast_fields().u64(names::IN_GROUP)?;
+        Ok(LineReader { searcher, ord, line: layout.line, in_group, group: None })
+    }
+
+    /// The line of a document.
+    pub(super) fn line(&mut self, document: u32) -> tantivy::Result<&str> {
+        let damaged = || TantivyError::DataCorruption(DataCorruption::comment_only("a group of lines"));
+        let number = self.in_group.first(document).and_then(|number| u32::try_from(number).ok()).ok_or_else(damaged)?;
+        let first = document.checked_sub(number).ok_or_else(damaged)?;
+        if self.group.as_ref().is_none_or(|(known, _)| *known != first) {
+            let stored: TantivyDocument = self.searcher.doc(DocAddress::new(self.ord, first))?;
+            let packed = stored.get_first(self.line).and_then(|packed| packed.as_bytes());
+            let lines = packed.and_then(Unpacked::of).ok_or_else(damaged)?;
+            self.group = Some((first, lines));
+        }
+        let group = self.group.as_ref().map(|(_, lines)| lines);
+        group.and_then(|lines| lines.line(number as usize)).ok_or_else(damaged)
+    }
+}
+
+/// Documents of a page as lines; neighbours share their group.
+struct Pages<'s> {
+    segments: &'s [Segment],
+    readers: Vec<Option<LineReader<'s>>>,
+}
+
+impl<'s> Pages<'s> {
+    fn new(segments: &'s [Segment]) -> Pages<'s> {
+        Pages { segments, readers: segments.iter().map(|_| None).collect() }
+    }
+
+    fn found(&mut self, candidate: Candidate) -> tantivy::Result<Option<Found>> {
+        let Some(segment) = self.segments.get(candidate.segment) else { return Ok(None) };
+        let Some(reader) = self.readers.get_mut(candidate.segment) else { return Ok(None) };
+        let lines = match reader {
+            Some(lines) => lines,
+            none => none.insert(LineReader::open(&segment.part.layout, &segment.searcher, segment.ord)?),
+        };
+        let line = lines.line(candidate.document)?.to_owned();
+        found(segment, candidate, line)
+    }
+}
+
+fn found(segment: &Segment, candidate: Candidate, line: String) -> tantivy::Result<Option<Found>> {
+    let columns = DerivedColumns::open(segment.searcher.segment_reader(segment.ord))?;
     let shown = Derived::TOLD;
     let mut told = Vec::new();
     for field in shown {
@@ -513,6 +576,10 @@ fn found(segments: &[Segment], candidate: Candidate) -> tantivy::Result<Option<F
     if matches!(columns.value(Derived::Failed, candidate.document), Some(Value::Bool(true))) {
         told.push((Derived::Failed.path(), "true".to_owned()));
     }
+    let weight = columns.weight_of(candidate.document);
+    if weight > 1 {
+        told.push((Derived::Weight.path(), weight.to_string()));
+    }
     let mut at = candidate.at;
     at.time = columns.time.first(candidate.document).unwrap_or(at.time);
     Ok(Some(Found { at, line, told }))
@@ -520,36 +587,35 @@ fn found(segments: &[Segment], candidate: Candidate) -> tantivy::Result<Option<F
 
 /// Lines of a segment, read to decide.
 pub(super) struct Lines<'s> {
-    segment: &'s Segment,
+    lines: LineReader<'s>,
     columns: &'s DerivedColumns,
     reader: FieldReader,
 }
 
 impl<'s> Lines<'s> {
-    pub(super) fn new(segment: &'s Segment, columns: &'s DerivedColumns) -> Lines<'s> {
-        Lines { segment, columns, reader: FieldReader::default() }
+    pub(super) fn new(segment: &'s Segment, columns: &'s DerivedColumns) -> tantivy::Result<Lines<'s>> {
+        let lines = LineReader::open(&segment.part.layout, &segment.searcher, segment.ord)?;
+        Ok(Lines { lines, columns, reader: FieldReader::default() })
     }
 
     /// The value of a field, as the line has it.
     pub(super) fn value(&mut self, document: u32, path: &str) -> Result<Option<Value<'static>>, Stopped> {
-        let address = DocAddress::new(self.segment.ord, document);
-        let line = line_of(&self.segment.part.layout, &self.segment.searcher, address)?;
-        let fields = self.reader.read(&line);
+        let line = self.lines.line(document)?;
+        let fields = self.reader.read(line);
         let view = LineView {
             fields: fields.as_deref().ok().map(|fields| self.reader.record(fields, "")),
-            line: &line,
+            line,
             derived: None,
         };
         Ok(view.field(path).map(owned))
     }
 
     fn matches(&mut self, document: u32, tree: &Node) -> Result<bool, Stopped> {
-        let address = DocAddress::new(self.segment.ord, document);
-        let line = line_of(&self.segment.part.layout, &self.segment.searcher, address)?;
-        let fields = self.reader.read(&line);
+        let line = self.lines.line(document)?;
+        let fields = self.reader.read(line);
         let view = LineView {
             fields: fields.as_deref().ok().map(|fields| self.reader.record(fields, "")),
-            line: &line,
+            line,
             derived: Some((self.columns, document)),
         };
         Ok(tree.matches(&view))

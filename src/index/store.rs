@@ -11,12 +11,11 @@ use crate::index::IndexError;
 use crate::index::layout::{Columns, Layout, names};
 use crate::index::positions::Positions;
 
-/// Bytes of lines that are compressed together.
-const BLOCK: usize = 256 << 10;
-/// How hard lines are compressed. Of lines of 480 bytes level 1 in large blocks takes less than level 3 in blocks of 64 KiB, and less time.
+/// Bytes of stored documents that are compressed together: a group of lines, which is compressed already, and those behind it that hold none.
+const BLOCK: usize = 16 << 10;
 const LEVEL: i32 = 1;
-/// Blocks of lines that are kept unpacked for each segment.
-const BLOCKS_KEPT: usize = 16;
+/// Blocks that are kept unpacked for each segment; groups of lines are kept by who reads them.
+const BLOCKS_KEPT: usize = 4;
 
 /// One stretch of an index.
 pub struct Part {
@@ -37,12 +36,26 @@ impl std::fmt::Debug for Part {
 impl Part {
     /// Begins a part.
     pub(super) fn create(folder: &Path, number: u64, columns: &Columns) -> Result<Part, IndexError> {
+        Part::create_in(part_folder(folder, number), number, columns)
+    }
+
+    /// Begins a part in a folder of another name.
+    pub(super) fn create_in(folder: PathBuf, number: u64, columns: &Columns) -> Result<Part, IndexError> {
+        Part::create_with(folder, number, columns, BLOCK)
+    }
+
+    /// The same, with other blocks of stored documents.
+    pub(super) fn create_with(
+        folder: PathBuf,
+        number: u64,
+        columns: &Columns,
+        block: usize,
+    ) -> Result<Part, IndexError> {
         let layout = Layout::new(columns).ok_or(IndexError::Columns)?;
-        let folder = part_folder(folder, number);
         std::fs::create_dir_all(&folder).map_err(|error| IndexError::Io(folder.display().to_string(), error))?;
         let settings = IndexSettings {
             docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(LEVEL) }),
-            docstore_blocksize: BLOCK,
+            docstore_blocksize: block,
             ..IndexSettings::default()
         };
         let index =
@@ -50,7 +63,7 @@ impl Part {
         Part::with(number, folder, layout, index)
     }
 
-    fn open(folder: PathBuf, number: u64) -> Result<Part, IndexError> {
+    pub(super) fn open(folder: PathBuf, number: u64) -> Result<Part, IndexError> {
         let index = tantivy::Index::open_in_dir(&folder)?;
         let layout = Layout::of(index.schema()).ok_or(IndexError::Columns)?;
         Part::with(number, folder, layout, index)
@@ -107,7 +120,7 @@ pub(super) fn times(segment: &SegmentReader) -> tantivy::Result<(i64, i64)> {
     Ok((time.min_value(), time.max_value()))
 }
 
-fn part_folder(folder: &Path, number: u64) -> PathBuf {
+pub(super) fn part_folder(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}"))
 }
 
@@ -141,6 +154,7 @@ impl Index {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(io)?;
+        super::forget::settle(folder)?;
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
@@ -187,6 +201,14 @@ impl Index {
 
     pub(super) fn push(&self, part: Arc<Part>) {
         self.parts.write().unwrap_or_else(PoisonError::into_inner).push(part);
+    }
+
+    /// Puts a part in place of the one of the same number. Searches that are under way go on with that.
+    pub(super) fn replace(&self, part: Arc<Part>) {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = parts.iter_mut().find(|known| known.number == part.number) {
+            *place = part;
+        }
     }
 
     /// Takes the oldest part out. Searches that are under way go on with it.

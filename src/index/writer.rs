@@ -76,7 +76,7 @@ impl Writer {
         let positions = index.positions()?;
         let mut open = None;
         if let Some(part) = index.parts().last() {
-            let writer = Committing::open(&part.index, settings.memory)?;
+            let writer = Committing::open(&part.index, &part.layout, settings.memory)?;
             part.reader.reload()?;
             open = Some(Open { part: Arc::clone(part), writer, lines: part.lines(), stretch: None });
         }
@@ -122,14 +122,14 @@ impl Writer {
             None => {
                 let number = self.index.parts().last().map_or(0, |part| part.number + 1);
                 let part = Arc::new(Part::create(self.index.folder(), number, &self.columns)?);
-                let writer = Committing::open(&part.index, self.settings.memory)?;
+                let writer = Committing::open(&part.index, &part.layout, self.settings.memory)?;
                 self.index.push(Arc::clone(&part));
                 self.maker.anew();
                 self.open.insert(Open { part, writer, lines: 0, stretch: None })
             }
         };
         let document = self.maker.document(&open.part.layout, stream, position, line, told);
-        open.writer.add(document)?;
+        open.writer.add(document, line)?;
         open.lines += 1;
         if self.stretches.len() < STRETCHES_MAX || self.stretches.contains_key(&stretch) {
             *self.stretches.entry(stretch).or_default() += 1;
@@ -161,10 +161,26 @@ impl Writer {
             let is_over = most.is_some_and(|most| most > began) || open.lines >= self.settings.lines_max;
             if is_over {
                 self.close()?;
-                self.forget();
+                self.retire();
             }
         }
         Ok(())
+    }
+
+    /// Closes the part that is open, and waits for merges: nobody writes any part then.
+    pub(super) fn rest(&mut self) -> Result<(), IndexError> {
+        self.commit()?;
+        self.close()?;
+        for closing in self.closing.drain(..) {
+            // It says nothing that would matter here.
+            let _ended = closing.join();
+        }
+        Ok(())
+    }
+
+    /// The index, and bytes of memory for writing.
+    pub(super) fn index(&self) -> (&Index, usize) {
+        (&self.index, self.settings.memory)
     }
 
     /// Closes the part that is open; what was added must have been committed.
@@ -182,7 +198,7 @@ impl Writer {
     }
 
     /// Removes parts that are too old, or beyond the size.
-    fn forget(&mut self) {
+    fn retire(&mut self) {
         loop {
             let parts = self.index.parts();
             let Some(oldest) = parts.first() else { return };
@@ -201,12 +217,6 @@ impl Writer {
     /// # Errors
     /// A disk that refuses.
     pub fn finish(mut self) -> Result<(), IndexError> {
-        self.commit()?;
-        self.close()?;
-        for closing in self.closing.drain(..) {
-            // It says nothing that would matter here.
-            let _ended = closing.join();
-        }
-        Ok(())
+        self.rest()
     }
 }

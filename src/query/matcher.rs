@@ -200,22 +200,28 @@ pub fn date_of(text: &str) -> Option<i64> {
     Some(days + hour * HOUR + minute * MINUTE + second * SECOND + micros - zone)
 }
 
-/// A severity word: 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal.
+/// Words of severities, in lower case: 1 trace, 2 debug, 3 info, 4 warn, 5 error, 6 fatal.
+pub(super) const LEVEL_WORDS: [(&str, u8); 17] = [
+    ("trace", 1),
+    ("verbose", 1),
+    ("debug", 2),
+    ("info", 3),
+    ("information", 3),
+    ("notice", 3),
+    ("warn", 4),
+    ("warning", 4),
+    ("error", 5),
+    ("err", 5),
+    ("fatal", 6),
+    ("critical", 6),
+    ("crit", 6),
+    ("alert", 6),
+    ("emerg", 6),
+    ("emergency", 6),
+    ("panic", 6),
+];
+
+/// A severity word, in any case.
 pub(super) fn level_of(text: &str) -> Option<u8> {
-    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is(&["trace", "verbose"]) {
-        Some(1)
-    } else if is(&["debug"]) {
-        Some(2)
-    } else if is(&["info", "information", "notice"]) {
-        Some(3)
-    } else if is(&["warn", "warning"]) {
-        Some(4)
-    } else if is(&["error", "err"]) {
-        Some(5)
-    } else if is(&["fatal", "critical", "crit", "alert", "emerg", "emergency", "panic"]) {
-        Some(6)
-    } else {
-        None
-    }
+    LEVEL_WORDS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)).map(|(_, level)| *level)
 }

@@ -1,8 +1,8 @@
 //! The one query language: cohort rules, metric filters, and search.
 //!
 //! `service:checkout AND (status:>=500 OR level>=error) AND "card declined" AND path:/api/* AND NOT _exists_:test`.
-//! One parser with precise errors, one typed tree ([`Node`]), and two readings: the matcher on records, and that of an index
-//! (`index`, behind the feature of that name). Nothing is silently ignored: what cannot be understood is an error with a place and, where possible, a remedy.
+//! One parser with precise errors, one typed tree ([`Node`]), and three readings: the matcher on records, that of an index
+//! (`index`, behind the feature of that name), and Elasticsearch's `bool` ([`to_elastic`]). Nothing is silently ignored: what cannot be understood is an error with a place and, where possible, a remedy.
 //!
 //! | written | matches |
 //! | --- | --- |
@@ -19,6 +19,7 @@
 //! | `AND`, `OR`, `NOT`, `&&`, `||`, `!`, `-x`, `+x`, `( )` | and a space between two terms is AND |
 //! | `*` | everything |
 
+mod elastic;
 mod error;
 mod matcher;
 mod parser;
@@ -33,6 +34,7 @@ use std::collections::BTreeSet;
 
 use crate::time::Timestamp;
 
+pub use elastic::to_elastic;
 pub use error::ParseError;
 pub use matcher::{date_of, folded, number_of, tokens};
 pub use suggest::suggest;

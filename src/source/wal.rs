@@ -24,6 +24,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::source::keys::{Keys, Repeats};
 
+mod erase;
+
+pub use self::erase::{Erasable, erasable, erase};
+
 /// First bytes of a segment.
 const MAGIC: &[u8; 8] = b"SERINWAL";
 /// Version of the segments, behind the magic.
@@ -89,6 +93,13 @@ pub enum Appended {
     Repeated(u64),
 }
 
+/// What is handed to the thread that writes.
+enum Handed {
+    Payload(Waiting),
+    /// What comes from now on goes to a segment of its own.
+    Cut(oneshot::Sender<Result<u64, AppendError>>),
+}
+
 struct Waiting {
     key: u64,
     note: Vec<u8>,
@@ -120,7 +131,7 @@ impl Synced {
 /// Where payloads are handed in. Clones hand them to the same log.
 #[derive(Clone)]
 pub struct Wal {
-    sender: mpsc::Sender<Waiting>,
+    sender: mpsc::Sender<Handed>,
     room: Arc<Semaphore>,
     failure: Failure,
     synced: Arc<Synced>,
@@ -187,6 +198,22 @@ impl Wal {
         Ok(Opened { wal, reader: WalReader::new(folder, first, synced), torn, note })
     }
 
+    /// Position behind everything that is synced.
+    pub fn end(&self) -> u64 {
+        self.synced.get()
+    }
+
+    /// Begins a new segment, so that nothing more is written to those before. Gives its position: everything before it lies in
+    /// segments that are closed.
+    ///
+    /// # Errors
+    /// As of [`Wal::append`].
+    pub async fn cut(&self) -> Result<u64, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(Handed::Cut(answer)).await.map_err(|_| AppendError::Stopping)?;
+        answered.await.unwrap_or(Err(AppendError::Stopping))
+    }
+
     /// Bytes that are synced and that nobody has read yet.
     pub fn unread(&self) -> u64 {
         self.synced.get().saturating_sub(self.synced.read.load(Ordering::Acquire))
@@ -219,7 +246,7 @@ impl Wal {
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Full)?;
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { key, note, payload, answer, _room: room };
-        self.sender.try_send(waiting).map_err(|refused| match refused {
+        self.sender.try_send(Handed::Payload(waiting)).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AppendError::Full,
             mpsc::error::TrySendError::Closed(_) => AppendError::Stopping,
         })?;
@@ -466,17 +493,36 @@ impl Writer {
         Ok(Writer { folder, file, length, next, keys, note, buffer, synced, broken: None, failure })
     }
 
-    fn run(mut self, mut receiver: mpsc::Receiver<Waiting>) {
-        let mut list = Vec::new();
+    fn run(mut self, mut receiver: mpsc::Receiver<Handed>) {
+        let (mut list, mut cuts) = (Vec::new(), Vec::new());
         while let Some(first) = receiver.blocking_recv() {
-            list.push(first);
-            while list.len() < TOGETHER
-                && let Ok(more) = receiver.try_recv()
-            {
-                list.push(more);
+            let mut next = Some(first);
+            while let Some(handed) = next.take() {
+                match handed {
+                    Handed::Payload(waiting) => list.push(waiting),
+                    Handed::Cut(answer) => cuts.push(answer),
+                }
+                if list.len() < TOGETHER {
+                    next = receiver.try_recv().ok();
+                }
             }
-            self.write(list.drain(..));
+            if !list.is_empty() {
+                self.write(list.drain(..));
+            }
+            for answer in cuts.drain(..) {
+                // Who asked may have gone.
+                let _nobody_waits = answer.send(self.cut().map_err(|error| AppendError::Disk(Arc::new(error))));
+            }
         }
+    }
+
+    /// Begins a segment, where the one that is written has records.
+    fn cut(&mut self) -> io::Result<u64> {
+        if self.length > HEADER {
+            self.file = begin(&self.folder, self.next)?;
+            self.length = HEADER;
+        }
+        Ok(self.next)
     }
 
     /// Writes payloads, syncs once, answers all.
@@ -496,7 +542,7 @@ impl Writer {
                 last_note = note;
                 put_record(&mut bytes, &Place { at: next, group, key }, &last_note, &payload);
             } else {
-                let begins = bytes.is_empty() && self.length >= SEGMENT_BYTES;
+                let begins = bytes.is_empty() && (self.length >= SEGMENT_BYTES || self.length == HEADER);
                 let note = if begins { last_note.as_slice() } else { b"" };
                 put_record(&mut bytes, &Place { at: next, group, key }, note, &payload);
             }

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::cli::arguments::ReplayArguments;
-use crate::cli::replay;
-use crate::cli::run::WAL;
+use crate::cli::replay::{self, Gone};
 #[cfg(feature = "kafka")]
 use crate::cli::run::inputs::{Asked, From};
 use crate::cli::run::inputs::{HTTP, Heard, Inputs};
 use crate::cli::run::live::push_around_moves;
 use crate::cli::run::state::{Move, moves_of};
 use crate::cli::run::streams::{Row, rows};
+use crate::cli::run::{WAL, forget};
 use crate::engine::{Engine, Output};
 use crate::pipeline::plan_text;
 use crate::source::run::{Observer, PushedStreams};
@@ -33,6 +33,8 @@ pub(in crate::cli) struct Again {
     pub recorded: String,
     /// Its entries.
     pub entries: usize,
+    /// Lines that are not there any more, since somebody was forgotten.
+    pub erased: Option<Gone>,
 }
 
 /// Counts entries on their way.
@@ -92,7 +94,10 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
             break;
         }
     }
-    Ok(Again { recorded, entries: entries.len() })
+    let erased = forget::read(folder)?;
+    let first = erased.iter().filter_map(|erased| erased.first).min();
+    let lines = erased.iter().map(|erased| erased.log_lines).sum();
+    Ok(Again { recorded, entries: entries.len(), erased: first.map(|first| Gone { lines, first, stream: HTTP }) })
 }
 
 /// Reads for a while. Whether nothing came.

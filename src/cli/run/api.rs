@@ -17,7 +17,7 @@ use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::lag;
 use crate::cli::run::session::{self, Session, Sessions};
-use crate::cli::run::{flagger, gate, metrics, openapi};
+use crate::cli::run::{flagger, forget, gate, metrics, openapi};
 use crate::cli::tokens::{Access, Allowed, Scope};
 use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
 use crate::pipeline::roles::Role;
@@ -70,6 +70,7 @@ fn table() -> Table<Api> {
         ("/v1/hooks", "get", get(hooks)),
         ("/v1/session", "get post delete", get(session::who).post(session::login).delete(session::logout)),
         ("/v1/rollouts/{id}/{command}", "post", post(command)),
+        ("/v1/forget", "get post", get(forget::list).post(forget::ask)),
         ("/v1/flagger/{kind}", "post", post(flagger::asked)),
     ]
 }
@@ -85,7 +86,7 @@ pub(super) fn paths() -> Vec<(&'static str, &'static str)> {
     table().into_iter().map(|(path, method, _)| (path, method)).collect()
 }
 
-fn problem(status: StatusCode, words: &str) -> Response {
+pub(super) fn problem(status: StatusCode, words: &str) -> Response {
     (status, axum::Json(json!({ "error": words }))).into_response()
 }
 
@@ -343,16 +344,16 @@ struct Commanded {
     finding: Option<String>,
 }
 
-async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)>, request: Request) -> Response {
-    let Some(command) = Command::from_name(&word) else {
-        let known: Vec<&str> = Command::ALL.into_iter().map(Command::name).collect();
-        return problem(StatusCode::NOT_FOUND, &format!("there are {}", known.join(", ")));
-    };
+/// Who may change something has a token for it. The session, where one was given.
+///
+/// # Errors
+/// The answer to whoever may not.
+pub(super) fn may_command(api: &Api, request: &Request) -> Result<Option<Session>, Box<Response>> {
     let tokens = api.access.tokens();
     if !tokens.may_operate() {
         let words = "commands need a token, and none is configured: name a file that holds one with operate_token_file \
                      (serin.yaml), or one for `operate` in the file of --tokens";
-        return problem(StatusCode::FORBIDDEN, words);
+        return Err(Box::new(problem(StatusCode::FORBIDDEN, words)));
     }
     let session = request.extensions().get::<Session>().cloned();
     let allowed = match &session {
@@ -361,13 +362,49 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
     };
     if allowed != Allowed::Yes {
         if session.is_some() {
-            return problem(StatusCode::FORBIDDEN, "this token may not command; log in with one for operate");
+            return Err(Box::new(problem(
+                StatusCode::FORBIDDEN,
+                "this token may not command; log in with one for operate",
+            )));
         }
         let mut response =
             problem(StatusCode::UNAUTHORIZED, "commands need the operate token: Authorization: Bearer TOKEN");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-        return response;
+        return Err(Box::new(response));
     }
+    Ok(session)
+}
+
+/// Who has logged in is who the token says; else who it says that it is.
+///
+/// # Errors
+/// What is missing, in words.
+pub(super) fn actor_of(
+    api: &Api,
+    session: Option<&Session>,
+    said: Option<String>,
+    reason: &str,
+) -> Result<String, String> {
+    let tokens = api.access.tokens();
+    let known = session.and_then(|session| tokens.known(&session.token).map(|known| known.name.clone()));
+    let actor = known.or(said).unwrap_or_default();
+    for (name, text, most) in [("actor", actor.as_str(), ACTOR_MAX), ("reason", reason, REASON_MAX)] {
+        if text.trim().is_empty() || text.chars().count() > most {
+            return Err(format!("{name}: 1 to {most} characters are needed"));
+        }
+    }
+    Ok(actor)
+}
+
+async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)>, request: Request) -> Response {
+    let Some(command) = Command::from_name(&word) else {
+        let known: Vec<&str> = Command::ALL.into_iter().map(Command::name).collect();
+        return problem(StatusCode::NOT_FOUND, &format!("there are {}", known.join(", ")));
+    };
+    let session = match may_command(&api, &request) {
+        Ok(session) => session,
+        Err(refused) => return *refused,
+    };
     let Ok(body) = axum::body::to_bytes(request.into_body(), COMMAND_MAX).await else {
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "the command is too long, or did not come whole");
     };
@@ -378,14 +415,10 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
             return problem(StatusCode::BAD_REQUEST, &format!("not a command ({error}); for example {example}"));
         }
     };
-    // Who has logged in is who the token says.
-    let known = session.and_then(|session| tokens.known(&session.token).map(|known| known.name.clone()));
-    let actor = known.or(commanded.actor).unwrap_or_default();
-    for (name, text, most) in [("actor", &actor, ACTOR_MAX), ("reason", &commanded.reason, REASON_MAX)] {
-        if text.trim().is_empty() || text.chars().count() > most {
-            return problem(StatusCode::BAD_REQUEST, &format!("{name}: 1 to {most} characters are needed"));
-        }
-    }
+    let actor = match actor_of(&api, session.as_ref(), commanded.actor, &commanded.reason) {
+        Ok(actor) => actor,
+        Err(words) => return problem(StatusCode::BAD_REQUEST, &words),
+    };
     if !api.desk.view().book.rollouts().any(|rollout| rollout.id == id) {
         return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
     }

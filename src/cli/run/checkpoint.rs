@@ -151,7 +151,7 @@ fn content(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
 }
 
 /// A file is either the old one or the new one, whatever happens.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside: PathBuf = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

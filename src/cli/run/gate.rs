@@ -78,6 +78,12 @@ struct Question {
 }
 
 impl Gate {
+    /// Names of arms of new code that is being judged.
+    #[cfg(feature = "index")]
+    pub(super) fn candidates(&self) -> Vec<String> {
+        self.rows.iter().filter(|row| !row.is_over).map(|row| row.candidate.clone()).collect()
+    }
+
     /// What a report says.
     pub(super) fn of(report: &Report<'_>) -> Gate {
         let rows = report.comparisons.iter().map(|judged| {

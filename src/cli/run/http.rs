@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use crate::cli::config::Link;
 use crate::cli::run::api::{self, Table};
 use crate::cli::run::course::CourseOf;
 use crate::cli::run::door::{Door, Room};
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     /// The index, and whoever asks it.
     #[cfg(feature = "index")]
     pub searching: crate::cli::run::searching::Searching,
+    /// What is to be forgotten.
+    pub forgetting: crate::cli::run::forget::Forgetting,
     /// What is scraped.
     pub metrics: Metrics,
     /// That something has changed.
@@ -54,6 +57,8 @@ pub(super) struct Shared {
     files: Mutex<Option<Files>>,
     /// What everything is decided by, once that is known.
     ground: OnceLock<Ground>,
+    /// Where lines can be seen elsewhere.
+    links: Mutex<Vec<Link>>,
     /// The write-ahead log, where lines are taken here.
     wal: Option<Wal>,
     shown: Mutex<Shown>,
@@ -77,6 +82,9 @@ struct Shown {
     report: Option<(Arc<str>, Arc<str>)>,
     /// The course of each comparison of the report.
     courses: Arc<[CourseOf]>,
+    /// Shares of units with an error, of each comparison.
+    #[cfg(feature = "index")]
+    shares: Arc<[crate::cli::run::counters::CountedShares]>,
     /// What controllers are told.
     gate: Arc<Gate>,
     /// How far partitions have been read.
@@ -90,9 +98,24 @@ impl Shared {
         Shared { wal, memory_limit, ..Shared::default() }
     }
 
+    /// The write-ahead log, where lines are taken here.
+    pub(super) fn wal(&self) -> Option<&Wal> {
+        self.wal.as_ref()
+    }
+
     /// Bytes that the state of the engine may take.
     pub(super) fn memory_limit(&self) -> u64 {
         self.memory_limit
+    }
+
+    /// Where lines can be seen elsewhere.
+    pub(super) fn links_are(&self, links: Vec<Link>) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    /// Where lines can be seen elsewhere.
+    pub(super) fn links(&self) -> Vec<Link> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What everything is decided by.
@@ -206,6 +229,18 @@ impl Shared {
             shown.report = Some((json.into(), html.into()));
         });
         self.news.report();
+    }
+
+    /// Shares of units with an error, of the report that is shown; `None` while there is none.
+    #[cfg(feature = "index")]
+    pub(super) fn shares(&self) -> Option<Arc<[crate::cli::run::counters::CountedShares]>> {
+        self.with(|shown| shown.report.is_some().then(|| Arc::clone(&shown.shares)))
+    }
+
+    /// The same, before the report is shown that they are of.
+    #[cfg(feature = "index")]
+    pub(super) fn count_shares(&self, shares: Vec<crate::cli::run::counters::CountedShares>) {
+        self.with(|shown| shown.shares = shares.into());
     }
 
     /// The courses of the report that is shown.

@@ -21,7 +21,7 @@ use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
-use crate::cli::run::{WAL, page};
+use crate::cli::run::{WAL, links, page};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
@@ -129,7 +129,11 @@ impl Live<'_> {
                 };
                 if let Some(json) = json.as_object_mut() {
                     json.insert("placebos".to_owned(), placebos);
+                    let links = links::of(&report, &self.reader.shared.links(), &watch.found.plan);
+                    json.insert("links".to_owned(), links);
                 }
+                #[cfg(feature = "index")]
+                self.reader.shared.count_shares(crate::cli::run::counters::of(&report));
                 self.reader.shared.show(
                     format!("{json:#}\n"),
                     page::of(&report, engine, &watch.courses, &state, notices),
@@ -178,6 +182,8 @@ impl Live<'_> {
             shown: Shown { noticed: watch.noticed.clone(), courses: watch.courses.clone() },
         };
         checkpoint.write(watch.state.folder())?;
+        let behind = checkpoint.places.iter().map(|place| (place.name.clone(), place.next));
+        self.reader.shared.forgetting.checkpointed(behind);
         watch.is_ahead = false;
         if let Some(before) = http {
             wal::trim(&watch.state.folder().join(WAL), before, self.reader.arguments.keep_log)?;

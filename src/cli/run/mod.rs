@@ -8,6 +8,8 @@ mod again;
 mod api;
 mod appended;
 mod checkpoint;
+#[cfg(feature = "index")]
+mod counters;
 mod course;
 mod desk;
 mod door;
@@ -15,6 +17,7 @@ mod elastic;
 mod events;
 mod flagger;
 mod follow;
+mod forget;
 mod gate;
 mod history;
 mod hooks;
@@ -23,6 +26,7 @@ mod ingest;
 mod inputs;
 #[cfg(feature = "kafka")]
 mod lag;
+mod links;
 mod live;
 mod log;
 mod loki;
@@ -180,8 +184,10 @@ async fn serve(
     }
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
+    shared.links_are(config.links.clone());
     #[cfg(feature = "index")]
     searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
+    forget::start(&arguments.state, &shared, tokio::runtime::Handle::current())?;
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_listener = Arc::clone(&shared);
     desk.listen(move || of_listener.news.rollouts());

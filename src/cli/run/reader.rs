@@ -271,6 +271,8 @@ impl Reader<'_> {
         let (begun, found) = match saved {
             Some(saved) => {
                 say(&format!("reading {} from the last checkpoint", count(names.len() as u64, "stream")));
+                let behind = saved.checkpoint.places.iter().map(|place| (place.name.clone(), place.next));
+                self.shared.forgetting.checkpointed(behind);
                 self.begin_again(names.len(), saved, state)?
             }
             None => {
@@ -317,7 +319,7 @@ impl Reader<'_> {
             noticed,
             looked: true,
             is_ahead: false,
-            rejects: Rejects::open(&self.arguments.state, REJECTS_BYTES),
+            rejects: Rejects::open(&self.arguments.state, REJECTS_BYTES, self.shared.forgetting.rejects()),
             rejects_refused: false,
         };
         let first = names.get(..of_base).unwrap_or(&names);

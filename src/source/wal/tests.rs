@@ -192,3 +192,33 @@ fn the_last_note_is_that_of_the_last_whole_record() {
     assert_eq!(trim(folder.path(), u64::MAX, 0).unwrap(), 0);
     assert_eq!(Wal::open(folder.path()).unwrap().note, b"second");
 }
+
+#[test]
+fn lines_that_are_erased_are_blanks_and_all_others_keep_their_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let Opened { wal, reader, .. } = Wal::open(folder.path()).unwrap();
+    let put = |text: &str, note: &str| {
+        runtime().block_on(wal.append_noted(0, note.as_bytes().to_vec(), text.as_bytes().to_vec())).unwrap()
+    };
+    put("ann 1\nbob 2\n", "places");
+    put("ann 3\n", "");
+    let end = wal.end();
+    assert_eq!(runtime().block_on(wal.cut()).unwrap(), end);
+    assert_eq!(runtime().block_on(wal.cut()).unwrap(), end, "a segment without a record is begun once");
+    put("ann 4\n", "");
+    let is_ann = |_: u64, line: &[u8]| line.starts_with(b"ann");
+    let found = erasable(folder.path(), end, &mut { is_ann }).unwrap();
+    assert_eq!(found, Erasable { lines: 2, first: Some(0) });
+    // A file beside that a program left which ended there is written over.
+    std::fs::write(segment(folder.path(), 0).with_extension("erasing"), "half").unwrap();
+    assert_eq!(erase(folder.path(), end, &mut { is_ann }).unwrap(), 1);
+    assert_eq!(erase(folder.path(), end, &mut { is_ann }).unwrap(), 0, "there is nothing more");
+    let expect = [(0, b"     \nbob 2\n".to_vec()), (12, b"     \n".to_vec()), (18, b"ann 4\n".to_vec())];
+    assert_eq!(all(&mut reader.again()), expect);
+    put("bob 5\n", "");
+    drop(wal);
+    let Opened { mut reader, note, torn, .. } = Wal::open(folder.path()).unwrap();
+    assert_eq!((note.as_slice(), torn), (&b"places"[..], 0), "the note lasts");
+    assert_eq!(all(&mut reader).len(), 4);
+    assert!(std::fs::read(segment(folder.path(), 0)).unwrap().windows(3).all(|three| three != b"ann"));
+}

@@ -232,7 +232,9 @@ async fn search(
     let body = json!({
         "query": tree.to_string(),
         "lines": lines.iter().map(|line| line_json(line, Some(&tree))).collect::<Vec<_>>(),
-        "total": { "lines": total.lines, "is_exact": total.is_exact },
+        "total": {
+            "lines": total.lines, "is_exact": total.is_exact, "is_estimate": total.is_estimate, "kept": total.kept,
+        },
         "partial": partial.as_ref().map(|partial| partial.name()),
         "next": next.map(|next| next.to_string()),
         "took_ms": began.elapsed().as_secs_f64() * 1e3,

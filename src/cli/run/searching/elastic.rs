@@ -192,6 +192,16 @@ async fn asked(shared: &Arc<Shared>, question: Question, request: Request) -> Re
             Question::Fields => {
                 checked(&parameters, &["fields"])?;
                 let body = parse(&body)?;
+                // Every line is in the one index, so none is left out by what it holds.
+                let is_all = |filter: &Value| filter.get("match_all").is_some_and(|of| of == &json!({}));
+                let other = body.iter().find(|(key, value)| match key.as_str() {
+                    "fields" => false,
+                    "index_filter" => !is_all(value),
+                    _ => true,
+                });
+                if let Some((key, _)) = other {
+                    return Err(Failed::parsing(&format!("[field_caps] does not support [{key}] as it is")));
+                }
                 let wanted = parameters.get("fields").map(|list| list.split(',').map(str::to_owned).collect());
                 let of_body = body.get("fields").and_then(Value::as_array);
                 let of_body =

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::cli::run::checkpoint;
+use crate::cli::run::forget::Erased;
 use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::inputs::Asked;
 use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::log::warn;
-use crate::cli::run::searching::Ways;
+use crate::cli::run::searching::{Job, Ways};
 use crate::event::{Intern, RejectReason};
-use crate::index::{Columns, Index, Told, Writer};
+use crate::index::{Columns, Index, Sampling, Told, Writer};
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::Plan;
 use crate::source::fold_chunk::not_utf8;
@@ -39,6 +40,8 @@ pub(super) struct Follower<'a> {
     inputs: Inputs,
     writer: Writer,
     streams: Vec<Stream<'a>>,
+    forgotten: Vec<Erased>,
+    sampling: Option<Sampling>,
 }
 
 struct Stream<'a> {
@@ -96,7 +99,9 @@ impl<'a> Follower<'a> {
         }
         let Some(inputs) = all(ways, shared, http, &from)? else { return Ok(None) };
         let streams = inputs.names().iter().map(|name| Stream::new(plan, name)).collect();
-        Ok(Some(Follower { shared, plan, inputs, writer, streams }))
+        let forgotten = shared.forgetting.erased();
+        let sampling = ways.one_in.map(Sampling::new);
+        Ok(Some(Follower { shared, plan, inputs, writer, streams, forgotten, sampling }))
     }
 
     pub(super) fn follow(mut self) -> anyhow::Result<()> {
@@ -138,29 +143,54 @@ impl<'a> Follower<'a> {
                 self.shared.searching.commits.send_modify(|commits| *commits += 1);
                 (waits, added) = (None, 0);
             }
+            if let Some(job) = self.shared.searching.job(self.writer.next(inputs::HTTP)) {
+                self.index()?;
+                self.forget(job)?;
+                (waits, added) = (None, 0);
+            }
         }
         self.writer.finish()?;
         Ok(())
     }
 
+    /// Takes lines out.
+    fn forget(&mut self, job: Job) -> anyhow::Result<()> {
+        let done = job.carry_out(&mut self.writer, self.plan);
+        self.shared.searching.commits.send_modify(|commits| *commits += 1);
+        self.forgotten = self.shared.forgetting.erased();
+        done
+    }
+
     /// Indexes what has come.
     fn index(&mut self) -> anyhow::Result<u64> {
         let mut count = 0;
+        if let Some(sampling) = &mut self.sampling
+            && let Ok(gate) = self.shared.gate()
+        {
+            sampling.candidates(gate.candidates());
+        }
         for at in 0..self.streams.len() {
             let Some(batch) = self.inputs.batch(at) else { continue };
             let (chunks, after) = (batch.chunks(), batch.after());
             let Some(stream) = self.streams.get_mut(at) else { continue };
             for chunk in chunks {
-                count += add_chunk(&mut self.writer, self.plan, stream, &chunk)?;
+                count += add_chunk(&mut self.writer, (&self.forgotten, &mut self.sampling), stream, &chunk)?;
             }
             self.writer.reach(&stream.name, after);
+        }
+        if let Some(sampling) = &self.sampling {
+            self.shared.searching.left_out.store(sampling.left_out(), Ordering::Relaxed);
         }
         Ok(count)
     }
 }
 
-fn add_chunk(writer: &mut Writer, plan: &Plan, stream: &mut Stream<'_>, chunk: &Chunk) -> anyhow::Result<u64> {
-    let _same_plan_as_the_decoder = plan;
+fn add_chunk(
+    writer: &mut Writer,
+    (forgotten, sampling): (&[Erased], &mut Option<Sampling>),
+    stream: &mut Stream<'_>,
+    chunk: &Chunk,
+) -> anyhow::Result<u64> {
     stream.decoder.begin_chunk();
     let mut count = 0;
     for (number, (line, offset, _)) in lines(&chunk.bytes, chunk.from).enumerate() {
@@ -169,7 +199,16 @@ fn add_chunk(writer: &mut Writer, plan: &Plan, stream: &mut Stream<'_>, chunk: &
             continue;
         }
         count += 1;
-        let mut add = |text: &str, told: &Told<'_>| writer.add(&stream.name, position, text, told);
+        let mut add = |text: &str, told: &Told<'_>| {
+            let weight = match sampling {
+                None => Some(1),
+                Some(sampling) => sampling.weight(&stream.name, position, told),
+            };
+            match weight {
+                Some(weight) => writer.add(&stream.name, position, text, &Told { weight, ..*told }).map(|_| ()),
+                None => Ok(()),
+            }
+        };
         let Ok(text) = std::str::from_utf8(line) else {
             add(&String::from_utf8_lossy(line), &Told::none(stream.time, Some(not_utf8(line))))?;
             continue;
@@ -181,6 +220,10 @@ fn add_chunk(writer: &mut Writer, plan: &Plan, stream: &mut Stream<'_>, chunk: &
         match stream.decoder.decode(text, position) {
             Ok(Decoded::Event(event)) => {
                 stream.time = event.time;
+                // What a topic still has of a unit that was forgotten, where its lines are read again.
+                if forgotten.iter().any(|erased| erased.has(&stream.name, position, event.unit)) {
+                    continue;
+                }
                 add(text, &Told::of(&event, Intern::names(stream.decoder.interner())))?;
             }
             Ok(Decoded::Outside) => {

@@ -6,6 +6,7 @@
 mod api;
 pub(super) mod elastic;
 mod follow;
+mod forget;
 mod shares;
 mod table;
 mod tail;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 pub(super) use self::api::paths;
 pub(super) use self::api::routes;
 use self::follow::Follower;
+pub(super) use self::forget::Job;
 use crate::cli::arguments::{Indexed, RunArguments};
 use crate::cli::run::http::Shared;
 use crate::cli::run::log::warn;
@@ -50,6 +52,8 @@ pub(super) struct Searching {
     aliases: OnceLock<Aliases>,
     /// What is out of order, where something is.
     trouble: Mutex<Option<String>>,
+    /// What is to be taken out.
+    job: Mutex<Option<Job>>,
     /// Bytes or records that were gone before they were indexed.
     lost: AtomicU64,
     /// Number of commits, for those who follow.
@@ -58,6 +62,8 @@ pub(super) struct Searching {
     waiting: AtomicU64,
     /// Searches that found too many waiting.
     refused: AtomicU64,
+    /// Lines that the policy left out since the start.
+    left_out: AtomicU64,
 }
 
 /// Figures of search, for who scrapes.
@@ -82,11 +88,13 @@ impl Default for Searching {
             what: OnceLock::new(),
             aliases: OnceLock::new(),
             trouble: Mutex::default(),
+            job: Mutex::default(),
             lost: AtomicU64::new(0),
             commits: tokio::sync::watch::Sender::new(0),
             turns: Semaphore::new(AT_A_TIME),
             waiting: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
         }
     }
 }
@@ -141,6 +149,7 @@ impl Searching {
             "damaged_parts": index.map(|index| index.damaged().len()),
             "trouble": trouble,
             "lost": self.lost.load(Ordering::Relaxed),
+            "left_out": self.left_out.load(Ordering::Relaxed),
         })
     }
 }
@@ -157,6 +166,7 @@ pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option
     let ways = Ways {
         folder: arguments.state.clone(),
         settings,
+        one_in: (what == Indexed::Sampled).then_some(arguments.index.sample),
         http,
         #[cfg(feature = "kafka")]
         topics: arguments.brokers.clone().map(|brokers| OfKafka {
@@ -182,6 +192,8 @@ pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option
 struct Ways {
     folder: PathBuf,
     settings: Settings,
+    /// Lines of one unit of so many are kept of what is neither wrong nor new.
+    one_in: Option<u32>,
     http: Option<WalReader>,
     #[cfg(feature = "kafka")]
     topics: Option<OfKafka>,

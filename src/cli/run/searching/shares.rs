@@ -36,6 +36,18 @@ pub(super) struct Shares {
     /// Field of the groups.
     by: Option<String>,
     timeout: Option<f64>,
+    /// Where they come from.
+    from: Option<From>,
+}
+
+/// Where shares come from.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum From {
+    /// Lines that are kept.
+    Index,
+    /// The counters of verdicts.
+    Counters,
 }
 
 /// Interval of a share at 95 % (Wilson 1927), from `k` of `n`.
@@ -50,13 +62,26 @@ fn interval(k: u64, n: u64) -> (f64, f64) {
     (((middle - width) / scale).max(0.0), ((middle + width) / scale).min(1.0))
 }
 
+/// Distinct units of a group, and the variance that comes from lines that were left out.
+type Units = (u64, f64);
+
+/// Interval of a share of units that were counted, or of which some stand for others: the one of the counts, and as much wider as the number
+/// of all units may be off at 95 %.
+fn widened(met: u64, (units, variance): Units) -> (f64, f64) {
+    let (low, high) = interval(met, units);
+    let off = Z * variance.sqrt() / (units.max(1) as f64);
+    (low / (1.0 + off), if off < 1.0 { (high / (1.0 - off)).min(1.0) } else { 1.0 })
+}
+
+/// What was counted of each group.
+struct OfGroups {
+    units: BTreeMap<String, Units>,
+    partial: Option<&'static str>,
+    is_estimate: bool,
+}
+
 /// Distinct units by group.
-fn units(
-    index: &Index,
-    tree: &Node,
-    by: &[String],
-    stop: &dyn Fn() -> bool,
-) -> tantivy::Result<(BTreeMap<String, u64>, Option<&'static str>)> {
+fn units(index: &Index, tree: &Node, by: &[String], stop: &dyn Fn() -> bool) -> tantivy::Result<OfGroups> {
     let metrics = [Metric::Distinct(UNIT.to_owned())];
     let table = index.aggregate(&Counted { tree, by, every: None, metrics: &metrics, stop })?;
     let partial = table.partial.as_ref().map(|partial| partial.name());
@@ -67,9 +92,19 @@ fn units(
     };
     let list = table.groups.iter().filter_map(|group| {
         let key = if by.is_empty() { Some(String::new()) } else { group.key.first().cloned().flatten() };
-        Some((key?, of(&group.figures)))
+        Some((key?, (of(&group.figures), group.variance)))
     });
-    Ok((list.collect(), partial))
+    Ok(OfGroups { units: list.collect(), partial, is_estimate: table.is_estimate })
+}
+
+/// Shares as verdicts count them.
+fn of_counters(shared: &Shared, began: Instant) -> Result<Response, Refusal> {
+    let Some(shares) = shared.shares() else {
+        return Err(problem(StatusCode::SERVICE_UNAVAILABLE, "there is no report yet"));
+    };
+    let comparisons: Vec<Value> = shares.iter().map(|of| of.to_json(interval)).collect();
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    Ok(axum::Json(json!({ "comparisons": comparisons, "took_ms": took })).into_response())
 }
 
 pub(super) async fn shares(
@@ -78,6 +113,16 @@ pub(super) async fn shares(
 ) -> Result<Response, Refusal> {
     let asked = given(asked)?;
     let began = Instant::now();
+    if asked.from == Some(From::Counters) {
+        let others = [&asked.q, &asked.of, &asked.since, &asked.until, &asked.by];
+        if others.iter().any(|other| other.is_some()) || asked.timeout.is_some() {
+            return Err(problem(
+                StatusCode::BAD_REQUEST,
+                "from=counters: these are of each comparison, from its beginning; leave the other parameters out",
+            ));
+        }
+        return of_counters(&shared, began);
+    }
     let by: Vec<String> = asked.by.iter().cloned().collect();
     if by.iter().any(String::is_empty) {
         return Err(problem(StatusCode::BAD_REQUEST, "by: a field is missing"));
@@ -88,20 +133,27 @@ pub(super) async fn shares(
         let all = tree(&of, index, asked.q.as_deref().unwrap_or(REQUESTS), times)?;
         let met = tree(&of, index, asked.of.as_deref().unwrap_or(FAILED), (None, None))?;
         are_fields(index, by.iter())?;
-        let (all_units, partial) = units(index, &all, &by, stop).map_err(|error| damaged(&error))?;
+        let all_units = units(index, &all, &by, stop).map_err(|error| damaged(&error))?;
         let both = Node::And(vec![all, met]);
-        let (met_units, partial_met) = units(index, &both, &by, stop).map_err(|error| damaged(&error))?;
-        let group = |(key, units): (&String, &u64)| {
+        let met_units = units(index, &both, &by, stop).map_err(|error| damaged(&error))?;
+        let group = |(key, of_key): (&String, &Units)| {
+            let (units, variance) = *of_key;
             // Both are counts of hashes, so that of the part may be greater by collisions of the whole.
-            let met = met_units.get(key).copied().unwrap_or(0).min(*units);
-            let (low, high) = interval(met, *units);
-            let share = (*units > 0).then(|| met as f64 / *units as f64);
+            let (met, of_met) = met_units.units.get(key).copied().unwrap_or((0, 0.0));
+            let met = met.min(units);
+            let (low, high) = widened(met, (units, variance + of_met));
+            let share = (units > 0).then(|| met as f64 / units as f64);
             let key = if by.is_empty() { Value::Null } else { Value::from(key.as_str()) };
             json!({ "key": key, "units": units, "met": met, "share": share, "low": low, "high": high })
         };
-        let groups: Vec<Value> = all_units.iter().map(group).collect();
+        let groups: Vec<Value> = all_units.units.iter().map(group).collect();
         let took = began.elapsed().as_secs_f64() * 1e3;
-        Ok::<_, Refusal>(json!({ "groups": groups, "partial": partial.or(partial_met), "took_ms": took }))
+        Ok::<_, Refusal>(json!({
+            "groups": groups,
+            "partial": all_units.partial.or(met_units.partial),
+            "is_estimate": all_units.is_estimate || met_units.is_estimate,
+            "took_ms": took,
+        }))
     })
     .await??;
     Ok(axum::Json(body).into_response())

@@ -141,6 +141,8 @@ pub(super) async fn aggregate(
     let body = json!({
         "groups": groups.iter().map(|group| group_json(group, &by, &metrics)).collect::<Vec<_>>(),
         "lines": table.lines,
+        "kept": table.kept,
+        "is_estimate": table.is_estimate,
         "listed": listed,
         "lines_of_others": if by.is_empty() && every.is_none() { 0 } else { table.lines - listed_lines },
         "partial": table.partial.as_ref().map(|partial| partial.name()),
@@ -174,6 +176,7 @@ fn group_json(group: &Group, by: &[String], metrics: &[Metric]) -> Value {
         by.iter().zip(&group.key).map(|(name, value)| (name.clone(), Value::from(value.as_deref()))).collect();
     out.insert("key".to_owned(), Value::Object(key));
     out.insert("lines".to_owned(), Value::from(group.lines));
+    out.insert("kept".to_owned(), Value::from(group.kept));
     for (figure, metric) in group.figures.iter().zip(metrics) {
         let (name, value) = match (figure, metric) {
             (Figure::Distinct(count), _) => ("distinct", Value::from(*count)),

@@ -1,0 +1,89 @@
+//! Quantiles of numbers by bins of 1/64 octave: at most .8 % from the value.
+
+/// Numbers in bins of 1/64 octave.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Histogram {
+    /// Bin of the first count.
+    low: u32,
+    counts: Vec<u64>,
+    /// Zero and below.
+    least: u64,
+    min: f64,
+    max: f64,
+    values: u64,
+}
+
+/// Bits of a number below its bin: sign, exponent and six bits of the fraction make the bin.
+const BELOW_BIN: u32 = 52 - 6;
+
+impl Histogram {
+    /// Counts a value so many times.
+    pub(super) fn add(&mut self, value: f64, weight: u64) {
+        (self.min, self.max) =
+            if self.values == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
+        self.values += weight;
+        if value <= 0.0 {
+            self.least += weight;
+            return;
+        }
+        let bin = (value.to_bits() >> BELOW_BIN) as u32;
+        if self.counts.is_empty() {
+            self.low = bin;
+        }
+        if bin < self.low {
+            let more = (self.low - bin) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0, more));
+            self.low = bin;
+        }
+        let at = (bin - self.low) as usize;
+        if at >= self.counts.len() {
+            self.counts.resize(at + 1, 0);
+        }
+        if let Some(count) = self.counts.get_mut(at) {
+            *count += weight;
+        }
+    }
+
+    /// The value with this share of values at or below it: the middle of its bin, and no further out than any value.
+    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
+        if self.values == 0 {
+            return None;
+        }
+        let rank = ((share * self.values as f64).ceil() as u64).clamp(1, self.values);
+        let mut seen = self.least;
+        if rank <= seen {
+            return Some(self.min);
+        }
+        for (at, count) in self.counts.iter().enumerate() {
+            seen += count;
+            if seen >= rank {
+                let edge = |bin: u32| f64::from_bits(u64::from(bin) << BELOW_BIN);
+                let bin = self.low + at as u32;
+                return Some(((edge(bin) + edge(bin + 1)) / 2.0).clamp(self.min, self.max));
+            }
+        }
+        Some(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_a_bin() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile(0.5), None);
+        let mut values: Vec<f64> = (0..10_000).map(|at| 1.0007f64.powi((at * 7_919) % 10_000)).collect();
+        values.iter().for_each(|value| histogram.add(*value, 1));
+        values.sort_by(f64::total_cmp);
+        for share in [0.0, 0.01, 0.5, 0.9, 0.99, 1.0] {
+            let rank = ((share * 10_000.0f64).ceil() as usize).clamp(1, 10_000);
+            let (found, exact) = (histogram.quantile(share).unwrap(), values[rank - 1]);
+            assert!((found / exact - 1.0).abs() < 0.008, "{share}: {found} for {exact}");
+        }
+        histogram.add(-3.0, 1);
+        histogram.add(0.0, 1);
+        assert_eq!(histogram.quantile(0.0), Some(-3.0));
+    }
+}

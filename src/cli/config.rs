@@ -18,6 +18,7 @@ pub(super) use self::hooks::parse_secrets;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
+use crate::cli::run::dashboards;
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
 use crate::cli::{arguments, compare, policy_file, terminal};
@@ -74,6 +75,18 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
     let path = arguments.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{}: cannot be read; name a file: serin check FILE", path.display()))?;
+    if dashboards::is_one(&text) {
+        return match dashboards::parse(&text) {
+            Ok(_) => {
+                terminal::print(&format!("{}: nothing is wrong: a dashboard.\n", path.display()))?;
+                Ok(0)
+            }
+            Err(problems) => {
+                terminal::print(&told(&path, &problems))?;
+                Ok(super::STATUS_ERROR)
+            }
+        };
+    }
     match parse(&text, None, Outside::Looked) {
         Ok(config) => {
             let rollouts = config.declared.len();
@@ -167,7 +180,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 24] = [
+const SINGLE: [&str; 26] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -192,6 +205,8 @@ const SINGLE: [&str; 24] = [
     "index",
     "index_keep",
     "index_size",
+    "keep_reports",
+    "dashboards",
 ];
 /// Keys that hold a list.
 const LISTS: [(&str, &str); 4] =
@@ -282,6 +297,10 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        "keep_reports" => {
+            let words = |words| anyhow::anyhow!("{words}");
+            return arguments::length_of_time(&first.unwrap_or_default()).map(|_| ()).map_err(words);
+        }
         #[cfg(feature = "index")]
         "index_keep" => {
             let words = |words| anyhow::anyhow!("{words}");
@@ -346,7 +365,7 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 12] = [
+const OF_A_START: [&str; 14] = [
     "files",
     "from_end",
     "listen",
@@ -354,6 +373,8 @@ const OF_A_START: [&str; 12] = [
     "idle",
     "checkpoint",
     "keep_log",
+    "keep_reports",
+    "dashboards",
     "http",
     "log_format",
     "index",
@@ -449,6 +470,11 @@ impl Config {
                     arguments.keep_log =
                         arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
                 }
+                "keep_reports" => {
+                    arguments.keep_reports = arguments::length_of_time(&first.unwrap_or_default())
+                        .map_err(|words| anyhow::anyhow!(words))?;
+                }
+                "dashboards" => arguments.dashboards = first.map(PathBuf::from),
                 #[cfg(feature = "index")]
                 "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
                 #[cfg(feature = "index")]

@@ -9,6 +9,7 @@ mod api;
 mod appended;
 mod checkpoint;
 mod course;
+pub(super) mod dashboards;
 mod desk;
 mod door;
 mod elastic;
@@ -21,12 +22,14 @@ mod hooks;
 mod http;
 mod ingest;
 mod inputs;
+mod kept;
 #[cfg(feature = "kafka")]
 mod lag;
 mod live;
 mod log;
 mod loki;
 mod metrics;
+mod mute;
 mod openapi;
 mod otlp;
 mod page;
@@ -40,6 +43,7 @@ mod server;
 mod session;
 mod state;
 mod streams;
+mod trial;
 mod ui;
 
 use std::cell::Cell;
@@ -185,6 +189,11 @@ async fn serve(
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_listener = Arc::clone(&shared);
     desk.listen(move || of_listener.news.rollouts());
+    let of_kept = desk.clone();
+    shared
+        .kept
+        .open(&arguments.state, arguments.keep_reports, move || api::all_whole(&of_kept.view()))
+        .context("reports as they were, in the folder of --state")?;
     let sessions = session::Sessions::default();
     let of_api = api::Api {
         shared: Arc::clone(&shared),
@@ -193,6 +202,7 @@ async fn serve(
         access: access.clone(),
         stale_after: Arc::clone(&stale_after),
         address,
+        dashboards: arguments.dashboards.as_deref().map(Arc::from),
     };
     let reloading = Reloading {
         file: arguments.config.clone(),

@@ -31,7 +31,7 @@ const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
 /** A mark of the time axis, as fine as its step. */
-function clock(at: number, step: number): string {
+export function clock(at: number, step: number): string {
   const form = step < 60 ? SECOND : step < 86_400 ? HOUR : DAY;
   return form.format(new Date(at * 1000));
 }
@@ -144,7 +144,8 @@ export function DeltaChart(props: Props) {
       ],
       bands: [{ series: [1, 2], fill: band }],
       axes: [
-        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+        // Marks of the clock are wide: without room they run into each other.
+        { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
         { ...axis, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
       ],
       hooks: { draw: [draw] },

@@ -27,7 +27,7 @@ export function PlaceLink({ query, children }: { query: string | null | undefine
 }
 
 /** The text of one line, with some before and behind on request. */
-export function LineAt({ place, wide }: { place: Place; wide?: boolean }) {
+export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
   const [lines, setLines] = useState<FoundLine[] | string | null>(null);
   const [sides, setSides] = useState(wide ? 5 : 0);
   const search = canSearch();
@@ -51,7 +51,7 @@ export function LineAt({ place, wide }: { place: Place; wide?: boolean }) {
   return (
     <>
       {lines.map((line, at) => (
-        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} />
+        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} template={at === own ? template : undefined} />
       ))}
       {sides === 0 && (
         <button type="button" class="quiet small" onClick={() => setSides(5)}>

@@ -4,11 +4,12 @@ import { signal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { Actions } from "../components/Actions";
 import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
+import { frozen, lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
-import { go, param, rolloutPath, setQuery } from "../lib/router";
+import { go, param, path, query, rolloutPath, route, setQuery } from "../lib/router";
 import type { Comparison, Report, RolloutFull } from "../lib/types";
 import { lookOfRollout, PHASES, serviceName } from "../lib/words";
 import { Explain } from "./Explain";
@@ -84,7 +85,7 @@ const STALE_MS = 120_000;
 function Stale() {
   void tick.value;
   const until = newest.value;
-  if (!until) return null;
+  if (!until || frozen.value) return null;
   const lag = (Date.now() - Date.parse(until)) / 1000;
   const quiet = Date.now() - (heardAt.value ?? Date.now());
   if (lag < 300 || (quiet < 0 && lag < 0)) return null;
@@ -94,6 +95,15 @@ function Stale() {
       What follows is true of then. Check what ships the logs; <a href="/status">Status</a> says how far each source has been read.
     </div>
   );
+}
+
+/** The question behind what is seen, for programs. */
+export function asCommand(): string {
+  const at = route(path.peek());
+  const asked = at.name === "rollout" ? `/v1/rollouts/${encodeURIComponent(at.id)}${at.tab === "timeline" ? "/timeline" : ""}` : "/v1/rollouts";
+  const asof = param("asof");
+  const command = asof ? `/v1/asof?at=${asof}` : asked;
+  return `curl -s '${location.origin}${command}'${at.name === "rollout" && !asof ? `    # serin verdict ${at.id}` : ""}`;
 }
 
 export function Rollout({ id, tab }: { id: string; tab: string }) {
@@ -109,10 +119,11 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
     return () => clearInterval(timer);
   }, []);
   useLayoutEffect(() => {
-    const to = (name: string) => () => go(rolloutPath(id, name) + location.search);
+    const to = (name: string) => () => go(rolloutPath(id, name, location.search));
     return withKeys([
       ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
       { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
+      { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
       { key: "Escape", words: "back to rollouts", run: () => go("/") },
     ]);
   }, [id]);
@@ -142,14 +153,14 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
       <Stale />
       <nav class="tabs" aria-label="Of this rollout">
         {TABS.map(([name, words]) => (
-          <a key={name} href={rolloutPath(id, name) + location.search} {...(name === tab ? { "aria-current": "page" as const } : {})}>
+          <a key={name} href={rolloutPath(id, name, query.value.toString())} {...(name === tab ? { "aria-current": "page" as const } : {})}>
             {words}
             {name === "templates" && comparison ? <span class="count">{comparison.templates.listed.length}</span> : null}
           </a>
         ))}
         <span class="tools">
-          <Copy label="Copy link" text={() => location.href} />
-          <Copy label="Copy as command" title="the same for programs" text={() => `curl -s '${location.origin}/v1/rollouts/${encodeURIComponent(id)}${tab === "timeline" ? "/timeline" : ""}'`} />
+          <Copy label="Copy link" text={lasting} title="shows the same numbers later, too" />
+          <Copy label="Copy as command" title="the same for programs" text={asCommand} />
         </span>
       </nav>
       {list.length > 1 && (
@@ -163,7 +174,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
       )}
       {screen ??
         (tab === "templates" ? (
-          <TemplateDiff comparison={comparison!} />
+          <TemplateDiff rollout={rollout} comparison={comparison!} />
         ) : tab === "explain" ? (
           <Explain comparison={comparison!} />
         ) : tab === "who" ? (

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart, type Mark } from "../components/DeltaChart";
 import { Lines, PlaceLink } from "../components/Lines";
-import { Badge, Note } from "../components/parts";
+import { Badge, Note, Said } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
 import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
@@ -12,7 +12,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion } from "../lib/live";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull } from "../lib/types";
-import { CHANGES, findingLook, FLAWS, lookOfComparison } from "../lib/words";
+import { CHANGES, findingLook, FLAWS, lookOfComparison, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
@@ -104,8 +104,48 @@ function Checks({ comparison }: { comparison: Comparison }) {
   );
 }
 
-function Guardrails({ comparison, selected, select }: { comparison: Comparison; selected: string; select: (name: string) => void }) {
+/** Without what comes from other users: the ratio within segments, where one can be told. */
+export function mixAdjusted(comparison: Comparison): Effect | null {
+  const of = comparison.segments?.descriptive?.adjusted_ratio;
+  return of && of.estimate !== null ? { kind: "ratio", estimate: of.estimate, low: of.low, high: of.high } : null;
+}
+
+/** Error lines that are new: they carry verdicts, and are no guardrail with an interval. */
+function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: RolloutFull }) {
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
+  if (failing.length === 0) return null;
   const swap = isSwapped();
+  const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
+  const cell = (side: 0 | 1) => (
+    <td class="number">
+      <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
+      <small>of {grouped(comparison.units[side])}</small>
+    </td>
+  );
+  return (
+    <tr>
+      <th scope="row">
+        <a href={rolloutPath(rollout.id, "templates", "change=new")}>
+          {failing.length === 1 ? "new error line" : `${failing.length} new error lines`}
+        </a>
+        <small>{comparison.unit}s that met {failing.length === 1 ? "it" : "the most frequent"}</small>
+      </th>
+      {cell(swap ? 1 : 0)}
+      {cell(swap ? 0 : 1)}
+      <td class="number difference" colSpan={2}>
+        <code>{harmless(most.text, 120)}</code>
+      </td>
+      <td>
+        <Badge look={{ ...WORSE, word: "worse" }} />
+        <small>evidence {evidence(most.log_e)}</small>
+      </td>
+    </tr>
+  );
+}
+
+function Guardrails({ comparison, rollout, selected, select }: { comparison: Comparison; rollout: RolloutFull; selected: string; select: (name: string) => void }) {
+  const swap = isSwapped();
+  const adjusted = param("adj") === "mix";
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const empty = comparison.guardrails.filter((row) => !rows.includes(row));
   const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
@@ -139,9 +179,12 @@ function Guardrails({ comparison, selected, select }: { comparison: Comparison; 
           </tr>
         </thead>
         <tbody>
+          <NewLines comparison={comparison} rollout={rollout} />
           {rows.map((row) => {
             const look = findingLook(row.finding);
-            const effect = row.effect && swap ? swapped(row.effect) : row.effect;
+            const mixed = adjusted && row.guardrail === "error_units" ? mixAdjusted(comparison) : null;
+            const raw = mixed ?? row.effect;
+            const effect = raw && swap ? swapped(raw) : raw;
             return (
               <tr key={row.guardrail} class={row.guardrail === selected ? "selected" : ""}>
                 <th scope="row">
@@ -150,15 +193,16 @@ function Guardrails({ comparison, selected, select }: { comparison: Comparison; 
                   </button>
                   {row.above?.threshold_ms != null && <small>share above {millis(row.above.threshold_ms)}</small>}
                 </th>
-                <td class="number">
-                  {valueOf(row[first], row.values_in)}
-                  <small>{grouped(row.counts[swap ? 1 : 0])}</small>
+                {[first, second].map((arm) => (
+                  <td class="number" key={arm}>
+                    <PlaceLink query={row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
+                    <small>of {grouped(row.counts[arm === "baseline" ? 0 : 1])}</small>
+                  </td>
+                ))}
+                <td class="number difference">
+                  {effect ? effectWords(effect) : "needs more data"}
+                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; one look</small>}
                 </td>
-                <td class="number">
-                  {valueOf(row[second], row.values_in)}
-                  <small>{grouped(row.counts[swap ? 0 : 1])}</small>
-                </td>
-                <td class="number difference">{effect ? effectWords(effect) : "needs more data"}</td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>
                   <Badge look={look} />
@@ -201,6 +245,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     return withKeys([
       { key: "j", words: "next guardrail", run: by(1) },
       { key: "k", words: "previous guardrail", run: by(-1) },
+      { key: "m", words: "raw or mix-adjusted", run: () => setQuery({ adj: param("adj") === "mix" ? null : "mix" }) },
       {
         key: "o",
         words: "lines that show it",
@@ -229,8 +274,11 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           <Badge look={look} /> <span>{harmless(headline ?? "", 400)}</span>
         </p>
         {reasons.map((sentence) => (
-          <p key={sentence}>{harmless(sentence, 600)}</p>
+          <p key={sentence}>
+            <Said words={sentence} />
+          </p>
         ))}
+        {(comparison.changes ?? []).length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
             Changed: {comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}. People must decide: accept it, or roll back.
@@ -264,7 +312,8 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       )}
       <Needs comparison={comparison} />
       <Checks comparison={comparison} />
-      <Guardrails comparison={comparison} selected={selected} select={select} />
+      {param("adj") === "mix" && !mixAdjusted(comparison) && <p class="swap">Mix-adjusted was asked for, and there is no segment by which it can be told. Press <kbd>m</kbd> for raw numbers.</p>}
+      <Guardrails comparison={comparison} rollout={rollout} selected={selected} select={select} />
       {course.value.value && row?.effect && (
         <DeltaChart course={course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
@@ -300,6 +349,34 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     </>
   );
 }
+
+/** What changed, with its lines on both sides. */
+function Changes({ comparison }: { comparison: Comparison }) {
+  const list = (comparison.changes ?? []).filter((of) => of.lines && (of.lines.baseline || of.lines.canary)).slice(0, 8);
+  if (list.length === 0) return null;
+  return (
+    <ul>
+      {list.map((of) => (
+        <li key={`${of.group}${of.what}`}>
+          {CHANGES[of.group] ?? of.group}
+          {of.what && `: ${harmless(of.what, 80)}`}
+          {(["baseline", "canary"] as const).map((arm) => {
+            const counted = of.lines?.[arm];
+            return counted ? (
+              <span key={arm}>
+                {arm === "baseline" ? " - " : ", "}
+                <PlaceLink query={counted.query}>{grouped(counted.count)}</PlaceLink> {UNITS[counted.counted] ?? counted.counted} <span class={arm === "canary" ? "candidate" : "baseline"}>{arm}</span>
+              </span>
+            ) : null;
+          })}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What a count counts, for people. */
+const UNITS: Record<string, string> = { lines: "lines of the", _unit: "users of the", trace_id: "requests of the" };
 
 function Services({ comparison }: { comparison: Comparison }) {
   const rate = (value: number | null | undefined): string => (value == null ? "–" : value.toPrecision(3));

@@ -1,5 +1,6 @@
 // Who is in which arm, who reached a business event, and from which instances it came.
 
+import { PlaceLink } from "../components/Lines";
 import { Badge } from "../components/parts";
 import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
 import type { Comparison } from "../lib/types";
@@ -92,8 +93,12 @@ export function Who({ comparison }: { comparison: Comparison }) {
               .map((cell) => (
                 <tr key={cell.segment[0]!.value}>
                   <th scope="row">{harmless(cell.segment[0]!.value, 80)}</th>
-                  <td class="number">{grouped(cell.units[0])}</td>
-                  <td class="number">{grouped(cell.units[1])}</td>
+                  <td class="number">
+                    <PlaceLink query={cell.lines?.units?.baseline?.query}>{grouped(cell.units[0])}</PlaceLink>
+                  </td>
+                  <td class="number">
+                    <PlaceLink query={cell.lines?.units?.canary?.query}>{grouped(cell.units[1])}</PlaceLink>
+                  </td>
                   <td class="number">{percent(cell.units[1] / Math.max(1, cell.units[0] + cell.units[1]))}</td>
                 </tr>
               ))}

@@ -39,7 +39,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span>lines over time; darker: errors</span>
+        <span>lines over time; red, at the foot: errors</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>

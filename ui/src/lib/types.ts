@@ -22,7 +22,7 @@ export type Finding =
 export interface Counted {
   query: string;
   counted: string;
-  count: number;
+  count: Num;
 }
 
 export interface Guardrail {

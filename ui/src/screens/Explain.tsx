@@ -167,7 +167,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
       <p class="aside">
         Fields: {segments.fields.map((field) => harmless(field, 60)).join(", ")} ({segments.found ? "found in the first lines" : "asked for"}).{" "}
         {segments.more > 0 && `${grouped(segments.more)} more segments are not listed. `}
-        {segments.rest.map((rest) => `${harmless(rest.field, 60)}: ${grouped(rest.units[0])} and ${grouped(rest.units[1])} name none.`).join(" ")}
+        {segments.rest.filter((rest) => rest.units[0] + rest.units[1] > 0).map((rest) => `${harmless(rest.field, 60)}: ${grouped(rest.units[0])} and ${grouped(rest.units[1])} name none.`).join(" ")}
       </p>
     </>
   );

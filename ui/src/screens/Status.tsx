@@ -1,6 +1,6 @@
 // Can I trust what I see?
 
-import { Badge, Loading, Note, Problem, Time } from "../components/parts";
+import { Badge, Loading, Note, Problem, Said, Time } from "../components/parts";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
@@ -160,7 +160,7 @@ export function Status() {
           </table>
           {of.survey.notes.map((note) => (
             <p key={note} class="aside">
-              {harmless(note, 400)}
+              <Said words={note.slice(0, 400)} />
             </p>
           ))}
         </div>

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart, type Mark } from "../components/DeltaChart";
-import { Lines, PlaceLink } from "../components/Lines";
+import { canSearch, Lines, PlaceLink } from "../components/Lines";
 import { Badge, Note, Said } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
@@ -117,7 +117,7 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   const swap = isSwapped();
   const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
   const cell = (side: 0 | 1) => (
-    <td class="number">
+    <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
       <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
       <small>of {grouped(comparison.units[side])}</small>
     </td>
@@ -194,8 +194,8 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                   {row.above?.threshold_ms != null && <small>share above {millis(row.above.threshold_ms)}</small>}
                 </th>
                 {[first, second].map((arm) => (
-                  <td class="number" key={arm}>
-                    <PlaceLink query={row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
+                  <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
+                    <PlaceLink query={row[arm] === null ? null : row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
                     <small>of {grouped(row.counts[arm === "baseline" ? 0 : 1])}</small>
                   </td>
                 ))}
@@ -273,15 +273,15 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         <p class="headline">
           <Badge look={look} /> <span>{harmless(headline ?? "", 400)}</span>
         </p>
-        {reasons.map((sentence) => (
+        {reasons.filter((sentence) => !sentence.startsWith("To accept it, --policy")).map((sentence) => (
           <p key={sentence}>
             <Said words={sentence} />
           </p>
         ))}
-        {(comparison.changes ?? []).length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
+        {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
-            Changed: {comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}. People must decide: accept it, or roll back.
+            <b>Next:</b> somebody accepts each change (<i>Act on it</i>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
           </p>
         )}
         {then && (
@@ -296,7 +296,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
             </a>
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
-          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
       </section>
       {comparison.verdict === "invalid" && (
@@ -352,26 +352,30 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
 
 /** What changed, with its lines on both sides. */
 function Changes({ comparison }: { comparison: Comparison }) {
-  const list = (comparison.changes ?? []).filter((of) => of.lines && (of.lines.baseline || of.lines.canary)).slice(0, 8);
-  if (list.length === 0) return null;
+  const list = (comparison.changes ?? []).filter((of) => of.lines && (of.lines.baseline || of.lines.canary));
+  if (list.length === 0 || !canSearch()) return null;
   return (
-    <ul>
-      {list.map((of) => (
-        <li key={`${of.group}${of.what}`}>
-          {CHANGES[of.group] ?? of.group}
-          {of.what && `: ${harmless(of.what, 80)}`}
-          {(["baseline", "canary"] as const).map((arm) => {
-            const counted = of.lines?.[arm];
-            return counted ? (
-              <span key={arm}>
-                {arm === "baseline" ? " - " : ", "}
-                <PlaceLink query={counted.query}>{grouped(counted.count)}</PlaceLink> {UNITS[counted.counted] ?? counted.counted} <span class={arm === "canary" ? "candidate" : "baseline"}>{arm}</span>
-              </span>
-            ) : null;
-          })}
-        </li>
-      ))}
-    </ul>
+    <details>
+      <summary>Lines of what changed</summary>
+      <ul>
+        {list.slice(0, 20).map((of) => (
+          <li key={`${of.group}${of.what}`}>
+            {CHANGES[of.group] ?? of.group}
+            {of.what && `: ${harmless(of.what, 80)}`}
+            {(["baseline", "canary"] as const).map((arm) => {
+              const counted = of.lines?.[arm];
+              return counted ? (
+                <span key={arm}>
+                  {arm === "baseline" ? ": " : ", "}
+                  <PlaceLink query={counted.query}>{counted.count === null ? "lines" : grouped(counted.count)}</PlaceLink> {UNITS[counted.counted] ?? counted.counted}{" "}
+                  <span class={arm === "canary" ? "candidate" : "baseline"}>{arm}</span>
+                </span>
+              ) : null;
+            })}
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

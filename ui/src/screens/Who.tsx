@@ -72,12 +72,15 @@ export function Who({ comparison }: { comparison: Comparison }) {
         </table>
       ) : (
         <p>
-          No business event is followed: the policy names none (`conversions: [order_placed]` counts who reaches one).
+          No business event is followed: the policy names none (<code>conversions: [order_placed]</code> counts who reaches one).
         </p>
       )}
       {fields.map((field) => (
         <table class="numbers" key={field}>
-          <caption>{comparison.unit}s by {harmless(field, 60)}</caption>
+          <caption>
+            {comparison.unit}s by {harmless(field, 60)}
+            {comparison.strata > 1 && `; who was there in several of the ${comparison.strata} stretches of a constant share counts in each`}
+          </caption>
           <thead>
             <tr>
               <th scope="col">{harmless(field, 60)}</th>

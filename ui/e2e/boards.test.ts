@@ -72,7 +72,7 @@ test("a folder of own dashboards is read as it is, and says what is wrong with i
   await expect(page.getByRole("region", { name: "All of them" })).toContainText("No rollout");
   writeFileSync(file, board.replace("Rollouts", "Pie"));
   await page.reload();
-  await expect(page.locator(".note")).toContainText("there is no such dashboard");
+  await expect(page.locator(".note")).toContainText("ours.yaml:6:15");
   await page.goto(`${program.address}/d`);
   await expect(page.locator(".note")).toContainText("ours.yaml:6:15: spec.panels.a.kind: `Pie` is unknown");
   await stop(program);

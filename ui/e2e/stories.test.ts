@@ -91,6 +91,7 @@ test("a tour with the keyboard alone", async ({ page }) => {
   await expect(page.getByRole("dialog", { name: "Keyboard" })).toContainText("rollouts");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+k");
+  await expect(page.getByRole("combobox", { name: "Command" })).toBeFocused();
   await page.keyboard.type("status");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();

@@ -26,28 +26,44 @@ export function PlaceLink({ query, children }: { query: string | null | undefine
   );
 }
 
+/** Search is a second behind what is judged: a line that is not there is asked for so often, with this pause. */
+const TRIES = 8;
+const PAUSE_MS = 1_500;
+
 /** The text of one line, with some before and behind on request. */
 export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
   const [lines, setLines] = useState<FoundLine[] | string | null>(null);
   const [sides, setSides] = useState(wide ? 5 : 0);
+  const [tries, setTries] = useState(0);
   const search = canSearch();
   useEffect(() => {
     if (!search) return;
     const stopping = new AbortController();
+    let again: ReturnType<typeof setTimeout> | undefined;
     const asked = new URLSearchParams({ stream: place.stream, position: String(place.offset), before: String(sides), behind: String(sides) });
     get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal).then(
-      (found) => setLines(found.lines),
+      (found) => {
+        setLines(found.lines);
+        // What was judged just now can be found a moment later.
+        const isThere = found.lines.some((line) => line.position === place.offset && line.stream === place.stream);
+        if (!isThere && tries < TRIES) again = setTimeout(() => setTries(tries + 1), PAUSE_MS);
+      },
       (error: unknown) => {
-        if (!stopping.signal.aborted) setLines(error instanceof Error ? error.message : String(error));
+        if (stopping.signal.aborted) return;
+        if (tries < TRIES) again = setTimeout(() => setTries(tries + 1), PAUSE_MS);
+        else setLines(error instanceof Error ? error.message : String(error));
       },
     );
-    return () => stopping.abort();
-  }, [place.stream, place.offset, sides, search]);
+    return () => {
+      clearTimeout(again);
+      stopping.abort();
+    };
+  }, [place.stream, place.offset, sides, search, tries]);
   if (!search) return null;
   if (lines === null) return <span class="aside">…</span>;
   if (typeof lines === "string") return <span class="aside">{lines}</span>;
   const own = lines.findIndex((line) => line.position === place.offset && line.stream === place.stream);
-  if (own < 0) return <span class="aside">not kept any more</span>;
+  if (own < 0) return <span class="aside">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
   return (
     <>
       {lines.map((line, at) => (

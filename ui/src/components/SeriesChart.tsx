@@ -31,7 +31,7 @@ const PENS: [string, number[]][] = [
   ["link", [1, 3]],
 ];
 /** Lines that are drawn; the table has all. */
-const DRAWN = 6;
+export const DRAWN = 6;
 /** Rows of the table behind a chart. */
 const NUMBERS = 60;
 

@@ -6,12 +6,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
 import { Badge, Copy, Loading, Note, Problem } from "../components/parts";
-import { SeriesChart, type Line } from "../components/SeriesChart";
+import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
 import { lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
-import { effectWords, evidence, grouped, harmless, millis, valueOf } from "../lib/format";
+import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
 import { report, reportVersion, rollouts } from "../lib/live";
 import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
@@ -91,7 +91,7 @@ function Shown({ board }: { board: BoardOf }) {
       <h1>{harmless(board.title, 100)}</h1>
       {board.description && <p>{harmless(board.description, 400)}</p>}
       <div class="bar">
-        <TimeRange usual={`last ${Math.round(board.duration_seconds / 60)} min`} />
+        <TimeRange usual={`last ${span(board.duration_seconds)}`} />
         {board.variables.map((of) => (
           <label key={of.name}>
             {of.name}{" "}
@@ -305,12 +305,27 @@ const WORDS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3 });
 
 function metricValue(row: MetricRow): string {
   if (!Number.isFinite(row.value)) return row.text;
+  if (row.name.endsWith("_ratio")) return percent(row.value);
   if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
     const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, Math.abs(row.value))) / 10)));
     return `${WORDS.format(row.value / 2 ** (10 * power))} ${units[power]}`;
   }
   return WORDS.format(row.value);
+}
+
+/** Rows of a family that are 0 and shown one by one. */
+const ZEROS = 3;
+
+/** Of many series that are 0 one row says how many there are. */
+function short(rows: MetricRow[]): MetricRow[] {
+  return [...new Set(rows.map((row) => row.name))].flatMap((name) => {
+    const of = rows.filter((row) => row.name === name);
+    const zeros = of.filter((row) => row.value === 0);
+    if (zeros.length <= ZEROS) return of;
+    const some = zeros.length === of.length ? "all" : "others";
+    return [...of.filter((row) => row.value !== 0), { ...zeros[0]!, labels: `${some}: ${zeros.map((row) => row.labels.replace(/^\w+ /, "")).join(", ")}` }];
+  });
 }
 
 function MetricsPanel({ names }: { names: string[] }) {
@@ -341,7 +356,7 @@ function MetricsPanel({ names }: { names: string[] }) {
           </tr>
         </thead>
         <tbody>
-          {rows.value.map((row) => (
+          {short(rows.value).map((row) => (
             <tr key={row.name + row.labels}>
               <th scope="row" title={row.help}>
                 {row.name.replace(/^serin_/, "").replaceAll("_", " ")}
@@ -395,8 +410,10 @@ async function answerOf(panel: Panel, query: string, from: string, to: string, s
     lines.set(name, values);
     sums.set(name, (sums.get(name) ?? 0) + of.lines);
   }
-  const order = [...lines.keys()].toSorted((a, b) => sums.get(b)! - sums.get(a)! || (a < b ? -1 : 1)).slice(0, 30);
-  return { kind: "series", times: grid, lines: order.toSorted().map((name) => ({ name, values: lines.get(name)! })) };
+  // Those with most lines are drawn, by name; the others follow in the table.
+  const order = [...lines.keys()].toSorted((a, b) => sums.get(b)! - sums.get(a)! || (a < b ? -1 : 1));
+  const names = [...order.slice(0, DRAWN).toSorted(), ...order.slice(DRAWN, 30)];
+  return { kind: "series", times: grid, lines: names.map((name) => ({ name, values: lines.get(name)! })) };
 }
 
 function QueryPanel({ panel, values, duration }: Props) {

@@ -21,6 +21,8 @@ const MORE_FIELDS = 8;
 /** Templates that are asked for, and shown. */
 const TEMPLATES = 400;
 const SHOWN = 20;
+/** Values of a field that are shown. */
+const VALUES = 4;
 /** Two sides: the baseline always first. */
 const SIDES = [0, 1] as const;
 type Two<T> = [T, T];
@@ -85,7 +87,9 @@ async function figuresOf(query: string, times: string, signal: AbortSignal): Pro
 
 async function fieldNames(signal: AbortSignal): Promise<string[]> {
   const { fields } = await get<{ fields: { path: string; kind: string }[] }>("/v1/fields", signal);
-  const known = new Set(["service", "version", "level", "message", "kind", "status"]);
+  // What plays a role is there under the role's name already.
+  const roles = report.peek()?.survey.roles ?? {};
+  const known = new Set(["service", "version", "cohort", "variant", "level", "message", "kind", "status", "route"].flatMap((role) => [role, ...(roles[role]?.fields ?? []).map((of) => of.path)]));
   const own = fields.filter((of) => of.kind === "text" && !of.path.startsWith("_") && !known.has(of.path)).map((of) => of.path);
   return [...FIELDS, ...own.slice(0, MORE_FIELDS)];
 }
@@ -135,7 +139,14 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
     for (const [value, pair] of counts) values.push({ field, value, counts: pair, shares: [pair[0] / Math.max(1, total[0]), pair[1] / Math.max(1, total[1])] });
   }
   values.sort((x, y) => apart(y.shares, total) - apart(x.shares, total));
-  return { figures, templates, values: values.slice(0, 30) };
+  const seen = new Map<string, number>();
+  // A field that is another one in each arm (pods) must not crowd out all others.
+  const few = values.filter((of) => {
+    const count = (seen.get(of.field) ?? 0) + 1;
+    seen.set(of.field, count);
+    return count <= VALUES;
+  });
+  return { figures, templates, values: few.slice(0, 30) };
 }
 
 export function Compare() {

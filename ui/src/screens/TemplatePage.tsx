@@ -40,6 +40,13 @@ interface Arm {
   users: number | null;
 }
 
+/** The time of the first line of a template, whose minute is known. */
+async function firstOf(id: string, minute: string, signal: AbortSignal): Promise<string> {
+  const until = new Date(Date.parse(minute) + 60_000).toISOString();
+  const found = await get<Found>(`/v1/search?limit=1000&count=0&until=${until}&q=_template:${id}`, signal).catch(() => null);
+  return found?.lines.at(-1)?.time ?? minute;
+}
+
 export function TemplatePage({ id }: { id: string }) {
   const arms = useSignal<Arm[] | null>(null);
   const lines = useSignal<FoundLine[]>([]);
@@ -80,8 +87,8 @@ export function TemplatePage({ id }: { id: string }) {
           requests: all.get(name(of)) ?? 0,
           users: of.distinct ?? null,
         }));
-        const times = minutes.groups.flatMap((of) => (of.from ? [of.from] : []));
-        first.value = times.toSorted()[0] ?? null;
+        const minute = minutes.groups.flatMap((of) => (of.from ? [of.from] : [])).toSorted()[0];
+        if (minute) void firstOf(id, minute, stopping.signal).then((at) => (first.value = at));
         return draw(found.lines, and, stopping.signal).then((of) => (bars.value = of));
       },
     ).catch((error: unknown) => {

@@ -79,3 +79,38 @@ fn what_is_given_up_depends_on_the_logs_alone() {
         assert!(again == ledger, "another ledger: chunks of {chunk_bytes}, order {seed}, restored at every {stop}");
     }
 }
+
+/// A program that runs for months: versions that came long ago are forgotten, and those that come now are judged.
+#[test]
+fn a_service_is_judged_however_many_versions_it_has_had() {
+    let long = Fleet { services: 1, versions: 80, requests: 4, users: 60, probes: false };
+    let case = long.case(STATE_MAX);
+    let (engine, ledger) = judged(&case, 50_000, 1, 0);
+    let begun: Vec<String> = ledger_values(&ledger)
+        .iter()
+        .filter(|entry| entry["kind"] == "begin")
+        .map(|entry| entry["candidate"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(begun, (1..80).map(|number| format!("v{number}")).collect::<Vec<_>>());
+    let (_, list) = engine.releases().next().unwrap();
+    assert_eq!((list.len(), list.forgotten().count), (64, 15));
+    // Numbers stay, and what is forgotten is not there.
+    assert_eq!(list.numbered().map(|(number, _)| number).collect::<Vec<_>>(), (15..79).collect::<Vec<_>>());
+    assert!(engine.comparison(0, 14).is_none() && engine.comparison(0, 78).is_some_and(|of| of.candidate == "v79"));
+    assert!(engine.bounds_met(0).contains(&"15 earlier rollouts of this service stand in the ledger alone".to_owned()));
+    assert!(engine.arms_not_judged(0).is_empty());
+    // Of versions that nothing is kept of no word stays.
+    let arms: Vec<String> = engine.arms_seen(0).into_iter().map(|(arm, _)| arm).collect();
+    assert!(!arms.contains(&"v14".to_owned()) && arms.contains(&"v16".to_owned()), "{arms:?}");
+    let (_, again) = judged(&case, 7_000, 2, 11);
+    assert!(again == ledger);
+}
+
+#[test]
+fn thousands_of_rollouts_that_begin_at_once_stay_within_the_bound() {
+    // Each keeps some kilobytes whatever is given up; what all of these would keep is more than there may be.
+    let crowd = Fleet { services: 400, versions: 5, requests: 2, users: 60, probes: false };
+    let (engine, ledger) = judged(&crowd.case(8 << 20), 2_000_000, 1, 0);
+    assert!(engine.shed().full > 0 && engine.shed().forgotten > 0, "{:?}", engine.shed());
+    assert!(ledger_values(&ledger).iter().any(|entry| entry["kind"] == "begin" && entry["candidate"] == "v4"));
+}

@@ -5,6 +5,7 @@ use crate::backtest::rollout::Rollout;
 use crate::backtest::{BESIDE_MIN, Backtest, cut_over};
 use crate::engine::Engine;
 use crate::sketch::partial::WindowPartial;
+use crate::time::Timestamp;
 
 /// Watches who serves while an engine reads.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,9 @@ impl CutOvers {
                 continue;
             };
             let not_judged = engine.arms_not_judged(at);
+            // Who served beside whom before the oldest rollout that is kept, nobody knows.
+            let first = comparisons.iter().next().filter(|_| comparisons.forgotten().count > 0);
+            let since = first.map_or(Timestamp(i64::MIN), |first| first.started_at);
             for takeover in served.served.takeovers() {
                 let two = [&takeover.from, &takeover.to];
                 let were_beside = comparisons.iter().any(|known| {
@@ -38,7 +42,7 @@ impl CutOvers {
                         && two.contains(&&known.candidate)
                         && Rollout::beside(known) >= BESIDE_MIN
                 });
-                if !were_beside && !not_judged.contains(&takeover.to) {
+                if takeover.at >= since && !were_beside && !not_judged.contains(&takeover.to) {
                     found.push(Deploy {
                         service: entry.to_string(),
                         from: takeover.from.clone(),

@@ -59,6 +59,8 @@ pub struct Backtest {
     services: BTreeMap<ServiceKey, Service>,
     /// By (release, comparison).
     rollouts: BTreeMap<(usize, usize), Rollout>,
+    /// Comparisons that the engine keeps no more.
+    forgotten: BTreeMap<(usize, usize), Comparison>,
     /// First and last window with a request.
     span: Option<(Timestamp, Timestamp)>,
 }
@@ -128,8 +130,14 @@ impl Backtest {
     pub fn outputs(&mut self, engine: &Engine, outputs: &[Output]) {
         self.take_closed(engine);
         for output in outputs {
-            let Output::Looked { release, comparison } = output else { continue };
-            let place = (*release, *comparison);
+            let place = match output {
+                Output::Entry(_) => continue,
+                Output::Forgotten { release, number, comparison } => {
+                    self.forgotten.insert((*release, *number), Comparison::clone(comparison));
+                    continue;
+                }
+                Output::Looked { release, comparison } => (*release, *comparison),
+            };
             let Some(comparison) = engine.comparison(place.0, place.1) else { continue };
             let services = &self.services;
             let rollout = self.rollouts.entry(place).or_insert_with(|| {
@@ -154,7 +162,8 @@ impl Backtest {
             let of_service = self.services.remove(entry).unwrap_or_default();
             let mut takeovers: Vec<Option<Takeover>> = of_service.served.finish().into_iter().map(Some).collect();
             found.restarts.extend(of_service.instances.finish(&name, end));
-            for (at, comparison) in comparisons.iter().enumerate() {
+            let forgotten = self.forgotten.range((release, 0)..(release + 1, 0)).map(|(place, of)| (place.1, of));
+            for (at, comparison) in forgotten.chain(comparisons.numbered()) {
                 let Some(rollout) = self.rollouts.remove(&(release, at)) else { continue };
                 let what = tell(rollout, comparison, &mut takeovers);
                 found.deploys.push(Deploy {

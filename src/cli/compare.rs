@@ -676,6 +676,11 @@ impl Observer for Recorder {
                         courses.look(engine, release, comparison);
                     }
                 }
+                Output::Forgotten { release, number, .. } => {
+                    if let Some(courses) = &mut self.courses {
+                        courses.forget(release, number);
+                    }
+                }
             }
         }
         Ok(())

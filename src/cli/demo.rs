@@ -369,6 +369,7 @@ impl Observer for Watch {
                     self.others.look(comparison);
                     self.screen.look(comparison, &engine.settings().policy)?;
                 }
+                Output::Forgotten { .. } => {}
             }
         }
         Ok(())

@@ -203,6 +203,16 @@ impl Verdict {
             Verdict::Invalid => "invalid",
         }
     }
+
+    /// Of several the worst counts: fail, then invalid, then inconclusive, then pass (0).
+    pub fn badness(self) -> u8 {
+        match self {
+            Verdict::Fail => 3,
+            Verdict::Invalid => 2,
+            Verdict::Inconclusive => 1,
+            Verdict::Pass => 0,
+        }
+    }
 }
 
 /// Why a comparison is invalid, or why a measurement is broken.

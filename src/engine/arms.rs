@@ -168,6 +168,26 @@ impl Arms {
         }
     }
 
+    /// An arm left, or had no unit for a while.
+    pub(super) fn is_gone(&self, arm: &str) -> bool {
+        self.arms.get(arm).is_none_or(|seen| seen.here_since.is_none() || seen.recent.is_empty())
+    }
+
+    /// There is no room for a further arm.
+    pub(super) fn are_full(&self) -> bool {
+        self.arms.len() >= ARMS_MAX
+    }
+
+    /// Forgets arms that had no unit for a while and that are not `kept`: who was never compared and comes again, comes new.
+    pub(super) fn forget_silent(&mut self, kept: impl Fn(&str) -> bool) {
+        self.arms.retain(|name, seen| !seen.recent.is_empty() || kept(name));
+    }
+
+    /// Forgets an arm that is gone.
+    pub(super) fn forget(&mut self, arm: &str) {
+        self.arms.remove(arm);
+    }
+
     /// Each arm with its requests.
     pub(super) fn requests(&self) -> Vec<(String, u64)> {
         self.arms.iter().map(|(arm, seen)| (arm.clone(), seen.requests)).collect()

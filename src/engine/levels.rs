@@ -46,7 +46,7 @@ struct Family {
     begun: u64,
 }
 
-/// All releases so far. There are at most as many pairs as comparisons.
+/// All releases that are remembered. There are at most as many pairs as comparisons.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Levels {
     /// By (environment, candidate), in order of time.
@@ -99,6 +99,25 @@ impl Levels {
         }
         family.begun += 1;
         part_after(family.begun - 1)
+    }
+
+    /// Two arms of a service are forgotten: should they be compared again, it is another release.
+    pub(super) fn forget(&mut self, entry: &ServiceKey, [control, candidate]: [&str; 2]) {
+        let key = (entry.environment.clone(), candidate.to_owned());
+        let Some(families) = self.families.get_mut(&key) else { return };
+        let pair = (entry.service.clone(), control.to_owned());
+        for family in &mut *families {
+            if let Ok(place) = family.pairs.binary_search(&pair) {
+                family.pairs.remove(place);
+                self.bytes -= pair_bytes(&pair);
+            }
+        }
+        let before = families.len();
+        families.retain(|family| !family.pairs.is_empty());
+        self.bytes -= (before - families.len()) as u64 * family_bytes(&key);
+        if families.is_empty() {
+            self.families.remove(&key);
+        }
     }
 
     /// Bytes on the heap.
@@ -186,6 +205,16 @@ mod tests {
         assert_eq!(back.part(&entry("prod", "web"), ["v1", "v2"], at(600), Company::Found), 0.1 / 6.0);
         assert_eq!(back.part(&entry("prod", "api"), ["v7", "v2"], at(600), Company::Found), 0.1 / 12.0);
         assert_eq!(back.part(&entry("prod", "late"), ["v1", "v2"], at(600), Company::Found), 0.05);
+
+        // Whom nothing is kept of has a level of its own when it comes again; the others go on with theirs.
+        let mut fewer = back.clone();
+        fewer.forget(&entry("prod", "late"), ["v1", "v2"]);
+        assert_eq!(fewer.part(&entry("prod", "late"), ["v1", "v2"], at(700), Company::Found), 0.9);
+        assert_eq!(fewer.part(&entry("prod", "web"), ["v1", "v2"], at(700), Company::Found), 0.1 / 20.0);
+        let mut none = Levels::default();
+        none.part(&entry("prod", "web"), ["v1", "v2"], at(0), Company::Found);
+        none.forget(&entry("prod", "web"), ["v1", "v2"]);
+        assert_eq!(none, Levels::default());
 
         // Where it was said who is released together, each has its part of the budget already.
         let known = |levels: &mut Levels, service: &str, minute: i64| {

@@ -62,6 +62,8 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, Tally, WindowPartial};
 use crate::time::{Timestamp, Windowing};
 
+pub use crate::engine::release::{Comparisons, Forgotten};
+
 /// Version of the decisions: equal versions decide alike on equal input.
 pub const ENGINE_VERSION: u64 = 1;
 /// Releases that are discovered; services past it are counted, not judged. One without a rollout takes a few kilobytes.
@@ -145,7 +147,7 @@ pub enum Input {
 }
 
 /// What an engine says.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// A ledger entry: one line with its newline. Durable before anything acts on it.
     Entry(String),
@@ -153,8 +155,17 @@ pub enum Output {
     Looked {
         /// Index of the release.
         release: usize,
-        /// Index of the comparison in the release.
+        /// Number of the comparison in the release.
         comparison: usize,
+    },
+    /// A comparison that is over is kept no more: so it stood. Its number is not used again.
+    Forgotten {
+        /// Index of the release.
+        release: usize,
+        /// Number of the comparison in the release.
+        number: usize,
+        /// What was known of it.
+        comparison: Box<Comparison>,
     },
 }
 
@@ -304,8 +315,8 @@ impl Engine {
     }
 
     /// Comparisons by release.
-    pub fn releases(&self) -> impl Iterator<Item = (&[ServiceKey], &[Comparison])> {
-        self.releases.iter().map(|release| (release.services.as_slice(), release.comparisons.as_slice()))
+    pub fn releases(&self) -> impl Iterator<Item = (&[ServiceKey], &Comparisons)> {
+        self.releases.iter().map(|release| (release.services.as_slice(), &release.comparisons))
     }
 
     /// One comparison.
@@ -341,7 +352,7 @@ impl Engine {
     /// Rollouts that are live at once and have units in common.
     pub fn shared_units(&self) -> Vec<SharedUnits> {
         let of_release = |(at, release): (usize, &'_ ReleaseState)| -> Vec<(usize, usize)> {
-            (0..release.comparisons.len()).map(|comparison| (at, comparison)).collect()
+            release.comparisons.numbered().map(|(number, _)| (at, number)).collect()
         };
         let places = self.releases.iter().enumerate().flat_map(of_release);
         shared_units::shared_units(places.filter_map(|place| Some((place, self.comparison(place.0, place.1)?))))
@@ -435,6 +446,7 @@ impl Engine {
         };
         self.tally.add(&merged.tally);
         let read = self.read_so_far();
+        self.make_room();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
         }
@@ -472,6 +484,7 @@ impl Engine {
         if !merged.is_empty() {
             self.common.traces.sweep(window);
         }
+        concerned.iter().for_each(|at| self.hand_over_gone(*at, outputs));
         self.tell(&told, outputs);
         self.keep_bound(&concerned, outputs);
     }
@@ -538,8 +551,8 @@ impl Engine {
     fn discover(&mut self, merged: &WindowPartial) {
         for (at, key) in merged.names.services.iter().enumerate() {
             let takes_requests = || cells_of(merged, Some(at as NameId)).iter().any(|(_, _, cell)| cell.requests > 0);
-            let has_room = self.releases.len() < RELEASES_MAX && !self.common.is_full;
-            if has_room && !self.of_service.contains_key(key) && takes_requests() {
+            let is_new = self.releases.len() < RELEASES_MAX && !self.of_service.contains_key(key);
+            if is_new && takes_requests() && self.common.take_room() {
                 self.of_service.insert(key.clone(), vec![self.releases.len()]);
                 self.releases.push(ReleaseState::new(vec![key.clone()]));
             }
@@ -714,7 +727,7 @@ impl Engine {
         let mut all: Vec<(&str, &str, Timestamp, (usize, usize))> = Vec::new();
         for (at, release) in self.releases.iter().enumerate() {
             let environment = release.services.first().map_or("", |entry| entry.environment.as_str());
-            all.extend(release.comparisons.iter().enumerate().map(|(number, comparison)| {
+            all.extend(release.comparisons.numbered().map(|(number, comparison)| {
                 (environment, comparison.candidate.as_str(), comparison.started_at, (at, number))
             }));
         }
@@ -766,15 +779,10 @@ impl Engine {
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass
     /// while a service of the declared release is not compared, in any environment in which it takes requests.
     pub fn verdict(&self) -> Option<Verdict> {
-        let rank = |verdict: Verdict| match verdict {
-            Verdict::Fail => 3,
-            Verdict::Invalid => 2,
-            Verdict::Inconclusive => 1,
-            Verdict::Pass => 0,
-        };
         let missing = !self.not_compared().is_empty();
-        let all = self.releases.iter().flat_map(|r| &r.comparisons).map(|c| c.look.verdict);
-        let worst = all.max_by_key(|v| rank(*v))?;
+        let kept = self.releases.iter().flat_map(|r| r.comparisons.iter()).map(|c| c.look.verdict);
+        let forgotten = self.releases.iter().filter_map(|r| r.comparisons.forgotten().worst);
+        let worst = kept.chain(forgotten).max_by_key(|verdict| verdict.badness())?;
         Some(if missing && worst == Verdict::Pass { Verdict::Inconclusive } else { worst })
     }
 

@@ -1,8 +1,11 @@
 //! One release: which arms there are, who is compared with whom, and what a window brings to each comparison.
 
+mod kept;
 mod size;
 mod snapshot;
 mod telling;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -30,24 +33,15 @@ use crate::time::{MINUTE, Timestamp};
 /// Candidates of one release that are compared; further ones are listed, not judged.
 const CANDIDATES_MAX: usize = 16;
 
-/// Comparisons of one release over its whole life, those that are over included; further arms are listed, not judged.
+/// Comparisons of one release that are kept, those that are over included. For a further one the oldest is forgotten that is over and of
+/// which an arm is gone; where none is, further arms are listed, not judged.
 const COMPARISONS_MAX: usize = 64;
 
 /// Share of units that a control needs to come back after the candidate had taken over: otherwise what was left of the old
 /// version would be a new rollout at once. What is left of a candidate is watched like any candidate.
 const RETURN_SHARE: f64 = 0.01;
 
-/// Looks of one comparison that no entry has told of yet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Untold {
-    first_at: i64,
-    last_at: i64,
-    checks: Vec<u32>,
-    /// End of the window of the last full entry.
-    full_at: Option<i64>,
-    /// Verdict, held back, and flaws of the last full entry.
-    told: String,
-}
+pub use kept::{Comparisons, Forgotten};
 
 /// Kind and body of a ledger entry.
 pub(super) type Entry = (&'static str, Map<String, Value>);
@@ -56,9 +50,9 @@ pub(super) type Entry = (&'static str, Map<String, Value>);
 #[derive(Clone, Debug)]
 pub(super) struct ReleaseState {
     pub(super) services: Vec<ServiceKey>,
-    pub(super) comparisons: Vec<Comparison>,
-    begun: Vec<bool>,
-    untold: Vec<Untold>,
+    pub(super) comparisons: Comparisons,
+    /// Those that were forgotten in the window that is being closed, with their numbers.
+    gone: Vec<(usize, Comparison)>,
     arms: Arms,
     /// Lines of its services, and those of them that were late.
     arrived: [u64; 2],
@@ -85,15 +79,28 @@ pub(super) struct Common {
     attributed: Vec<bool>,
     /// There is more state than there may be: nothing new is taken.
     pub(super) is_full: bool,
+    /// Releases and rollouts that may still be taken in the window that is being closed.
+    pub(super) room: u64,
+    /// Something new was not taken in it.
+    pub(super) refused: bool,
+}
+
+impl Common {
+    /// Room for something new, which is then taken.
+    pub(super) fn take_room(&mut self) -> bool {
+        let has_room = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        self.refused |= !has_room;
+        has_room
+    }
 }
 
 impl ReleaseState {
     pub(super) fn new(services: Vec<ServiceKey>) -> ReleaseState {
         ReleaseState {
             services,
-            comparisons: Vec::new(),
-            begun: Vec::new(),
-            untold: Vec::new(),
+            comparisons: Comparisons::default(),
+            gone: Vec::new(),
             arms: Arms::default(),
             arrived: [0; 2],
             unattributed_warnings: 0,
@@ -183,6 +190,11 @@ impl ReleaseState {
         let complete = common.traces.take_complete(number, Some(merged.window));
         let attempts = self.attempts.join(merged, entry);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
+        if self.arms.are_full() {
+            let compared: BTreeSet<String> =
+                self.comparisons.iter().flat_map(|of| [of.control.clone(), of.candidate.clone()]).collect();
+            self.arms.forget_silent(|name| compared.contains(name));
+        }
         self.arms.count(merged, entry, environment, settings, common.is_full);
         let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
@@ -198,9 +210,7 @@ impl ReleaseState {
                 end: windowing.start_of(merged.window + 1),
             });
         }
-        if !common.is_full {
-            self.choose(merged, settings, levels);
-        }
+        self.choose(merged, settings, levels, common);
         let instances = of_service(merged.instances.as_slice(), entry, |row| row.service);
         common.attributed.clear();
         common.attributed.resize(instances.len(), false);
@@ -236,21 +246,33 @@ impl ReleaseState {
         if self.arms.past_bound() {
             list.push("more arms than can be told apart: what further ones did is not seen".to_owned());
         }
+        if self.comparisons.forgotten().count > 0 {
+            let count = self.comparisons.forgotten().count;
+            list.push(format!("{count} earlier rollouts of this service stand in the ledger alone"));
+        }
         list
     }
 
     /// Opens comparisons of candidates that have become large enough.
-    fn choose(&mut self, merged: &WindowPartial, settings: &Settings, levels: &mut Levels) {
+    fn choose(&mut self, merged: &WindowPartial, settings: &Settings, levels: &mut Levels, common: &mut Common) {
         for candidate in self.ready(settings) {
             if !self.has_room() {
                 return;
+            }
+            if self.comparisons.len() >= COMPARISONS_MAX
+                && let Some(oldest) = self.oldest_over()
+            {
+                self.forget(oldest, levels);
             }
             // The control of a rollout that ended is back beside its candidate: the same two, compared the same way.
             let as_control = self.comparisons.iter().rfind(|known| known.control == candidate);
             if let Some(known) = as_control.filter(|known| self.came_after_end(&candidate, known)) {
                 // Where all users went back at once there is nothing to compare.
                 let since = self.arms.here_since(&candidate).unwrap_or(i64::MAX);
-                if self.arms.here_since(&known.candidate).is_some() && self.arms.active_after(&known.candidate, since) {
+                if self.arms.here_since(&known.candidate).is_some()
+                    && self.arms.active_after(&known.candidate, since)
+                    && common.take_room()
+                {
                     let (other, from) = (known.candidate.clone(), known.control_from);
                     self.open([&candidate, &other], from, merged.window, settings, levels);
                 }
@@ -261,7 +283,7 @@ impl ReleaseState {
             let reversed = |control: &str| {
                 self.comparisons.iter().any(|known| known.candidate == control && known.control == candidate)
             };
-            if let Some((control, from)) = control.filter(|(control, _)| !reversed(control)) {
+            if let Some((control, from)) = control.filter(|(control, _)| !reversed(control) && common.take_room()) {
                 self.open([&control, &candidate], from, merged.window, settings, levels);
             }
         }
@@ -285,11 +307,45 @@ impl ReleaseState {
 
     /// Comparisons that are not over.
     pub(super) fn live(&self) -> Vec<usize> {
-        (0..self.comparisons.len()).filter(|at| self.comparisons[*at].end.is_none()).collect()
+        self.comparisons.numbered().filter(|(_, of)| of.end.is_none()).map(|(number, _)| number).collect()
     }
 
     fn has_room(&self) -> bool {
-        self.comparisons.len() < COMPARISONS_MAX && self.live().len() < CANDIDATES_MAX
+        (self.comparisons.len() < COMPARISONS_MAX || self.oldest_over().is_some()) && self.live().len() < CANDIDATES_MAX
+    }
+
+    /// Comparisons that may be forgotten, each with its end: over, and one of the two arms is gone, so that they are no rollout anew.
+    pub(super) fn over(&self) -> impl Iterator<Item = (Timestamp, usize)> {
+        self.comparisons.numbered().filter_map(|(number, of)| {
+            let is_gone = [&of.control, &of.candidate].into_iter().any(|arm| self.arms.is_gone(arm));
+            of.end.filter(|_| is_gone).map(|end| (end.at, number))
+        })
+    }
+
+    fn oldest_over(&self) -> Option<usize> {
+        self.over().min().map(|(_, number)| number)
+    }
+
+    /// Forgets a comparison that is over, with arms that are gone and that no other has.
+    pub(super) fn forget(&mut self, number: usize, levels: &mut Levels) {
+        let Some(comparison) = self.comparisons.forget(number) else { return };
+        let arms = [comparison.control.as_str(), comparison.candidate.as_str()];
+        let has = |of: &Comparison, arm: &str| of.control == arm || of.candidate == arm;
+        for arm in arms {
+            if self.arms.is_gone(arm) && !self.comparisons.iter().any(|of| has(of, arm)) {
+                self.arms.forget(arm);
+            }
+        }
+        let again = |of: &Comparison| of.control == arms[0] && of.candidate == arms[1];
+        if let Some(entry) = self.services.first().filter(|_| !self.comparisons.iter().any(again)) {
+            levels.forget(entry, arms);
+        }
+        self.gone.push((number, comparison));
+    }
+
+    /// Those that were forgotten since this was asked last.
+    pub(super) fn take_gone(&mut self) -> Vec<(usize, Comparison)> {
+        std::mem::take(&mut self.gone)
     }
 
     /// A comparison is over, and the arm came since then.
@@ -365,18 +421,14 @@ impl ReleaseState {
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
         let comparison = comparison.with_effects(effects).with_limits(policy.limits).with_steps(policy);
-        // Each takes some kilobytes: no room for others that may never come.
-        self.comparisons.reserve_exact(1);
         let comparison = comparison.with_conversions(&policy.conversions.names).with_segments(&policy.segments);
         self.comparisons.push(comparison);
-        self.begun.push(false);
-        self.untold.push(Untold::default());
     }
 
     /// Candidates that were asked for by name and never came, beside others that did: nothing is known of them, and that
     /// is no pass (CP-1).
     pub(super) fn add_missing(&mut self, settings: &Settings, levels: &mut Levels) {
-        let Some(known) = self.comparisons.first() else { return };
+        let Some(known) = self.comparisons.iter().next() else { return };
         let (control, from) = (known.control.clone(), known.control_from);
         for candidate in &settings.arms.candidates {
             let known = self.comparisons.iter().any(|comparison| comparison.candidate == *candidate);

@@ -10,7 +10,8 @@
 //! 3. half of the open traces, by keyed hash, and half again;
 //! 4. pair tests (routes, status classes, called services) that remember most: their evidence stays what it is;
 //! 5. half of the units, by keyed hash, of the rollout that remembers most, and so on;
-//! 6. discovered rollouts with the fewest units: no longer judged, their last verdict stands.
+//! 6. discovered rollouts with the fewest units: no longer judged, their last verdict stands;
+//! 7. rollouts that are over and of which an arm is gone, those that ended first: they stand in the ledger alone.
 //!
 //! FAIL stays valid throughout. Which units go on is a hash of theirs, decided by how many there are and never by what they
 //! did: among those that are left a release that changes nothing still leaves the errors to chance. A test that stops, stops at
@@ -30,6 +31,10 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 /// Bytes of state of an engine, unless somebody says otherwise. Ten thousand services of which each is being rolled out take
 /// about half of it, with some thousand users each; what a machine that reads their logs has to spare.
 pub const STATE_MAX: u64 = 4 << 30;
+
+/// Bytes that a rollout, or a release without one, keeps whatever is given up: about 8 KB, and some for its names. So many stand free for each
+/// that is taken, as thousands of services may begin one in the same window.
+const FLOOR: u64 = 16 << 10;
 
 /// Fewest open traces that are halved: fewer cost little.
 const TRACES_LEAST: usize = 1_024;
@@ -53,17 +58,19 @@ pub struct Shed {
     pub units: u64,
     /// Discovered rollouts that were no longer judged.
     pub rollouts: u64,
-    /// Windows in which nothing new was taken: no release, version or rollout.
+    /// Rollouts that were over, of which nothing stayed.
+    pub forgotten: u64,
+    /// Windows in which something new was not taken: a release, a version, a rollout.
     pub full: u64,
 }
 
 impl Shed {
-    fn counts_mut(&mut self) -> [&mut u64; 7] {
-        let Shed { histories, gists, traces, pairs, units, rollouts, full } = self;
-        [histories, gists, traces, pairs, units, rollouts, full]
+    fn counts_mut(&mut self) -> [&mut u64; 8] {
+        let Shed { histories, gists, traces, pairs, units, rollouts, forgotten, full } = self;
+        [histories, gists, traces, pairs, units, rollouts, forgotten, full]
     }
 
-    fn counts(mut self) -> [u64; 7] {
+    fn counts(mut self) -> [u64; 8] {
         self.counts_mut().map(|count| *count)
     }
 
@@ -76,7 +83,8 @@ impl Shed {
             "rollouts whose routes, status classes and called services were no longer compared",
             "times only every second unit of a rollout went on",
             "rollouts that were no longer judged",
-            "windows in which no new service, version or rollout was taken",
+            "rollouts that were over, of which only the ledger tells",
+            "windows in which not every new service, version or rollout was taken",
         ];
         let given = self.counts().into_iter().zip(said).filter(|(count, _)| *count > 0);
         let list: Vec<String> = given.map(|(count, what)| format!("{count} {what}")).collect();
@@ -167,6 +175,13 @@ impl Engine {
         }
     }
 
+    /// A window begins to close: so much may be taken in it that is new.
+    pub(super) fn make_room(&mut self) {
+        let free = self.settings.memory.saturating_sub(self.state_bytes());
+        self.common.room = if self.common.is_full { 0 } else { free / FLOOR };
+        self.common.refused = self.common.is_full;
+    }
+
     /// A window has closed, in which these releases had something.
     pub(super) fn keep_bound(&mut self, concerned: &BTreeSet<usize>, outputs: &mut Vec<Output>) {
         concerned.iter().for_each(|at| self.measure(*at));
@@ -180,11 +195,12 @@ impl Engine {
             self.shed_pairs(aim);
             self.shed_units(aim);
             self.shed_rollouts(aim, outputs);
+            self.shed_over(aim, outputs);
             // What is left cannot be given up: nothing comes to it while there is so much.
             self.common.is_full = true;
         }
         self.common.is_full &= self.state_bytes() > aim;
-        self.shed.full += u64::from(self.common.is_full);
+        self.shed.full += u64::from(self.common.is_full || self.common.refused);
     }
 
     fn shed_histories(&mut self, aim: u64) {
@@ -210,7 +226,7 @@ impl Engine {
     fn shed_sums(&mut self, aim: u64) {
         let mut list = Vec::new();
         for (at, release) in self.releases.iter().enumerate() {
-            for (number, comparison) in release.comparisons.iter().enumerate() {
+            for (number, comparison) in release.comparisons.numbered() {
                 if let Some(end) = comparison.end.filter(|_| !comparison.is_gist()) {
                     list.push((end.at, at, number));
                 }
@@ -241,7 +257,7 @@ impl Engine {
     fn live<T: Ord>(&self, of: impl Fn(&Comparison) -> T) -> Vec<(T, usize, usize)> {
         let mut list = Vec::new();
         for (at, release) in self.releases.iter().enumerate() {
-            for (number, comparison) in release.comparisons.iter().enumerate() {
+            for (number, comparison) in release.comparisons.numbered() {
                 if comparison.end.is_none() {
                     list.push((of(comparison), at, number));
                 }
@@ -301,5 +317,35 @@ impl Engine {
             self.shed.rollouts += 1;
             self.measure(at);
         }
+    }
+
+    fn shed_over(&mut self, aim: u64, outputs: &mut Vec<Output>) {
+        if self.state_bytes() <= aim {
+            return;
+        }
+        let mut list = Vec::new();
+        for (at, release) in self.releases.iter().enumerate() {
+            list.extend(release.over().map(|(end, number)| (end, at, number)));
+        }
+        list.sort_unstable();
+        for (_, at, number) in list {
+            if self.state_bytes() <= aim {
+                return;
+            }
+            if let Some(release) = self.releases.get_mut(at) {
+                release.forget(number, &mut self.levels);
+                self.shed.forgotten += 1;
+            }
+            self.hand_over_gone(at, outputs);
+            self.measure(at);
+            self.measure_rest();
+        }
+    }
+
+    /// Those that a release has forgotten are shown once more.
+    pub(super) fn hand_over_gone(&mut self, at: usize, outputs: &mut Vec<Output>) {
+        let gone = self.releases.get_mut(at).map(|release| release.take_gone()).unwrap_or_default();
+        let gone = gone.into_iter();
+        outputs.extend(gone.map(|(number, of)| Output::Forgotten { release: at, number, comparison: Box::new(of) }));
     }
 }

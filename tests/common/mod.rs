@@ -406,7 +406,7 @@ pub fn entries(outputs: Vec<Output>) -> String {
         .into_iter()
         .filter_map(|output| match output {
             Output::Entry(line) => Some(line),
-            Output::Looked { .. } => None,
+            Output::Looked { .. } | Output::Forgotten { .. } => None,
         })
         .collect()
 }

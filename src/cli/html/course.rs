@@ -115,6 +115,11 @@ impl Courses {
         course.look(comparison.ended_at, || Point::of(comparison, engine.settings().policy.of(entry)));
     }
 
+    /// A comparison is kept no more.
+    pub(in crate::cli) fn forget(&mut self, release: usize, at: usize) {
+        self.0.remove(&(release, at));
+    }
+
     /// Points of a comparison so far.
     pub(in crate::cli) fn points(&self, release: usize, at: usize) -> &[Point] {
         self.0.get(&(release, at)).map_or(&[], |course| &course.points)

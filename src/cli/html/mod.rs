@@ -55,8 +55,10 @@ pub(super) fn report(report: &Report<'_>, engine: &Engine, courses: &Courses, ar
         if report.comparisons.len() > 1 {
             overview(m, report);
         }
-        let places =
-            engine.releases().enumerate().flat_map(|(release, (_, list))| (0..list.len()).map(move |at| (release, at)));
+        let places = engine
+            .releases()
+            .enumerate()
+            .flat_map(|(release, (_, list))| list.numbered().map(move |(at, _)| (release, at)));
         for (number, (judged, (release, at))) in report.comparisons.iter().zip(places).enumerate().take(SHOWN_MAX) {
             comparison::write(m, judged, courses.points(release, at), &id(number), around.is_live);
         }

@@ -325,7 +325,7 @@ impl<'a> Report<'a> {
             if list.is_empty() {
                 alone.push(alone_of(engine, at, survey));
             }
-            for (number, comparison) in list.iter().enumerate() {
+            for (number, comparison) in list.numbered() {
                 let replaced = cut_overs.iter().find(|deploy| {
                     deploy.service == service && deploy.from == comparison.control && deploy.to == comparison.candidate
                 });

@@ -28,8 +28,10 @@ pub(super) struct CourseOf {
 
 /// The courses of a report, in the order of its comparisons.
 pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses) -> Vec<CourseOf> {
-    let places =
-        engine.releases().enumerate().flat_map(|(release, (_, list))| (0..list.len()).map(move |at| (release, at)));
+    let places = engine
+        .releases()
+        .enumerate()
+        .flat_map(|(release, (_, list))| list.numbered().map(move |(at, _)| (release, at)));
     let one = |(judged, (release, at)): (&crate::cli::report::Judged<'_>, (usize, usize))| {
         let mut points = courses.points(release, at).to_vec();
         // Whatever was left out: the last look is what the words of the report rest on.

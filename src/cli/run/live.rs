@@ -408,8 +408,13 @@ impl Observer for Watch<'_> {
             }
         }
         for output in &outputs {
-            if let Output::Looked { release, comparison } = output {
-                self.courses.look(engine, *release, *comparison);
+            match output {
+                Output::Entry(_) => {}
+                Output::Looked { release, comparison } => self.courses.look(engine, *release, *comparison),
+                Output::Forgotten { release, number, .. } => {
+                    self.courses.forget(*release, *number);
+                    self.verdicts.remove(&(*release, *number));
+                }
             }
         }
         if !self.state.is_caught_up() {

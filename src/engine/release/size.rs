@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::comparison::Comparison;
 use crate::engine::ending::EndReason;
-use crate::engine::release::{Entry, ReleaseState, Untold};
+use crate::engine::release::{Entry, ReleaseState};
 use crate::engine::user_effects::History;
 use crate::engine::{Settings, entries, memory};
 use crate::event::ServiceKey;
@@ -14,7 +13,6 @@ impl ReleaseState {
     /// Bytes of each part, by name; those of its comparisons summed. A new part of a release has its line here.
     pub(in crate::engine) fn parts(&self) -> Vec<(&'static str, u64)> {
         let names = |key: &ServiceKey| memory::text(&key.environment) + memory::text(&key.service);
-        let of_untold = |untold: &Untold| memory::list::<u32>(untold.checks.len()) + memory::text(&untold.told);
         let mut parts = vec![
             (
                 "release itself",
@@ -22,14 +20,11 @@ impl ReleaseState {
                     + memory::list::<ServiceKey>(self.services.len())
                     // It stands in the index of services too.
                     + self.services.iter().map(|key| 2 * names(key) + 96).sum::<u64>()
-                    + memory::list::<Untold>(self.untold.len())
-                    + self.untold.iter().map(of_untold).sum::<u64>()
-                    + self.begun.len() as u64
                     + self.attempts.bytes(),
             ),
             ("arms", self.arms.bytes()),
             ("history", self.history_bytes()),
-            ("comparison itself", memory::exact::<Comparison>(self.comparisons.len())),
+            ("comparison itself", self.comparisons.bytes()),
         ];
         for comparison in &self.comparisons {
             for (name, bytes) in comparison.parts() {

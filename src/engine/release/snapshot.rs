@@ -2,8 +2,7 @@
 
 use crate::engine::arms::Arms;
 use crate::engine::attempts::OpenAttempts;
-use crate::engine::comparison::Comparison;
-use crate::engine::release::{ReleaseState, Untold};
+use crate::engine::release::{Comparisons, ReleaseState};
 use crate::engine::user_effects::History;
 use crate::event::ServiceKey;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -15,18 +14,7 @@ impl ReleaseState {
             w.text(&key.environment);
             w.text(&key.service);
         }
-        w.length(self.comparisons.len());
-        for ((comparison, begun), untold) in self.comparisons.iter().zip(&self.begun).zip(&self.untold) {
-            comparison.write(w);
-            w.flag(*begun);
-            w.int(untold.first_at);
-            w.int(untold.last_at);
-            w.length(untold.checks.len());
-            untold.checks.iter().for_each(|check| w.uint(u64::from(*check)));
-            w.flag(untold.full_at.is_some());
-            w.int(untold.full_at.unwrap_or(0));
-            w.text(&untold.told);
-        }
+        self.comparisons.write(w);
         self.arms.write(w);
         self.arrived.into_iter().for_each(|count| w.uint(count));
         w.uint(self.unattributed_warnings);
@@ -45,20 +33,7 @@ impl ReleaseState {
             services.push(ServiceKey { environment: r.text()?, service: r.text()? });
         }
         let mut state = ReleaseState::new(services);
-        for _ in 0..r.length()? {
-            state.comparisons.reserve_exact(1);
-            state.comparisons.push(Comparison::read(r)?);
-            state.begun.push(r.flag()?);
-            let mut untold = Untold { first_at: r.int()?, last_at: r.int()?, ..Untold::default() };
-            for _ in 0..r.length()? {
-                untold.checks.push(r.uint32()?);
-            }
-            let has_full = r.flag()?;
-            let full = r.int()?;
-            untold.full_at = has_full.then_some(full);
-            untold.told = r.text()?;
-            state.untold.push(untold);
-        }
+        state.comparisons = Comparisons::read(r)?;
         state.arms = Arms::read(r)?;
         state.arrived = [r.uint()?, r.uint()?];
         state.unattributed_warnings = r.uint()?;

@@ -19,7 +19,7 @@ const DIGEST_LOOKS: usize = 100;
 impl ReleaseState {
     /// The entry that tells of a new comparison, once.
     pub(in crate::engine) fn begin_entry(&mut self, at: usize, settings: &Settings) -> Option<Map<String, Value>> {
-        if std::mem::replace(&mut self.begun[at], true) {
+        if self.comparisons.begin(at) {
             return None;
         }
         Some(entries::begin(&self.name(), &self.services, &self.comparisons[at], settings))
@@ -72,15 +72,15 @@ impl ReleaseState {
             comparison.note_heard();
         }
         let status = entries::status(comparison);
-        let untold = &self.untold[at];
-        let hour_over = untold.full_at.is_none_or(|at| comparison.ended_at.0 - at >= HOUR);
+        let ended = comparison.ended_at.0;
+        let untold = self.comparisons.untold(at);
+        let hour_over = untold.full_at.is_none_or(|at| ended - at >= HOUR);
         if hour_over || status != untold.told {
             return self.tell(at, settings, positions);
         }
         let mut list = Vec::new();
         let check = entries::check(&self.comparisons[at]);
-        let ended = self.comparisons[at].ended_at.0;
-        let untold = &mut self.untold[at];
+        let untold = self.comparisons.untold(at);
         if untold.checks.is_empty() {
             untold.first_at = ended;
         }
@@ -100,7 +100,7 @@ impl ReleaseState {
         positions: &BTreeMap<String, u64>,
         read: ReadSoFar,
     ) -> Vec<Entry> {
-        self.untold[at].full_at = None;
+        self.comparisons.untold(at).full_at = None;
         self.look(at, settings, positions, read)
     }
 
@@ -110,14 +110,15 @@ impl ReleaseState {
         let comparison = &self.comparisons[at];
         let policy = settings.policy.of(self.services.first());
         list.push(("look", entries::look(&name, comparison, policy, positions)));
-        self.untold[at].full_at = Some(comparison.ended_at.0);
-        self.untold[at].told = entries::status(comparison);
+        let (ended, told) = (comparison.ended_at.0, entries::status(comparison));
+        let untold = self.comparisons.untold(at);
+        (untold.full_at, untold.told) = (Some(ended), told);
         list
     }
 
     /// The entry for looks that changed nothing, when there are any.
     pub(super) fn digest(&mut self, at: usize) -> Option<(&'static str, Map<String, Value>)> {
-        let untold = &mut self.untold[at];
+        let untold = self.comparisons.untold(at);
         if untold.checks.is_empty() {
             return None;
         }

@@ -7,12 +7,13 @@ import { harmless } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { param, setQuery } from "../lib/router";
 import type { FoundLine } from "../lib/types";
-import { toRow, useWindow } from "../lib/window";
+import { toRow, useWide, useWindow } from "../lib/window";
 import { Head, LineBody, LogLine } from "./LogLine";
 import { Copy } from "./parts";
 
-/** Height of a row in pixels, as the style sheet has it. */
-const ROW = 30;
+/** Height of a row in pixels, as the style sheet has it: in a narrow window the message has a row of its own. */
+const WIDE_ROW = 30;
+const NARROW_ROW = 52;
 /** Rows before the end at which more are asked for. */
 const AHEAD = 200;
 /** Lines around an open one, on each side. */
@@ -30,7 +31,8 @@ const nameOf = (line: FoundLine): string => `${line.stream}:${line.position}`;
 
 export function LineList({ lines, more, narrow, template }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const [from, to] = useWindow(box, lines.length, ROW);
+  const height = useWide() ? WIDE_ROW : NARROW_ROW;
+  const [from, to] = useWindow(box, lines.length, height);
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const open = param("sel");
   const place = lines.findIndex((line) => nameOf(line) === open);
@@ -42,7 +44,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
   useEffect(() => {
     const move = (by: number) => () => {
       const at = Math.min(lines.length - 1, Math.max(0, focused() + by));
-      toRow(box.current, at, ROW, row);
+      toRow(box.current, at, height, row);
       // What is open follows.
       if (param("sel") && lines[at]) setQuery({ sel: nameOf(lines[at]) }, false);
     };
@@ -70,7 +72,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
       { key: "X", words: "take all marks away", run: () => setMarked(new Set()) },
       ...(open ? [{ key: "Escape", words: "close the line", run: () => setQuery({ sel: null }) }] : []),
     ]);
-  }, [lines, marked, open, place]);
+  }, [lines, marked, open, place, height]);
   return (
     <div class={open ? "with-line" : ""}>
       <div>
@@ -84,7 +86,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
           </p>
         )}
         <div class="lines" ref={box} role="grid" aria-label="Lines" aria-rowcount={more ? -1 : lines.length}>
-          <div style={{ height: `${from * ROW}px` }} role="presentation" />
+          <div style={{ height: `${from * height}px` }} role="presentation" />
           {lines.slice(from, to).map((line, number) => {
             const at = from + number;
             const name = nameOf(line);
@@ -99,7 +101,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
               </div>
             );
           })}
-          <div style={{ height: `${Math.max(0, lines.length - to) * ROW}px` }} role="presentation" />
+          <div style={{ height: `${Math.max(0, lines.length - to) * height}px` }} role="presentation" />
         </div>
         {more && <p class="aside">More are asked for as one comes near…</p>}
       </div>

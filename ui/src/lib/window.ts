@@ -52,3 +52,15 @@ export function toRow(box: HTMLElement | null, at: number, height: number, find:
   scrollTo(0, scrollY + box.getBoundingClientRect().top + at * height - innerHeight / 2);
   requestAnimationFrame(() => requestAnimationFrame(() => find(at)?.focus()));
 }
+
+/** The window is wide enough for tables, as the style sheet has it. */
+export function useWide(): boolean {
+  const [isWide, set] = useState(() => matchMedia("(min-width: 48.01rem)").matches);
+  useLayoutEffect(() => {
+    const query = matchMedia("(min-width: 48.01rem)");
+    const hear = (): void => set(query.matches);
+    query.addEventListener("change", hear);
+    return () => query.removeEventListener("change", hear);
+  }, []);
+  return isWide;
+}

@@ -11,6 +11,7 @@ import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
 import { lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
+import { filled } from "../lib/board";
 import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
 import { report, reportVersion, rollouts } from "../lib/live";
 import { metricRows, type MetricRow } from "../lib/metrics";
@@ -22,16 +23,6 @@ import { bySeverity, findingLook, groupOf, lookOfRollout, PHASES, serviceName } 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
 const PAUSE = 5_000;
-
-/** A text of a file with its variables filled in; a term whose variable is empty is left out. */
-export function filled(text: string, values: Record<string, string>): string {
-  const terms = text.replace(/\S*\$([a-z0-9-]+)\S*/g, (term, name: string) => {
-    const value = values[name] ?? "";
-    if (!value) return "";
-    return term.replace(`$${name}`, /^[\w.*-]+$/.test(value) ? value : `"${value.replaceAll('"', '\\"')}"`);
-  });
-  return terms.replace(/\s+/g, " ").trim();
-}
 
 /** Counts up when the report is another one, and not too often. */
 function useSlow(): ReadonlySignal<number> {

@@ -56,8 +56,9 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
       <p class="facts">
         {rollout.candidate && (
           <span>
-            <span class="baseline">{harmless(rollout.control ?? "", 60)}</span> (baseline) against <span class="candidate">{harmless(rollout.candidate, 60)}</span>{" "}
-            (canary)
+            <span class="baseline">{harmless(rollout.control ?? "", 60)}</span>
+            {rollout.control === "baseline" ? "" : " (baseline)"} against <span class="candidate">{harmless(rollout.candidate, 60)}</span>
+            {rollout.candidate === "canary" ? "" : " (canary)"}
           </span>
         )}
         {rollout.steps ? (
@@ -79,6 +80,8 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
   );
 }
 
+/** Lines so old, in seconds, are those of an old log. */
+const OLD_LOG_S = 7 * 86_400;
 /** After so long without anything new, what is shown may not be what is. */
 const STALE_MS = 120_000;
 
@@ -92,7 +95,7 @@ function Stale() {
   return (
     <div class="note stale" role="status">
       <strong>Stale.</strong> The newest line that was judged is {span(lag)} old (<Time at={until} />){quiet > STALE_MS ? `, and nothing has come for ${span(quiet / 1000)}` : ""}.
-      What follows is true of then. Check what ships the logs; <a href="/status">Status</a> says how far each source has been read.
+      What follows is true of then. {lag > OLD_LOG_S ? "An old log that was sent again looks so." : "Check what ships the logs;"} <a href="/status">Status</a> says how far each source has been read.
     </div>
   );
 }

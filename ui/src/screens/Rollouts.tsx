@@ -1,7 +1,7 @@
 // Which rollouts are live, and which one needs me now?
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Badge, Loading, Problem, Said, Time } from "../components/parts";
 import { Empty } from "../components/Empty";
 import { Sparkline } from "../components/Sparkline";
@@ -10,8 +10,8 @@ import { between, effectWords, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rollouts, trouble } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
-import type { Comparison, RolloutRow, Spark } from "../lib/types";
-import { toRow, useWindow } from "../lib/window";
+import type { Comparison, Guardrail, RolloutRow, Spark } from "../lib/types";
+import { toRow, useWide, useWindow } from "../lib/window";
 import { CHANGES, groupOf, inOrder, lookOfRollout, PHASES, serviceName, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
@@ -34,7 +34,8 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
   if (!comparison) return row.reason || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {
-    const worst = comparison.guardrails.find((of) => of.finding === "regressed" && of.effect);
+    const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);
+    const worst = comparison.guardrails.filter((of) => of.finding === "regressed" && of.effect).toSorted((a, b) => number(b) - number(a))[0];
     const lines = comparison.templates.listed.filter((of) => of.change === "new" && of.level === "error or worse").length;
     const parts = [
       worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : comparison.reasons[1],
@@ -67,17 +68,6 @@ function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comp
       </span>
     </>
   );
-}
-
-function useWide(): boolean {
-  const [isWide, set] = useState(() => matchMedia("(min-width: 48rem)").matches);
-  useLayoutEffect(() => {
-    const query = matchMedia("(min-width: 48rem)");
-    const hear = (): void => set(query.matches);
-    query.addEventListener("change", hear);
-    return () => query.removeEventListener("change", hear);
-  }, []);
-  return isWide;
 }
 
 export function Rollouts() {

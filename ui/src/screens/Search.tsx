@@ -4,7 +4,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useCallback, useEffect, useRef } from "preact/hooks";
 import { Histogram, type Bar } from "../components/Histogram";
 import { LineList } from "../components/LineList";
-import { canSearch } from "../components/Lines";
+import { canSearch, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
 import { Copy, Loading, Note } from "../components/parts";
 import { TimeRange } from "../components/TimeRange";
@@ -24,6 +24,14 @@ const PAGES = 1_000;
 const FACETS = ["_service", "_arm", "_level", "_kind", "_failed"];
 /** Values of a facet that are shown. */
 const VALUES = 8;
+/** Queries that a newcomer looks for. */
+const OFTEN: [string, string][] = [
+  ["_failed:true", "requests that failed"],
+  ["_level:>=error", "lines of level error and worse"],
+  ["_latency:>=1s", "slow requests"],
+  ["_kind:reject", "lines that could not be read"],
+];
+
 function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -182,8 +190,19 @@ export function Search() {
             <section class="empty">
               <h2>No line matches</h2>
               <p>
-                {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}.
+                {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}. A word is looked for in messages, whole.
               </p>
+              <p>What is asked for often:</p>
+              <ul>
+                {OFTEN.map(([query, words]) => (
+                  <li key={query}>
+                    <a href={searchPath(query)}>
+                      <code>{query}</code>
+                    </a>{" "}
+                    {words}
+                  </li>
+                ))}
+              </ul>
             </section>
           )}
           {lines.value.length > 0 && <LineList lines={lines.value} more={found.value?.next ? more : null} narrow={narrow} />}

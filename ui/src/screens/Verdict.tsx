@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart, type Mark } from "../components/DeltaChart";
-import { canSearch, Lines, PlaceLink } from "../components/Lines";
+import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { Badge, Note, Said } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
@@ -82,7 +82,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   });
   const bounds = comparison.bounds_met;
   if (bounds.length > 0) {
-    const words = bounds.length === 1 ? "a bound was met" : `${bounds.length} bounds were met`;
+    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} bounds were met`;
     chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past them is not followed.` });
   }
   return (
@@ -290,9 +290,9 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           </p>
         )}
         <p class="links">
-          {comparison.evidence.length > 0 && (
+          {(comparison.evidence.length > 0 || comparison.templates.failing.length > 0) && (
             <a href="#lines" onClick={() => (showLines.value = true)}>
-              Lines that show it
+              {linesWords(comparison)}
             </a>
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>

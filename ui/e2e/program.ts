@@ -19,8 +19,13 @@ export interface Program {
   folder: string;
 }
 
+/** Programs that run: a test that fails does not stop its own. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 function started(child: ChildProcess, folder: string): Promise<Program> {
   return new Promise((resolve, reject) => {
+    running.add(child);
     let said = "";
     const hear = (chunk: Buffer): void => {
       said += chunk.toString();
@@ -54,6 +59,7 @@ export async function stop(program: Program): Promise<void> {
   const ended = new Promise((resolve) => program.child.on("exit", resolve));
   program.child.kill("SIGTERM");
   await ended;
+  running.delete(program.child);
   rmSync(program.folder, { recursive: true, force: true });
 }
 

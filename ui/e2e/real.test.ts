@@ -31,9 +31,9 @@ test("the offending lines of a real fault are found in three keys, and each numb
   await expect(page).toHaveURL(/\/search\?q=.*_arm/);
   await expect(page.locator(".lines .line").first()).toContainText("frontend");
   await page.screenshot({ path: "e2e/shots/real-search.png" });
-  for (const path of ["/compare?a=_arm:baseline&b=_arm:canary", "/d/service-overview?service=frontend&from=2022-08-22T03:50:00Z&to=2022-08-22T04:00:00Z"]) {
+  for (const [path, words] of [["/compare?a=_arm:baseline&b=_arm:canary", "latency p50"], ["/d/service-overview?service=frontend&from=2022-08-22T03:50:00Z&to=2022-08-22T04:00:00Z", "frontend"]] as const) {
     await page.goto(program.address + path);
-    await expect(page.locator("main")).toContainText("frontend");
+    await expect(page.locator("main")).toContainText(words);
     await expect(page.locator(".note.invalid")).toHaveCount(0);
     await accessible(page);
   }

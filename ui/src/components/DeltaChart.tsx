@@ -6,7 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { effectValue, fromScale, onScale } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
 import type { Course, Effect, Num } from "../lib/types";
-import { Time } from "./parts";
+import { Scroll, Time } from "./parts";
 
 export interface Mark {
   at: string;
@@ -133,6 +133,8 @@ export function DeltaChart(props: Props) {
     const options: uPlot.Options = {
       width: Math.max(260, element.clientWidth),
       height: 240,
+      // The last mark of the time axis reaches beyond the plot.
+      padding: [8, 32, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false } },
       scales: { x: { time: true }, y: { range: [least, most] } },
@@ -174,7 +176,7 @@ export function DeltaChart(props: Props) {
       <div class="plot" ref={box} role="img" aria-label={words} />
       <details>
         <summary>Show data</summary>
-        <table class="numbers">
+        <Scroll label="Data of the chart"><table class="numbers">
           <caption>{label}, canary against baseline, by time</caption>
           <thead>
             <tr>
@@ -196,7 +198,7 @@ export function DeltaChart(props: Props) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       </details>
     </figure>
   );

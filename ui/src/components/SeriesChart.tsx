@@ -49,6 +49,7 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
       {
         width: width(),
         height: 180,
+        padding: [8, 24, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false } },
         scales: { x: { time: true }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },

@@ -52,6 +52,15 @@ export function Note({ tone, title, children }: { tone?: Look["tone"]; title: st
   );
 }
 
+/** What may be wider than the window: it scrolls by itself. */
+export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+      {children}
+    </div>
+  );
+}
+
 /** Copies a text, and says so. */
 export function Copy({ text, label, title }: { text: () => string | Promise<string>; label: string; title?: string }) {
   const [done, setDone] = useState("");

@@ -80,6 +80,7 @@ export function fromScale(kind: Effect["kind"], value: number): number {
 export function span(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
   if (s < 90) return `${s} s`;
+  if (s < 600 && s % 60 > 0) return `${Math.floor(s / 60)} min ${s % 60} s`;
   const m = Math.round(s / 60);
   if (m < 90) return `${m} min`;
   const h = s / 3600;

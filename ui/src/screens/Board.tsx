@@ -1,11 +1,10 @@
 // The team's own view, from a file.
 
 import { useSignal, type ReadonlySignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Copy, Loading, Note, Problem } from "../components/parts";
+import { Badge, Copy, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
@@ -155,14 +154,6 @@ function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string 
   const row = rowOf(comparison);
   const name = `${comparison.service} ${comparison.candidate}`;
   return row ? <a href={rolloutPath(row.id, tab)}>{harmless(name, 100)}</a> : <>{harmless(name, 100)}</>;
-}
-
-function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
-      {children}
-    </div>
-  );
 }
 
 function RolloutsPanel({ show }: { show: string }) {

@@ -99,7 +99,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
         <p>No segment has units yet.</p>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Segments">
-          <table class="segments">
+          <table class="segments cards-if-narrow">
             <caption>
               Segments in order of the excess that they explain: {comparison.unit}s with an error, baseline above, canary below.
             </caption>
@@ -124,26 +124,26 @@ export function Explain({ comparison }: { comparison: Comparison }) {
                     <SegmentLink cell={cell} service={comparison.service} />
                     {cell.same_units.length > 0 && <small>the same {comparison.unit}s as {harmless(cell.same_units.map((one) => `${one.field} = ${one.value}`).join(", "), 120)}</small>}
                   </th>
-                  <td class="number">
+                  <td class="number" data-of="baseline">
                     {percent(share(cell.erring, cell.units, 0))}
                     <Counts cell={cell} side={0} />
                   </td>
-                  <td class="number">
+                  <td class="number" data-of="canary">
                     {percent(share(cell.erring, cell.units, 1))}
                     <Counts cell={cell} side={1} />
                   </td>
                   <td>
                     <Bars cell={cell} most={most} />
                   </td>
-                  <td class="number">
+                  <td class="number" data-of="of the excess">
                     {cell.of_excess === null ? "–" : percent(cell.of_excess)}
                     {cell.excess !== null && <small>{signed(cell.excess, 1)} {comparison.unit}s</small>}
                   </td>
-                  <td class="number">{percent(cell.of_units)}</td>
+                  <td class="number" data-of="of the canary">{percent(cell.of_units)}</td>
                   {(["errors", "latency"] as const).map((test) => {
                     const one = cell.tests[test];
                     return (
-                      <td key={test}>
+                      <td key={test} data-of={test}>
                         {one && one.finding !== "no data" ? (
                           <>
                             <Badge look={findingLook(one.finding)} />

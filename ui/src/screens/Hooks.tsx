@@ -84,7 +84,7 @@ export function Hooks() {
         </section>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Hooks">
-          <table class="numbers">
+          <table class="numbers cards-if-narrow">
             <caption>Targets, and what became of what they were told</caption>
             <thead>
               <tr>
@@ -104,10 +104,10 @@ export function Hooks() {
                   <td>
                     <Badge look={lookOf(hook)} />
                   </td>
-                  <td class="number">{grouped(hook.waiting)}</td>
-                  <td class="number">{grouped(hook.taken)}</td>
-                  <td class="number">{grouped(hook.given_up)}</td>
-                  <td>{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
+                  <td data-of="waiting" class="number">{grouped(hook.waiting)}</td>
+                  <td data-of="acknowledged" class="number">{grouped(hook.taken)}</td>
+                  <td data-of="given up" class="number">{grouped(hook.given_up)}</td>
+                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
                   <td>
                     <Try name={hook.name} />
                   </td>
@@ -119,7 +119,7 @@ export function Hooks() {
       )}
       {value.deliveries.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries">
-          <table class="numbers">
+          <table class="numbers cards-if-narrow">
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
             <thead>
               <tr>
@@ -141,13 +141,13 @@ export function Hooks() {
                   <th scope="row">
                     <a href={rolloutPath(of.rollout, "timeline")}>{harmless(of.rollout, 60)}</a>
                   </th>
-                  <td>{of.event}</td>
-                  <td>{harmless(of.hook, 60)}</td>
+                  <td data-of="event">{of.event}</td>
+                  <td data-of="hook">{harmless(of.hook, 60)}</td>
                   <td>
                     <Badge look={standing[of.state]} />
                     {of.why && <small>{harmless(of.why, 200)}</small>}
                   </td>
-                  <td>{of.ended_ms !== null ? `${grouped(of.ended_ms - of.decided_ms)} ms` : "–"}</td>
+                  <td data-of="took">{of.ended_ms !== null ? `${grouped(of.ended_ms - of.decided_ms)} ms` : "–"}</td>
                   <td>
                     <code>{of.id}</code>
                   </td>

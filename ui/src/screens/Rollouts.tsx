@@ -158,7 +158,7 @@ export function Rollouts() {
       {list.length === 0 ? (
         <Empty />
       ) : (
-        <table class={`rollouts ${isLong ? "long" : ""}`} aria-rowcount={rows.length + 1}>
+        <table class={`rollouts cards-if-narrow ${isLong ? "long" : ""}`} aria-rowcount={rows.length + 1}>
           <caption class="unseen">Rollouts, those that need somebody first</caption>
           <thead>
             <tr>
@@ -200,12 +200,12 @@ export function Rollouts() {
                     <Said words={evidenceOf(row, comparison).slice(0, 220)} />
                   </td>
                   <td class="course">{comparison && <Course row={row} comparison={comparison} sparks={sparks} />}</td>
-                  <td>{row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}</td>
-                  <td>
+                  <td data-of="step">{row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}</td>
+                  <td data-of="began">
                     {row.began ? <Time at={row.began} /> : "–"}
                     {row.began && until && <small>{span(between(row.began, until))} of data</small>}
                   </td>
-                  <td>
+                  <td data-of="stands">
                     {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
                   </td>

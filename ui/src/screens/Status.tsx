@@ -1,6 +1,6 @@
 // Can I trust what I see?
 
-import { Badge, Loading, Note, Problem, Said, Time } from "../components/parts";
+import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
@@ -49,6 +49,7 @@ export function Status() {
           <p>{harmless(said.trouble, 400)}</p>
         </Note>
       )}
+      <Scroll label="The program">
       <table class="numbers status">
         <caption>The program</caption>
         <thead>
@@ -104,8 +105,9 @@ export function Status() {
           {said.not_reloaded && <Row name="configuration" look={{ ...INVALID, word: "not read again" }} value={said.not_reloaded} remedy="serin check names what is wrong, with its place." />}
         </tbody>
       </table>
+      </Scroll>
       {records && (
-        <table class="numbers">
+        <Scroll label="Lines that are no events"><table class="numbers">
           <caption>
             {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
           </caption>
@@ -131,7 +133,7 @@ export function Status() {
               ))
             )}
           </tbody>
-        </table>
+        </table></Scroll>
       )}
       {of && (
         <div class="scroll" tabIndex={0} role="region" aria-label="How lines are read">
@@ -165,7 +167,7 @@ export function Status() {
           ))}
         </div>
       )}
-      <table class="numbers">
+      <Scroll label="Calibration"><table class="numbers">
         <caption>Calibration: once a day, random splits of each service's own traffic; a split has no difference, so a failure is false</caption>
         <thead>
           <tr>
@@ -197,7 +199,7 @@ export function Status() {
             ))
           )}
         </tbody>
-      </table>
+      </table></Scroll>
       <p class="aside">
         For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
       </p>

@@ -84,18 +84,18 @@ function Row({ of, comparison, rollout, swap, muted }: RowOf) {
           {of.instead_of && <small>instead of one that reads alike</small>}
         </th>
         {sides.map((side) => (
-          <td class="number" key={side}>
+          <td class="number" key={side} data-of={`${side === 0 ? "baseline" : "canary"} / 1k`}>
             <PlaceLink query={armQuery(of, comparison, side)}>{rate(of.per_thousand_requests[side]!)}</PlaceLink>
             <small>
               {grouped(of.units[side]!)} {of.units[side] === 1 ? comparison.unit : `${comparison.unit}s`}
             </small>
           </td>
         ))}
-        <td>
+        <td data-of="evidence">
           {evidence(of.log_e)}
           <small>{of.evidence}</small>
         </td>
-        <td>
+        <td data-of="first seen">
           <Time at={of.first_seen} />
         </td>
       </tr>
@@ -255,7 +255,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
         </section>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
-          <table class="templates">
+          <table class="templates cards-if-narrow">
             <caption>
               Log lines whose values are masked, by how many {comparison.unit}s meet them; lines for a thousand requests of each arm.
             </caption>

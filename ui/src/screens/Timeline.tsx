@@ -1,6 +1,6 @@
 // What was decided when, on which evidence, and who or what acted?
 
-import { Badge, Loading, Problem, Time } from "../components/parts";
+import { Badge, Loading, Problem, Scroll, Time } from "../components/parts";
 import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless, local } from "../lib/format";
@@ -92,7 +92,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                 {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Told: {of.told.map((one) => one.event).join(", ")} (no hook wanted it, or it is forgotten).</p>}
                 <details>
                   <summary>The numbers as they were</summary>
-                  <table class="numbers">
+                  <Scroll label="Numbers at this decision"><table class="numbers">
                     <caption class="unseen">Numbers at this decision</caption>
                     <thead>
                       <tr>
@@ -123,7 +123,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                         </tr>
                       ))}
                     </tbody>
-                  </table>
+                  </table></Scroll>
                 </details>
                 <p class="aside">
                   attempt {of.attempt}, step {of.step + 1}, ledger entry {of.entry}

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart, type Mark } from "../components/DeltaChart";
 import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
-import { Badge, Note, Said } from "../components/parts";
+import { Badge, Note, Said, Scroll } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
 import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
@@ -33,11 +33,12 @@ function next(rollout: RolloutFull): string {
 
 /** Not enough data: how much more, and how long. */
 function Needs({ comparison }: { comparison: Comparison }) {
-  if (comparison.verdict !== "inconclusive" || comparison.needs.length === 0) return null;
+  const needs = comparison.needs.filter((need) => need.needed === null || need.have === null || need.needed > need.have);
+  if (comparison.verdict !== "inconclusive" || needs.length === 0) return null;
   return (
     <Note title="Not enough data yet for a pass">
       <ul>
-        {comparison.needs.map((need) => {
+        {needs.map((need) => {
           const label = comparison.guardrails.find((row) => row.guardrail === need.guardrail)?.label ?? need.guardrail;
           const more = need.needed !== null && need.have !== null ? Math.max(0, Math.ceil(need.needed - need.have)) : null;
           return (
@@ -153,7 +154,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
   const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
-      <table class="guardrails">
+      <table class="guardrails cards-if-narrow">
         <caption>
           Whiskers are intervals that hold at all looks at once; shaded is more than a pass allows.{" "}
           {kinds.map((kind) => (
@@ -318,7 +319,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         <DeltaChart course={course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
       {comparison.limits.length > 0 && (
-        <table class="numbers">
+        <Scroll label="Absolute limits"><table class="numbers">
           <caption>Absolute limits, both arms together over five minutes</caption>
           <thead>
             <tr>
@@ -342,7 +343,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       )}
       <Lines comparison={comparison} open={showLines} />
       <Services comparison={comparison} />

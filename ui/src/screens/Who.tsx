@@ -1,7 +1,7 @@
 // Who is in which arm, who reached a business event, and from which instances it came.
 
 import { PlaceLink } from "../components/Lines";
-import { Badge } from "../components/parts";
+import { Badge, Scroll } from "../components/parts";
 import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
 import type { Comparison } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -35,7 +35,8 @@ export function Who({ comparison }: { comparison: Comparison }) {
         </div>
       </section>
       {comparison.conversions.length > 0 ? (
-        <table class="numbers">
+        <Scroll label={"Business events"}>
+<table class="numbers">
           <caption>Business events: share of {comparison.unit}s that reached them</caption>
           <thead>
             <tr>
@@ -69,14 +70,15 @@ export function Who({ comparison }: { comparison: Comparison }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       ) : (
         <p>
           No business event is followed: the policy names none (<code>conversions: [order_placed]</code> counts who reaches one).
         </p>
       )}
       {fields.map((field) => (
-        <table class="numbers" key={field}>
+        <Scroll label={`By ${field}`} key={field}>
+<table class="numbers">
           <caption>
             {comparison.unit}s by {harmless(field, 60)}
             {comparison.strata > 1 && `; who was there in several of the ${comparison.strata} stretches of a constant share counts in each`}
@@ -106,7 +108,7 @@ export function Who({ comparison }: { comparison: Comparison }) {
                 </tr>
               ))}
           </tbody>
-        </table>
+        </table></Scroll>
       ))}
       {(["baseline", "canary"] as const).map((arm) => {
         const of = comparison.instances[arm];
@@ -116,7 +118,8 @@ export function Who({ comparison }: { comparison: Comparison }) {
               {of.seen}
               {of.more ? " and more" : ""} instances of the {arm}
             </summary>
-            <table class="numbers">
+            <Scroll label={`Instances of the ${arm}`}>
+<table class="numbers">
               <caption class="unseen">Instances of the {arm}</caption>
               <thead>
                 <tr>
@@ -136,7 +139,7 @@ export function Who({ comparison }: { comparison: Comparison }) {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </table></Scroll>
           </details>
         );
       })}

@@ -347,6 +347,10 @@ pub const KEY_TIE: u64 = 5;
 pub const KEY_STORE: u64 = 6;
 /// Cell of the user effects.
 pub const KEY_EFFECTS: u64 = 8;
+/// Key of the sample of units that are followed when it is asked who uses a feature.
+pub const KEY_ADOPTION: u64 = 9;
+/// Key of the sample of them whose first uses are weighed.
+pub const KEY_ADOPTION_USES: u64 = 10;
 
 /// Bucket (0..64) of a unit for the bucket test.
 pub fn bucket_of(unit: u64) -> u32 {

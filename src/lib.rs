@@ -25,7 +25,8 @@ pub mod rival;
 // Layer 4: where a rollout stands, and what follows.
 pub mod rollout;
 
-// Layer 5: the record of decisions; the one pure machine that makes them; what it will need.
+// Layer 5: the record of decisions; the one pure machine that makes them; what it will need; who uses a feature.
+pub mod adoption;
 pub mod engine;
 pub mod ledger;
 pub mod outbox;

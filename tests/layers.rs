@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serin::invariant::INVARIANTS;
 
 /// Layer of each module of `src`. A module may use those of lower layers.
-const LAYERS: [(&str, u32); 25] = [
+const LAYERS: [(&str, u32); 26] = [
     ("invariant", 0),
     ("time", 0),
     ("math", 0),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u32); 25] = [
     ("engine", 5),
     ("outbox", 5),
     ("plan", 5),
+    ("adoption", 5),
     ("source", 6),
     ("index", 6),
     ("backtest", 7),

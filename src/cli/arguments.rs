@@ -53,6 +53,9 @@ pub(super) enum Command {
     /// Find lines by a query, in log files or in a running `run`
     #[cfg(feature = "index")]
     Search(SearchArguments),
+    /// Say who uses a feature: who was exposed and who took it up, how soon, who they are, and whether they come back
+    #[cfg(feature = "index")]
+    Who(crate::cli::who::WhoArguments),
     /// Make a token for those who send to a `run` or ask it, and say what belongs into its file of tokens
     #[cfg(feature = "serve")]
     Token(TokenArguments),

@@ -339,6 +339,7 @@ pub(super) fn duration(text: &str) -> anyhow::Result<Micros> {
         "s" => SECOND,
         "m" | "min" => MINUTE,
         "h" => 60 * MINUTE,
+        "d" => 24 * 60 * MINUTE,
         _ => bail!("`{text}` is not a duration (10s, 1m, 1h)"),
     };
     let micros = number * unit as f64;

@@ -8,6 +8,8 @@ mod compare;
 #[cfg(feature = "serve")]
 mod config;
 mod demo;
+#[cfg(feature = "index")]
+mod each_line;
 mod html;
 mod output;
 mod plan;
@@ -26,6 +28,8 @@ mod show;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;
+#[cfg(feature = "index")]
+mod who;
 mod yaml;
 
 use std::process::ExitCode;
@@ -93,6 +97,8 @@ pub fn main() -> ExitCode {
         }
         #[cfg(feature = "index")]
         Command::Search(arguments) => search::run(&arguments),
+        #[cfg(feature = "index")]
+        Command::Who(arguments) => who::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Token(arguments) => tokens::make(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

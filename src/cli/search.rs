@@ -1,37 +1,29 @@
 //! `serin search`: lines by a query, from files or from a running `serin run`.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 #[cfg(feature = "serve")]
 use std::io::BufRead as _;
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{anyhow, bail};
+#[cfg(feature = "serve")]
+use anyhow::anyhow;
+use anyhow::bail;
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::SearchArguments;
 use crate::cli::compare;
+use crate::cli::each_line::{EachLine, Resolved};
 #[cfg(feature = "serve")]
 use crate::cli::remote::{Remote, refused};
 use crate::cli::report::count;
-use crate::cli::terminal::harmless;
-use crate::event::{Intern, RejectReason};
-use crate::index::{Aliases, Cursor, Found, Told, ToldRecord, is_derived, unknown};
-use crate::pipeline::decode::fields::FieldReader;
-use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::Plan;
-use crate::pipeline::roles::Role;
-use crate::query::{Condition, MESSAGE, Node, Query};
-use crate::source::files::{self, Stream};
-use crate::source::head::read_head;
-use crate::source::lines::{ChunkReader, lines};
-use crate::time::Timestamp;
+use crate::cli::terminal::{Progress, harmless};
+use crate::index::{Cursor, Found};
+use crate::query::Node;
+use crate::source::files;
 
 /// Characters of a line that are shown to a person.
 const SHOWN: usize = 2_000;
-/// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
 /// Lines that are held for the answer.
 const LIMIT_MAX: usize = 1_000_000;
 /// Lines that are asked for at a time.
@@ -57,15 +49,12 @@ pub(super) fn run(arguments: &SearchArguments) -> anyhow::Result<u8> {
         #[cfg(not(feature = "serve"))]
         bail!("name log files, and then the query");
     }
-    let query = Query::parse_at(text, now()).map_err(|error| anyhow!("{error}"))?;
     let mut streams = files::find(files)?;
     let wishes = compare::wishes(&arguments.how, None)?;
     let found = compare::look_at(&mut streams, &wishes)?.found;
-    let heads = streams
-        .iter_mut()
-        .map(|stream| read_head(stream, CHUNK).map(|head| String::from_utf8_lossy(&head).into_owned()));
-    let heads = heads.collect::<Result<Vec<_>, _>>()?;
-    let (lines, total) = in_files(&streams, &heads, &found.plan, &query, arguments.limit)?;
+    let mut each = EachLine::new(&mut streams, &found.plan)?;
+    let query = each.resolve(text)?;
+    let (lines, total) = in_files(&mut each, &query, arguments.limit)?;
     let mut out = std::io::stdout().lock();
     for line in &lines {
         if arguments.json { writeln!(out, "{}", line_json(line, None))? } else { show(&mut out, line)? }
@@ -178,12 +167,6 @@ fn show(out: &mut impl Write, line: &Found) -> std::io::Result<()> {
     writeln!(out, "{}  {}  {}", line.time(), harmless(&line.at.stream, 60), harmless(&line.line, SHOWN))
 }
 
-/// The time of the clock.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 /// A line as answers have it.
 pub(super) fn line_json(found: &Found, tree: Option<&Node>) -> Value {
     let mut line = Map::new();
@@ -204,95 +187,24 @@ pub(super) fn line_json(found: &Found, tree: Option<&Node>) -> Value {
 }
 
 /// The newest lines of files that match, and how many do.
-fn in_files(
-    streams: &[Stream],
-    heads: &[String],
-    plan: &Plan,
-    query: &Query,
-    limit: usize,
-) -> anyhow::Result<(Vec<Found>, u64)> {
-    let aliases = Aliases::of(plan);
-    let mut reader = FieldReader::default();
-    for text in heads {
-        for line in text.lines() {
-            // What cannot be read has no names.
-            let _names_are_met = reader.read(line);
-        }
-    }
-    let known: BTreeSet<String> = reader.paths().map(str::to_owned).collect();
-    // What no first line has may come later.
-    let hoped = |path: &str| known.contains(path) || !aliases.has(path);
-    let tree = aliases.resolve(query, hoped).map_err(|name| anyhow!("no line has a field `{name}`"))?;
+fn in_files(lines: &mut EachLine<'_>, query: &Resolved, limit: usize) -> anyhow::Result<(Vec<Found>, u64)> {
     let (mut newest, mut total) = (BinaryHeap::new(), 0u64);
-    for stream in streams {
-        let mut decoder = Decoder::new(plan, &stream.name);
-        let mut time = Timestamp(0);
-        let mut chunks = ChunkReader::new(stream, CHUNK);
-        while let Some(chunk) = chunks.next_chunk()? {
-            decoder.begin_chunk();
-            for (bytes, offset, _) in lines(&chunk.bytes, chunk.from) {
-                let text = String::from_utf8_lossy(bytes);
-                if text.trim().is_empty() {
-                    continue;
-                }
-                let (told, read) = if chunk.too_long.is_some() {
-                    (Told::none(time, Some(RejectReason::TooLong)), None)
-                } else {
-                    let decoded = decoder.decode(&text, offset);
-                    if let Ok(Decoded::Event(event)) = &decoded {
-                        time = event.time;
-                    }
-                    let told = match decoded {
-                        Ok(Decoded::Event(event)) => Told::of(&event, Intern::names(decoder.interner())),
-                        Ok(Decoded::Outside) => Told::none(time, None),
-                        Err(reason) => Told::none(time, Some(reason)),
-                    };
-                    (told, reader.read(&text).ok())
-                };
-                let record = ToldRecord {
-                    line: &text,
-                    fields: read.as_deref().map(|fields| reader.record(fields, &stream.name)),
-                    told,
-                    stream: &stream.name,
-                    position: offset,
-                };
-                if !tree.matches(&record) {
-                    continue;
-                }
-                total += 1;
-                let at = Cursor { time: told.time.0, stream: stream.name.clone(), position: offset };
-                let is_new = newest.len() < limit || newest.peek().is_some_and(|Reverse((worst, _, _))| at > *worst);
-                if is_new {
-                    newest.push(Reverse((at, text.to_string(), record.told())));
-                    if newest.len() > limit {
-                        newest.pop();
-                    }
-                }
+    lines.read(&Progress::bytes(0), |record, _| {
+        if !query.tree.matches(record) {
+            return;
+        }
+        total += 1;
+        let at = Cursor { time: record.told.time.0, stream: record.stream.to_owned(), position: record.position };
+        let is_new = newest.len() < limit || newest.peek().is_some_and(|Reverse((worst, _, _))| at > *worst);
+        if is_new {
+            newest.push(Reverse((at, record.line.to_owned(), record.told())));
+            if newest.len() > limit {
+                newest.pop();
             }
         }
-    }
-    let mut never = None;
-    conditions(&tree, &mut |path, condition| {
-        let is_met = is_derived(path) || *condition == Condition::Exists || reader.paths().any(|known| known == path);
-        // Messages are looked for under every name that they may have.
-        if !is_met && path != MESSAGE && !plan.fields(Role::Message).iter().any(|field| field.path == path) {
-            never.get_or_insert_with(|| path.to_owned());
-        }
-    });
-    if let Some(name) = never {
-        return Err(anyhow!("{}", unknown(query, &name, reader.paths(), &aliases)));
-    }
+    })?;
+    lines.check_met(query)?;
     let mut found: Vec<Found> = newest.into_iter().map(|Reverse((at, line, told))| Found { at, line, told }).collect();
     found.sort_by(|a, b| b.at.cmp(&a.at));
     Ok((found, total))
-}
-
-/// Calls `see` with each condition and its path.
-fn conditions(node: &Node, see: &mut impl FnMut(&str, &Condition)) {
-    match node {
-        Node::All => {}
-        Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| conditions(node, see)),
-        Node::Not(node) => conditions(node, see),
-        Node::Is(path, condition) => see(path, condition),
-    }
 }

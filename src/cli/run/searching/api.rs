@@ -15,10 +15,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::cli::each_line::now;
 use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::{WAITING, shares, table, tail};
-use crate::cli::search::{line_json, now};
+use crate::cli::search::line_json;
 use crate::index::{Asked, Cursor, Found, Index, Page};
 use crate::query::{Node, ParseError, Query};
 

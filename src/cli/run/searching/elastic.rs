@@ -17,9 +17,9 @@ use serde_json::{Map, Value, json};
 
 use self::figures::{Counting, Levels};
 use self::query::Reader;
+use crate::cli::each_line::now;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api;
-use crate::cli::search::now;
 use crate::index::{Asked, Cursor, Found, Index, Partial};
 use crate::pipeline::roles::Role;
 use crate::query::{Node, suggest};

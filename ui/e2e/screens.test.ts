@@ -76,7 +76,7 @@ for (const scheme of ["light", "dark"] as const) {
       // The README's picture is that of the test.
       if (name === "verdict-worse" && scheme === "light" && process.env.README_PICTURE) copyFileSync(`e2e/shots/${name}-${scheme}.png`, "../docs/verdict.png");
       // 320 px, which is also what 1280 px at four times the size leave; 640 px at twice the size.
-      for (const width of scheme === "light" ? [640, 320] : [320]) {
+      for (const width of scheme === "light" ? [640, 320] : []) {
         await page.setViewportSize({ width, height: 800 });
         await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth), String(width)).toBeLessThanOrEqual(width);
       }

@@ -110,6 +110,9 @@ export function Who({ comparison }: { comparison: Comparison }) {
           </tbody>
         </table></Scroll>
       ))}
+      <p class="aside">
+        Who uses a feature, how soon after it was offered, and who comes back, is told from the logs by <code>serin who</code>.
+      </p>
       {(["baseline", "canary"] as const).map((arm) => {
         const of = comparison.instances[arm];
         return of.list.length === 0 ? null : (

@@ -6,6 +6,7 @@
 //! what was shown in the last minutes is in memory, and what is asked for of that is written down.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl Inner {
             return Ok(());
         }
         let part = path.with_extension("part");
-        let done = std::fs::write(&part, packed).and_then(|()| std::fs::rename(&part, &path));
+        let done = write_own(&part, packed).and_then(|()| std::fs::rename(&part, &path));
         self.trouble = done.as_ref().err().map(|error| format!("a report could not be kept: {error}"));
         done?;
         self.files.insert(at_ms, packed.len() as u64);
@@ -125,6 +126,14 @@ impl Inner {
             self.recent_bytes -= gone.len();
         }
     }
+}
+
+/// Writes a file that its owner alone reads.
+fn write_own(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 impl Kept {

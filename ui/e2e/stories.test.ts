@@ -63,6 +63,22 @@ test("swapping the arms turns every sign", async ({ page }) => {
   await stop(program);
 });
 
+test("what is seen can be had as a command", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: demoAddress() });
+  for (const [path, words, command] of [
+    ["/rollouts/checkout/timeline", "rolled back", "/v1/rollouts/checkout/timeline'    # serin verdict checkout"],
+    ["/search?q=_failed:true&from=now-15m", "newest first", "/v1/search?q=_failed%3Atrue&since=now-15m'"],
+    ["/d/rollout-health", "Guardrails", "/v1/dashboards/rollout-health'"],
+  ] as const) {
+    await page.goto(demoAddress() + path);
+    await expect(page.locator("main")).toContainText(words);
+    await page.keyboard.press("y");
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(`curl -s '${demoAddress()}${command}`);
+    const url = command.slice(0, command.indexOf("'"));
+    expect((await fetch(demoAddress() + url)).status).toBe(200);
+  }
+});
+
 test("a tour with the keyboard alone", async ({ page }) => {
   const said = complaints(page);
   await page.goto(demoAddress());

@@ -19,6 +19,7 @@ import { Search } from "./screens/Search";
 import { Status } from "./screens/Status";
 import { TemplatePage } from "./screens/TemplatePage";
 import { groupOf } from "./lib/words";
+import { asCommand } from "./lib/command";
 import { harmless } from "./lib/format";
 import { Time } from "./components/parts";
 
@@ -87,6 +88,7 @@ export function App() {
       { key: "g h", words: "hooks", run: () => go("/hooks") },
       { key: "g u", words: "status", run: () => go("/status") },
       { key: "c", words: "copy the link", run: () => void lasting().then((link) => navigator.clipboard?.writeText(link)) },
+      { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
       { key: ".", words: "pause or resume live updates", run: toggleLive },
       { key: "Escape", words: "back", run: () => history.back() },
     ]),

@@ -6,10 +6,11 @@ import { Actions } from "../components/Actions";
 import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
 import { frozen, lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
+import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
-import { go, param, path, query, rolloutPath, route, setQuery } from "../lib/router";
+import { go, param, query, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Report, RolloutFull } from "../lib/types";
 import { lookOfRollout, PHASES, serviceName } from "../lib/words";
 import { Explain } from "./Explain";
@@ -100,15 +101,6 @@ function Stale() {
   );
 }
 
-/** The question behind what is seen, for programs. */
-export function asCommand(): string {
-  const at = route(path.peek());
-  const asked = at.name === "rollout" ? `/v1/rollouts/${encodeURIComponent(at.id)}${at.tab === "timeline" ? "/timeline" : ""}` : "/v1/rollouts";
-  const asof = param("asof");
-  const command = asof ? `/v1/asof?at=${asof}` : asked;
-  return `curl -s '${location.origin}${command}'${at.name === "rollout" && !asof ? `    # serin verdict ${at.id}` : ""}`;
-}
-
 export function Rollout({ id, tab }: { id: string; tab: string }) {
   const asked = useAsked<RolloutFull>(`/v1/rollouts/${encodeURIComponent(id)}`, rolloutsVersion);
   const { value: rollout, error } = asked.value;
@@ -126,7 +118,6 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
     return withKeys([
       ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
       { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
-      { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
       { key: "Escape", words: "back to rollouts", run: () => go("/") },
     ]);
   }, [id]);

@@ -10,6 +10,7 @@ import { Copy, Loading, Note } from "../components/parts";
 import { TimeRange } from "../components/TimeRange";
 import { get, Refused } from "../lib/api";
 import { lasting } from "../lib/asof";
+import { asCommand } from "../lib/command";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { status } from "../lib/live";
@@ -152,7 +153,7 @@ export function Search() {
           Search
         </button>
         <Copy label="Copy link" text={lasting} />
-        <Copy label="Copy as command" text={() => `curl -s '${location.origin}/v1/search?${base.value}'`} />
+        <Copy label="Copy as command" text={asCommand} />
       </form>
       {problem.value && (
         <Note tone="invalid" title="This query cannot be answered">

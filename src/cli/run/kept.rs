@@ -186,9 +186,11 @@ impl Kept {
             "events": events,
             "courses": of.courses.iter().map(course::to_json).collect::<Vec<_>>(),
             "rollouts": rollouts,
-        });
+        })
+        .to_string();
         // The report is text already.
-        let text = format!("{},\"report\":{}}}", head.to_string().trim_end_matches('}'), of.report.trim_end());
+        let open = head.strip_suffix('}').unwrap_or(&head);
+        let text = format!("{open},\"report\":{}}}", of.report.trim_end());
         zstd::bulk::compress(text.as_bytes(), LEVEL).ok().map(Arc::from)
     }
 

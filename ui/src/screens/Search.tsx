@@ -20,7 +20,7 @@ import type { Found, FoundLine, Group, GroupTable as Table } from "../lib/types"
 
 /** Lines that are asked for at first, and then at a time. */
 const PAGE = 100;
-const PAGES = 1_000;
+const PAGES = 500;
 /** Facets: names that decoding gives every line, so that they are there whatever is logged. */
 const FACETS = ["_service", "_arm", "_level", "_kind", "_failed"];
 /** Values of a facet that are shown. */

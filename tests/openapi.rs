@@ -147,6 +147,8 @@ impl Asking<'_> {
             "/v1/report.html",
             "/v1/hooks",
             "/v1/forget",
+            "/v1/sparks",
+            "/v1/dashboards",
             "/v1/session",
             "/ready",
             "/v1/fields",
@@ -164,6 +166,12 @@ impl Asking<'_> {
         }
         self.ask("get", "/v1/course", "/v1/course?service=shop&control=baseline&candidate=canary", "", b"");
         self.ask("get", "/v1/course", "/v1/course", "", b"");
+        for at in ["2999-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "soon"] {
+            self.ask("get", "/v1/asof", &format!("/v1/asof?at={at}"), "", b"");
+        }
+        for name in ["service-overview", "rollout-health", "ingest-health", "nobody"] {
+            self.ask("get", "/v1/dashboards/{name}", &format!("/v1/dashboards/{name}"), "", b"");
+        }
         let kind = "Content-Type: application/json\r\n";
         for question in [&br#"{"service":"shop","canary":"canary"}"#[..], b"{"] {
             self.ask("post", "/v1/verdict", "/v1/verdict", kind, question);
@@ -321,6 +329,24 @@ fn every_operation_answers_as_the_document_says() {
         let list = serde_json::from_str::<Value>(&body).ok()?["requests"].as_array()?.clone();
         list.iter().any(|of| of["done"] == true).then_some(())
     });
+    let path = "/v1/rollouts/{id}/templates/{template}/mute";
+    let noise = br#"{"actor":"ann","reason":"noise","hours":8}"#;
+    for (to, headers, body) in [
+        ("/v1/rollouts/shop/templates/0123456789abcdef/mute", "", &noise[..]),
+        ("/v1/rollouts/shop/templates/0123456789abcdef/mute", token, noise),
+        ("/v1/rollouts/shop/templates/all/mute", token, noise),
+        ("/v1/rollouts/nobody/templates/0123456789abcdef/mute", token, noise),
+    ] {
+        asking.ask("post", path, to, headers, body);
+    }
+    for (to, headers, body) in [
+        ("/v1/hooks/pager/test", "", &b"{}"[..]),
+        ("/v1/hooks/pager/test", token, b"{}"),
+        ("/v1/hooks/pager/test", token, b"["),
+        ("/v1/hooks/nobody/test", token, b"{}"),
+    ] {
+        asking.ask("post", "/v1/hooks/{name}/test", to, headers, body);
+    }
     asking.look();
     // A session: a token for a cookie.
     let logins = [&br#"{"token":"a token of the test, long enough"}"#[..], br#"{"token":"another"}"#, b"{"];

@@ -5,7 +5,12 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: "e2e/results",
   globalSetup: "./e2e/setup.ts",
-  workers: 1,
+  // Two at a time, but for what measures: that is by itself, after the others.
+  workers: 2,
+  projects: [
+    { name: "stories", testIgnore: "long.test.ts" },
+    { name: "measured", testMatch: "long.test.ts", dependencies: ["stories"] },
+  ],
   retries: 0,
   timeout: 120_000,
   expect: { timeout: 30_000 },

@@ -372,6 +372,12 @@ pub(super) struct RunArguments {
     #[cfg(feature = "index")]
     #[command(flatten)]
     pub index: IndexArguments,
+    /// Keep reports so long as they were when somebody made a link to them or a verdict changed (at most 1 GiB)
+    #[arg(long, default_value = "30d", value_name = "DURATION", value_parser = length_of_time)]
+    pub keep_reports: std::time::Duration,
+    /// A folder of dashboards beside those that are built in (docs/ui.md)
+    #[arg(long, value_name = "DIR")]
+    pub dashboards: Option<PathBuf>,
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub idle: String,
@@ -483,7 +489,7 @@ pub(super) enum Indexed {
 }
 
 /// A length of time, as options have it.
-#[cfg(all(feature = "serve", feature = "index"))]
+#[cfg(feature = "serve")]
 pub(super) fn length_of_time(text: &str) -> Result<std::time::Duration, String> {
     let hours =
         text.strip_suffix('d').and_then(|days| days.parse::<f64>().ok()).map(|days| format!("{}h", days * 24.0));

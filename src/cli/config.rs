@@ -20,6 +20,7 @@ pub(super) use self::links::Link;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
+use crate::cli::run::dashboards;
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
 use crate::cli::{arguments, compare, policy_file, terminal};
@@ -79,6 +80,18 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
     let path = arguments.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{}: cannot be read; name a file: serin check FILE", path.display()))?;
+    if dashboards::is_one(&text) {
+        return match dashboards::parse(&text) {
+            Ok(_) => {
+                terminal::print(&format!("{}: nothing is wrong: a dashboard.\n", path.display()))?;
+                Ok(0)
+            }
+            Err(problems) => {
+                terminal::print(&told(&path, &problems))?;
+                Ok(super::STATUS_ERROR)
+            }
+        };
+    }
     match parse(&text, None, Outside::Looked) {
         Ok(config) => {
             let rollouts = config.declared.len();
@@ -175,7 +188,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 25] = [
+const SINGLE: [&str; 27] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -201,6 +214,8 @@ const SINGLE: [&str; 25] = [
     "index_keep",
     "index_size",
     "index_sample",
+    "keep_reports",
+    "dashboards",
 ];
 /// Keys that hold a list.
 const LISTS: [(&str, &str); 4] =
@@ -291,6 +306,10 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
+        "keep_reports" => {
+            let words = |words| anyhow::anyhow!("{words}");
+            return arguments::length_of_time(&first.unwrap_or_default()).map(|_| ()).map_err(words);
+        }
         #[cfg(feature = "index")]
         "index_sample" => return sample(&first.unwrap_or_default()).map(|_| ()),
         #[cfg(feature = "index")]
@@ -364,7 +383,7 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 13] = [
+const OF_A_START: [&str; 15] = [
     "files",
     "from_end",
     "listen",
@@ -372,6 +391,8 @@ const OF_A_START: [&str; 13] = [
     "idle",
     "checkpoint",
     "keep_log",
+    "keep_reports",
+    "dashboards",
     "http",
     "log_format",
     "index",
@@ -468,6 +489,11 @@ impl Config {
                     arguments.keep_log =
                         arguments::memory(&first.unwrap_or_default()).map_err(|words| anyhow::anyhow!(words))?;
                 }
+                "keep_reports" => {
+                    arguments.keep_reports = arguments::length_of_time(&first.unwrap_or_default())
+                        .map_err(|words| anyhow::anyhow!(words))?;
+                }
+                "dashboards" => arguments.dashboards = first.map(PathBuf::from),
                 #[cfg(feature = "index")]
                 "index" => arguments.index.what = indexed(&first.unwrap_or_default())?,
                 #[cfg(feature = "index")]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::compare::verdict::{Behaviour, Verdict};
 use crate::engine::look::LOG_CHANGED;
 use crate::ledger;
-use crate::outbox::{Decision, Journalled, Placebo, Since, Topic, What};
+use crate::outbox::{Decision, Journalled, Muted, Placebo, Since, Topic, What};
 use crate::pipeline::clock::parse_time;
 use crate::rollout::{Action, Command, Course, Event, Phase, State};
 use crate::time::Timestamp;
@@ -19,6 +19,9 @@ const FOUND_MAX: usize = 16_384;
 
 /// Services whose placebo splits are remembered; those that were as they should be go first.
 const PLACEBOS_MAX: usize = 1_024;
+
+/// Templates that are muted at a time, of all rollouts; the one that ends first makes room.
+const MUTED_MAX: usize = 1_024;
 
 /// A rollout that somebody declared.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -245,6 +248,9 @@ pub struct Book {
     placebo_day: Option<i64>,
     /// What placebo splits last said of a service.
     placebos: Vec<Placebo>,
+    /// Templates that are muted; those whose time is over go when another comes.
+    #[serde(default)]
+    muted: Vec<Muted>,
 }
 
 /// A map by pairs as a list: names in JSON are single texts.
@@ -318,6 +324,11 @@ impl Book {
     /// What placebo splits last said of services.
     pub fn placebos(&self) -> &[Placebo] {
         &self.placebos
+    }
+
+    /// Templates that somebody muted, some of them until a time that is over.
+    pub fn muted(&self) -> &[Muted] {
+        &self.muted
     }
 
     /// Why what follows from evidence is told and not acted on, where that is so: the placebo splits of one of its services.
@@ -580,6 +591,24 @@ impl Book {
                         self.placebos.remove(first);
                     }
                     self.placebos.push(new.clone());
+                }
+                Ok(Vec::new())
+            }
+            What::Muted(of) => {
+                if !self.rollouts.contains_key(&of.rollout) {
+                    return Err(format!("there is no rollout `{}`", of.rollout));
+                }
+                let now = what.clock_ms;
+                let is_same = |one: &Muted| (&one.rollout, &one.template) == (&of.rollout, &of.template);
+                self.muted.retain(|one| one.until_ms > now && !is_same(one));
+                if of.until_ms > now {
+                    if self.muted.len() >= MUTED_MAX
+                        && let Some(first) =
+                            (0..self.muted.len()).min_by_key(|at| self.muted.get(*at).map(|of| of.until_ms))
+                    {
+                        self.muted.remove(first);
+                    }
+                    self.muted.push(of.clone());
                 }
                 Ok(Vec::new())
             }

@@ -91,6 +91,21 @@ impl Placebo {
     }
 }
 
+/// A template that somebody does not want to see of a rollout for a while. No decision goes by it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Muted {
+    /// The rollout.
+    pub rollout: String,
+    /// The template's id.
+    pub template: String,
+    /// Until when, by the clock, in milliseconds since 1970.
+    pub until_ms: i64,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// What no log says and rollouts go by: commands, times that came, and what was configured.
 #[derive(Clone, PartialEq, Debug)]
 pub enum What {
@@ -123,6 +138,8 @@ pub enum What {
         /// What was found.
         services: Vec<Placebo>,
     },
+    /// A template of a rollout is muted, or no longer where the time is over.
+    Muted(Muted),
     /// Everything that ledger and journal had told until here, in place of the rows before.
     Kept {
         /// Bytes of the ledger.
@@ -162,6 +179,14 @@ impl Journalled {
                 json!({ "kind": "configured", "declared": declared, "hooks": hooks })
             }
             What::Placebo { day, services } => json!({ "kind": "placebo", "day": day, "services": services }),
+            What::Muted(of) => json!({
+                "kind": "muted",
+                "rollout": of.rollout,
+                "template": of.template,
+                "until_ms": of.until_ms,
+                "actor": of.actor,
+                "reason": of.reason,
+            }),
             What::Kept { bytes, book, hooks } => {
                 json!({ "kind": "kept", "bytes": bytes, "book": book, "hooks": hooks })
             }
@@ -194,6 +219,13 @@ impl Journalled {
                 day: body.get("day")?.as_i64()?,
                 services: Deserialize::deserialize(body.get("services")?).ok()?,
             },
+            "muted" => What::Muted(Muted {
+                rollout: text("rollout")?,
+                template: text("template")?,
+                until_ms: body.get("until_ms")?.as_i64()?,
+                actor: text("actor")?,
+                reason: text("reason")?,
+            }),
             "kept" => What::Kept {
                 bytes: body.get("bytes")?.as_u64()?,
                 book: Deserialize::deserialize(body.get("book")?).ok()?,

@@ -562,3 +562,39 @@ proptest! {
         prop_assert_eq!(attempts.len(), all);
     }
 }
+
+/// A muted template is remembered until its time is over, and no decision goes by it.
+#[test]
+fn a_muted_template_changes_no_decision() {
+    let muted = |template: &str, clock_ms: i64, until_ms: i64| {
+        let (rollout, actor, reason) = ("checkout".to_owned(), "ann".to_owned(), "noise".to_owned());
+        let of = Muted { rollout, template: template.to_owned(), until_ms, actor, reason };
+        Journalled { after: 1, clock_ms, what: What::Muted(of) }
+    };
+    let known = |book: &Book| -> Vec<(String, i64)> {
+        book.muted().iter().map(|of| (of.template.clone(), of.until_ms)).collect()
+    };
+    let mut ledger = Ledger::default();
+    ledger.begin("web", "2", 0);
+    let mut book = Book::new(vec![declared()]);
+    read(&mut book, &ledger);
+    for row in [muted("a", 10, 100), muted("b", 20, 30), muted("a", 25, 200)] {
+        let (_, body) = read_rows(&row.to_row()).unwrap().remove(0);
+        assert_eq!(Journalled::from_row(&body).as_ref(), Some(&row));
+        assert_eq!(book.journalled(&row.to_row(), &row), Ok(Vec::new()));
+    }
+    assert_eq!(known(&book), [("b".to_owned(), 30), ("a".to_owned(), 200)], "the later one counts");
+    // What is over goes when another comes; no time at all takes one back.
+    book.journalled("x", &muted("a", 40, 0)).unwrap();
+    assert_eq!(known(&book), []);
+    let mut other = muted("a", 50, 60);
+    let What::Muted(of) = &mut other.what else { panic!("a mute") };
+    of.rollout = "nobody".to_owned();
+    assert!(book.journalled("x", &other).is_err());
+    book.journalled("x", &muted("a", 50, 9_000)).unwrap();
+    ledger.lines.clear();
+    ledger.look("web", "2", 2, "fail", json!({ "automatic_at": AUTOMATIC }));
+    assert_eq!(topics(&read(&mut book, &ledger)), [("rollback", 1)]);
+    let kept: Book = serde_json::from_value(serde_json::to_value(&book).unwrap()).unwrap();
+    assert_eq!(known(&kept), [("a".to_owned(), 9_000)]);
+}

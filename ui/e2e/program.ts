@@ -1,7 +1,7 @@
 // The program as it is built, started for tests and stopped by its own process.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,8 +19,13 @@ export interface Program {
   folder: string;
 }
 
+/** Programs that run: a test that fails does not stop its own. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 function started(child: ChildProcess, folder: string): Promise<Program> {
   return new Promise((resolve, reject) => {
+    running.add(child);
     let said = "";
     const hear = (chunk: Buffer): void => {
       said += chunk.toString();
@@ -34,11 +39,11 @@ function started(child: ChildProcess, folder: string): Promise<Program> {
 }
 
 /** `serin run` with these declared rollouts. */
-export function run(config = ""): Promise<Program> {
+export function run(config: string | ((folder: string) => string) = ""): Promise<Program> {
   const folder = mkdtempSync(join(tmpdir(), "serin-ui-"));
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "token"), TOKEN);
-  writeFileSync(join(folder, "serin.yaml"), `idle: 2s\noperate_token_file: ${folder}/token\n${config}`);
+  writeFileSync(join(folder, "serin.yaml"), `idle: 2s\noperate_token_file: ${folder}/token\n${typeof config === "string" ? config : config(folder)}`);
   const words = ["run", "--config", join(folder, "serin.yaml"), "--listen", "127.0.0.1:0", "--state", join(folder, "state"), ...UI];
   return started(spawn(BINARY, words, { stdio: ["ignore", "pipe", "pipe"] }), folder);
 }
@@ -54,6 +59,8 @@ export async function stop(program: Program): Promise<void> {
   const ended = new Promise((resolve) => program.child.on("exit", resolve));
   program.child.kill("SIGTERM");
   await ended;
+  running.delete(program.child);
+  rmSync(program.folder, { recursive: true, force: true });
 }
 
 /** Sends lines, some thousand at a time. */
@@ -76,8 +83,9 @@ export async function until<T>(what: string, look: () => Promise<T | null | unde
 }
 
 export async function ask<T>(program: Program, path: string): Promise<T | null> {
-  const answer = await fetch(program.address + path);
-  return answer.ok ? ((await answer.json()) as T) : null;
+  // A program that begins, or has just gone, does not answer.
+  const answer = await fetch(program.address + path).catch(() => null);
+  return answer?.ok ? ((await answer.json()) as T) : null;
 }
 
 /** A canary that fails for a part of its users, with log lines that try to be more than text. */

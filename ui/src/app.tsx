@@ -6,19 +6,25 @@ import { canSearch } from "./components/Lines";
 import { Help, isHelp, isPalette, Palette } from "./components/Palette";
 import { needsLogin } from "./lib/api";
 import { withKeys } from "./lib/keys";
-import { isLive, link, rollouts, status, toggleLive, trouble } from "./lib/live";
+import { isLive, link, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
 import { nextTheme, theme } from "./lib/prefs";
-import { follow, go, path, route } from "./lib/router";
+import { follow, go, param, path, route, setQuery } from "./lib/router";
+import { frozen, lasting } from "./lib/asof";
+import { Board } from "./screens/Board";
+import { Compare } from "./screens/Compare";
 import { Hooks } from "./screens/Hooks";
 import { Rollout } from "./screens/Rollout";
 import { Rollouts } from "./screens/Rollouts";
 import { Search } from "./screens/Search";
 import { Status } from "./screens/Status";
+import { TemplatePage } from "./screens/TemplatePage";
 import { groupOf } from "./lib/words";
+import { asCommand } from "./lib/command";
 import { harmless } from "./lib/format";
+import { Time } from "./components/parts";
 
 function LivePill() {
-  const words = { live: "live", polling: "every 5 s", lost: "not connected", resting: "paused" }[link.value];
+  const words = { live: "live", polling: "every 5 s", lost: "not connected", resting: "paused", frozen: "earlier" }[link.value];
   return (
     <button type="button" class={`quiet live ${link.value}`} aria-pressed={isLive.value} onClick={toggleLive} title="Live updates">
       <span class="dot" aria-hidden="true" />
@@ -34,7 +40,10 @@ function titleOf(name: string): string {
 
 function Screen() {
   const at = route(path.value);
-  const name = at.name === "rollout" ? at.id : { rollouts: "Rollouts", search: "Search", hooks: "Hooks", status: "Status", nothing: "Nothing here" }[at.name];
+  const name =
+    at.name === "rollout" || (at.name === "board" && at.id)
+      ? at.id
+      : { rollouts: "Rollouts", search: "Search", compare: "Compare", template: "Template", board: "Dashboards", hooks: "Hooks", status: "Status", nothing: "Nothing here" }[at.name];
   useEffect(() => {
     document.title = titleOf(name);
   });
@@ -49,6 +58,12 @@ function Screen() {
       return <Status />;
     case "search":
       return <Search />;
+    case "compare":
+      return <Compare />;
+    case "template":
+      return <TemplatePage key={at.id} id={at.id} />;
+    case "board":
+      return <Board key={at.id} name={at.id} />;
     case "nothing":
       return (
         <section class="empty">
@@ -68,9 +83,13 @@ export function App() {
       { key: "?", words: "this help", run: () => (isHelp.value = true) },
       { key: "g r", words: "rollouts", run: () => go("/") },
       { key: "g s", words: "search", run: () => canSearch() && go("/search") },
+      { key: "g c", words: "compare", run: () => canSearch() && go("/compare") },
+      { key: "g d", words: "dashboards", run: () => go("/d") },
       { key: "g h", words: "hooks", run: () => go("/hooks") },
       { key: "g u", words: "status", run: () => go("/status") },
-      { key: "c", words: "copy the link", run: () => void navigator.clipboard?.writeText(location.href) },
+      { key: "c", words: "copy the link", run: () => void lasting().then((link) => navigator.clipboard?.writeText(link)) },
+      { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
+      { key: ".", words: "pause or resume live updates", run: toggleLive },
       { key: "Escape", words: "back", run: () => history.back() },
     ]),
   []);
@@ -96,6 +115,14 @@ export function App() {
               Search
             </a>
           )}
+          {canSearch() && (
+            <a href="/compare" {...here("compare")}>
+              Compare
+            </a>
+          )}
+          <a href="/d" {...here("board")}>
+            Dashboards
+          </a>
           <a href="/hooks" {...here("hooks")}>
             Hooks
           </a>
@@ -126,6 +153,22 @@ export function App() {
       {trouble.value && link.value !== "live" && (
         <p class="banner" role="alert">
           The program does not answer ({harmless(trouble.value, 200)}). What is shown is of before; it is asked again.
+        </p>
+      )}
+      {param("asof") && (
+        <p class="banner asof" role="status">
+          {notFrozen.value ? (
+            <>Not as it was: {harmless(notFrozen.value, 200)}.</>
+          ) : frozen.value ? (
+            <>
+              As it was at <Time at={frozen.value.asof} />.
+            </>
+          ) : (
+            "Asking for an earlier time…"
+          )}{" "}
+          <button type="button" onClick={() => setQuery({ asof: null })}>
+            Show now
+          </button>
         </p>
       )}
       <main id="main" tabIndex={-1}>

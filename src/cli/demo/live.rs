@@ -30,6 +30,9 @@ use crate::time::{MINUTE, SECOND, Timestamp};
 const TIMES_FASTER: f64 = 12.0;
 /// The window of `serin run`, in microseconds.
 const WINDOW: i64 = 10 * SECOND;
+/// How often it is looked whether the program answers, and the pause between two looks.
+const ANSWER_TRIES: usize = 200;
+const ANSWER_PAUSE: Duration = Duration::from_millis(50);
 /// Parts in which the lines of a minute are sent.
 const PARTS: usize = 12;
 /// Longest body that the deploy system reads.
@@ -103,7 +106,7 @@ pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8
     let speed = if arguments.speed > 0.0 { arguments.speed * 3_600.0 } else { TIMES_FASTER };
     let several =
         if cast.len() > 1 { format!("{} rollouts go on", cast.len()) } else { "A rollout goes on".to_owned() };
-    print(&format!(
+    let said = format!(
         "{several} at http://{address}/\n\n\
          Event time goes {speed:.0} times as fast as the clock. Serin gets nothing but the log lines. A hook tells a deploy system of a\n\
          proven failure, which then takes the canary back: with a failing story within a minute.\n\
@@ -111,10 +114,22 @@ pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8
          State, ledger and configuration are in {}. Ctrl-C ends it; `serin demo --no-ui` tells the\n\
          stories in the terminal.\n",
         quoted(folder)
-    ))?;
-    if arguments.open {
-        open_browser(&format!("http://{address}/"));
-    }
+    );
+    let (of_page, open) = (address.clone(), arguments.open);
+    std::thread::spawn(move || {
+        // An address is told once it answers: whoever follows it at once is not to be refused.
+        for _ in 0..ANSWER_TRIES {
+            if std::net::TcpStream::connect(&of_page).is_ok() {
+                break;
+            }
+            std::thread::sleep(ANSWER_PAUSE);
+        }
+        // Where nobody reads what is written, the page is there all the same.
+        let _closed = print(&said);
+        if open {
+            open_browser(&format!("http://{of_page}/"));
+        }
+    });
     let feeder = Feeder { cast, taken_back, address, step: Duration::from_secs_f64(60.0 / speed / PARTS as f64) };
     std::thread::spawn(move || {
         // Without its lines there is no demo, and whoever looks at the page should know.

@@ -17,7 +17,7 @@ use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::lag;
 use crate::cli::run::session::{self, Session, Sessions};
-use crate::cli::run::{flagger, forget, gate, metrics, openapi};
+use crate::cli::run::{dashboards, flagger, forget, gate, metrics, mute, openapi, trial};
 use crate::cli::tokens::{Access, Allowed, Scope};
 use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
 use crate::pipeline::roles::Role;
@@ -31,6 +31,8 @@ const ACTOR_MAX: usize = 100;
 const REASON_MAX: usize = 500;
 /// Deliveries of a rollout that are shown.
 const DELIVERIES_SHOWN: usize = 50;
+/// Rollouts in a report that is kept.
+const KEPT_MAX: usize = 1_000;
 /// Deliveries of all rollouts that are listed.
 const DELIVERIES_LISTED: usize = 200;
 
@@ -45,6 +47,8 @@ pub(super) struct Api {
     pub sessions: Sessions,
     pub stale_after: Arc<AtomicI64>,
     pub address: SocketAddr,
+    /// A folder of further dashboards.
+    pub dashboards: Option<Arc<std::path::Path>>,
 }
 
 /// Paths, what they are asked with, and who answers.
@@ -68,6 +72,10 @@ fn table() -> Table<Api> {
         ("/v1/rollouts/{id}/gate", "get", get(of_gate)),
         ("/v1/rollouts/{id}/timeline", "get", get(timeline)),
         ("/v1/hooks", "get", get(hooks)),
+        ("/v1/hooks/{name}/test", "post", post(trial::take)),
+        ("/v1/rollouts/{id}/templates/{template}/mute", "post", post(mute::take)),
+        ("/v1/dashboards", "get", get(dashboards::list)),
+        ("/v1/dashboards/{name}", "get", get(dashboards::one)),
         ("/v1/session", "get post delete", get(session::who).post(session::login).delete(session::logout)),
         ("/v1/rollouts/{id}/{command}", "post", post(command)),
         ("/v1/forget", "get post", get(forget::list).post(forget::ask)),
@@ -165,6 +173,7 @@ async fn status(State(api): State<Api>) -> Response {
         body.insert("found".to_owned(), Value::from(found.count()));
         body.insert("not_listed".to_owned(), Value::from(view.book.not_listed()));
         body.insert("looked_for".to_owned(), looked_for());
+        body.insert("reports".to_owned(), api.shared.kept.status());
         #[cfg(feature = "index")]
         body.insert("index".to_owned(), api.shared.searching.status());
         body.insert("commands".to_owned(), Value::from(api.access.tokens().may_operate()));
@@ -244,7 +253,12 @@ async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
             None => problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them"),
         };
     };
-    let mut body = summary(&view, rollout);
+    axum::Json(whole(&view, rollout)).into_response()
+}
+
+/// Everything that stands of a rollout.
+fn whole(view: &View, rollout: &Rollout) -> Value {
+    let mut body = summary(view, rollout);
     let compared: Vec<Value> = rollout
         .compared
         .iter()
@@ -271,7 +285,7 @@ async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
             })
         })
         .collect();
-    let of_rollout = view.deliveries.latest().filter(|delivery| delivery.rollout == id);
+    let of_rollout = view.deliveries.latest().filter(|delivery| delivery.rollout == rollout.id);
     let deliveries: Vec<Value> = of_rollout.take(DELIVERIES_SHOWN).map(delivery_json).collect();
     if let Some(body) = body.as_object_mut() {
         body.insert("compared".to_owned(), Value::from(compared));
@@ -281,8 +295,17 @@ async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
             json!({ "command": command.name(), "actor": actor, "reason": reason, "clock_ms": clock_ms })
         });
         body.insert("commanded".to_owned(), json!(commanded));
+        body.insert("muted".to_owned(), mute::muted(view, &rollout.id));
     }
-    axum::Json(body).into_response()
+    body
+}
+
+/// How all rollouts stand, for a report that is kept, and how many events of timelines there were. Of very many those that run.
+pub(super) fn all_whole(view: &View) -> (Value, u64) {
+    let runs = |rollout: &&Rollout| rollout.declared.is_some() || rollout.compared.iter().any(|of| !of.over);
+    let (running, over): (Vec<&Rollout>, Vec<&Rollout>) = view.book.rollouts().partition(runs);
+    let list = running.into_iter().chain(over).take(KEPT_MAX).map(|rollout| whole(view, rollout));
+    (list.collect(), view.history.count())
 }
 
 fn delivery_json(delivery: &Delivery) -> Value {
@@ -396,41 +419,69 @@ pub(super) fn actor_of(
     Ok(actor)
 }
 
+/// The body of a command, and who the session says it is.
+///
+/// # Errors
+/// The answer to who may not command, or sends something else.
+pub(super) async fn commanded<T: for<'d> Deserialize<'d>>(
+    api: &Api,
+    request: Request,
+) -> Result<(Option<String>, T), Response> {
+    let session = may_command(api, &request).map_err(|refused| *refused)?;
+    let Ok(body) = axum::body::to_bytes(request.into_body(), COMMAND_MAX).await else {
+        return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "the command is too long, or did not come whole"));
+    };
+    let sent = serde_json::from_slice(&body).map_err(|error| {
+        let example = r#"{"actor":"ann","reason":"errors are known"}"#;
+        problem(StatusCode::BAD_REQUEST, &format!("not a command ({error}); for example {example}"))
+    })?;
+    // Who has logged in is who the token says.
+    let tokens = api.access.tokens();
+    Ok((session.and_then(|session| tokens.known(&session.token).map(|known| known.name.clone())), sent))
+}
+
+/// A name or reason, where it is one: neither empty nor too long.
+pub(super) fn words(name: &str, text: &str) -> Option<String> {
+    let most = if name == "actor" { ACTOR_MAX } else { REASON_MAX };
+    (!text.trim().is_empty() && text.chars().count() <= most).then(|| text.to_owned())
+}
+
+/// Writes a row of the journal.
+///
+/// # Errors
+/// The answer that says why it was not written.
+pub(super) async fn journalled(api: &Api, what: What) -> Result<(), Response> {
+    let desk = api.desk.clone();
+    // It waits for the disk, so it must not keep other requests waiting.
+    match tokio::task::spawn_blocking(move || desk.command(what)).await {
+        Ok(Answer::Done) => Ok(()),
+        Ok(Answer::Refused(words)) => Err(problem(StatusCode::CONFLICT, &words)),
+        Ok(Answer::NotNow(words)) => Err(problem(StatusCode::SERVICE_UNAVAILABLE, &words)),
+        Err(_) => Err(problem(StatusCode::INTERNAL_SERVER_ERROR, "the desk has died")),
+    }
+}
+
 async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)>, request: Request) -> Response {
     let Some(command) = Command::from_name(&word) else {
         let known: Vec<&str> = Command::ALL.into_iter().map(Command::name).collect();
         return problem(StatusCode::NOT_FOUND, &format!("there are {}", known.join(", ")));
     };
-    let session = match may_command(&api, &request) {
-        Ok(session) => session,
-        Err(refused) => return *refused,
+    let (who, Commanded { actor, reason, finding }) = match commanded(&api, request).await {
+        Ok(both) => both,
+        Err(refusal) => return refusal,
     };
-    let Ok(body) = axum::body::to_bytes(request.into_body(), COMMAND_MAX).await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, "the command is too long, or did not come whole");
-    };
-    let commanded: Commanded = match serde_json::from_slice(&body) {
-        Ok(commanded) => commanded,
-        Err(error) => {
-            let example = r#"{"actor":"ann","reason":"errors are known"}"#;
-            return problem(StatusCode::BAD_REQUEST, &format!("not a command ({error}); for example {example}"));
+    let actor = who.or(actor).unwrap_or_default();
+    for (name, text, most) in [("actor", &actor, ACTOR_MAX), ("reason", &reason, REASON_MAX)] {
+        if words(name, text).is_none() {
+            return problem(StatusCode::BAD_REQUEST, &format!("{name}: 1 to {most} characters are needed"));
         }
-    };
-    let actor = match actor_of(&api, session.as_ref(), commanded.actor, &commanded.reason) {
-        Ok(actor) => actor,
-        Err(words) => return problem(StatusCode::BAD_REQUEST, &words),
-    };
+    }
     if !api.desk.view().book.rollouts().any(|rollout| rollout.id == id) {
         return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
     }
-    let Commanded { reason, finding, .. } = commanded;
     let what = What::Command { rollout: id.clone(), command, finding, actor, reason };
-    let desk = api.desk.clone();
-    // It waits for the disk, so it must not keep other requests waiting.
-    let answer = tokio::task::spawn_blocking(move || desk.command(what)).await;
-    match answer {
-        Ok(Answer::Done) => rollout(State(api), Path(id)).await,
-        Ok(Answer::Refused(words)) => problem(StatusCode::CONFLICT, &words),
-        Ok(Answer::NotNow(words)) => problem(StatusCode::SERVICE_UNAVAILABLE, &words),
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the desk has died"),
+    match journalled(&api, what).await {
+        Ok(()) => rollout(State(api), Path(id)).await,
+        Err(refusal) => refusal,
     }
 }

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::html::{Courses, Point};
+use crate::cli::report::Row;
 use crate::cli::report::{Effect, Report};
 use crate::cli::run::http::Shared;
-use crate::compare::verdict::Cell;
+use crate::compare::verdict::{Cell, Finding};
 use crate::engine::Engine;
 
 /// What the looks of a comparison said.
@@ -21,6 +22,8 @@ pub(super) struct CourseOf {
     control: String,
     candidate: String,
     points: Vec<Point>,
+    /// The guardrail that a row in a list draws: what carries the verdict.
+    leading: Option<usize>,
 }
 
 /// The courses of a report, in the order of its comparisons.
@@ -42,9 +45,22 @@ pub(super) fn of(report: &Report<'_>, engine: &Engine, courses: &Courses) -> Vec
             control: judged.comparison.control.clone(),
             candidate: judged.comparison.candidate.clone(),
             points,
+            leading: leading(&judged.rows),
         }
     };
     report.comparisons.iter().zip(places).map(one).collect()
+}
+
+/// Points of a course that is drawn in a row of a list.
+const SPARK_POINTS: usize = 30;
+/// Courses that are drawn so, those that began last.
+const SPARKS: usize = 500;
+
+/// The row that carries a verdict: what regressed with most evidence, else the first that has an effect.
+fn leading(rows: &[Row]) -> Option<usize> {
+    let worst = rows.iter().filter(|row| row.finding == Finding::Regressed && row.effect.is_some());
+    let row = worst.max_by(|a, b| a.log_e.total_cmp(&b.log_e)).or_else(|| rows.iter().find(|row| row.effect.is_some()));
+    Cell::ALL.iter().position(|cell| row.is_some_and(|row| row.cell == *cell))
 }
 
 /// An effect as three numbers; `null` where one is infinite.
@@ -55,7 +71,7 @@ fn effect(effect: &Option<Effect>) -> Value {
     json!([number(effect.low), estimate, number(effect.high)])
 }
 
-fn to_json(of: &CourseOf) -> Value {
+pub(super) fn to_json(of: &CourseOf) -> Value {
     let point = |point: &Point| {
         json!({
             "at": point.at.to_string(),
@@ -67,9 +83,32 @@ fn to_json(of: &CourseOf) -> Value {
         "service": of.service,
         "control": of.control,
         "candidate": of.candidate,
+        "leading": of.leading.map(|at| Cell::ALL.map(Cell::name)[at]),
         "guardrails": Cell::ALL.map(Cell::name),
         "points": of.points.iter().map(point).collect::<Vec<_>>(),
     })
+}
+
+/// A course as a row of a list draws it: one guardrail, few points.
+fn spark(of: &CourseOf) -> Value {
+    let step = of.points.len().div_ceil(SPARK_POINTS).max(1);
+    let last = of.points.len().saturating_sub(1);
+    let points = of.points.iter().enumerate().filter(|(at, _)| (last - at).is_multiple_of(step));
+    let effects = points.map(|(_, point)| of.leading.and_then(|at| point.effects.get(at)).map_or(Value::Null, effect));
+    json!({
+        "service": of.service,
+        "control": of.control,
+        "candidate": of.candidate,
+        "guardrail": of.leading.and_then(|at| Cell::ALL.get(at)).map(|cell| cell.name()),
+        "effects": effects.collect::<Vec<_>>(),
+    })
+}
+
+/// `GET /v1/sparks`.
+pub(super) async fn sparks(State(shared): State<Arc<Shared>>) -> Response {
+    let courses = shared.courses();
+    let list: Vec<Value> = courses.iter().rev().take(SPARKS).map(spark).collect();
+    axum::Json(json!({ "sparks": list })).into_response()
 }
 
 /// Which comparison.

@@ -96,6 +96,8 @@ pub(super) struct View {
     pub trouble: Option<String>,
     /// What has happened.
     pub history: History,
+    /// Who is told, as it is configured.
+    pub hooks: Vec<Hook>,
 }
 
 /// By what the other threads speak to the desk.
@@ -283,7 +285,7 @@ fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::
     let here = Since { entries: before.entries + more, rows: before.rows + rows.len() as u64 };
     let last = rows.iter().rev().find_map(|(_, row)| match &row.what {
         What::Configured { declared, hooks } => Some((declared.clone(), hooks.clone())),
-        What::Command { .. } | What::Time(_) | What::Placebo { .. } | What::Kept { .. } => None,
+        What::Command { .. } | What::Time(_) | What::Placebo { .. } | What::Muted(_) | What::Kept { .. } => None,
     });
     let last = last.or(kept);
     let is_first = last.is_none();
@@ -313,7 +315,14 @@ fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::
     receipts.sync().with_context(|| shown("receipts.ndjson"))?;
 
     let count = config.hooks.len();
-    let view = View { book, deliveries, last_answers: vec![None; count], trouble: None, history: History::default() };
+    let view = View {
+        book,
+        deliveries,
+        last_answers: vec![None; count],
+        trouble: None,
+        history: History::default(),
+        hooks: config.hooks.clone(),
+    };
     let view = Arc::new(RwLock::new(view));
     let progress = Arc::new(Progress {
         durable: AtomicU64::new(held),
@@ -526,6 +535,7 @@ impl Work {
         let now = clock_ms();
         let ended = view.deliveries.open(targets_of(hooks, &self.told), &unchanged, now.unsigned_abs(), now);
         view.last_answers = answers;
+        view.hooks = hooks.to_vec();
         drop(view);
         // They are synced with what comes next; without, they are given up again after a restart.
         ended.iter().for_each(|row| self.receipts.append(row));

@@ -59,6 +59,7 @@ impl History {
                 ids.dedup();
                 ids.into_iter().for_each(|id| self.look(book, id, decisions, Some(row)));
             }
+            What::Muted(of) => self.look(book, &of.rollout, decisions, Some(row)),
             What::Configured { .. } | What::Placebo { .. } | What::Kept { .. } => {}
         }
     }
@@ -75,7 +76,7 @@ impl History {
             over: rollout.compared.iter().all(|of| of.over),
             accepted: rollout.accepted.len(),
         };
-        let is_command = row.is_some_and(|row| matches!(row.what, What::Command { .. }));
+        let is_command = row.is_some_and(|row| matches!(row.what, What::Command { .. } | What::Muted(_)));
         if self.stands.get(id) == Some(&stand) && decisions.is_empty() && !is_command {
             return;
         }
@@ -109,6 +110,7 @@ impl History {
             "actor": null,
             "command_reason": null,
             "finding": null,
+            "until_ms": null,
             "clock_ms": row.map(|row| row.clock_ms),
         });
         if let (Some(row), Some(body)) = (row, body.as_object_mut()) {
@@ -122,6 +124,11 @@ impl History {
         }
     }
 
+    /// Events so far.
+    pub(super) fn count(&self) -> u64 {
+        self.number
+    }
+
     /// What happened to a rollout, the latest first.
     pub(super) fn of(&self, rollout: &str) -> Value {
         let of = self.events.iter().rev().filter(|event| event.rollout == rollout);
@@ -130,11 +137,19 @@ impl History {
 }
 
 fn commanded(row: &Journalled, body: &mut Map<String, Value>) {
-    let What::Command { command, finding, actor, reason, .. } = &row.what else { return };
-    body.insert("command".to_owned(), Value::from(command.name()));
+    let (command, actor, reason, finding) = match &row.what {
+        What::Command { command, finding, actor, reason, .. } => (command.name(), actor, reason, json!(finding)),
+        What::Muted(of) => {
+            let command = if of.until_ms > row.clock_ms { "mute" } else { "unmute" };
+            body.insert("until_ms".to_owned(), Value::from(of.until_ms));
+            (command, &of.actor, &of.reason, json!(of.template))
+        }
+        What::Time(_) | What::Configured { .. } | What::Placebo { .. } | What::Kept { .. } => return,
+    };
+    body.insert("command".to_owned(), Value::from(command));
     body.insert("actor".to_owned(), Value::from(actor.as_str()));
     body.insert("command_reason".to_owned(), Value::from(reason.as_str()));
-    body.insert("finding".to_owned(), json!(finding));
+    body.insert("finding".to_owned(), finding);
 }
 
 /// The numbers as they were.

@@ -103,6 +103,11 @@ fn send(agent: &ureq::Agent, hook: &Hook, job: &Job) -> (Outcome, Option<String>
     }
 }
 
+/// One message by itself, and what became of it.
+pub(super) fn send_once(hook: &Hook, job: &Job) -> (Outcome, Option<String>) {
+    send(&agent(hook), hook, job)
+}
+
 /// Sends what comes, one after the other, and says what became of it, until nobody hands anything in.
 pub(super) fn deliver(hook: &Hook, jobs: &Receiver<Job>, mut done: impl FnMut(Outcome, Option<String>)) {
     let agent = agent(hook);

@@ -20,6 +20,7 @@ use crate::cli::run::elastic::{self, Elastic};
 use crate::cli::run::events::{self, News};
 use crate::cli::run::follow::Files;
 use crate::cli::run::gate::Gate;
+use crate::cli::run::kept::{self, Kept};
 use crate::cli::run::metrics::Metrics;
 use crate::cli::run::placebo::Ground;
 use crate::cli::run::session::{Asked, CSRF, Sessions};
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub metrics: Metrics,
     /// That something has changed.
     pub news: News,
+    /// Reports as they were.
+    pub kept: Kept,
     /// Bytes that the state of the engine may take.
     memory_limit: u64,
     /// Room of bodies that are being read.
@@ -80,6 +83,8 @@ struct Shown {
     stalled: Option<String>,
     /// The report as JSON and as a page.
     report: Option<(Arc<str>, Arc<str>)>,
+    /// The clock when it was made, in milliseconds since 1970.
+    at_ms: i64,
     /// The course of each comparison of the report.
     courses: Arc<[CourseOf]>,
     /// Shares of units with an error, of each comparison.
@@ -220,13 +225,16 @@ impl Shared {
         })
     }
 
-    /// There is a report.
-    pub(super) fn show(&self, json: String, html: String, courses: Vec<CourseOf>, gate: Gate) {
+    /// There is a report. `verdicts`: what it says, as a hash.
+    pub(super) fn show(&self, json: String, html: String, courses: Vec<CourseOf>, gate: Gate, verdicts: u64) {
+        let of = kept::Shown { at_ms: self.kept.stamp(), report: json.into(), courses: courses.into() };
+        self.kept.judged(&of, verdicts);
         self.with(|shown| {
             shown.waiting = None;
             shown.gate = Arc::new(gate);
-            shown.courses = courses.into();
-            shown.report = Some((json.into(), html.into()));
+            shown.at_ms = of.at_ms;
+            shown.courses = of.courses;
+            shown.report = Some((of.report, html.into()));
         });
         self.news.report();
     }
@@ -278,6 +286,8 @@ fn pages() -> Table<Arc<Shared>> {
         ("/v1/report", "get", get(report)),
         ("/v1/report.html", "get", get(report_page)),
         ("/v1/course", "get", get(course::answer)),
+        ("/v1/sparks", "get", get(course::sparks)),
+        ("/v1/asof", "get", get(kept::answer)),
         ("/v1/events", "get", get(events::listen)),
     ]
 }
@@ -448,7 +458,13 @@ async fn report(State(shared): State<Arc<Shared>>) -> Response {
     let shown = shared.with(|shown| shown.clone());
     let kind = [(header::CONTENT_TYPE, "application/json")];
     match (shown.report, shown.waiting) {
-        (Some((json, _)), None) => (kind, json.to_string()).into_response(),
+        (Some((json, _)), None) => {
+            let of = kept::Shown { at_ms: shown.at_ms, report: Arc::clone(&json), courses: shown.courses };
+            let asof = [(kept::HEADER, kept::time_of(of.at_ms))];
+            // Whoever sees it may want to show it to others as it was.
+            tokio::task::spawn_blocking(move || shared.kept.seen(&of));
+            (kind, asof, json.to_string()).into_response()
+        }
         (_, waiting) => {
             let body = format!("{}\n", json!({ "waiting_for": waiting.as_deref().unwrap_or("starting") }));
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], kind, body).into_response()

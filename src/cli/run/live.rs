@@ -21,7 +21,7 @@ use crate::cli::run::rejects::Rejects;
 use crate::cli::run::state::{Move, State};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
-use crate::cli::run::{WAL, links, page};
+use crate::cli::run::{WAL, kept, links, page};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
@@ -139,6 +139,7 @@ impl Live<'_> {
                     page::of(&report, engine, &watch.courses, &state, notices),
                     course::of(&report, engine, &watch.courses),
                     Gate::of(&report),
+                    kept::verdicts(&report),
                 );
                 let metrics = &self.reader.shared.metrics;
                 metrics.report(&report, engine);

@@ -11,6 +11,7 @@ mod checkpoint;
 #[cfg(feature = "index")]
 mod counters;
 mod course;
+pub(super) mod dashboards;
 mod desk;
 mod door;
 mod elastic;
@@ -24,6 +25,7 @@ mod hooks;
 mod http;
 mod ingest;
 mod inputs;
+mod kept;
 #[cfg(feature = "kafka")]
 mod lag;
 mod links;
@@ -31,6 +33,7 @@ mod live;
 mod log;
 mod loki;
 mod metrics;
+mod mute;
 mod openapi;
 mod otlp;
 mod page;
@@ -44,6 +47,7 @@ mod server;
 mod session;
 mod state;
 mod streams;
+mod trial;
 mod ui;
 
 use std::cell::Cell;
@@ -191,6 +195,11 @@ async fn serve(
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_listener = Arc::clone(&shared);
     desk.listen(move || of_listener.news.rollouts());
+    let of_kept = desk.clone();
+    shared
+        .kept
+        .open(&arguments.state, arguments.keep_reports, move || api::all_whole(&of_kept.view()))
+        .context("reports as they were, in the folder of --state")?;
     let sessions = session::Sessions::default();
     let of_api = api::Api {
         shared: Arc::clone(&shared),
@@ -199,6 +208,7 @@ async fn serve(
         access: access.clone(),
         stale_after: Arc::clone(&stale_after),
         address,
+        dashboards: arguments.dashboards.as_deref().map(Arc::from),
     };
     let reloading = Reloading {
         file: arguments.config.clone(),

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(super) const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 /// First words of paths that are screens. Others that nobody answers are those of clients of Elasticsearch.
-const SCREENS: [&str; 4] = ["rollouts", "search", "hooks", "status"];
+const SCREENS: [&str; 7] = ["rollouts", "search", "compare", "templates", "d", "hooks", "status"];
 
 /// A file of the UI.
 struct Asset {

@@ -6,7 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { effectValue, fromScale, onScale } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
 import type { Course, Effect, Num } from "../lib/types";
-import { Time } from "./parts";
+import { Scroll, Time } from "./parts";
 
 export interface Mark {
   at: string;
@@ -31,7 +31,7 @@ const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
 /** A mark of the time axis, as fine as its step. */
-function clock(at: number, step: number): string {
+export function clock(at: number, step: number): string {
   const form = step < 60 ? SECOND : step < 86_400 ? HOUR : DAY;
   return form.format(new Date(at * 1000));
 }
@@ -133,6 +133,8 @@ export function DeltaChart(props: Props) {
     const options: uPlot.Options = {
       width: Math.max(260, element.clientWidth),
       height: 240,
+      // The last mark of the time axis reaches beyond the plot.
+      padding: [8, 32, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false } },
       scales: { x: { time: true }, y: { range: [least, most] } },
@@ -144,7 +146,8 @@ export function DeltaChart(props: Props) {
       ],
       bands: [{ series: [1, 2], fill: band }],
       axes: [
-        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+        // Marks of the clock are wide: without room they run into each other.
+        { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
         { ...axis, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
       ],
       hooks: { draw: [draw] },
@@ -173,7 +176,7 @@ export function DeltaChart(props: Props) {
       <div class="plot" ref={box} role="img" aria-label={words} />
       <details>
         <summary>Show data</summary>
-        <table class="numbers">
+        <Scroll label="Data of the chart"><table class="numbers">
           <caption>{label}, canary against baseline, by time</caption>
           <thead>
             <tr>
@@ -195,7 +198,7 @@ export function DeltaChart(props: Props) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       </details>
     </figure>
   );

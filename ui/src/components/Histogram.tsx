@@ -1,6 +1,7 @@
 // Lines over time: a click asks for one stretch of it.
 
 import { grouped, local } from "../lib/format";
+import { Scroll } from "./parts";
 
 export interface Bar {
   from: string;
@@ -39,12 +40,12 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span>lines over time; darker: errors</span>
+        <span>lines over time; red, at the foot: errors</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>
         <summary>Show data</summary>
-        <table class="numbers">
+        <Scroll label="Data of the chart"><table class="numbers">
           <caption class="unseen">Lines over time</caption>
           <thead>
             <tr>
@@ -62,7 +63,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       </details>
     </figure>
   );

@@ -26,32 +26,48 @@ export function PlaceLink({ query, children }: { query: string | null | undefine
   );
 }
 
+/** Search is a second behind what is judged: a line that is not there is asked for so often, with this pause. */
+const TRIES = 8;
+const PAUSE_MS = 1_500;
+
 /** The text of one line, with some before and behind on request. */
-export function LineAt({ place, wide }: { place: Place; wide?: boolean }) {
+export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
   const [lines, setLines] = useState<FoundLine[] | string | null>(null);
   const [sides, setSides] = useState(wide ? 5 : 0);
+  const [tries, setTries] = useState(0);
   const search = canSearch();
   useEffect(() => {
     if (!search) return;
     const stopping = new AbortController();
+    let again: ReturnType<typeof setTimeout> | undefined;
     const asked = new URLSearchParams({ stream: place.stream, position: String(place.offset), before: String(sides), behind: String(sides) });
     get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal).then(
-      (found) => setLines(found.lines),
+      (found) => {
+        setLines(found.lines);
+        // What was judged just now can be found a moment later.
+        const isThere = found.lines.some((line) => line.position === place.offset && line.stream === place.stream);
+        if (!isThere && tries < TRIES) again = setTimeout(() => setTries(tries + 1), PAUSE_MS);
+      },
       (error: unknown) => {
-        if (!stopping.signal.aborted) setLines(error instanceof Error ? error.message : String(error));
+        if (stopping.signal.aborted) return;
+        if (tries < TRIES) again = setTimeout(() => setTries(tries + 1), PAUSE_MS);
+        else setLines(error instanceof Error ? error.message : String(error));
       },
     );
-    return () => stopping.abort();
-  }, [place.stream, place.offset, sides, search]);
+    return () => {
+      clearTimeout(again);
+      stopping.abort();
+    };
+  }, [place.stream, place.offset, sides, search, tries]);
   if (!search) return null;
   if (lines === null) return <span class="aside">…</span>;
   if (typeof lines === "string") return <span class="aside">{lines}</span>;
   const own = lines.findIndex((line) => line.position === place.offset && line.stream === place.stream);
-  if (own < 0) return <span class="aside">not kept any more</span>;
+  if (own < 0) return <span class="aside">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
   return (
     <>
       {lines.map((line, at) => (
-        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} />
+        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} template={at === own ? template : undefined} />
       ))}
       {sides === 0 && (
         <button type="button" class="quiet small" onClick={() => setSides(5)}>
@@ -63,29 +79,67 @@ export function LineAt({ place, wide }: { place: Place; wide?: boolean }) {
 }
 
 const SHOWN = 10;
+/** Lines of a template that carried the verdict. */
+const OF_TEMPLATE = 3;
 
+/** What lines of the canary are called: only a failure is shown by some. */
+export const linesWords = (comparison: Comparison): string => (comparison.verdict === "fail" ? "Lines that show it" : "Lines of the canary to look at");
+
+/** What shows the verdict: first lines of the templates that carried it, then requests, slow ones first where it is about latency. */
 export function Lines({ comparison, open }: { comparison: Comparison; open: Signal<boolean> }) {
-  const list = comparison.evidence;
   const isOpen = useComputed(() => open.value).value;
-  if (list.length === 0) return null;
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id) && of.canary.length > 0);
+  const regressed = comparison.guardrails.filter((of) => of.finding === "regressed").map((of) => of.guardrail);
+  const isSlow = regressed.length > 0 && regressed.every((name) => name.startsWith("latency"));
+  const list = comparison.evidence.toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
+  if (list.length === 0 && failing.length === 0) return null;
   return (
     <details class="more" id="lines" open={isOpen} onToggle={(event) => (open.value = event.currentTarget.open)}>
-      <summary>Lines of the canary to look at ({list.length})</summary>
-      {isOpen && (
-        <ol class="places">
-          {list.slice(0, SHOWN).map((line) => (
-            <li key={`${line.stream}/${line.offset}`}>
+      <summary>{linesWords(comparison)} ({failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + list.length})</summary>
+      {isOpen &&
+        failing.map((of) => (
+          <div key={of.id}>
+            <h3>
+              A new error line: <a href={`/templates/${of.id}`}><code>{harmless(of.text || of.id, 200)}</code></a>
+            </h3>
+            <ol class="places">
+              {of.canary.slice(0, OF_TEMPLATE).map((place) => (
+                <li key={`${place.stream}/${place.offset}`}>
+                  {canSearch() ? (
+                    <LineAt place={place} template={of.text} />
+                  ) : (
+                    <>
+                      <Time at={place.time} /> {harmless(place.stream, 80)} at {place.offset}
+                    </>
+                  )}
+                </li>
+              ))}
+            </ol>
+            {of.query && canSearch() && (
               <p>
-                <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)}{" "}
-                <Time at={line.time} />{" "}
-                <small>
-                  {harmless(line.stream, 80)} at {line.offset}
-                </small>
+                <PlaceLink query={of.query}>All {of.lines[1] > 0 ? of.lines[1].toLocaleString("en-GB") : ""} lines of it</PlaceLink>
               </p>
-              <LineAt place={line} />
-            </li>
-          ))}
-        </ol>
+            )}
+          </div>
+        ))}
+      {isOpen && list.length > 0 && (
+        <>
+          <h3>{failing.length > 0 ? "Other requests of the canary that failed or were slow" : "Requests of the canary that failed or were slow"}</h3>
+          <ol class="places">
+            {list.slice(0, SHOWN).map((line) => (
+              <li key={`${line.stream}/${line.offset}`}>
+                <p>
+                  <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)}{" "}
+                  <Time at={line.time} />{" "}
+                  <small>
+                    {harmless(line.stream, 80)} at {line.offset}
+                  </small>
+                </p>
+                <LineAt place={line} />
+              </li>
+            ))}
+          </ol>
+        </>
       )}
       {!canSearch() && <p class="aside">This program keeps no lines for search; the places say where they stand in their stream.</p>}
     </details>

@@ -1,5 +1,6 @@
 // One line of a log, as text: whatever stands in it, it is shown and does nothing.
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { harmless } from "../lib/format";
 import type { FoundLine } from "../lib/types";
@@ -46,43 +47,79 @@ export function term(field: string, value: string): string {
   return `${field}:${/^[\w.-]+$/.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`}`;
 }
 
+/** The parts of a message between the fixed words of its template, set apart: [text, varies]. None where it is not of it. */
+export function varying(message: string, template: string): [string, boolean][] | null {
+  const words = template.split("<*>");
+  if (words.length < 2 || words.length > 40 || !message.startsWith(words[0]!)) return null;
+  const parts: [string, boolean][] = words[0] ? [[words[0], false]] : [];
+  let at = words[0]!.length;
+  for (const [number, word] of words.entries()) {
+    if (number === 0) continue;
+    const isLast = number === words.length - 1;
+    const next = word === "" ? (isLast ? message.length : -1) : isLast ? message.lastIndexOf(word) : message.indexOf(word, at);
+    if (next < at) return null;
+    if (next > at) parts.push([message.slice(at, next), true]);
+    if (word) parts.push([word, false]);
+    at = next + word.length;
+  }
+  if (at < message.length) parts.push([message.slice(at), true]);
+  return parts;
+}
+
 interface Props {
   line: FoundLine;
   isOwn?: boolean;
   /** Adds a term to the query, or its contrary. */
   narrow?: (term: string) => void;
-  arm?: "baseline" | "candidate" | "";
+  /** Text of the template that it is of, whose values are set apart. */
+  template?: string | undefined;
 }
 
-export function LogLine({ line, isOwn, narrow, arm }: Props) {
-  const [open, setOpen] = useState(false);
+/** What a line says in one row. */
+export function Head({ line, template }: { line: FoundLine; template?: string | undefined }): ComponentChildren {
   const { message, rest } = fieldsOf(line.line);
   const level = line._level ?? rest.find(([name]) => LEVELS.includes(name))?.[1]?.toLowerCase() ?? "";
+  const parts = template ? varying(message, template) : null;
   return (
-    <div class={`line ${isOwn ? "own" : ""} ${arm ?? ""}`}>
+    <>
+      <Time at={line.time} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
+      {line._service && <span class="service">{harmless(line._service, 40)}</span>} {line._arm && <span class="arm">{harmless(line._arm, 40)}</span>}{" "}
+      <span class="message">{parts ? parts.map(([text, varies], at) => (varies ? <mark key={at}>{harmless(text, SHORT)}</mark> : harmless(text, SHORT))) : harmless(message, SHORT)}</span>
+    </>
+  );
+}
+
+export function LogLine({ line, isOwn, narrow, template }: Props) {
+  const [open, setOpen] = useState(false);
+  return (
+    <div class={`line ${isOwn ? "own" : ""}`}>
       <button type="button" class="quiet line-head" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <Time at={line.time} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
-        {line._service && <span class="service">{harmless(line._service, 40)}</span>} {line._arm && <span class="arm">{harmless(line._arm, 40)}</span>}{" "}
-        <span class="message">{harmless(message, SHORT)}</span>
+        <Head line={line} template={template} />
       </button>
-      {open && (
-        <div class="line-body">
-          <dl>
-            {Object.entries(line)
-              .filter(([key]) => key.startsWith("_"))
-              .map(([key, value]) => (
-                <Field key={key} name={key} value={String(value)} narrow={narrow} />
-              ))}
-            {rest.map(([key, value]) => (
-              <Field key={key} name={key} value={value} narrow={narrow} />
-            ))}
-          </dl>
-          <p class="aside">
-            {harmless(line.stream, 80)} at {line.position}
-          </p>
-          {rest.length === 0 && <pre>{harmless(line.line, LONG)}</pre>}
-        </div>
-      )}
+      {open && <LineBody line={line} narrow={narrow} />}
+    </div>
+  );
+}
+
+/** Everything that is known of a line. */
+export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: string) => void) | undefined }) {
+  const { rest } = fieldsOf(line.line);
+  return (
+    <div class="line-body">
+      <dl>
+        {Object.entries(line)
+          .filter(([key]) => key.startsWith("_"))
+          .map(([key, value]) => (
+            <Field key={key} name={key} value={String(value)} narrow={narrow} />
+          ))}
+        {rest.map(([key, value]) => (
+          <Field key={key} name={key} value={value} narrow={narrow} />
+        ))}
+      </dl>
+      <p class="aside">
+        {harmless(line.stream, 80)} at {line.position}
+      </p>
+      {rest.length === 0 && <pre>{harmless(line.line, LONG)}</pre>}
     </div>
   );
 }
@@ -95,10 +132,10 @@ function Field({ name, value, narrow }: { name: string; value: string; narrow: (
         <span>{harmless(value, 4_000)}</span>
         {narrow && value.length <= 200 && (
           <span class="narrow">
-            <button type="button" class="quiet small" aria-label={`only ${name} ${value.slice(0, 60)}`} onClick={() => narrow(term(name, value))}>
+            <button type="button" class="quiet small" aria-label={`only ${name} ${value.slice(0, 60)}`} title="only lines with it" onClick={() => narrow(term(name, value))}>
               +
             </button>
-            <button type="button" class="quiet small" aria-label={`without ${name} ${value.slice(0, 60)}`} onClick={() => narrow(`NOT ${term(name, value)}`)}>
+            <button type="button" class="quiet small" aria-label={`without ${name} ${value.slice(0, 60)}`} title="lines without it" onClick={() => narrow(`NOT ${term(name, value)}`)}>
               {"\u2212"}
             </button>
           </span>

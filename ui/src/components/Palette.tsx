@@ -25,6 +25,8 @@ function entries(text: string): Entry[] {
   const list: Entry[] = [
     { words: "Rollouts", hint: "g r", run: () => go("/") },
     ...(canSearch() ? [{ words: "Search lines", hint: "g s", run: () => go("/search") }] : []),
+    ...(canSearch() ? [{ words: "Compare two filters", hint: "g c", run: () => go("/compare") }] : []),
+    { words: "Dashboards", hint: "g d", run: () => go("/d") },
     { words: "Hooks", hint: "g h", run: () => go("/hooks") },
     { words: "Status", hint: "g u", run: () => go("/status") },
     ...(rollouts.value ?? []).map((row) => ({

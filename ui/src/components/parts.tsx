@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { local, utc } from "../lib/format";
+import { harmless, local, utc } from "../lib/format";
 import type { Look } from "../lib/words";
 
 /** A verdict: sign and word. */
@@ -29,6 +29,20 @@ export function Time({ at, prefix = "" }: { at: string | number; prefix?: string
   );
 }
 
+const PIECES = /(`[^`]*`|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
+
+/** A sentence of the program: what stands in backticks is text of a log, and times are those of here. */
+export function Said({ words }: { words: string }) {
+  const parts = words.slice(0, 1_000).split(PIECES);
+  return (
+    <>
+      {parts.map((part, at) =>
+        at % 2 === 0 ? harmless(part) : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
+      )}
+    </>
+  );
+}
+
 export function Note({ tone, title, children }: { tone?: Look["tone"]; title: string; children?: ComponentChildren }) {
   return (
     <div class={`note ${tone ?? ""}`} role="status">
@@ -38,15 +52,25 @@ export function Note({ tone, title, children }: { tone?: Look["tone"]; title: st
   );
 }
 
+/** What may be wider than the window: it scrolls by itself. */
+export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+      {children}
+    </div>
+  );
+}
+
 /** Copies a text, and says so. */
-export function Copy({ text, label, title }: { text: () => string; label: string; title?: string }) {
+export function Copy({ text, label, title }: { text: () => string | Promise<string>; label: string; title?: string }) {
   const [done, setDone] = useState("");
   const copy = async (): Promise<void> => {
+    const words = await text();
     try {
-      await navigator.clipboard.writeText(text());
+      await navigator.clipboard.writeText(words);
       setDone("copied");
     } catch {
-      setDone(text());
+      setDone(words);
     }
     setTimeout(() => setDone(""), 4_000);
   };

@@ -1,7 +1,7 @@
 // Questions to the program. Every answer is data; nothing of it is ever markup.
 
 import { signal } from "@preact/signals";
-import type { Session } from "./types";
+import type { Session, Trial } from "./types";
 
 /** An answer that is none: the status, and the words that came with it. */
 export class Refused extends Error {
@@ -18,6 +18,9 @@ export const session = signal<Session | null>(null);
 /** Reading needs a token, and there is none. */
 export const needsLogin = signal(false);
 
+/** Characters of an answer after which drawing waits a moment. */
+const LONG = 300_000;
+
 async function answered(response: Response): Promise<unknown> {
   const text = await response.text();
   let body: unknown = null;
@@ -26,6 +29,8 @@ async function answered(response: Response): Promise<unknown> {
   } catch {
     // Some refusals are plain words.
   }
+  // To read so much takes a while, and to draw it does too: between them the browser may do something else.
+  if (text.length > LONG) await new Promise((done) => setTimeout(done));
   if (response.ok) return body;
   const said = body as { error?: unknown; waiting_for?: unknown } | null;
   const words = typeof said?.error === "string" ? said.error : text.trim().slice(0, 300);
@@ -36,6 +41,19 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   const response = await fetch(path, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
   if (response.status === 401) needsLogin.value = true;
   return (await answered(response)) as T;
+}
+
+/** The same, with a header of the answer. */
+export async function getWith<T>(path: string, header: string): Promise<[T, string | null]> {
+  const response = await fetch(path, { headers: { accept: "application/json" } });
+  if (response.status === 401) needsLogin.value = true;
+  return [(await answered(response)) as T, response.headers.get(header)];
+}
+
+export async function getText(path: string, signal?: AbortSignal): Promise<string> {
+  const response = await fetch(path, signal ? { signal } : {});
+  if (!response.ok) throw new Refused(response.status, (await response.text()).slice(0, 300));
+  return response.text();
 }
 
 async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -68,3 +86,11 @@ export function command<T>(rollout: string, word: string, reason: string, findin
   const path = `/v1/rollouts/${encodeURIComponent(rollout)}/${word}`;
   return send<T>("POST", path, finding === undefined ? { reason } : { reason, finding });
 }
+
+/** Mutes a template of a rollout for some hours, or no longer. */
+export function mute(rollout: string, template: string, hours: number, reason: string): Promise<unknown> {
+  return send("POST", `/v1/rollouts/${encodeURIComponent(rollout)}/templates/${encodeURIComponent(template)}/mute`, { hours, reason });
+}
+
+/** Sends a hook a message that says it is a trial. */
+export const tryHook = (name: string): Promise<Trial> => send<Trial>("POST", `/v1/hooks/${encodeURIComponent(name)}/test`, {});

@@ -3,6 +3,7 @@
 import { useSignal, useSignalEffect, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "./api";
+import { frozen, fromFrozen } from "./asof";
 
 export interface Asked<T> {
   value: T | null;
@@ -20,12 +21,18 @@ export function useAsked<T>(path: string, version: ReadonlySignal<number>): Sign
       state.again = true;
       return;
     }
+    const kept = fromFrozen(state.path);
+    if (kept !== undefined) {
+      asked.value = { value: kept as T, error: null };
+      return;
+    }
     state.busy = true;
     const of = state.path;
     get<T>(of)
       .then(
         (value) => {
-          if (state.path === of) asked.value = { value, error: null };
+          // What was asked before it was frozen is of another time.
+          if (state.path === of && fromFrozen(of) === undefined) asked.value = { value, error: null };
         },
         (error: unknown) => {
           if (state.path === of) asked.value = { value: asked.peek().value, error: error instanceof Error ? error.message : String(error) };
@@ -46,6 +53,7 @@ export function useAsked<T>(path: string, version: ReadonlySignal<number>): Sign
   }, [path]);
   useSignalEffect(() => {
     void version.value;
+    void frozen.value;
     run();
   });
   return asked;

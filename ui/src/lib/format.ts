@@ -80,11 +80,20 @@ export function fromScale(kind: Effect["kind"], value: number): number {
 export function span(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
   if (s < 90) return `${s} s`;
+  if (s < 600 && s % 60 > 0) return `${Math.floor(s / 60)} min ${s % 60} s`;
   const m = Math.round(s / 60);
   if (m < 90) return `${m} min`;
   const h = s / 3600;
   if (h < 48) return `${h.toFixed(h < 10 ? 1 : 0)} h`;
   return `${Math.round(h / 24)} days`;
+}
+
+/** A number of bytes. */
+export function bytes(value: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, value)) / 10)));
+  const size = value / 2 ** (10 * power);
+  return `${power === 0 ? grouped(size) : size.toFixed(size >= 100 ? 0 : 1)} ${units[power]}`;
 }
 
 export const between = (from: string, to: string): number => (Date.parse(to) - Date.parse(from)) / 1000;
@@ -105,12 +114,16 @@ export function utc(at: string | number): string {
   return Number.isNaN(date.getTime()) ? String(at) : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
+/** A whole number as an exponent. */
+const raised = (value: number): string => [...String(value)].map((digit) => RAISED[Number(digit)] ?? digit).join("");
+
 /** An e-value from its natural logarithm. */
 export function evidence(logE: number | string | null | undefined): string {
   if (logE === null || logE === undefined) return "\u2013";
   if (typeof logE === "string") return logE === "inf" ? "beyond all measure" : logE;
   const tens = logE / Math.LN10;
-  if (tens >= 6) return `10^${Math.round(tens)}`;
+  if (tens >= 6) return `10${raised(Math.round(tens))}`;
   const e = Math.exp(logE);
   return e >= 100 ? grouped(e) : e.toFixed(e >= 10 ? 0 : digitsFor(e) > 2 ? 2 : 1);
 }

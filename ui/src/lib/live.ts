@@ -1,10 +1,12 @@
 // What the program knows, as of the last time it said that something had changed.
 
-import { batch, computed, signal } from "@preact/signals";
-import { Refused, get, needsLogin } from "./api";
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
+import { Refused, get, getWith, needsLogin } from "./api";
+import { frozen, shownAt, type Frozen } from "./asof";
+import { param } from "./router";
 import type { Report, RolloutRow, Status } from "./types";
 
-export type Link = "live" | "polling" | "lost" | "resting";
+export type Link = "live" | "polling" | "lost" | "resting" | "frozen";
 
 export const report = signal<Report | null>(null);
 /** What is waited for, while there is no report. */
@@ -30,11 +32,16 @@ export const newest = computed<string | null>(() => {
 const POLL_MS = 5_000;
 const RETRY_MS = 2_000;
 
-async function ask<T>(path: string, set: (value: T) => void): Promise<void> {
+/** The address asks for how it was at a time. */
+const wanted = (): string => param("asof");
+
+async function ask<T>(path: string, set: (value: T, asof: string | null) => void): Promise<void> {
   try {
-    const value = await get<T>(path);
+    const [value, asof] = await getWith<T>(path, "serin-asof");
+    // What comes while one looks at an earlier time is not of that time.
+    if (wanted() && path !== "/v1/status") return;
     batch(() => {
-      set(value);
+      set(value, asof);
       trouble.value = null;
       heardAt.value = Date.now();
     });
@@ -66,8 +73,9 @@ function once(name: string, run: () => Promise<void>): void {
 
 export function refreshReport(): void {
   once("report", () =>
-    ask<Report>("/v1/report", (value) => {
+    ask<Report>("/v1/report", (value, asof) => {
       report.value = value;
+      shownAt.value = asof;
       waitingFor.value = null;
       reportVersion.value += 1;
     }),
@@ -106,6 +114,10 @@ function stop(to: Link): void {
 /** Listens; where that is refused, asks again and again. A tab that nobody sees rests. */
 export function listen(): void {
   stop("lost");
+  if (wanted()) {
+    link.value = "frozen";
+    return;
+  }
   if (!isLive.peek() || document.hidden) {
     link.value = "resting";
     return;
@@ -135,6 +147,45 @@ export function listen(): void {
   };
 }
 
+/** Why what was asked for by its time is not shown. */
+export const notFrozen = signal<string | null>(null);
+
+async function freeze(at: string): Promise<void> {
+  try {
+    const of = await get<Frozen>(`/v1/asof?at=${encodeURIComponent(at)}`);
+    if (wanted() !== at) return;
+    batch(() => {
+      frozen.value = of;
+      notFrozen.value = null;
+      report.value = of.report;
+      rollouts.value = of.rollouts;
+      shownAt.value = of.asof;
+      reportVersion.value += 1;
+      rolloutsVersion.value += 1;
+    });
+  } catch (error) {
+    notFrozen.value = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** The address asks for another time than before, or for none. */
+function followTime(at: string, isFirst: boolean): void {
+  if (at) {
+    listen();
+    if (isFirst) refreshRollouts();
+    void freeze(at);
+    return;
+  }
+  if (isFirst || frozen.peek() || notFrozen.peek()) {
+    batch(() => {
+      frozen.value = null;
+      notFrozen.value = null;
+    });
+    refresh();
+    listen();
+  }
+}
+
 export function start(): void {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stop("resting");
@@ -145,8 +196,13 @@ export function start(): void {
   });
   // A connection that stays open would keep the page from being put aside whole.
   addEventListener("pagehide", () => stop("resting"));
-  refresh();
-  listen();
+  let isFirst = true;
+  const at = computed(wanted);
+  effect(() => {
+    const of = at.value;
+    untracked(() => followTime(of, isFirst));
+    isFirst = false;
+  });
 }
 
 export function toggleLive(): void {

@@ -17,6 +17,9 @@ export function startRouter(): void {
 }
 
 export function go(to: string): void {
+  // Who looks at an earlier time goes on doing so, until he says otherwise.
+  const asof = query.peek().get("asof");
+  if (asof && !to.includes("asof=")) to += `${to.includes("?") ? "&" : "?"}asof=${asof}`;
   if (to === location.pathname + location.search) return;
   history.pushState(null, "", to);
   read();
@@ -56,6 +59,9 @@ export type Route =
   | { name: "rollouts" }
   | { name: "rollout"; id: string; tab: string }
   | { name: "search" }
+  | { name: "compare" }
+  | { name: "template"; id: string }
+  | { name: "board"; id: string }
   | { name: "hooks" }
   | { name: "status" }
   | { name: "nothing" };
@@ -67,7 +73,11 @@ export function route(at: string): Route {
   if (rest.length > 0) return { name: "nothing" };
   if (first === "rollouts" && second === undefined) return { name: "rollouts" };
   if (first === "rollouts" && second !== undefined) return { name: "rollout", id: second, tab: third ?? "" };
+  if (third !== undefined) return { name: "nothing" };
+  if (first === "d") return { name: "board", id: second ?? "" };
+  if (first === "templates" && second !== undefined) return { name: "template", id: second };
   if (second !== undefined) return { name: "nothing" };
+  if (first === "compare") return { name: "compare" };
   if (first === "search" || first === "hooks" || first === "status") return { name: first };
   return { name: "nothing" };
 }
@@ -80,5 +90,11 @@ function decoded(word: string): string {
   }
 }
 
-export const rolloutPath = (id: string, tab = ""): string =>
-  `/rollouts/${encodeURIComponent(id)}${tab ? `/${tab}` : ""}`;
+/** The address of a rollout's screen. Who looks at an earlier time goes on doing so. */
+export function rolloutPath(id: string, tab = "", more = ""): string {
+  const asked = new URLSearchParams(more);
+  const asof = query.value.get("asof");
+  if (asof) asked.set("asof", asof);
+  const text = asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",");
+  return `/rollouts/${encodeURIComponent(id)}${tab ? `/${tab}` : ""}${text ? `?${text}` : ""}`;
+}

@@ -18,6 +18,13 @@ export type Finding =
   | "changed"
   | "broken measurement";
 
+/** What a number counted, as a search. */
+export interface Counted {
+  query: string;
+  counted: string;
+  count: Num;
+}
+
 export interface Guardrail {
   guardrail: string;
   label: string;
@@ -31,6 +38,8 @@ export interface Guardrail {
   log_e: number | string | null;
   evidence: string | null;
   counts: Pair<number>;
+  /** The lines that it counts, where the program keeps lines. */
+  lines?: Record<"baseline" | "canary", Counted | null> | null;
 }
 
 export interface Place {
@@ -93,6 +102,14 @@ export interface SegmentCell {
   of_excess: Num;
   of_units: Num;
   tests: Record<string, { finding: Finding; effect: Effect | null; log_e: number | string | null; evidence: string | null }>;
+  lines?: Record<"units" | "erring", Record<"baseline" | "canary", Counted | null> | null> | null;
+}
+
+/** What of a behaviour changed, with its lines. */
+export interface Changed {
+  group: string;
+  what: string;
+  lines: Record<"baseline" | "canary", Counted | null> | null;
 }
 
 export interface Segments {
@@ -204,6 +221,7 @@ export interface Comparison {
   guardrails: Guardrail[];
   changed: Record<string, number | string | null>;
   changed_groups: string[];
+  changes?: Changed[];
   needs: Need[];
   bounds_met: string[];
   history_hours: Num;
@@ -272,6 +290,14 @@ export interface RolloutRow {
   owners?: string[];
 }
 
+/** A template that somebody does not want to see for a while. */
+export interface Muted {
+  template: string;
+  until_ms: number;
+  actor: string;
+  reason: string;
+}
+
 export interface RolloutFull extends RolloutRow {
   compared?: {
     service: string;
@@ -292,6 +318,7 @@ export interface RolloutFull extends RolloutRow {
   }[];
   deliveries?: Delivery[];
   accepted?: string[];
+  muted?: Muted[];
   commanded?: { command: string; actor: string; reason: string; clock_ms: number } | null;
 }
 
@@ -336,6 +363,8 @@ export interface Status {
   not_listed: number;
   commands: boolean;
   looked_for?: Record<string, string[]>;
+  /** Reports as they were (`asof`). */
+  reports?: { kept: number; bytes: number; oldest: string | null; keep_seconds: number; bytes_max: number; trouble: string | null };
   lag?: unknown;
   index?: {
     is_off: boolean;
@@ -357,7 +386,17 @@ export interface Session {
   commands: boolean;
 }
 
+/** The course of the guardrail that carries a verdict, for a row of a list. */
+export interface Spark {
+  service: string;
+  control: string;
+  candidate: string;
+  guardrail: string | null;
+  effects: ([Num, Num, Num] | null)[];
+}
+
 export interface Course {
+  leading: string | null;
   service: string;
   control: string;
   candidate: string;
@@ -396,6 +435,7 @@ export interface TimelineEvent {
   command_reason: string | null;
   finding: string | null;
   clock_ms: number | null;
+  until_ms: number | null;
 }
 
 export interface Timeline {
@@ -421,4 +461,54 @@ export interface Found {
   partial: string | null;
   next: string | null;
   took_ms: number;
+}
+
+/** Groups of lines, with what was asked of each. */
+export interface Group {
+  from?: string;
+  key: Record<string, string | null>;
+  lines: number;
+  distinct?: number;
+  quantiles?: Record<string, Num>;
+}
+
+export interface GroupTable {
+  groups: Group[];
+  lines: number;
+  partial: string | null;
+}
+
+export type PanelKind = "Rollouts" | "DeltaTable" | "TemplateDiff" | "TimeSeries" | "Table" | "Lines" | "Metrics";
+
+export interface Panel {
+  name: string;
+  kind: PanelKind;
+  title: string;
+  spec: Record<string, string | number | string[]>;
+  place: { x: number; y: number; width: number; height: number } | null;
+}
+
+export interface Board {
+  name: string;
+  title: string;
+  description: string;
+  duration_seconds: number;
+  variables: { name: string; default: string }[];
+  panels: Panel[];
+}
+
+export interface BoardRow {
+  name: string;
+  title: string;
+  description: string;
+  file: string | null;
+  problems: string | null;
+}
+
+export interface Trial {
+  id: string;
+  is_taken: boolean;
+  words: string | null;
+  took_ms: number;
+  body: unknown;
 }

@@ -69,15 +69,10 @@ export function groupOf(row: RolloutRow): Group {
 const ORDER: Record<Look["tone"], number> = { worse: 0, invalid: 1, changed: 2, unclear: 3, better: 4 };
 const GROUPS: Record<Group, number> = { needs: 0, running: 1, done: 2 };
 
-/** Who needs somebody comes first; then the worse; then the older. */
-export function bySeverity(a: RolloutRow, b: RolloutRow): number {
-  const of = (row: RolloutRow): [number, number, string, string] => [
-    GROUPS[groupOf(row)],
-    ORDER[lookOfRollout(row).tone],
-    row.began ?? "9",
-    row.id,
-  ];
-  const [x, y] = [of(a), of(b)];
+type Key = [number, number, string, string];
+const keyOf = (row: RolloutRow): Key => [GROUPS[groupOf(row)], ORDER[lookOfRollout(row).tone], row.began ?? "9", row.id];
+
+function before(x: Key, y: Key): number {
   for (let at = 0; at < x.length; at += 1) {
     const [left, right] = [x[at]!, y[at]!];
     if (left < right) return -1;
@@ -85,6 +80,16 @@ export function bySeverity(a: RolloutRow, b: RolloutRow): number {
   }
   return 0;
 }
+
+/** Who needs somebody comes first; then the worse; then the older. */
+export const bySeverity = (a: RolloutRow, b: RolloutRow): number => before(keyOf(a), keyOf(b));
+
+/** The ids of rollouts in that order. */
+export const inOrder = (rows: RolloutRow[]): string[] =>
+  rows
+    .map(keyOf)
+    .toSorted(before)
+    .map((key) => key[3]);
 
 /** What a flaw means, and what to do about it. */
 export const FLAWS: Record<string, [string, string]> = {

@@ -1,7 +1,10 @@
 // Which segment carries the difference, and is it mix or code?
 
+import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { term } from "../components/LogLine";
 import { Badge, Note } from "../components/parts";
 import { effectWords, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
+import { go } from "../lib/router";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
 import { isSwapped } from "./Rollout";
@@ -19,6 +22,39 @@ function Bars({ cell, most }: { cell: SegmentCell; most: number }) {
       <rect class="baseline" x={0} y={2} width={Math.max(1, width(a))} height={8} />
       <rect class="candidate" x={0} y={12} width={Math.max(1, width(b))} height={8} />
     </svg>
+  );
+}
+
+/** Erring units of all, each a link to its lines. */
+function Counts({ cell, side }: { cell: SegmentCell; side: 0 | 1 }) {
+  const arm = side === 0 ? "baseline" : "canary";
+  return (
+    <small>
+      <PlaceLink query={cell.lines?.erring?.[arm]?.query}>{grouped(cell.erring[side])}</PlaceLink> of{" "}
+      <PlaceLink query={cell.lines?.units?.[arm]?.query}>{grouped(cell.units[side])}</PlaceLink>
+    </small>
+  );
+}
+
+/** A segment as a search: a click asks for its failed requests, with Alt for those of all others. */
+function SegmentLink({ cell, service }: { cell: SegmentCell; service: string }) {
+  if (!canSearch()) return <>{harmless(name(cell), 120)}</>;
+  const terms = cell.segment.map((of) => term(of.field, of.value)).join(" ");
+  const failed = `_kind:request _failed:true ${term("_service", service.replace(/ in \S+$/, ""))}`;
+  const to = (query: string): string => searchPath(`${failed} ${query}`);
+  return (
+    <a
+      href={to(terms)}
+      title="its failed requests; with Alt those of all others"
+      onClick={(event) => {
+        if (!event.altKey) return;
+        event.preventDefault();
+        event.stopPropagation();
+        go(to(`NOT (${terms})`));
+      }}
+    >
+      {harmless(name(cell), 120)}
+    </a>
   );
 }
 
@@ -63,7 +99,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
         <p>No segment has units yet.</p>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Segments">
-          <table class="segments">
+          <table class="segments cards-if-narrow">
             <caption>
               Segments in order of the excess that they explain: {comparison.unit}s with an error, baseline above, canary below.
             </caption>
@@ -85,33 +121,29 @@ export function Explain({ comparison }: { comparison: Comparison }) {
               {segments.cells.map((cell) => (
                 <tr key={name(cell)}>
                   <th scope="row">
-                    {harmless(name(cell), 120)}
+                    <SegmentLink cell={cell} service={comparison.service} />
                     {cell.same_units.length > 0 && <small>the same {comparison.unit}s as {harmless(cell.same_units.map((one) => `${one.field} = ${one.value}`).join(", "), 120)}</small>}
                   </th>
-                  <td class="number">
+                  <td class="number" data-of="baseline">
                     {percent(share(cell.erring, cell.units, 0))}
-                    <small>
-                      {grouped(cell.erring[0])} of {grouped(cell.units[0])}
-                    </small>
+                    <Counts cell={cell} side={0} />
                   </td>
-                  <td class="number">
+                  <td class="number" data-of="canary">
                     {percent(share(cell.erring, cell.units, 1))}
-                    <small>
-                      {grouped(cell.erring[1])} of {grouped(cell.units[1])}
-                    </small>
+                    <Counts cell={cell} side={1} />
                   </td>
                   <td>
                     <Bars cell={cell} most={most} />
                   </td>
-                  <td class="number">
+                  <td class="number" data-of="of the excess">
                     {cell.of_excess === null ? "–" : percent(cell.of_excess)}
                     {cell.excess !== null && <small>{signed(cell.excess, 1)} {comparison.unit}s</small>}
                   </td>
-                  <td class="number">{percent(cell.of_units)}</td>
+                  <td class="number" data-of="of the canary">{percent(cell.of_units)}</td>
                   {(["errors", "latency"] as const).map((test) => {
                     const one = cell.tests[test];
                     return (
-                      <td key={test}>
+                      <td key={test} data-of={test}>
                         {one && one.finding !== "no data" ? (
                           <>
                             <Badge look={findingLook(one.finding)} />
@@ -135,7 +167,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
       <p class="aside">
         Fields: {segments.fields.map((field) => harmless(field, 60)).join(", ")} ({segments.found ? "found in the first lines" : "asked for"}).{" "}
         {segments.more > 0 && `${grouped(segments.more)} more segments are not listed. `}
-        {segments.rest.map((rest) => `${harmless(rest.field, 60)}: ${grouped(rest.units[0])} and ${grouped(rest.units[1])} name none.`).join(" ")}
+        {segments.rest.filter((rest) => rest.units[0] + rest.units[1] > 0).map((rest) => `${harmless(rest.field, 60)}: ${grouped(rest.units[0])} and ${grouped(rest.units[1])} name none.`).join(" ")}
       </p>
     </>
   );

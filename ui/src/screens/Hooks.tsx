@@ -1,11 +1,14 @@
 // What did Serin tell the rollout controller, and did it hear?
 
+import { useSignal } from "@preact/signals";
+import { isLoggingIn } from "../components/Actions";
 import { Badge, Loading, Problem, Time } from "../components/parts";
+import { session, tryHook } from "../lib/api";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless } from "../lib/format";
 import { rolloutsVersion } from "../lib/live";
 import { rolloutPath } from "../lib/router";
-import type { Delivery, Hook } from "../lib/types";
+import type { Delivery, Hook, Trial } from "../lib/types";
 import { OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 
 function lookOf(hook: Hook): Look {
@@ -19,6 +22,51 @@ const standing: Record<Delivery["state"], Look> = {
   waiting: { ...UNCLEAR, word: "on its way" },
   "given up": { ...WORSE, word: "given up" },
 };
+
+/** Sends a message that says it is a trial, and shows what went and what came back. */
+function Try({ name }: { name: string }) {
+  const said = useSignal<Trial | string | null>(null);
+  const busy = useSignal(false);
+  const who = session.value;
+  if (!who?.commands) return <span class="aside">needs a token for commands</span>;
+  if (!who.scopes.includes("operate")) {
+    return (
+      <button type="button" class="quiet" onClick={() => (isLoggingIn.value = true)}>
+        Log in to send a test
+      </button>
+    );
+  }
+  const send = async (): Promise<void> => {
+    busy.value = true;
+    try {
+      said.value = await tryHook(name);
+    } catch (error) {
+      said.value = error instanceof Error ? error.message : String(error);
+    } finally {
+      busy.value = false;
+    }
+  };
+  const of = said.value;
+  return (
+    <>
+      <button type="button" disabled={busy.value} onClick={() => void send()} title={`One signed message of the type serin.test goes to ${name} at once; nothing is rolled back`}>
+        Send a test
+      </button>
+      <div role="status">
+        {typeof of === "string" && <span class="worse">{harmless(of, 200)}</span>}
+        {of && typeof of === "object" && (
+          <>
+            <Badge look={of.is_taken ? { ...OK, word: "taken" } : { ...WORSE, word: "not taken" }} /> <small>{of.words ? harmless(of.words, 200) : ""} after {Math.round(of.took_ms)} ms</small>
+            <details>
+              <summary>What was sent</summary>
+              <pre>{harmless(JSON.stringify(of.body, null, 1), 2_000)}</pre>
+            </details>
+          </>
+        )}
+      </div>
+    </>
+  );
+}
 
 export function Hooks() {
   const asked = useAsked<{ hooks: Hook[]; deliveries: Delivery[] }>("/v1/hooks", rolloutsVersion);
@@ -36,7 +84,7 @@ export function Hooks() {
         </section>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Hooks">
-          <table class="numbers">
+          <table class="numbers cards-if-narrow">
             <caption>Targets, and what became of what they were told</caption>
             <thead>
               <tr>
@@ -46,6 +94,7 @@ export function Hooks() {
                 <th scope="col" class="number">acknowledged</th>
                 <th scope="col" class="number">given up</th>
                 <th scope="col">last answer that was no success</th>
+                <th scope="col">test</th>
               </tr>
             </thead>
             <tbody>
@@ -55,10 +104,13 @@ export function Hooks() {
                   <td>
                     <Badge look={lookOf(hook)} />
                   </td>
-                  <td class="number">{grouped(hook.waiting)}</td>
-                  <td class="number">{grouped(hook.taken)}</td>
-                  <td class="number">{grouped(hook.given_up)}</td>
-                  <td>{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
+                  <td data-of="waiting" class="number">{grouped(hook.waiting)}</td>
+                  <td data-of="acknowledged" class="number">{grouped(hook.taken)}</td>
+                  <td data-of="given up" class="number">{grouped(hook.given_up)}</td>
+                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
+                  <td>
+                    <Try name={hook.name} />
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -67,7 +119,7 @@ export function Hooks() {
       )}
       {value.deliveries.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries">
-          <table class="numbers">
+          <table class="numbers cards-if-narrow">
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
             <thead>
               <tr>
@@ -89,13 +141,13 @@ export function Hooks() {
                   <th scope="row">
                     <a href={rolloutPath(of.rollout, "timeline")}>{harmless(of.rollout, 60)}</a>
                   </th>
-                  <td>{of.event}</td>
-                  <td>{harmless(of.hook, 60)}</td>
+                  <td data-of="event">{of.event}</td>
+                  <td data-of="hook">{harmless(of.hook, 60)}</td>
                   <td>
                     <Badge look={standing[of.state]} />
                     {of.why && <small>{harmless(of.why, 200)}</small>}
                   </td>
-                  <td>{of.ended_ms !== null ? `${grouped(of.ended_ms - of.decided_ms)} ms` : "–"}</td>
+                  <td data-of="took">{of.ended_ms !== null ? `${grouped(of.ended_ms - of.decided_ms)} ms` : "–"}</td>
                   <td>
                     <code>{of.id}</code>
                   </td>

@@ -4,11 +4,13 @@ import { signal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { Actions } from "../components/Actions";
 import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
+import { frozen, lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
+import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
-import { go, param, rolloutPath, setQuery } from "../lib/router";
+import { go, param, query, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Report, RolloutFull } from "../lib/types";
 import { lookOfRollout, PHASES, serviceName } from "../lib/words";
 import { Explain } from "./Explain";
@@ -55,8 +57,9 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
       <p class="facts">
         {rollout.candidate && (
           <span>
-            <span class="baseline">{harmless(rollout.control ?? "", 60)}</span> (baseline) against <span class="candidate">{harmless(rollout.candidate, 60)}</span>{" "}
-            (canary)
+            <span class="baseline">{harmless(rollout.control ?? "", 60)}</span>
+            {rollout.control === "baseline" ? "" : " (baseline)"} against <span class="candidate">{harmless(rollout.candidate, 60)}</span>
+            {rollout.candidate === "canary" ? "" : " (canary)"}
           </span>
         )}
         {rollout.steps ? (
@@ -78,20 +81,22 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
   );
 }
 
+/** Lines so old, in seconds, are those of an old log. */
+const OLD_LOG_S = 7 * 86_400;
 /** After so long without anything new, what is shown may not be what is. */
 const STALE_MS = 120_000;
 
 function Stale() {
   void tick.value;
   const until = newest.value;
-  if (!until) return null;
+  if (!until || frozen.value) return null;
   const lag = (Date.now() - Date.parse(until)) / 1000;
   const quiet = Date.now() - (heardAt.value ?? Date.now());
   if (lag < 300 || (quiet < 0 && lag < 0)) return null;
   return (
     <div class="note stale" role="status">
       <strong>Stale.</strong> The newest line that was judged is {span(lag)} old (<Time at={until} />){quiet > STALE_MS ? `, and nothing has come for ${span(quiet / 1000)}` : ""}.
-      What follows is true of then. Check what ships the logs; <a href="/status">Status</a> says how far each source has been read.
+      What follows is true of then. {lag > OLD_LOG_S ? "An old log that was sent again looks so." : "Check what ships the logs;"} <a href="/status">Status</a> says how far each source has been read.
     </div>
   );
 }
@@ -109,7 +114,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
     return () => clearInterval(timer);
   }, []);
   useLayoutEffect(() => {
-    const to = (name: string) => () => go(rolloutPath(id, name) + location.search);
+    const to = (name: string) => () => go(rolloutPath(id, name, location.search));
     return withKeys([
       ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
       { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
@@ -142,14 +147,14 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
       <Stale />
       <nav class="tabs" aria-label="Of this rollout">
         {TABS.map(([name, words]) => (
-          <a key={name} href={rolloutPath(id, name) + location.search} {...(name === tab ? { "aria-current": "page" as const } : {})}>
+          <a key={name} href={rolloutPath(id, name, query.value.toString())} {...(name === tab ? { "aria-current": "page" as const } : {})}>
             {words}
             {name === "templates" && comparison ? <span class="count">{comparison.templates.listed.length}</span> : null}
           </a>
         ))}
         <span class="tools">
-          <Copy label="Copy link" text={() => location.href} />
-          <Copy label="Copy as command" title="the same for programs" text={() => `curl -s '${location.origin}/v1/rollouts/${encodeURIComponent(id)}${tab === "timeline" ? "/timeline" : ""}'`} />
+          <Copy label="Copy link" text={lasting} title="shows the same numbers later, too" />
+          <Copy label="Copy as command" title="the same for programs" text={asCommand} />
         </span>
       </nav>
       {list.length > 1 && (
@@ -163,7 +168,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
       )}
       {screen ??
         (tab === "templates" ? (
-          <TemplateDiff comparison={comparison!} />
+          <TemplateDiff rollout={rollout} comparison={comparison!} />
         ) : tab === "explain" ? (
           <Explain comparison={comparison!} />
         ) : tab === "who" ? (

@@ -1,15 +1,18 @@
 // Which rollouts are live, and which one needs me now?
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import { useLayoutEffect, useRef } from "preact/hooks";
-import { Badge, Loading, Problem, Time } from "../components/parts";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { Badge, Loading, Problem, Said, Time } from "../components/parts";
 import { Empty } from "../components/Empty";
+import { Sparkline } from "../components/Sparkline";
+import { useAsked } from "../lib/ask";
 import { between, effectWords, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, rollouts, trouble } from "../lib/live";
+import { report, reportVersion, rollouts, trouble } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
-import type { Comparison, RolloutRow } from "../lib/types";
-import { bySeverity, CHANGES, groupOf, lookOfRollout, PHASES, serviceName, type Group } from "../lib/words";
+import type { Comparison, Guardrail, RolloutRow, Spark } from "../lib/types";
+import { toRow, useWide, useWindow } from "../lib/window";
+import { CHANGES, groupOf, inOrder, lookOfRollout, PHASES, serviceName, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
 const SHOWN = 200;
@@ -31,11 +34,12 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
   if (!comparison) return row.reason || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {
-    const worst = comparison.guardrails.find((of) => of.finding === "regressed" && of.effect);
+    const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);
+    const worst = comparison.guardrails.filter((of) => of.finding === "regressed" && of.effect).toSorted((a, b) => number(b) - number(a))[0];
     const lines = comparison.templates.listed.filter((of) => of.change === "new" && of.level === "error or worse").length;
     const parts = [
       worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : comparison.reasons[1],
-      lines ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : "",
+      lines && worst?.effect ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : lines > 1 ? `${lines - 1} more` : "",
     ];
     return parts.flatMap((part) => (part ? [part.replace(/\.$/, "")] : [])).join("; ");
   }
@@ -49,10 +53,21 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
   return comparison.reasons[1] ?? comparison.reasons[0] ?? row.reason;
 }
 
-function Sparkline({ comparison }: { comparison: Comparison }) {
-  const row = comparison.guardrails.find((of) => of.finding === "regressed" && of.effect) ?? comparison.guardrails.find((of) => of.effect);
-  if (!row?.effect) return null;
-  return <span class="effect">{effectWords(row.effect)}</span>;
+/** Height of a row of a long list in pixels, as the style sheet has it. */
+const ROW = 76;
+
+function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comparison; sparks: Spark[] }) {
+  const spark = sparks.find((of) => of.service === comparison.service && of.control === comparison.control && of.candidate === comparison.candidate);
+  const guardrail = comparison.guardrails.find((of) => of.guardrail === spark?.guardrail);
+  if (!spark || !guardrail?.effect) return null;
+  return (
+    <>
+      <Sparkline spark={spark} kind={guardrail.effect.kind} look={lookOfRollout(row)} label={guardrail.label} />
+      <span class="effect">
+        {guardrail.label} {effectWords(guardrail.effect)}
+      </span>
+    </>
+  );
 }
 
 export function Rollouts() {
@@ -64,7 +79,8 @@ export function Rollouts() {
   const input = useRef<HTMLInputElement>(null);
   const order = useSignal<string[]>([]);
   const most = useSignal(SHOWN);
-  const wanted = useComputed(() => (rollouts.value ?? []).toSorted(bySeverity).map((row) => row.id));
+  const sparks = useAsked<{ sparks: Spark[] }>("/v1/sparks", reportVersion).value.value?.sparks ?? [];
+  const wanted = useComputed(() => inOrder(rollouts.value ?? []));
   const pending = useComputed(() => {
     const [now, next] = [order.value, wanted.value];
     return next.filter((id, at) => now[at] !== id).length;
@@ -78,10 +94,24 @@ export function Rollouts() {
     const isHeld = box.current?.matches(":hover") || box.current?.contains(document.activeElement);
     if (!isHeld || order.peek().length === 0) order.value = next;
   });
-  const rows = order.value
-    .flatMap((id) => list?.find((row) => row.id === id) ?? [])
-    .filter((row) => group === "all" || groupOf(row) === group)
-    .filter((row) => !filter || `${row.id} ${row.services.join(" ")} ${row.candidate ?? ""}`.toLowerCase().includes(filter));
+  // Of ten thousand rows none is looked for by looking at all others.
+  const rows = useMemo(() => {
+    const byId = new Map((list ?? []).map((row) => [row.id, row]));
+    return order.value
+      .flatMap((id) => byId.get(id) ?? [])
+      .filter((row) => group === "all" || groupOf(row) === group)
+      .filter((row) => !filter || `${row.id} ${row.services.join(" ")} ${row.candidate ?? ""}`.toLowerCase().includes(filter));
+  }, [order.value, list, group, filter]);
+  const counts = useMemo(() => {
+    const all: Record<Group, number> = { needs: 0, running: 0, done: 0 };
+    for (const row of list ?? []) all[groupOf(row)] += 1;
+    return all;
+  }, [list]);
+  // A long list draws what is in sight; where rows are cards, it is asked for piece by piece.
+  const isWide = useWide();
+  const isLong = rows.length > SHOWN && isWide;
+  const [from, to] = useWindow(box, rows.length, ROW, isLong);
+  const shown = isLong ? rows.slice(from, to) : rows.slice(0, most.value);
   useLayoutEffect(() =>
     withKeys([
       { key: ".", words: "apply changes of order", run: apply },
@@ -90,15 +120,13 @@ export function Rollouts() {
       { key: "k", words: "previous row", run: () => focus(-1) },
       { key: "Enter", words: "open the rollout that needs you most", run: () => (document.querySelector("tbody a.row") as HTMLElement | null)?.click() },
     ]),
-  []);
+  [rows.length]);
   const focus = (by: number): void => {
-    const links = [...document.querySelectorAll<HTMLElement>("tbody a.row")];
-    const at = links.indexOf(document.activeElement as HTMLElement);
-    const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + by));
-    links[next]?.focus();
+    const at = Number((document.activeElement as HTMLElement | null)?.dataset?.at ?? -1);
+    const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by));
+    toRow(box.current, next, ROW, (to) => box.current?.querySelector<HTMLElement>(`a.row[data-at="${to}"]`) ?? null);
   };
   if (!list) return trouble.value ? <Problem words={trouble.value} /> : <Loading what="Asking for rollouts…" />;
-  const counts = (of: Group): number => list.filter((row) => groupOf(row) === of).length;
   return (
     <>
       <h1>Rollouts</h1>
@@ -109,7 +137,7 @@ export function Rollouts() {
           </button>
           {GROUPS.map(([name, words]) => (
             <button type="button" key={name} aria-pressed={group === name} onClick={() => setQuery({ show: name })}>
-              {words} {counts(name)}
+              {words} {counts[name]}
             </button>
           ))}
         </div>
@@ -130,29 +158,31 @@ export function Rollouts() {
       {list.length === 0 ? (
         <Empty />
       ) : (
-        <table class="rollouts">
+        <table class={`rollouts cards-if-narrow ${isLong ? "long" : ""}`} aria-rowcount={rows.length + 1}>
           <caption class="unseen">Rollouts, those that need somebody first</caption>
           <thead>
             <tr>
               <th scope="col">verdict</th>
               <th scope="col">service and versions</th>
               <th scope="col">evidence</th>
+              <th scope="col">course</th>
               <th scope="col">step</th>
               <th scope="col">began</th>
               <th scope="col">stands</th>
             </tr>
           </thead>
           <tbody ref={box}>
-            {rows.slice(0, most.value).map((row) => {
+            {isLong && <tr aria-hidden="true" class="space" style={{ height: `${from * ROW}px` }} />}
+            {shown.map((row, number) => {
               const comparison = comparisonOf(row, found?.comparisons ?? []);
               const until = comparison?.ended_at;
               return (
-                <tr key={row.id} class={lookOfRollout(row).tone}>
+                <tr key={row.id} class={lookOfRollout(row).tone} aria-rowindex={(isLong ? from : 0) + number + 2}>
                   <td>
                     <Badge look={lookOfRollout(row)} />
                   </td>
                   <th scope="row">
-                    <a class="row" href={rolloutPath(row.id)} onClick={(event) => {
+                    <a class="row" data-at={(isLong ? from : 0) + number} href={rolloutPath(row.id)} onClick={(event) => {
                       event.preventDefault();
                       event.stopPropagation();
                       go(rolloutPath(row.id));
@@ -167,25 +197,26 @@ export function Rollouts() {
                     )}
                   </th>
                   <td class="evidence">
-                    {harmless(evidenceOf(row, comparison), 220)}
-                    {comparison && row.verdict !== "fail" && <Sparkline comparison={comparison} />}
+                    <Said words={evidenceOf(row, comparison).slice(0, 220)} />
                   </td>
-                  <td>{row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}</td>
-                  <td>
+                  <td class="course">{comparison && <Course row={row} comparison={comparison} sparks={sparks} />}</td>
+                  <td data-of="step">{row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}</td>
+                  <td data-of="began">
                     {row.began ? <Time at={row.began} /> : "–"}
                     {row.began && until && <small>{span(between(row.began, until))} of data</small>}
                   </td>
-                  <td>
+                  <td data-of="stands">
                     {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
                   </td>
                 </tr>
               );
             })}
+            {isLong && <tr aria-hidden="true" class="space" style={{ height: `${(rows.length - to) * ROW}px` }} />}
           </tbody>
         </table>
       )}
-      {rows.length > most.value && (
+      {!isLong && rows.length > most.value && (
         <button type="button" onClick={() => (most.value += SHOWN)}>
           {grouped(rows.length - most.value)} more
         </button>

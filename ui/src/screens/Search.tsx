@@ -1,52 +1,40 @@
 // Show me the lines.
 
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import { canSearch } from "../components/Lines";
-import { LogLine } from "../components/LogLine";
+import { useCallback, useEffect, useRef } from "preact/hooks";
 import { Histogram, type Bar } from "../components/Histogram";
+import { LineList } from "../components/LineList";
+import { canSearch, searchPath } from "../components/Lines";
+import { term } from "../components/LogLine";
 import { Copy, Loading, Note } from "../components/parts";
+import { TimeRange } from "../components/TimeRange";
 import { get, Refused } from "../lib/api";
+import { lasting } from "../lib/asof";
+import { asCommand } from "../lib/command";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { status } from "../lib/live";
 import { param, query, setQuery } from "../lib/router";
-import type { Found, FoundLine } from "../lib/types";
-import { term } from "../components/LogLine";
+import { barLength } from "../lib/times";
+import type { Found, FoundLine, Group, GroupTable as Table } from "../lib/types";
 
-interface Group {
-  from?: string;
-  key: Record<string, string | null>;
-  lines: number;
-}
-interface Table {
-  groups: Group[];
-  lines: number;
-  partial: string | null;
-}
-
-/** Lines that are asked for at a time. */
+/** Lines that are asked for at first, and then at a time. */
 const PAGE = 100;
+const PAGES = 500;
 /** Facets: names that decoding gives every line, so that they are there whatever is logged. */
 const FACETS = ["_service", "_arm", "_level", "_kind", "_failed"];
 /** Values of a facet that are shown. */
 const VALUES = 8;
-const SINCE: [string, string][] = [
-  ["", "all time"],
-  ["now-15m", "last 15 min"],
-  ["now-1h", "last hour"],
-  ["now-6h", "last 6 h"],
-  ["now-24h", "last day"],
+/** Queries that a newcomer looks for. */
+const OFTEN: [string, string][] = [
+  ["_failed:true", "requests that failed"],
+  ["_level:>=error", "lines of level error and worse"],
+  ["_latency:>=1s", "slow requests"],
+  ["_kind:reject", "lines that could not be read"],
 ];
 
 function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** A length of time that gives about 60 bars between two times. */
-export function barLength(seconds: number): number {
-  const wanted = seconds / 60;
-  return [1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 43_200, 86_400].find((of) => of >= wanted) ?? 604_800;
 }
 
 export function Search() {
@@ -107,34 +95,29 @@ export function Search() {
       });
     return () => stopping.abort();
   }, [base.value, search]);
-  useEffect(() => {
-    const move = (by: number) => () => {
-      const rows = [...document.querySelectorAll<HTMLElement>("button.line-head")];
-      const at = rows.indexOf(document.activeElement as HTMLElement);
-      rows[Math.min(rows.length - 1, Math.max(0, at + by))]?.focus();
-    };
-    return withKeys([
-      { key: "/", words: "query", run: () => input.current?.focus() },
-      { key: "j", words: "next line", run: move(1) },
-      { key: "k", words: "previous line", run: move(-1) },
-    ]);
-  }, []);
+  useEffect(() => withKeys([{ key: "/", words: "query", run: () => input.current?.focus() }]), []);
   const narrow = (more: string): void => {
     const before = param("q").trim();
-    setQuery({ q: before ? `${/\bOR\b/.test(before) ? `(${before})` : before} ${more}` : more });
+    setQuery({ sel: null, q: before ? `${/\bOR\b/.test(before) ? `(${before})` : before} ${more}` : more });
   };
-  const more = async (): Promise<void> => {
+  const asking = useRef("");
+  const more = useCallback((): void => {
     const next = found.peek()?.next;
-    if (!next) return;
+    // Each page is asked for once.
+    if (!next || asking.current === next) return;
+    asking.current = next;
     const of = base.peek();
-    try {
-      const page = await get<Found>(`/v1/search?limit=${PAGE}&before=${encodeURIComponent(next)}${of ? `&${of}` : ""}`);
-      found.value = { ...page, total: found.peek()!.total };
-      lines.value = [...lines.peek(), ...page.lines];
-    } catch (error) {
-      problem.value = words(error);
-    }
-  };
+    get<Found>(`/v1/search?limit=${PAGES}&count=0&before=${encodeURIComponent(next)}${of ? `&${of}` : ""}`).then(
+      (page) => {
+        if (found.peek()?.next !== next || base.peek() !== of) return;
+        found.value = { ...page, total: found.peek()!.total };
+        lines.value = lines.peek().concat(page.lines);
+      },
+      (error: unknown) => {
+        problem.value = words(error);
+      },
+    );
+  }, []);
   if (!status.value) return <Loading what="Asking whether lines are kept…" />;
   if (!search) {
     return (
@@ -153,7 +136,7 @@ export function Search() {
         role="search"
         onSubmit={(event) => {
           event.preventDefault();
-          setQuery({ q: text.peek() });
+          setQuery({ q: text.peek(), sel: null });
         }}
       >
         <input
@@ -165,21 +148,12 @@ export function Search() {
           value={text.value}
           onInput={(event) => (text.value = event.currentTarget.value)}
         />
-        <label>
-          <span class="unseen">Time</span>
-          <select value={since} onChange={(event) => setQuery({ from: event.currentTarget.value })}>
-            {SINCE.map(([value, label]) => (
-              <option key={value} value={value}>
-                {label}
-              </option>
-            ))}
-            {since && !SINCE.some(([value]) => value === since) && <option value={since}>since {since}</option>}
-          </select>
-        </label>
+        <TimeRange />
         <button type="submit" class="main">
           Search
         </button>
-        <Copy label="Copy as command" text={() => `curl -s '${location.origin}/v1/search?${base.value}'`} />
+        <Copy label="Copy link" text={lasting} />
+        <Copy label="Copy as command" text={asCommand} />
       </form>
       {problem.value && (
         <Note tone="invalid" title="This query cannot be answered">
@@ -217,28 +191,30 @@ export function Search() {
             <section class="empty">
               <h2>No line matches</h2>
               <p>
-                {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}.
+                {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}. A word is looked for in messages, whole.
               </p>
+              <p>What is asked for often:</p>
+              <ul>
+                {OFTEN.map(([query, words]) => (
+                  <li key={query}>
+                    <a href={searchPath(query)}>
+                      <code>{query}</code>
+                    </a>{" "}
+                    {words}
+                  </li>
+                ))}
+              </ul>
             </section>
           )}
-          <div class="lines" aria-label="Lines">
-            {lines.value.map((line) => (
-              <LogLine key={line.cursor} line={line} narrow={narrow} />
-            ))}
-          </div>
-          {found.value?.next && (
-            <button type="button" onClick={() => void more()}>
-              {PAGE} more
-            </button>
-          )}
+          {lines.value.length > 0 && <LineList lines={lines.value} more={found.value?.next ? more : null} narrow={narrow} />}
         </div>
       </div>
     </>
   );
 }
 
-/** Lines over time, by arm. */
-async function draw(lines: FoundLine[], and: string, signal: AbortSignal): Promise<Bar[]> {
+/** Lines over time, errors apart. */
+export async function draw(lines: FoundLine[], and: string, signal: AbortSignal): Promise<Bar[]> {
   if (lines.length === 0) return [];
   // How far back lines go is told by counting them in long stretches first.
   const days = await get<Table>(`/v1/aggregate?every=24h&size=400${and}`, signal);

@@ -1,7 +1,7 @@
 // Can I trust what I see?
 
-import { Badge, Loading, Note, Problem, Time } from "../components/parts";
-import { grouped, harmless, percent, span } from "../lib/format";
+import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
+import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 
@@ -49,6 +49,7 @@ export function Status() {
           <p>{harmless(said.trouble, 400)}</p>
         </Note>
       )}
+      <Scroll label="The program">
       <table class="numbers status">
         <caption>The program</caption>
         <thead>
@@ -83,21 +84,30 @@ export function Status() {
             value={said.hooks.length ? `${said.hooks.length} configured, ${waiting} messages on their way` : "none is configured: nothing acts on a failure"}
           />
           {said.files && (
-            <Row name="files" look={said.files.not_followed > 0 ? { ...INVALID, word: "some are not" } : { ...OK, word: "followed" }} value={`${said.files.followed} followed, ${grouped(said.files.unread_bytes)} bytes not read yet`} />
+            <Row name="files" look={said.files.not_followed > 0 ? { ...INVALID, word: "some are not" } : { ...OK, word: "followed" }} value={`${said.files.followed} followed, ${bytes(said.files.unread_bytes)} not read yet`} />
           )}
           {index && (
             <Row
               name="search"
               look={index.trouble ? { ...WORSE, word: "trouble" } : index.is_off ? { ...UNCLEAR, word: "off" } : { ...OK, word: "kept" }}
-              value={index.trouble ?? (index.is_off ? "lines are not kept (--no-index)" : `${grouped(index.lines ?? 0)} lines in ${grouped(index.bytes ?? 0)} bytes, ${index.parts ?? 0} parts`)}
+              value={index.trouble ?? (index.is_off ? "lines are not kept (--no-index)" : `${grouped(index.lines ?? 0)} lines in ${bytes(index.bytes ?? 0)}, ${index.parts ?? 0} ${index.parts === 1 ? "part" : "parts"}`)}
               remedy={index.lost > 0 ? `${grouped(index.lost)} lines were removed before they were indexed: raise --keep-log.` : undefined}
+            />
+          )}
+          {said.reports && (
+            <Row
+              name="links with a time"
+              look={said.reports.trouble ? { ...WORSE, word: "trouble" } : { ...OK, word: "kept" }}
+              value={`${grouped(said.reports.kept)} earlier reports in ${bytes(said.reports.bytes)}, at most ${span(said.reports.keep_seconds)} and ${bytes(said.reports.bytes_max)}`}
+              remedy={said.reports.trouble ?? (said.reports.oldest ? `The oldest is of ${local(said.reports.oldest)}. A link that somebody copies shows its numbers as long as that (--keep-reports).` : undefined)}
             />
           )}
           {said.not_reloaded && <Row name="configuration" look={{ ...INVALID, word: "not read again" }} value={said.not_reloaded} remedy="serin check names what is wrong, with its place." />}
         </tbody>
       </table>
+      </Scroll>
       {records && (
-        <table class="numbers">
+        <Scroll label="Lines that are no events"><table class="numbers">
           <caption>
             {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
           </caption>
@@ -123,7 +133,7 @@ export function Status() {
               ))
             )}
           </tbody>
-        </table>
+        </table></Scroll>
       )}
       {of && (
         <div class="scroll" tabIndex={0} role="region" aria-label="How lines are read">
@@ -152,12 +162,12 @@ export function Status() {
           </table>
           {of.survey.notes.map((note) => (
             <p key={note} class="aside">
-              {harmless(note, 400)}
+              <Said words={note.slice(0, 400)} />
             </p>
           ))}
         </div>
       )}
-      <table class="numbers">
+      <Scroll label="Calibration"><table class="numbers">
         <caption>Calibration: once a day, random splits of each service's own traffic; a split has no difference, so a failure is false</caption>
         <thead>
           <tr>
@@ -189,7 +199,7 @@ export function Status() {
             ))
           )}
         </tbody>
-      </table>
+      </table></Scroll>
       <p class="aside">
         For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
       </p>

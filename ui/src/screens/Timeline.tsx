@@ -1,13 +1,19 @@
 // What was decided when, on which evidence, and who or what acted?
 
-import { Badge, Loading, Problem, Time } from "../components/parts";
+import { Badge, Loading, Problem, Scroll, Time } from "../components/parts";
+import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
-import { grouped, harmless } from "../lib/format";
+import { grouped, harmless, local } from "../lib/format";
 import { rolloutsVersion } from "../lib/live";
+import { rolloutPath } from "../lib/router";
 import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
 import { CHANGES, lookOf, PHASES } from "../lib/words";
 
 function title(of: TimelineEvent): string {
+  if (of.command === "mute" || of.command === "unmute") {
+    const until = of.command === "mute" && of.until_ms !== null ? ` until ${local(of.until_ms)}` : "";
+    return `${harmless(of.actor ?? "somebody", 60)} ${of.command === "mute" ? "muted" : "took the mute from"} the log line ${harmless(of.finding ?? "", 20)}${until}`;
+  }
   if (of.command) {
     const what = of.command === "rollback" ? "rolled it back" : of.command === "hold" ? "held it" : of.command === "resume" ? "resumed it" : of.command === "approve" ? "approved" : `accepted ${CHANGES[of.finding ?? ""] ?? of.finding ?? "a change"}`;
     return `${harmless(of.actor ?? "somebody", 60)} ${what}`;
@@ -19,6 +25,9 @@ function title(of: TimelineEvent): string {
   if (of.automatic) return "The evidence became enough to act on without a person";
   return "Looked at again";
 }
+
+/** A report is shown a moment after what it says was decided. */
+const AFTER_MS = 1_500;
 
 function DeliveryLine({ of }: { of: Delivery }) {
   const state = of.state === "taken" ? "acknowledged" : of.state === "waiting" ? "on its way" : `given up: ${of.why ?? ""}`;
@@ -40,17 +49,27 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
   const asked = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const { value, error } = asked.value;
   if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for decisions…" />;
-  if (value.events.length === 0) return <p>Nothing was decided yet.</p>;
+  // Who looks at an earlier time sees nothing of what came after it.
+  const kept = frozen.value;
+  const events = kept ? value.events.filter((of) => of.number < kept.events) : value.events;
+  if (events.length === 0) return <p>Nothing was decided yet.</p>;
   return (
     <>
       <ol class="timeline">
-        {value.events.map((of) => {
+        {events.map((of) => {
           const deliveries = (rollout.deliveries ?? []).filter((one) => of.told.some((told) => told.generation === one.generation));
+          // Reports are kept by the clock, and a decision is of the log's time: when it was told, or commanded, is known by the clock.
+          const clock = of.clock_ms ?? deliveries[0]?.decided_ms ?? null;
           const isChanged = of.compared.some((one) => one.changed.length > 0);
           return (
             <li key={of.number} class={lookOf(of.verdict, isChanged).tone}>
               <p class="when">
                 {of.at && <Time at={of.at} />}
+                {clock !== null && (
+                  <small>
+                    <a href={rolloutPath(rollout.id, "", `asof=${new Date(clock + AFTER_MS).toISOString()}`)}>as it was then</a>
+                  </small>
+                )}
                 {of.clock_ms !== null && <small>by the clock {<Time at={of.clock_ms} />}</small>}
               </p>
               <div>
@@ -73,7 +92,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                 {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Told: {of.told.map((one) => one.event).join(", ")} (no hook wanted it, or it is forgotten).</p>}
                 <details>
                   <summary>The numbers as they were</summary>
-                  <table class="numbers">
+                  <Scroll label="Numbers at this decision"><table class="numbers">
                     <caption class="unseen">Numbers at this decision</caption>
                     <thead>
                       <tr>
@@ -104,10 +123,15 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                         </tr>
                       ))}
                     </tbody>
-                  </table>
+                  </table></Scroll>
                 </details>
                 <p class="aside">
                   attempt {of.attempt}, step {of.step + 1}, ledger entry {of.entry}
+                  {of.finding !== null && (of.command === "mute" || of.command === "unmute") && (
+                    <>
+                      , <a href={`/templates/${of.finding}`}>the line</a>
+                    </>
+                  )}
                 </p>
               </div>
             </li>

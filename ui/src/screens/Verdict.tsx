@@ -3,8 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart, type Mark } from "../components/DeltaChart";
-import { Lines, PlaceLink } from "../components/Lines";
-import { Badge, Note } from "../components/parts";
+import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { Badge, Note, Said, Scroll } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
 import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
@@ -12,7 +12,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion } from "../lib/live";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull } from "../lib/types";
-import { CHANGES, findingLook, FLAWS, lookOfComparison } from "../lib/words";
+import { CHANGES, findingLook, FLAWS, lookOfComparison, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
@@ -33,11 +33,12 @@ function next(rollout: RolloutFull): string {
 
 /** Not enough data: how much more, and how long. */
 function Needs({ comparison }: { comparison: Comparison }) {
-  if (comparison.verdict !== "inconclusive" || comparison.needs.length === 0) return null;
+  const needs = comparison.needs.filter((need) => need.needed === null || need.have === null || need.needed > need.have);
+  if (comparison.verdict !== "inconclusive" || needs.length === 0) return null;
   return (
     <Note title="Not enough data yet for a pass">
       <ul>
-        {comparison.needs.map((need) => {
+        {needs.map((need) => {
           const label = comparison.guardrails.find((row) => row.guardrail === need.guardrail)?.label ?? need.guardrail;
           const more = need.needed !== null && need.have !== null ? Math.max(0, Math.ceil(need.needed - need.have)) : null;
           return (
@@ -82,7 +83,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   });
   const bounds = comparison.bounds_met;
   if (bounds.length > 0) {
-    const words = bounds.length === 1 ? "a bound was met" : `${bounds.length} bounds were met`;
+    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} bounds were met`;
     chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past them is not followed.` });
   }
   return (
@@ -104,8 +105,48 @@ function Checks({ comparison }: { comparison: Comparison }) {
   );
 }
 
-function Guardrails({ comparison, selected, select }: { comparison: Comparison; selected: string; select: (name: string) => void }) {
+/** Without what comes from other users: the ratio within segments, where one can be told. */
+export function mixAdjusted(comparison: Comparison): Effect | null {
+  const of = comparison.segments?.descriptive?.adjusted_ratio;
+  return of && of.estimate !== null ? { kind: "ratio", estimate: of.estimate, low: of.low, high: of.high } : null;
+}
+
+/** Error lines that are new: they carry verdicts, and are no guardrail with an interval. */
+function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: RolloutFull }) {
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
+  if (failing.length === 0) return null;
   const swap = isSwapped();
+  const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
+  const cell = (side: 0 | 1) => (
+    <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
+      <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
+      <small>of {grouped(comparison.units[side])}</small>
+    </td>
+  );
+  return (
+    <tr>
+      <th scope="row">
+        <a href={rolloutPath(rollout.id, "templates", "change=new")}>
+          {failing.length === 1 ? "new error line" : `${failing.length} new error lines`}
+        </a>
+        <small>{comparison.unit}s that met {failing.length === 1 ? "it" : "the most frequent"}</small>
+      </th>
+      {cell(swap ? 1 : 0)}
+      {cell(swap ? 0 : 1)}
+      <td class="number difference" colSpan={2}>
+        <code>{harmless(most.text, 120)}</code>
+      </td>
+      <td>
+        <Badge look={{ ...WORSE, word: "worse" }} />
+        <small>evidence {evidence(most.log_e)}</small>
+      </td>
+    </tr>
+  );
+}
+
+function Guardrails({ comparison, rollout, selected, select }: { comparison: Comparison; rollout: RolloutFull; selected: string; select: (name: string) => void }) {
+  const swap = isSwapped();
+  const adjusted = param("adj") === "mix";
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const empty = comparison.guardrails.filter((row) => !rows.includes(row));
   const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
@@ -113,7 +154,7 @@ function Guardrails({ comparison, selected, select }: { comparison: Comparison; 
   const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
-      <table class="guardrails">
+      <table class="guardrails cards-if-narrow">
         <caption>
           Whiskers are intervals that hold at all looks at once; shaded is more than a pass allows.{" "}
           {kinds.map((kind) => (
@@ -139,9 +180,12 @@ function Guardrails({ comparison, selected, select }: { comparison: Comparison; 
           </tr>
         </thead>
         <tbody>
+          <NewLines comparison={comparison} rollout={rollout} />
           {rows.map((row) => {
             const look = findingLook(row.finding);
-            const effect = row.effect && swap ? swapped(row.effect) : row.effect;
+            const mixed = adjusted && row.guardrail === "error_units" ? mixAdjusted(comparison) : null;
+            const raw = mixed ?? row.effect;
+            const effect = raw && swap ? swapped(raw) : raw;
             return (
               <tr key={row.guardrail} class={row.guardrail === selected ? "selected" : ""}>
                 <th scope="row">
@@ -150,15 +194,16 @@ function Guardrails({ comparison, selected, select }: { comparison: Comparison; 
                   </button>
                   {row.above?.threshold_ms != null && <small>share above {millis(row.above.threshold_ms)}</small>}
                 </th>
-                <td class="number">
-                  {valueOf(row[first], row.values_in)}
-                  <small>{grouped(row.counts[swap ? 1 : 0])}</small>
+                {[first, second].map((arm) => (
+                  <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
+                    <PlaceLink query={row[arm] === null ? null : row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
+                    <small>of {grouped(row.counts[arm === "baseline" ? 0 : 1])}</small>
+                  </td>
+                ))}
+                <td class="number difference">
+                  {effect ? effectWords(effect) : "needs more data"}
+                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; one look</small>}
                 </td>
-                <td class="number">
-                  {valueOf(row[second], row.values_in)}
-                  <small>{grouped(row.counts[swap ? 0 : 1])}</small>
-                </td>
-                <td class="number difference">{effect ? effectWords(effect) : "needs more data"}</td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>
                   <Badge look={look} />
@@ -201,6 +246,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     return withKeys([
       { key: "j", words: "next guardrail", run: by(1) },
       { key: "k", words: "previous guardrail", run: by(-1) },
+      { key: "m", words: "raw or mix-adjusted", run: () => setQuery({ adj: param("adj") === "mix" ? null : "mix" }) },
       {
         key: "o",
         words: "lines that show it",
@@ -228,12 +274,15 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         <p class="headline">
           <Badge look={look} /> <span>{harmless(headline ?? "", 400)}</span>
         </p>
-        {reasons.map((sentence) => (
-          <p key={sentence}>{harmless(sentence, 600)}</p>
+        {reasons.filter((sentence) => !sentence.startsWith("To accept it, --policy")).map((sentence) => (
+          <p key={sentence}>
+            <Said words={sentence} />
+          </p>
         ))}
+        {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
-            Changed: {comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}. People must decide: accept it, or roll back.
+            <b>Next:</b> somebody accepts each change (<i>Act on it</i>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
           </p>
         )}
         {then && (
@@ -242,13 +291,13 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           </p>
         )}
         <p class="links">
-          {comparison.evidence.length > 0 && (
+          {(comparison.evidence.length > 0 || comparison.templates.failing.length > 0) && (
             <a href="#lines" onClick={() => (showLines.value = true)}>
-              Lines that show it
+              {linesWords(comparison)}
             </a>
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
-          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
       </section>
       {comparison.verdict === "invalid" && (
@@ -264,12 +313,13 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       )}
       <Needs comparison={comparison} />
       <Checks comparison={comparison} />
-      <Guardrails comparison={comparison} selected={selected} select={select} />
+      {param("adj") === "mix" && !mixAdjusted(comparison) && <p class="swap">Mix-adjusted was asked for, and there is no segment by which it can be told. Press <kbd>m</kbd> for raw numbers.</p>}
+      <Guardrails comparison={comparison} rollout={rollout} selected={selected} select={select} />
       {course.value.value && row?.effect && (
         <DeltaChart course={course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
       {comparison.limits.length > 0 && (
-        <table class="numbers">
+        <Scroll label="Absolute limits"><table class="numbers">
           <caption>Absolute limits, both arms together over five minutes</caption>
           <thead>
             <tr>
@@ -293,13 +343,45 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       )}
       <Lines comparison={comparison} open={showLines} />
       <Services comparison={comparison} />
     </>
   );
 }
+
+/** What changed, with its lines on both sides. */
+function Changes({ comparison }: { comparison: Comparison }) {
+  const list = (comparison.changes ?? []).filter((of) => of.lines && (of.lines.baseline || of.lines.canary));
+  if (list.length === 0 || !canSearch()) return null;
+  return (
+    <details>
+      <summary>Lines of what changed</summary>
+      <ul>
+        {list.slice(0, 20).map((of) => (
+          <li key={`${of.group}${of.what}`}>
+            {CHANGES[of.group] ?? of.group}
+            {of.what && `: ${harmless(of.what, 80)}`}
+            {(["baseline", "canary"] as const).map((arm) => {
+              const counted = of.lines?.[arm];
+              return counted ? (
+                <span key={arm}>
+                  {arm === "baseline" ? ": " : ", "}
+                  <PlaceLink query={counted.query}>{counted.count === null ? "lines" : grouped(counted.count)}</PlaceLink> {UNITS[counted.counted] ?? counted.counted}{" "}
+                  <span class={arm === "canary" ? "candidate" : "baseline"}>{arm}</span>
+                </span>
+              ) : null;
+            })}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** What a count counts, for people. */
+const UNITS: Record<string, string> = { lines: "lines of the", _unit: "users of the", trace_id: "requests of the" };
 
 function Services({ comparison }: { comparison: Comparison }) {
   const rate = (value: number | null | undefined): string => (value == null ? "–" : value.toPrecision(3));

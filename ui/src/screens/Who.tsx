@@ -1,6 +1,7 @@
 // Who is in which arm, who reached a business event, and from which instances it came.
 
-import { Badge } from "../components/parts";
+import { PlaceLink } from "../components/Lines";
+import { Badge, Scroll } from "../components/parts";
 import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
 import type { Comparison } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -34,7 +35,8 @@ export function Who({ comparison }: { comparison: Comparison }) {
         </div>
       </section>
       {comparison.conversions.length > 0 ? (
-        <table class="numbers">
+        <Scroll label={"Business events"}>
+<table class="numbers">
           <caption>Business events: share of {comparison.unit}s that reached them</caption>
           <thead>
             <tr>
@@ -68,15 +70,19 @@ export function Who({ comparison }: { comparison: Comparison }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </table></Scroll>
       ) : (
         <p>
-          No business event is followed: the policy names none (`conversions: [order_placed]` counts who reaches one).
+          No business event is followed: the policy names none (<code>conversions: [order_placed]</code> counts who reaches one).
         </p>
       )}
       {fields.map((field) => (
-        <table class="numbers" key={field}>
-          <caption>{comparison.unit}s by {harmless(field, 60)}</caption>
+        <Scroll label={`By ${field}`} key={field}>
+<table class="numbers">
+          <caption>
+            {comparison.unit}s by {harmless(field, 60)}
+            {comparison.strata > 1 && `; who was there in several of the ${comparison.strata} stretches of a constant share counts in each`}
+          </caption>
           <thead>
             <tr>
               <th scope="col">{harmless(field, 60)}</th>
@@ -92,14 +98,21 @@ export function Who({ comparison }: { comparison: Comparison }) {
               .map((cell) => (
                 <tr key={cell.segment[0]!.value}>
                   <th scope="row">{harmless(cell.segment[0]!.value, 80)}</th>
-                  <td class="number">{grouped(cell.units[0])}</td>
-                  <td class="number">{grouped(cell.units[1])}</td>
+                  <td class="number">
+                    <PlaceLink query={cell.lines?.units?.baseline?.query}>{grouped(cell.units[0])}</PlaceLink>
+                  </td>
+                  <td class="number">
+                    <PlaceLink query={cell.lines?.units?.canary?.query}>{grouped(cell.units[1])}</PlaceLink>
+                  </td>
                   <td class="number">{percent(cell.units[1] / Math.max(1, cell.units[0] + cell.units[1]))}</td>
                 </tr>
               ))}
           </tbody>
-        </table>
+        </table></Scroll>
       ))}
+      <p class="aside">
+        Who uses a feature, how soon after it was offered, and who comes back, is told from the logs by <code>serin who</code>.
+      </p>
       {(["baseline", "canary"] as const).map((arm) => {
         const of = comparison.instances[arm];
         return of.list.length === 0 ? null : (
@@ -108,7 +121,8 @@ export function Who({ comparison }: { comparison: Comparison }) {
               {of.seen}
               {of.more ? " and more" : ""} instances of the {arm}
             </summary>
-            <table class="numbers">
+            <Scroll label={`Instances of the ${arm}`}>
+<table class="numbers">
               <caption class="unseen">Instances of the {arm}</caption>
               <thead>
                 <tr>
@@ -128,7 +142,7 @@ export function Who({ comparison }: { comparison: Comparison }) {
                   </tr>
                 ))}
               </tbody>
-            </table>
+            </table></Scroll>
           </details>
         );
       })}

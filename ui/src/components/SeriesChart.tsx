@@ -1,0 +1,125 @@
+// Lines over time, one for each value of a field; the table behind it has the same numbers.
+
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { grouped, harmless } from "../lib/format";
+import { colour, colours } from "../lib/prefs";
+import { clock } from "./DeltaChart";
+import { Time } from "./parts";
+
+export interface Line {
+  name: string;
+  /** By time, as `times` has it. */
+  values: (number | null)[];
+}
+
+interface Props {
+  label: string;
+  /** Seconds since 1970. */
+  times: number[];
+  lines: Line[];
+  digits: number;
+}
+
+/** Colours of lines, each with a dash of its own: never a colour alone. */
+const PENS: [string, number[]][] = [
+  ["baseline", []],
+  ["candidate", [6, 3]],
+  ["better", [2, 2]],
+  ["changed", [8, 3, 2, 3]],
+  ["worse", [4, 2]],
+  ["link", [1, 3]],
+];
+/** Lines that are drawn; the table has all. */
+export const DRAWN = 6;
+/** Rows of the table behind a chart. */
+const NUMBERS = 60;
+
+export function SeriesChart({ label, times, lines, digits }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const drawn = lines.slice(0, DRAWN);
+  const key = `${colours.value}:${times.at(0)}:${times.at(-1)}:${lines.map((of) => `${of.name}=${of.values.at(-1)}`).join()}`;
+  useEffect(() => {
+    const element = box.current;
+    if (!element || times.length < 2) return;
+    const [quiet, faint] = ["quiet", "faint"].map(colour) as [string, string];
+    const axis = { stroke: quiet, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 }, font: "12px system-ui, sans-serif" };
+    const width = (): number => Math.max(220, element.clientWidth);
+    const plot = new uPlot(
+      {
+        width: width(),
+        height: 180,
+        padding: [8, 24, 0, 0],
+        legend: { show: false },
+        cursor: { y: false, points: { show: false } },
+        scales: { x: { time: true }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
+        series: [{}, ...drawn.map((_, at) => ({ stroke: colour(PENS[at]![0]), width: 2, dash: PENS[at]![1], points: { show: false }, spanGaps: true }))],
+        axes: [
+          { ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+          { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) },
+        ],
+      },
+      [times, ...drawn.map((of) => of.values)],
+      element,
+    );
+    const resize = new ResizeObserver(() => plot.setSize({ width: width(), height: 180 }));
+    resize.observe(element);
+    return () => {
+      resize.disconnect();
+      plot.destroy();
+    };
+  }, [key]);
+  if (times.length < 2) return <p class="aside">Not enough of it to draw.</p>;
+  const step = Math.max(1, Math.ceil(times.length / NUMBERS));
+  const shown = (value: number | null | undefined): string => (value == null ? "–" : digits === 0 ? grouped(value) : value.toFixed(digits));
+  return (
+    <figure class="chart">
+      <div class="plot small" ref={box} role="img" aria-label={`${label}: ${lines.map((of) => of.name).slice(0, DRAWN).join(", ")}`} />
+      <figcaption class="legend">
+        {drawn.map((of, at) => (
+          <span key={of.name}>
+            <svg width="26" height="8" aria-hidden="true" class={`pen ${PENS[at]![0]}`}>
+              <line x1="0" x2="26" y1="4" y2="4" stroke-dasharray={PENS[at]![1].join(" ")} />
+            </svg>{" "}
+            {harmless(of.name, 60)}
+          </span>
+        ))}
+        {lines.length > DRAWN && <span>{lines.length - DRAWN} more in the table</span>}
+      </figcaption>
+      <details>
+        <summary>Show data</summary>
+        <div class="scroll" tabIndex={0} role="region" aria-label={`${label}, data`}>
+          <table class="numbers">
+            <caption class="unseen">{label} by time</caption>
+            <thead>
+              <tr>
+                <th scope="col">time</th>
+                {lines.map((of) => (
+                  <th scope="col" class="number" key={of.name}>
+                    {harmless(of.name, 60)}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {times.map((at, row) =>
+                (times.length - 1 - row) % step === 0 ? (
+                  <tr key={at}>
+                    <td>
+                      <Time at={at * 1000} />
+                    </td>
+                    {lines.map((of) => (
+                      <td class="number" key={of.name}>
+                        {shown(of.values[row])}
+                      </td>
+                    ))}
+                  </tr>
+                ) : null,
+              )}
+            </tbody>
+          </table>
+        </div>
+      </details>
+    </figure>
+  );
+}

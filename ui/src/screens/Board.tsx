@@ -1,0 +1,505 @@
+// The team's own view, from a file.
+
+import { useSignal, type ReadonlySignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { LogLine } from "../components/LogLine";
+import { Badge, Copy, Loading, Note, Problem, Scroll } from "../components/parts";
+import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
+import { TimeRange } from "../components/TimeRange";
+import { get, getText } from "../lib/api";
+import { lasting } from "../lib/asof";
+import { useAsked } from "../lib/ask";
+import { filled } from "../lib/board";
+import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
+import { report, reportVersion, rollouts } from "../lib/live";
+import { metricRows, type MetricRow } from "../lib/metrics";
+import { param, rolloutPath, setQuery } from "../lib/router";
+import { barLength, millisOf } from "../lib/times";
+import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
+import { bySeverity, findingLook, groupOf, lookOfRollout, PHASES, serviceName } from "../lib/words";
+
+const KINDS = ["quantile", "distinct"];
+/** A panel asks again so often at most, in milliseconds. */
+const PAUSE = 5_000;
+
+/** Counts up when the report is another one, and not too often. */
+function useSlow(): ReadonlySignal<number> {
+  const slow = useSignal(0);
+  const version = reportVersion.value;
+  const waiting = useRef<ReturnType<typeof setTimeout> | null>(null);
+  useEffect(() => {
+    waiting.current ??= setTimeout(() => {
+      waiting.current = null;
+      slow.value += 1;
+    }, PAUSE);
+  }, [version]);
+  useEffect(() => () => void (waiting.current && clearTimeout(waiting.current)), []);
+  return slow;
+}
+
+export function Board({ name }: { name: string }) {
+  const never = useSignal(0);
+  const asked = useAsked<BoardOf | { dashboards: BoardRow[] }>(name ? `/v1/dashboards/${encodeURIComponent(name)}` : "/v1/dashboards", never);
+  const { value, error } = asked.value;
+  if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for dashboards…" />;
+  return "dashboards" in value ? <List rows={value.dashboards} /> : <Shown board={value} />;
+}
+
+function List({ rows }: { rows: BoardRow[] }) {
+  return (
+    <>
+      <h1>Dashboards</h1>
+      <ul class="plain">
+        {rows.map((row) => (
+          <li key={row.name} class="card">
+            <h2>{row.problems ? harmless(row.name, 60) : <a href={`/d/${row.name}`}>{harmless(row.title, 100)}</a>}</h2>
+            {row.problems ? (
+              <Note tone="invalid" title="This file is wrong">
+                <pre class="said">{harmless(row.problems, 2_000)}</pre>
+              </Note>
+            ) : (
+              <p>{harmless(row.description, 300)}</p>
+            )}
+            <p class="aside">{row.file ? harmless(row.file, 100) : "built in"}</p>
+          </li>
+        ))}
+      </ul>
+      <p class="aside">
+        A dashboard is a file of YAML (docs/ui.md); <code>--dashboards DIR</code> names a folder of your own, and <code>serin check FILE</code> says what is wrong in one.
+      </p>
+    </>
+  );
+}
+
+function Shown({ board }: { board: BoardOf }) {
+  const values = Object.fromEntries(board.variables.map((of) => [of.name, param(of.name) || of.default]));
+  const services = [...new Set((rollouts.value ?? []).flatMap((row) => row.services))].toSorted();
+  const panels = board.panels.toSorted((a, b) => (a.place?.y ?? 1e6) - (b.place?.y ?? 1e6) || (a.place?.x ?? 0) - (b.place?.x ?? 0));
+  return (
+    <>
+      <h1>{harmless(board.title, 100)}</h1>
+      {board.description && <p>{harmless(board.description, 400)}</p>}
+      <div class="bar">
+        <TimeRange usual={`last ${span(board.duration_seconds)}`} />
+        {board.variables.map((of) => (
+          <label key={of.name}>
+            {of.name}{" "}
+            <input
+              type="text"
+              list={`known-${of.name}`}
+              placeholder="all"
+              value={param(of.name)}
+              onChange={(event) => setQuery({ [of.name]: event.currentTarget.value.trim() })}
+            />
+            {of.name === "service" && (
+              <datalist id="known-service">
+                {services.map((service) => (
+                  <option key={service} value={service} />
+                ))}
+              </datalist>
+            )}
+          </label>
+        ))}
+        <Copy label="Copy link" text={lasting} />
+        <a href="/d">All dashboards</a>
+      </div>
+      <div class="grid">
+        {panels.map((panel) => (
+          <section key={panel.name} class={`panel w${panel.place?.width ?? 12}`} aria-label={panel.title}>
+            <h2>{harmless(filled(panel.title, values), 100)}</h2>
+            <PanelBody panel={panel} values={values} duration={board.duration_seconds} />
+          </section>
+        ))}
+      </div>
+    </>
+  );
+}
+
+interface Props {
+  panel: Panel;
+  values: Record<string, string>;
+  duration: number;
+}
+
+const textOf = (panel: Panel, key: string): string => (typeof panel.spec[key] === "string" ? panel.spec[key] : "");
+const listOf = (panel: Panel, key: string): string[] => (Array.isArray(panel.spec[key]) ? panel.spec[key] : []);
+const numberOf = (panel: Panel, key: string, usual: number): number => (typeof panel.spec[key] === "number" ? panel.spec[key] : usual);
+
+function PanelBody(props: Props) {
+  const service = filled(textOf(props.panel, "service"), props.values).replaceAll('"', "");
+  switch (props.panel.kind) {
+    case "Rollouts":
+      return <RolloutsPanel show={textOf(props.panel, "show")} />;
+    case "DeltaTable":
+      return <DeltasPanel service={service} />;
+    case "TemplateDiff":
+      return <TemplatesPanel service={service} change={listOf(props.panel, "change")} limit={numberOf(props.panel, "limit", 20)} />;
+    case "Metrics":
+      return <MetricsPanel names={listOf(props.panel, "names")} />;
+    case "TimeSeries":
+    case "Table":
+    case "Lines":
+      return canSearch() ? <QueryPanel {...props} /> : <p class="aside">This program keeps no lines for search.</p>;
+  }
+}
+
+const isOf = (comparison: Comparison, service: string): boolean => !service || comparison.service === service || comparison.service.startsWith(`${service} in `);
+
+function rowOf(comparison: Comparison): RolloutRow | undefined {
+  return (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment) === comparison.service));
+}
+
+function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string }) {
+  const row = rowOf(comparison);
+  const name = `${comparison.service} ${comparison.candidate}`;
+  return row ? <a href={rolloutPath(row.id, tab)}>{harmless(name, 100)}</a> : <>{harmless(name, 100)}</>;
+}
+
+function RolloutsPanel({ show }: { show: string }) {
+  const rows = (rollouts.value ?? []).toSorted(bySeverity).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
+  if (rows.length === 0) return <p class="aside">No rollout.</p>;
+  return (
+    <Scroll label="Rollouts of the panel">
+      <table class="numbers">
+        <caption class="unseen">Rollouts</caption>
+        <thead>
+          <tr>
+            <th scope="col">verdict</th>
+            <th scope="col">rollout</th>
+            <th scope="col">versions</th>
+            <th scope="col">stands</th>
+            <th scope="col">why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, 50).map((row) => (
+            <tr key={row.id}>
+              <td>
+                <Badge look={lookOfRollout(row)} />
+              </td>
+              <th scope="row">
+                <a href={rolloutPath(row.id)}>{harmless(row.id, 60)}</a>
+              </th>
+              <td>
+                <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
+              </td>
+              <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
+              <td>{harmless(row.reason, 160)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function DeltasPanel({ service }: { service: string }) {
+  const list = (report.value?.comparisons ?? []).filter((of) => isOf(of, service)).slice(-10);
+  if (list.length === 0) return <p class="aside">No comparison{service ? ` of ${harmless(service, 60)}` : ""}.</p>;
+  return (
+    <Scroll label="Guardrails of the panel">
+      <table class="numbers">
+        <caption class="unseen">Guardrails</caption>
+        <thead>
+          <tr>
+            <th scope="col">rollout</th>
+            <th scope="col">guardrail</th>
+            <th scope="col" class="number baseline">baseline</th>
+            <th scope="col" class="number candidate">canary</th>
+            <th scope="col">difference [interval]</th>
+            <th scope="col">finding</th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.flatMap((comparison) =>
+            comparison.guardrails
+              .filter((row) => row.finding !== "no data")
+              .map((row, at) => (
+                <tr key={`${comparison.service}${comparison.candidate}${row.guardrail}`}>
+                  <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
+                  <td>{row.label}</td>
+                  <td class="number">
+                    <PlaceLink query={row.lines?.baseline?.query}>{valueOf(row.baseline, row.values_in)}</PlaceLink>
+                  </td>
+                  <td class="number">
+                    <PlaceLink query={row.lines?.canary?.query}>{valueOf(row.canary, row.values_in)}</PlaceLink>
+                  </td>
+                  <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
+                  <td>
+                    <Badge look={findingLook(row.finding)} />
+                  </td>
+                </tr>
+              )),
+          )}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function TemplatesPanel({ service, change, limit }: { service: string; change: string[]; limit: number }) {
+  const list = (report.value?.comparisons ?? [])
+    .filter((of) => isOf(of, service))
+    .flatMap((comparison) => comparison.templates.listed.map((template) => ({ comparison, template })))
+    .filter(({ template }) => change.length === 0 || change.includes(template.change));
+  if (list.length === 0) return <p class="aside">No log line differs.</p>;
+  return (
+    <Scroll label="Log lines of the panel">
+      <table class="templates">
+        <caption class="unseen">Log lines that differ</caption>
+        <thead>
+          <tr>
+            <th scope="col">change</th>
+            <th scope="col">line</th>
+            <th scope="col">rollout</th>
+            <th scope="col" class="number baseline">users</th>
+            <th scope="col" class="number candidate">users</th>
+            <th scope="col">evidence</th>
+          </tr>
+        </thead>
+        <tbody>
+          {list.slice(0, limit).map(({ comparison, template }) => (
+            <tr key={`${comparison.service}${comparison.candidate}${template.id}`} class={template.level === "error or worse" ? "severe" : ""}>
+              <td>
+                <span class={`change ${template.change}`}>{template.change.toUpperCase()}</span>
+              </td>
+              <th scope="row">
+                <a href={`/templates/${template.id}`}>
+                  <code>{harmless(template.text || template.id, 200)}</code>
+                </a>
+              </th>
+              <td>
+                <Named comparison={comparison} tab="templates" />
+              </td>
+              <td class="number">{grouped(template.units[0])}</td>
+              <td class="number">{grouped(template.units[1])}</td>
+              <td>{evidence(template.log_e)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+const WORDS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3 });
+
+function metricValue(row: MetricRow): string {
+  if (!Number.isFinite(row.value)) return row.text;
+  if (row.name.endsWith("_ratio")) return percent(row.value);
+  if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
+    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, Math.abs(row.value))) / 10)));
+    return `${WORDS.format(row.value / 2 ** (10 * power))} ${units[power]}`;
+  }
+  return WORDS.format(row.value);
+}
+
+/** Rows of a family that are 0 and shown one by one. */
+const ZEROS = 3;
+
+/** Of many series that are 0 one row says how many there are. */
+function short(rows: MetricRow[]): MetricRow[] {
+  return [...new Set(rows.map((row) => row.name))].flatMap((name) => {
+    const of = rows.filter((row) => row.name === name);
+    const zeros = of.filter((row) => row.value === 0);
+    if (zeros.length <= ZEROS) return of;
+    const some = zeros.length === of.length ? "all" : "others";
+    return [...of.filter((row) => row.value !== 0), { ...zeros[0]!, labels: `${some}: ${zeros.map((row) => row.labels.replace(/^\w+ /, "")).join(", ")}` }];
+  });
+}
+
+function MetricsPanel({ names }: { names: string[] }) {
+  const rows = useSignal<MetricRow[] | null>(null);
+  const problem = useSignal("");
+  const slow = useSlow().value;
+  useEffect(() => {
+    const stopping = new AbortController();
+    getText("/metrics", stopping.signal).then(
+      (text) => (rows.value = metricRows(text, names)),
+      (error: unknown) => {
+        if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+      },
+    );
+    return () => stopping.abort();
+  }, [slow]);
+  if (!rows.value) return problem.value ? <p class="aside">{problem.value}</p> : <p class="aside">…</p>;
+  if (rows.value.length === 0) return <p class="aside">None of these has a value yet: {names.join(", ")}.</p>;
+  return (
+    <Scroll label="Values of the panel">
+      <table class="numbers">
+        <caption class="unseen">Values of /metrics now</caption>
+        <thead>
+          <tr>
+            <th scope="col">what</th>
+            <th scope="col">of</th>
+            <th scope="col" class="number">now</th>
+          </tr>
+        </thead>
+        <tbody>
+          {short(rows.value).map((row) => (
+            <tr key={row.name + row.labels}>
+              <th scope="row" title={row.help}>
+                {row.name.replace(/^serin_/, "").replaceAll("_", " ")}
+              </th>
+              <td>{harmless(row.labels, 160) || "–"}</td>
+              <td class="number">{metricValue(row)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+type Answer = { kind: "series"; times: number[]; lines: Line[] } | { kind: "table"; table: GroupTable } | { kind: "lines"; lines: FoundLine[] };
+
+async function answerOf(panel: Panel, query: string, from: string, to: string, signal: AbortSignal): Promise<Answer> {
+  const times = `&since=${encodeURIComponent(from)}${to ? `&until=${encodeURIComponent(to)}` : ""}`;
+  const q = `q=${encodeURIComponent(query || "*")}`;
+  if (panel.kind === "Lines") {
+    const found = await get<Found>(`/v1/search?${q}&limit=${numberOf(panel, "limit", 20)}&count=0${times}`, signal);
+    return { kind: "lines", lines: found.lines };
+  }
+  if (panel.kind === "Table") {
+    const by = listOf(panel, "by");
+    const quantiles = textOf(panel, "quantiles");
+    const distinct = textOf(panel, "distinct");
+    const more = `${quantiles ? `&quantiles=${quantiles}&shares=0.5,0.95,0.99` : ""}${distinct ? `&distinct=${distinct}` : ""}`;
+    return { kind: "table", table: await get<GroupTable>(`/v1/aggregate?${q}&by=${by.join(",")}&size=${numberOf(panel, "limit", 50)}${more}${times}`, signal) };
+  }
+  const now = Date.now();
+  const [first, last] = [millisOf(from, now) ?? now - 3_600_000, millisOf(to || "now", now) ?? now];
+  const every = Math.max(1, barLength((last - first) / 1_000));
+  const figure = textOf(panel, "figure") || "lines";
+  const by = textOf(panel, "by");
+  const share = numberOf(panel, "share", 0.5);
+  const more = figure === "quantile" ? `&quantiles=${textOf(panel, "of")}&shares=${share}` : figure === "distinct" ? `&distinct=${textOf(panel, "of")}` : "";
+  const table = await get<GroupTable>(`/v1/aggregate?${q}&every=${every}s&size=2000${by ? `&by=${by}` : ""}${more}${times}`, signal);
+  const at = [...new Set(table.groups.flatMap((of) => (of.from ? [Date.parse(of.from) / 1_000] : [])))].toSorted((a, b) => a - b);
+  // Bars in which nothing came are none, for counts.
+  const grid: number[] = [];
+  for (let time = at[0] ?? 0; time <= (at.at(-1) ?? -1) && grid.length < 500; time += every) grid.push(time);
+  const lines = new Map<string, (number | null)[]>();
+  const sums = new Map<string, number>();
+  for (const of of table.groups) {
+    if (!of.from) continue;
+    const name = by ? (of.key[by] ?? "none") : "all";
+    const values = lines.get(name) ?? grid.map(() => (KINDS.includes(figure) ? null : 0));
+    const place = Math.round((Date.parse(of.from) / 1_000 - (grid[0] ?? 0)) / every);
+    values[place] = figure === "quantile" ? (Object.values(of.quantiles ?? {})[0] ?? null) : figure === "distinct" ? (of.distinct ?? null) : figure === "per second" ? of.lines / every : of.lines;
+    lines.set(name, values);
+    sums.set(name, (sums.get(name) ?? 0) + of.lines);
+  }
+  // Those with most lines are drawn, by name; the others follow in the table.
+  const order = [...lines.keys()].toSorted((a, b) => sums.get(b)! - sums.get(a)! || (a < b ? -1 : 1));
+  const names = [...order.slice(0, DRAWN).toSorted(), ...order.slice(DRAWN, 30)];
+  return { kind: "series", times: grid, lines: names.map((name) => ({ name, values: lines.get(name)! })) };
+}
+
+function QueryPanel({ panel, values, duration }: Props) {
+  const answer = useSignal<Answer | null>(null);
+  const problem = useSignal("");
+  const slow = useSlow().value;
+  const query = filled(textOf(panel, "query"), values);
+  const from = param("from") || `now-${Math.round(duration)}s`;
+  const to = param("from") ? param("to") : "";
+  useEffect(() => {
+    const stopping = new AbortController();
+    answerOf(panel, query, from, to, stopping.signal).then(
+      (of) => {
+        answer.value = of;
+        problem.value = "";
+      },
+      (error: unknown) => {
+        if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+      },
+    );
+    return () => stopping.abort();
+  }, [query, from, to, slow]);
+  const of = answer.value;
+  if (problem.value) {
+    return (
+      <Note tone="invalid" title="No answer">
+        <pre class="said">{harmless(problem.value, 600)}</pre>
+      </Note>
+    );
+  }
+  if (!of) return <p class="aside">…</p>;
+  const link = (
+    <p class="aside">
+      <a href={`${searchPath(query || "*")}&${new URLSearchParams({ from, ...(to ? { to } : {}) })}`}>its lines</a>
+    </p>
+  );
+  if (of.kind === "series") {
+    if (of.lines.length === 0) return <p class="aside">No line in this time.</p>;
+    const figure = textOf(panel, "figure");
+    return (
+      <>
+        <SeriesChart label={panel.title} times={of.times} lines={of.lines} digits={figure === "per second" ? 2 : figure === "quantile" ? 1 : 0} />
+        {link}
+      </>
+    );
+  }
+  if (of.kind === "lines") {
+    return (
+      <>
+        {of.lines.length === 0 ? <p class="aside">No line in this time.</p> : of.lines.map((line) => <LogLine key={line.cursor} line={line} />)}
+        {link}
+      </>
+    );
+  }
+  const by = listOf(panel, "by");
+  if (of.table.groups.length === 0) return <p class="aside">No line in this time.</p>;
+  const shares = Object.keys(of.table.groups[0]?.quantiles ?? {});
+  const hasDistinct = textOf(panel, "distinct") !== "";
+  return (
+    <>
+      <Scroll label={`${panel.title}, table`}>
+        <table class="numbers">
+          <caption class="unseen">{panel.title}</caption>
+          <thead>
+            <tr>
+              {by.map((name) => (
+                <th scope="col" key={name}>
+                  {name.replace(/^_/, "")}
+                </th>
+              ))}
+              <th scope="col" class="number">lines</th>
+              {hasDistinct && (
+                <th scope="col" class="number">
+                  {textOf(panel, "distinct") === "_unit" ? "users" : "different"}
+                </th>
+              )}
+              {shares.map((share) => (
+                <th scope="col" class="number" key={share}>
+                  p{Math.round(Number(share) * 100)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {of.table.groups.map((group) => (
+              <tr key={by.map((name) => group.key[name]).join("/")}>
+                {by.map((name) => (
+                  <td key={name}>{harmless(group.key[name] ?? "–", 100)}</td>
+                ))}
+                <td class="number">
+                  <PlaceLink query={[query, ...by.flatMap((name) => (group.key[name] == null ? [] : [`${name}:"${group.key[name]!.replaceAll('"', '\\"')}"`]))].join(" ")}>{grouped(group.lines)}</PlaceLink>
+                </td>
+                {hasDistinct && <td class="number">{grouped(group.distinct ?? 0)}</td>}
+                {shares.map((share) => (
+                  <td class="number" key={share}>
+                    {textOf(panel, "quantiles") === "_latency" ? millis(group.quantiles?.[share] ?? null) : (group.quantiles?.[share] ?? "–")}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {link}
+    </>
+  );
+}

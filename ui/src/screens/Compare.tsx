@@ -1,0 +1,384 @@
+// What differs between any two filters?
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { canSearch, PlaceLink } from "../components/Lines";
+import { fieldsOf, term } from "../components/LogLine";
+import { Copy, Loading, Note } from "../components/parts";
+import { TimeRange } from "../components/TimeRange";
+import { get } from "../lib/api";
+import { lasting } from "../lib/asof";
+import { grouped, harmless, millis, percent } from "../lib/format";
+import { withKeys } from "../lib/keys";
+import { report, rollouts, status } from "../lib/live";
+import { param, setQuery } from "../lib/router";
+import type { Found, GroupTable } from "../lib/types";
+
+/** Fields whose values are held against each other, of those that every line has. */
+const FIELDS = ["_service", "_route", "_status", "_level", "_kind"];
+/** Further fields, of those that lines have themselves. */
+const MORE_FIELDS = 8;
+/** Templates that are asked for, and shown. */
+const TEMPLATES = 400;
+const SHOWN = 20;
+/** Values of a field that are shown. */
+const VALUES = 4;
+/** Two sides: the baseline always first. */
+const SIDES = [0, 1] as const;
+type Two<T> = [T, T];
+
+interface Figures {
+  lines: number;
+  requests: number;
+  failed: number;
+  errors: number;
+  users: number | null;
+  quantiles: Record<string, number | null>;
+  /** Share of users with a failed request, with an interval of 95 % (Wilson). */
+  share: { share: number; low: number; high: number } | null;
+}
+
+interface Shares {
+  groups: { share: number | null; low: number | null; high: number | null; of: number }[];
+}
+
+interface Row {
+  id: string;
+  counts: Two<number>;
+  rates: Two<number>;
+  text: string;
+}
+
+interface Value {
+  field: string;
+  value: string;
+  counts: Two<number>;
+  shares: Two<number>;
+}
+
+interface Compared {
+  figures: Two<Figures>;
+  templates: Row[];
+  values: Value[];
+}
+
+const both = (one: string, other: string): string => [one, other].filter(Boolean).map((part) => (/\bOR\b/.test(part) ? `(${part})` : part)).join(" ");
+
+async function figuresOf(query: string, times: string, signal: AbortSignal): Promise<Figures> {
+  const ask = <T,>(path: string, q: string, more = ""): Promise<T> => get<T>(`${path}?q=${encodeURIComponent(q)}${more}${times}`, signal);
+  const [all, requests, failed, errors, shares] = await Promise.all([
+    ask<GroupTable>("/v1/aggregate", query || "*"),
+    ask<GroupTable>("/v1/aggregate", both(query, "_kind:request"), "&quantiles=_latency&shares=0.5,0.95,0.99&distinct=_unit"),
+    ask<GroupTable>("/v1/aggregate", both(query, "_kind:request _failed:true")),
+    ask<GroupTable>("/v1/aggregate", both(query, "_level:>=error")),
+    ask<Shares>("/v1/shares", both(query, "_kind:request"), `&of=${encodeURIComponent("_failed:true")}`).catch(() => ({ groups: [] })),
+  ]);
+  const one = shares.groups[0];
+  return {
+    lines: all.lines,
+    requests: requests.lines,
+    failed: failed.lines,
+    errors: errors.lines,
+    users: requests.groups[0]?.distinct ?? null,
+    quantiles: requests.groups[0]?.quantiles ?? {},
+    share: one && one.share !== null && one.low !== null && one.high !== null ? { share: one.share, low: one.low, high: one.high } : null,
+  };
+}
+
+async function fieldNames(signal: AbortSignal): Promise<string[]> {
+  const { fields } = await get<{ fields: { path: string; kind: string }[] }>("/v1/fields", signal);
+  // What plays a role is there under the role's name already.
+  const roles = report.peek()?.survey.roles ?? {};
+  const known = new Set(["service", "version", "cohort", "variant", "level", "message", "kind", "status", "route"].flatMap((role) => [role, ...(roles[role]?.fields ?? []).map((of) => of.path)]));
+  const own = fields.filter((of) => of.kind === "text" && !of.path.startsWith("_") && !known.has(of.path)).map((of) => of.path);
+  return [...FIELDS, ...own.slice(0, MORE_FIELDS)];
+}
+
+/** How far two shares are apart, in standard errors: an order, and no test. */
+function apart([a, b]: Two<number>, [n, m]: Two<number>): number {
+  const pooled = (a * n + b * m) / Math.max(1, n + m);
+  const error = Math.sqrt(pooled * (1 - pooled) * (1 / Math.max(1, n) + 1 / Math.max(1, m)));
+  return error > 0 ? Math.abs(a - b) / error : 0;
+}
+
+async function compare(a: string, b: string, times: string, signal: AbortSignal): Promise<Compared> {
+  const [figuresA, figuresB, names] = await Promise.all([figuresOf(a, times, signal), figuresOf(b, times, signal), fieldNames(signal)]);
+  const figures: Two<Figures> = [figuresA, figuresB];
+  const groups = (q: string, by: string, size: number): Promise<GroupTable> =>
+    get<GroupTable>(`/v1/aggregate?by=${encodeURIComponent(by)}&size=${size}&q=${encodeURIComponent(q || "*")}${times}`, signal);
+  const of = async (by: string, size: number): Promise<Map<string, Two<number>>> => {
+    const counts = new Map<string, Two<number>>();
+    for (const [side, table] of (await Promise.all([groups(a, by, size), groups(b, by, size)])).entries()) {
+      for (const group of table.groups) {
+        const value = group.key[by];
+        if (value == null) continue;
+        const pair = counts.get(value) ?? [0, 0];
+        pair[side as 0 | 1] = group.lines;
+        counts.set(value, pair);
+      }
+    }
+    return counts;
+  };
+  const total: Two<number> = [figuresA.lines, figuresB.lines];
+  const per: Two<number> = [Math.max(1, figuresA.requests || figuresA.lines), Math.max(1, figuresB.requests || figuresB.lines)];
+  const score = (counts: Two<number>): number => apart([counts[0] / Math.max(1, total[0]), counts[1] / Math.max(1, total[1])], total);
+  const found = [...(await of("_template", TEMPLATES))].toSorted((x, y) => score(y[1]) - score(x[1])).slice(0, SHOWN);
+  const texts = new Map((report.peek()?.comparisons ?? []).flatMap((one) => one.templates.listed.map((of) => [of.id, of.text] as const)));
+  const templates = await Promise.all(
+    found.map(async ([id, counts]): Promise<Row> => {
+      const known = texts.get(id);
+      const line = known ? null : await get<Found>(`/v1/search?limit=1&count=0&q=_template:${id}${times}`, signal).catch(() => null);
+      const text = known ?? (line?.lines[0] ? fieldsOf(line.lines[0].line).message : id);
+      return { id, counts, rates: [(counts[0] / per[0]) * 1_000, (counts[1] / per[1]) * 1_000], text };
+    }),
+  );
+  const values: Value[] = [];
+  for (const field of names) {
+    // A name that no line has is none.
+    const counts = await of(field, 30).catch(() => new Map<string, Two<number>>());
+    for (const [value, pair] of counts) values.push({ field, value, counts: pair, shares: [pair[0] / Math.max(1, total[0]), pair[1] / Math.max(1, total[1])] });
+  }
+  values.sort((x, y) => apart(y.shares, total) - apart(x.shares, total));
+  const seen = new Map<string, number>();
+  // A field that is another one in each arm (pods) must not crowd out all others.
+  const few = values.filter((of) => {
+    const count = (seen.get(of.field) ?? 0) + 1;
+    seen.set(of.field, count);
+    return count <= VALUES;
+  });
+  return { figures, templates, values: few.slice(0, 30) };
+}
+
+export function Compare() {
+  const [a, b, from, to] = [param("a"), param("b"), param("from"), param("to")];
+  const texts = useSignal<Two<string>>([a, b]);
+  const found = useSignal<Compared | null>(null);
+  const busy = useSignal(false);
+  const problem = useSignal("");
+  const search = canSearch();
+  useEffect(() => {
+    texts.value = [a, b];
+    found.value = null;
+    problem.value = "";
+    if (!search || (!a && !b)) return;
+    const stopping = new AbortController();
+    const times = `${from ? `&since=${encodeURIComponent(from)}` : ""}${to ? `&until=${encodeURIComponent(to)}` : ""}`;
+    busy.value = true;
+    compare(a, b, times, stopping.signal)
+      .then((of) => (found.value = of))
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+      })
+      .finally(() => {
+        if (!stopping.signal.aborted) busy.value = false;
+      });
+    return () => stopping.abort();
+  }, [a, b, from, to, search]);
+  useEffect(
+    () =>
+      withKeys([
+        { key: "b", words: "swap A and B", run: () => setQuery({ a: param("b"), b: param("a") }) },
+        { key: "/", words: "filter A", run: () => document.querySelector<HTMLElement>("main input")?.focus() },
+      ]),
+    [],
+  );
+  if (!status.value) return <Loading what="Asking whether lines are kept…" />;
+  if (!search) {
+    return (
+      <section class="empty">
+        <h1>Compare</h1>
+        <p>This program keeps no lines for search, and two filters can be held against each other only where it does: start it without --index off.</p>
+      </section>
+    );
+  }
+  const of = found.value;
+  const queryOf = (side: 0 | 1, more = ""): string => both(side === 0 ? a : b, more) || "*";
+  return (
+    <>
+      <h1>Compare</h1>
+      <form
+        class="bar query"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setQuery({ a: texts.peek()[0].trim(), b: texts.peek()[1].trim() });
+        }}
+      >
+        {SIDES.map((side) => (
+          <label key={side} class={side === 0 ? "baseline" : "candidate"}>
+            {side === 0 ? "A" : "B"}{" "}
+            <input
+              type="search"
+              spellcheck={false}
+              placeholder={side === 0 ? "_service:checkout _arm:2.4.0" : "_service:checkout _arm:2.5.0"}
+              value={texts.value[side]}
+              onInput={(event) => {
+                const next: Two<string> = [...texts.peek()];
+                next[side] = event.currentTarget.value;
+                texts.value = next;
+              }}
+            />
+          </label>
+        ))}
+        <TimeRange />
+        <button type="submit" class="main">
+          Compare
+        </button>
+        <button type="button" onClick={() => setQuery({ a: b, b: a })}>
+          Swap
+        </button>
+        <Copy label="Copy link" text={lasting} />
+      </form>
+      {!a && !b && (
+        <section class="empty">
+          <h2>Two filters, held against each other</h2>
+          <p>Each is a query like those of Search. For example the arms of a rollout:</p>
+          <ul>
+            {(rollouts.value ?? [])
+              .filter((row) => row.control && row.candidate)
+              .slice(0, 8)
+              .map((row) => {
+                const arm = (name: string): string => both(row.services[0] ? term("_service", row.services[0]) : "", term("_arm", name));
+                return (
+                  <li key={row.id}>
+                    <a href={`/compare?${new URLSearchParams({ a: arm(row.control!), b: arm(row.candidate!) })}`}>
+                      {harmless(row.services.join(", ") || row.id, 60)}: {harmless(row.control!, 40)} and {harmless(row.candidate!, 40)}
+                    </a>
+                  </li>
+                );
+              })}
+          </ul>
+        </section>
+      )}
+      {problem.value && (
+        <Note tone="invalid" title="This cannot be compared">
+          <pre class="said">{harmless(problem.value, 1_000)}</pre>
+        </Note>
+      )}
+      {busy.value && <Loading what="Counting both sides…" />}
+      {of && (
+        <>
+          <p class="aside">
+            These are plain counts of one look: they describe, and no error level holds for them. Whether a version is worse is what <a href="/">rollouts</a> say.
+          </p>
+          <FiguresTable figures={of.figures} queryOf={queryOf} />
+          <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
+            <table class="templates">
+              <caption>Log lines whose share differs most, of the {TEMPLATES} most frequent of each side; for 1,000 requests (without requests: lines)</caption>
+              <thead>
+                <tr>
+                  <th scope="col">line</th>
+                  <th scope="col" class="number baseline">A / 1k</th>
+                  <th scope="col" class="number candidate">B / 1k</th>
+                  <th scope="col" class="number">B : A</th>
+                </tr>
+              </thead>
+              <tbody>
+                {of.templates.map((row) => (
+                  <tr key={row.id}>
+                    <th scope="row">
+                      <a href={`/templates/${row.id}`}>
+                        <code>{harmless(row.text, 200)}</code>
+                      </a>
+                    </th>
+                    {SIDES.map((side) => (
+                      <td class="number" key={side}>
+                        <PlaceLink query={queryOf(side, `_template:${row.id}`)}>{row.rates[side].toPrecision(3)}</PlaceLink>
+                      </td>
+                    ))}
+                    <td class="number">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <div class="scroll" tabIndex={0} role="region" aria-label="Values">
+            <table class="numbers">
+              <caption>Values whose share of the lines differs most</caption>
+              <thead>
+                <tr>
+                  <th scope="col">field</th>
+                  <th scope="col">value</th>
+                  <th scope="col" class="number baseline">A</th>
+                  <th scope="col" class="number candidate">B</th>
+                  <th scope="col">
+                    <span class="unseen">drawn</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {of.values.map((row) => (
+                  <tr key={`${row.field}=${row.value}`}>
+                    <td>{harmless(row.field, 60)}</td>
+                    <th scope="row">{harmless(row.value, 120)}</th>
+                    {SIDES.map((side) => (
+                      <td class="number" key={side}>
+                        <PlaceLink query={queryOf(side, term(row.field, row.value))}>{percent(row.shares[side])}</PlaceLink>
+                      </td>
+                    ))}
+                    <td>
+                      <svg class="bars" role="img" aria-label={`A ${percent(row.shares[0])}, B ${percent(row.shares[1])}`} viewBox="0 0 124 22" width={124} height={22}>
+                        <rect class="baseline" x={0} y={2} width={Math.max(1, row.shares[0] * 120)} height={8} />
+                        <rect class="candidate" x={0} y={12} width={Math.max(1, row.shares[1] * 120)} height={8} />
+                      </svg>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (side: 0 | 1, more?: string) => string }) {
+  const ms = (of: Figures, share: string): number | null => of.quantiles[share] ?? null;
+  const rows: { name: string; more: string; value: (of: Figures) => string; number: (of: Figures) => number | null }[] = [
+    { name: "lines", more: "", value: (of) => grouped(of.lines), number: (of) => of.lines },
+    { name: "requests", more: "_kind:request", value: (of) => grouped(of.requests), number: (of) => of.requests },
+    { name: "failed requests", more: "_kind:request _failed:true", value: (of) => percent(of.requests > 0 ? of.failed / of.requests : null), number: (of) => (of.requests > 0 ? of.failed / of.requests : null) },
+    {
+      name: "users with a failed request [95 %, one look]",
+      more: "_kind:request _failed:true",
+      value: (of) => (of.share ? `${percent(of.share.share)} [${percent(of.share.low)}, ${percent(of.share.high)}]` : "–"),
+      number: (of) => of.share?.share ?? null,
+    },
+    { name: "error lines for 1,000 requests", more: "_level:>=error", value: (of) => (of.requests > 0 ? ((of.errors / of.requests) * 1_000).toPrecision(3) : grouped(of.errors)), number: (of) => (of.requests > 0 ? of.errors / of.requests : null) },
+    { name: "users", more: "_kind:request", value: (of) => (of.users === null ? "–" : grouped(of.users)), number: (of) => of.users },
+    { name: "latency p50", more: "_kind:request", value: (of) => millis(ms(of, "0.5")), number: (of) => ms(of, "0.5") },
+    { name: "latency p95", more: "_kind:request", value: (of) => millis(ms(of, "0.95")), number: (of) => ms(of, "0.95") },
+    { name: "latency p99", more: "_kind:request", value: (of) => millis(ms(of, "0.99")), number: (of) => ms(of, "0.99") },
+  ];
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Figures">
+      <table class="numbers">
+        <caption>Both sides</caption>
+        <thead>
+          <tr>
+            <th scope="col">figure</th>
+            <th scope="col" class="number baseline">A</th>
+            <th scope="col" class="number candidate">B</th>
+            <th scope="col" class="number">B : A</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => {
+            const [x, y] = [row.number(figures[0]), row.number(figures[1])];
+            return (
+              <tr key={row.name}>
+                <th scope="row">{row.name}</th>
+                {SIDES.map((side) => (
+                  <td class="number" key={side}>
+                    <PlaceLink query={queryOf(side, row.more)}>{row.value(figures[side])}</PlaceLink>
+                  </td>
+                ))}
+                <td class="number">{x && y !== null ? `×${(y / x).toPrecision(3)}` : "–"}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

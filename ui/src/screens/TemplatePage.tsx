@@ -1,0 +1,178 @@
+// What is this line, since which version, where?
+
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { Histogram, type Bar } from "../components/Histogram";
+import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { LogLine } from "../components/LogLine";
+import { Copy, Loading, Note, Time } from "../components/parts";
+import { TimeRange } from "../components/TimeRange";
+import { get } from "../lib/api";
+import { lasting } from "../lib/asof";
+import { evidence, grouped, harmless } from "../lib/format";
+import { report, rollouts, status } from "../lib/live";
+import { param, rolloutPath, setQuery } from "../lib/router";
+import type { Comparison, Found, FoundLine, Group, GroupTable, Template } from "../lib/types";
+import { serviceName } from "../lib/words";
+import { draw } from "./Search";
+
+/** Lines that are shown. */
+const SHOWN = 20;
+
+export interface Of {
+  comparison: Comparison;
+  template: Template;
+}
+
+/** What the report says of a template. */
+export function saidOf(id: string): Of[] {
+  return (report.value?.comparisons ?? []).flatMap((comparison) => {
+    const template = comparison.templates.listed.find((one) => one.id === id);
+    return template ? [{ comparison, template }] : [];
+  });
+}
+
+interface Arm {
+  service: string;
+  arm: string;
+  lines: number;
+  requests: number;
+  users: number | null;
+}
+
+/** The time of the first line of a template, whose minute is known. */
+async function firstOf(id: string, minute: string, signal: AbortSignal): Promise<string> {
+  const until = new Date(Date.parse(minute) + 60_000).toISOString();
+  const found = await get<Found>(`/v1/search?limit=1000&count=0&until=${until}&q=_template:${id}`, signal).catch(() => null);
+  return found?.lines.at(-1)?.time ?? minute;
+}
+
+export function TemplatePage({ id }: { id: string }) {
+  const arms = useSignal<Arm[] | null>(null);
+  const lines = useSignal<FoundLine[]>([]);
+  const bars = useSignal<Bar[]>([]);
+  const first = useSignal<string | null>(null);
+  const total = useSignal("");
+  const problem = useSignal("");
+  const said = saidOf(id);
+  const text = said.find((of) => of.template.text)?.template.text;
+  const [from, to] = [param("from"), param("to")];
+  const search = canSearch();
+  useEffect(() => {
+    if (!search) return;
+    const stopping = new AbortController();
+    const asked = new URLSearchParams({ q: `_template:${id}` });
+    const times = new URLSearchParams();
+    if (from) times.set("since", from);
+    if (to) times.set("until", to);
+    const and = `&${asked}${times.size > 0 ? `&${times}` : ""}`;
+    const ask = <T,>(path: string): Promise<T> => get<T>(path, stopping.signal);
+    problem.value = "";
+    Promise.all([
+      ask<Found>(`/v1/search?limit=${SHOWN}${and}`),
+      ask<GroupTable>(`/v1/aggregate?by=_service,_arm&distinct=_unit${and}`),
+      ask<GroupTable>(`/v1/aggregate?by=_service,_arm&q=_kind:request${times.size > 0 ? `&${times}` : ""}`),
+      // The first is asked of all that is kept.
+      ask<GroupTable>(`/v1/aggregate?every=1m&size=1000&${asked}`),
+    ]).then(
+      ([found, by, requests, minutes]) => {
+        lines.value = found.lines;
+        total.value = `${found.total.is_exact ? "" : "at least "}${grouped(found.total.lines)}`;
+        const name = (of: Group): string => `${of.key._service ?? ""}\n${of.key._arm ?? ""}`;
+        const all = new Map(requests.groups.map((of) => [name(of), of.lines]));
+        arms.value = by.groups.map((of) => ({
+          service: of.key._service ?? "",
+          arm: of.key._arm ?? "",
+          lines: of.lines,
+          requests: all.get(name(of)) ?? 0,
+          users: of.distinct ?? null,
+        }));
+        const minute = minutes.groups.flatMap((of) => (of.from ? [of.from] : [])).toSorted()[0];
+        if (minute) void firstOf(id, minute, stopping.signal).then((at) => (first.value = at));
+        return draw(found.lines, and, stopping.signal).then((of) => (bars.value = of));
+      },
+    ).catch((error: unknown) => {
+      if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+    });
+    return () => stopping.abort();
+  }, [id, from, to, search]);
+  if (!status.value) return <Loading what="Asking whether lines are kept…" />;
+  return (
+    <>
+      <h1>Template</h1>
+      <p class="template large">
+        <code>{text ? harmless(text, 1_000) : lines.value[0] ? "a line without a template's text in the report; its lines are below" : `template ${id}`}</code>
+      </p>
+      <div class="bar">
+        <TimeRange />
+        <a href={searchPath(`_template:${id}`)}>All its lines</a>
+        <Copy label="Copy link" text={lasting} />
+        <span class="aside">template {id}</span>
+      </div>
+      {problem.value && (
+        <Note tone="invalid" title="No answer">
+          <p>{harmless(problem.value, 400)}</p>
+        </Note>
+      )}
+      {!search && <p>This program keeps no lines for search, so only what the report says is shown.</p>}
+      {said.map(({ comparison, template }) => {
+        const row = (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment) === comparison.service));
+        return (
+          <section class="card" key={`${comparison.service}${comparison.candidate}`}>
+            <h2>
+              {row ? <a href={rolloutPath(row.id, "templates", `tid=${id}`)}>{harmless(comparison.service, 60)}</a> : harmless(comparison.service, 60)}: {template.change} in{" "}
+              <span class="candidate">{harmless(comparison.candidate, 40)}</span>
+            </h2>
+            <p>
+              {grouped(template.units[0])} {comparison.unit}s of <span class="baseline">{harmless(comparison.control, 40)}</span> met it, and {grouped(template.units[1])} of{" "}
+              <span class="candidate">{harmless(comparison.candidate, 40)}</span>; evidence {evidence(template.log_e)} ({template.evidence}), first seen{" "}
+              <Time at={template.first_seen} />.
+            </p>
+          </section>
+        );
+      })}
+      {said.length === 0 && report.value && <p>No comparison of the report says that it differs between arms.</p>}
+      {arms.value && (
+        <div class="scroll" tabIndex={0} role="region" aria-label="By arm">
+          <table class="numbers">
+            <caption>
+              {total.value} lines{first.value ? ", the first of those that are kept at " : ""}
+              {first.value && <Time at={first.value} />}
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">service</th>
+                <th scope="col">version (arm)</th>
+                <th scope="col" class="number">lines</th>
+                <th scope="col" class="number">for 1,000 requests</th>
+                <th scope="col" class="number">users</th>
+              </tr>
+            </thead>
+            <tbody>
+              {arms.value.map((of) => (
+                <tr key={`${of.service}/${of.arm}`}>
+                  <th scope="row">{harmless(of.service || "none", 60)}</th>
+                  <td>{harmless(of.arm || "none", 60)}</td>
+                  <td class="number">
+                    <PlaceLink query={`_template:${id}${of.service ? ` _service:"${of.service}"` : ""}${of.arm ? ` _arm:"${of.arm}"` : ""}`}>{grouped(of.lines)}</PlaceLink>
+                  </td>
+                  <td class="number">{of.requests > 0 ? ((of.lines / of.requests) * 1_000).toPrecision(3) : "–"}</td>
+                  <td class="number">{of.users === null ? "–" : grouped(of.users)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {bars.value.length > 1 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}
+      {lines.value.length > 0 && (
+        <>
+          <h2>Latest lines</h2>
+          {lines.value.map((line) => (
+            <LogLine key={line.cursor} line={line} template={text} />
+          ))}
+        </>
+      )}
+    </>
+  );
+}

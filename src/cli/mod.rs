@@ -26,10 +26,10 @@ mod scoreboard;
 #[cfg(feature = "index")]
 mod search;
 mod show;
-#[cfg(feature = "index")]
-mod templates;
 #[cfg(all(feature = "serve", feature = "index"))]
 mod tail;
+#[cfg(feature = "index")]
+mod templates;
 mod terminal;
 #[cfg(feature = "serve")]
 mod tokens;

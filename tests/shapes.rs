@@ -96,7 +96,7 @@ const SHAPES: [Shape; 20] = [
     // https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html
     ("journalctl", |line| {
         let time = ts(line);
-        let micros = time.parse::<clock::Micros>().unwrap().0;
+        let micros = micros(&time);
         format!(
             "{{\"_HOSTNAME\":\"web-1\",\"__REALTIME_TIMESTAMP\":\"{micros}\",\"PRIORITY\":\"6\",\"SYSLOG_IDENTIFIER\":\"shop\",\"MESSAGE\":{}}}",
             quoted(&json(&fields(line)))
@@ -119,16 +119,8 @@ const SHAPES: [Shape; 20] = [
 ];
 
 /// Microseconds of an RFC 3339 time, by the decoder's own clock.
-mod clock {
-    pub struct Micros(pub i64);
-
-    impl std::str::FromStr for Micros {
-        type Err = ();
-
-        fn from_str(text: &str) -> Result<Micros, ()> {
-            serin::pipeline::clock::parse_time(text).map(|time| Micros(time.0)).map_err(|_| ())
-        }
-    }
+fn micros(time: &str) -> i64 {
+    serin::pipeline::clock::parse_time(time).unwrap().0
 }
 
 /// What decides: counts, effects and evidence of each guardrail.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::query::matcher::LEVEL_WORDS;
-use crate::query::{Bound, Condition, Edge, Node};
+use crate::query::{Bound, Condition, Edge, Node, Pattern};
 
 /// A query in Elasticsearch's DSL that finds what a tree does.
 pub fn to_elastic(node: &Node) -> Value {
@@ -27,10 +27,21 @@ fn is(path: &str, condition: &Condition) -> Value {
         Condition::Exists => json!({ "exists": { "field": path } }),
         Condition::Phrase(tokens) => json!({ "match_phrase": { path: { "query": tokens.join(" ") } } }),
         Condition::Equals(value) => json!({ "term": { path: { "value": value } } }),
-        Condition::Wildcard(pattern) => json!({ "wildcard": { path: { "value": pattern.source } } }),
+        Condition::Wildcard(pattern) => json!({ "wildcard": { path: { "value": wildcard(pattern) } } }),
         Condition::Matches(expression) => json!({ "regexp": { path: { "value": expression.source } } }),
         Condition::Between(low, high) => between(path, low, high),
     }
+}
+
+/// Wildcards with nothing escaped but what means something in them.
+fn wildcard(pattern: &Pattern) -> String {
+    let char_of = |c: &Option<char>| match c {
+        None => "?".to_owned(),
+        Some(c @ ('*' | '?' | '\\')) => format!("\\{c}"),
+        Some(c) => c.to_string(),
+    };
+    let runs: Vec<String> = pattern.runs.iter().map(|run| run.iter().map(char_of).collect()).collect();
+    runs.join("*")
 }
 
 fn between(path: &str, low: &Edge, high: &Edge) -> Value {

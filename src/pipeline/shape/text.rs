@@ -101,7 +101,7 @@ fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
         if let Some(level) = level_of(&rest[from..until]) {
             let behind = rest[until..].trim_ascii_start().trim_start_matches("- ").trim_start_matches("-- ");
             // `NAME - LEVEL - ...` of Python.
-            let before = rest[..from].trim_ascii().trim_end_matches('-').trim_ascii();
+            let before = rest[..from].trim_matches([' ', '-']);
             let named =
                 Some(before).filter(|name| number > 0 && !name.is_empty() && !name.contains(' ') && is_logger(name));
             let (logger, message) = named_in(behind);

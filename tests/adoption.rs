@@ -270,7 +270,7 @@ fn the_command_says_who_uses_it() {
 
     let text = of("text").out;
     for expect in [
-        &format!("of 4,000 users used it"),
+        "of 4,000 users used it",
         "Half have used it within",
         "this is selection, not an effect",
         "has nearly the same units as",

@@ -60,6 +60,10 @@ pub struct Access<'a> {
 /// elsewhere.
 pub fn parse_access(line: &str) -> Option<Access<'_>> {
     let line = line.trim_ascii_end();
+    // What kubectl puts before a line would pass for a virtual host.
+    if line.starts_with("[pod/") {
+        return None;
+    }
     let head_len = time_bracket(line.as_bytes())?;
     let (head, from_time) = (line.get(..head_len)?, line.get(head_len + 2..)?);
     let Who { vhost, client, ident, user } = who(head)?;

@@ -80,7 +80,6 @@ fn of_files(arguments: &ReplayArguments) -> anyhow::Result<u8> {
 }
 
 /// Lines that were taken out of the write-ahead log.
-#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only a state folder has some"))]
 pub(super) struct Gone {
     /// How many.
     pub lines: u64,

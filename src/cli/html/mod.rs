@@ -17,7 +17,9 @@ mod templates;
 
 pub(super) use self::backtest::page as backtest;
 pub(super) use self::calibration::{Calibrated, Rule, Visible, page as calibration};
-pub(super) use self::course::{Courses, Point};
+pub(super) use self::course::Courses;
+#[cfg(feature = "serve")]
+pub(super) use self::course::Point;
 use self::markup::Markup;
 use crate::cli::report::{Alone, Report};
 use crate::engine::Engine;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "index")]
 use anyhow::bail;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -35,6 +36,7 @@ use crate::cli::run::http::Shared;
 use crate::cli::run::log::{say, warn};
 use crate::cli::run::{WAL, checkpoint, inputs, rejects, server};
 use crate::event::identity_hash;
+#[cfg(feature = "index")]
 use crate::pipeline::plan::Plan;
 use crate::source::wal;
 

@@ -9,12 +9,10 @@
 
 mod common;
 
-use std::io::Read;
-use std::path::Path;
 use std::time::Duration;
 
-use common::folder_with;
 use common::running::Running;
+use common::{folder_with, wire_cases};
 use serde_json::Value;
 use serin::source::wal::Wal;
 
@@ -54,18 +52,6 @@ fn sends_logs(method: &str, path: &str) -> bool {
         [_, "_doc"] => method == "POST",
         _ => false,
     }
-}
-
-fn data() -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/wire.ndjson.gz");
-    if !path.exists() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing in CI", path.display());
-        println!("skipped: {} is missing", path.display());
-        return None;
-    }
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
-    Some(text)
 }
 
 /// Everything that is expected is there; more may be.
@@ -153,7 +139,7 @@ fn rows_of(step: &Value) -> Vec<Value> {
 
 #[test]
 fn requests_of_other_suites_that_send_logs_hold_with_their_rows() {
-    let Some(cases) = data() else { return };
+    let Some(cases) = wire_cases() else { return };
     let folder = folder_with(&[]);
     let state = folder.path().join("state");
     let running = Running::start(&[], &state);

@@ -9,12 +9,10 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Mutex;
 
 use common::running::{Running, until};
-use common::{Traffic, folder_with};
+use common::{Traffic, folder_with, wire_cases};
 use serde_json::Value;
 
 /// Steps that are supported, by case: all of them hold. Those that ask one index for what only it has do not, since every name of an index stands
@@ -49,18 +47,6 @@ fn sends(method: &str, path: &str) -> bool {
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
     let writes = method == "POST" || method == "PUT";
     writes && matches!(words.as_slice(), ["_bulk"] | [_, "_bulk"] | [_, "_doc"] | [_, "_doc", _] | [_, "_create", _])
-}
-
-fn data() -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/wire.ndjson.gz");
-    if !path.exists() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing in CI", path.display());
-        println!("skipped: {} is missing", path.display());
-        return None;
-    }
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
-    Some(text)
 }
 
 /// Everything that is expected is there; more may be, but in lists.
@@ -172,7 +158,7 @@ fn held(case: &Value) -> Vec<usize> {
 
 #[test]
 fn searches_of_other_suites_hold_as_far_as_they_are_supported() {
-    let Some(cases) = data() else { return };
+    let Some(cases) = wire_cases() else { return };
     let suites = ["opensearch-api-spec", "elasticsearch-clients-tests"];
     let cases: Vec<Value> = cases
         .lines()

@@ -665,3 +665,17 @@ pub fn balance(report: &Value) -> u64 {
 pub fn ledger_values(text: &str) -> Vec<Map<String, Value>> {
     serin::ledger::read(text).expect("a whole chain")
 }
+
+/// Requests that other projects' suites send, a case a line; `None`, and said, where they are not beside the checkout.
+pub fn wire_cases() -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/wire.ndjson.gz");
+    if !path.exists() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing in CI", path.display());
+        println!("skipped: {} is missing", path.display());
+        return None;
+    }
+    let file = std::fs::File::open(path).expect("the cases");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(file), &mut text).expect("the cases unpack");
+    Some(text)
+}

@@ -111,10 +111,11 @@ impl FieldReader {
         let line = without_mark(line);
         let mut found = Found { list: Vec::with_capacity(24) };
         let is_object = line.trim_ascii_start().starts_with('{');
-        let made = match is_object {
-            true => shape::of_object(line),
-            false if access::parse_access(line).is_none() => shape::of_text(line),
-            false => None,
+        let access = if is_object { None } else { access::parse_access(line) };
+        let made = match (is_object, &access) {
+            (true, _) => shape::of_object(line),
+            (false, None) => shape::of_text(line),
+            (false, Some(_)) => None,
         };
         if let Some(made) = made {
             let mut found = Found { list: Vec::with_capacity(24) };
@@ -126,7 +127,7 @@ impl FieldReader {
         if is_object {
             self.object(line, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
         } else {
-            let Some(parsed) = access::parse_access(line) else {
+            let Some(parsed) = access else {
                 return Err(if is_crash(line) { RejectReason::CrashText } else { RejectReason::UnknownFormat });
             };
             for path in ACCESS_PATHS {

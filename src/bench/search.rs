@@ -161,7 +161,8 @@ fn each(
             continue;
         }
         count += 1;
-        match decoder.decode(text, offset) {
+        let text = &*decoder.prepared(text);
+        match decoder.decode_prepared(text, offset) {
             Ok(Decoded::Event(event)) => see(offset, text, &Told::of(&event, Intern::names(decoder.interner())))?,
             Ok(Decoded::Outside) => see(offset, text, &Told::none(Timestamp(0), None))?,
             Err(reason) => see(offset, text, &Told::none(Timestamp(0), Some(reason)))?,

@@ -20,6 +20,8 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Say how the lines of a log are read: which field plays which role, and why a line counts nowhere
     Explain(crate::cli::explain::ExplainArguments),
+    /// Run the tests that pipelines carry
+    Test(crate::cli::pipelines::TestArguments),
     /// Judge a rollout from log files
     Compare(CompareArguments),
     /// Judge a rollout while its log lines come over HTTP or from Kafka, and show the verdict at an address
@@ -171,6 +173,13 @@ pub(super) struct HowArguments {
     /// application (default: the outermost that is logged)
     #[arg(long = "requests-from", value_name = "SERVICE=SOURCE")]
     pub requests_from: Vec<String>,
+    /// A pipeline, which says how lines of one kind of log are read: one that is part of the program (nginx, kubernetes, ...;
+    /// `serin test` lists them), a file, or a folder of files. May be given several times (docs/pipelines.md)
+    #[arg(long = "pipeline", value_name = "NAME|FILE")]
+    pub pipelines: Vec<String>,
+    /// File with the secret that redaction keys its hashes with, 16 bytes or more
+    #[arg(long, value_name = "FILE")]
+    pub redaction_key: Option<PathBuf>,
     /// What is assigned to an arm and counts once: user, session, client, trace, instance, request
     /// (default: the best that the requests name)
     #[arg(long, value_name = "UNIT")]
@@ -206,6 +215,8 @@ impl HowArguments {
         HowArguments {
             roles: Vec::new(),
             requests_from: Vec::new(),
+            pipelines: Vec::new(),
+            redaction_key: None,
             unit: None,
             segments: Vec::new(),
             service: None,
@@ -683,6 +694,9 @@ pub(super) struct ReplayArguments {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "FILE", requires = "brokers")]
     pub kafka_properties: Option<PathBuf>,
+    /// File with the secret that redaction keyed its hashes with
+    #[arg(long, value_name = "FILE")]
+    pub redaction_key: Option<PathBuf>,
     /// Threads that decode and fold (default: all cores)
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,

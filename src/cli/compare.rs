@@ -10,14 +10,16 @@ use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArgumen
 use crate::cli::html::{self, Around, Courses};
 use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
-use crate::cli::{exit_status, output, policy_file, report_json, terminal};
+use crate::cli::{exit_status, output, pipelines, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
 use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::clock;
 use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
+use crate::pipeline::plan::{
+    ArmRule, BASELINE, CANARY, CONVERSIONS_MAX, Conversions, FieldRef, RequestSource, UnitKind,
+};
 use crate::pipeline::plan_text;
 use crate::pipeline::roles::{self, LatencyUnit, Role};
 use crate::pipeline::survey::{Head, Survey, Wishes, survey};
@@ -211,6 +213,7 @@ pub(super) fn ground_with(
         notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
+    policy.conversions = with_events(policy.conversions, &wishes.events)?;
     found.plan.conversions = policy.conversions.clone();
     let settings = Settings { memory: judge.memory, ..settings(&found, arm_choice(judge, &found), policy) };
     Ok((found, settings))
@@ -267,24 +270,31 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
             anyhow!("--role {role}: there is no role `{name}`{hint}")
         })?;
         for field in fields.split(',') {
-            if field.split(':').next().is_none_or(str::is_empty) {
-                bail!("--role {role}: a field has no name; write ROLE=FIELD, for example time=ts.");
-            }
-            let (path, unit) = match field.rsplit_once(':') {
-                Some((path, unit)) if known == Role::Latency => {
-                    let unit = LatencyUnit::from_name(unit)
-                        .ok_or_else(|| anyhow!("--role {role}: `{unit}` is no unit; there are ns, us, ms, s"))?;
-                    (path, Some(unit))
-                }
-                _ => (field, None),
-            };
-            wishes.roles.entry(known).or_default().push(FieldRef { path: path.to_owned(), unit });
+            let field = role_field(known, field).map_err(|error| anyhow!("--role {role}: {error}"))?;
+            wishes.roles.entry(known).or_default().push(field);
         }
     }
+    pipelines::apply(how, &mut wishes)?;
     Ok(wishes)
 }
 
-fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
+/// A field that plays a role, as people write it: a latency may name its unit, `took:ms`.
+pub(super) fn role_field(role: Role, text: &str) -> anyhow::Result<FieldRef> {
+    if text.split(':').next().is_none_or(str::is_empty) {
+        bail!("a field has no name; write ROLE=FIELD, for example time=ts.");
+    }
+    let (path, unit) = match text.rsplit_once(':') {
+        Some((path, unit)) if role == Role::Latency => {
+            let unit =
+                LatencyUnit::from_name(unit).ok_or_else(|| anyhow!("`{unit}` is no unit; there are ns, us, ms, s"))?;
+            (path, Some(unit))
+        }
+        _ => (text, None),
+    };
+    Ok(FieldRef { path: path.to_owned(), unit })
+}
+
+pub(super) fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
     let sources = [
         ("access-log", RequestSource::AccessLog),
         ("root-span", RequestSource::RootSpan),
@@ -376,7 +386,7 @@ pub(super) fn arm_rule(judge: &JudgeArguments) -> anyhow::Result<Option<ArmRule>
 }
 
 /// `FIELD` or `hash(unit, 5%, seed)`.
-fn arm_by(text: &str) -> anyhow::Result<ArmRule> {
+pub(super) fn arm_by(text: &str) -> anyhow::Result<ArmRule> {
     let Some(inside) = text.trim().strip_prefix("hash(").and_then(|rest| rest.strip_suffix(')')) else {
         return Ok(ArmRule::Field(text.trim().to_owned()));
     };
@@ -519,6 +529,22 @@ pub(super) fn check_segments(found: &Survey) -> anyhow::Result<()> {
         bail!("--segment {}: no segment: {why}.", harmless(path, 80));
     }
     found.plan.segments.iter().try_for_each(|path| unknown_field(found, path, "--segment"))
+}
+
+/// The business events of a policy with those of pipelines.
+fn with_events(mut conversions: Conversions, events: &[String]) -> anyhow::Result<Conversions> {
+    for event in events {
+        if !conversions.names.contains(event) {
+            conversions.names.push(event.clone());
+        }
+    }
+    if conversions.names.len() > CONVERSIONS_MAX {
+        bail!(
+            "policy and pipelines name {} business events; at most {CONVERSIONS_MAX} are tested",
+            conversions.names.len()
+        );
+    }
+    Ok(conversions)
 }
 
 /// A limit in milliseconds is no limit where the unit of what it limits is a guess.

@@ -23,7 +23,7 @@ use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArgument
 use crate::cli::run::dashboards;
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
-use crate::cli::{arguments, compare, policy_file, terminal};
+use crate::cli::{arguments, compare, pipelines, policy_file, terminal};
 use crate::engine::policy::{OfRollout, Policy};
 use crate::outbox::Declared;
 use crate::time::{MINUTE, Micros};
@@ -92,6 +92,23 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
             }
         };
     }
+    if pipelines::is_one(&text) {
+        return match pipelines::parse(&text) {
+            Ok(pipeline) => {
+                terminal::print(&format!(
+                    "{}: nothing is wrong: the pipeline {}, with {}.\n",
+                    path.display(),
+                    pipeline.stage.name,
+                    crate::cli::report::count(pipeline.tests.len() as u64, "test"),
+                ))?;
+                Ok(0)
+            }
+            Err(problems) => {
+                terminal::print(&told(&path, &problems))?;
+                Ok(super::STATUS_ERROR)
+            }
+        };
+    }
     match parse(&text, None, Outside::Looked) {
         Ok(config) => {
             let rollouts = config.declared.len();
@@ -112,11 +129,7 @@ pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
 
 /// Problems, one a line.
 fn told(path: &Path, problems: &[Problem]) -> String {
-    let shown = path.display();
-    let line = |problem: &Problem| {
-        format!("{shown}:{}:{}: {}\n", problem.at.line, problem.at.column, harmless(&problem.words, 600))
-    };
-    problems.iter().map(line).collect()
+    pipelines::told(&path.display().to_string(), problems)
 }
 
 /// The configuration of `run`: of the file that is named, or that lies in the working directory, or none. `policy`: that of an
@@ -188,7 +201,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 27] = [
+const SINGLE: [&str; 28] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -216,10 +229,16 @@ const SINGLE: [&str; 27] = [
     "index_sample",
     "keep_reports",
     "dashboards",
+    "redaction_key",
 ];
 /// Keys that hold a list.
-const LISTS: [(&str, &str); 4] =
-    [("files", "files"), ("topics", "topics"), ("candidates", "candidates"), ("segments", "segments")];
+const LISTS: [(&str, &str); 5] = [
+    ("pipelines", "pipelines"),
+    ("files", "files"),
+    ("topics", "topics"),
+    ("candidates", "candidates"),
+    ("segments", "segments"),
+];
 /// Keys that hold a mapping of names to values, written as `NAME=VALUE` by the option.
 const MAPPINGS: [(&str, &str); 2] = [("roles", "roles"), ("requests_from", "requests_from")];
 
@@ -286,6 +305,8 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "roles" => how.roles = written.values.clone(),
         "requests_from" => how.requests_from = written.values.clone(),
         "unit" => how.unit = first,
+        "pipelines" => how.pipelines = written.values.clone(),
+        "redaction_key" => how.redaction_key = first.map(PathBuf::from),
         "segments" => how.segments = written.values.clone(),
         "window" => how.window = first.unwrap_or_default(),
         "lateness" => how.lateness = first.unwrap_or_default(),
@@ -510,6 +531,8 @@ impl Config {
                 }
                 "requests_from" => how.requests_from.extend(first),
                 "unit" => how.unit = first,
+                "pipelines" => how.pipelines.clone_from(&written.values),
+                "redaction_key" => how.redaction_key = first.map(PathBuf::from),
                 "segments" => how.segments.clone_from(&written.values),
                 "service" => how.service = first,
                 "environment" => how.environment = first,

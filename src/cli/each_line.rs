@@ -42,9 +42,10 @@ impl<'p> EachLine<'p> {
         let mut reader = FieldReader::default();
         for stream in streams.iter_mut() {
             let head = read_head(stream, CHUNK)?;
+            let mut decoder = Decoder::new(plan, &stream.name);
             for line in String::from_utf8_lossy(&head).lines() {
                 // What cannot be read has no names.
-                let _names_are_met = reader.read(line);
+                let _names_are_met = reader.read(&decoder.prepared(line));
             }
         }
         let known = reader.paths().map(str::to_owned).collect();
@@ -77,9 +78,10 @@ impl<'p> EachLine<'p> {
                     if text.trim().is_empty() {
                         continue;
                     }
+                    let text = decoder.prepared(&text);
                     let decoded = match chunk.too_long {
                         Some(_) => Err(RejectReason::TooLong),
-                        None => decoder.decode(&text, offset),
+                        None => decoder.decode_prepared(&text, offset),
                     };
                     let read = if chunk.too_long.is_some() { None } else { self.reader.read(&text).ok() };
                     if let Ok(Decoded::Event(event)) = &decoded {

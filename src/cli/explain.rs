@@ -1,5 +1,6 @@
 //! `serin explain`: how the lines of a log are read, line by line.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -97,13 +98,15 @@ fn explain(
     reader: &mut FieldReader,
     (stream, line): (&str, &str),
 ) -> Explained {
-    let made = match shape::of(line) {
-        std::borrow::Cow::Borrowed(_) => None,
-        std::borrow::Cow::Owned(made) => Some(made),
+    let prepared = decoder.prepared(line);
+    let made = match (shape::of(&prepared), &prepared) {
+        (Cow::Owned(made), _) => Some(made),
+        (Cow::Borrowed(_), Cow::Owned(made)) => Some(made.clone()),
+        (Cow::Borrowed(_), Cow::Borrowed(_)) => None,
     };
-    let decoded = decoder.decode(line, 1);
-    let covered = decoder.covered(line);
-    let fields = reader.read(line).unwrap_or_default();
+    let decoded = decoder.decode_prepared(&prepared, 1);
+    let covered = decoder.covered(&prepared);
+    let fields = reader.read(&prepared).unwrap_or_default();
     let record = reader.record(&fields, stream);
     let role = |(role, at): (Role, Option<usize>)| {
         let field = plan.fields(role).get(at?)?;

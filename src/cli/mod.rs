@@ -13,6 +13,7 @@ mod each_line;
 mod explain;
 mod html;
 mod output;
+mod pipelines;
 mod plan;
 mod policy_file;
 #[cfg(feature = "serve")]
@@ -78,6 +79,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => pipelines::test(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Run(arguments) => run::run(*arguments, &given(&matches)),

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::ReplayArguments;
+use crate::cli::pipelines;
 use crate::cli::report::count;
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
@@ -17,6 +18,7 @@ use crate::event::ServiceKey;
 use crate::ledger;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::plan_text;
+use crate::pipeline::prepare::Key;
 use crate::source::files;
 use crate::source::run::{Observer, Options, run as run_streams};
 use crate::time::SECOND;
@@ -55,7 +57,8 @@ fn of_files(arguments: &ReplayArguments) -> anyhow::Result<u8> {
     let (recorded, entries) = read_ledger(&arguments.ledger)?;
     let path = arguments.ledger.display();
     let start = entries.first().ok_or_else(|| anyhow!("{path}: empty"))?;
-    let (plan, settings, streams) = ground(start).with_context(|| path.to_string())?;
+    let key = pipelines::key(arguments.redaction_key.as_deref())?;
+    let (plan, settings, streams) = ground(start, &key).with_context(|| path.to_string())?;
 
     let found = files::find(&arguments.files)?;
     let names: Vec<&str> = found.iter().map(|stream| stream.name.as_str()).collect();
@@ -166,8 +169,8 @@ fn first_look(difference: &ledger::Difference) -> Option<usize> {
     (same * 8 < old.len().max(new.len())).then_some(same + 1)
 }
 
-/// What the first entry says everything was decided by.
-pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
+/// What the first entry says everything was decided by. `key`: what redaction was keyed with.
+pub(super) fn ground(start: &Map<String, Value>, key: &Key) -> anyhow::Result<(Plan, Settings, Vec<String>)> {
     if start.get("kind").and_then(Value::as_str) != Some("start") {
         bail!("the first entry does not say what everything was decided by");
     }
@@ -175,7 +178,8 @@ pub(super) fn ground(start: &Map<String, Value>) -> anyhow::Result<(Plan, Settin
     if start.get("version").and_then(Value::as_u64) != Some(ledger::LEDGER_VERSION) || engine != ENGINE_VERSION {
         bail!("made by engine version {engine}; this is version {ENGINE_VERSION}, which may decide otherwise");
     }
-    let plan = plan_text::from_json(start.get("plan").unwrap_or(&Value::Null))?;
+    let mut plan = plan_text::from_json(start.get("plan").unwrap_or(&Value::Null))?;
+    plan.preparation = plan.preparation.unlock(key)?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let list = |key: &str| -> Vec<String> {
         start.get(key).and_then(Value::as_array).map(|list| list.iter().filter_map(text).collect()).unwrap_or_default()

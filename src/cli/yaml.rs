@@ -222,6 +222,11 @@ impl<'a> Fields<'a> {
         (node.form != Form::Nothing).then_some(node)
     }
 
+    /// Where a key stands, when there is one.
+    pub(super) fn place(&self, key: &str) -> Option<Place> {
+        self.entries.iter().find(|(known, _, _)| known == key).map(|(_, at, _)| *at)
+    }
+
     pub(super) fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<Located<String>> {
         let node = self.get(key)?;
         let text = text_of(node, &self.name(key), problems)?;

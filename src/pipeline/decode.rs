@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
+use crate::pipeline::prepare::Preparer;
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
 use crate::pipeline::{access, clock, shape, values};
 
@@ -73,6 +74,8 @@ pub const SLOTS_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Decoder<'p> {
     plan: &'p Plan,
+    /// What is done to lines first; `None`: nothing.
+    preparer: Option<Preparer>,
     nodes: Vec<Node>,
     /// Slots of each role, in the order of [`Role::ALL`].
     roles: [RoleSlots; Role::ALL.len()],
@@ -137,6 +140,7 @@ impl<'p> Decoder<'p> {
     pub fn new(plan: &'p Plan, stream: &str) -> Decoder<'p> {
         let mut decoder = Decoder {
             plan,
+            preparer: Preparer::of(&plan.preparation, stream),
             nodes: vec![Node::default()],
             roles: [RoleSlots::default(); Role::ALL.len()],
             otel_levels: [false; FIELDS_MAX],
@@ -290,12 +294,42 @@ impl<'p> Decoder<'p> {
         std::mem::take(&mut self.names)
     }
 
+    /// A line as it is read, shown and kept: what the plan does to lines first has been done ([`Plan::preparation`]).
+    #[inline]
+    pub fn prepared<'a>(&mut self, line: &'a str) -> Cow<'a, str> {
+        match &mut self.preparer {
+            None => Cow::Borrowed(line),
+            Some(preparer) => preparer.line(line),
+        }
+    }
+
+    /// The same for bytes, which may be no text.
+    pub fn prepared_bytes<'a>(&mut self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        match &mut self.preparer {
+            None => Cow::Borrowed(line),
+            Some(preparer) => Cow::Owned(preparer.line(&String::from_utf8_lossy(line)).into_owned().into_bytes()),
+        }
+    }
+
     /// Decodes one line without its newline. `offset`: where it starts in the stream.
     ///
     /// # Errors
     /// Why the line is no event.
     #[inline]
     pub fn decode(&mut self, line: &str, offset: u64) -> Result<Decoded, RejectReason> {
+        if self.preparer.is_none() {
+            return self.decode_prepared(line, offset);
+        }
+        let line = self.prepared(line).into_owned();
+        self.decode_prepared(&line, offset)
+    }
+
+    /// Decodes a line that was prepared ([`Decoder::prepared`]).
+    ///
+    /// # Errors
+    /// Why the line is no event.
+    #[inline]
+    pub fn decode_prepared(&mut self, line: &str, offset: u64) -> Result<Decoded, RejectReason> {
         if line.len() > LINE_MAX {
             return Err(RejectReason::TooLong);
         }
@@ -523,7 +557,7 @@ impl<'p> Decoder<'p> {
         self.source
     }
 
-    /// Which field of each role has a value in a line; for the survey's coverage.
+    /// Which field of each role has a value in a line that was prepared; for the survey's coverage.
     pub(crate) fn covered(&mut self, line: &str) -> Vec<(Role, Option<usize>)> {
         let line = without_mark(line);
         let text = match self.fill(line) {

@@ -10,6 +10,7 @@ pub mod json;
 pub mod number;
 pub mod plan;
 pub mod plan_text;
+pub mod prepare;
 pub mod roles;
 pub mod sampling;
 pub mod shape;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ServiceKey;
+use crate::pipeline::prepare::{GIVEN_EVENT, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::query::Query;
 use crate::time::Windowing;
@@ -180,12 +181,12 @@ impl Conversions {
         self.names.is_empty()
     }
 
-    /// Fields that may hold the name.
+    /// Fields that may hold the name; the first is the one by which a pipeline makes a line, also a request's, an event.
     pub fn fields(&self) -> Vec<&str> {
         match &self.field {
             _ if self.is_empty() => Vec::new(),
-            Some(field) => vec![field],
-            None => EVENT_NAME_FIELDS.to_vec(),
+            Some(field) => vec![GIVEN_EVENT, field],
+            None => std::iter::once(GIVEN_EVENT).chain(EVENT_NAME_FIELDS).collect(),
         }
     }
 }
@@ -216,6 +217,8 @@ pub struct Plan {
     /// Fields whose values are segments: groups of units that are looked at by themselves. At most
     /// [`SEGMENT_FIELDS_MAX`](crate::event::SEGMENT_FIELDS_MAX).
     pub segments: Vec<String>,
+    /// What is done to lines before they are read.
+    pub preparation: Preparation,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::query::Query;
 use crate::time::{Timestamp, Windowing};
@@ -67,6 +68,11 @@ pub fn to_json(plan: &Plan) -> Value {
     {
         fields.insert("segments".to_owned(), json!(plan.segments));
     }
+    if !plan.preparation.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("preparation".to_owned(), prepare::to_json(&plan.preparation));
+    }
     value
 }
 
@@ -98,6 +104,14 @@ fn segments_from_json(value: Option<&Value>) -> Result<Vec<String>, BadPlan> {
         .ok_or_else(|| BadPlan("segments".to_owned()))
 }
 
+/// What is done to lines; nothing where a plan has no such key.
+fn preparation_from_json(value: Option<&Value>) -> Result<Preparation, BadPlan> {
+    match value {
+        None => Ok(Preparation::default()),
+        Some(value) => prepare::from_json(value).ok_or_else(|| BadPlan("preparation".to_owned())),
+    }
+}
+
 /// A plan that is not one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the plan in the ledger is not one this version can read: {0}")]
@@ -125,6 +139,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
         conversions: conversions_from_json(value.get("conversions"))?,
         segments: segments_from_json(value.get("segments"))?,
+        preparation: preparation_from_json(value.get("preparation"))?,
         windowing: Windowing::default(),
     };
     for (name, list) in value.get("roles").and_then(Value::as_object).ok_or_else(|| bad("roles"))? {

@@ -31,7 +31,7 @@ use crate::pipeline::access::{self, Access};
 use crate::pipeline::number;
 
 /// Wrappings that are taken off one another.
-const DEPTH_MAX: usize = 4;
+pub(super) const DEPTH_MAX: usize = 4;
 /// Bytes of a line whose form is looked for: what is longer is no line of text.
 const LINE_MAX: usize = 1 << 20;
 
@@ -64,6 +64,26 @@ pub fn of(line: &str) -> Cow<'_, str> {
     made.map_or(Cow::Borrowed(line), Cow::Owned)
 }
 
+/// What one tool or collector put around a line, with what is inside as message; `None` where nothing is around it.
+pub(super) fn outer(line: &str) -> Option<String> {
+    let line = line.trim_ascii();
+    match line.starts_with('{') {
+        true => wrapped::of_object(line, first_key(line), DEPTH_MAX),
+        false => wrapped::of_text(line, DEPTH_MAX),
+    }
+}
+
+/// A line as an object, also one of an access log; `None` where its form is not known.
+pub(super) fn object_of(line: &str) -> Option<Cow<'_, str>> {
+    if line.trim_ascii_start().starts_with('{') {
+        return Some(of_object(line).map_or(Cow::Borrowed(line), Cow::Owned));
+    }
+    match access::parse_access(line) {
+        Some(access) => Some(Cow::Owned(of_access(&access))),
+        None => of_text(line).map(Cow::Owned),
+    }
+}
+
 fn unwrapped(line: &str, depth: usize) -> Option<String> {
     let line = line.trim_ascii();
     wrapped::of_text(line, depth)
@@ -74,10 +94,10 @@ fn unwrapped(line: &str, depth: usize) -> Option<String> {
 
 /// An object that is being written.
 #[derive(Debug)]
-struct Object(String);
+pub(super) struct Object(String);
 
 impl Object {
-    fn new() -> Object {
+    pub(super) fn new() -> Object {
         Object("{".to_owned())
     }
 
@@ -90,7 +110,7 @@ impl Object {
     }
 
     /// A text.
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         self.quoted(value);
     }
@@ -102,7 +122,7 @@ impl Object {
     }
 
     /// A value that is a number or a truth where it is written so, else a text.
-    fn value(&mut self, key: &str, value: &str) {
+    pub(super) fn value(&mut self, key: &str, value: &str) {
         if is_number(value) || value == "true" || value == "false" {
             self.raw(key, value)
         } else {
@@ -161,7 +181,7 @@ impl Object {
         }
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         self.0.push('}');
         self.0
     }

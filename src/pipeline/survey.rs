@@ -10,12 +10,12 @@ mod segments;
 mod unit;
 mod units_of_latency;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::prepare::{Preparation, Preparer};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
 use crate::time::Windowing;
@@ -38,10 +38,14 @@ const ROWS_AIM: f64 = 8_192.0;
 pub struct Wishes {
     /// Fields of roles as given.
     pub roles: BTreeMap<Role, Vec<FieldRef>>,
+    /// Fields that are tried first for roles, before those that are recognised.
+    pub preferred: BTreeMap<Role, Vec<FieldRef>>,
     /// How lines find their arm.
     pub arms: Option<ArmRule>,
     /// Request sources of services, by name.
     pub sources: BTreeMap<String, RequestSource>,
+    /// Names of business events.
+    pub events: Vec<String>,
     /// What the unit of assignment is.
     pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.
@@ -50,6 +54,8 @@ pub struct Wishes {
     pub environment: Option<String>,
     /// Fields whose values are segments; none of them where the list is empty, and found where there is no list.
     pub segments: Option<Vec<String>>,
+    /// What is done to lines before they are read.
+    pub preparation: Preparation,
     /// How events are cut into windows.
     pub windowing: Windowing,
 }
@@ -158,12 +164,19 @@ impl Survey {
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     // Lines as the decoder reads them.
-    let shaped: Vec<Vec<Cow<'_, str>>> =
-        heads.iter().map(|head| head.lines.iter().map(|line| shape::of(without_mark(line))).collect()).collect();
+    let as_read = |head: &Head<'_>| -> Vec<String> {
+        let mut preparer = Preparer::of(&wishes.preparation, head.stream);
+        let prepared = |line: &&str| match &mut preparer {
+            Some(preparer) => shape::of(&preparer.line(line)).into_owned(),
+            None => shape::of(without_mark(line)).into_owned(),
+        };
+        head.lines.iter().map(prepared).collect()
+    };
+    let shaped: Vec<Vec<String>> = heads.iter().map(as_read).collect();
     let heads: Vec<Head<'_>> = heads
         .iter()
         .zip(&shaped)
-        .map(|(head, lines)| Head { stream: head.stream, lines: lines.iter().map(|line| line.as_ref()).collect() })
+        .map(|(head, lines)| Head { stream: head.stream, lines: lines.iter().map(String::as_str).collect() })
         .collect();
     let heads = heads.as_slice();
     let seen = Seen::of(heads);
@@ -186,6 +199,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         adds_duration,
         conversions: Conversions::default(),
         segments: Vec::new(),
+        // The lines here have been prepared.
+        preparation: Preparation::default(),
         windowing: wishes.windowing,
     };
     let (arm_candidates, sources) = look_at_services(heads, &plan);
@@ -220,6 +235,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         ));
     }
     let releases = find_releases(&read, wishes);
+    plan.preparation = wishes.preparation.clone();
     let reports = Role::ALL
         .into_iter()
         .filter_map(|role| {

@@ -101,6 +101,12 @@ impl Pattern {
         Pattern { source, runs }
     }
 
+    /// The pattern of a text in which `*` and `?` are wild.
+    pub fn of_wildcards(source: &str) -> Pattern {
+        let chars: Vec<(char, bool)> = source.chars().map(|c| (c, true)).collect();
+        Pattern::new(source.to_owned(), &chars)
+    }
+
     /// Whether text fits.
     pub fn fits(&self, text: &str) -> bool {
         let chars: Vec<char> = text.chars().collect();

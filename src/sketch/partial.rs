@@ -570,14 +570,12 @@ impl WindowPartial {
                     });
                 }
             }
-            Kind::Business => {
-                counters.business += 1;
-                if let Some(number) = event.conversion.checked_sub(1) {
-                    let (unit, service) = (event.unit, event.service);
-                    let arm = if unit == 0 { event.arm } else { NO_NAME };
-                    self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
-                }
-            }
+            Kind::Business => counters.business += 1,
+        }
+        if let Some(number) = event.conversion.checked_sub(1) {
+            let (unit, service) = (event.unit, event.service);
+            let arm = if unit == 0 { event.arm } else { NO_NAME };
+            self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;

@@ -37,9 +37,15 @@ pub struct HeldLines(BTreeMap<u64, KeptReject>);
 impl HeldLines {
     /// A chunk was taken: the rejects for lines that were given up, of this chunk or held before.
     ///
-    /// `held`: offsets of lines that are held now.
-    pub fn settle(&mut self, chunk: &Chunk, quarantined: &[u64], held: impl Iterator<Item = u64>) -> Vec<KeptReject> {
-        let find = |known: &BTreeMap<u64, KeptReject>, offset: u64| {
+    /// `held`: offsets of lines that are held now. `prepared`: a line as it is kept.
+    pub fn settle(
+        &mut self,
+        chunk: &Chunk,
+        quarantined: &[u64],
+        held: impl Iterator<Item = u64>,
+        prepared: &mut dyn FnMut(&[u8]) -> Vec<u8>,
+    ) -> Vec<KeptReject> {
+        let mut find = |known: &BTreeMap<u64, KeptReject>, offset: u64| {
             known.get(&offset).cloned().or_else(|| {
                 let line = match chunk.positions.as_slice() {
                     [] => {
@@ -51,7 +57,7 @@ impl HeldLines {
                         chunk.bytes.split(|byte| *byte == b'\n').nth(number)?
                     }
                 };
-                Some(KeptReject::new(RejectReason::Quarantined, offset, line))
+                Some(KeptReject::new(RejectReason::Quarantined, offset, &prepared(line)))
             })
         };
         let rejects = quarantined.iter().filter_map(|offset| find(&self.0, *offset)).collect();
@@ -107,7 +113,9 @@ impl<'p> ChunkFolder<'p> {
                     None => fold.reject(reason),
                 }
                 if self.keep {
-                    rejects.push(KeptReject::new(reason, offset, line));
+                    // What is taken out of lines is taken out of those that are kept.
+                    let kept = decoder.prepared_bytes(line);
+                    rejects.push(KeptReject::new(reason, offset, &kept));
                 }
             };
         if chunk.too_long.is_some() {

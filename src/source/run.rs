@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::engine::{Engine, Input, Output};
 use crate::event::RejectReason;
 use crate::fold::{FoldedChunk, Passed, StreamFold};
+use crate::pipeline::decode::Decoder;
 use crate::pipeline::plan::Plan;
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
@@ -307,7 +308,13 @@ impl Taken {
             folded
         });
         if keep_rejects {
-            rejects.extend(self.held.settle(&chunk, &quarantined, self.fold.held()));
+            // Made where a line is kept, which is seldom.
+            let mut preparer = None;
+            let mut prepared = |line: &[u8]| {
+                let preparer = preparer.get_or_insert_with(|| Decoder::new(plan, &self.name));
+                preparer.prepared_bytes(line).into_owned()
+            };
+            rejects.extend(self.held.settle(&chunk, &quarantined, self.fold.held(), &mut prepared));
             rejects.sort_by_key(|reject| reject.offset);
         }
         observer.progress(bytes);

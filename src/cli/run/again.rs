@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::cli::arguments::ReplayArguments;
+use crate::cli::pipelines;
 use crate::cli::replay::{self, Gone};
 #[cfg(feature = "kafka")]
 use crate::cli::run::inputs::{Asked, From};
@@ -60,7 +61,8 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
     let path = folder.join("ledger.ndjson");
     let (recorded, entries) = replay::read_ledger(&path)?;
     let Some(start) = entries.first() else { bail!("{}: empty", path.display()) };
-    let (plan, settings, first) = replay::ground(start).with_context(|| path.display().to_string())?;
+    let (plan, settings, first) = replay::ground(start, &pipelines::key(arguments.redaction_key.as_deref())?)
+        .with_context(|| path.display().to_string())?;
     let rows = rows(&whole_lines(&folder.join("streams.ndjson")))?;
     let joined: Vec<&Row> = rows.iter().filter(|row| row.joined.is_some() && !first.contains(&row.name)).collect();
     let names: Vec<String> = first.iter().chain(joined.iter().map(|row| &row.name)).cloned().collect();

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::cli::run::{ingest, server};
+use crate::pipeline::survey::Wishes;
 use crate::source::dialect::Unreadable;
 use crate::source::wal::{AppendError, Appended, PAYLOAD_MAX, Wal};
 
@@ -113,6 +114,8 @@ pub(super) struct Door {
     wal: Option<Wal>,
     room: Room,
     workers: Arc<Semaphore>,
+    /// How lines are to be read, for who asks what his are understood as.
+    wishes: Arc<Wishes>,
 }
 
 /// Room of all bodies together that are being read and unpacked.
@@ -159,8 +162,8 @@ impl OfBody {
 
 impl Door {
     /// A door to a log. Without one everything is refused.
-    pub(super) fn new(wal: Option<Wal>, room: &Room) -> Door {
-        Door { wal, room: room.clone(), workers: Arc::new(Semaphore::new(WORKERS)) }
+    pub(super) fn new(wal: Option<Wal>, room: &Room, wishes: Arc<Wishes>) -> Door {
+        Door { wal, room: room.clone(), workers: Arc::new(Semaphore::new(WORKERS)), wishes }
     }
 
     /// Takes a body: `lines` makes lines of it, each ended by a newline, and whatever else the answer needs.
@@ -183,6 +186,7 @@ impl Door {
         let packed = read(&head.headers, body, &mut room).await?;
         let Ok(working) = Arc::clone(&self.workers).acquire_owned().await else { return Err(stopping()) };
         let headers = head.headers;
+        let wishes = Arc::clone(&self.wishes);
         let made = tokio::task::spawn_blocking(move || {
             let _working = working;
             server::step_back();
@@ -194,7 +198,7 @@ impl Door {
             if text.len() > PAYLOAD_MAX {
                 return Err(Refused::from(Unreadable::TooLong(PAYLOAD_MAX)));
             }
-            let looked = (is_debug && !text.trim_ascii().is_empty()).then(|| ingest::understood(&text));
+            let looked = (is_debug && !text.trim_ascii().is_empty()).then(|| ingest::understood(&text, &wishes));
             Ok((text, rest, looked))
         });
         let (text, rest, looked) = made.await.map_err(|_| stopping())??;
@@ -338,7 +342,7 @@ fn unpacked(mut reader: impl Read, room: &mut OfBody) -> Result<Vec<u8>, Refused
 impl Door {
     /// A door behind which there is no room.
     pub(super) fn full(wal: Wal) -> Door {
-        Door::new(Some(wal), &Room(Arc::new(Semaphore::new(0))))
+        Door::new(Some(wal), &Room(Arc::new(Semaphore::new(0))), Arc::default())
     }
 }
 

@@ -26,6 +26,7 @@ use crate::cli::run::placebo::Ground;
 use crate::cli::run::session::{Asked, CSRF, Sessions};
 use crate::cli::run::{course, ingest, loki, otlp, page, ui};
 use crate::cli::tokens::{Access, Allowed, Scope};
+use crate::pipeline::survey::Wishes;
 #[cfg(feature = "kafka")]
 use crate::source::kafka::Lag;
 use crate::source::stop::Stop;
@@ -60,6 +61,8 @@ pub(super) struct Shared {
     files: Mutex<Option<Files>>,
     /// What everything is decided by, once that is known.
     ground: OnceLock<Ground>,
+    /// How lines are to be read, as the user has said.
+    wishes: OnceLock<Arc<Wishes>>,
     /// Where lines can be seen elsewhere.
     links: Mutex<Vec<Link>>,
     /// The write-ahead log, where lines are taken here.
@@ -121,6 +124,12 @@ impl Shared {
     /// Where lines can be seen elsewhere.
     pub(super) fn links(&self) -> Vec<Link> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How lines are to be read, as the user has said.
+    pub(super) fn reads_as(&self, wishes: Wishes) {
+        // It is said once.
+        let _known = self.wishes.set(Arc::new(wishes));
     }
 
     /// What everything is decided by.
@@ -307,7 +316,7 @@ pub(super) fn routes(
     (access, sessions): (Access, Sessions),
     of_rollouts: Router,
 ) -> Router {
-    let door = Door::new(wal, &shared.room);
+    let door = Door::new(wal, &shared.room, shared.wishes.get().cloned().unwrap_or_default());
     let ways_in = api::router(ways_in()).with_state(door.clone()).fallback(otherwise).with_state(Elastic {
         door,
         address,

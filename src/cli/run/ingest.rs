@@ -100,10 +100,10 @@ fn one_a_line(text: &[u8]) -> Result<Vec<u8>, Refused> {
 }
 
 /// What lines are understood as, taken by themselves.
-pub(super) fn understood(text: &[u8]) -> Value {
+pub(super) fn understood(text: &[u8], wishes: &Wishes) -> Value {
     let text = String::from_utf8_lossy(text);
     let head: String = text.lines().take(DEBUG_LINES).flat_map(|line| [line, "\n"]).collect();
-    let looked = match compare::look_at_heads(&[("debug".to_owned(), head.clone())], &Wishes::default()) {
+    let looked = match compare::look_at_heads(&[("debug".to_owned(), head.clone())], wishes) {
         Ok(looked) => looked,
         Err(error) => return json!({ "stored": false, "error": format!("{error:#}") }),
     };

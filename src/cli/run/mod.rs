@@ -156,7 +156,7 @@ async fn serve(
     let bound = listener.local_addr()?;
     let address = for_clients(bound);
     // What is asked wrongly is said now, and not once lines have come.
-    compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
+    let wishes = compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
     let mut state = State::open(&arguments.state)?;
     let tokens = Tokens::load(arguments.tokens.as_deref(), config.operate_token.as_deref(), &arguments.state)?;
     tokens.keep(&arguments.state)?;
@@ -188,6 +188,7 @@ async fn serve(
     }
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
+    shared.reads_as(wishes);
     shared.links_are(config.links.clone());
     #[cfg(feature = "index")]
     searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));

@@ -25,9 +25,11 @@ use crate::cli::run::state::State;
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
 use crate::cli::terminal::harmless;
-use crate::cli::{compare, replay};
+use crate::cli::{compare, pipelines, replay};
 use crate::engine::policy::Policy;
 use crate::engine::{Engine, Settings};
+use crate::pipeline::decode::Decoder;
+use crate::pipeline::plan::Plan;
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::Survey;
 #[cfg(feature = "kafka")]
@@ -205,7 +207,8 @@ impl Reader<'_> {
                     .collect()
             }
             (None, Some(start)) => {
-                let names = replay::ground(&start)?.2.into_iter();
+                let key = pipelines::key(self.arguments.how.redaction_key.as_deref())?;
+                let names = replay::ground(&start, &key)?.2.into_iter();
                 names.map(|name| From { next: first(&name), millis: 0, format: format(&name), name }).collect()
             }
             (None, None) => return Ok(Default::default()),
@@ -291,7 +294,8 @@ impl Reader<'_> {
                 let Some(Planned { heads, first, found, settings }) = self.plan(&mut inputs, state)? else {
                     return Ok(());
                 };
-                self.written("the state directory", || checkpoint::write_heads(state.folder(), &first))?;
+                let kept = kept_heads(&first, &found.plan);
+                self.written("the state directory", || checkpoint::write_heads(state.folder(), &kept))?;
                 let engine = Engine::new(settings);
                 (Begun { heads, engine, streams: None, moves: vec![0; names.len()], shown: Shown::default() }, found)
             }
@@ -502,8 +506,8 @@ impl Reader<'_> {
             Err(unclear) => return Ok(Err(unclear)),
         };
         if let Some(start) = state.start()? {
-            let (plan, recorded, _) = replay::ground(&start)?;
             let asked = compare::wishes(how, compare::arm_rule(judge)?)?;
+            let (plan, recorded, _) = replay::ground(&start, &asked.preparation.key)?;
             // How much is sampled comes from the first lines, not from options.
             let times = |w: &Windowing| (w.window, w.lateness, w.since, w.until);
             let same = recorded.policy == settings.policy
@@ -514,6 +518,8 @@ impl Reader<'_> {
                 && plan.environment == found.plan.environment
                 && asked.arms.is_none_or(|arms| arms == plan.arms)
                 && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role))
+                && asked.preparation == plan.preparation
+                && asked.preferred.keys().all(|role| plan.fields(*role) == found.plan.fields(*role))
                 && asked.unit.is_none_or(|unit| unit == plan.unit)
                 && (asked.sources.is_empty() || plan.sources == found.plan.sources)
                 && recorded.memory == settings.memory;
@@ -538,6 +544,19 @@ fn lost_before(stream: &str, records: u64) -> String {
 
 const OTHER_GROUND: &str = "the ledger there was made from other topics, formats or options (the policy and the rollouts of serin.yaml, but for their \
      names, shortest times, owners, hooks and deadlines, are such); give those, or another --state";
+
+/// First lines as they are kept: without what is taken out of lines.
+fn kept_heads(heads: &Heads, plan: &Plan) -> Heads {
+    if !plan.preparation.redacts() {
+        return heads.clone();
+    }
+    let kept = |(stream, text): &(String, String)| {
+        let mut decoder = Decoder::new(plan, stream);
+        let lines = text.lines().map(|line| decoder.prepared(line).into_owned() + "\n");
+        (stream.clone(), lines.collect())
+    };
+    heads.iter().map(kept).collect()
+}
 
 /// The first lines of streams, as text.
 fn texts(names: &[String], heads: &[Vec<Chunk>]) -> Heads {

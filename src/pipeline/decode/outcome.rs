@@ -131,17 +131,19 @@ impl Decoder<'_> {
             return (kind, 0);
         }
         match kind {
-            Kind::Request | Kind::Span | Kind::Exposure => (kind, 0),
-            Kind::Log | Kind::Business => match self.named_event(line) {
+            Kind::Span | Kind::Exposure => (kind, 0),
+            // A request is one where a pipeline says so.
+            Kind::Request => (kind, self.named_event(line, 1).map_or(0, |at| at + 1)),
+            Kind::Log | Kind::Business => match self.named_event(line, usize::MAX) {
                 Some(at) => (Kind::Business, at + 1),
                 None => (kind, 0),
             },
         }
     }
 
-    /// Number of the first event of the plan that a field names.
-    fn named_event(&self, line: &str) -> Option<u8> {
-        self.event_names.iter().find_map(|slot| {
+    /// Number of the first event of the plan that one of the first `most` fields names.
+    fn named_event(&self, line: &str, most: usize) -> Option<u8> {
+        self.event_names.iter().take(most).find_map(|slot| {
             let slot = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar())?;
             let text = slot.text(line);
             let at = self.plan.conversions.names.iter().position(|name| *name == text)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::event::Intern;
 use crate::pipeline::plan::{BASELINE, CANARY, Conversions, FieldRef};
+use crate::pipeline::prepare::Preparation;
 use crate::pipeline::survey::{Head, Wishes, survey};
 use crate::query::Query;
 use crate::time::Windowing;
@@ -24,6 +25,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         adds_duration: false,
         conversions: Conversions::default(),
         segments: Vec::new(),
+        preparation: Preparation::default(),
         windowing: Windowing::default(),
     };
     for (role, path) in [(Role::Time, "ts")].iter().chain(roles) {

@@ -101,9 +101,11 @@ pub(super) fn look_at_services(
         })
         .collect();
     // Names of pods tell something only where they have a hash, and only where nothing better does.
-    let has_field = candidates.iter().any(|candidate| candidate.role != Role::Instance);
+    let has_field =
+        candidates.iter().any(|candidate| candidate.role != Role::Instance && !candidate.values.is_empty());
     candidates.retain(|candidate| candidate.role != Role::Instance || (!has_field && !candidate.values.is_empty()));
-    candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.rank()));
+    // Fields that a pipeline names may have no value here.
+    candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));
     (candidates, sources)
 }
 

@@ -169,6 +169,7 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             roles.insert(role, fields.clone());
             continue;
         }
+        let preferred = wishes.preferred.get(&role).into_iter().flatten();
         let mut fields: Vec<FieldRef> = role
             .known_names()
             .iter()
@@ -179,6 +180,9 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
+        fields.splice(0..0, preferred.cloned());
+        let mut known = BTreeSet::new();
+        fields.retain(|field| known.insert(field.path.clone()));
         if role == Role::Time {
             // nginx calls a time so, others a duration.
             let is_time = |text: &String| clock::parse_time(text).is_ok();
@@ -188,7 +192,11 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
         }
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
-            fields.retain(|field| paths.get(&field.path).is_some_and(|count| count.mostly_statuses(&field.path)));
+            let is_preferred = |path: &String| {
+                wishes.preferred.get(&role).is_some_and(|list| list.iter().any(|field| field.path == *path))
+            };
+            let is_status = |path: &String| paths.get(path).is_some_and(|count| count.mostly_statuses(path));
+            fields.retain(|field| is_preferred(&field.path) || is_status(&field.path));
         }
         if access
             && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)

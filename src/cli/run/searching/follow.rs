@@ -210,14 +210,16 @@ fn add_chunk(
             }
         };
         let Ok(text) = std::str::from_utf8(line) else {
-            add(&String::from_utf8_lossy(line), &Told::none(stream.time, Some(not_utf8(line))))?;
+            let text = stream.decoder.prepared_bytes(line);
+            add(&String::from_utf8_lossy(&text), &Told::none(stream.time, Some(not_utf8(line))))?;
             continue;
         };
+        let text = &*stream.decoder.prepared(text);
         if chunk.too_long.is_some() {
             add(text, &Told::none(stream.time, Some(RejectReason::TooLong)))?;
             continue;
         }
-        match stream.decoder.decode(text, position) {
+        match stream.decoder.decode_prepared(text, position) {
             Ok(Decoded::Event(event)) => {
                 stream.time = event.time;
                 // What a topic still has of a unit that was forgotten, where its lines are read again.

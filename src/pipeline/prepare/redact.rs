@@ -1,0 +1,437 @@
+//! What is taken out of lines: named fields, and what looks like an e-mail address, a card's number or a secret, wherever it stands.
+//!
+//! Taken out is taken out for everything behind: counts, templates, search, rejects. An address becomes a keyed hash of it, so that
+//! users who are told by theirs stay as many as they are.
+
+mod find;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use regex::{Captures, Regex, RegexBuilder};
+use sha2::{Digest, Sha256};
+
+use crate::pipeline::access;
+use crate::pipeline::json::{self, Kind, Malformed, Str};
+use crate::pipeline::shape;
+
+use find::Finder;
+
+/// What stands where something was taken out.
+pub const REDACTED: &str = "<redacted>";
+
+/// Objects in objects that are looked into; what lies deeper is taken out as a whole.
+const DEPTH_MAX: usize = 32;
+
+/// What looks like something that must not be kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Looks {
+    /// An e-mail address; becomes `<email:HASH>`.
+    Email,
+    /// The number of a payment card: 13 to 19 digits of a known issuer, whose check digit is right; becomes `<card>`.
+    Card,
+    /// A password, key or token, by its form or by the name before it; becomes `<token>`.
+    Token,
+}
+
+impl Looks {
+    /// All.
+    pub const ALL: [Looks; 3] = [Looks::Email, Looks::Card, Looks::Token];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Looks::Email => "email",
+            Looks::Card => "card",
+            Looks::Token => "token",
+        }
+    }
+
+    /// What a word names.
+    pub fn from_name(name: &str) -> Option<Looks> {
+        Looks::ALL.into_iter().find(|looks| looks.name() == name)
+    }
+}
+
+/// What is taken out. A field is named by its path or by the end of it (`password` is also that of `user.password`), in any case.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Redact {
+    /// Fields whose value becomes [`REDACTED`].
+    pub fields: BTreeSet<String>,
+    /// Fields whose value becomes a keyed hash: equal values stay equal.
+    pub hashed: BTreeSet<String>,
+    /// What is found by how it looks.
+    pub looks: BTreeSet<Looks>,
+}
+
+impl Redact {
+    /// Nothing is taken out.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.hashed.is_empty() && self.looks.is_empty()
+    }
+
+    /// What either takes out.
+    pub fn and(&self, other: &Redact) -> Redact {
+        Redact {
+            fields: &self.fields | &other.fields,
+            hashed: &self.hashed | &other.hashed,
+            looks: &self.looks | &other.looks,
+        }
+    }
+}
+
+/// What hashes are keyed with. Without a key anybody who guesses a value can check the guess.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Key {
+    secret: Vec<u8>,
+    /// By what it is told from another; empty where there is none.
+    fingerprint: String,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.fingerprint)
+    }
+}
+
+impl Key {
+    /// A key of secret bytes.
+    pub fn new(secret: &[u8]) -> Key {
+        let key = Key { secret: secret.to_vec(), fingerprint: String::new() };
+        let fingerprint = if secret.is_empty() { String::new() } else { hex(&key.hash(b"serin redaction key")) };
+        Key { fingerprint, ..key }
+    }
+
+    /// A key of which no more is known than by what it is told from another.
+    pub(super) fn told_by(fingerprint: &str) -> Key {
+        Key { secret: Vec::new(), fingerprint: fingerprint.to_owned() }
+    }
+
+    /// There is none.
+    pub fn is_none(&self) -> bool {
+        self.fingerprint.is_empty()
+    }
+
+    /// By what a key is told from another, without telling it.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// HMAC-SHA-256 (RFC 2104), cut to 64 bits.
+    fn hash(&self, text: &[u8]) -> [u8; 8] {
+        let mut block = [0u8; 64];
+        let is_long = self.secret.len() > block.len();
+        let short = if is_long { Sha256::digest(&self.secret).to_vec() } else { self.secret.clone() };
+        block.iter_mut().zip(&short).for_each(|(to, from)| *to = *from);
+        let pad = |with: u8| block.map(|byte| byte ^ with);
+        let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
+        let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
+        let mut cut = [0u8; 8];
+        cut.iter_mut().zip(outer.iter()).for_each(|(to, from)| *to = *from);
+        cut
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Fields that hold a secret by their name, where secrets are taken out.
+const SECRET_FIELDS: [&str; 18] = [
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "x-api-key",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "client_secret",
+    "private_key",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+];
+
+/// What becomes of a field's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Removed,
+    Hashed,
+}
+
+/// Takes out what [`Redact`] says.
+#[derive(Debug)]
+pub struct Redaction {
+    /// Names in lower case.
+    fields: Vec<(String, Way)>,
+    /// `name=value` and `"name": "value"` in text, where fields are named.
+    in_text: Option<Regex>,
+    finder: Finder,
+    key: Key,
+}
+
+/// The fields of an object with where they stand in it.
+struct Fields {
+    list: Vec<Field>,
+    key: String,
+}
+
+struct Field {
+    key: String,
+    kind: Kind,
+    from: usize,
+    until: usize,
+}
+
+impl<'a> json::Visit<'a> for Fields {
+    fn expected(&mut self, _bytes: &[u8], _at: usize) -> Option<(usize, bool)> {
+        None
+    }
+
+    fn key(&mut self, key: Str<'a>, _lead: &[u8], _is_string: bool) {
+        self.key = key.get().into_owned();
+    }
+
+    fn value(&mut self, kind: Kind, from: usize, until: usize) {
+        self.list.push(Field { key: std::mem::take(&mut self.key), kind, from, until });
+    }
+}
+
+/// A piece of a line and what comes in its place.
+type Edit = (usize, usize, String);
+
+impl Redaction {
+    /// By what is asked.
+    pub fn new(redact: &Redact, key: &Key) -> Redaction {
+        let lower = |name: &String| name.to_ascii_lowercase();
+        let hashed = redact.hashed.iter().map(|name| (lower(name), Way::Hashed));
+        let removed = redact.fields.iter().map(|name| (lower(name), Way::Removed));
+        let secrets = SECRET_FIELDS.iter().filter(|_| redact.looks.contains(&Looks::Token));
+        let fields: Vec<(String, Way)> =
+            hashed.chain(removed).chain(secrets.map(|name| ((*name).to_owned(), Way::Removed))).collect();
+        Redaction { in_text: in_text(&fields), fields, finder: Finder::new(&redact.looks), key: key.clone() }
+    }
+
+    /// A line without what is taken out.
+    pub fn line<'a>(&self, line: Cow<'a, str>) -> Cow<'a, str> {
+        // What is wrapped is taken apart first: fields are told by their names in the line itself.
+        let shaped = match shape::of(&line) {
+            Cow::Owned(shaped) => Some(shaped),
+            Cow::Borrowed(_) => None,
+        };
+        let line = shaped.map_or(line, Cow::Owned);
+        let edits =
+            if line.trim_ascii_start().starts_with('{') { self.of_object(&line) } else { self.of_access(&line) };
+        let edited = match edits {
+            Some(edits) if edits.is_empty() => return line,
+            Some(edits) => spliced(&line, edits),
+            None => match self.text(&line) {
+                Some(text) => text,
+                None => return line,
+            },
+        };
+        Cow::Owned(edited)
+    }
+
+    /// Edits of an object; `None` where it is none.
+    fn of_object(&self, line: &str) -> Option<Vec<Edit>> {
+        let mut edits = Vec::new();
+        self.object(line, 0, "", 0, &mut edits).ok()?;
+        Some(edits)
+    }
+
+    /// Edits of an object that stands at `at` in the line.
+    fn object(
+        &self,
+        object: &str,
+        at: usize,
+        prefix: &str,
+        depth: usize,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Malformed> {
+        let mut fields = Fields { list: Vec::new(), key: String::new() };
+        json::visit_object(object, &mut fields)?;
+        for Field { key, kind, from, until } in fields.list {
+            let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+            let raw = object.get(from..until).unwrap_or_default();
+            let way = self.way(&path);
+            let with = match (kind, way) {
+                (Kind::Null, _) | (Kind::True | Kind::False, None) => None,
+                (Kind::Plain, Some(way)) => Some(self.value(way, raw)),
+                (Kind::Escaped, Some(way)) => Some(self.value(way, &json::unescape(raw))),
+                (Kind::Plain, None) => self.text(raw).map(|found| escaped(&found)),
+                (Kind::Escaped, None) => self.text(&json::unescape(raw)).map(|found| escaped(&found)),
+                (_, Some(way)) => Some(format!("\"{}\"", self.value(way, raw))),
+                (Kind::Number, None) => self.text(raw).map(|found| format!("\"{}\"", escaped(&found))),
+                (Kind::Array, None) => self.list(raw, &path, depth),
+                (Kind::Object, None) if depth >= DEPTH_MAX => Some(format!("\"{REDACTED}\"")),
+                (Kind::Object, None) => {
+                    self.object(raw, at + from, &path, depth + 1, edits)?;
+                    None
+                }
+            };
+            edits.extend(with.map(|with| (at + from, at + until, with)));
+        }
+        Ok(())
+    }
+
+    /// A list without what is taken out; `None` where it stays.
+    fn list(&self, raw: &str, path: &str, depth: usize) -> Option<String> {
+        let mut list: serde_json::Value = serde_json::from_str(raw).ok()?;
+        self.tree(&mut list, path, depth).then(|| list.to_string())
+    }
+
+    /// Takes out of a tree; whether anything was.
+    fn tree(&self, value: &mut serde_json::Value, path: &str, depth: usize) -> bool {
+        use serde_json::Value as Tree;
+        if depth >= DEPTH_MAX {
+            *value = Tree::from(REDACTED);
+            return true;
+        }
+        match value {
+            Tree::Null | Tree::Bool(_) => false,
+            Tree::String(text) => self.text(text).map(|found| *text = found).is_some(),
+            Tree::Number(number) => match self.text(&number.to_string()) {
+                Some(found) => {
+                    *value = Tree::from(found);
+                    true
+                }
+                None => false,
+            },
+            Tree::Array(list) => list.iter_mut().fold(false, |any, item| self.tree(item, path, depth + 1) | any),
+            Tree::Object(fields) => fields.iter_mut().fold(false, |any, (key, item)| {
+                let path = format!("{path}.{key}");
+                let done = match self.way(&path) {
+                    Some(way) => {
+                        let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+                        *item = Tree::from(self.value(way, &text));
+                        true
+                    }
+                    None => self.tree(item, &path, depth + 1),
+                };
+                done | any
+            }),
+        }
+    }
+
+    /// Edits of an access log's line; `None` where it is none, or where something is to be taken out of the text itself.
+    fn of_access(&self, line: &str) -> Option<Vec<Edit>> {
+        let parsed = access::parse_access(line)?;
+        let parts = [
+            ("client", Some(parsed.client)),
+            ("user", parsed.user),
+            ("path", parsed.path),
+            ("referer", parsed.referer),
+            ("agent", parsed.agent),
+            ("host", parsed.vhost),
+            ("forwarded_for", parsed.forwarded_for),
+        ];
+        let mut edits = Vec::new();
+        for (name, part) in parts {
+            let Some(part) = part else { continue };
+            match self.way(name) {
+                Some(way) => edits.push(edit(line, part, self.value(way, part))),
+                None => {
+                    if let Some(found) = self.text(part) {
+                        edits.push(edit(line, part, found.replace([' ', '"'], "_")));
+                    }
+                }
+            }
+        }
+        if let Some(found) = self.text(parsed.rest) {
+            let overlaps = parsed.forwarded_for.is_some() && self.way("forwarded_for").is_some();
+            if !overlaps {
+                edits.retain(|(_, until, _)| *until <= line.len() - parsed.rest.len());
+                edits.push(edit(line, parsed.rest, found));
+            }
+        }
+        Some(edits)
+    }
+
+    /// What becomes of a field.
+    fn way(&self, path: &str) -> Option<Way> {
+        let fits = |name: &str| {
+            let Some(at) = path.len().checked_sub(name.len()) else { return false };
+            let same = path.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(name));
+            same && (at == 0 || path.as_bytes().get(at - 1) == Some(&b'.'))
+        };
+        self.fields.iter().find(|(name, _)| fits(name)).map(|(_, way)| *way)
+    }
+
+    /// What stands in place of a value; nothing in it needs an escape.
+    fn value(&self, way: Way, text: &str) -> String {
+        match way {
+            Way::Removed => REDACTED.to_owned(),
+            Way::Hashed => format!("<hash:{}>", hex(&self.key.hash(text.as_bytes()))),
+        }
+    }
+
+    /// A text without what is taken out; `None` where it stays.
+    fn text(&self, text: &str) -> Option<String> {
+        let hash = |text: &str| hex(&self.key.hash(text.to_ascii_lowercase().as_bytes()));
+        let found = self.finder.replaced(text, &hash);
+        // By their names go values that do not look like what they are.
+        let named = self.in_text.as_ref().map(|names| {
+            names.replace_all(found.as_deref().unwrap_or(text), |of: &Captures<'_>| {
+                let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+                let way = self.way(part("name")).unwrap_or(Way::Removed);
+                let value = part("value");
+                let quote = if value.starts_with('"') { "\"" } else { "" };
+                format!("{}{quote}{}{quote}", part("head"), self.value(way, value.trim_matches(['"', '\''])))
+            })
+        });
+        match named {
+            Some(Cow::Owned(named)) if named != text => Some(named),
+            _ => found,
+        }
+    }
+}
+
+/// Names of fields with their values in text; what was taken out already is no value.
+fn in_text(fields: &[(String, Way)]) -> Option<Regex> {
+    if fields.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = fields.iter().map(|(name, _)| regex::escape(name)).collect();
+    let source = format!(
+        r#"(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{}))["']?\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}<"'][^\s,;&}}"']*)"#,
+        names.join("|")
+    );
+    RegexBuilder::new(&source).case_insensitive(true).size_limit(16 << 20).build().ok()
+}
+
+/// What stands in a line, and what comes in its place.
+fn edit(line: &str, part: &str, with: String) -> Edit {
+    let from = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
+    (from, from.wrapping_add(part.len()), with)
+}
+
+/// The line with all edits made.
+fn spliced(line: &str, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|(from, _, _)| *from);
+    let mut text = String::with_capacity(line.len());
+    let mut at = 0;
+    for (from, until, with) in edits {
+        text.push_str(line.get(at..from).unwrap_or_default());
+        text.push_str(&with);
+        at = until;
+    }
+    text.push_str(line.get(at..).unwrap_or_default());
+    text
+}
+
+/// A text as it stands between the quotes of JSON.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What must not be kept, by how it looks.
+
+use std::collections::BTreeSet;
+
+use regex::{Captures, Regex};
+
+use super::Looks;
+
+/// Digits of the shortest and of the longest card number (ISO/IEC 7812-1).
+const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+
+/// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text.
+const EMAIL: &str = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})+";
+
+/// Secrets by their form. `keep`: what stands before one and stays.
+///
+/// Forms as their issuers document them: JSON Web Tokens (RFC 7519), keys of AWS, GitHub, GitLab, Slack, Stripe, Google and npm, PEM
+/// (RFC 7468), user information in addresses (RFC 3986), HTTP authorization (RFC 9110).
+const TOKEN: &str = concat!(
+    r"(?P<keep>(?i:\b(?:bearer|basic|apikey|token)\s+))[A-Za-z0-9._~+/=-]{8,}",
+    r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?",
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}",
+    r"|\bgithub_pat_[A-Za-z0-9_]{20,}",
+    r"|\bglpat-[A-Za-z0-9_-]{20,}",
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
+    r"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
+    r"|\bsk-[A-Za-z0-9_-]{20,}",
+    r"|\bAIza[A-Za-z0-9_-]{35}",
+    r"|\bnpm_[A-Za-z0-9]{36}",
+    r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----|[^-]*)",
+    r"|(?P<scheme>://)[^\s/:@]+:[^\s/@]+(?P<host>@)",
+);
+
+/// Finds what is asked for.
+#[derive(Debug)]
+pub(super) struct Finder {
+    email: Option<Regex>,
+    token: Option<Regex>,
+    card: bool,
+}
+
+impl Finder {
+    pub(super) fn new(looks: &BTreeSet<Looks>) -> Finder {
+        let of = |which: Looks, source: &str| looks.contains(&which).then(|| Regex::new(source).ok()).flatten();
+        Finder { email: of(Looks::Email, EMAIL), token: of(Looks::Token, TOKEN), card: looks.contains(&Looks::Card) }
+    }
+
+    /// A text without what is looked for; `None` where there is nothing of it. `hash`: what stands for an address.
+    pub(super) fn replaced(&self, text: &str, hash: &dyn Fn(&str) -> String) -> Option<String> {
+        let mut done: Option<String> = None;
+        if let Some(token) = &self.token
+            && let std::borrow::Cow::Owned(found) = token.replace_all(text, |of: &Captures<'_>| {
+                let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+                format!("{}{}<token>{}", part("keep"), part("scheme"), part("host"))
+            })
+        {
+            done = Some(found);
+        }
+        let text_now = done.as_deref().unwrap_or(text);
+        if let Some(email) = &self.email
+            && memchr::memchr(b'@', text_now.as_bytes()).is_some()
+            && let std::borrow::Cow::Owned(found) =
+                email.replace_all(text_now, |of: &Captures<'_>| format!("<email:{}>", hash(&of[0])))
+        {
+            done = Some(found);
+        }
+        if self.card
+            && let Some(found) = without_cards(done.as_deref().unwrap_or(text))
+        {
+            done = Some(found);
+        }
+        done
+    }
+}
+
+/// A text without numbers of cards; `None` where there are none.
+fn without_cards(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut done = String::new();
+    let (mut at, mut from) = (0, 0);
+    while let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
+        let start = at + start;
+        let is_word = start > 0 && bytes.get(start - 1).is_some_and(|byte| is_part(*byte));
+        match card_at(bytes, start).filter(|_| !is_word) {
+            Some(end) => {
+                done.push_str(text.get(from..start).unwrap_or_default());
+                done.push_str("<card>");
+                (at, from) = (end, end);
+            }
+            // The next group of digits.
+            None => at = start + bytes.get(start..).map_or(1, |rest| digits(rest)),
+        }
+    }
+    if from == 0 {
+        return None;
+    }
+    done.push_str(text.get(from..).unwrap_or_default());
+    Some(done)
+}
+
+/// Letters, digits and what holds decimal numbers and words together.
+fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') || byte >= 0x80
+}
+
+fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count().max(1)
+}
+
+/// Where the number of a card ends that begins at `start`: digits, in groups with one blank or hyphen between them or without.
+fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut number: Vec<u8> = Vec::with_capacity(*CARD_DIGITS.end());
+    let mut at = start;
+    let mut end = None;
+    while number.len() <= *CARD_DIGITS.end() {
+        let group = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if group == 0 {
+            break;
+        }
+        number.extend(bytes.get(at..at + group).unwrap_or_default().iter().map(|byte| byte - b'0'));
+        at += group;
+        let next = bytes.get(at).copied();
+        let ends = next.is_none_or(|byte| !is_part(byte) || byte == b'.' && !followed_by_digit(bytes, at));
+        if ends && CARD_DIGITS.contains(&number.len()) && is_card(&number) {
+            end = Some(at);
+        }
+        match next {
+            Some(b' ' | b'-') => at += 1,
+            _ => break,
+        }
+    }
+    end
+}
+
+fn followed_by_digit(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+}
+
+/// Of a payment network, by its first digits, with the right check digit (ISO/IEC 7812-1, annex B).
+fn is_card(number: &[u8]) -> bool {
+    let head = number.iter().take(4).fold(0u32, |sum, digit| sum * 10 + u32::from(*digit));
+    let is_issued = matches!(head / 1000, 4)
+        || (5_100..=5_599).contains(&head)
+        || (2_221..=2_720).contains(&head)
+        || matches!(head / 100, 34 | 36 | 37 | 38 | 30 | 35 | 62 | 64 | 65)
+        || matches!(head, 6_011 | 6_304 | 6_759 | 6_761 | 6_762 | 6_763 | 5_018 | 5_020 | 5_038);
+    let sum: u32 = number
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, u32::from(*digit)) {
+            (0, digit) => digit,
+            (_, digit) if digit > 4 => digit * 2 - 9,
+            (_, digit) => digit * 2,
+        })
+        .sum();
+    is_issued && sum.is_multiple_of(10)
+}

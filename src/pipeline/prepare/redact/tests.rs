@@ -1,0 +1,112 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn redaction(fields: &[&str], hashed: &[&str], looks: &[Looks]) -> Redaction {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+    let redact = Redact { fields: set(fields), hashed: set(hashed), looks: looks.iter().copied().collect() };
+    Redaction::new(&redact, &Key::new(b"k"))
+}
+
+fn line(redaction: &Redaction, line: &str) -> String {
+    redaction.line(Cow::Borrowed(line)).into_owned()
+}
+
+#[test]
+fn named_fields_are_taken_out_wherever_they_stand() {
+    let of = redaction(&["password", "card.number"], &["user.id"], &[]);
+    for (before, after) in [
+        (r#"{"password":"a\"b","x":1}"#, r#"{"password":"<redacted>","x":1}"#),
+        (r#"{"a":{"Password":12},"x":1}"#, r#"{"a":{"Password":"<redacted>"},"x":1}"#),
+        (r#"{"password":{"old":"a","new":"b"}}"#, r#"{"password":"<redacted>"}"#),
+        (r#"{"password":true,"b":[1]}"#, r#"{"password":"<redacted>","b":[1]}"#),
+        (r#"{"list":[{"password":"x"},{"y":1.50}]}"#, r#"{"list":[{"password":"<redacted>"},{"y":1.5}]}"#),
+        (
+            r#"{"card.number":"1","card":{"number":2},"number":3}"#,
+            r#"{"card.number":"<redacted>","card":{"number":"<redacted>"},"number":3}"#,
+        ),
+        (r#"{"mypassword":"x","password_hint":"y"}"#, r#"{"mypassword":"x","password_hint":"y"}"#),
+        (r#"{"message":"login password=hunter2 ok"}"#, r#"{"message":"login password=<redacted> ok"}"#),
+        (r#"{"message":"{\"password\":\"a b\",\"n\":1}"}"#, r#"{"message":"{\"password\":\"<redacted>\",\"n\":1}"}"#),
+        ("level=info password=hunter2", r#"{"level":"info","password":"<redacted>"}"#),
+        // What cannot be read is not kept with what it holds.
+        (r#"{"password":"hunter2","#, r#"{"password":"<redacted>","#),
+        (r#"{"password":"hun"#, r#"{"password":"<redacted>""#),
+    ] {
+        assert_eq!(line(&of, before), after, "{before}");
+    }
+    let hashed = line(&of, r#"{"user":{"id":"ann"}}"#);
+    assert!(hashed.starts_with(r#"{"user":{"id":"<hash:"#), "{hashed}");
+    assert_eq!(hashed, line(&of, r#"{"user":{"id":"ann"}}"#));
+    assert_ne!(hashed, line(&of, r#"{"user":{"id":"bob"}}"#));
+    // Another key, another hash.
+    let other = Redaction::new(
+        &Redact { hashed: BTreeSet::from(["user.id".to_owned()]), ..Redact::default() },
+        &Key::default(),
+    );
+    assert_ne!(hashed, line(&other, r#"{"user":{"id":"ann"}}"#));
+}
+
+#[test]
+fn what_looks_like_a_secret_is_found() {
+    let of = redaction(&[], &[], &Looks::ALL);
+    let found = |text: &str| line(&of, &serde_json::json!({ "message": text }).to_string());
+    for (before, after) in [
+        ("paid with 4111 1111 1111 1111.", "paid with <card>."),
+        ("paid with 4111-1111-1111-1111, 5500005555555559", "paid with <card>, <card>"),
+        ("378282246310005", "<card>"),
+        // No check digit, no issuer, part of another number or of a word.
+        ("4111 1111 1111 1112", "4111 1111 1111 1112"),
+        ("1717236000000000", "1717236000000000"),
+        ("a4111111111111111", "a4111111111111111"),
+        ("0.4111111111111111", "0.4111111111111111"),
+        ("4111111111111111111111", "4111111111111111111111"),
+        ("Authorization: Bearer abc.def-123456", "Authorization: <redacted> <token>"),
+        ("bearer abcdefgh12345678", "bearer <token>"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "<token>"),
+        ("key AKIAIOSFODNN7EXAMPLE used", "key <token> used"),
+        ("ghp_0123456789012345678901234567890123ab", "<token>"),
+        ("postgres://ann:pw@db:5432/shop", "postgres://<token>@db:5432/shop"),
+        ("GET /x?token=abc123&a=1", "GET /x?token=<redacted>&a=1"),
+    ] {
+        let told: serde_json::Value = serde_json::from_str(&found(before)).unwrap();
+        assert_eq!(told["message"].as_str().unwrap(), after, "{before}");
+    }
+    let told = found("mail ann@example.com\nand ann@EXAMPLE.com, bob@example.com");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let words: Vec<&str> = told["message"].as_str().unwrap().split(['\n', ' ']).collect();
+    assert!(words[1].starts_with("<email:") && words[1].ends_with('>'), "{told}");
+    assert_eq!(words[3], format!("{},", words[1]));
+    assert_ne!(words[4], words[1]);
+    assert_eq!(line(&of, r#"{"card":4111111111111111,"n":1}"#), r#"{"card":"<card>","n":1}"#);
+}
+
+#[test]
+fn an_access_log_stays_one() {
+    let of = redaction(&["referer"], &["user", "client"], &[Looks::Email, Looks::Token]);
+    let told = line(
+        &of,
+        r#"10.0.0.7 - ann [01/Jun/2026:10:00:00 +0000] "GET /a?mail=x@y.org HTTP/1.1" 200 5 "http://a/b" "curl/8" rt=0.100"#,
+    );
+    let parsed = access::parse_access(&told).unwrap();
+    assert!(parsed.client.starts_with("<hash:") && parsed.user.unwrap().starts_with("<hash:"), "{told}");
+    assert!(parsed.path.unwrap().starts_with("/a?mail=<email:"), "{told}");
+    assert_eq!(
+        (parsed.referer, parsed.agent, parsed.request_time),
+        (Some("<redacted>"), Some("curl/8"), Some("0.100"))
+    );
+}
+
+#[test]
+fn what_holds_nothing_stays_to_the_byte() {
+    let of = redaction(&["password"], &[], &Looks::ALL);
+    for text in [r#"{ "a" : 1.50e3, "b":"x\u0041" , "c":[1.0,  2]}"#, "no form at all", "", "{", r#"{"a":"\ud800"}"#] {
+        assert_eq!(line(&of, text), text);
+    }
+}
+
+#[test]
+fn hash_is_hmac_sha_256() {
+    // RFC 4231, test case 2, the first 64 bits.
+    assert_eq!(hex(&Key::new(b"Jefe").hash(b"what do ya want for nothing?")), "5bdcc146bf60754e");
+}

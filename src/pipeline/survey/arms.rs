@@ -101,8 +101,7 @@ pub(super) fn look_at_services(
         })
         .collect();
     // Names of pods tell something only where they have a hash, and only where nothing better does.
-    let has_field =
-        candidates.iter().any(|candidate| candidate.role != Role::Instance && !candidate.values.is_empty());
+    let has_field = candidates.iter().any(|candidate| candidate.role != Role::Instance && !candidate.values.is_empty());
     candidates.retain(|candidate| candidate.role != Role::Instance || (!has_field && !candidate.values.is_empty()));
     // Fields that a pipeline names may have no value here.
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));

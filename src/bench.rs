@@ -5,6 +5,7 @@
 
 #[cfg(feature = "serve")]
 mod child;
+pub mod decode;
 #[cfg(feature = "serve")]
 pub mod hook;
 #[cfg(feature = "kafka")]

@@ -838,6 +838,8 @@ pub(super) struct BenchArguments {
 pub(super) enum BenchCommand {
     /// Fold log lines into windows and verdicts, beside a newline scan and a bare parse of the same lines
     Fold(FoldBenchArguments),
+    /// Decode lines of each form, beside its parser alone or what stands inside
+    Decode(DecodeBenchArguments),
     /// Write the generated corpus of `bench fold` to standard output, for other measurements of it
     Corpus(CorpusArguments),
     /// Run as `run` does, with its files, and measure CPU time for a line by each way in, beside lower bounds of the same run
@@ -853,6 +855,20 @@ pub(super) enum BenchCommand {
     /// user_id, trace_id and msg
     #[cfg(feature = "index")]
     Query(IndexBenchArguments),
+}
+
+/// Arguments of `bench decode`.
+#[derive(Debug, Args)]
+pub(super) struct DecodeBenchArguments {
+    /// Lines of each form, which are held in memory
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub lines: u64,
+    /// Seed
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Print figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `bench corpus`.

@@ -10,7 +10,7 @@ use crate::bench::search;
 use crate::bench::{self, FoldFigures};
 #[cfg(feature = "index")]
 use crate::cli::arguments::IndexBenchArguments;
-use crate::cli::arguments::{BenchArguments, BenchCommand, CorpusArguments, FoldBenchArguments};
+use crate::cli::arguments::{BenchArguments, BenchCommand, CorpusArguments, DecodeBenchArguments, FoldBenchArguments};
 use crate::cli::report::grouped;
 use crate::cli::terminal::Progress;
 use crate::demo::corpus::Corpus;
@@ -19,6 +19,7 @@ use crate::demo::corpus::Corpus;
 pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
     match &arguments.what {
         BenchCommand::Fold(arguments) => fold(arguments),
+        BenchCommand::Decode(arguments) => decode(arguments),
         BenchCommand::Corpus(arguments) => corpus(arguments),
         #[cfg(feature = "serve")]
         BenchCommand::Live(arguments) => live::live(arguments),
@@ -29,6 +30,40 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<u8> {
         #[cfg(feature = "index")]
         BenchCommand::Query(arguments) => queries(arguments),
     }
+}
+
+fn decode(arguments: &DecodeBenchArguments) -> anyhow::Result<u8> {
+    let figures = bench::decode::decode(arguments.lines, arguments.seed);
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let forms: Vec<serde_json::Value> = figures
+            .iter()
+            .map(|form| {
+                serde_json::json!({
+                    "name": form.name,
+                    "bytes_a_line": form.bytes,
+                    "ns": form.ns,
+                    "bound_ns": form.bound_ns,
+                    "bound": form.bound,
+                    "lines": form.lines,
+                    "events": form.events,
+                })
+            })
+            .collect();
+        writeln!(out, "{:#}", serde_json::json!({ "version": 1, "forms": forms }))?;
+        return Ok(0);
+    }
+    writeln!(out, "{:<28} {:>7} {:>8} {:>12} {:>8}  bound", "form", "bytes", "ns", "lines/s", "ratio")?;
+    for form in &figures {
+        let per_second = grouped((1e9 / form.ns.max(1.0)) as u64);
+        let ratio = form.ns / form.bound_ns.max(1.0);
+        let bound = format!("{} ({:.0} ns)", form.bound, form.bound_ns);
+        writeln!(out, "{:<28} {:>7.0} {:>8.0} {per_second:>12} {ratio:>8.2}  {bound}", form.name, form.bytes, form.ns)?;
+        if form.events < form.lines {
+            writeln!(out, "  {} of {} lines were no events", grouped(form.lines - form.events), grouped(form.lines))?;
+        }
+    }
+    Ok(0)
 }
 
 /// Bytes that are written at a time.

@@ -52,7 +52,11 @@ fn checkouts(traffic: &Traffic, shares: [f64; 2], fields: &str) -> Vec<Line> {
 const CHECKOUT: &str = "\"kind\":\"event\",\"event\":{\"name\":\"checkout_completed\"}";
 
 fn case(traffic: &Traffic, checkouts: &[Line], names: &[&str]) -> Case {
-    let conversions = Conversions { names: names.iter().map(|name| (*name).to_owned()).collect(), field: None };
+    let conversions = Conversions {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        field: None,
+        harms: Default::default(),
+    };
     let streams =
         vec![("orders.log".to_owned(), bytes_of(checkouts)), ("shop.log".to_owned(), bytes_of(&traffic.lines()))];
     let policy = Policy { conversions: conversions.clone(), ..Policy::default() };

@@ -122,7 +122,11 @@ fn a_business_event_may_be_a_request_of_an_access_log() {
         ));
     }
     let pipeline = "pipeline: pay\narms: host\nevents: [{name: paid, where: 'path:\"/pay\" AND status:<400'}]\n";
-    let folder = folder_with(&[("access.log", text.as_bytes()), ("pay.yaml", pipeline.as_bytes())]);
+    let folder = folder_with(&[
+        ("access.log", text.as_bytes()),
+        ("pay.yaml", pipeline.as_bytes()),
+        ("harm.yaml", pipeline.replace("where:", "harm: rises, where:").as_bytes()),
+    ]);
     let how = ["--format", "json", "--segment", "none", "--control", "old"];
     let report = report(folder.path(), &[&["compare", "access.log", "--pipeline", "pay.yaml"], &how[..]].concat());
     let paid = &report["comparisons"][0]["conversions"][0];
@@ -132,6 +136,10 @@ fn a_business_event_may_be_a_request_of_an_access_log() {
     let report =
         self::report(folder.path(), &[&["compare", "access.log", "--pipeline", "pay.yaml"], &how[..]].concat());
     assert_ne!(report["verdict"], "fail");
+    // Unless that is the harm.
+    let risen = serin(folder.path(), &["compare", "access.log", "--pipeline", "harm.yaml", "--control", "new"]);
+    assert_eq!(risen.status, 1, "{}{}", risen.out, risen.err);
+    assert!(risen.out.contains("More users meet paid: ") && risen.out.contains(" rose"), "{}", risen.out);
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) struct Pipeline {
     pub requests_from: BTreeMap<String, RequestSource>,
     /// Names of business events.
     pub events: Vec<String>,
+    /// Those of them that do harm.
+    pub harms: BTreeSet<String>,
     pub tests: Vec<Test>,
 }
 
@@ -205,6 +207,7 @@ fn join(list: Vec<Pipeline>, key: Key, wishes: &mut Wishes) -> anyhow::Result<()
                 wishes.events.push(event);
             }
         }
+        wishes.harms.extend(pipeline.harms);
         wishes.preparation.stages.push(pipeline.stage);
     }
     // What a rule gives a role counts most.

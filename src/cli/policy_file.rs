@@ -119,10 +119,15 @@ pub(super) fn policy(fields: &mut Fields<'_>, base: &Policy, problems: &mut Prob
     }
     // Business events that may not become rarer in the canary, and the field that holds their name.
     let names = fields.texts("conversions", problems);
+    // Those that may not become more frequent.
+    let harms = fields.texts("harms", problems);
     let field = fields.text("conversion_field", problems);
-    if let Some(at) = names.as_ref().map(|(_, at)| *at).or(field.as_ref().map(|(_, at)| *at)) {
+    let places =
+        [names.as_ref().map(|(_, at)| *at), harms.as_ref().map(|(_, at)| *at), field.as_ref().map(|(_, at)| *at)];
+    if let Some(at) = places.into_iter().flatten().next() {
         let names = names.map(|(names, _)| texts(names)).unwrap_or_default();
-        match conversions(names, field.map(|(field, _)| field)) {
+        let harms = harms.map(|(names, _)| texts(names)).unwrap_or_default();
+        match conversions(names, harms, field.map(|(field, _)| field)) {
             Ok(conversions) => policy.conversions = conversions,
             Err(problem) => problems.add(at, problem),
         }
@@ -188,7 +193,8 @@ fn expect(list: &[Node], at: Place, name: &str, policy: &mut Policy, problems: &
 }
 
 /// Business events: a few, none twice, none without a name.
-fn conversions(names: Vec<String>, field: Option<String>) -> Result<Conversions, String> {
+fn conversions(names: Vec<String>, harms: Vec<String>, field: Option<String>) -> Result<Conversions, String> {
+    let names = [names, harms.clone()].concat();
     if names.len() > CONVERSIONS_MAX {
         return Err(format!("conversions: at most {CONVERSIONS_MAX} events can be tested, got {}", names.len()));
     }
@@ -205,7 +211,7 @@ fn conversions(names: Vec<String>, field: Option<String>) -> Result<Conversions,
             Err("conversion_field: there are no conversions whose name it could hold".to_owned())
         }
         Some(field) if field.trim().is_empty() => Err("conversion_field: the field has no name".to_owned()),
-        field => Ok(Conversions { names, field }),
+        field => Ok(Conversions { names, field, harms: harms.into_iter().collect() }),
     }
 }
 
@@ -346,10 +352,14 @@ mod tests {
     fn conversions_are_few_and_named_once() {
         let policy = parse("conversions: [checkout_completed, signup]\nconversion_field: app.event\n").unwrap();
         assert_eq!(policy.conversions.names, ["checkout_completed", "signup"]);
-        assert_eq!(policy.conversions.fields(), ["app.event"]);
+        assert_eq!(policy.conversions.fields(), ["serin.event", "app.event"]);
+        let policy = parse("conversions: [signup]\nharms: [refund]\n").unwrap();
+        assert_eq!(policy.conversions.names, ["signup", "refund"]);
+        assert!(policy.conversions.harms.contains("refund") && !policy.conversions.harms.contains("signup"));
         assert!(parse("conversions: []").unwrap().conversions.fields().is_empty());
         for (text, problem) in [
             ("conversions: [a, b, a]", "conversions: `a` is named twice"),
+            ("conversions: [a]\nharms: [a]", "conversions: `a` is named twice"),
             ("conversions: ['']", "conversions: a name has 1 to 200 bytes, got 0"),
             ("conversions: [a, b, c, d, e, f, g, h, i]", "conversions: at most 8 events can be tested, got 9"),
             ("conversion_field: x", "conversion_field: there are no conversions"),

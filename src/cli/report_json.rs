@@ -515,11 +515,12 @@ fn segment(judged: &Judged<'_>, row: &SegmentRow) -> Value {
     })
 }
 
-/// A business event that may not become rarer.
+/// A business event that may not become rarer, or more frequent.
 fn conversion(row: &ConversionRow) -> Value {
     let [lines, without_unit, unassigned] = row.lines;
     json!({
         "event": row.name,
+        "harms": row.harms,
         "finding": row.finding.name(),
         "baseline": row.values[0].map(number),
         "canary": row.values[1].map(number),

@@ -36,6 +36,7 @@ use crate::engine::totals::Totals;
 use crate::engine::unanswered::Unanswered;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
+use crate::pipeline::plan::Conversions;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::partial::GAPS;
 use crate::time::Timestamp;
@@ -230,7 +231,7 @@ pub struct Comparison {
     pub instances: Instances,
     /// Best evidence lines of (control, candidate).
     pub evidence: [Vec<Evidence>; 2],
-    /// Business events that may not become rarer.
+    /// Business events that may not become rarer, or more frequent.
     pub conversions: Vec<Conversion>,
     /// Absolute limits; `None` where the policy has none.
     pub limits: Option<Watch>,
@@ -359,8 +360,9 @@ impl Comparison {
 
     /// The same, testing business events.
     #[must_use]
-    pub fn with_conversions(self, names: &[String]) -> Comparison {
-        Comparison { conversions: names.iter().map(|name| Conversion::new(name)).collect(), ..self }
+    pub fn with_conversions(self, events: &Conversions) -> Comparison {
+        let new = |name: &String| Conversion::new(name, events.harms.contains(name));
+        Comparison { conversions: events.names.iter().map(new).collect(), ..self }
     }
 
     /// The same, testing segments.

@@ -1,7 +1,9 @@
-//! Business events that may not become rarer: for each that the policy names, the units that meet it for the first time.
+//! Business events that may not become rarer, or, where they do harm, more frequent: for each that the policy names, the units that
+//! meet it for the first time.
 //!
 //! The share test of [`crate::compare::share`] the other way round: evidence that the candidate's units meet an event *less*
-//! often than the control's (statistics design 4.4: H0 is a rate ratio of 1 or more). At risk are the units that were active
+//! often than the control's (statistics design 4.4: H0 is a rate ratio of 1 or more); of an event that does harm, that they meet it
+//! more often, as with errors. At risk are the units that were active
 //! in a stratum and had no such event before; N comes from requests and exposures, never from the events themselves. An
 //! event counts for the arm that its unit has in the current stratum, whichever file, service or arm its line names. One of a
 //! unit that was not active there enters no test: there is no N that it would be part of.
@@ -33,6 +35,8 @@ pub struct Converted {
 pub struct Conversion {
     /// Its name.
     pub name: String,
+    /// It does harm: it fails a rollout when it rises, the others when they fall.
+    pub harms: bool,
     /// Units at risk, and those that had it, by stratum.
     pub units: FirstEvents,
     /// Lines since the comparison began.
@@ -49,9 +53,10 @@ pub struct Conversion {
 
 impl Conversion {
     /// Nothing was seen yet.
-    pub fn new(name: &str) -> Conversion {
+    pub fn new(name: &str, harms: bool) -> Conversion {
         Conversion {
             name: name.to_owned(),
+            harms,
             units: FirstEvents::default(),
             lines: 0,
             without_unit: 0,
@@ -61,10 +66,12 @@ impl Conversion {
         }
     }
 
-    /// ln e against "the candidate's units meet it at least as often"; `None` while there is nothing to test.
+    /// ln e against "the candidate's units meet it at least as often", or at most as often where it does harm; `None` while there is
+    /// nothing to test.
     pub fn log_e(&self) -> Option<f64> {
         let [(control, a), (candidate, b)] = self.units.totals();
-        (control > 0 && candidate > 0 && a + b > 0).then(|| share::log_e_pass(self.units.strata(), 1.0))
+        let log_e = if self.harms { share::log_e_fail } else { share::log_e_pass };
+        (control > 0 && candidate > 0 && a + b > 0).then(|| log_e(self.units.strata(), 1.0))
     }
 
     /// Lines of one arm lack their unit more often: what they tell is in no test, and would decide.
@@ -87,6 +94,7 @@ impl Conversion {
     /// Writes the state.
     pub fn write(&self, w: &mut Writer) {
         w.text(&self.name);
+        w.flag(self.harms);
         self.units.write(w);
         [self.lines, self.without_unit, self.unassigned].into_iter().for_each(|count| w.uint(count));
         self.nobodys.into_iter().chain(self.joined).for_each(|count| w.uint(count));
@@ -98,9 +106,11 @@ impl Conversion {
     /// [`Damaged`] for any other bytes.
     pub fn read(r: &mut Reader<'_>) -> Result<Conversion, Damaged> {
         let name = r.text()?;
+        let harms = r.flag()?;
         let units = FirstEvents::read(r)?;
         Ok(Conversion {
             name,
+            harms,
             units,
             lines: r.uint()?,
             without_unit: r.uint()?,

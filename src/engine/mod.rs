@@ -71,7 +71,7 @@ const RELEASES_MAX: usize = 32_768;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 16_384;
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// Which arm is the control and which are candidates.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

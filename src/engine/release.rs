@@ -421,7 +421,7 @@ impl ReleaseState {
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
         let comparison = comparison.with_effects(effects).with_limits(policy.limits).with_steps(policy);
-        let comparison = comparison.with_conversions(&policy.conversions.names).with_segments(&policy.segments);
+        let comparison = comparison.with_conversions(&policy.conversions).with_segments(&policy.segments);
         self.comparisons.push(comparison);
     }
 

@@ -173,6 +173,8 @@ pub struct Conversions {
     pub names: Vec<String>,
     /// Field that holds the name; [`EVENT_NAME_FIELDS`] where none is given.
     pub field: Option<String>,
+    /// Names of those that do harm: they may not become more frequent, where the others may not become rarer.
+    pub harms: BTreeSet<String>,
 }
 
 impl Conversions {

@@ -1,5 +1,7 @@
 //! A plan as JSON, for the first entry of a ledger, and back.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
@@ -78,7 +80,13 @@ pub fn to_json(plan: &Plan) -> Value {
 
 /// Business events that are tested, as JSON.
 pub fn conversions_to_json(conversions: &Conversions) -> Value {
-    json!({ "names": conversions.names, "field": conversions.field })
+    let mut value = json!({ "names": conversions.names, "field": conversions.field });
+    if !conversions.harms.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("harms".to_owned(), json!(conversions.harms));
+    }
+    value
 }
 
 /// What [`conversions_to_json`] wrote; nothing where an object has no such key.
@@ -91,7 +99,14 @@ pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPl
     let names = value.get("names").and_then(Value::as_array).ok_or_else(bad)?;
     let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
     let names = names.filter(|names| (1..=CONVERSIONS_MAX).contains(&names.len())).ok_or_else(bad)?;
-    Ok(Conversions { names, field: value.get("field").and_then(Value::as_str).map(str::to_owned) })
+    let harms = match value.get("harms") {
+        None => Some(BTreeSet::new()),
+        Some(list) => {
+            list.as_array().and_then(|list| list.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+        }
+    };
+    let field = value.get("field").and_then(Value::as_str).map(str::to_owned);
+    Ok(Conversions { names, field, harms: harms.ok_or_else(bad)? })
 }
 
 /// Fields whose values are segments; none where a plan has no such key.

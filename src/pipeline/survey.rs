@@ -46,6 +46,8 @@ pub struct Wishes {
     pub sources: BTreeMap<String, RequestSource>,
     /// Names of business events.
     pub events: Vec<String>,
+    /// Those of them that do harm.
+    pub harms: BTreeSet<String>,
     /// What the unit of assignment is.
     pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.

@@ -546,7 +546,8 @@ pub fn cases(seed: u64) -> Vec<Case> {
             Line::new(line.at + 4_000_000, line.user, line.arm, &fields)
         })
         .collect();
-    let conversions = Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None };
+    let conversions =
+        Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None, harms: Default::default() };
     let mut converting = Case::new(
         "business events",
         vec![

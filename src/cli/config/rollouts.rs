@@ -75,7 +75,7 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     };
     let mut text = |key| fields.text(key, problems).map(|(text, _)| text);
     let (environment, control, candidate) = (text("environment"), text("control"), text("candidate"));
-    for key in ["release", "conversions", "conversion_field", "segments"] {
+    for key in ["release", "conversions", "harms", "conversion_field", "segments"] {
         if let Some(node) = fields.get(key) {
             let words = match key {
                 "release" => format!("{}: the services of a rollout stand under `services`", fields.name(key)),

@@ -240,7 +240,11 @@ fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
                     Finding::BrokenMeasurement => ("invalid", "!"),
                     Finding::Undecided | Finding::Held | Finding::Changed => ("open", "\u{25cb}"),
                 };
-                guardrail(m, (row.effect, allowed, "business event: fails when it falls"), looks, cells);
+                let words = match row.harms {
+                    true => "business event that does harm: fails when it rises",
+                    false => "business event: fails when it falls",
+                };
+                guardrail(m, (row.effect, allowed, words), looks, cells);
             }
         });
     });

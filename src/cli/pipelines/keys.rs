@@ -38,7 +38,7 @@ const fn key(path: &'static str, takes: Takes, about: &'static str) -> Key {
 }
 
 /// Every key, in the order in which a file has them.
-pub(in crate::cli) const KEYS: [Key; 35] = [
+pub(in crate::cli) const KEYS: [Key; 36] = [
     key("pipeline", Takes::Text, "Name of the pipeline: letters, digits, `-`. Needed."),
     key("about", Takes::Text, "What it reads, in a sentence."),
     key(
@@ -92,10 +92,15 @@ pub(in crate::cli) const KEYS: [Key; 35] = [
     key(
         "events",
         Takes::TextsOrBelow,
-        "Business events that may not become rarer in the canary, at most eight: names that lines write as their event, or mappings.",
+        "Metrics of one's own, at most eight: the share of units that ever meet an event. Names that lines write as their event, or mappings. Each is a guardrail: where it falls in the canary (or rises, where that is the harm), the rollout fails.",
     ),
     key("events[].name", Takes::Text, "Name of the event."),
     key("events[].where", Takes::Text, "Query of the lines that are this event; a request may be one too."),
+    key(
+        "events[].harm",
+        Takes::Word(&["falls", "rises"]),
+        "Which way it does harm: a purchase when it falls, which counts without this key; a refund when it rises.",
+    ),
     key(
         "redact",
         Takes::Below,

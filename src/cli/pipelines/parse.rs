@@ -268,9 +268,24 @@ fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Probl
         }
         let mut of = Fields::of(node, "events", problems);
         let (name, lines) = (of.text("name", problems), of.text("where", problems));
+        let harm = of.text("harm", problems);
         of.finish(problems);
-        let (Some((name, at)), Some(lines)) = (name, lines) else {
-            problems.add(node.at, "events: a name is needed, or name and where");
+        let Some((name, at)) = name else {
+            problems.add(node.at, "events: a name is needed");
+            continue;
+        };
+        match harm {
+            None => {}
+            Some((word, _)) if word == "rises" => {
+                pipeline.harms.insert(name.clone());
+            }
+            Some((word, _)) if word == "falls" => {}
+            Some((word, at)) => {
+                problems.add(at, format!("events.harm: `{word}` is unknown; there are falls, rises"));
+            }
+        }
+        let Some(lines) = lines else {
+            pipeline.events.push(name);
             continue;
         };
         let words = match Words::parse(&name) {

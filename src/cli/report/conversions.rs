@@ -16,11 +16,13 @@ const NAME_SHOWN: usize = 40;
 pub(in crate::cli) struct ConversionRow {
     /// Its name.
     pub name: String,
+    /// It does harm: it fails when it rises.
+    pub harms: bool,
     /// Share of units of control and candidate that met it.
     pub values: [Option<f64>; 2],
     /// Ratio of the candidate to the control.
     pub effect: Option<Effect>,
-    /// ln of the evidence against "not rarer".
+    /// ln of the evidence against "not rarer", or, where it does harm, "not more frequent".
     pub log_e: f64,
     /// What the statistics say.
     pub finding: Finding,
@@ -35,13 +37,16 @@ pub(in crate::cli) struct ConversionRow {
 impl ConversionRow {
     /// It carried a failure and would no longer.
     pub(in crate::cli) fn has_receded(&self) -> bool {
-        self.log_e < LOG_WEAK || self.effect.is_some_and(|effect| effect.estimate >= 1.0)
+        let is_better = |effect: Effect| if self.harms { effect.estimate <= 1.0 } else { effect.estimate >= 1.0 };
+        self.log_e < LOG_WEAK || self.effect.is_some_and(is_better)
     }
 
     /// What the finding is called for people.
     fn finding_words(&self) -> &'static str {
         match self.finding {
+            Finding::Regressed if self.has_receded() && self.harms => "rose earlier",
             Finding::Regressed if self.has_receded() => "fell earlier",
+            Finding::Regressed if self.harms => "rose",
             Finding::Regressed => "fell",
             finding => finding.name(),
         }
@@ -59,6 +64,7 @@ pub(super) fn rows(comparison: &Comparison) -> Vec<ConversionRow> {
         });
         ConversionRow {
             name: of.name.clone(),
+            harms: of.harms,
             values: of.shares(),
             effect,
             log_e: said.log_e,
@@ -82,9 +88,12 @@ impl Judged<'_> {
         format!("{} with {}", self.units(), harmless(&row.name, NAME_SHOWN))
     }
 
-    /// How it has fallen.
+    /// How it has fallen, or risen where it does harm.
     pub(super) fn fewer(&self, row: &ConversionRow) -> String {
         let (units, name) = (self.units(), harmless(&row.name, NAME_SHOWN));
+        if row.harms {
+            return self.more(row);
+        }
         let most = row
             .effect
             .filter(|effect| effect.high < 1.0)
@@ -100,6 +109,26 @@ impl Judged<'_> {
                 format!("Fewer {units} reach {name}: {} times as many at the same time{most}.", times(effect.estimate))
             }
             (_, None) => format!("Fewer {units} reach {name}."),
+        }
+    }
+
+    /// How one that does harm has risen.
+    fn more(&self, row: &ConversionRow) -> String {
+        let (units, name) = (self.units(), harmless(&row.name, NAME_SHOWN));
+        let least = row
+            .effect
+            .filter(|effect| effect.low > 1.0)
+            .map_or(String::new(), |effect| format!(", at least {} times as many", times(effect.low)));
+        match (row.values, row.effect) {
+            ([Some(control), Some(candidate)], _) if candidate > control => format!(
+                "More {units} meet {name}: {} of canary {units}, {} of baseline {units}{least}.",
+                percent(candidate),
+                percent(control)
+            ),
+            (_, Some(effect)) if !effect.is_at_limit() => {
+                format!("More {units} meet {name}: {} times as many at the same time{least}.", times(effect.estimate))
+            }
+            _ => format!("More {units} meet {name}."),
         }
     }
 
@@ -133,7 +162,7 @@ impl Judged<'_> {
             return format!("{name}: not tested: no {unit} has an arm where each request is routed by itself");
         }
         let broken = match row.finding {
-            Finding::BrokenMeasurement => "; lines of one arm lack it more often, so a fall is not tested",
+            Finding::BrokenMeasurement => "; lines of one arm lack it more often, so a change is not tested",
             Finding::NoData | Finding::Undecided | Finding::Held | Finding::Regressed | Finding::Changed => "",
         };
         format!(

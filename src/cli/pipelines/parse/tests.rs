@@ -19,7 +19,7 @@ arms: {baseline: 'a:b', flag: x}
 unit: users
 segments: [a, b, c, d, e]
 requests_from: {shop: proxy}
-events: [{name: x}]
+events: [{where: 'a:b', harm: both}, {name: y, harm: both}]
 redact: {looks: [emails]}
 tests: [{gives: [{kind: request}]}]
 colour: red
@@ -40,7 +40,8 @@ colour: red
             "line 9 column 7: unit: `users` is unknown; there are user, session, client, trace, instance, request",
             "line 10 column 11: segments: at most 4 fields can be taken, got 5",
             "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application",
-            "line 12 column 10: events: a name is needed, or name and where",
+            "line 12 column 10: events: a name is needed",
+            "line 12 column 55: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",
             "line 14 column 9: tests: lines are needed, as a text or a list",
             "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, patterns, set, roles, arms, unit, segments, requests_from, events, redact, tests",
@@ -60,7 +61,7 @@ fn the_reference_names_the_keys_that_are_read() {
         ("", "pipeline: a\nzzz: 1"),
         ("arms", "pipeline: a\narms: {flag: x, zzz: 1}"),
         ("arms.hash", "pipeline: a\narms: {hash: {share: 5%, seed: a, zzz: 1}}"),
-        ("events[]", "pipeline: a\nevents: [{name: x, where: 'a:b', zzz: 1}]"),
+        ("events[]", "pipeline: a\nevents: [{name: x, zzz: 1}]"),
         ("redact", "pipeline: a\nredact: {zzz: 1}"),
         ("tests[]", "pipeline: a\ntests: [{lines: x, zzz: 1}]"),
     ] {

@@ -207,7 +207,13 @@ fn with_secrets() -> String {
             Value::from("paid with 4111111111111111 by ghp_0123456789012345678901234567890123ab"),
         );
         of.insert("form".to_owned(), serde_json::json!({ "password": "hunter2", "step": number % 3 }));
-        text.push_str(&(Value::Object(of).to_string() + "\n"));
+        text.push_str(&(Value::Object(of.clone()).to_string() + "\n"));
+        if number % 10 == 0 {
+            let (time, user) = (&of["ts"], &of["user"]);
+            text.push_str(&format!(
+                "{{\"ts\":{time},\"user\":{user},\"level\":\"info\",\"msg\":\"receipt of 4111111111111111 sent\"}}\n"
+            ));
+        }
         if number % 100 == 0 {
             text.push_str("{\"user\":\"ann7@example.com\",\"password\":\"hunter2\n");
             text.push_str("ann7@example.com said password=hunter2\n");

@@ -35,6 +35,51 @@ fn words(line: &str) -> Vec<String> {
         .collect()
 }
 
+/// The first block of a language on a page.
+fn block_of(page: &str, language: &str) -> String {
+    let text = std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (_, behind) = text.split_once(&format!("```{language}\n")).unwrap();
+    behind.split_once("```").unwrap().0.to_owned()
+}
+
+/// Lines with their fields; those that are requests.
+fn requests(log: &str) -> impl Iterator<Item = serde_json::Map<String, serde_json::Value>> {
+    let fields = |line: &str| serde_json::from_str::<serde_json::Map<_, _>>(line).unwrap();
+    log.lines().map(fields).filter(|fields| fields.contains_key("status"))
+}
+
+fn text_of(fields: &serde_json::Map<String, serde_json::Value>, key: &str) -> String {
+    fields.get(key).map_or(String::new(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+fn of_pods(log: &str) -> String {
+    log.lines().map(|line| format!("[pod/shop-6d9f7c5b8-x2x4z/app] {line}\n")).collect()
+}
+
+fn of_nginx(log: &str) -> String {
+    let line = |of: serde_json::Map<_, _>| {
+        let [time, user, route, status, took, version] =
+            ["ts", "user", "route", "status", "latency_ms", "version"].map(|key| text_of(&of, key));
+        let seconds = took.parse::<f64>().unwrap() / 1_000.0;
+        format!(
+            "10.0.0.7 - {user} [01/Jun/2026:{} +0000] \"GET {route} HTTP/1.1\" {status} 5 \"-\" \"x\" rt={seconds:.3} ver={version}\n",
+            &time[11..19]
+        )
+    };
+    requests(log).map(line).collect()
+}
+
+fn of_ones_own(log: &str) -> String {
+    let line = |of: serde_json::Map<_, _>| {
+        let [time, user, route, status, took, cohort] =
+            ["ts", "user", "route", "status", "latency_ms", "cohort"].map(|key| text_of(&of, key));
+        let seconds = took.parse::<f64>().unwrap() / 1_000.0;
+        let region = if cohort == "canary" { "eu-1" } else { "us-1" };
+        format!("{time} I [{user}@example.com] {region} GET {route} {status} {seconds:.3}\n")
+    };
+    requests(log).map(line).collect()
+}
+
 #[test]
 fn every_command_runs() {
     let traffic = Traffic { seed: 51, requests: 4_000, users: 1_000, ..Traffic::default() };
@@ -42,7 +87,14 @@ fn every_command_runs() {
     let log = log
         .replace("\"cohort\":\"baseline\"", "\"cohort\":\"baseline\",\"version\":\"1.4.2\"")
         .replace("\"cohort\":\"canary\"", "\"cohort\":\"canary\",\"version\":\"1.5.0\"");
-    let folder = folder_with(&[("app.log", log.as_bytes()), ("policy.yaml", b"guardrails: [errors]\n")]);
+    let folder = folder_with(&[
+        ("app.log", log.as_bytes()),
+        ("policy.yaml", b"guardrails: [errors]\n"),
+        ("pods.log", of_pods(&log).as_bytes()),
+        ("access.log", of_nginx(&log).as_bytes()),
+        ("shop.log", of_ones_own(&log).as_bytes()),
+        ("shop.yaml", block_of("docs/pipelines.md", "yaml").as_bytes()),
+    ]);
     let commands = blocks(&readme(), "sh");
     let mut ran = 0;
     for line in &commands {

@@ -236,6 +236,8 @@ pub(super) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For people, as a comment on a change.
+    Markdown,
     /// For people, as one page that needs nothing else.
     Html,
 }
@@ -263,12 +265,15 @@ pub(super) struct CompareArguments {
     /// Write the record of decisions here, for `replay` and `show`
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Text for people, JSON for programs, or one HTML page that needs nothing else (redirect it into a file)
+    /// Text for people, JSON for programs, Markdown for a comment, or one HTML page that needs nothing else (redirect it into a file)
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Write rejected lines with their reason here
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
+    /// Write the tables behind the bucket tests here, as CSV for a notebook (docs/report.md)
+    #[arg(long, value_name = "FILE")]
+    pub buckets: Option<PathBuf>,
 }
 
 /// What is compared with what, and what the team asks.
@@ -524,8 +529,9 @@ pub(super) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 nothing is wrong, 2 something is, or the file cannot be read.")]
 pub(super) struct CheckArguments {
-    /// The configuration (default: serin.yaml)
-    pub file: Option<PathBuf>,
+    /// Configurations, pipelines, dashboards, and folders of pipelines (default: serin.yaml)
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// Which `serin run` is asked.

@@ -9,7 +9,7 @@ pub(super) use self::text::{before_after, remark, short};
 use crate::backtest::{Backtest, Deploy, Found, Judged, Outcome, RULES, Said, Stop, What};
 use crate::cli::arguments::{BacktestArguments, Format, JudgeArguments};
 use crate::cli::compare::{ground, look_at};
-use crate::cli::report::{count, grouped};
+use crate::cli::report::{count, grouped, markdown_of_text};
 use crate::cli::terminal::{Progress, harmless};
 use crate::cli::{html, output, terminal};
 use crate::compare::verdict::Cell;
@@ -76,6 +76,7 @@ pub(super) fn run(arguments: &BacktestArguments) -> anyhow::Result<u8> {
     match arguments.format {
         Format::Text => terminal::print(&shown.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", shown.json()))?,
+        Format::Markdown => terminal::print(&markdown_of_text(&shown.text()))?,
         Format::Html => terminal::print(&html::backtest(&shown))?,
     }
     Ok(0)

@@ -14,7 +14,7 @@ use crate::cli::compare::{
     with_segments,
 };
 use crate::cli::html::{self, Calibrated, Rule, Visible};
-use crate::cli::report::{grouped, span, wrap_words};
+use crate::cli::report::{grouped, markdown_of_text, span, wrap_words};
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::cli::{output, policy_file};
 use crate::compare::verdict::Verdict;
@@ -99,6 +99,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     match arguments.format {
         Format::Text => terminal::print(&shown.text()?)?,
         Format::Json => terminal::print(&format!("{:#}\n", shown.json()))?,
+        Format::Markdown => terminal::print(&markdown_of_text(&shown.text()?))?,
         Format::Html => terminal::print(&html::calibration(&shown.page()))?,
     }
     Ok(0)

@@ -10,7 +10,7 @@ use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArgumen
 use crate::cli::html::{self, Around, Courses};
 use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
-use crate::cli::{exit_status, output, pipelines, policy_file, report_json, terminal};
+use crate::cli::{buckets, exit_status, output, pipelines, policy_file, report_json, terminal};
 use crate::engine::policy::Policy;
 use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
@@ -46,7 +46,9 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
     {
         bail!("--ledger and --rejects are the same file, {}: each needs its own.", ledger.display());
     }
-    for (option, path) in [("--ledger", &arguments.ledger), ("--rejects", &arguments.rejects)] {
+    for (option, path) in
+        [("--ledger", &arguments.ledger), ("--rejects", &arguments.rejects), ("--buckets", &arguments.buckets)]
+    {
         if let Some(path) = path
             && files::is_among(path, &streams)
         {
@@ -71,10 +73,18 @@ pub(super) fn run(arguments: &CompareArguments) -> anyhow::Result<u8> {
         nothing_left(arguments, &found, &mut streams)?;
     }
 
+    if let Some(path) = &arguments.buckets {
+        let file = output::create(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+        let mut out = BufWriter::new(file);
+        buckets::write(&engine, &mut out)
+            .and_then(|()| out.flush())
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+    }
     let report = Report::new(&engine, &found, &observer.noticed);
     match arguments.format {
         Format::Text => terminal::print(&report.text())?,
         Format::Json => terminal::print(&format!("{:#}\n", report_json::to_json(&report)))?,
+        Format::Markdown => terminal::print(&report.markdown())?,
         Format::Html => {
             let courses = observer.courses.unwrap_or_default();
             terminal::print(&html::report(&report, &engine, &courses, &around(arguments)))?;

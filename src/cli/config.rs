@@ -2,6 +2,7 @@
 //!
 //! The file is read as a whole, and everything that is wrong in it is told at once, with its place. Options override it.
 
+mod check;
 mod hooks;
 mod links;
 mod rollouts;
@@ -13,17 +14,17 @@ use anyhow::{Context, bail};
 #[cfg(feature = "index")]
 use clap::ValueEnum;
 
+pub(super) use self::check::check;
 pub(super) use self::hooks::Hook;
 #[cfg(test)]
 pub(super) use self::hooks::parse_secrets;
 pub(super) use self::links::Link;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
-use crate::cli::arguments::{CheckArguments, HowArguments, LogFormat, RunArguments};
-use crate::cli::run::dashboards;
+use crate::cli::arguments::{HowArguments, LogFormat, RunArguments};
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
-use crate::cli::{arguments, compare, pipelines, policy_file, terminal};
+use crate::cli::{arguments, compare, pipelines, policy_file};
 use crate::engine::policy::{OfRollout, Policy};
 use crate::outbox::Declared;
 use crate::time::{MINUTE, Micros};
@@ -71,58 +72,6 @@ impl Default for Config {
             links: Vec::new(),
             stale_after: STALE_AFTER,
             operate_token: None,
-        }
-    }
-}
-
-/// Runs `check`.
-pub(super) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
-    let path = arguments.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{}: cannot be read; name a file: serin check FILE", path.display()))?;
-    if dashboards::is_one(&text) {
-        return match dashboards::parse(&text) {
-            Ok(_) => {
-                terminal::print(&format!("{}: nothing is wrong: a dashboard.\n", path.display()))?;
-                Ok(0)
-            }
-            Err(problems) => {
-                terminal::print(&told(&path, &problems))?;
-                Ok(super::STATUS_ERROR)
-            }
-        };
-    }
-    if pipelines::is_one(&text) {
-        return match pipelines::parse(&text) {
-            Ok(pipeline) => {
-                terminal::print(&format!(
-                    "{}: nothing is wrong: the pipeline {}, with {}.\n",
-                    path.display(),
-                    pipeline.stage.name,
-                    crate::cli::report::count(pipeline.tests.len() as u64, "test"),
-                ))?;
-                Ok(0)
-            }
-            Err(problems) => {
-                terminal::print(&told(&path, &problems))?;
-                Ok(super::STATUS_ERROR)
-            }
-        };
-    }
-    match parse(&text, None, Outside::Looked) {
-        Ok(config) => {
-            let rollouts = config.declared.len();
-            terminal::print(&format!(
-                "{}: nothing is wrong: {} and {}.\n",
-                path.display(),
-                crate::cli::report::count(rollouts as u64, "rollout"),
-                crate::cli::report::count(config.hooks.len() as u64, "hook"),
-            ))?;
-            Ok(0)
-        }
-        Err(problems) => {
-            terminal::print(&told(&path, &problems))?;
-            Ok(super::STATUS_ERROR)
         }
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod backtest;
 mod bench;
+mod buckets;
 mod calibrate;
 mod compare;
 #[cfg(feature = "serve")]

@@ -415,6 +415,17 @@ impl BucketSums {
     }
 }
 
+/// One bucket of one arm.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct OfBucket {
+    /// Events.
+    pub events: u64,
+    /// Sum of their values, in the metric's own unit.
+    pub sum: f64,
+    /// What is left of it once the common time course is taken out.
+    pub residual: f64,
+}
+
 /// Sums as a look sees them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct View {
@@ -453,6 +464,18 @@ impl View {
             arm.share += more.share;
         }
         self
+    }
+
+    /// Each bucket of (control, candidate), with the place of the arm and its own.
+    pub fn buckets(&self) -> impl Iterator<Item = (usize, usize, OfBucket)> + '_ {
+        let scale = self.values.scale();
+        self.arms.iter().enumerate().flat_map(move |(at, arm)| {
+            let sums = arm.n.iter().zip(&arm.sum).zip(&arm.residual).enumerate();
+            sums.map(move |(bucket, ((n, sum), residual))| {
+                let residual = *residual as f64 * scale / (1u64 << FRACTION) as f64;
+                (at, bucket, OfBucket { events: *n, sum: *sum as f64 * scale, residual })
+            })
+        })
     }
 
     /// Events of (control, candidate).

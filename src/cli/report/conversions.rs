@@ -7,6 +7,7 @@ use crate::cli::terminal::harmless;
 use crate::compare::share;
 use crate::compare::verdict::Finding;
 use crate::engine::comparison::Comparison;
+use crate::pipeline::prepare::GIVEN_EVENT;
 
 /// Characters of an event's name that are shown.
 const NAME_SHOWN: usize = 40;
@@ -154,6 +155,7 @@ impl Judged<'_> {
                 .conversions
                 .fields()
                 .into_iter()
+                .filter(|field| *field != GIVEN_EVENT)
                 .map(|field| format!("`{}`", harmless(field, 60)))
                 .collect();
             return format!("{name}: no line has this name in {}", fields.join(", "));

@@ -5,6 +5,7 @@ mod conversions;
 mod cut_overs;
 mod guardrails;
 mod limits;
+mod markdown;
 mod next;
 mod noticed;
 pub(super) mod queries;
@@ -19,6 +20,7 @@ use std::fmt::Write as _;
 
 pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
+pub(super) use self::markdown::of_text as markdown_of_text;
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::noticed::Noticed;
 use self::noticed::{Crashes, OfKafka};

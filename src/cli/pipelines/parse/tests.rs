@@ -41,7 +41,7 @@ colour: red
             "line 10 column 11: segments: at most 4 fields can be taken, got 5",
             "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application",
             "line 12 column 10: events: a name is needed",
-            "line 12 column 55: events.harm: `both` is unknown; there are falls, rises",
+            "line 12 column 54: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",
             "line 14 column 9: tests: lines are needed, as a text or a list",
             "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, patterns, set, roles, arms, unit, segments, requests_from, events, redact, tests",

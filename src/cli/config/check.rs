@@ -1,0 +1,60 @@
+//! `serin check`: what is wrong in files, whatever kind they are of.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::{DEFAULT_FILE, Outside, parse};
+use crate::cli::arguments::CheckArguments;
+use crate::cli::pipelines::{self, sources};
+use crate::cli::report::count;
+use crate::cli::run::dashboards;
+use crate::cli::terminal;
+use crate::cli::yaml::Problem;
+
+/// Runs `check`.
+pub(in crate::cli) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
+    let files = match arguments.files.is_empty() {
+        true => vec![PathBuf::from(DEFAULT_FILE)],
+        false => arguments.files.clone(),
+    };
+    let mut is_wrong = false;
+    for path in files {
+        let texts: Vec<(String, String)> = match path.is_dir() {
+            true => {
+                sources(&path.display().to_string())?.into_iter().map(|source| (source.shown, source.text)).collect()
+            }
+            false => {
+                let shown = path.display().to_string();
+                let text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("{shown}: cannot be read; name a file: serin check FILE"))?;
+                vec![(shown, text)]
+            }
+        };
+        for (shown, text) in texts {
+            match checked(&text) {
+                Ok(what) => terminal::print(&format!("{shown}: nothing is wrong: {what}.\n"))?,
+                Err(problems) => {
+                    is_wrong = true;
+                    terminal::print(&pipelines::told(&shown, &problems))?;
+                }
+            }
+        }
+    }
+    Ok(if is_wrong { crate::cli::STATUS_ERROR } else { 0 })
+}
+
+/// What a file is, in words.
+fn checked(text: &str) -> Result<String, Vec<Problem>> {
+    if dashboards::is_one(text) {
+        return dashboards::parse(text).map(|_| "a dashboard".to_owned());
+    }
+    if pipelines::is_one(text) {
+        let pipeline = pipelines::parse(text)?;
+        let tests = count(pipeline.tests.len() as u64, "test");
+        return Ok(format!("the pipeline {}, with {tests}", pipeline.stage.name));
+    }
+    let config = parse(text, None, Outside::Looked)?;
+    let (rollouts, hooks) = (config.declared.len() as u64, config.hooks.len() as u64);
+    Ok(format!("{} and {}", count(rollouts, "rollout"), count(hooks, "hook")))
+}

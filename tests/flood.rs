@@ -58,7 +58,7 @@ const FLOODS: [Flood; 10] = [
         )
     }),
     ("holes", |n| format!("\"service\":\"wild\",\"level\":\"error\",\"msg\":\"{}\"", format!("{n}={n} ").repeat(200))),
-    ("escapes", |n| format!("\"service\":\"wild\",\"level\":\"warn\",\"msg\":\"\\u001b[2J\\u202e {} \\ud800\"", n % 7)),
+    ("escapes", |n| format!("\"service\":\"wild\",\"level\":\"warn\",\"msg\":\"\\u001b[2J\\u202e {} \\u0000\"", n % 7)),
     ("traces", |n| format!("\"service\":\"wild\",\"trace_id\":\"t{n}\",\"status\":500,\"cohort\":\"canary\"")),
 ];
 

@@ -57,6 +57,9 @@ pub fn to_json(plan: &Plan) -> Value {
             "trace_bits": w.trace_bits,
         },
     });
+    if let (Some(from), Some(fields)) = (plan.years_from, value.as_object_mut()) {
+        fields.insert("years_from_us".to_owned(), json!(from.0));
+    }
     if !plan.conversions.is_empty()
         && let Some(fields) = value.as_object_mut()
     {
@@ -123,6 +126,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
+        years_from: value.get("years_from_us").and_then(Value::as_i64).map(Timestamp),
         conversions: conversions_from_json(value.get("conversions"))?,
         segments: segments_from_json(value.get("segments"))?,
         windowing: Windowing::default(),

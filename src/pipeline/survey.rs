@@ -18,11 +18,11 @@ use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
-use crate::time::Windowing;
+use crate::time::{DAY, Micros, Timestamp, Windowing};
 
 use arms::{choose_arms, choose_sources, look_at_services};
-use cover::cover;
-use fields::{Seen, choose_fields};
+use cover::{Covered, cover};
+use fields::{PathCount, Seen, choose_fields};
 use releases::find_releases;
 use segments::choose_segments;
 use unit::choose_unit;
@@ -52,6 +52,10 @@ pub struct Wishes {
     pub segments: Option<Vec<String>>,
     /// How events are cut into windows.
     pub windowing: Windowing,
+    /// When the year begins in which times lie that name none.
+    pub years_from: Option<Timestamp>,
+    /// The user says so: nothing in the lines counts more.
+    pub names_years: bool,
 }
 
 /// First lines of one stream.
@@ -184,10 +188,12 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         follow_traces: true,
         join_attempts: false,
         adds_duration,
+        years_from: None,
         conversions: Conversions::default(),
         segments: Vec::new(),
         windowing: wishes.windowing,
     };
+    plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
     let (arm_candidates, sources) = look_at_services(heads, &plan);
     plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
     plan.arms = match &wishes.arms {
@@ -259,6 +265,37 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     };
     say_what_is_missing(&mut survey);
     survey
+}
+
+/// How far back from the latest time in full the year begins in which times without one lie.
+const HALF_A_YEAR: Micros = 183 * DAY;
+
+/// When the year begins in which times lie that name none, where the lines have such times.
+fn years_from(
+    seen: &Seen,
+    in_full: &Covered,
+    plan: &Plan,
+    wishes: &Wishes,
+    notes: &mut Vec<String>,
+) -> Option<Timestamp> {
+    let is_yearless = |field: &&FieldRef| seen.paths.get(&field.path).is_some_and(PathCount::has_yearless);
+    let field = plan.fields(Role::Time).iter().chain(plan.fields(Role::Start)).find(is_yearless)?;
+    let (from, why) = match (wishes.years_from, in_full.last) {
+        (Some(from), _) if wishes.names_years => (from, "as asked"),
+        (_, Some(last)) => (Timestamp(last.0 - HALF_A_YEAR), "by the times in full beside them"),
+        (Some(from), None) => (from, "by today's date"),
+        (None, None) => {
+            notes.push(format!("time: `{}` names no year, and nothing tells which is meant", field.path));
+            return None;
+        }
+    };
+    let day = |time: Timestamp| time.to_string().chars().take(10).collect::<String>();
+    notes.push(format!(
+        "time: `{}` names no year; it is read as of the year from {} on, {why}. If that is wrong: --year-from DATE",
+        field.path,
+        day(from)
+    ));
+    Some(from)
 }
 
 /// Ceiling of the binary logarithm, without floating-point logarithms.

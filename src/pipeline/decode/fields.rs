@@ -109,24 +109,30 @@ impl FieldReader {
         }
         self.lines += 1;
         let line = without_mark(line);
-        let mut found = Found { list: Vec::with_capacity(24) };
+        let mut found = Found { list: Vec::with_capacity(24), is_record: false };
         let is_object = line.trim_ascii_start().starts_with('{');
         let access = if is_object { None } else { access::parse_access(line) };
         let made = match (is_object, &access) {
-            (true, _) => shape::of_object(line),
+            (true, _) => match shape::of_object(line) {
+                None => {
+                    self.object(line, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
+                    if found.is_record { shape::of_record(line) } else { None }
+                }
+                made => made,
+            },
             (false, None) => shape::of_text(line),
             (false, Some(_)) => None,
         };
         if let Some(made) = made {
-            let mut found = Found { list: Vec::with_capacity(24) };
+            // Of what was found in the wrapping nothing is known any more.
+            self.lines += 1;
+            let mut found = Found { list: Vec::with_capacity(24), is_record: false };
             self.object(&made, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
             // The object goes; what stood in it stays.
             let owned = |(id, value): (PathId, Option<FieldValue<'_>>)| Some((id, value?.into_owned()));
             return Ok(found.list.into_iter().filter_map(owned).collect());
         }
-        if is_object {
-            self.object(line, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
-        } else {
+        if !is_object {
             let Some(parsed) = access else {
                 return Err(if is_crash(line) { RejectReason::CrashText } else { RejectReason::UnknownFormat });
             };
@@ -153,6 +159,7 @@ impl FieldReader {
         let mut nested: Vec<(PathId, &'a str)> = Vec::new();
         json::scan_object(text, &mut |key: json::Str<'a>, value: json::Value<'a>| {
             let key = key.get();
+            found.is_record |= prefix == 0 && shape::KEYS.contains(&key.as_ref());
             let id = self.id_below(prefix, &key);
             let value = match value {
                 json::Value::Null => None,
@@ -236,6 +243,8 @@ impl hashbrown::Equivalent<(u32, String)> for Key<'_> {
 
 struct Found<'a> {
     list: Vec<(PathId, Option<FieldValue<'a>>)>,
+    /// The line has a key by which a record that holds a line is told.
+    is_record: bool,
 }
 
 /// Fields of a line as queries see them.

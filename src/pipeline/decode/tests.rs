@@ -22,6 +22,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         follow_traces: false,
         join_attempts: false,
         adds_duration: false,
+        years_from: None,
         conversions: Conversions::default(),
         segments: Vec::new(),
         windowing: Windowing::default(),

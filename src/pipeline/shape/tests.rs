@@ -55,7 +55,7 @@ fn each_form_becomes_the_object_that_it_says() {
         // Heroku's router
         (
             r#"at=info method=GET path="/cart" status=200 service=12ms trace=0012 dyno="#,
-            r#"{"at":"info","method":"GET","path":"/cart","status":200,"service":"12ms","trace":"0012"}"#,
+            r#"{"serin.source":"access log","message":"at=info method=GET path=\"/cart\" status=200 service=12ms trace=0012 dyno=","at":"info","method":"GET","path":"/cart","status":200,"duration_ms":12,"trace":"0012"}"#,
         ),
         // A message without quotes.
         ("level=info msg=it is up port=80", r#"{"level":"info","msg":"it is up","port":80}"#),

@@ -16,6 +16,7 @@ use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::clock;
+use crate::pipeline::continued::records;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{ArmRule, BASELINE, CANARY, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::plan_text;
@@ -426,7 +427,9 @@ pub(super) fn sample(text: &str) -> impl Iterator<Item = &str> {
         Some(end) if text.len() >= HEAD_BYTES => &text[..end],
         _ => text,
     };
-    whole.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES)
+    // Cuts lie at newlines, which no character contains.
+    let records = records(whole.as_bytes(), 0).filter_map(|of| std::str::from_utf8(of.text).ok());
+    records.filter(|line| !line.trim().is_empty()).take(HEAD_LINES)
 }
 
 /// Reads the first lines of streams and finds the plan. What was read of standard input is put back.

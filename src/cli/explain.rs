@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<u8> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut shown: Vec<Explained> = Vec::new();
     let mut ways: BTreeMap<String, u64> = BTreeMap::new();
-    let mut reader = FieldReader::default();
+    let mut reader = FieldReader::of_tables(&found.plan.tables);
     for (stream, text) in &texts {
         let mut decoder = Decoder::new(&found.plan, stream);
         for line in sample(text) {
@@ -97,7 +97,7 @@ fn explain(
     reader: &mut FieldReader,
     (stream, line): (&str, &str),
 ) -> Explained {
-    let made = match shape::of(line) {
+    let made = match shape::of(line, &plan.tables) {
         std::borrow::Cow::Borrowed(_) => None,
         std::borrow::Cow::Owned(made) => Some(made),
     };

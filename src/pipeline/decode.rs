@@ -221,6 +221,13 @@ impl<'p> Decoder<'p> {
             }
             ArmRule::Hash { seed, .. } => decoder.split_key = split_key(seed),
         }
+        // Any log may have lines that go on with what one said, and the first lines rarely show one.
+        let stack = decoder.want(shape::STACK_PATH);
+        let stacks = &mut decoder.roles[Role::Stack as usize];
+        if let Some(slot) = stacks.slots.get_mut(usize::from(stacks.len)) {
+            *slot = stack;
+            stacks.len += 1;
+        }
         decoder.source_slot = decoder.want(SOURCE_PATH);
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
@@ -356,8 +363,20 @@ impl<'p> Decoder<'p> {
                     None => Filled::Json,
                 },
                 Ok(()) => Filled::Json,
-                Err(_) => Filled::Malformed,
+                Err(_) => match shape::of_joined(line) {
+                    Some(made) => {
+                        self.slots.fill(Slot::default());
+                        self.nested.clear();
+                        self.fill_made(made)
+                    }
+                    None => Filled::Malformed,
+                },
             };
+        }
+        if !self.plan.tables.is_empty()
+            && let Some(made) = shape::table::by_table(line, &self.plan.tables)
+        {
+            return self.fill_made(made);
         }
         self.scratch.clear();
         self.scratch.push_str(line);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ServiceKey;
 use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::shape::table::Table;
 use crate::query::Query;
 use crate::time::{Timestamp, Windowing};
 
@@ -217,6 +218,8 @@ pub struct Plan {
     pub adds_duration: bool,
     /// When the year begins in which times lie that name none, where lines have such times.
     pub years_from: Option<Timestamp>,
+    /// Headers of streams of CSV and TSV, by which lines are read; at most [`TABLES_MAX`](super::shape::table::TABLES_MAX).
+    pub tables: Vec<Table>,
     /// Business events that are tested.
     pub conversions: Conversions,
     /// Fields whose values are segments: groups of units that are looked at by themselves. At most

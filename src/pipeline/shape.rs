@@ -25,12 +25,14 @@
 //!
 //! Inside a wrapping may be another, an object, an access log, logfmt or text. Its own fields count more than those of the wrapping.
 
+mod joined;
 mod klog;
 mod lambda;
 mod logfmt;
 mod rails;
 mod records;
 mod servers;
+pub mod table;
 pub mod syslog;
 mod text;
 mod wrapped;
@@ -39,11 +41,16 @@ pub use records::KEYS;
 
 use std::borrow::Cow;
 
+use table::Table;
+
 use crate::pipeline::access::{self, Access};
 use crate::pipeline::decode::ACCESS_DURATION;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::number;
 use crate::pipeline::plan::{RequestSource, SOURCE_PATH};
+
+/// Field of the lines that go on with what a line said.
+pub const STACK_PATH: &str = "serin.stack";
 
 /// Wrappings that are taken off one another.
 const DEPTH_MAX: usize = 4;
@@ -69,13 +76,24 @@ pub fn of_record(line: &str) -> Option<String> {
 
 /// A line that is neither an object nor an access log as JSON object, where its form is known.
 pub fn of_text(line: &str) -> Option<String> {
-    if line.len() > LINE_MAX { None } else { unwrapped(line, 0) }
+    if line.len() > LINE_MAX {
+        return None;
+    }
+    if memchr::memchr(b'\n', line.as_bytes()).is_some() { joined::object(line) } else { unwrapped(line, 0) }
+}
+
+/// Lines that belong together ([`continued`](crate::pipeline::continued)) as one object: the first says what happened, and the others are
+/// its stack. `None`: it is one line, or its first is of no known form.
+pub fn of_joined(lines: &str) -> Option<String> {
+    if lines.len() > LINE_MAX { None } else { joined::object(lines) }
 }
 
 /// A line as it is read: itself, or the object that it becomes.
-pub fn of(line: &str) -> Cow<'_, str> {
-    let made = if line.trim_ascii_start().starts_with('{') {
-        of_object(line).or_else(|| of_record(line))
+pub fn of<'a>(line: &'a str, tables: &[Table]) -> Cow<'a, str> {
+    let made = if let Some(made) = table::by_table(line, tables) {
+        Some(made)
+    } else if line.trim_ascii_start().starts_with('{') {
+        of_object(line).or_else(|| of_record(line)).or_else(|| of_joined(line))
     } else if access::parse_access(line).is_some() {
         None
     } else {

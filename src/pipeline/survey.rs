@@ -17,6 +17,7 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
+use crate::pipeline::shape::table::{self, TABLES_MAX, Table};
 use crate::pipeline::shape;
 use crate::time::{DAY, Micros, Timestamp, Windowing};
 
@@ -140,6 +141,8 @@ pub struct Survey {
     pub access_lines: u64,
     /// Lines that both arm queries match.
     pub both_queries: u64,
+    /// Fields whose dates do not tell day and month apart.
+    pub ambiguous_dates: BTreeSet<String>,
     /// The first line, for when nothing could be read.
     pub first_line: Option<String>,
 }
@@ -161,9 +164,11 @@ impl Survey {
 
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
+    let mut notes = Vec::new();
+    let tables = tables(heads, &mut notes);
     // Lines as the decoder reads them.
     let shaped: Vec<Vec<Cow<'_, str>>> =
-        heads.iter().map(|head| head.lines.iter().map(|line| shape::of(without_mark(line))).collect()).collect();
+        heads.iter().map(|head| head.lines.iter().map(|line| shape::of(without_mark(line), &tables)).collect()).collect();
     let heads: Vec<Head<'_>> = heads
         .iter()
         .zip(&shaped)
@@ -172,7 +177,6 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let heads = heads.as_slice();
     let seen = Seen::of(heads);
     let mut roles = choose_fields(&seen, wishes);
-    let mut notes = Vec::new();
     let mut guessed_units = BTreeSet::new();
     let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut guessed_units, &mut notes);
     let evidence = Evidence::of(heads, &roles);
@@ -189,6 +193,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         join_attempts: false,
         adds_duration,
         years_from: None,
+        tables,
         conversions: Conversions::default(),
         segments: Vec::new(),
         windowing: wishes.windowing,
@@ -204,6 +209,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     plan.unit = choose_unit(&covered, wishes, &mut notes);
     plan.follow_traces = covered.shared_traces > 0;
     let segments = choose_segments(heads, &seen, &mut plan, wishes.segments.as_ref());
+    let ambiguous_dates: BTreeSet<String> =
+        seen.paths.iter().filter(|(_, count)| count.has_ambiguous_dates()).map(|(path, _)| path.clone()).collect();
     let Seen { paths, json_lines, access_lines, .. } = seen;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
@@ -260,11 +267,41 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         guessed_units,
         paths: paths.into_keys().collect(),
         access_lines,
+        ambiguous_dates,
         both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
     say_what_is_missing(&mut survey);
     survey
+}
+
+/// The headers of streams that are tables.
+fn tables(heads: &[Head<'_>], notes: &mut Vec<String>) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for head in heads {
+        let first: Vec<&str> = head.lines.iter().take(32).map(|line| without_mark(line)).collect();
+        let Some(table) = Table::of(&first) else {
+            let is_known = |line: &&str| !matches!(shape::of(line, &[]), Cow::Borrowed(_)) || line.starts_with('{');
+            if let Some(columns) = table::headless(&first).filter(|_| !first.iter().any(is_known)) {
+                notes.push(format!(
+                    "table: the lines of {} have {columns} columns each, and no header tells what they are; put one in front of them",
+                    head.stream
+                ));
+            }
+            continue;
+        };
+        let is_like = |known: &Table| known.separator == table.separator && known.columns.len() == table.columns.len();
+        match tables.iter().find(|known| is_like(known)) {
+            Some(known) if *known == table => {}
+            Some(_) => notes.push(format!(
+                "table: {} has as many columns as another stream, under other names; its lines are read by the header of that one. Read it by itself",
+                head.stream
+            )),
+            None if tables.len() < TABLES_MAX => tables.push(table),
+            None => notes.push(format!("table: the header of {} is not read by: {TABLES_MAX} are known", head.stream)),
+        }
+    }
+    tables
 }
 
 /// How far back from the latest time in full the year begins in which times without one lie.
@@ -355,6 +392,12 @@ fn say_what_is_missing(survey: &mut Survey) {
             "errors: no status and no error field is recognised; requests logged at level error count as failed. Name one with --role status=FIELD or --role error=FIELD"
                 .to_owned(),
         );
+    }
+    let mut times = survey.plan.fields(Role::Time).iter().map(|field| &field.path);
+    if let Some(path) = times.find(|path| survey.ambiguous_dates.contains(*path)) {
+        notes.push(format!(
+            "time: `{path}` has dates like 01/06/2026, in which day and month cannot be told apart; they are not read. Name another field with --role time=FIELD"
+        ));
     }
     survey.notes.splice(0..0, notes);
 }

@@ -105,6 +105,101 @@ fn each_form_is_recognised_with_what_it_says() {
     assert!(shapes.len() >= 40, "{}", shapes.len());
 }
 
+/// What is not told by the lines is said, and not guessed.
+#[test]
+fn what_is_ambiguous_is_said() {
+    let notes = |line: fn(&Line) -> String| -> String {
+        let lines: Vec<String> = (0..50).map(|number| line(&Line::numbered(number))).collect();
+        found(&lines).notes.join("\n")
+    };
+    for (expect, line) in [
+        // A table without its header.
+        ("no header tells what they are", (|l| format!("{},GET,{},{},{}", l.utc(), l.path, l.status, l.millis)) as fn(&Line) -> String),
+        // Day and month.
+        ("day and month", |l| format!(r#"{{"time":"01/06/2026 {}","status":{}}}"#, l.clock(), l.status)),
+        // No year.
+        ("names no year; it is read as of the year from 2025-11-28 on, by today's date", |l| {
+            format!("Jun  1 {} web-1 shop[77]: status={} path={}", l.clock(), l.status, l.path)
+        }),
+        // A number without a unit.
+        ("does not name its unit", |l| format!(r#"{{"time":"{}","status":{},"duration":{}}}"#, l.utc(), l.status, l.millis)),
+        // Two sources of the requests of one service.
+        ("several", |l| {
+            if l.time % 2_000_000 < 1_000_000 { l.combined() } else { format!(r#"{{"time":"{}","status":{}}}"#, l.utc(), l.status) }
+        }),
+        // No time.
+        ("no field is recognised as a time", |l| format!("GET {} {} 512 - {}.000 ms", l.path, l.status, l.millis)),
+    ] {
+        let said = notes(line);
+        assert!(said.contains(expect), "{expect} in {said}");
+    }
+    // Seconds, milliseconds, microseconds and nanoseconds since 1970 have no number in common.
+    let times = [(1, "1780308000"), (1, "1780308000000"), (1, "1780308000000000"), (1, "1780308000000000000")];
+    let lines: Vec<String> = times.iter().map(|(_, time)| format!(r#"{{"time":{time},"status":200}}"#)).collect();
+    let survey = found(&lines);
+    let mut decoder = Decoder::new(&survey.plan, "app.log");
+    for line in &lines {
+        let Ok(Decoded::Event(event)) = decoder.decode(line, 1) else { panic!("{line}") };
+        assert_eq!(event.time, Timestamp(1_780_308_000_000_000), "{line}");
+    }
+}
+
+/// A trace belongs to its line, and its functions to the template of that.
+#[test]
+fn traces_in_text_are_joined_to_their_line() {
+    let head = |l: &Line| format!("{} ERROR shop.cart it failed", l.utc());
+    let java = "java.lang.IllegalStateException: no cart\n\tat com.example.Shop.pay(Shop.java:7)\n\tat com.example.Shop.main(Shop.java:3)\nCaused by: java.io.IOException: gone\n\tat com.example.Disk.read(Disk.java:9)\n\t... 2 more";
+    let python = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 3, in pay\n    raise Gone(x)\nshop.errors.Gone: x";
+    let go = "goroutine 12 [running]:\nmain.pay(0xc000)\n\t/app/main.go:12 +0x1d\nmain.main()\n\t/app/main.go:3 +0x1d";
+    let node = "TypeError: no cart\n    at pay (/app/shop.js:1:2)\n    at main (/app/shop.js:9:2)";
+    let dotnet = "System.InvalidOperationException: no cart\n   at Shop.Pay() in /app/Shop.cs:line 5\n--- End of inner exception stack trace ---\n   at Shop.Main() in /app/Shop.cs:line 9";
+    let rust = "stack backtrace:\n   0: shop::pay\n             at ./src/main.rs:4:10\n   1: shop::main\n             at ./src/main.rs:9:1";
+    for trace in [java, python, go, node, dotnet, rust] {
+        for prefix in ["", "[pod/shop-6d9f7c5b8-x2x4z/shop] ", "2026-06-01T10:00:00.5Z stderr F "] {
+            let text: String = (0..50)
+                .map(Line::numbered)
+                .map(|line| {
+                    let block = if line.is_error() { format!("{}\n{trace}", head(&line)) } else { format!("{} INFO it is up", line.utc()) };
+                    block.split('\n').map(|line| format!("{prefix}{line}\n")).collect::<String>()
+                })
+                .collect();
+            let records: Vec<String> =
+                serin::pipeline::continued::records(text.as_bytes(), 0).map(|of| String::from_utf8(of.text.to_vec()).unwrap()).collect();
+            assert_eq!(records.len(), 50, "{prefix}{trace}");
+            let survey = found(&records);
+            assert!(survey.rejects.is_empty(), "{prefix}{trace}: {:?}", survey.rejects);
+            let mut decoder = Decoder::new(&survey.plan, "app.log");
+            let errors: Vec<u64> = records
+                .iter()
+                .filter_map(|record| match decoder.decode(record, 1) {
+                    Ok(Decoded::Event(event)) if event.level == Level::Error => Some(event.template),
+                    Ok(_) => None,
+                    Err(reason) => panic!("{reason:?}: {record}"),
+                })
+                .collect();
+            assert_eq!(errors.len(), 10);
+            assert!(errors.iter().all(|id| *id == errors[0]), "one statement, one template");
+        }
+    }
+}
+
+/// A line that a container runtime cut is put together.
+#[test]
+fn parts_of_a_line_are_one() {
+    let text: String = (0..50)
+        .map(Line::numbered)
+        .map(|l| {
+            let said = format!(r#"{{"status":{},"latency_ms":{},"path":"{}"}}"#, l.status, l.millis, l.path);
+            let (first, second) = said.split_at(12);
+            format!("{} stdout P {first}\n{} stdout F {second}\n", l.utc(), l.utc())
+        })
+        .collect();
+    let records: Vec<String> =
+        serin::pipeline::continued::records(text.as_bytes(), 0).map(|of| String::from_utf8(of.text.to_vec()).unwrap()).collect();
+    let survey = found(&records);
+    assert_eq!((records.len(), survey.requests, survey.rejects.len()), (50, 50, 0));
+}
+
 #[test]
 fn twenty_mixtures_are_read_as_each_of_their_forms_is() {
     let shapes = shapes();

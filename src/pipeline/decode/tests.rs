@@ -23,6 +23,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         join_attempts: false,
         adds_duration: false,
         years_from: None,
+        tables: Vec::new(),
         conversions: Conversions::default(),
         segments: Vec::new(),
         windowing: Windowing::default(),

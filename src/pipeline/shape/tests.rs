@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(line: &str) -> serde_json::Value {
-    serde_json::from_str(&of(line)).unwrap_or_else(|_| panic!("{line} is {}", of(line)))
+    serde_json::from_str(&of(line, &[])).unwrap_or_else(|_| panic!("{line} is {}", of(line, &[])))
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn what_is_no_known_form_stays_as_it_is() {
         "\tat com.example.Shop.pay(Shop.java:7)",
         "10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
     ] {
-        assert_eq!(of(line), line);
+        assert_eq!(of(line, &[]), line);
     }
 }
 
 #[test]
 fn an_object_that_was_cut_stays_damaged() {
     for line in ["[pod/a/b] {\"status\":200", "[pod/a/b] {", "2026-06-01T10:00:00Z {\"a\":{\"b\":1"] {
-        assert!(serde_json::from_str::<serde_json::Value>(&of(line)).is_err(), "{}", of(line));
+        assert!(serde_json::from_str::<serde_json::Value>(&of(line, &[])).is_err(), "{}", of(line, &[]));
     }
 }
 
@@ -177,7 +177,7 @@ fn whatever_a_line_is_an_object_comes_out_or_the_line_itself() {
             state = crate::event::mix(state, 3);
             line.push_str(pieces[(state % pieces.len() as u64) as usize]);
         }
-        let made = of(&line);
+        let made = of(&line, &[]);
         // What is not read is damaged in a way that a reader sees.
         assert!(made == line || made.starts_with('{'), "{line:?} becomes {made:?}");
     }

@@ -45,6 +45,21 @@ impl PathCount {
         self.values.iter().any(|text| clock::is_yearless(text))
     }
 
+    /// All are dates in which the day and the month may be either of two numbers: `01/06/2026 10:00:00`.
+    pub(super) fn has_ambiguous_dates(&self) -> bool {
+        let is_number = |text: &str| text.len() <= 2 && text.parse::<u32>().is_ok_and(|number| (1..=31).contains(&number));
+        let is_date = |text: &String| {
+            let mut parts = text.split(['/', '.', '-']);
+            let (day, month, rest) = (parts.next(), parts.next(), parts.next());
+            let year = rest.and_then(|rest| rest.get(..4));
+            day.is_some_and(is_number)
+                && month.is_some_and(is_number)
+                && year.is_some_and(|year| year.bytes().all(|byte| byte.is_ascii_digit()))
+                && text.contains(':')
+        };
+        !self.values.is_empty() && self.values.iter().all(is_date)
+    }
+
     /// In seconds, the values would tell nothing of latencies.
     pub(super) fn is_coarse(&self) -> bool {
         self.whole == self.scalars && is_too_coarse(self.zeros_and_ones, self.scalars)

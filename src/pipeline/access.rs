@@ -138,6 +138,9 @@ fn who(head: &str) -> Option<Who<'_>> {
         (first, after) = after.split_once(' ')?;
     }
     let (second, third) = after.split_once(' ')?;
+    if third.contains(' ') && is_around(first, second) {
+        return None;
+    }
     // Four words are a virtual host and a client or a user of two words.
     if let Some((third, fourth)) = third.split_once(' ')
         && client == first
@@ -147,6 +150,13 @@ fn who(head: &str) -> Option<Who<'_>> {
         return Some(Who { vhost: Some(first), client: second, ident: third, user: fourth });
     }
     Some(Who { vhost: None, client, ident: second, user: third })
+}
+
+/// The first words of a line are what a collector or a relay put before it: a time, the stream of a container, a service.
+fn is_around(first: &str, second: &str) -> bool {
+    let is_month = first.len() == 3 && second.len() <= 2 && second.bytes().all(|b| b.is_ascii_digit());
+    let is_time = first.len() >= 19 && matches!(first.as_bytes(), [b'0'..=b'9', _, _, _, b'-', ..]);
+    is_time || is_month || first.starts_with('<') || matches!(second, "|" | "stdout" | "stderr")
 }
 
 /// Whether a word is a host with a port and not an IPv6 address.

@@ -99,7 +99,8 @@ fn of_compose(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
     let bar = memchr::memchr(b'|', line.get(..80).unwrap_or(line))?;
     let before = line.get(..bar)?;
     let name = before.trim_ascii_end();
-    let is_name = name.len() < before.len() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+    let is_name =
+        name.len() < before.len() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
     let inner = line.get(bar + 1..)?;
     is_name.then(|| (Around::Prefix(before), inner.strip_prefix(b" ").unwrap_or(inner)))
 }
@@ -107,8 +108,8 @@ fn of_compose(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
 /// A line of one record at least begins here, whatever stands before it: `line` is no line of a trace, and `before`, the line in front of
 /// it, does not go on.
 pub fn begins(line: &[u8], before: &[u8]) -> bool {
-    let goes_on = before.first().is_some_and(u8::is_ascii_digit)
-        && matches!(look_through(before), (Around::Runtime(_, true), _));
+    let goes_on =
+        before.first().is_some_and(u8::is_ascii_digit) && matches!(look_through(before), (Around::Runtime(_, true), _));
     !goes_on && is_first(line)
 }
 
@@ -284,7 +285,8 @@ fn is_panic(inner: &[u8]) -> bool {
 
 /// A name with dots, and nothing else before a colon or the end.
 fn name_before_colon(inner: &[u8]) -> Option<&[u8]> {
-    let end = inner.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"_.$".contains(byte)).unwrap_or(inner.len());
+    let end =
+        inner.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"_.$".contains(byte)).unwrap_or(inner.len());
     let (name, behind) = inner.split_at_checked(end)?;
     let is_name = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
     (is_name && matches!(behind, [] | [b':', ..] | [b'\\', b'n', ..])).then_some(name)
@@ -349,7 +351,10 @@ mod tests {
         let lines = "{\"a\":1}\n2026-06-01T10:00:00Z INFO a\nI0601 10:00:00.000000 1 a.go:1] b\nJun  1 10:00:00 web-1 shop: a\nts=1 level=info\nGET / 200 1 ms - 5\nINFO:     started\nit is up\n<14>1 - - - - - - a\n10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\nlistening on (all)\nError handling is on\nnothing: is wrong";
         assert_eq!(records(lines).len(), lines.split('\n').count(), "{:#?}", records(lines));
         // A crash that follows a healthy line is none of its words.
-        assert_eq!(records("10:00 all is well\nTraceback (most recent call last):\n  File \"a\"\nKeyError: 1").len(), 2);
+        assert_eq!(
+            records("10:00 all is well\nTraceback (most recent call last):\n  File \"a\"\nKeyError: 1").len(),
+            2
+        );
     }
 
     #[test]

@@ -21,7 +21,9 @@ mod times;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NO_TEMPLATE, NameId, RejectReason};
+use crate::event::{
+    self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NO_TEMPLATE, NameId, RejectReason,
+};
 use crate::pipeline::intern::Interner;
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource, SOURCE_PATH, UnitKind};
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};

@@ -32,8 +32,8 @@ mod logfmt;
 mod rails;
 mod records;
 mod servers;
-pub mod table;
 pub mod syslog;
+pub mod table;
 mod text;
 mod wrapped;
 
@@ -269,9 +269,7 @@ impl Object {
         let inner = inner.trim_ascii();
         let parsed = if inner.starts_with('{') {
             let below = depth + 1;
-            let made = || {
-                wrapped::of_object(inner, first_key(inner), below).or_else(|| records::object(inner, below))
-            };
+            let made = || wrapped::of_object(inner, first_key(inner), below).or_else(|| records::object(inner, below));
             let made = if depth < DEPTH_MAX { made() } else { None };
             Some(made.unwrap_or_else(|| inner.to_owned()))
         } else if let Some(access) = access::parse_access(inner) {

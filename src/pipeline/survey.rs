@@ -17,8 +17,8 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::roles::{self, Role};
-use crate::pipeline::shape::table::{self, TABLES_MAX, Table};
 use crate::pipeline::shape;
+use crate::pipeline::shape::table::{self, TABLES_MAX, Table};
 use crate::time::{DAY, Micros, Timestamp, Windowing};
 
 use arms::{choose_arms, choose_sources, look_at_services};
@@ -167,8 +167,10 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
     let tables = tables(heads, &mut notes);
     // Lines as the decoder reads them.
-    let shaped: Vec<Vec<Cow<'_, str>>> =
-        heads.iter().map(|head| head.lines.iter().map(|line| shape::of(without_mark(line), &tables)).collect()).collect();
+    let shaped: Vec<Vec<Cow<'_, str>>> = heads
+        .iter()
+        .map(|head| head.lines.iter().map(|line| shape::of(without_mark(line), &tables)).collect())
+        .collect();
     let heads: Vec<Head<'_>> = heads
         .iter()
         .zip(&shaped)

@@ -225,11 +225,14 @@ mod tests {
     #[test]
     fn records_do_not_depend_on_chunks() {
         let text = "2026-06-01T10:00:00Z ERROR it failed\n\njava.lang.Exception: x\n\tat a\n\n2026-06-01T10:00:00Z INFO b\n{\"a\":1}\n{\"b\":2}\n it is\n up\nTraceback (most recent call last):\n  File a\nKeyError: b\nplain\n2026-06-01T10:00:00Z stdout P {\n2026-06-01T10:00:00Z stdout F }\nlast\n\tat b";
-        let many: String = (0..40).map(|_| format!("{text}\n")).collect::<String>() + &"\tat x\n".repeat(30_000) + "{\"c\":1}\n";
+        let many: String =
+            (0..40).map(|_| format!("{text}\n")).collect::<String>() + &"\tat x\n".repeat(30_000) + "{\"c\":1}\n";
         let (_folder, stream) = stream_of(&[many.as_bytes()]);
         let of = |chunk_bytes: usize| -> Vec<(Vec<u8>, u64)> {
             let chunks = all(&stream, chunk_bytes);
-            let list = chunks.iter().flat_map(|chunk| chunk.records().map(|(text, at, _)| (text.to_vec(), at)).collect::<Vec<_>>());
+            let list = chunks
+                .iter()
+                .flat_map(|chunk| chunk.records().map(|(text, at, _)| (text.to_vec(), at)).collect::<Vec<_>>());
             list.filter(|(text, _)| !text.trim_ascii().is_empty()).collect()
         };
         let whole = of(1 << 20);

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::model::Has::{Latency, Level, Log, NoTime, Path, Service, Status, User, Version, WholeSeconds, AccessLog};
+use crate::model::Has::{AccessLog, Latency, Level, Log, NoTime, Path, Service, Status, User, Version, WholeSeconds};
 use crate::model::{Shape, shape};
 
-pub const SHAPES: &[Shape] = &[
+pub(crate) const SHAPES: &[Shape] = &[
     shape("pino-http", "https://github.com/pinojs/pino-http", &[Status, Latency, Level, Path], |l| {
         json!({"level": if l.is_error() { 50 } else { 30 }, "time": l.time / 1_000, "pid": 7, "hostname": "web-1",
             "req": {"id": 1, "method": "GET", "url": l.path, "remoteAddress": l.client}, "res": {"statusCode": l.status},
@@ -23,7 +23,8 @@ pub const SHAPES: &[Shape] = &[
         .to_string()
     }),
     shape("winston", "https://github.com/winstonjs/winston", &[Log, Level, Service], |l| {
-        json!({"level": l.level("info", "error"), "message": "it is up", "service": "shop", "timestamp": l.utc()}).to_string()
+        json!({"level": l.level("info", "error"), "message": "it is up", "service": "shop", "timestamp": l.utc()})
+            .to_string()
     }),
     shape("zap", "https://pkg.go.dev/go.uber.org/zap", &[Status, Latency, Level, Path], |l| {
         json!({"level": l.level("info", "error"), "ts": l.time as f64 / 1e6, "caller": "shop/main.go:12", "msg": "done",
@@ -66,79 +67,129 @@ pub const SHAPES: &[Shape] = &[
     shape("python-json-logger", "https://nhairs.github.io/python-json-logger/latest/", &[Log, Level], |l| {
         json!({"asctime": l.stamp(" ", ","), "levelname": l.level("INFO", "ERROR"), "name": "shop.cart", "message": "it is up"}).to_string()
     }),
-    shape("log4j2 JsonLayout", "https://logging.apache.org/log4j/2.x/manual/json-layout.html", &[Log, Level, WholeSeconds, User], |l| {
-        json!({"instant": {"epochSecond": l.time / 1_000_000, "nanoOfSecond": l.time % 1_000_000 * 1_000}, "thread": "main",
+    shape(
+        "log4j2 JsonLayout",
+        "https://logging.apache.org/log4j/2.x/manual/json-layout.html",
+        &[Log, Level, WholeSeconds],
+        |l| {
+            json!({"instant": {"epochSecond": l.time / 1_000_000, "nanoOfSecond": l.time % 1_000_000 * 1_000}, "thread": "main",
             "level": l.level("INFO", "ERROR"), "loggerName": "shop.Cart", "message": "it is up", "endOfBatch": false,
             "loggerFqcn": "org.apache.logging.log4j.spi.AbstractLogger", "contextMap": {"user": l.user}, "threadId": 1,
             "threadPriority": 5})
         .to_string()
-    }),
-    shape("log4j2 JSON template (ECS)", "https://logging.apache.org/log4j/2.x/manual/json-template-layout.html", &[Log, Level, Service], |l| {
-        json!({"@timestamp": l.utc(), "ecs.version": "1.2.0", "log.level": l.level("INFO", "ERROR"), "message": "it is up",
+        },
+    ),
+    shape(
+        "log4j2 JSON template (ECS)",
+        "https://logging.apache.org/log4j/2.x/manual/json-template-layout.html",
+        &[Log, Level, Service],
+        |l| {
+            json!({"@timestamp": l.utc(), "ecs.version": "1.2.0", "log.level": l.level("INFO", "ERROR"), "message": "it is up",
             "process.thread.name": "main", "log.logger": "shop.Cart", "service.name": "shop"})
         .to_string()
-    }),
+        },
+    ),
     shape("logstash-logback-encoder", "https://github.com/logfellow/logstash-logback-encoder", &[Log, Level], |l| {
         json!({"@timestamp": l.utc(), "@version": "1", "message": "it is up", "logger_name": "shop.Cart", "thread_name": "main",
             "level": l.level("INFO", "ERROR"), "level_value": 20_000})
         .to_string()
     }),
-    shape("Spring Boot, ecs", "https://docs.spring.io/spring-boot/reference/features/logging.html", &[Log, Level, Service, Version], |l| {
-        json!({"@timestamp": l.utc(), "log": {"level": l.level("INFO", "ERROR"), "logger": "shop.Cart"},
+    shape(
+        "Spring Boot, ecs",
+        "https://docs.spring.io/spring-boot/reference/features/logging.html",
+        &[Log, Level, Service, Version],
+        |l| {
+            json!({"@timestamp": l.utc(), "log": {"level": l.level("INFO", "ERROR"), "logger": "shop.Cart"},
             "process": {"pid": 7, "thread": {"name": "main"}}, "service": {"name": "shop", "version": l.version},
             "message": "it is up", "ecs": {"version": "8.11"}})
-        .to_string()
-    }),
-    shape("Spring Boot, gelf", "https://docs.spring.io/spring-boot/reference/features/logging.html", &[Log, Level, Version], |l| {
-        json!({"version": "1.1", "short_message": "it is up", "timestamp": l.time as f64 / 1e6, "level": if l.is_error() { 3 } else { 6 },
+            .to_string()
+        },
+    ),
+    shape(
+        "Spring Boot, gelf",
+        "https://docs.spring.io/spring-boot/reference/features/logging.html",
+        &[Log, Level, Version],
+        |l| {
+            json!({"version": "1.1", "short_message": "it is up", "timestamp": l.time as f64 / 1e6, "level": if l.is_error() { 3 } else { 6 },
             "_level_name": l.level("INFO", "ERROR"), "_process_pid": 7, "_process_thread_name": "main", "host": "shop",
             "_log_logger": "shop.Cart", "_service_version": l.version})
         .to_string()
-    }),
-    shape("Spring Boot, logstash", "https://docs.spring.io/spring-boot/reference/features/logging.html", &[Log, Level], |l| {
-        json!({"@timestamp": format!("{}+02:00", l.stamp("T", ".").replace("T10:", "T12:")), "@version": "1", "message": "it is up", "logger_name": "shop.Cart",
+        },
+    ),
+    shape(
+        "Spring Boot, logstash",
+        "https://docs.spring.io/spring-boot/reference/features/logging.html",
+        &[Log, Level],
+        |l| {
+            json!({"@timestamp": format!("{}+02:00", l.stamp("T", ".").replace("T10:", "T12:")), "@version": "1", "message": "it is up", "logger_name": "shop.Cart",
             "thread_name": "main", "level": l.level("INFO", "ERROR"), "level_value": 20_000})
         .to_string()
-    }),
-    shape("Elastic Common Schema", "https://www.elastic.co/docs/reference/ecs", &[Status, Latency, Level, Service, Version, User, Path], |l| {
-        json!({"@timestamp": l.utc(), "log": {"level": l.level("info", "error")}, "message": "done", "service": {"name": "shop", "version": l.version},
+        },
+    ),
+    shape(
+        "Elastic Common Schema",
+        "https://www.elastic.co/docs/reference/ecs",
+        &[Status, Latency, Level, Service, Version, User, Path],
+        |l| {
+            json!({"@timestamp": l.utc(), "log": {"level": l.level("info", "error")}, "message": "done", "service": {"name": "shop", "version": l.version},
             "http": {"request": {"method": "GET"}, "response": {"status_code": l.status}}, "url": {"path": l.path},
             "event": {"duration": l.millis * 1_000_000}, "user": {"id": l.user}})
         .to_string()
-    }),
+        },
+    ),
     shape("Serilog compact", "https://github.com/serilog/serilog-formatting-compact", &[Status, Latency, Path], |l| {
         json!({"@t": l.utc(), "@mt": "HTTP {RequestMethod} {RequestPath} responded {StatusCode} in {Elapsed:0.0000} ms",
             "@l": l.level("Information", "Error"), "RequestMethod": "GET", "RequestPath": l.path, "StatusCode": l.status,
             "Elapsed": l.millis as f64, "Application": "shop"})
         .to_string()
     }),
-    shape(".NET JSON console", "https://learn.microsoft.com/en-us/dotnet/core/extensions/console-log-formatter", &[Log, Level], |l| {
-        json!({"Timestamp": l.utc(), "EventId": 0, "LogLevel": l.level("Information", "Error"), "Category": "Shop.Cart",
+    shape(
+        ".NET JSON console",
+        "https://learn.microsoft.com/en-us/dotnet/core/extensions/console-log-formatter",
+        &[Log, Level],
+        |l| {
+            json!({"Timestamp": l.utc(), "EventId": 0, "LogLevel": l.level("Information", "Error"), "Category": "Shop.Cart",
             "Message": "Cart of u7 is up", "State": {"Message": "Cart of u7 is up", "user": l.user, "{OriginalFormat}": "Cart of {user} is up"}})
         .to_string()
-    }),
-    shape("tracing JSON", "https://docs.rs/tracing-subscriber/latest/tracing_subscriber/fmt/format/struct.Json.html", &[Status, Latency, Level, User], |l| {
-        json!({"timestamp": l.utc(), "level": l.level("INFO", "ERROR"),
+        },
+    ),
+    shape(
+        "tracing JSON",
+        "https://docs.rs/tracing-subscriber/latest/tracing_subscriber/fmt/format/struct.Json.html",
+        &[Status, Latency, Level, User],
+        |l| {
+            json!({"timestamp": l.utc(), "level": l.level("INFO", "ERROR"),
             "fields": {"message": "done", "status": l.status, "latency_ms": l.millis, "user": l.user}, "target": "shop::http"})
         .to_string()
-    }),
+        },
+    ),
     shape("tracing", "https://docs.rs/tracing-subscriber/latest/tracing_subscriber/fmt/", &[Status, Level], |l| {
         format!("{} {:>5} shop::http: done status={}", l.utc(), l.level("INFO", "ERROR"), l.status)
     }),
-    shape("tracing in colours", "https://docs.rs/tracing-subscriber/latest/tracing_subscriber/fmt/", &[Status, Level], |l| {
-        let colour = l.level("32", "31");
-        let level = l.level(" INFO", "ERROR");
-        format!(
-            "\u{1b}[2m{}\u{1b}[0m \u{1b}[{colour}m{level}\u{1b}[0m \u{1b}[2mshop::http\u{1b}[0m\u{1b}[2m:\u{1b}[0m done \u{1b}[3mstatus\u{1b}[0m\u{1b}[2m=\u{1b}[0m{}",
-            l.utc(),
-            l.status
-        )
-    }),
-    shape("monolog JSON", "https://github.com/Seldaek/monolog/blob/main/doc/message-structure.md", &[Log, Level], |l| {
-        json!({"message": "it is up", "context": {}, "level": if l.is_error() { 400 } else { 200 }, "level_name": l.level("INFO", "ERROR"),
+    shape(
+        "tracing in colours",
+        "https://docs.rs/tracing-subscriber/latest/tracing_subscriber/fmt/",
+        &[Status, Level],
+        |l| {
+            let colour = l.level("32", "31");
+            let level = l.level(" INFO", "ERROR");
+            format!(
+                "\u{1b}[2m{}\u{1b}[0m \u{1b}[{colour}m{level}\u{1b}[0m \u{1b}[2mshop::http\u{1b}[0m\u{1b}[2m:\u{1b}[0m done \u{1b}[3mstatus\u{1b}[0m\u{1b}[2m=\u{1b}[0m{}",
+                l.utc(),
+                l.status
+            )
+        },
+    ),
+    shape(
+        "monolog JSON",
+        "https://github.com/Seldaek/monolog/blob/main/doc/message-structure.md",
+        &[Log, Level],
+        |l| {
+            json!({"message": "it is up", "context": {}, "level": if l.is_error() { 400 } else { 200 }, "level_name": l.level("INFO", "ERROR"),
             "channel": "shop", "datetime": l.utc(), "extra": {}})
         .to_string()
-    }),
+        },
+    ),
     shape("lograge, logstash", "https://github.com/roidrage/lograge", &[Status, Latency, Path], |l| {
         json!({"method": "GET", "path": l.path, "format": "html", "controller": "CartController", "action": "show", "status": l.status,
             "duration": l.millis as f64 + 0.0, "view": 1.5, "db": 0.5, "@timestamp": l.utc(), "@version": "1",
@@ -171,13 +222,26 @@ pub const SHAPES: &[Shape] = &[
             l.second().replace('T', " ")
         )
     }),
-    shape("Django's server", "https://docs.djangoproject.com/en/stable/ref/django-admin/#runserver", &[Status, Path, WholeSeconds, AccessLog], |l| {
-        format!(r#"[{}] "{}" {} 512"#, l.common().replacen(':', " ", 1).replace(" +0000", ""), l.request(), l.status)
-    }),
-    shape("gunicorn", "https://docs.gunicorn.org/en/stable/settings.html#access-log-format", &[Status, Path, User, WholeSeconds, AccessLog], |l| {
-        l.combined()
-    }),
-    shape("uvicorn in a container", "https://www.uvicorn.org/settings/#logging", &[Status, Path, Level, AccessLog], |l| {
+    shape(
+        "Django's server",
+        "https://docs.djangoproject.com/en/stable/ref/django-admin/#runserver",
+        &[Status, Path, WholeSeconds, AccessLog],
+        |l| {
+            format!(
+                r#"[{}] "{}" {} 512"#,
+                l.common().replacen(':', " ", 1).replace(" +0000", ""),
+                l.request(),
+                l.status
+            )
+        },
+    ),
+    shape(
+        "gunicorn",
+        "https://docs.gunicorn.org/en/stable/settings.html#access-log-format",
+        &[Status, Path, User, WholeSeconds, AccessLog],
+        |l| l.combined(),
+    ),
+    shape("uvicorn in a container", "https://www.uvicorn.org/settings/#logging", &[Status, Path, AccessLog], |l| {
         let level = "INFO";
         format!(r#"{} stdout F {level}:     {}:5123 - "{}" {} OK"#, l.utc(), l.client, l.request(), l.status)
     }),
@@ -191,14 +255,33 @@ pub const SHAPES: &[Shape] = &[
             l.path
         )
     }),
-    shape("morgan dev", "https://expressjs.com/en/resources/middleware/morgan.html", &[Status, Latency, Path, AccessLog], |l| {
-        format!("{} stdout F \u{1b}[0mGET {} \u{1b}[32m{}\u{1b}[0m {}.000 ms - 512\u{1b}[0m", l.utc(), l.path, l.status, l.millis)
-    }),
-    shape("morgan tiny", "https://expressjs.com/en/resources/middleware/morgan.html", &[Status, Latency, Path, AccessLog], |l| {
-        format!("{} GET {} {} 512 - {}.000 ms", l.utc(), l.path, l.status, l.millis)
-    }),
+    shape(
+        "morgan dev",
+        "https://expressjs.com/en/resources/middleware/morgan.html",
+        &[Status, Latency, Path, AccessLog],
+        |l| {
+            format!(
+                "{} stdout F \u{1b}[0mGET {} \u{1b}[32m{}\u{1b}[0m {}.000 ms - 512\u{1b}[0m",
+                l.utc(),
+                l.path,
+                l.status,
+                l.millis
+            )
+        },
+    ),
+    shape(
+        "morgan tiny",
+        "https://expressjs.com/en/resources/middleware/morgan.html",
+        &[Status, Latency, Path, AccessLog],
+        |l| format!("{} GET {} {} 512 - {}.000 ms", l.utc(), l.path, l.status, l.millis),
+    ),
     shape("klog", "https://github.com/kubernetes/klog", &[Log, Level], |l| {
-        format!("{}0601 {}.{:06}       1 controller.go:116] \"Pod is up\" pod=\"kube-system/dns\" took=\"3ms\"", l.level("I", "E"), l.clock(), l.time % 1_000_000)
+        format!(
+            "{}0601 {}.{:06}       1 controller.go:116] \"Pod is up\" pod=\"kube-system/dns\" uid=\"3\"",
+            l.level("I", "E"),
+            l.clock(),
+            l.time % 1_000_000
+        )
     }),
     shape("Python", "https://docs.python.org/3/howto/logging.html", &[Log, Level], |l| {
         format!("{} - shop.cart - {} - it is up", l.stamp(" ", ","), l.level("INFO", "ERROR"))
@@ -215,9 +298,12 @@ pub const SHAPES: &[Shape] = &[
     shape("Go's log", "https://pkg.go.dev/log", &[Log, WholeSeconds], |l| {
         format!("{} it is up", l.second().replace('-', "/").replace('T', " "))
     }),
-    shape("gunicorn's own", "https://docs.gunicorn.org/en/stable/settings.html#logging", &[Log, Level, WholeSeconds], |l| {
-        format!("[{} +0200] [7] [{}] Booting worker", l.second().replace("T10:", " 12:"), l.level("INFO", "ERROR"))
-    }),
+    shape(
+        "gunicorn's own",
+        "https://docs.gunicorn.org/en/stable/settings.html#logging",
+        &[Log, Level, WholeSeconds],
+        |l| format!("[{} +0200] [7] [{}] Booting worker", l.second().replace("T10:", " 12:"), l.level("INFO", "ERROR")),
+    ),
     shape("no time of their own, in a container", "https://www.uvicorn.org/settings/#logging", &[Log, NoTime], |l| {
         format!("{} stderr F INFO:     Application startup complete.", l.utc())
     }),

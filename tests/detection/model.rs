@@ -4,7 +4,7 @@ use serin::time::Timestamp;
 
 /// What a form has of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Has {
+pub(crate) enum Has {
     /// It is no request.
     Log,
     /// Its times are those of whole seconds.
@@ -24,17 +24,17 @@ pub enum Has {
 
 /// A form.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    pub name: &'static str,
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
     /// Where its form is told of.
-    pub documentation: &'static str,
+    pub(crate) documentation: &'static str,
     /// A line that stands before all others.
-    pub head: Option<&'static str>,
-    pub line: fn(&Line) -> String,
-    pub has: &'static [Has],
+    pub(crate) head: Option<&'static str>,
+    pub(crate) line: fn(&Line) -> String,
+    pub(crate) has: &'static [Has],
 }
 
-pub const fn shape(
+pub(crate) const fn shape(
     name: &'static str,
     documentation: &'static str,
     has: &'static [Has],
@@ -45,19 +45,19 @@ pub const fn shape(
 
 /// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
+pub(crate) struct Line {
     /// When the work ended.
-    pub time: i64,
-    pub status: u16,
-    pub millis: u64,
-    pub user: String,
-    pub path: &'static str,
-    pub version: &'static str,
-    pub client: String,
+    pub(crate) time: i64,
+    pub(crate) status: u16,
+    pub(crate) millis: u64,
+    pub(crate) user: String,
+    pub(crate) path: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) client: String,
 }
 
 impl Line {
-    pub fn numbered(number: usize) -> Line {
+    pub(crate) fn numbered(number: usize) -> Line {
         let at = number as i64;
         Line {
             // 2026-06-01T10:00:00Z
@@ -72,56 +72,56 @@ impl Line {
     }
 
     /// `2026-06-01T10:00:00.123Z`
-    pub fn utc(&self) -> String {
+    pub(crate) fn utc(&self) -> String {
         self.stamp("T", ".") + "Z"
     }
 
     /// The date, something, the time of day, something, and milliseconds.
-    pub fn stamp(&self, between: &str, point: &str) -> String {
+    pub(crate) fn stamp(&self, between: &str, point: &str) -> String {
         let second = self.second();
         let (date, time) = second.split_at(10);
         format!("{date}{between}{}{point}{:03}", &time[1..], self.time / 1_000 % 1_000)
     }
 
     /// `2026-06-01T10:00:00`
-    pub fn second(&self) -> String {
+    pub(crate) fn second(&self) -> String {
         Timestamp(self.time - self.time.rem_euclid(1_000_000)).to_string().replace('Z', "")
     }
 
     /// `10:00:00`
-    pub fn clock(&self) -> String {
+    pub(crate) fn clock(&self) -> String {
         self.second()[11..].to_owned()
     }
 
     /// The line as it began: its time is when the work did.
-    pub fn begun(&self) -> Line {
+    pub(crate) fn begun(&self) -> Line {
         Line { time: self.time - self.millis as i64 * 1_000, ..self.clone() }
     }
 
     /// `01/Jun/2026:10:00:00 +0000`
-    pub fn common(&self) -> String {
+    pub(crate) fn common(&self) -> String {
         format!("01/Jun/2026:{} +0000", self.clock())
     }
 
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         self.status >= 500
     }
 
-    pub fn level<'a>(&self, info: &'a str, error: &'a str) -> &'a str {
+    pub(crate) fn level<'a>(&self, info: &'a str, error: &'a str) -> &'a str {
         if self.is_error() { error } else { info }
     }
 
-    pub fn seconds(&self) -> String {
+    pub(crate) fn seconds(&self) -> String {
         format!("{:.3}", self.millis as f64 / 1e3)
     }
 
     /// `GET /cart HTTP/1.1`
-    pub fn request(&self) -> String {
+    pub(crate) fn request(&self) -> String {
         format!("GET {} HTTP/1.1", self.path)
     }
 
     /// Apache's combined format.
-    pub fn combined(&self) -> String {
+    pub(crate) fn combined(&self) -> String {
         format!(
             r#"{} - {} [{}] "{}" {} 512 "-" "curl/8.5.0""#,
             self.client,

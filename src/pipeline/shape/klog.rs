@@ -16,7 +16,12 @@ pub(super) fn object(line: &str) -> Option<String> {
     let (place, said) = rest.split_once("] ")?;
     let (thread, place) = place.trim_ascii_start().split_once(' ')?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(date) || !digits(thread) || !place.contains(':') || time.len() < 8 || time.as_bytes().get(2) != Some(&b':') {
+    if !digits(date)
+        || !digits(thread)
+        || !place.contains(':')
+        || time.len() < 8
+        || time.as_bytes().get(2) != Some(&b':')
+    {
         return None;
     }
     let time = match date.len() {

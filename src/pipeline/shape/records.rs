@@ -7,6 +7,7 @@ use super::wrapped::fields;
 use super::{DEPTH_MAX, Object};
 use crate::pipeline::access;
 use crate::pipeline::json::{self, Str, Value};
+use crate::pipeline::roles::{self, Role};
 
 /// Keys of an object by one of which such a record is told.
 pub const KEYS: [&str; 7] =
@@ -42,20 +43,36 @@ fn inside(line: &str, key: &str, depth: usize) -> Option<String> {
     let [Some(Value::String(text))] = fields(line, [key])? else { return None };
     let text = text.get();
     let text = text.trim_ascii();
-    let is_line = text.starts_with('{') || access::parse_access(text).is_some() || super::unwrapped(text, DEPTH_MAX).is_some();
+    let is_line =
+        text.starts_with('{') || access::parse_access(text).is_some() || super::unwrapped(text, DEPTH_MAX).is_some();
     if depth >= DEPTH_MAX || !is_line {
         return None;
     }
+    let mut inner = Object::new();
+    inner.line(text, depth);
+    let inner = inner.end();
+    let has_time = has_time(&inner);
     let mut object = Object::new();
     // What told the record goes, so that the object is not taken for one once more.
     json::scan_object(line, &mut |name: Str<'_>, value: Value<'_>| match name.raw() {
         "stream" => object.value_of("log.iostream", value),
         raw if raw == key || KEYS.contains(&raw) => {}
+        // When the collector had it says less than the line.
+        raw if has_time && roles::role_of_known(raw) == Some(Role::Time) => {}
         _ => object.field(name, value),
     })
     .ok()?;
-    object.line(text, depth);
+    object.fields_of(&inner);
     Some(object.end())
+}
+
+/// The line says itself when it was written.
+fn has_time(object: &str) -> bool {
+    let mut has = false;
+    let read = json::scan_object(object, &mut |key: Str<'_>, _: Value<'_>| {
+        has |= matches!(roles::role_of_known(key.raw()), Some(Role::Time | Role::Start));
+    });
+    has && read.is_ok()
 }
 
 /// GELF (`{"version":"1.1","host":...,"short_message":...,"_field":...}`): its version is that of the format.

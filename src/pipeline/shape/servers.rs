@@ -247,10 +247,7 @@ fn balancer(line: &str) -> Option<String> {
     object.raw("latency_us", &micros.to_string());
     put_request(&mut object, request);
     put_numbers(&mut object, &[("status", status), ("bytes_received", received), ("bytes_sent", sent)]);
-    put_texts(
-        &mut object,
-        &[("load_balancer", name), ("client", host_of(client)), ("upstream_host", target)],
-    );
+    put_texts(&mut object, &[("load_balancer", name), ("client", host_of(client)), ("upstream_host", target)]);
     if let [agent, _, _, more @ ..] = more {
         put_texts(&mut object, &[("user_agent", agent)]);
         if let [group, trace, domain, ..] = more {

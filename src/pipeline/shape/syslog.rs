@@ -2,6 +2,7 @@
 //! relay knows (host, program, level, time) stands beside it.
 
 use super::Object;
+use super::text::is_level;
 use crate::pipeline::clock;
 
 /// Words of severities (RFC 5424, 6.2.1).
@@ -77,8 +78,15 @@ fn rfc3164<'a>(known: Syslog<'a>, text: &'a str) -> Option<Syslog<'a>> {
 fn heroku<'a>(time: &'a str, rest: &'a str) -> Option<Syslog<'a>> {
     let (tag, text) = rest.split_once(": ")?;
     let (source, dyno) = tag.strip_suffix(']')?.split_once('[')?;
-    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
-    (is_word(source) && is_word(dyno)).then_some(Syslog { time: Some(time), host: Some(dyno), text, ..Syslog::default() })
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    (is_word(source) && is_word(dyno)).then_some(Syslog {
+        time: Some(time),
+        host: Some(dyno),
+        text,
+        ..Syslog::default()
+    })
 }
 
 fn is_month(text: &str) -> bool {
@@ -94,10 +102,20 @@ fn rfc5424<'a>(level: Option<&'static str>, rest: &'a str) -> Option<Syslog<'a>>
     let rest = parts.next()?;
     let text = match rest.strip_prefix('-') {
         Some(text) => text,
-        None => &rest[structured_end(rest)?..],
+        None if rest.starts_with('[') => &rest[structured_end(rest)?..],
+        // Heroku leaves it out.
+        None => rest,
     };
     let text = text.strip_prefix(' ').unwrap_or(text);
-    Some(Syslog { level, time, yearless: None, host, app, process, text: text.strip_prefix('\u{feff}').unwrap_or(text) })
+    Some(Syslog {
+        level,
+        time,
+        yearless: None,
+        host,
+        app,
+        process,
+        text: text.strip_prefix('\u{feff}').unwrap_or(text),
+    })
 }
 
 /// Where elements of structured data end: `[id name="value"][id ...]`.
@@ -121,6 +139,10 @@ fn structured_end(text: &str) -> Option<usize> {
 /// `HOST TAG[PID]: MSG`.
 fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
     let (host, rest) = rest.split_once(' ')?;
+    if is_level(host) {
+        // `TIME ERROR shop::http: ...` is text.
+        return None;
+    }
     let host = Some(host);
     let Some((tag, text)) = rest.split_once(':').filter(|(tag, _)| !tag.contains(' ') && !tag.starts_with('{')) else {
         return Some(Syslog { host, text: rest, ..known });
@@ -137,7 +159,8 @@ fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
 pub(super) fn object(line: &str, depth: usize) -> Option<String> {
     let read = parse(line)?;
     let mut object = Object::new();
-    let named = [("time", read.time.or(read.yearless)), ("level", read.level), ("host.name", read.host), ("app", read.app)];
+    let named =
+        [("time", read.time.or(read.yearless)), ("level", read.level), ("host.name", read.host), ("app", read.app)];
     for (key, value) in named.into_iter().chain([("process.pid", read.process)]) {
         if let Some(value) = value {
             object.text(key, value);

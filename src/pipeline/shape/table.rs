@@ -57,7 +57,8 @@ impl Table {
             if rows.is_empty() || rows.len() * 5 < looked_at * 4 {
                 return None;
             }
-            let times = |column: usize| rows.iter().filter_map(|row| row.get(column)).filter(|cell| is_time(cell)).count();
+            let times =
+                |column: usize| rows.iter().filter_map(|row| row.get(column)).filter(|cell| is_time(cell)).count();
             let mut columns: Vec<String> = names.iter().map(|name| field_of(name)).collect();
             let is_called_time = |name: &String| roles::role_of_known(name) == Some(Role::Time);
             let by_name = columns.iter().position(is_called_time);
@@ -144,7 +145,8 @@ fn cells(line: &str, separator: char) -> Option<Vec<Cow<'_, str>>> {
 
 /// Lines that look like those of a table whose header is not there: how many columns they have.
 pub fn headless(lines: &[&str]) -> Option<usize> {
-    let counts: Vec<usize> = lines.iter().take(LOOKED_AT).filter_map(|line| cells(line, ',')).map(|row| row.len()).collect();
+    let counts: Vec<usize> =
+        lines.iter().take(LOOKED_AT).filter_map(|line| cells(line, ',')).map(|row| row.len()).collect();
     let first = *counts.first().filter(|columns| **columns > COLUMNS_MIN)?;
     (counts.len() >= 5 && counts.iter().all(|columns| *columns == first)).then_some(first)
 }
@@ -159,16 +161,22 @@ mod tests {
 
     #[test]
     fn lines_are_read_by_the_header_of_their_stream() {
-        let lines = ["Timestamp,Level,Status Code,Message,user id", "2026-06-01T10:00:00Z,INFO,200,\"it, \"\"it\"\" is\",7"];
+        let lines =
+            ["Timestamp,Level,Status Code,Message,user id", "2026-06-01T10:00:00Z,INFO,200,\"it, \"\"it\"\" is\",7"];
         assert_eq!(
             read(&lines, lines[1]),
-            Some(serde_json::json!({"Timestamp": "2026-06-01T10:00:00Z", "Level": "INFO", "status_code": 200, "Message": "it, \"it\" is", "user_id": 7}))
+            Some(
+                serde_json::json!({"Timestamp": "2026-06-01T10:00:00Z", "Level": "INFO", "status_code": 200, "Message": "it, \"it\" is", "user_id": 7})
+            )
         );
         assert_eq!(read(&lines, lines[0]), None, "the header is no line");
         assert_eq!(read(&lines, "2026-06-01T10:00:00Z,INFO,200"), None);
         assert_eq!(read(&lines, "now,INFO,200,a,7"), None);
         let lines = ["when\tstatus\ttook_ms", "2026-06-01 10:00:00\t200\t12"];
-        assert_eq!(read(&lines, lines[1]), Some(serde_json::json!({"time": "2026-06-01 10:00:00", "status": 200, "took_ms": 12})));
+        assert_eq!(
+            read(&lines, lines[1]),
+            Some(serde_json::json!({"time": "2026-06-01 10:00:00", "status": 200, "took_ms": 12}))
+        );
         for none in [
             vec!["time,level"],
             vec!["2026-06-01T10:00:00Z,INFO,a", "2026-06-01T10:00:00Z,INFO,a"],

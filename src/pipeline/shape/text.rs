@@ -100,6 +100,11 @@ fn level_of(word: &str) -> Option<&'static str> {
     (is_marked || bare == found).then_some(found)
 }
 
+/// A word is a level as frameworks write it.
+pub(super) fn is_level(word: &str) -> bool {
+    LEVELS.contains(&word)
+}
+
 /// Level, logger and message of what stands behind the time.
 fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
     let mut at = 0;

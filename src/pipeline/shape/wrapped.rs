@@ -1,7 +1,7 @@
 //! What tools and collectors put around a line.
 
 use super::text::time_of;
-use super::{Object, first_key, lambda, records};
+use super::{Object, first_key, lambda, rails, records, servers};
 use crate::pipeline::access;
 use crate::pipeline::clock;
 use crate::pipeline::json::{self, Str, Value};
@@ -159,6 +159,8 @@ fn says_more(line: &str) -> bool {
     line.starts_with("{\"") && !first_key(line).is_empty()
         || access::parse_access(line).is_some()
         || lambda::object(line).is_some()
+        || servers::object(line).is_some()
+        || rails::object(line).is_some()
 }
 
 /// A time, and then an object, an access log or another line that says more than text.

@@ -47,7 +47,8 @@ impl PathCount {
 
     /// All are dates in which the day and the month may be either of two numbers: `01/06/2026 10:00:00`.
     pub(super) fn has_ambiguous_dates(&self) -> bool {
-        let is_number = |text: &str| text.len() <= 2 && text.parse::<u32>().is_ok_and(|number| (1..=31).contains(&number));
+        let is_number =
+            |text: &str| text.len() <= 2 && text.parse::<u32>().is_ok_and(|number| (1..=31).contains(&number));
         let is_date = |text: &String| {
             let mut parts = text.split(['/', '.', '-']);
             let (day, month, rest) = (parts.next(), parts.next(), parts.next());

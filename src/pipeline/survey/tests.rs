@@ -525,7 +525,9 @@ fn times_are_not_moved_by_numbers_that_are_no_durations() {
 fn an_access_log_stays_one_whatever_wraps_it() {
     let plain = |at: usize| {
         let second = at % 60;
-        format!(r#"10.0.0.{second} - - [01/Jun/2026:10:00:{second:02} +0000] "GET /cart HTTP/1.1" 200 5 "-" "curl" 0.012"#)
+        format!(
+            r#"10.0.0.{second} - - [01/Jun/2026:10:00:{second:02} +0000] "GET /cart HTTP/1.1" 200 5 "-" "curl" 0.012"#
+        )
     };
     for wrap in ["", "[pod/shop-1/nginx] ", "2026-06-01T10:00:00Z stdout F ", "web-1  | ", "2026-06-01T10:00:00Z "] {
         let both: Vec<String> = (0..40)

@@ -148,7 +148,7 @@ fn why(reason: RejectReason) -> &'static str {
         RejectReason::TooLong => "it is longer than 16 MiB",
         RejectReason::Malformed => "it begins like a JSON object and is none, or was cut",
         RejectReason::UnknownFormat => {
-            "no known form: neither JSON, an access log, logfmt, syslog with a time in full, nor text that begins with a time"
+            "no known form: neither JSON, an access log, logfmt, syslog, a line of a table whose header is known, nor text that begins with a time"
         }
         RejectReason::NoTime => "no field with a time; name it with --role time=FIELD",
         RejectReason::BadTime => "its time is in no known notation; name another field with --role time=FIELD",

@@ -156,7 +156,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// A record that begins with a line.
     pub fn new(line: &'a [u8]) -> Record<'a> {
-        let (around, inner) = look_through(line);
+        let (around, inner) = look_through(line.strip_suffix(b"\r").unwrap_or(line));
         let start = inner.get(..4_096).unwrap_or(inner);
         let has = |word: &str| memchr::memmem::find(start, word.as_bytes()).is_some();
         Record {
@@ -235,6 +235,23 @@ pub struct Lines<'a> {
     pub at: u64,
     /// Offset after the last.
     pub after: u64,
+}
+
+/// What stands for the newlines of a record where each line has a position of its own, as in the write-ahead log: a vertical tab, which
+/// no line of JSON has.
+pub const JOINT: u8 = 0x0b;
+
+/// Makes the lines of each record one line.
+pub fn join(text: &mut [u8]) {
+    let mut joints = Vec::new();
+    for of in records(text, 0) {
+        joints.extend(memchr::memchr_iter(b'\n', of.text).map(|newline| of.at as usize + newline));
+    }
+    for joint in joints {
+        if let Some(byte) = text.get_mut(joint) {
+            *byte = JOINT;
+        }
+    }
 }
 
 /// The line that begins at a position.
@@ -344,6 +361,13 @@ mod tests {
                 assert!(found[1].starts_with(&format!("{prefix}{head}")) && found[2] == next, "{found:#?}");
             }
         }
+    }
+
+    #[test]
+    fn records_become_lines_of_the_same_length() {
+        let mut text = b"{\"a\":1}\n10:00 ERROR a\n\n\tat b\n\n{\"b\":2}\n\tat c".to_vec();
+        join(&mut text);
+        assert_eq!(text, b"{\"a\":1}\n10:00 ERROR a\x0b\x0b\tat b\n\n{\"b\":2}\x0b\tat c");
     }
 
     #[test]

@@ -44,6 +44,7 @@ use std::borrow::Cow;
 use table::Table;
 
 use crate::pipeline::access::{self, Access};
+use crate::pipeline::continued::JOINT;
 use crate::pipeline::decode::ACCESS_DURATION;
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::number;
@@ -79,7 +80,7 @@ pub fn of_text(line: &str) -> Option<String> {
     if line.len() > LINE_MAX {
         return None;
     }
-    if memchr::memchr(b'\n', line.as_bytes()).is_some() { joined::object(line) } else { unwrapped(line, 0) }
+    if memchr::memchr2(b'\n', JOINT, line.as_bytes()).is_some() { joined::object(line) } else { unwrapped(line, 0) }
 }
 
 /// Lines that belong together ([`continued`](crate::pipeline::continued)) as one object: the first says what happened, and the others are

@@ -12,6 +12,7 @@ use model::{Has, Line, Shape};
 use serin::event::{Intern, Kind, Level, NO_LATENCY, identity_hash, name_at};
 use serin::pipeline::decode::{Decoded, Decoder};
 use serin::pipeline::plan::{ArmRule, UnitKind};
+use serin::pipeline::plan_text;
 use serin::pipeline::survey::{Head, Survey, Wishes, survey};
 use serin::time::Timestamp;
 
@@ -100,6 +101,9 @@ fn each_form_is_recognised_with_what_it_says() {
             shape.head.map(str::to_owned).into_iter().chain(lines.iter().map(|of| of.2.clone())).collect();
         let survey = found(&texts);
         let of_shape = misread(&survey, &lines, true);
+        // The plan of a ledger reads the same.
+        let plan = plan_text::from_json(&plan_text::to_json(&survey.plan));
+        assert_eq!(plan.as_ref(), Ok(&survey.plan), "{}", shape.name);
         wrong.extend(of_shape.into_iter().take(4));
     }
     assert!(wrong.is_empty(), "{} of {} forms:\n{}", wrong.len(), shapes.len(), wrong.join("\n"));
@@ -181,18 +185,26 @@ fn traces_in_text_are_joined_to_their_line() {
                 .map(|of| String::from_utf8(of.text.to_vec()).unwrap())
                 .collect();
             assert_eq!(records.len(), 50, "{prefix}{trace}");
+            // As the write-ahead log has them.
+            let mut joined = text.clone().into_bytes();
+            serin::pipeline::continued::join(&mut joined);
+            let joined = String::from_utf8(joined).unwrap();
+            assert_eq!(joined.trim_end().split('\n').collect::<Vec<_>>().join("\n").replace('\u{b}', "\n"), text.trim_end());
+            assert_eq!(joined.lines().filter(|line| !line.trim().is_empty()).count(), 50, "{prefix}{trace}");
             let survey = found(&records);
             assert!(survey.rejects.is_empty(), "{prefix}{trace}: {:?}", survey.rejects);
             let mut decoder = Decoder::new(&survey.plan, "app.log");
             let errors: Vec<u64> = records
                 .iter()
+                .map(String::as_str)
+                .chain(joined.lines().filter(|line| !line.trim().is_empty()))
                 .filter_map(|record| match decoder.decode(record, 1) {
                     Ok(Decoded::Event(event)) if event.level == Level::Error => Some(event.template),
                     Ok(_) => None,
                     Err(reason) => panic!("{reason:?}: {record}"),
                 })
                 .collect();
-            assert_eq!(errors.len(), 10);
+            assert_eq!(errors.len(), 20);
             assert!(errors.iter().all(|id| *id == errors[0]), "one statement, one template");
         }
     }

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use super::{Object, STACK_PATH, of_access, of_object, of_record, of_text};
 use crate::pipeline::access;
-use crate::pipeline::continued::{Around, look_through};
+use crate::pipeline::continued::{Around, JOINT, look_through};
 use crate::pipeline::json::{self, Value};
+
+/// What ends a line of a record.
+const ENDS: [char; 2] = ['\n', JOINT as char];
 
 /// The object of the first line, with what stands in the others as its stack; what a container runtime cut is put together first.
 pub(super) fn object(lines: &str) -> Option<String> {
-    let (first, rest) = lines.split_once('\n')?;
+    let (first, rest) = lines.split_once(ENDS)?;
     let (first, rest) = put_together(first, rest);
     let said = if first.trim_ascii_start().starts_with('{') {
         of_object(&first).or_else(|| of_record(&first)).unwrap_or_else(|| first.clone().into_owned())
@@ -18,7 +21,7 @@ pub(super) fn object(lines: &str) -> Option<String> {
     } else {
         of_text(&first)?
     };
-    let stack: Vec<Cow<'_, str>> = rest.lines().map(inside).collect();
+    let stack: Vec<Cow<'_, str>> = rest.split(ENDS).map(|line| inside(line.trim_end_matches('\r'))).collect();
     let stack = stack.join("\n");
     if stack.trim_ascii().is_empty() {
         return Some(said);
@@ -39,7 +42,7 @@ fn put_together<'a>(first: &'a str, rest: &'a str) -> (Cow<'a, str>, &'a str) {
     let mut rest = rest;
     let mut goes_on = matches!(look_through(first.as_bytes()).0, Around::Runtime(_, true));
     while goes_on && !rest.is_empty() {
-        let (line, behind) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (line, behind) = rest.split_once(ENDS).unwrap_or((rest, ""));
         whole.to_mut().push_str(&inside(line));
         goes_on = matches!(look_through(line.as_bytes()).0, Around::Runtime(_, true));
         rest = behind;

@@ -13,12 +13,20 @@ use crate::pipeline::roles::{self, Role};
 pub const KEYS: [&str; 7] =
     ["textPayload", "ingestionTime", "@message", "short_message", "stream", "source_type", "input"];
 
+/// Bytes of a line in which a record of Datadog shows what it is.
+const NEAR: usize = 200;
+
 /// The record as object, where it is one of these.
 pub(super) fn object(line: &str, depth: usize) -> Option<String> {
     let mut found = [false; KEYS.len()];
-    json::scan_object(line, &mut |key: Str<'_>, _: Value<'_>| {
+    json::scan_object(line, &mut |key: Str<'_>, value: Value<'_>| {
         if let Some(at) = KEYS.iter().position(|known| key.is(known)) {
-            found[at] = true;
+            found[at] = match value {
+                Value::Object(_) => KEYS[at] == "input",
+                Value::Number(_) => KEYS[at] == "ingestionTime",
+                Value::String(_) => KEYS[at] != "input",
+                _ => false,
+            };
         }
     })
     .ok()?;
@@ -100,7 +108,9 @@ fn gelf(line: &str) -> Option<String> {
 
 /// What Datadog keeps of a line, as it stands in its archives and as its API gives it (`content`): its status is a level.
 pub(super) fn datadog(line: &str) -> Option<String> {
-    if !line.contains("\"attributes\"") {
+    let start = line.as_bytes().get(..NEAR).unwrap_or(line.as_bytes());
+    let is_there = |key: &str| memchr::memmem::find(start, key.as_bytes()).is_some();
+    if !(is_there("\"type\":\"log\"") || is_there("\"content\":{") || line.starts_with("{\"_id\"")) {
         return None;
     }
     let [content, attributes, date, tags] = fields(line, ["content", "attributes", "date", "tags"])?;

@@ -170,7 +170,11 @@ fn traces_behind_their_lines_count_nothing() {
     let lines = rollout();
     let plain: String = lines.iter().map(|line| json(line) + "\n").collect();
     let traced = |line: &Map<String, Value>| {
-        let trace = if line["status"] == 503 { "\tat com.example.Shop.pay(Shop.java:7)\n\nCaused by: java.io.IOException: x\n\t... 2 more\n" } else { "" };
+        let trace = if line["status"] == 503 {
+            "\tat com.example.Shop.pay(Shop.java:7)\n\nCaused by: java.io.IOException: x\n\t... 2 more\n"
+        } else {
+            ""
+        };
         json(line) + "\n" + trace
     };
     let traced: String = lines.iter().map(traced).collect();

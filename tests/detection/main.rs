@@ -1,6 +1,6 @@
 //! The forms in which logs come: 50 lines of each, written as its own documentation says, must be recognised with all that they say:
 //! whether a line is a request, when it was done, how it ended, how long it took, how bad it was, whose it was, of which service and version.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends here")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod applications;
 mod clouds;
@@ -189,7 +189,10 @@ fn traces_in_text_are_joined_to_their_line() {
             let mut joined = text.clone().into_bytes();
             serin::pipeline::continued::join(&mut joined);
             let joined = String::from_utf8(joined).unwrap();
-            assert_eq!(joined.trim_end().split('\n').collect::<Vec<_>>().join("\n").replace('\u{b}', "\n"), text.trim_end());
+            assert_eq!(
+                joined.trim_end().split('\n').collect::<Vec<_>>().join("\n").replace('\u{b}', "\n"),
+                text.trim_end()
+            );
             assert_eq!(joined.lines().filter(|line| !line.trim().is_empty()).count(), 50, "{prefix}{trace}");
             let survey = found(&records);
             assert!(survey.rejects.is_empty(), "{prefix}{trace}: {:?}", survey.rejects);

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Object;
 use crate::pipeline::clock;
+use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::{self, Role};
 
 /// Headers that are known at a time; further ones are not read by.
@@ -17,6 +18,9 @@ const COLUMNS_MAX: usize = 256;
 const COLUMNS_MIN: usize = 3;
 /// Lines behind a header that must be of it, nearly all.
 const LOOKED_AT: usize = 20;
+/// Lines of a stream among which the names of columns are looked for that the W3C's format has, and what it calls the column of the date.
+const W3C_WITHIN: usize = 8;
+const W3C_DATE: &str = "date";
 /// Separators that are tried.
 const SEPARATORS: [char; 3] = [',', '\t', ';'];
 
@@ -35,6 +39,9 @@ impl Table {
     /// The header that stands in front of a stream's lines.
     pub fn of(lines: &[&str]) -> Option<Table> {
         let (first, rest) = lines.split_first()?;
+        if let Some(table) = lines.iter().take(W3C_WITHIN).find_map(|line| Table::of_w3c(line)) {
+            return Some(table);
+        }
         SEPARATORS.into_iter().find_map(|separator| {
             let names = cells(first, separator)?;
             let is_name = |name: &Cow<'_, str>| {
@@ -70,9 +77,33 @@ impl Table {
         })
     }
 
+    /// `#Fields: date time c-ip cs-method ...` of the W3C's extended format, as IIS (blanks) and CloudFront (tabs) write it.
+    fn of_w3c(line: &str) -> Option<Table> {
+        let names: Vec<&str> = line.strip_prefix("#Fields:")?.split_ascii_whitespace().take(COLUMNS_MAX).collect();
+        let time = names.windows(2).position(|pair| pair == [W3C_DATE, "time"])?;
+        // CloudFront counts seconds, IIS milliseconds.
+        let is_cloud = names.iter().any(|name| name.starts_with("x-edge-"));
+        let column = |name: &&str| match *name {
+            "cs-method" => "method",
+            "cs-uri-stem" => "path",
+            "c-ip" => "client",
+            "cs-username" => "user",
+            "sc-status" => "status",
+            "cs(User-Agent)" => "user_agent",
+            "time-taken" if is_cloud => "duration_s",
+            "time-taken" => "duration_ms",
+            name => name,
+        };
+        let columns = names.iter().map(column).map(str::to_owned).collect();
+        Some(Table { separator: if is_cloud { '\t' } else { ' ' }, columns, time })
+    }
+
     /// A line as object, where it is one of the table.
     pub fn object(&self, line: &str) -> Option<String> {
         let row = cells(line, self.separator).filter(|row| row.len() == self.columns.len())?;
+        if self.columns.get(self.time).is_some_and(|name| name == W3C_DATE) {
+            return self.w3c(line, &row);
+        }
         if !is_time(row.get(self.time)?) {
             return None;
         }
@@ -82,6 +113,29 @@ impl Table {
             if !cell.is_empty() {
                 object.value(name, cell);
             }
+        }
+        Some(object.end())
+    }
+}
+
+impl Table {
+    /// A line of the access log that such a table is.
+    fn w3c(&self, line: &str, row: &[Cow<'_, str>]) -> Option<String> {
+        let time = format!("{} {}", row.get(self.time)?, row.get(self.time + 1)?);
+        if !is_time(&time) {
+            return None;
+        }
+        let mut object = Object::new();
+        object.of_source(RequestSource::AccessLog);
+        object.text("message", line);
+        object.text("time", &time);
+        let there = self
+            .columns
+            .iter()
+            .zip(row)
+            .filter(|(name, cell)| !matches!(name.as_str(), W3C_DATE | "time") && *cell != "-");
+        for (name, cell) in there {
+            object.value(name, cell);
         }
         Some(object.end())
     }

@@ -169,6 +169,47 @@ pub(crate) const SHAPES: &[Shape] = &[
             "bytes_read": 0, "user_id": "", "duration": l.millis as f64 / 1e3, "size": 10_900, "status": l.status, "resp_headers": {}})
         .to_string()
     }),
+    Shape {
+        head: Some(
+            "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status time-taken",
+        ),
+        ..shape(
+            "IIS",
+            "https://learn.microsoft.com/en-us/windows/win32/http/w3c-logging",
+            &[Status, Latency, User, Path, WholeSeconds, AccessLog],
+            |l| {
+                format!(
+                    "{} 10.1.0.4 GET {} - 80 {} {} curl/8.5.0 {} {}",
+                    l.second().replace('T', " "),
+                    l.path,
+                    l.user,
+                    l.client,
+                    l.status,
+                    l.millis
+                )
+            },
+        )
+    },
+    Shape {
+        head: Some(
+            "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query time-taken",
+        ),
+        ..shape(
+            "CloudFront",
+            "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logs-reference.html",
+            &[Status, Latency, Path, WholeSeconds, AccessLog],
+            |l| {
+                format!(
+                    "{}\tLAX1\t392\t{}\tGET\td111.cloudfront.net\t{}\t{}\t-\tMozilla/5.0%20(X11)\t-\t{}",
+                    l.second().replace('T', "\t"),
+                    l.client,
+                    l.path,
+                    l.status,
+                    l.seconds()
+                )
+            },
+        )
+    },
     shape(
         "Heroku's router",
         "https://devcenter.heroku.com/articles/http-routing#heroku-router-log-format",

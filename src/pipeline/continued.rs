@@ -35,6 +35,9 @@ const THROWN: [&str; 6] = ["Exception", "Error", "Throwable", "Warning", "Interr
 const BAD: [&str; 10] =
     ["ERROR", "error", "FATAL", "fatal", "CRITICAL", "SEVERE", "Exception", "exception", "WARN", "panic"];
 
+/// Bytes of a first line in which they are looked for.
+const LOOKED_AT: usize = 4_096;
+
 /// Words of a level with which a line begins.
 const LEVELS: [&str; 9] = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"];
 
@@ -108,9 +111,13 @@ fn of_compose(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
 /// A line of one record at least begins here, whatever stands before it: `line` is no line of a trace, and `before`, the line in front of
 /// it, does not go on.
 pub fn begins(line: &[u8], before: &[u8]) -> bool {
-    let goes_on =
-        before.first().is_some_and(u8::is_ascii_digit) && matches!(look_through(before), (Around::Runtime(_, true), _));
-    !goes_on && is_first(line)
+    is_first(line) && !goes_on(before)
+}
+
+/// A container runtime cut the line.
+#[inline]
+fn goes_on(line: &[u8]) -> bool {
+    line.first().is_some_and(u8::is_ascii_digit) && matches!(look_through(line).0, Around::Runtime(_, true))
 }
 
 #[inline]
@@ -141,8 +148,8 @@ fn is_first(line: &[u8]) -> bool {
 pub struct Record<'a> {
     around: Around<'a>,
     len: usize,
-    /// A trace of Python, Go or Rust has begun, or the line before it says that something is wrong.
-    is_bad: bool,
+    /// Its first line: it may say that something is wrong.
+    first: &'a [u8],
     is_python: bool,
     is_go: bool,
     /// The line before ended in what Rust says of a panic; its text comes next.
@@ -157,12 +164,10 @@ impl<'a> Record<'a> {
     /// A record that begins with a line.
     pub fn new(line: &'a [u8]) -> Record<'a> {
         let (around, inner) = look_through(line.strip_suffix(b"\r").unwrap_or(line));
-        let start = inner.get(..4_096).unwrap_or(inner);
-        let has = |word: &str| memchr::memmem::find(start, word.as_bytes()).is_some();
         Record {
             around,
             len: line.len(),
-            is_bad: BAD.iter().any(|word| has(word)),
+            first: inner.get(..LOOKED_AT).unwrap_or(inner),
             is_python: inner.starts_with(b"Traceback (most recent call last)"),
             is_go: inner.starts_with(b"panic: ") || inner.starts_with(b"goroutine "),
             panicked: is_panic(inner),
@@ -186,6 +191,11 @@ impl<'a> Record<'a> {
         taken
     }
 
+    /// The first line says that something is wrong.
+    fn is_bad(&self) -> bool {
+        BAD.iter().any(|word| memchr::memmem::find(self.first, word.as_bytes()).is_some())
+    }
+
     fn is_same(&self, line: &[u8]) -> bool {
         self.around.is_same(look_through(line).0)
     }
@@ -206,7 +216,7 @@ impl<'a> Record<'a> {
         }
         if inner.starts_with(b"Traceback (most recent call last)") {
             // Without a line that says so, it is a crash, which begins by itself.
-            let goes = self.is_bad || self.is_python;
+            let goes = self.is_bad() || self.is_python;
             self.is_python |= goes;
             return goes;
         }
@@ -218,7 +228,7 @@ impl<'a> Record<'a> {
             return true;
         }
         if is_thrown(inner) {
-            return self.is_bad || self.is_python;
+            return self.is_python || self.is_bad();
         }
         // The last line of Python's trace, of whatever class.
         let is_last = self.is_python && was_indented && is_class(inner);
@@ -276,6 +286,9 @@ pub fn records(bytes: &[u8], from: u64) -> impl Iterator<Item = Lines<'_>> {
                 break;
             }
             let line = line_at(bytes, end + 1);
+            if record.is_none() && begins(line, first) {
+                break;
+            }
             if first.trim_ascii().is_empty() || !record.get_or_insert_with(|| Record::new(first)).takes(line) {
                 break;
             }

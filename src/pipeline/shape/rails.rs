@@ -40,9 +40,11 @@ fn untagged(text: &str) -> &str {
 /// `200 OK in 12ms (Views: 5.1ms | ...)`
 fn completed(rest: &str, object: &mut Object) -> Option<()> {
     let (status, rest) = rest.split_once(' ')?;
-    let (_, rest) = rest.split_once("in ")?;
+    // `Completed 100 items in 5ms` is none.
+    let (word, rest) =
+        rest.split_once(" in ").filter(|(word, _)| word.starts_with(|c: char| c.is_ascii_uppercase()))?;
     let took = rest.split(' ').next()?.strip_suffix("ms")?;
-    if status.len() != 3 || !is_number(status) || !is_number(took) {
+    if word.len() > 40 || status.len() != 3 || !is_number(status) || !is_number(took) {
         return None;
     }
     object.raw("status", status);

@@ -169,6 +169,21 @@ fn whatever_a_line_is_an_object_comes_out_or_the_line_itself() {
         ",",
         ":",
         "--- [",
+        "[GIN] 2026/06/01 - 10:00:00 | 200 | 1ms | ::1 | GET \"/\"",
+        "[2026-06-01T10:00:00Z] \"GET / HTTP/1.1\" 200 - 0 1 2 3 ",
+        "REPORT RequestId: a Duration: 1 ms",
+        "I0601 10:00:00.000000 1 a.go:1] ",
+        "Jun  1 10:00:00 web-1 a[7]: ",
+        "\u{1b}[31m",
+        "\n\tat a",
+        "\u{b}",
+        "{\"textPayload\":\"",
+        "{\"short_message\":1,\"_a\":2}",
+        "{\"_id\":\"a\",\"date\":1,\"attributes\":{}}",
+        "Completed 200 OK in 1ms",
+        "GET / 200 1 ms - 5",
+        "https 2026-06-01T10:00:00Z a b:1 c 0.1 0.1 0.1 200 200 1 1 \"GET / HTTP/1.1\" ",
+        "::1:1 [01/Jun/2026:10:00:00.000] a b/c 1/1/1/1/1 200 1 - - ---- \"GET /\"",
     ];
     let mut state = 7u64;
     for _ in 0..50_000 {

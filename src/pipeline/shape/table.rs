@@ -83,18 +83,21 @@ impl Table {
         let time = names.windows(2).position(|pair| pair == [W3C_DATE, "time"])?;
         // CloudFront counts seconds, IIS milliseconds.
         let is_cloud = names.iter().any(|name| name.starts_with("x-edge-"));
-        let column = |name: &&str| match *name {
-            "cs-method" => "method",
-            "cs-uri-stem" => "path",
-            "c-ip" => "client",
-            "cs-username" => "user",
-            "sc-status" => "status",
-            "cs(User-Agent)" => "user_agent",
-            "time-taken" if is_cloud => "duration_s",
-            "time-taken" => "duration_ms",
-            name => name,
+        let column = |name: &str| {
+            match name {
+                "cs-method" => "method",
+                "cs-uri-stem" => "path",
+                "c-ip" => "client",
+                "cs-username" => "user",
+                "sc-status" => "status",
+                "cs(User-Agent)" => "user_agent",
+                "time-taken" if is_cloud => "duration_s",
+                "time-taken" => "duration_ms",
+                name => name,
+            }
+            .to_owned()
         };
-        let columns = names.iter().map(column).map(str::to_owned).collect();
+        let columns = names.iter().map(|name| column(name)).collect();
         Some(Table { separator: if is_cloud { '\t' } else { ' ' }, columns, time })
     }
 

@@ -144,7 +144,8 @@ fn lines() {
     let mut reader = FieldReader::default();
     let mut offset = 0;
     each("lines", &bytes(&seeds()), |bytes| {
-        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        // A mark is one only at the start of a stream, which a search does not know.
+        let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with('\u{feff}')) else { return };
         offset += 1;
         let decoded = decoder.decode(text, offset);
         // By itself a line is what it is among others.
@@ -282,7 +283,7 @@ fn what_is_taken_out_stays_out() {
     };
     let preparation = Preparation { stages: vec![stage], key: Key::new(b"a key of the test") };
     let plan = plan(preparation.clone());
-    let mut preparer = Preparer::of(&preparation, "a").unwrap();
+    let mut preparer = Preparer::of(&preparation, &[], "a").unwrap();
     let mut decoder = Decoder::new(&plan, "a");
     let mut random = Random::new(9);
     each("what is taken out", &bytes(&seeds()), |bytes| {
@@ -291,7 +292,7 @@ fn what_is_taken_out_stays_out() {
         let prepared = preparer.line(text).into_owned();
         let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&prepared).is_ok();
         // What stands in a wrapping may be damaged.
-        let was_object = was_object && serde_json::from_str::<serde_json::Value>(&shape::of(text)).is_ok();
+        let was_object = was_object && serde_json::from_str::<serde_json::Value>(&shape::of(text, &[])).is_ok();
         assert!(is_object || !was_object, "{text:?} became {prepared:?}");
         let _fate = decoder.decode_prepared(&prepared, 1);
 

@@ -166,6 +166,27 @@ fn forms_may_be_mixed_in_one_file() {
 }
 
 #[test]
+fn traces_behind_their_lines_count_nothing() {
+    let lines = rollout();
+    let plain: String = lines.iter().map(|line| json(line) + "\n").collect();
+    let traced = |line: &Map<String, Value>| {
+        let trace = if line["status"] == 503 {
+            "\tat com.example.Shop.pay(Shop.java:7)\n\nCaused by: java.io.IOException: x\n\t... 2 more\n"
+        } else {
+            ""
+        };
+        json(line) + "\n" + trace
+    };
+    let traced: String = lines.iter().map(traced).collect();
+    let folder = folder_with(&[("plain.log", plain.as_bytes()), ("traced.log", traced.as_bytes())]);
+    let judged = |file: &str| -> Value {
+        let said = serin(folder.path(), &["compare", file, "--format", "json", "--segment", "none"]);
+        serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{}", said.err))
+    };
+    assert_eq!(decided(&judged("traced.log")), decided(&judged("plain.log")));
+}
+
+#[test]
 fn a_search_sees_the_fields_of_each_form() {
     let lines = rollout();
     let failed = lines.iter().filter(|line| line["status"] == 503 && line["cohort"] == "canary").count();

@@ -9,7 +9,7 @@ use crate::pipeline::plan::{ArmRule, CANARY, Plan};
 use crate::sketch::latency::{Histogram, bin_of};
 use crate::source::files::{FilesError, Part, Stream};
 use crate::source::fold_chunk::not_utf8;
-use crate::source::lines::{Chunk, ChunkReader, lines};
+use crate::source::lines::{Chunk, ChunkReader};
 use crate::time::Timestamp;
 
 /// Bytes of text of a chunk.
@@ -255,7 +255,7 @@ impl<'a> Files<'a> {
             out.rejects[RejectReason::TooLong as usize] += 1;
             return (out, 0);
         }
-        for (line, offset, _) in lines(&text.bytes, text.from) {
+        for (line, offset, _) in text.records() {
             if line.trim_ascii().is_empty() {
                 continue;
             }

@@ -206,6 +206,10 @@ pub(super) struct HowArguments {
     /// Leave out events from this time on
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    /// Times that name no year, as in syslog, lie within the year from this day on (default: by the times in full beside them,
+    /// else the year that ends tomorrow)
+    #[arg(long = "year-from", value_name = "DATE")]
+    pub year_from: Option<String>,
 }
 
 impl HowArguments {
@@ -225,6 +229,7 @@ impl HowArguments {
             lateness: "10s".to_owned(),
             since: None,
             until: None,
+            year_from: None,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::pipeline::clock;
+use crate::pipeline::continued::records;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{
     ArmRule, BASELINE, CANARY, CONVERSIONS_MAX, Conversions, FieldRef, RequestSource, UnitKind,
@@ -29,7 +30,7 @@ use crate::source::files::{self, Stream};
 use crate::source::fold_chunk::KeptReject;
 use crate::source::head::read_head;
 use crate::source::run::{Observer, Options, run as run_streams};
-use crate::time::{MINUTE, Micros, SECOND, Timestamp, Windowing};
+use crate::time::{DAY, MINUTE, Micros, SECOND, Timestamp, Windowing};
 
 /// Bytes of each stream that the survey looks at.
 pub(super) const HEAD_BYTES: usize = 1 << 20;
@@ -259,6 +260,16 @@ fn unknown(option: &str, name: &str, what: &str, kind: &str, there: &BTreeSet<&s
     format!("{option} {}: {what}{near} {kind}: {list}.", harmless(name, 60))
 }
 
+/// The year in which times without one lie ends a day ahead, by which clocks may differ: a later one is of the year before.
+const YEAR: Micros = 364 * DAY;
+
+/// When the day begins that the clock of the machine shows.
+pub(super) fn today() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    Timestamp(now - now.rem_euclid(DAY))
+}
+
 /// What the user has said of how to read logs.
 pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Result<Wishes> {
     let mut wishes = Wishes {
@@ -271,6 +282,12 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
         sources: how.requests_from.iter().map(|text| source(text)).collect::<anyhow::Result<_>>()?,
         ..Wishes::default()
     };
+    wishes.names_years = how.year_from.is_some();
+    wishes.years_from = Some(match &how.year_from {
+        Some(date) => clock::parse_time(&format!("{date}T00:00:00Z"))
+            .map_err(|_| anyhow!("--year-from {date}: write a date, for example 2025-06-01"))?,
+        None => Timestamp(today().0 - YEAR),
+    });
     for role in &how.roles {
         let (name, fields) =
             role.split_once('=').ok_or_else(|| anyhow!("--role {role}: write ROLE=FIELD, for example time=ts"))?;
@@ -430,7 +447,9 @@ pub(super) fn sample(text: &str) -> impl Iterator<Item = &str> {
         Some(end) if text.len() >= HEAD_BYTES => &text[..end],
         _ => text,
     };
-    whole.lines().filter(|line| !line.trim().is_empty()).take(HEAD_LINES)
+    // Cuts lie at newlines, which no character contains.
+    let records = records(whole.as_bytes(), 0).filter_map(|of| std::str::from_utf8(of.text).ok());
+    records.filter(|line| !line.trim().is_empty()).take(HEAD_LINES)
 }
 
 /// Reads the first lines of streams and finds the plan. What was read of standard input is put back.

@@ -15,7 +15,7 @@ use crate::pipeline::roles::Role;
 use crate::query::{Condition, MESSAGE, Node, Query};
 use crate::source::files::Stream;
 use crate::source::head::read_head;
-use crate::source::lines::{ChunkReader, lines};
+use crate::source::lines::ChunkReader;
 use crate::time::Timestamp;
 
 /// Bytes that are read at a time.
@@ -39,7 +39,7 @@ pub(super) struct EachLine<'p> {
 impl<'p> EachLine<'p> {
     /// Of these streams, by this plan. Their first lines show which fields there are.
     pub(super) fn new(streams: &'p mut [Stream], plan: &'p Plan) -> anyhow::Result<EachLine<'p>> {
-        let mut reader = FieldReader::default();
+        let mut reader = FieldReader::of_tables(&plan.tables);
         for stream in streams.iter_mut() {
             let head = read_head(stream, CHUNK)?;
             let mut decoder = Decoder::new(plan, &stream.name);
@@ -73,7 +73,7 @@ impl<'p> EachLine<'p> {
             let mut chunks = ChunkReader::new(stream, CHUNK);
             while let Some(chunk) = chunks.next_chunk()? {
                 decoder.begin_chunk();
-                for (bytes, offset, _) in lines(&chunk.bytes, chunk.from) {
+                for (bytes, offset, _) in chunk.records() {
                     let text = String::from_utf8_lossy(bytes);
                     if text.trim().is_empty() {
                         continue;

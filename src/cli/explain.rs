@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> anyhow::Result<u8> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut shown: Vec<Explained> = Vec::new();
     let mut ways: BTreeMap<String, u64> = BTreeMap::new();
-    let mut reader = FieldReader::default();
+    let mut reader = FieldReader::of_tables(&found.plan.tables);
     for (stream, text) in &texts {
         let mut decoder = Decoder::new(&found.plan, stream);
         for line in sample(text) {
@@ -99,7 +99,7 @@ fn explain(
     (stream, line): (&str, &str),
 ) -> Explained {
     let prepared = decoder.prepared(line);
-    let made = match (shape::of(&prepared), &prepared) {
+    let made = match (shape::of(&prepared, &plan.tables), &prepared) {
         (Cow::Owned(made), _) => Some(made),
         (Cow::Borrowed(_), Cow::Owned(made)) => Some(made.clone()),
         (Cow::Borrowed(_), Cow::Borrowed(_)) => None,
@@ -151,7 +151,7 @@ fn why(reason: RejectReason) -> &'static str {
         RejectReason::TooLong => "it is longer than 16 MiB",
         RejectReason::Malformed => "it begins like a JSON object and is none, or was cut",
         RejectReason::UnknownFormat => {
-            "no known form: neither JSON, an access log, logfmt, syslog with a time in full, nor text that begins with a time"
+            "no known form: neither JSON, an access log, logfmt, syslog, a line of a table whose header is known, nor text that begins with a time"
         }
         RejectReason::NoTime => "no field with a time; name it with --role time=FIELD",
         RejectReason::BadTime => "its time is in no known notation; name another field with --role time=FIELD",

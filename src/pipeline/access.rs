@@ -38,7 +38,7 @@ pub struct Access<'a> {
     pub agent: Option<&'a str>,
     /// What follows the fields above, without the space before it; empty when nothing does.
     pub rest: &'a str,
-    /// Time the request took, in seconds, as found in `rest`: see [`parse_access`].
+    /// Time the request took, in seconds or with its unit, as found in `rest`: see [`parse_access`].
     pub request_time: Option<&'a str>,
     /// How long the request took, where `rest` is one whole number and nothing else, as Apache writes `%D` (microseconds),
     /// `%{ms}T` and `%T` (seconds) behind the combined format. The line then says when the request was received.
@@ -54,7 +54,7 @@ pub struct Access<'a> {
 /// ```
 ///
 /// The request time is the value of `rt=`, `request_time=` or `request_time:` in the rest, otherwise its first bare number
-/// with exactly three decimals, which is how nginx writes seconds. Other numbers could be anything (Apache's `%D` counts
+/// with exactly three decimals, which is how nginx writes seconds; or `12ms` at its end, as Traefik writes it. Other numbers could be anything (Apache's `%D` counts
 /// microseconds, `%T` seconds) and numbers in quotes are ratios in nginx's own examples, so they are left alone. A whole number
 /// that stands alone behind the combined format is kept as [`Access::duration`]; whether it is one, and in which unit, is decided
 /// elsewhere.
@@ -138,6 +138,9 @@ fn who(head: &str) -> Option<Who<'_>> {
         (first, after) = after.split_once(' ')?;
     }
     let (second, third) = after.split_once(' ')?;
+    if third.contains(' ') && is_around(first, second) {
+        return None;
+    }
     // Four words are a virtual host and a client or a user of two words.
     if let Some((third, fourth)) = third.split_once(' ')
         && client == first
@@ -147,6 +150,13 @@ fn who(head: &str) -> Option<Who<'_>> {
         return Some(Who { vhost: Some(first), client: second, ident: third, user: fourth });
     }
     Some(Who { vhost: None, client, ident: second, user: third })
+}
+
+/// The first words of a line are what a collector or a relay put before it: a time, the stream of a container, a service.
+fn is_around(first: &str, second: &str) -> bool {
+    let is_month = first.len() == 3 && second.len() <= 2 && second.bytes().all(|b| b.is_ascii_digit());
+    let is_time = first.len() >= 19 && matches!(first.as_bytes(), [b'0'..=b'9', _, _, _, b'-', ..]);
+    is_time || is_month || first.starts_with('<') || matches!(second, "|" | "stdout" | "stderr")
 }
 
 /// Whether a word is a host with a port and not an IPv6 address.
@@ -164,7 +174,7 @@ fn present(field: &str) -> Option<&str> {
 }
 
 /// Method, path and protocol, all `None` when the client did not send an HTTP request line.
-fn request_line(request: &str) -> (Option<&str>, Option<&str>, Option<&str>) {
+pub(crate) fn request_line(request: &str) -> (Option<&str>, Option<&str>, Option<&str>) {
     let Some((method, after)) = split_at_byte(request, b' ') else { return (None, None, None) };
     let is_method =
         (1..=32).contains(&method.len()) && method.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_');
@@ -236,6 +246,11 @@ fn extras(rest: &str) -> (Option<&str>, Option<&str>) {
         }
         let (token, after) = word(left);
         left = after;
+        // Traefik ends its line so.
+        if after.is_empty() && named.is_none() && is_millis(token) {
+            named = Some(token);
+            continue;
+        }
         let value = ["rt=", "request_time=", "request_time:"].iter().find_map(|name| token.strip_prefix(*name));
         if let Some(value) = value.map(|value| value.trim_matches('"')) {
             named = named.or(is_seconds(value).then_some(value));
@@ -244,6 +259,11 @@ fn extras(rest: &str) -> (Option<&str>, Option<&str>) {
         }
     }
     (named.or(bare), forwarded_for)
+}
+
+/// `12ms`
+fn is_millis(value: &str) -> bool {
+    value.strip_suffix("ms").is_some_and(is_seconds)
 }
 
 fn is_seconds(value: &str) -> bool {

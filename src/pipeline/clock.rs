@@ -3,8 +3,12 @@
 //! A time keeps its microseconds; what is finer is cut, never rounded, so that no event moves into the next second, look or
 //! day. The computer's time zone plays no part: a time without a zone is UTC, on every machine.
 
+mod yearless;
+
 use super::number::{Decimal, parse_u64};
 use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND, Timestamp, days_from_civil};
+
+pub use yearless::is_yearless;
 
 /// First time that is accepted, 1980-01-01T00:00:00Z.
 const EARLIEST: i64 = 315_532_800 * SECOND;
@@ -70,19 +74,34 @@ pub struct Clock {
     minute: [u8; MINUTE_LEN],
     /// Its start.
     start: Micros,
+    /// When the year begins in which times lie that name none.
+    years_from: Option<Timestamp>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         // What is not UTF-8 stands in no text.
-        Clock { minute: [u8::MAX; MINUTE_LEN], start: 0 }
+        Clock { minute: [u8::MAX; MINUTE_LEN], start: 0, years_from: None }
     }
 }
 
 impl Clock {
-    /// [`parse_time`].
+    /// A clock that knows where times without a year lie: within the year that begins then.
+    pub fn within(years_from: Option<Timestamp>) -> Clock {
+        Clock { years_from, ..Clock::default() }
+    }
+
+    /// [`parse_time`], and times without a year.
     #[inline]
     pub fn parse_time(&mut self, text: &str) -> Result<Timestamp, TimeError> {
+        match (self.parse_full(text), self.years_from) {
+            (Err(TimeError::NotATime), Some(from)) => yearless::parse_within(text, from),
+            (read, _) => read,
+        }
+    }
+
+    #[inline]
+    fn parse_full(&mut self, text: &str) -> Result<Timestamp, TimeError> {
         let Some((minute, rest)) = text.as_bytes().split_first_chunk::<MINUTE_LEN>() else { return parse_time(text) };
         if *minute != self.minute {
             return self.parse_minute(text, minute);

@@ -21,9 +21,11 @@ mod times;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::event::{self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NameId, RejectReason};
+use crate::event::{
+    self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NO_TEMPLATE, NameId, RejectReason,
+};
 use crate::pipeline::intern::Interner;
-use crate::pipeline::plan::{ArmRule, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, Plan, RequestSource, SOURCE_PATH, UnitKind};
 use crate::pipeline::prepare::Preparer;
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
 use crate::pipeline::{access, clock, shape, values};
@@ -98,6 +100,10 @@ pub struct Decoder<'p> {
     segment_slots: Vec<u8>,
     /// Slot of the status as proxies call it.
     proxy_status: Option<u8>,
+    /// Slots of the keys by which records that hold a line are told; mostly one.
+    record_slots: Vec<u8>,
+    /// Slot of the source that a line names.
+    source_slot: u8,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -140,7 +146,7 @@ impl<'p> Decoder<'p> {
     pub fn new(plan: &'p Plan, stream: &str) -> Decoder<'p> {
         let mut decoder = Decoder {
             plan,
-            preparer: Preparer::of(&plan.preparation, stream),
+            preparer: Preparer::of(&plan.preparation, &plan.tables, stream),
             nodes: vec![Node::default()],
             roles: [RoleSlots::default(); Role::ALL.len()],
             otel_levels: [false; FIELDS_MAX],
@@ -153,6 +159,8 @@ impl<'p> Decoder<'p> {
             event_names: Vec::new(),
             segment_slots: Vec::new(),
             proxy_status: None,
+            record_slots: Vec::new(),
+            source_slot: 0,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -170,7 +178,7 @@ impl<'p> Decoder<'p> {
             last_instance: LastInstance::default(),
             templates: Templates::default(),
             short_segments: Default::default(),
-            clock: clock::Clock::default(),
+            clock: clock::Clock::within(plan.years_from),
             stream: stream.to_owned(),
             two_arms: None,
             sources: Vec::new(),
@@ -219,6 +227,15 @@ impl<'p> Decoder<'p> {
             }
             ArmRule::Hash { seed, .. } => decoder.split_key = split_key(seed),
         }
+        // Any log may have lines that go on with what one said, and the first lines rarely show one.
+        let stack = decoder.want(shape::STACK_PATH);
+        let stacks = &mut decoder.roles[Role::Stack as usize];
+        if let Some(slot) = stacks.slots.get_mut(usize::from(stacks.len)) {
+            *slot = stack;
+            stacks.len += 1;
+        }
+        decoder.source_slot = decoder.want(SOURCE_PATH);
+        decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         let segments = plan.segments.iter().take(event::SEGMENT_FIELDS_MAX);
         decoder.segment_slots = segments.map(|path| decoder.want(path)).collect();
@@ -240,6 +257,19 @@ impl<'p> Decoder<'p> {
         self.paths.push(path.to_owned());
         self.want_below(0, path, slot);
         slot
+    }
+
+    /// The keys of records that hold a line share one slot, where the plan does not read them.
+    fn want_records(&mut self) {
+        let shared = self.want("serin.record");
+        if let Some(root) = self.nodes.first_mut() {
+            for key in shape::KEYS {
+                let slot = *root.keys.entry(key.to_owned()).or_default().slot.get_or_insert(shared);
+                if !self.record_slots.contains(&slot) {
+                    self.record_slots.push(slot);
+                }
+            }
+        }
     }
 
     /// A path may be one key, or be cut at any of its dots.
@@ -361,9 +391,28 @@ impl<'p> Decoder<'p> {
                 return self.fill_made(made);
             }
             return match scan(&mut self.nodes, 0, line, 0..line.len(), &mut self.slots, &mut self.nested) {
+                Ok(()) if self.is_record() => match shape::of_record(line) {
+                    Some(made) => {
+                        self.slots.fill(Slot::default());
+                        self.fill_made(made)
+                    }
+                    None => Filled::Json,
+                },
                 Ok(()) => Filled::Json,
-                Err(_) => Filled::Malformed,
+                Err(_) => match shape::of_joined(line) {
+                    Some(made) => {
+                        self.slots.fill(Slot::default());
+                        self.nested.clear();
+                        self.fill_made(made)
+                    }
+                    None => Filled::Malformed,
+                },
             };
+        }
+        if !self.plan.tables.is_empty()
+            && let Some(made) = shape::table::by_table(line, &self.plan.tables)
+        {
+            return self.fill_made(made);
         }
         self.scratch.clear();
         self.scratch.push_str(line);
@@ -387,6 +436,13 @@ impl<'p> Decoder<'p> {
             };
         }
         Filled::Access
+    }
+
+    /// The object has a key by which a record that holds a line is told.
+    #[inline]
+    fn is_record(&self) -> bool {
+        let is_there = |slot: &u8| self.slots.get(usize::from(*slot)).is_some_and(|slot| slot.form != Form::Absent);
+        self.record_slots.iter().any(is_there)
     }
 
     /// Fills the slots from an object that a line was made.
@@ -495,7 +551,9 @@ impl<'p> Decoder<'p> {
         let instance = self.instance(line);
         let segments = if unit == 0 { event::NO_SEGMENTS } else { self.segments(line, kind) };
         let (weight, rate_unread) = self.weight(line);
-        let template = self.template(line, kind, level);
+        // The text of an access line says its fields once more.
+        let is_access = access_line || source == RequestSource::AccessLog && self.named_source(line).is_some();
+        let template = if is_access { NO_TEMPLATE } else { self.template(line, kind, level) };
         let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
             event::NOT_SAMPLED
         } else {

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod clock;
+pub mod continued;
 pub mod decode;
 pub mod intern;
 pub mod json;

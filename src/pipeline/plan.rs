@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::ServiceKey;
 use crate::pipeline::prepare::{GIVEN_EVENT, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::shape::table::Table;
 use crate::query::Query;
-use crate::time::Windowing;
+use crate::time::{Timestamp, Windowing};
 
 /// A field that plays a role.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -122,6 +123,10 @@ impl UnitKind {
     }
 }
 
+/// Field in which a line says itself which source its request is from, in the words of [`RequestSource::name`]: what another
+/// program wrapped, or a user knows.
+pub const SOURCE_PATH: &str = "serin.source";
+
 /// Where the requests of a service are taken from: one source each, so that no request counts twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RequestSource {
@@ -214,6 +219,10 @@ pub struct Plan {
     pub join_attempts: bool,
     /// Access lines that end in how long the request took tell when it was received: it counts when it was completed.
     pub adds_duration: bool,
+    /// When the year begins in which times lie that name none, where lines have such times.
+    pub years_from: Option<Timestamp>,
+    /// Headers of streams of CSV and TSV, by which lines are read; at most [`TABLES_MAX`](super::shape::table::TABLES_MAX).
+    pub tables: Vec<Table>,
     /// Business events that are tested.
     pub conversions: Conversions,
     /// Fields whose values are segments: groups of units that are looked at by themselves. At most

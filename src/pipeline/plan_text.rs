@@ -8,6 +8,7 @@ use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
+use crate::pipeline::shape::table::{TABLES_MAX, Table};
 use crate::query::Query;
 use crate::time::{Timestamp, Windowing};
 
@@ -60,6 +61,13 @@ pub fn to_json(plan: &Plan) -> Value {
             "trace_bits": w.trace_bits,
         },
     });
+    if let (Some(from), Some(fields)) = (plan.years_from, value.as_object_mut()) {
+        fields.insert("years_from_us".to_owned(), json!(from.0));
+    }
+    if let (false, Some(fields)) = (plan.tables.is_empty(), value.as_object_mut()) {
+        let table = |of: &Table| json!({ "separator": of.separator, "columns": of.columns, "time": of.time });
+        fields.insert("tables".to_owned(), plan.tables.iter().map(table).collect());
+    }
     if !plan.conversions.is_empty()
         && let Some(fields) = value.as_object_mut()
     {
@@ -109,6 +117,20 @@ pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPl
     Ok(Conversions { names, field, harms: harms.ok_or_else(bad)? })
 }
 
+/// Headers of tables; none where a plan has no such key.
+fn tables_from_json(value: Option<&Value>) -> Result<Vec<Table>, BadPlan> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let table = |of: &Value| {
+        let mut separator = of.get("separator")?.as_str()?.chars();
+        let columns: Option<Vec<String>> =
+            of.get("columns")?.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+        let time = of.get("time")?.as_u64().and_then(|time| usize::try_from(time).ok())?;
+        Some(Table { separator: separator.next()?, columns: columns?, time })
+    };
+    let tables: Option<Vec<Table>> = value.as_array().and_then(|list| list.iter().map(table).collect());
+    tables.filter(|tables| (1..=TABLES_MAX).contains(&tables.len())).ok_or_else(|| BadPlan("tables".to_owned()))
+}
+
 /// Fields whose values are segments; none where a plan has no such key.
 fn segments_from_json(value: Option<&Value>) -> Result<Vec<String>, BadPlan> {
     let Some(value) = value else { return Ok(Vec::new()) };
@@ -152,6 +174,8 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
+        years_from: value.get("years_from_us").and_then(Value::as_i64).map(Timestamp),
+        tables: tables_from_json(value.get("tables"))?,
         conversions: conversions_from_json(value.get("conversions"))?,
         segments: segments_from_json(value.get("segments"))?,
         preparation: preparation_from_json(value.get("preparation"))?,

@@ -12,10 +12,12 @@ mod text;
 
 use std::borrow::Cow;
 
+use crate::pipeline::continued::JOINT;
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{LINE_MAX, without_mark};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::shape;
+use crate::pipeline::shape::table::Table;
 use crate::query;
 
 pub use pattern::{LinePattern, PATTERN_LINE_MAX, PatternError};
@@ -103,6 +105,7 @@ pub struct OtherKey {
 #[derive(Debug)]
 pub struct Preparer {
     stream: String,
+    tables: Vec<Table>,
     patterns: Vec<LinePattern>,
     rules: Vec<Rule>,
     redaction: Option<Redaction>,
@@ -110,8 +113,8 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// For a stream; `None` where its lines stay as they are.
-    pub fn of(preparation: &Preparation, stream: &str) -> Option<Preparer> {
+    /// For a stream, whose lines may be of these tables; `None` where they stay as they are.
+    pub fn of(preparation: &Preparation, tables: &[Table], stream: &str) -> Option<Preparer> {
         let stages: Vec<&Stage> = preparation.stages.iter().filter(|stage| stage.is_for(stream)).collect();
         if stages.iter().all(|stage| stage.is_empty()) {
             return None;
@@ -119,6 +122,7 @@ impl Preparer {
         let redact = stages.iter().fold(Redact::default(), |all, stage| all.and(&stage.redact));
         Some(Preparer {
             stream: stream.to_owned(),
+            tables: tables.to_vec(),
             patterns: stages.iter().flat_map(|stage| stage.patterns.iter().cloned()).collect(),
             rules: stages.iter().flat_map(|stage| stage.rules.iter().cloned()).collect(),
             redaction: (!redact.is_empty()).then(|| Redaction::new(&redact, &preparation.key)),
@@ -140,16 +144,26 @@ impl Preparer {
             }
         }
         match &self.redaction {
-            Some(redaction) => redaction.line(text),
+            Some(redaction) => redaction.line(text, &self.tables),
             None => text,
         }
     }
 
-    /// What a pattern reads of a line, or of the message that stands in it.
+    /// What a pattern reads of a line; of lines that belong together it reads the first, and the others are its stack.
     fn by_pattern(&self, line: &str) -> Option<String> {
         if self.patterns.is_empty() {
             return None;
         }
+        let Some((first, rest)) = line.split_once(['\n', char::from(JOINT)]) else { return self.by_patterns(line) };
+        let made = self.by_patterns(first)?;
+        let mut stack = shape::Object::new();
+        stack.text(shape::STACK_PATH, &rest.replace(char::from(JOINT), "\n"));
+        let stack = stack.end();
+        Some(added(&made, stack.strip_prefix('{')?.strip_suffix('}')?))
+    }
+
+    /// What a pattern reads of a line, or of what stands inside what was put around it.
+    fn by_patterns(&self, line: &str) -> Option<String> {
         let (mut around, mut text): (Option<String>, Cow<'_, str>) = (None, Cow::Borrowed(line));
         let join = |around: Option<String>, object: String| match around {
             None => Some(object),
@@ -179,7 +193,7 @@ impl Preparer {
         if self.rules.is_empty() {
             return None;
         }
-        let object = shape::object_of(line)?;
+        let object = shape::object_of(line, &self.tables)?;
         let fields = self.reader.read(&object).ok()?;
         let record = self.reader.record(&fields, &self.stream);
         let mut told = rule::Told::new(&record, line);

@@ -159,6 +159,10 @@ impl Role {
                 "msec",
                 "time_iso8601",
                 "time_local",
+                "@t",
+                "timeMillis",
+                "instant.epochSecond",
+                "StartUTC",
             ],
             Role::Start => &[
                 "start_time",
@@ -198,6 +202,10 @@ impl Role {
                 "upstream_cluster",
                 "component",
                 "ServiceName",
+                "kubernetes.container.name",
+                "resource.labels.service_name",
+                "resource.labels.container_name",
+                "Application",
             ],
             Role::Cohort => {
                 &["cohort", "arm", "track", "deployment_track", "canary_track", "labels.cohort", "labels.track"]
@@ -228,6 +236,8 @@ impl Role {
                 "revision",
                 "kubernetes.labels.pod-template-hash",
                 "kubernetes.labels.rollouts-pod-template-hash",
+                "dd.version",
+                "resource.labels.revision_name",
             ],
             Role::User => &[
                 "user",
@@ -245,6 +255,8 @@ impl Role {
                 "customerId",
                 "user.name",
                 "username",
+                "usr.id",
+                "UserId",
             ],
             Role::Session => &[
                 "session.id",
@@ -270,6 +282,13 @@ impl Role {
                 "client",
                 "ip",
                 "Attributes.client.address",
+                "httpRequest.remoteIp",
+                "request.client_ip",
+                "request.remote_ip",
+                "remote_ip",
+                "network.client.ip",
+                "ClientHost",
+                "CIp",
             ],
             Role::Request => &[
                 "request_id",
@@ -283,6 +302,8 @@ impl Role {
                 "req_id",
                 "correlation_id",
                 "correlationId",
+                "RequestId",
+                "aws_request_id",
             ],
             Role::Trace => &[
                 "trace_id",
@@ -294,6 +315,7 @@ impl Role {
                 "x_b3_traceid",
                 "x-b3-traceid",
                 "logging.googleapis.com/trace",
+                "@tr",
             ],
             Role::Parent => &["parent_id", "parentSpanId", "parent_span_id", "parent.id", "ParentSpanId", "parentId"],
             Role::Root => &["root", "is_root", "isRoot"],
@@ -325,6 +347,12 @@ impl Role {
                 "duration",
                 "durationNano",
                 "grpc.time_ms",
+                "httpRequest.latency",
+                "Elapsed",
+                "ElapsedMilliseconds",
+                "Duration",
+                "@duration",
+                "TimeTaken",
             ],
             Role::Status => &[
                 "status",
@@ -350,6 +378,10 @@ impl Role {
                 "Attributes.rpc.grpc.status_code",
                 "attributes.rpc.grpc.status_code",
                 "code",
+                "httpRequest.status",
+                "StatusCode",
+                "DownstreamStatus",
+                "ScStatus",
                 "status.code",
                 "otel.status_code",
             ],
@@ -377,6 +409,11 @@ impl Role {
                 "severityNumber",
                 "severity_number",
                 "priority",
+                "@l",
+                "Level",
+                "LogLevel",
+                "level_name",
+                "loglevel",
             ],
             Role::Route => &[
                 "http.route",
@@ -397,6 +434,10 @@ impl Role {
                 "operation",
                 "rpc.method",
                 "grpc.method",
+                "httpRequest.requestUrl",
+                "request.uri",
+                "RequestPath",
+                "CsUriStem",
             ],
             Role::Method => &[
                 "method",
@@ -407,8 +448,26 @@ impl Role {
                 "attributes.http.request.method",
                 "request_method",
                 "verb",
+                "httpRequest.requestMethod",
+                "request.method",
+                "RequestMethod",
+                "CsMethod",
             ],
-            Role::Message => &["message", "msg", "Body", "body", "log", "event", "text", "event.original"],
+            Role::Message => &[
+                "message",
+                "msg",
+                "Body",
+                "body",
+                "log",
+                "event",
+                "text",
+                "event.original",
+                "@m",
+                "Message",
+                "RenderedMessage",
+                "textPayload",
+                "@message",
+            ],
             Role::Instance => &[
                 "pod",
                 "pod_name",
@@ -422,6 +481,8 @@ impl Role {
                 "hostname",
                 "host.name",
                 "host",
+                "resource.labels.pod_name",
+                "MachineName",
             ],
             // What a line says of itself comes before what its trace says.
             Role::SampleRate => &[
@@ -447,6 +508,7 @@ impl Role {
                 "@mt",
                 "message_template",
                 "MessageTemplate",
+                "State.{OriginalFormat}",
                 "event.name",
                 "attributes.event.name",
                 "Attributes.event.name",
@@ -463,8 +525,26 @@ impl Role {
                 "stack",
                 "exc_info",
                 "exception",
+                "@x",
+                "Exception",
+                "thrown.extendedStackTrace",
             ],
         }
+    }
+}
+
+/// Objects in which loggers and clouds put the fields of a line: Google Cloud, Rust's tracing, Azure, Serilog, log4j2, logback,
+/// OpenTelemetry, .NET. A known name in them plays its role where no field of the line itself does.
+pub const WRAPPERS: [&str; 8] =
+    ["jsonPayload", "fields", "properties", "Properties", "contextMap", "mdc", "attributes", "State"];
+
+impl Role {
+    /// The role is looked for in [`WRAPPERS`]. What says which kind of line it is, and how often it counts, stands on the line itself.
+    pub fn may_be_wrapped(self) -> bool {
+        !matches!(
+            self,
+            Role::Start | Role::Variant | Role::Parent | Role::Root | Role::Kind | Role::SampleRate | Role::Template
+        )
     }
 }
 

@@ -16,19 +16,42 @@
 //! | `journalctl -o json` | `time`, `level`, `host.name`, `app` |
 //! | logfmt: `level=info msg="..." status=200` | each pair |
 //! | syslog with a time in full | `time`, `level`, `host.name`, `app`, `process.pid` |
+//! | syslog without a year: `Jun  1 10:00:00 host app[77]: ...` | the same |
+//! | klog, glog: `I0602 10:00:00.000000 1 file.go:12] ...` | `time`, `level`, `logger`, `message`, pairs |
+//! | access logs of Envoy, Istio, HAProxy, load balancers of AWS, Gin, Django, uvicorn, morgan | its parts, `serin.source` |
+//! | Lambda: `REPORT RequestId: ...`; Rails: `Completed 200 OK in 12ms` | `request_id`, `duration_ms`; `status`, `duration_ms` |
+//! | records of Google Cloud, CloudWatch, GELF, Datadog, Fluent Bit, Filebeat, Vector with a line in them | their own |
 //! | text: `TIME LEVEL ...`, as Spring Boot, Python, Rails, log4j and Rust's tracing write it | `time`, `level`, `logger`, `message`, pairs |
 //!
 //! Inside a wrapping may be another, an object, an access log, logfmt or text. Its own fields count more than those of the wrapping.
 
+mod joined;
+mod klog;
+mod lambda;
 mod logfmt;
+mod rails;
+mod records;
+mod servers;
 pub mod syslog;
+pub mod table;
 mod text;
 mod wrapped;
 
+pub use records::KEYS;
+
 use std::borrow::Cow;
 
+use table::Table;
+
 use crate::pipeline::access::{self, Access};
+use crate::pipeline::continued::JOINT;
+use crate::pipeline::decode::ACCESS_DURATION;
+use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::number;
+use crate::pipeline::plan::{RequestSource, SOURCE_PATH};
+
+/// Field of the lines that go on with what a line said.
+pub const STACK_PATH: &str = "serin.stack";
 
 /// Wrappings that are taken off one another.
 pub(super) const DEPTH_MAX: usize = 4;
@@ -41,21 +64,37 @@ pub fn of_object(line: &str) -> Option<String> {
     // Most lines are told by their first key.
     let key = line.trim_ascii_start().strip_prefix('{')?.trim_ascii_start().strip_prefix('"')?;
     let first = key.bytes().next()?;
-    if !(matches!(first, b'_' | b'l' | b't') || first.is_ascii_uppercase()) || line.len() > LINE_MAX {
+    if !(matches!(first, b'_' | b'i' | b'l' | b't') || first.is_ascii_uppercase()) || line.len() > LINE_MAX {
         return None;
     }
     wrapped::of_object(line, key, 0)
 }
 
+/// The same of an object that has one of [`KEYS`]: not its first key tells it.
+pub fn of_record(line: &str) -> Option<String> {
+    if line.len() > LINE_MAX { None } else { records::object(line, 0) }
+}
+
 /// A line that is neither an object nor an access log as JSON object, where its form is known.
 pub fn of_text(line: &str) -> Option<String> {
-    if line.len() > LINE_MAX { None } else { unwrapped(line, 0) }
+    if line.len() > LINE_MAX {
+        return None;
+    }
+    if memchr::memchr2(b'\n', JOINT, line.as_bytes()).is_some() { joined::object(line) } else { unwrapped(line, 0) }
+}
+
+/// Lines that belong together ([`continued`](crate::pipeline::continued)) as one object: the first says what happened, and the others are
+/// its stack. `None`: it is one line, or its first is of no known form.
+pub fn of_joined(lines: &str) -> Option<String> {
+    if lines.len() > LINE_MAX { None } else { joined::object(lines) }
 }
 
 /// A line as it is read: itself, or the object that it becomes.
-pub fn of(line: &str) -> Cow<'_, str> {
-    let made = if line.trim_ascii_start().starts_with('{') {
-        of_object(line)
+pub fn of<'a>(line: &'a str, tables: &[Table]) -> Cow<'a, str> {
+    let made = if let Some(made) = table::by_table(line, tables) {
+        Some(made)
+    } else if line.trim_ascii_start().starts_with('{') {
+        of_object(line).or_else(|| of_record(line)).or_else(|| of_joined(line))
     } else if access::parse_access(line).is_some() {
         None
     } else {
@@ -63,6 +102,20 @@ pub fn of(line: &str) -> Cow<'_, str> {
     };
     made.map_or(Cow::Borrowed(line), Cow::Owned)
 }
+
+/// The line of an access log that an object was made of.
+pub fn access_in(object: &str) -> Option<String> {
+    if !object.contains(ACCESS_MARK) {
+        return None;
+    }
+    match json::lookup(object, "message") {
+        Some(Value::String(text)) => Some(text.get().into_owned()),
+        _ => None,
+    }
+}
+
+/// What stands in objects that were made of lines of an access log.
+const ACCESS_MARK: &str = r#""serin.source":"access log","message":""#;
 
 /// What one tool or collector put around a line, with what is inside as message; `None` where nothing is around it.
 pub(super) fn outer(line: &str) -> Option<String> {
@@ -74,22 +127,50 @@ pub(super) fn outer(line: &str) -> Option<String> {
 }
 
 /// A line as an object, also one of an access log; `None` where its form is not known.
-pub(super) fn object_of(line: &str) -> Option<Cow<'_, str>> {
-    if line.trim_ascii_start().starts_with('{') {
-        return Some(of_object(line).map_or(Cow::Borrowed(line), Cow::Owned));
-    }
-    match access::parse_access(line) {
-        Some(access) => Some(Cow::Owned(of_access(&access))),
-        None => of_text(line).map(Cow::Owned),
+pub(super) fn object_of<'a>(line: &'a str, tables: &[Table]) -> Option<Cow<'a, str>> {
+    match of(line, tables) {
+        Cow::Owned(made) => Some(Cow::Owned(made)),
+        Cow::Borrowed(line) if line.trim_ascii_start().starts_with('{') => Some(Cow::Borrowed(line)),
+        Cow::Borrowed(line) => Some(Cow::Owned(of_access(&access::parse_access(line)?, line))),
     }
 }
 
 fn unwrapped(line: &str, depth: usize) -> Option<String> {
     let line = line.trim_ascii();
+    if memchr::memchr(0x1b, line.as_bytes()).is_some() {
+        // Colours.
+        let plain = without_colours(line);
+        return if depth < DEPTH_MAX { unwrapped(&plain, depth + 1) } else { None };
+    }
     wrapped::of_text(line, depth)
+        .or_else(|| servers::object(line))
+        .or_else(|| klog::object(line))
         .or_else(|| syslog::object(line, depth))
         .or_else(|| logfmt::object(line))
+        .or_else(|| lambda::object(line))
         .or_else(|| text::object(line))
+        .or_else(|| rails::object(line))
+}
+
+/// A text without the sequences that colour it: `ESC [ ... m`. Whatever else an escape begins stays.
+fn without_colours(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(0x1b, rest.as_bytes()) {
+        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        plain.push_str(before);
+        let inside = from.strip_prefix("\u{1b}[").unwrap_or_default();
+        let len = inside.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
+        rest = match inside.get(len..).and_then(|rest| rest.strip_prefix('m')) {
+            Some(behind) => behind,
+            None => {
+                plain.push(' ');
+                from.get(1..).unwrap_or_default()
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// An object that is being written.
@@ -107,6 +188,41 @@ impl Object {
         }
         self.quoted(key);
         self.0.push(':');
+    }
+
+    /// A key as JSON has it.
+    fn raw_key(&mut self, raw: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push('"');
+        self.0.push_str(raw);
+        self.0.push_str("\":");
+    }
+
+    /// A field of another object.
+    fn field(&mut self, key: Str<'_>, value: Value<'_>) {
+        self.raw_key(key.raw());
+        self.put(value);
+    }
+
+    /// A value of another object, under a name of its own.
+    fn value_of(&mut self, key: &str, value: Value<'_>) {
+        self.key(key);
+        self.put(value);
+    }
+
+    fn put(&mut self, value: Value<'_>) {
+        match value {
+            Value::Null => self.0.push_str("null"),
+            Value::Bool(b) => self.0.push_str(if b { "true" } else { "false" }),
+            Value::Number(text) | Value::Object(text) | Value::Array(text) => self.0.push_str(text),
+            Value::String(text) => {
+                self.0.push('"');
+                self.0.push_str(text.raw());
+                self.0.push('"');
+            }
+        }
     }
 
     /// A text.
@@ -128,6 +244,11 @@ impl Object {
         } else {
             self.text(key, value)
         }
+    }
+
+    /// Which source the line's request is from.
+    fn of_source(&mut self, source: RequestSource) {
+        self.text(SOURCE_PATH, source.name());
     }
 
     /// The fields of an object, behind those that are there.
@@ -166,10 +287,12 @@ impl Object {
     fn line(&mut self, inner: &str, depth: usize) {
         let inner = inner.trim_ascii();
         let parsed = if inner.starts_with('{') {
-            let made = if depth < DEPTH_MAX { wrapped::of_object(inner, first_key(inner), depth + 1) } else { None };
+            let below = depth + 1;
+            let made = || wrapped::of_object(inner, first_key(inner), below).or_else(|| records::object(inner, below));
+            let made = if depth < DEPTH_MAX { made() } else { None };
             Some(made.unwrap_or_else(|| inner.to_owned()))
         } else if let Some(access) = access::parse_access(inner) {
-            Some(of_access(&access))
+            Some(of_access(&access, inner))
         } else if depth < DEPTH_MAX {
             unwrapped(inner, depth + 1)
         } else {
@@ -191,9 +314,11 @@ fn first_key(object: &str) -> &str {
     object.strip_prefix('{').map(str::trim_ascii_start).and_then(|text| text.strip_prefix('"')).unwrap_or_default()
 }
 
-/// The parts of an access log, under their names.
-fn of_access(line: &Access<'_>) -> String {
+/// The parts of an access log, under their names; it says that it is one, and what it said.
+fn of_access(line: &Access<'_>, text: &str) -> String {
     let mut object = Object::new();
+    object.of_source(RequestSource::AccessLog);
+    object.text("message", text);
     object.text("time", line.time);
     object.text("client", line.client);
     object.raw("status", &line.status.to_string());
@@ -214,8 +339,11 @@ fn of_access(line: &Access<'_>) -> String {
     if let Some(bytes) = line.bytes {
         object.raw("bytes", &bytes.to_string());
     }
-    if let Some(seconds) = line.request_time.filter(|seconds| is_number(seconds)) {
-        object.raw("request_time", seconds);
+    if let Some(seconds) = line.request_time {
+        object.value("request_time", seconds);
+    }
+    if let Some(number) = line.duration {
+        object.value(ACCESS_DURATION, number);
     }
     object.end()
 }

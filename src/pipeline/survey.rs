@@ -10,6 +10,7 @@ mod segments;
 mod unit;
 mod units_of_latency;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
@@ -18,11 +19,12 @@ use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource,
 use crate::pipeline::prepare::{Preparation, Preparer};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
-use crate::time::Windowing;
+use crate::pipeline::shape::table::{self, TABLES_MAX, Table};
+use crate::time::{DAY, Micros, Timestamp, Windowing};
 
 use arms::{choose_arms, choose_sources, look_at_services};
-use cover::cover;
-use fields::{Seen, choose_fields};
+use cover::{Covered, cover};
+use fields::{PathCount, Seen, choose_fields};
 use releases::find_releases;
 use segments::choose_segments;
 use unit::choose_unit;
@@ -60,6 +62,10 @@ pub struct Wishes {
     pub preparation: Preparation,
     /// How events are cut into windows.
     pub windowing: Windowing,
+    /// When the year begins in which times lie that name none.
+    pub years_from: Option<Timestamp>,
+    /// The user says so: nothing in the lines counts more.
+    pub names_years: bool,
 }
 
 /// First lines of one stream.
@@ -144,6 +150,8 @@ pub struct Survey {
     pub access_lines: u64,
     /// Lines that both arm queries match.
     pub both_queries: u64,
+    /// Fields whose dates do not tell day and month apart.
+    pub ambiguous_dates: BTreeSet<String>,
     /// The first line, for when nothing could be read.
     pub first_line: Option<String>,
 }
@@ -165,12 +173,14 @@ impl Survey {
 
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
+    let mut notes = Vec::new();
+    let tables = tables(heads, &mut notes);
     // Lines as the decoder reads them.
     let as_read = |head: &Head<'_>| -> Vec<String> {
-        let mut preparer = Preparer::of(&wishes.preparation, head.stream);
+        let mut preparer = Preparer::of(&wishes.preparation, &tables, head.stream);
         let prepared = |line: &&str| match &mut preparer {
-            Some(preparer) => shape::of(&preparer.line(line)).into_owned(),
-            None => shape::of(without_mark(line)).into_owned(),
+            Some(preparer) => shape::of(&preparer.line(line), &tables).into_owned(),
+            None => shape::of(without_mark(line), &tables).into_owned(),
         };
         head.lines.iter().map(prepared).collect()
     };
@@ -183,7 +193,6 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let heads = heads.as_slice();
     let seen = Seen::of(heads);
     let mut roles = choose_fields(&seen, wishes);
-    let mut notes = Vec::new();
     let mut guessed_units = BTreeSet::new();
     let adds_duration = access_duration::decide(heads, wishes, &mut roles, &mut guessed_units, &mut notes);
     let evidence = Evidence::of(heads, &roles);
@@ -199,12 +208,15 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         follow_traces: true,
         join_attempts: false,
         adds_duration,
+        years_from: None,
+        tables,
         conversions: Conversions::default(),
         segments: Vec::new(),
         // The lines here have been prepared.
         preparation: Preparation::default(),
         windowing: wishes.windowing,
     };
+    plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
     let (arm_candidates, sources) = look_at_services(heads, &plan);
     plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
     plan.arms = match &wishes.arms {
@@ -215,6 +227,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     plan.unit = choose_unit(&covered, wishes, &mut notes);
     plan.follow_traces = covered.shared_traces > 0;
     let segments = choose_segments(heads, &seen, &mut plan, wishes.segments.as_ref());
+    let ambiguous_dates: BTreeSet<String> =
+        seen.paths.iter().filter(|(_, count)| count.has_ambiguous_dates()).map(|(path, _)| path.clone()).collect();
     let Seen { paths, json_lines, access_lines, .. } = seen;
     let rate = covered.events_per_second();
     let bits = |per_window: f64| (per_window / ROWS_AIM).max(1.0).log2_ceil();
@@ -272,11 +286,72 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         guessed_units,
         paths: paths.into_keys().collect(),
         access_lines,
+        ambiguous_dates,
         both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
     say_what_is_missing(&mut survey);
     survey
+}
+
+/// The headers of streams that are tables.
+fn tables(heads: &[Head<'_>], notes: &mut Vec<String>) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for head in heads {
+        let first: Vec<&str> = head.lines.iter().take(32).map(|line| without_mark(line)).collect();
+        let Some(table) = Table::of(&first) else {
+            let is_known = |line: &&str| !matches!(shape::of(line, &[]), Cow::Borrowed(_)) || line.starts_with('{');
+            if let Some(columns) = table::headless(&first).filter(|_| !first.iter().any(is_known)) {
+                notes.push(format!(
+                    "table: the lines of {} have {columns} columns each, and no header tells what they are; put one in front of them",
+                    head.stream
+                ));
+            }
+            continue;
+        };
+        let is_like = |known: &Table| known.separator == table.separator && known.columns.len() == table.columns.len();
+        match tables.iter().find(|known| is_like(known)) {
+            Some(known) if *known == table => {}
+            Some(_) => notes.push(format!(
+                "table: {} has as many columns as another stream, under other names; its lines are read by the header of that one. Read it by itself",
+                head.stream
+            )),
+            None if tables.len() < TABLES_MAX => tables.push(table),
+            None => notes.push(format!("table: the header of {} is not read by: {TABLES_MAX} are known", head.stream)),
+        }
+    }
+    tables
+}
+
+/// How far back from the latest time in full the year begins in which times without one lie.
+const HALF_A_YEAR: Micros = 183 * DAY;
+
+/// When the year begins in which times lie that name none, where the lines have such times.
+fn years_from(
+    seen: &Seen,
+    in_full: &Covered,
+    plan: &Plan,
+    wishes: &Wishes,
+    notes: &mut Vec<String>,
+) -> Option<Timestamp> {
+    let is_yearless = |field: &&FieldRef| seen.paths.get(&field.path).is_some_and(PathCount::has_yearless);
+    let field = plan.fields(Role::Time).iter().chain(plan.fields(Role::Start)).find(is_yearless)?;
+    let (from, why) = match (wishes.years_from, in_full.last) {
+        (Some(from), _) if wishes.names_years => (from, "as asked"),
+        (_, Some(last)) => (Timestamp(last.0 - HALF_A_YEAR), "by the times in full beside them"),
+        (Some(from), None) => (from, "by today's date"),
+        (None, None) => {
+            notes.push(format!("time: `{}` names no year, and nothing tells which is meant", field.path));
+            return None;
+        }
+    };
+    let day = |time: Timestamp| time.to_string().chars().take(10).collect::<String>();
+    notes.push(format!(
+        "time: `{}` names no year; it is read as of the year from {} on, {why}. If that is wrong: --year-from DATE",
+        field.path,
+        day(from)
+    ));
+    Some(from)
 }
 
 /// Ceiling of the binary logarithm, without floating-point logarithms.
@@ -336,6 +411,12 @@ fn say_what_is_missing(survey: &mut Survey) {
             "errors: no status and no error field is recognised; requests logged at level error count as failed. Name one with --role status=FIELD or --role error=FIELD"
                 .to_owned(),
         );
+    }
+    let mut times = survey.plan.fields(Role::Time).iter().map(|field| &field.path);
+    if let Some(path) = times.find(|path| survey.ambiguous_dates.contains(*path)) {
+        notes.push(format!(
+            "time: `{path}` has dates like 01/06/2026, in which day and month cannot be told apart; they are not read. Name another field with --role time=FIELD"
+        ));
     }
     survey.notes.splice(0..0, notes);
 }

@@ -9,7 +9,13 @@ pub fn level(text: &str) -> Level {
     let first = text.bytes().next().unwrap_or(0);
     if first.is_ascii_digit() {
         return match number::parse_u64(text) {
-            Some(60..) => Level::Fatal,
+            Some(60..100) => Level::Fatal,
+            // Monolog, and from 700 on Java's own logging.
+            Some(100..200) => Level::Debug,
+            Some(200..300 | 700..900) => Level::Info,
+            Some(300..400 | 900..1000) => Level::Warn,
+            Some(400..500 | 1000..) => Level::Error,
+            Some(500..700) => Level::Fatal,
             Some(50..60) => Level::Error,
             Some(40..50) => Level::Warn,
             Some(30..40) => Level::Info,
@@ -29,8 +35,16 @@ pub fn level(text: &str) -> Level {
         (b'w', _) => Level::Warn,
         (b'e', _) if text.eq_ignore_ascii_case("emergency") || text.eq_ignore_ascii_case("emerg") => Level::Fatal,
         (b'e', _) => Level::Error,
+        // Google Cloud: none is known.
+        (b'd', 7) => Level::Unknown,
         (b'd', _) => Level::Debug,
-        (b't', _) => Level::Trace,
+        (b't' | b'v', _) => Level::Trace,
+        // Java's own logging: SEVERE, CONFIG, FINE, FINER, FINEST. winston: silly, http.
+        (b's', 6) => Level::Error,
+        (b'f', 4..=6) if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("fine")) => Level::Debug,
+        (b'c', 6) | (b'h', 4) => Level::Debug,
+        (b's', 5) => Level::Trace,
+        (b'l', 3) => Level::Info,
         (b'f' | b'c' | b'a' | b'p', _) => Level::Fatal,
         _ => Level::Unknown,
     }
@@ -314,6 +328,16 @@ mod tests {
             ("6", Level::Info),
             ("", Level::Unknown),
             ("?", Level::Unknown),
+            ("Verbose", Level::Trace),
+            ("Information", Level::Info),
+            ("DEFAULT", Level::Unknown),
+            ("SEVERE", Level::Error),
+            ("FINEST", Level::Debug),
+            ("CONFIG", Level::Debug),
+            ("LOG", Level::Info),
+            ("200", Level::Info),
+            ("550", Level::Fatal),
+            ("1000", Level::Error),
         ] {
             assert_eq!(level(text), expect, "{text}");
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::event::RejectReason;
 use crate::fold::{ChunkFold, ClockGuard, FoldedChunk, Refold};
+use crate::pipeline::continued::records;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::Plan;
-use crate::source::lines::{Chunk, lines};
+use crate::source::lines::Chunk;
 
 /// A line that could not become an event, kept for the file of rejects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,7 +51,7 @@ impl HeldLines {
                 let line = match chunk.positions.as_slice() {
                     [] => {
                         let at = usize::try_from(offset.checked_sub(chunk.from)?).ok()?;
-                        lines(chunk.bytes.get(at..)?, offset).next()?.0
+                        records(chunk.bytes.get(at..)?, offset).next()?.text
                     }
                     positions => {
                         let number = positions.binary_search(&offset).ok()?;
@@ -123,7 +124,7 @@ impl<'p> ChunkFolder<'p> {
         } else {
             // One check of the whole chunk is faster than one a line; only a chunk with bad bytes is looked at by line.
             let valid = std::str::from_utf8(&chunk.bytes).ok();
-            for (number, (line, offset, after)) in lines(&chunk.bytes, chunk.from).enumerate() {
+            for (number, (line, offset, after)) in chunk.records().enumerate() {
                 let at = (offset - chunk.from) as usize;
                 let position = chunk.positions.get(number);
                 let (offset, after) = position.map_or((offset, after), |position| (*position, position + 1));

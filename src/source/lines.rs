@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::pipeline::continued::{self, line_at, records};
 use crate::pipeline::decode::LINE_MAX;
 use crate::source::files::{self, FilesError, Part, Stream};
 
@@ -80,11 +81,11 @@ impl ChunkReader {
         }
         loop {
             if self.rest.len() >= self.chunk_bytes
-                && let Some(newline) = memchr::memrchr(b'\n', &self.rest)
+                && let Some(end) = self.last_record()
             {
                 let mut tail = self.spare.pop().unwrap_or_default();
-                tail.extend_from_slice(self.rest.get(newline + 1..).unwrap_or(&[]));
-                self.rest.truncate(newline + 1);
+                tail.extend_from_slice(self.rest.get(end..).unwrap_or(&[]));
+                self.rest.truncate(end);
                 return Ok(Some(self.hand_out(tail, None, false)));
             }
             if self.rest.len() > LINE_MAX {
@@ -96,6 +97,26 @@ impl ChunkReader {
                 return Ok(Some(chunk));
             }
         }
+    }
+
+    /// Where the last record begins whose first line is here as a whole; nowhere, where it is the only one.
+    fn last_record(&self) -> Option<usize> {
+        let whole = self.rest.get(..=memchr::memrchr(b'\n', &self.rest)?)?;
+        let start_before = |end: usize| memchr::memrchr(b'\n', whole.get(..end)?).map_or(Some(0), |at| Some(at + 1));
+        // A line that begins one whatever stands before it: nearly always the last.
+        let mut at = start_before(whole.len() - 1)?;
+        while at > 0 && whole.len() - at < continued::RECORD_MAX {
+            let before = start_before(at - 1)?;
+            if continued::begins(line_at(whole, at), line_at(whole, before)) {
+                return Some(at);
+            }
+            at = before;
+        }
+        // Else from the front. A line that is longer than any record ends the one before it.
+        if self.rest.len() - whole.len() > continued::RECORD_MAX {
+            return Some(whole.len());
+        }
+        records(whole, 0).last().map(|record| record.at as usize).filter(|at| *at > 0)
     }
 
     fn hand_out(&mut self, tail: Vec<u8>, too_long: Option<u64>, last: bool) -> Chunk {
@@ -183,9 +204,44 @@ pub fn lines(bytes: &[u8], from: u64) -> impl Iterator<Item = (&[u8], u64, u64)>
         })
 }
 
+impl Chunk {
+    /// What is decoded together, with its offset and the offset after it: in files a line with those that go on with what it said, and
+    /// where each line has a position of its own, each line.
+    pub fn records(&self) -> impl Iterator<Item = (&[u8], u64, u64)> {
+        let (by_line, by_record) = match self.positions.is_empty() {
+            true => (None, Some(records(&self.bytes, self.from))),
+            false => (Some(lines(&self.bytes, self.from)), None),
+        };
+        let records = by_record.into_iter().flatten().map(|of| (of.text, of.at, of.after));
+        by_line.into_iter().flatten().chain(records)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the size of chunks, the records are the same.
+    #[test]
+    fn records_do_not_depend_on_chunks() {
+        let text = "2026-06-01T10:00:00Z ERROR it failed\n\njava.lang.Exception: x\n\tat a\n\n2026-06-01T10:00:00Z INFO b\n{\"a\":1}\n{\"b\":2}\n it is\n up\nTraceback (most recent call last):\n  File a\nKeyError: b\nplain\n2026-06-01T10:00:00Z stdout P {\n2026-06-01T10:00:00Z stdout F }\nlast\n\tat b";
+        let many: String =
+            (0..40).map(|_| format!("{text}\n")).collect::<String>() + &"\tat x\n".repeat(30_000) + "{\"c\":1}\n";
+        let (_folder, stream) = stream_of(&[many.as_bytes()]);
+        let of = |chunk_bytes: usize| -> Vec<(Vec<u8>, u64)> {
+            let chunks = all(&stream, chunk_bytes);
+            let list = chunks
+                .iter()
+                .flat_map(|chunk| chunk.records().map(|(text, at, _)| (text.to_vec(), at)).collect::<Vec<_>>());
+            list.filter(|(text, _)| !text.trim_ascii().is_empty()).collect()
+        };
+        let whole = of(1 << 20);
+        assert_eq!(records(many.as_bytes(), 0).filter(|of| !of.text.trim_ascii().is_empty()).count(), whole.len());
+        assert_eq!(whole.len(), 40 * 8 + 3 + 1, "the frames at the end are four records, the first of which goes on");
+        for chunk_bytes in [4_096, 10_000, 33_333, 70_000] {
+            assert_eq!(of(chunk_bytes), whole, "{chunk_bytes}");
+        }
+    }
     use std::io::Write;
 
     fn stream_of(parts: &[&[u8]]) -> (tempfile::TempDir, Stream) {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::pipeline::continued;
 use crate::pipeline::decode::LINE_MAX;
 
 /// Files that are followed at a time.
@@ -487,7 +488,9 @@ fn read(of: &mut Followed, now_ms: i64, brought: &mut Brought) -> io::Result<()>
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
         Err(error) => return Err(error),
     }
+    let from = brought.lines.len();
     brought.lines.extend_from_slice(text);
+    continued::join(brought.lines.get_mut(from..).unwrap_or_default());
     if is_open {
         brought.lines.push(b'\n');
     }

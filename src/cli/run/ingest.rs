@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::compare;
 use crate::cli::run::door::{Door, Refused, Sent, Taken};
 use crate::event::{Event, FieldForm, Intern, Kind, NO_LATENCY, Names, name_at};
+use crate::pipeline::continued;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::survey::{RoleReport, Wishes};
 use crate::source::wal::Appended;
@@ -23,8 +24,9 @@ const DEBUG_LINES: usize = 1_000;
 /// Takes lines.
 pub(super) async fn take(State(door): State<Door>, request: Request) -> Response {
     let taken = door.take(request, |sent| {
-        let text = lines(sent)?;
+        let mut text = lines(sent)?;
         let count = count_lines(&text);
+        continued::join(&mut text);
         Ok((text, count))
     });
     let body = match taken.await {

@@ -31,13 +31,13 @@ use crate::engine::{Engine, Settings};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::plan::Plan;
 use crate::pipeline::plan_text;
-use crate::pipeline::survey::Survey;
+use crate::pipeline::survey::{Survey, Wishes};
 #[cfg(feature = "kafka")]
 use crate::source::kafka::Connection;
 use crate::source::lines::Chunk;
 use crate::source::run::PushedStreams;
 use crate::source::wal::WalReader;
-use crate::time::Windowing;
+use crate::time::{DAY, Micros, Timestamp, Windowing};
 
 /// Lines after which it is looked at what they are, and the fewest.
 const HEAD_LINES: usize = 4_000;
@@ -497,7 +497,10 @@ impl Reader<'_> {
     fn ground(&self, texts: &Heads, state: &State) -> anyhow::Result<Result<(Survey, Settings), anyhow::Error>> {
         let RunArguments { how, judge, .. } = self.arguments;
         let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
-            let mut looked = compare::look_at_heads(texts, wishes)?;
+            // What comes lies ahead, and a little of what was written before.
+            let from = Timestamp(compare::today().0 - YEARLESS_BACK);
+            let years_from = if wishes.names_years { wishes.years_from } else { Some(from) };
+            let mut looked = compare::look_at_heads(texts, &Wishes { years_from, ..wishes.clone() })?;
             looked.is_all = false;
             Ok(looked)
         });
@@ -541,6 +544,9 @@ fn lost_before(stream: &str, records: u64) -> String {
         count(records, "record")
     )
 }
+
+/// How far back times without a year are read when `run` begins; ten months lie ahead.
+const YEARLESS_BACK: Micros = 60 * DAY;
 
 const OTHER_GROUND: &str = "the ledger there was made from other topics, formats or options (the policy and the rollouts of serin.yaml, but for their \
      names, shortest times, owners, hooks and deadlines, are such); give those, or another --state";

@@ -13,6 +13,7 @@ use crate::pipeline::decode::access_fields::{AccessField, access_field};
 use crate::pipeline::decode::crash::is_crash;
 use crate::pipeline::decode::{ACCESS_DURATION, LINE_MAX, STREAM_PATH, without_mark};
 use crate::pipeline::json::{self, Malformed};
+use crate::pipeline::shape::table::Table;
 use crate::pipeline::{access, number, shape};
 use crate::query::{self, Value};
 
@@ -77,9 +78,16 @@ pub struct FieldReader {
     met: Vec<(u64, u32)>,
     lines: u64,
     generation: u64,
+    /// Headers of tables.
+    tables: Vec<Table>,
 }
 
 impl FieldReader {
+    /// A reader of lines that may be of these tables.
+    pub fn of_tables(tables: &[Table]) -> FieldReader {
+        FieldReader { tables: tables.to_vec(), ..FieldReader::default() }
+    }
+
     /// The path of a number.
     pub fn path(&self, id: PathId) -> &str {
         self.paths.get(id as usize).map_or("", String::as_str)
@@ -105,28 +113,36 @@ impl FieldReader {
         }
         if self.paths.len() > PATHS_MAX {
             let (lines, generation) = (self.lines, self.generation + 1);
-            *self = FieldReader { lines, generation, ..FieldReader::default() };
+            *self = FieldReader { lines, generation, ..FieldReader::of_tables(&self.tables) };
         }
         self.lines += 1;
         let line = without_mark(line);
-        let mut found = Found { list: Vec::with_capacity(24) };
+        let mut found = Found { list: Vec::with_capacity(24), is_record: false };
         let is_object = line.trim_ascii_start().starts_with('{');
-        let access = if is_object { None } else { access::parse_access(line) };
+        let of_table = if is_object { None } else { shape::table::by_table(line, &self.tables) };
+        let access = if is_object || of_table.is_some() { None } else { access::parse_access(line) };
         let made = match (is_object, &access) {
-            (true, _) => shape::of_object(line),
-            (false, None) => shape::of_text(line),
+            (true, _) => match shape::of_object(line) {
+                None => match self.object(line, 0, &mut found) {
+                    Ok(()) if found.is_record => shape::of_record(line),
+                    Ok(()) => None,
+                    Err(_) => Some(shape::of_joined(line).ok_or(RejectReason::Malformed)?),
+                },
+                made => made,
+            },
+            (false, None) => of_table.or_else(|| shape::of_text(line)),
             (false, Some(_)) => None,
         };
         if let Some(made) = made {
-            let mut found = Found { list: Vec::with_capacity(24) };
+            // Of what was found in the wrapping nothing is known any more.
+            self.lines += 1;
+            let mut found = Found { list: Vec::with_capacity(24), is_record: false };
             self.object(&made, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
             // The object goes; what stood in it stays.
             let owned = |(id, value): (PathId, Option<FieldValue<'_>>)| Some((id, value?.into_owned()));
             return Ok(found.list.into_iter().filter_map(owned).collect());
         }
-        if is_object {
-            self.object(line, 0, &mut found).map_err(|_| RejectReason::Malformed)?;
-        } else {
+        if !is_object {
             let Some(parsed) = access else {
                 return Err(if is_crash(line) { RejectReason::CrashText } else { RejectReason::UnknownFormat });
             };
@@ -153,6 +169,7 @@ impl FieldReader {
         let mut nested: Vec<(PathId, &'a str)> = Vec::new();
         json::scan_object(text, &mut |key: json::Str<'a>, value: json::Value<'a>| {
             let key = key.get();
+            found.is_record |= prefix == 0 && shape::KEYS.contains(&key.as_ref());
             let id = self.id_below(prefix, &key);
             let value = match value {
                 json::Value::Null => None,
@@ -236,6 +253,8 @@ impl hashbrown::Equivalent<(u32, String)> for Key<'_> {
 
 struct Found<'a> {
     list: Vec<(PathId, Option<FieldValue<'a>>)>,
+    /// The line has a key by which a record that holds a line is told.
+    is_record: bool,
 }
 
 /// Fields of a line as queries see them.

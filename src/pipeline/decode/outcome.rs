@@ -77,7 +77,8 @@ impl Decoder<'_> {
         access_line: bool,
         chosen: Option<RequestSource>,
     ) -> (Kind, RequestSource) {
-        if access_line {
+        let named = if access_line { Some(RequestSource::AccessLog) } else { self.named_source(line) };
+        if named == Some(RequestSource::AccessLog) {
             return (Kind::Request, RequestSource::AccessLog);
         }
         let root = match self.first(Role::Root) {
@@ -110,6 +111,9 @@ impl Decoder<'_> {
         if kind != Kind::Request {
             return (kind, RequestSource::Application);
         }
+        if let Some(named) = named {
+            return (Kind::Request, named);
+        }
         if root == Some(true) {
             return (Kind::Request, RequestSource::RootSpan);
         }
@@ -121,6 +125,13 @@ impl Decoder<'_> {
             return (Kind::Span, RequestSource::RootSpan);
         }
         (Kind::Request, RequestSource::Application)
+    }
+
+    /// The source that the line itself names.
+    #[inline]
+    pub(super) fn named_source(&self, line: &str) -> Option<RequestSource> {
+        let slot = self.slots.get(usize::from(self.source_slot)).filter(|slot| slot.is_scalar())?;
+        RequestSource::from_name(&slot.text(line))
     }
 
     /// Kind of a line, and the number of the business event that it is, plus one; 0 for none that the plan names. A line that

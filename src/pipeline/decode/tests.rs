@@ -23,6 +23,8 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         follow_traces: false,
         join_attempts: false,
         adds_duration: false,
+        years_from: None,
+        tables: Vec::new(),
         conversions: Conversions::default(),
         segments: Vec::new(),
         preparation: Preparation::default(),

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::pipeline::access;
 use crate::pipeline::json::{self, Kind, Malformed, Str};
 use crate::pipeline::shape;
+use crate::pipeline::shape::table::Table;
 
 use find::Finder;
 
@@ -219,10 +220,10 @@ impl Redaction {
         Redaction { in_text: in_text(&fields), fields, finder: Finder::new(&redact.looks), key: key.clone() }
     }
 
-    /// A line without what is taken out.
-    pub fn line<'a>(&self, line: Cow<'a, str>) -> Cow<'a, str> {
+    /// A line, which may be of a table, without what is taken out.
+    pub fn line<'a>(&self, line: Cow<'a, str>, tables: &[Table]) -> Cow<'a, str> {
         // What is wrapped is taken apart first: fields are told by their names in the line itself.
-        let shaped = match shape::of(&line) {
+        let shaped = match shape::of(&line, tables) {
             Cow::Owned(shaped) => Some(shaped),
             Cow::Borrowed(_) => None,
         };

@@ -10,7 +10,7 @@ fn stage() -> Stage {
 
 fn prepared(stage: Stage, line: &str) -> String {
     let preparation = Preparation { stages: vec![stage], key: Key::default() };
-    match Preparer::of(&preparation, "web/1.log") {
+    match Preparer::of(&preparation, &[], "web/1.log") {
         Some(mut preparer) => preparer.line(line).into_owned(),
         None => line.to_owned(),
     }
@@ -36,6 +36,9 @@ fn a_pattern_makes_an_object_of_what_it_fits() {
         prepared(with(), "[pod/shop-6d9f7c5b8-x2x4z/app] 2026-06-01T10:00:00Z E 503 ann x"),
         r#"{"k8s.pod.name":"shop-6d9f7c5b8-x2x4z","k8s.container.name":"app","message":"2026-06-01T10:00:00Z E 503 ann x","time":"2026-06-01T10:00:00Z","level":"E","http.status":503,"user":"ann","message":"x"}"#
     );
+    // What goes on with it is its stack.
+    let traced = prepared(with(), "2026-06-01T10:00:00Z E 503 - x\n\tat a.b(C.java:7)");
+    assert!(traced.ends_with(r#","serin.stack":"\tat a.b(C.java:7)"}"#), "{traced}");
     // Streams that a pipeline is not for keep theirs.
     let other = Stage { streams: vec!["api/*".to_owned()], ..with() };
     assert_eq!(prepared(other, "2026-06-01T10:00:00Z E 503 - x"), "2026-06-01T10:00:00Z E 503 - x");

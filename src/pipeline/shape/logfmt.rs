@@ -1,6 +1,7 @@
 //! logfmt: pairs of a key and a value, as Heroku's router, Go's slog, logrus and Grafana's programs write them.
 
 use super::{Object, is_key};
+use crate::pipeline::plan::RequestSource;
 
 /// Pairs that make a line one of these.
 const PAIRS_MIN: usize = 2;
@@ -85,8 +86,18 @@ pub(super) fn object(line: &str) -> Option<String> {
         return None;
     }
     let mut object = Object::new();
+    let has = |name: &str| pairs.iter().any(|(key, _)| *key == name);
+    // The router of Heroku is an access log, whose `service` is how long the program took.
+    let is_router = has("at") && has("dyno") && has("service");
+    if is_router {
+        object.of_source(RequestSource::AccessLog);
+        object.text("message", line);
+    }
     for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-        object.value(key, value);
+        match value.strip_suffix("ms") {
+            Some(millis) if is_router && *key == "service" => object.value("duration_ms", millis),
+            _ => object.value(key, value),
+        }
     }
     Some(object.end())
 }

@@ -2,6 +2,7 @@
 //! relay knows (host, program, level, time) stands beside it.
 
 use super::Object;
+use super::text::is_level;
 use crate::pipeline::clock;
 
 /// Words of severities (RFC 5424, 6.2.1).
@@ -12,8 +13,10 @@ const LEVELS: [&str; 8] = ["emergency", "alert", "critical", "error", "warning",
 pub struct Syslog<'a> {
     /// Severity of the priority, in a word.
     pub level: Option<&'static str>,
-    /// Time in full; RFC 3164 names neither year nor zone.
+    /// Time in full.
     pub time: Option<&'a str>,
+    /// Time as RFC 3164 has it, with neither year nor zone, where there is none in full.
+    pub yearless: Option<&'a str>,
     /// Host.
     pub host: Option<&'a str>,
     /// Program.
@@ -27,11 +30,20 @@ pub struct Syslog<'a> {
 /// Takes a line apart; `None`: it is none of syslog.
 pub fn parse(line: &str) -> Option<Syslog<'_>> {
     let line = line.trim_ascii_end();
-    let Some(rest) = line.strip_prefix('<') else {
+    // Streams of syslog say how long each line is (RFC 6587).
+    let framed = line.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(" <");
+    let Some(rest) = line.strip_prefix('<').or(framed) else {
+        if is_month(line) {
+            let read = rfc3164(Syslog::default(), line)?;
+            return read.app.is_some().then_some(read);
+        }
         // A file of rsyslog: a time in full, and then as RFC 3164.
         let (time, rest) = line.split_once(' ')?;
         if !time.contains('T') || clock::parse_time(time).is_err() {
             return None;
+        }
+        if let Some(read) = heroku(time, rest) {
+            return Some(read);
         }
         let read = host_and_tag(Syslog { time: Some(time), ..Syslog::default() }, rest)?;
         return read.app.is_some().then_some(read);
@@ -48,8 +60,33 @@ pub fn parse(line: &str) -> Option<Syslog<'_>> {
         Some((time, rest)) if time.contains('T') && clock::parse_time(time).is_ok() => {
             host_and_tag(Syslog { time: Some(time), ..known }, rest)
         }
-        _ => host_and_tag(known, rest.get(15..).filter(|_| is_month(rest))?.strip_prefix(' ')?),
+        _ => rfc3164(known, rest),
     }
+}
+
+/// `Jun  1 10:00:00 HOST TAG[PID]: MSG`; a time may have a fraction.
+fn rfc3164<'a>(known: Syslog<'a>, text: &'a str) -> Option<Syslog<'a>> {
+    let rest = text.get(15..).filter(|_| is_month(text))?;
+    let end = text.len() - rest.len() + rest.find(' ')?;
+    let time = text.get(..end).filter(|time| clock::is_yearless(time));
+    // What is no time is none that counts.
+    let rest = if time.is_some() { text.get(end..)? } else { rest };
+    host_and_tag(Syslog { yearless: time, ..known }, rest.strip_prefix(' ')?)
+}
+
+/// `app[web.1]: MSG`, as `heroku logs` writes it: a source and a dyno in the place of a host and a program.
+fn heroku<'a>(time: &'a str, rest: &'a str) -> Option<Syslog<'a>> {
+    let (tag, text) = rest.split_once(": ")?;
+    let (source, dyno) = tag.strip_suffix(']')?.split_once('[')?;
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    (is_word(source) && is_word(dyno)).then_some(Syslog {
+        time: Some(time),
+        host: Some(dyno),
+        text,
+        ..Syslog::default()
+    })
 }
 
 fn is_month(text: &str) -> bool {
@@ -65,10 +102,20 @@ fn rfc5424<'a>(level: Option<&'static str>, rest: &'a str) -> Option<Syslog<'a>>
     let rest = parts.next()?;
     let text = match rest.strip_prefix('-') {
         Some(text) => text,
-        None => &rest[structured_end(rest)?..],
+        None if rest.starts_with('[') => &rest[structured_end(rest)?..],
+        // Heroku leaves it out.
+        None => rest,
     };
     let text = text.strip_prefix(' ').unwrap_or(text);
-    Some(Syslog { level, time, host, app, process, text: text.strip_prefix('\u{feff}').unwrap_or(text) })
+    Some(Syslog {
+        level,
+        time,
+        yearless: None,
+        host,
+        app,
+        process,
+        text: text.strip_prefix('\u{feff}').unwrap_or(text),
+    })
 }
 
 /// Where elements of structured data end: `[id name="value"][id ...]`.
@@ -92,6 +139,10 @@ fn structured_end(text: &str) -> Option<usize> {
 /// `HOST TAG[PID]: MSG`.
 fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
     let (host, rest) = rest.split_once(' ')?;
+    if is_level(host) {
+        // `TIME ERROR shop::http: ...` is text.
+        return None;
+    }
     let host = Some(host);
     let Some((tag, text)) = rest.split_once(':').filter(|(tag, _)| !tag.contains(' ') && !tag.starts_with('{')) else {
         return Some(Syslog { host, text: rest, ..known });
@@ -108,7 +159,8 @@ fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
 pub(super) fn object(line: &str, depth: usize) -> Option<String> {
     let read = parse(line)?;
     let mut object = Object::new();
-    let named = [("time", read.time), ("level", read.level), ("host.name", read.host), ("app", read.app)];
+    let named =
+        [("time", read.time.or(read.yearless)), ("level", read.level), ("host.name", read.host), ("app", read.app)];
     for (key, value) in named.into_iter().chain([("process.pid", read.process)]) {
         if let Some(value) = value {
             object.text(key, value);

@@ -1,7 +1,7 @@
 use super::*;
 
 fn read(line: &str) -> serde_json::Value {
-    serde_json::from_str(&of(line)).unwrap_or_else(|_| panic!("{line} is {}", of(line)))
+    serde_json::from_str(&of(line, &[])).unwrap_or_else(|_| panic!("{line} is {}", of(line, &[])))
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn each_form_becomes_the_object_that_it_says() {
         // Heroku's router
         (
             r#"at=info method=GET path="/cart" status=200 service=12ms trace=0012 dyno="#,
-            r#"{"at":"info","method":"GET","path":"/cart","status":200,"service":"12ms","trace":"0012"}"#,
+            r#"{"serin.source":"access log","message":"at=info method=GET path=\"/cart\" status=200 service=12ms trace=0012 dyno=","at":"info","method":"GET","path":"/cart","status":200,"duration_ms":12,"trace":"0012"}"#,
         ),
         // A message without quotes.
         ("level=info msg=it is up port=80", r#"{"level":"info","msg":"it is up","port":80}"#),
@@ -128,14 +128,14 @@ fn what_is_no_known_form_stays_as_it_is() {
         "\tat com.example.Shop.pay(Shop.java:7)",
         "10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
     ] {
-        assert_eq!(of(line), line);
+        assert_eq!(of(line, &[]), line);
     }
 }
 
 #[test]
 fn an_object_that_was_cut_stays_damaged() {
     for line in ["[pod/a/b] {\"status\":200", "[pod/a/b] {", "2026-06-01T10:00:00Z {\"a\":{\"b\":1"] {
-        assert!(serde_json::from_str::<serde_json::Value>(&of(line)).is_err(), "{}", of(line));
+        assert!(serde_json::from_str::<serde_json::Value>(&of(line, &[])).is_err(), "{}", of(line, &[]));
     }
 }
 
@@ -169,6 +169,21 @@ fn whatever_a_line_is_an_object_comes_out_or_the_line_itself() {
         ",",
         ":",
         "--- [",
+        "[GIN] 2026/06/01 - 10:00:00 | 200 | 1ms | ::1 | GET \"/\"",
+        "[2026-06-01T10:00:00Z] \"GET / HTTP/1.1\" 200 - 0 1 2 3 ",
+        "REPORT RequestId: a Duration: 1 ms",
+        "I0601 10:00:00.000000 1 a.go:1] ",
+        "Jun  1 10:00:00 web-1 a[7]: ",
+        "\u{1b}[31m",
+        "\n\tat a",
+        "\u{b}",
+        "{\"textPayload\":\"",
+        "{\"short_message\":1,\"_a\":2}",
+        "{\"_id\":\"a\",\"date\":1,\"attributes\":{}}",
+        "Completed 200 OK in 1ms",
+        "GET / 200 1 ms - 5",
+        "https 2026-06-01T10:00:00Z a b:1 c 0.1 0.1 0.1 200 200 1 1 \"GET / HTTP/1.1\" ",
+        "::1:1 [01/Jun/2026:10:00:00.000] a b/c 1/1/1/1/1 200 1 - - ---- \"GET /\"",
     ];
     let mut state = 7u64;
     for _ in 0..50_000 {
@@ -177,7 +192,7 @@ fn whatever_a_line_is_an_object_comes_out_or_the_line_itself() {
             state = crate::event::mix(state, 3);
             line.push_str(pieces[(state % pieces.len() as u64) as usize]);
         }
-        let made = of(&line);
+        let made = of(&line, &[]);
         // What is not read is damaged in a way that a reader sees.
         assert!(made == line || made.starts_with('{'), "{line:?} becomes {made:?}");
     }

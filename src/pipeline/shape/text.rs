@@ -1,7 +1,7 @@
 //! Lines of text that begin with a time: what people's frameworks write where nobody asked for JSON.
 
 use super::logfmt::{Item, items};
-use super::{Object, is_key};
+use super::{Object, is_key, rails};
 use crate::pipeline::clock;
 
 /// Words behind the time among which the level is looked for.
@@ -10,9 +10,9 @@ const LEVEL_WITHIN: usize = 6;
 const PAIRS_MAX: usize = 32;
 
 /// Words that say a level, as frameworks write them.
-const LEVELS: [&str; 17] = [
+const LEVELS: [&str; 18] = [
     "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "FATAL", "CRITICAL", "CRIT", "SEVERE",
-    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG",
+    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG", "LOG",
 ];
 
 /// A line that begins with a time, or with a level and then a time.
@@ -20,7 +20,7 @@ pub(super) fn object(line: &str) -> Option<String> {
     // `I, [TIME #PID]  INFO -- : ...` of Ruby's logger.
     let ruby = line.split_once(", [").filter(|(letter, _)| letter.len() == 1).map(|(_, rest)| rest);
     // `[INFO] TIME ...`, `INFO TIME ...`.
-    let (ahead, rest) = match line.split_once(' ') {
+    let (ahead, rest) = match line.split_once([' ', '\t']) {
         Some((word, rest)) if ruby.is_none() => {
             level_of(word).map_or((None, line), |level| (Some(level), rest.trim_ascii_start()))
         }
@@ -32,17 +32,22 @@ pub(super) fn object(line: &str) -> Option<String> {
         return None;
     }
     let (level, logger, message) = match ahead {
-        Some(level) => (Some(level), None, rest),
+        Some(level) => match rest.split_once('\t').filter(|(id, _)| is_uuid(id)) {
+            Some((id, message)) => (Some(level), Some(id), message),
+            None => (Some(level), None, rest),
+        },
         None => said(rest),
     };
     let mut object = Object::new();
+    rails::put(message, &mut object);
     pairs_of(message, &mut object);
     object.text("time", &time);
     if let Some(level) = level {
         object.text("level", level);
     }
     if let Some(logger) = logger {
-        object.text("logger", logger);
+        // Lambda has the id of the request there.
+        object.text(if is_uuid(logger) { "request_id" } else { "logger" }, logger);
     }
     object.text("message", message);
     Some(object.end())
@@ -58,8 +63,11 @@ pub(super) fn time_of(text: &str) -> Option<(String, &str)> {
     let is_end = |c: char| c == ' ' || c == ']' || c == '\t';
     let first = text.find(is_end).unwrap_or(text.len());
     let second = text.get(first + 1..).and_then(|rest| rest.find(is_end)).map_or(text.len(), |at| first + 1 + at);
-    // A date and a time with a blank between them, else one word.
-    for end in [second, first] {
+    let third = text.get(second + 1..).and_then(|rest| rest.find(is_end)).map_or(text.len(), |at| second + 1 + at);
+    let zone = text.get(second..third).unwrap_or_default().trim_ascii();
+    let is_zone = matches!(zone, "Z" | "UTC" | "GMT") || (zone.len() >= 3 && zone.starts_with(['+', '-']));
+    // A date and a time with a blank between them, perhaps with a zone, else one word.
+    for end in [third, second, first].into_iter().skip(usize::from(!is_zone)) {
         let word = text.get(..end)?.trim_ascii_end().trim_end_matches([',', ':']);
         let Some(time) = read(word) else { continue };
         let mut rest = text.get(end..)?;
@@ -92,16 +100,21 @@ fn level_of(word: &str) -> Option<&'static str> {
     (is_marked || bare == found).then_some(found)
 }
 
+/// A word is a level as frameworks write it.
+pub(super) fn is_level(word: &str) -> bool {
+    LEVELS.contains(&word)
+}
+
 /// Level, logger and message of what stands behind the time.
 fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
     let mut at = 0;
     for number in 0..LEVEL_WITHIN {
         let from = at + rest[at..].len() - rest[at..].trim_ascii_start().len();
-        let until = rest[from..].find(' ').map_or(rest.len(), |end| from + end);
+        let until = rest[from..].find([' ', '\t']).map_or(rest.len(), |end| from + end);
         if let Some(level) = level_of(&rest[from..until]) {
             let behind = rest[until..].trim_ascii_start().trim_start_matches("- ").trim_start_matches("-- ");
             // `NAME - LEVEL - ...` of Python.
-            let before = rest[..from].trim_matches([' ', '-']);
+            let before = rest[..from].trim_matches([' ', '\t', '-']);
             let named =
                 Some(before).filter(|name| number > 0 && !name.is_empty() && !name.contains(' ') && is_logger(name));
             let (logger, message) = named_in(behind);
@@ -113,6 +126,10 @@ fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
         at = until;
     }
     (None, None, rest)
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 fn is_logger(name: &str) -> bool {
@@ -137,7 +154,7 @@ fn named_in(text: &str) -> (Option<&str>, &str) {
 }
 
 /// Pairs that stand in a text become fields: `status=200`, and those in braces, as Rust's spans have them.
-fn pairs_of(message: &str, object: &mut Object) {
+pub(super) fn pairs_of(message: &str, object: &mut Object) {
     if !message.contains('=') {
         return;
     }

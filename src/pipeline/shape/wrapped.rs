@@ -1,7 +1,7 @@
 //! What tools and collectors put around a line.
 
 use super::text::time_of;
-use super::{Object, first_key};
+use super::{Object, first_key, lambda, rails, records, servers};
 use crate::pipeline::access;
 use crate::pipeline::clock;
 use crate::pipeline::json::{self, Str, Value};
@@ -15,7 +15,9 @@ pub(super) fn of_object(line: &str, key: &str, depth: usize) -> Option<String> {
     } else if key.starts_with("topic\"") {
         kcat(line, depth)
     } else if key.starts_with("_index\"") || key.starts_with("_id\"") || key.starts_with("_source\"") {
-        hit(line)
+        hit(line).or_else(|| if key.starts_with("_id\"") { records::datadog(line) } else { None })
+    } else if key.starts_with("id\"") {
+        records::datadog(line)
     } else if key.starts_with('_') || key.bytes().next().is_some_and(|first| first.is_ascii_uppercase()) {
         journal(line, depth)
     } else {
@@ -24,7 +26,7 @@ pub(super) fn of_object(line: &str, key: &str, depth: usize) -> Option<String> {
 }
 
 /// The fields of an object that are asked for, in this order.
-fn fields<'a, const N: usize>(object: &'a str, names: [&str; N]) -> Option<[Option<Value<'a>>; N]> {
+pub(super) fn fields<'a, const N: usize>(object: &'a str, names: [&str; N]) -> Option<[Option<Value<'a>>; N]> {
     let mut found = [None; N];
     json::scan_object(object, &mut |key: Str<'a>, value: Value<'a>| {
         if let Some(at) = names.iter().position(|name| key.is(name)) {
@@ -152,12 +154,25 @@ fn compose(line: &str, depth: usize) -> Option<String> {
     Some(object.end())
 }
 
+/// An object, an access log, or what Lambda says of a call.
+fn says_more(line: &str) -> bool {
+    line.starts_with("{\"") && !first_key(line).is_empty()
+        || access::parse_access(line).is_some()
+        || lambda::object(line).is_some()
+        || servers::object(line).is_some()
+        || rails::object(line).is_some()
+}
+
 /// A time, and then an object, an access log or another line that says more than text.
 fn stamped(line: &str, depth: usize) -> Option<String> {
     let (time, inner) = time_of(line)?;
     let inner = inner.trim_ascii_start();
-    let is_line = inner.starts_with("{\"") && !first_key(inner).is_empty() || access::parse_access(inner).is_some();
-    if !is_line {
+    // `aws logs tail` has the stream between the two.
+    let inner = match inner.split_once(' ') {
+        Some((_, behind)) if !says_more(inner) && says_more(behind) => behind,
+        _ => inner,
+    };
+    if !says_more(inner) {
         return None;
     }
     let mut object = Object::new();

@@ -12,7 +12,7 @@ use crate::pipeline::plan::FieldRef;
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::survey::units_of_latency::{COARSE_ADVICE, is_too_coarse};
 use crate::pipeline::survey::{Head, Wishes};
-use crate::pipeline::{access, clock, number};
+use crate::pipeline::{access, clock, number, shape};
 
 /// From here on, in microseconds, a duration shows in the order of lines that tell whole seconds.
 const LONG_US: f64 = 2e6;
@@ -126,7 +126,8 @@ impl Numbers {
     fn of(heads: &[Head<'_>]) -> Numbers {
         let mut beside_bytes = BesideBytes::default();
         let mut read = |line: &&str| {
-            let line = access::parse_access(without_mark(line))?;
+            let wrapped = shape::access_in(line);
+            let line = access::parse_access(wrapped.as_deref().unwrap_or(without_mark(line)))?;
             let received = clock::parse_time(line.time).ok()?;
             let number = number::parse_f64(line.duration?)?;
             if let Some(bytes) = line.bytes {

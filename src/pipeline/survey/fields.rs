@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::pipeline::decode::{ACCESS_DURATION, ACCESS_ROLES, PROXY_STATUS, without_mark};
 use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::plan::FieldRef;
-use crate::pipeline::roles::{LatencyUnit, Role, StatusNotation};
+use crate::pipeline::roles::{self, LatencyUnit, Role, StatusNotation};
 use crate::pipeline::survey::units_of_latency::is_too_coarse;
 use crate::pipeline::survey::{Head, Wishes};
-use crate::pipeline::{access, clock, number, values};
+use crate::pipeline::{access, clock, number, shape, values};
 
 /// Distinct paths that are counted; further ones are not considered for roles.
 const PATHS_MAX: usize = 4096;
@@ -40,6 +40,27 @@ impl PathCount {
         self.values.len()
     }
 
+    /// Some are times without a year.
+    pub(super) fn has_yearless(&self) -> bool {
+        self.values.iter().any(|text| clock::is_yearless(text))
+    }
+
+    /// All are dates in which the day and the month may be either of two numbers: `01/06/2026 10:00:00`.
+    pub(super) fn has_ambiguous_dates(&self) -> bool {
+        let is_number =
+            |text: &str| text.len() <= 2 && text.parse::<u32>().is_ok_and(|number| (1..=31).contains(&number));
+        let is_date = |text: &String| {
+            let mut parts = text.split(['/', '.', '-']);
+            let (day, month, rest) = (parts.next(), parts.next(), parts.next());
+            let year = rest.and_then(|rest| rest.get(..4));
+            day.is_some_and(is_number)
+                && month.is_some_and(is_number)
+                && year.is_some_and(|year| year.bytes().all(|byte| byte.is_ascii_digit()))
+                && text.contains(':')
+        };
+        !self.values.is_empty() && self.values.iter().all(is_date)
+    }
+
     /// In seconds, the values would tell nothing of latencies.
     pub(super) fn is_coarse(&self) -> bool {
         self.whole == self.scalars && is_too_coarse(self.zeros_and_ones, self.scalars)
@@ -62,7 +83,9 @@ pub(super) struct Seen {
     pub(super) json_lines: u64,
     /// Lines of access logs.
     pub(super) access_lines: u64,
-    /// Those of them with a request time as nginx writes it.
+    /// Lines of access logs in which something wraps them; they are objects.
+    pub(super) wrapped_access: u64,
+    /// Lines of access logs with a request time as nginx writes it.
     pub(super) access_timed: u64,
 }
 
@@ -76,6 +99,12 @@ impl Seen {
                 let mut values = Vec::new();
                 if collect(line, "", 0, &mut values).is_ok() {
                     seen.json_lines += 1;
+                    if let Some(text) = shape::access_in(line)
+                        && let Some(access) = access::parse_access(&text)
+                    {
+                        seen.wrapped_access += 1;
+                        seen.access_timed += u64::from(access.request_time.is_some());
+                    }
                     values.iter().for_each(|(path, value)| count_path(&mut seen.paths, &known, path, value));
                 }
             } else if let Some(access) = access::parse_access(line) {
@@ -92,7 +121,7 @@ impl Seen {
     /// Access lines end in how long the request took: nearly all end in one whole number, and none has nginx's time.
     pub(super) fn has_durations(&self) -> bool {
         let durations = self.paths.get(ACCESS_DURATION).map_or(0, |count| count.scalars);
-        self.access_timed == 0 && durations > 0 && durations * 10 >= self.access_lines * 9
+        self.access_timed == 0 && durations > 0 && durations * 10 >= (self.access_lines + self.wrapped_access) * 9
     }
 }
 fn collect<'a>(
@@ -161,8 +190,23 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     }
 }
 
+/// Fields of every line of bunyan, whose name is that of the service.
+const BUNYAN: [&str; 5] = ["v", "pid", "hostname", "level", BUNYAN_NAME];
+const BUNYAN_NAME: &str = "name";
+
+/// Fields of known names in the objects in which loggers put them.
+fn wrapped_fields(role: Role, paths: &BTreeMap<String, PathCount>) -> Vec<FieldRef> {
+    let wrappers = roles::WRAPPERS.iter().filter(|wrapper| paths.contains_key(**wrapper));
+    let names = wrappers.flat_map(|wrapper| role.known_names().iter().map(move |name| format!("{wrapper}.{name}")));
+    names
+        .filter(|path| !role.known_names().contains(&path.as_str()))
+        .filter(|path| paths.get(path).is_some_and(|count| count.scalars > 0))
+        .map(|path| FieldRef { path, unit: None })
+        .collect()
+}
+
 pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<FieldRef>> {
-    let (paths, access) = (&seen.paths, seen.access_lines > 0);
+    let (paths, access) = (&seen.paths, seen.access_lines + seen.wrapped_access > 0);
     let mut roles: BTreeMap<Role, Vec<FieldRef>> = BTreeMap::new();
     for role in Role::ALL {
         if let Some(fields) = wishes.roles.get(&role) {
@@ -180,6 +224,12 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
+        if role.may_be_wrapped() && (role != Role::Time || fields.is_empty()) {
+            fields.extend(wrapped_fields(role, paths));
+        }
+        if role == Role::Service && fields.is_empty() && BUNYAN.iter().all(|path| paths.contains_key(*path)) {
+            fields.push(FieldRef { path: BUNYAN_NAME.to_owned(), unit: None });
+        }
         fields.splice(0..0, preferred.cloned());
         let mut known = BTreeSet::new();
         fields.retain(|field| known.insert(field.path.clone()));

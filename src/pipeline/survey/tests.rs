@@ -520,3 +520,37 @@ fn times_are_not_moved_by_numbers_that_are_no_durations() {
         assert_eq!(survey.plan.adds_duration, by_end);
     }
 }
+
+#[test]
+fn an_access_log_stays_one_whatever_wraps_it() {
+    let plain = |at: usize| {
+        let second = at % 60;
+        format!(
+            r#"10.0.0.{second} - - [01/Jun/2026:10:00:{second:02} +0000] "GET /cart HTTP/1.1" 200 5 "-" "curl" 0.012"#
+        )
+    };
+    for wrap in ["", "[pod/shop-1/nginx] ", "2026-06-01T10:00:00Z stdout F ", "web-1  | ", "2026-06-01T10:00:00Z "] {
+        let both: Vec<String> = (0..40)
+            .flat_map(|at| {
+                let second = at % 60;
+                let said = format!(r#"{{"time":"2026-06-01T10:00:{second:02}Z","status":200,"latency_ms":7}}"#);
+                [format!("{wrap}{}", plain(at)), format!("{wrap}{said}")]
+            })
+            .collect();
+        let survey = found(&both);
+        assert_eq!(survey.requests, 40, "{wrap}: each is one request");
+        let sources: Vec<&RequestSource> = survey.plan.sources.values().collect();
+        assert_eq!(sources, [&RequestSource::AccessLog], "{wrap}");
+    }
+    // A line may say so itself; one that says something else is of no known source.
+    for (word, expect) in [
+        ("access log", RequestSource::AccessLog),
+        ("root span", RequestSource::RootSpan),
+        ("application log", RequestSource::Application),
+        ("gossip", RequestSource::Application),
+    ] {
+        let survey = found(&lines(20, |_| format!(r#""status":200,"serin.source":"{word}""#)));
+        assert_eq!(survey.services.values().next().unwrap().sources.keys().collect::<Vec<_>>(), [&expect], "{word}");
+    }
+    assert_eq!(found(&lines(20, |_| r#""serin":{"source":"access log"}"#.to_owned())).requests, 20);
+}

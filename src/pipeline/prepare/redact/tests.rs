@@ -9,7 +9,7 @@ fn redaction(fields: &[&str], hashed: &[&str], looks: &[Looks]) -> Redaction {
 }
 
 fn line(redaction: &Redaction, line: &str) -> String {
-    redaction.line(Cow::Borrowed(line)).into_owned()
+    redaction.line(Cow::Borrowed(line), &[]).into_owned()
 }
 
 #[test]

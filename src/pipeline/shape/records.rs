@@ -1,0 +1,149 @@
+//! Objects in which a collector or a cloud keeps a line, told by a key of theirs that applications do not write.
+//!
+//! What is only a wrapping of fields (`jsonPayload`, `fields`, `properties`) stays as it is: the survey finds the fields in it
+//! ([`WRAPPERS`](crate::pipeline::roles::WRAPPERS)).
+
+use super::wrapped::fields;
+use super::{DEPTH_MAX, Object};
+use crate::pipeline::access;
+use crate::pipeline::json::{self, Str, Value};
+use crate::pipeline::roles::{self, Role};
+
+/// Keys of an object by one of which such a record is told.
+pub const KEYS: [&str; 7] =
+    ["textPayload", "ingestionTime", "@message", "short_message", "stream", "source_type", "input"];
+
+/// Bytes of a line in which a record of Datadog shows what it is.
+const NEAR: usize = 200;
+
+/// The record as object, where it is one of these.
+pub(super) fn object(line: &str, depth: usize) -> Option<String> {
+    let mut found = [false; KEYS.len()];
+    json::scan_object(line, &mut |key: Str<'_>, value: Value<'_>| {
+        if let Some(at) = KEYS.iter().position(|known| key.is(known)) {
+            found[at] = match value {
+                Value::Object(_) => KEYS[at] == "input",
+                Value::Number(_) => KEYS[at] == "ingestionTime",
+                Value::String(_) => KEYS[at] != "input",
+                _ => false,
+            };
+        }
+    })
+    .ok()?;
+    let [text_payload, ingestion_time, message, short_message, stream, source_type, input] = found;
+    if short_message {
+        gelf(line)
+    } else if text_payload {
+        inside(line, "textPayload", depth)
+    } else if ingestion_time {
+        inside(line, "message", depth)
+    } else if message {
+        inside(line, "@message", depth)
+    } else if stream || source_type || input {
+        inside(line, "log", depth).or_else(|| inside(line, "message", depth))
+    } else {
+        None
+    }
+}
+
+/// An object in whose text another line stands: its other fields, and then what that line says. Text of no known form stays where it is.
+fn inside(line: &str, key: &str, depth: usize) -> Option<String> {
+    let [Some(Value::String(text))] = fields(line, [key])? else { return None };
+    let text = text.get();
+    let text = text.trim_ascii();
+    let is_line =
+        text.starts_with('{') || access::parse_access(text).is_some() || super::unwrapped(text, DEPTH_MAX).is_some();
+    if depth >= DEPTH_MAX || !is_line {
+        return None;
+    }
+    let mut inner = Object::new();
+    inner.line(text, depth);
+    let inner = inner.end();
+    let has_time = has_time(&inner);
+    let mut object = Object::new();
+    // What told the record goes, so that the object is not taken for one once more.
+    json::scan_object(line, &mut |name: Str<'_>, value: Value<'_>| match name.raw() {
+        "stream" => object.value_of("log.iostream", value),
+        raw if raw == key || KEYS.contains(&raw) => {}
+        // When the collector had it says less than the line.
+        raw if has_time && roles::role_of_known(raw) == Some(Role::Time) => {}
+        _ => object.field(name, value),
+    })
+    .ok()?;
+    object.fields_of(&inner);
+    Some(object.end())
+}
+
+/// The line says itself when it was written.
+fn has_time(object: &str) -> bool {
+    let mut has = false;
+    let read = json::scan_object(object, &mut |key: Str<'_>, _: Value<'_>| {
+        has |= matches!(roles::role_of_known(key.raw()), Some(Role::Time | Role::Start));
+    });
+    has && read.is_ok()
+}
+
+/// GELF (`{"version":"1.1","host":...,"short_message":...,"_field":...}`): its version is that of the format.
+fn gelf(line: &str) -> Option<String> {
+    let mut object = Object::new();
+    json::scan_object(line, &mut |name: Str<'_>, value: Value<'_>| {
+        let raw = name.raw();
+        match raw {
+            "version" => {}
+            "host" => object.value_of("host.name", value),
+            "short_message" => object.value_of("message", value),
+            "full_message" => object.value_of("full_message", value),
+            _ => match raw.strip_prefix('_').filter(|rest| !rest.is_empty()) {
+                Some(own) => {
+                    object.raw_key(own);
+                    object.put(value);
+                }
+                None => object.field(name, value),
+            },
+        }
+    })
+    .ok()?;
+    Some(object.end())
+}
+
+/// What Datadog keeps of a line, as it stands in its archives and as its API gives it (`content`): its status is a level.
+pub(super) fn datadog(line: &str) -> Option<String> {
+    let start = line.as_bytes().get(..NEAR).unwrap_or(line.as_bytes());
+    let is_there = |key: &str| memchr::memmem::find(start, key.as_bytes()).is_some();
+    if !(is_there("\"type\":\"log\"") || is_there("\"content\":{") || line.starts_with("{\"_id\"")) {
+        return None;
+    }
+    let [content, attributes, date, tags] = fields(line, ["content", "attributes", "date", "tags"])?;
+    let record = match (content, attributes, date, tags) {
+        (Some(Value::Object(content)), ..) => content,
+        // `{"id":...,"type":"log","attributes":{"attributes":{...},"service":...}}`
+        (None, Some(Value::Object(outer)), None, _) if fields(outer, ["service", "timestamp"])?[1].is_some() => outer,
+        (None, Some(Value::Object(_)), Some(_), _) => line,
+        _ => return None,
+    };
+    let mut object = Object::new();
+    let mut own = None;
+    json::scan_object(record, &mut |name: Str<'_>, value: Value<'_>| match (name.raw(), value) {
+        ("status", Value::String(_)) => object.value_of("level", value),
+        ("date", _) => object.value_of("timestamp", value),
+        ("attributes", Value::Object(attributes)) => own = Some(attributes),
+        ("tags", Value::Array(tags)) => put_tags(&mut object, tags),
+        ("_id" | "id" | "source", _) => {}
+        _ => object.field(name, value),
+    })
+    .ok()?;
+    if let Some(own) = own {
+        object.fields_of(own);
+    }
+    Some(object.end())
+}
+
+/// `["env:prod","version:1.2"]`
+fn put_tags(object: &mut Object, tags: &str) {
+    let Ok(tags) = serde_json::from_str::<Vec<String>>(tags) else { return };
+    for (key, value) in tags.iter().filter_map(|tag| tag.split_once(':')) {
+        if matches!(key, "env" | "version" | "pod_name" | "kube_deployment") {
+            object.text(key, value);
+        }
+    }
+}

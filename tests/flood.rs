@@ -94,7 +94,7 @@ fn a_service_is_judged_as_if_the_flood_were_not_there() {
         let mut text = String::new();
         for number in 0..lines {
             let at = Timestamp(first + (last - first) * number as i64 / lines as i64);
-            let _ = writeln!(text, "{{\"ts\":\"{at}\",{}}}", fields(number));
+            let _infallible = writeln!(text, "{{\"ts\":\"{at}\",{}}}", fields(number));
         }
         std::fs::write(path("wild.log"), &text).unwrap();
         let size = text.len();

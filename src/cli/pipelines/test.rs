@@ -77,18 +77,20 @@ pub(in crate::cli) fn run(arguments: &TestArguments) -> anyhow::Result<u8> {
                 if !misses.is_empty() {
                     here += 1;
                     let about = if test.about.is_empty() { "a test" } else { &test.about };
-                    let _ = writeln!(text, "{}:{}: {}: not as written", source.shown, test.at.0, harmless(about, 120));
+                    let _infallible =
+                        writeln!(text, "{}:{}: {}: not as written", source.shown, test.at.0, harmless(about, 120));
                     text.push_str(&misses);
                 }
             }
             failed += here;
             if here == 0 {
-                let _ = writeln!(text, "{}: {} passed", source.shown, count(pipeline.tests.len() as u64, "test"));
+                let _infallible =
+                    writeln!(text, "{}: {} passed", source.shown, count(pipeline.tests.len() as u64, "test"));
             }
         }
     }
     if !arguments.update && !wrong {
-        let _ = match failed {
+        let _infallible = match failed {
             0 => writeln!(text, "all {} passed", count(all, "test")),
             failed => writeln!(text, "{failed} of {} failed", count(all, "test")),
         };
@@ -217,7 +219,7 @@ pub(super) fn differences(test: &Test, seen: &[Seen]) -> String {
         return text;
     }
     if test.gives.len() != seen.len() {
-        let _ =
+        let _infallible =
             writeln!(text, "  {} and {}", count(seen.len() as u64, "line"), count(test.gives.len() as u64, "result"));
     }
     for (number, (gives, seen)) in test.gives.iter().zip(seen).enumerate() {
@@ -231,7 +233,7 @@ pub(super) fn differences(test: &Test, seen: &[Seen]) -> String {
                         None => "nothing".to_owned(),
                     },
                 };
-                let _ =
+                let _infallible =
                     writeln!(text, "  line {}: {key}: `{}` is written, and it is {found}", number + 1, shown(wanted));
             }
         }
@@ -245,7 +247,7 @@ fn written(seen: &Seen, named: &[(String, String)]) -> String {
         [] => std::iter::once("rejected")
             .chain(WRITTEN)
             .filter_map(|key| Some((key, seen.get(key)?)))
-            .filter(|(key, value)| !value.is_empty() && !(*key == "failed" && *value == "false"))
+            .filter(|(key, value)| !(value.is_empty() || (*key == "failed" && *value == "false")))
             .map(|(key, value)| format!("{key}: {}", quoted(value)))
             .collect(),
         named => named
@@ -303,6 +305,6 @@ fn update(
         std::fs::write(path, lines.join("\n") + "\n")
             .with_context(|| format!("{}: cannot be written", source.shown))?;
     }
-    let _ = writeln!(text, "{}: {} written anew", source.shown, count(changed, "test"));
+    let _infallible = writeln!(text, "{}: {} written anew", source.shown, count(changed, "test"));
     Ok(())
 }

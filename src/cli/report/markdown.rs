@@ -64,23 +64,16 @@ impl Judged<'_> {
             let _infallible = writeln!(out, "{}", row(&cells));
         }
         out.push('\n');
-        let sections: [(&str, fn(&Self, &mut String)); 2] = [
-            ("Log lines and segments that differ", |judged, out| {
-                judged.write_templates(out);
-                judged.write_segments(out);
-            }),
-            ("Checks, what is still needed, lines to look at", |judged, out| {
-                judged.write_checks(out);
-                judged.write_needs(out);
-                judged.write_evidence(out);
-                judged.write_services(out);
-            }),
-        ];
-        for (name, write) in sections {
-            let mut text = String::new();
-            write(self, &mut text);
-            folded(out, name, &text);
-        }
+        let mut text = String::new();
+        self.write_templates(&mut text);
+        self.write_segments(&mut text);
+        folded(out, "Log lines and segments that differ", &text);
+        text.clear();
+        self.write_checks(&mut text);
+        self.write_needs(&mut text);
+        self.write_evidence(&mut text);
+        self.write_services(&mut text);
+        folded(out, "Checks, what is still needed, lines to look at", &text);
     }
 }
 

@@ -90,7 +90,7 @@ fn without_cards(text: &str) -> Option<String> {
                 (at, from) = (end, end);
             }
             // The next group of digits.
-            None => at = start + bytes.get(start..).map_or(1, |rest| digits(rest)),
+            None => at = start + bytes.get(start..).map_or(1, digits),
         }
     }
     if from == 0 {

@@ -2,7 +2,6 @@
 //! ends the program, what one reading takes another takes, and what is taken out of lines stays out.
 //!
 //! `SERIN_SECONDS=600 cargo test --release --test mutations` goes on for ten minutes with each decoder; `SERIN_SEED=N` begins elsewhere.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -194,6 +194,6 @@ fn whatever_a_line_is_an_object_comes_out_or_the_line_itself() {
         }
         let made = of(&line, &[]);
         // What is not read is damaged in a way that a reader sees.
-        assert!(made == line || made.starts_with('{'), "{line:?} becomes {made:?}");
+        assert!(made == line || made.trim_ascii_start().starts_with('{'), "{line:?} becomes {made:?}");
     }
 }

@@ -197,7 +197,8 @@ fn templates() {
         for writer in [template::Writer::Message, template::Writer::Producer] {
             canonical.mask(bytes, writer);
             let once = canonical.text().to_vec();
-            assert!(once.len() <= bytes.len() + 64, "{bytes:?}");
+            // What stands for a value may be longer than it.
+            assert!(once.len() <= 3 * bytes.len() + 64, "{bytes:?}");
             assert_eq!(template::mask(bytes, writer), once);
         }
         canonical.add_stack(&String::from_utf8_lossy(bytes));

@@ -60,6 +60,13 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(table: Table<S>) -> Route
 }
 
 fn table() -> Table<Api> {
+    let mut table = without_index();
+    #[cfg(feature = "index")]
+    table.push(("/v1/who", "get", get(super::searching::who)));
+    table
+}
+
+fn without_index() -> Table<Api> {
     vec![
         ("/healthz", "get", get(health)),
         ("/readyz", "get", get(ready)),

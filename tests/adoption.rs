@@ -75,7 +75,12 @@ fn line(unit: u64, at: Micros, exposed: bool, used: bool, segments: [Option<&str
 }
 
 fn asked(fields: &[&str]) -> Asked {
-    Asked { segments: fields.iter().map(|field| (*field).to_owned()).collect(), steps: 0, within: HOUR, uses_max: USES_MAX }
+    Asked {
+        segments: fields.iter().map(|field| (*field).to_owned()).collect(),
+        steps: 0,
+        within: HOUR,
+        uses_max: USES_MAX,
+    }
 }
 
 #[test]

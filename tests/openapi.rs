@@ -285,7 +285,10 @@ fn every_operation_answers_as_the_document_says() {
         ("/v1/shares", "/v1/shares?by=nobody"),
         ("/v1/shares", "/v1/shares?from=counters"),
         ("/v1/shares", "/v1/shares?from=counters&by=cohort"),
-        ("/v1/who", "/v1/who?rollout=shop&used=_failed:true&step=asked=_kind:request&step=failed=_failed:true&segment=region"),
+        (
+            "/v1/who",
+            "/v1/who?rollout=shop&used=_failed:true&step=asked=_kind:request&step=failed=_failed:true&segment=region",
+        ),
         ("/v1/who", "/v1/who?used=*&exposed=_kind:request&until=2999-01-01"),
         ("/v1/who", "/v1/who?used=(("),
         ("/v1/who", "/v1/who"),

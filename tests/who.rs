@@ -69,8 +69,11 @@ fn a_running_program_says_what_the_command_says_of_files() {
     let folder = folder_with(&[("app.log", text_of(&lines).as_bytes())]);
     let running = running(&lines, folder.path());
     let steps = ["asked=_kind:request", "lost=\"order is lost\""];
-    for (used, exposed, segment) in [("status:503", None, "region"), ("\"order is lost\"", Some("_kind:request"), "region")] {
-        let mut arguments = vec!["who", "app.log", "--used", used, "--segment", segment, "--format", "json", "--within", "5m"];
+    for (used, exposed, segment) in
+        [("status:503", None, "region"), ("\"order is lost\"", Some("_kind:request"), "region")]
+    {
+        let mut arguments =
+            vec!["who", "app.log", "--used", used, "--segment", segment, "--format", "json", "--within", "5m"];
         let mut parameters = vec![("used", used), ("segment", segment), ("within", "5m")];
         for step in steps {
             arguments.extend(["--step", step]);
@@ -96,7 +99,13 @@ fn each_number_has_a_query_that_finds_its_lines() {
     let running = running(&lines, folder.path());
     let (_, said) = asked(
         &running,
-        &[("used", "status:503"), ("segment", "region"), ("step", "a=_kind:request"), ("step", "b=status:503"), ("until", "2999-01-01")],
+        &[
+            ("used", "status:503"),
+            ("segment", "region"),
+            ("step", "a=_kind:request"),
+            ("step", "b=status:503"),
+            ("until", "2999-01-01"),
+        ],
     );
     let distinct = |query: &Value| {
         let path = format!("/v1/aggregate?distinct=_unit&q={}", encoded(query.as_str().unwrap()));
@@ -113,7 +122,9 @@ fn each_number_has_a_query_that_finds_its_lines() {
     }
     let day = &said["retention"][0]["again"][0];
     assert_eq!(distinct(&day["lines"]), day["units"]);
-    for segment in said["segments"].as_array().unwrap().iter().filter(|of| of["value"] != "(others)" && of["value"] != "(none)") {
+    for segment in
+        said["segments"].as_array().unwrap().iter().filter(|of| of["value"] != "(others)" && of["value"] != "(none)")
+    {
         // One line in thirteen is of another user, who then has two regions.
         let [found, told] = [distinct(&segment["lines"]["exposed"]), segment["adopted"]["exposed"].clone()];
         assert!(found.as_u64() >= told.as_u64() && told.as_u64() > Some(30), "{segment}: {found}");
@@ -141,7 +152,8 @@ fn a_rollout_is_its_time_and_its_arms_and_nothing_is_asked_without_bounds() {
             arm["curve"].as_array().unwrap().iter().map(|point| point["used"]["value"].as_f64().unwrap()).collect();
         assert!(curve.len() > 10 && curve.windows(2).all(|pair| pair[0] <= pair[1]), "{curve:?}");
     }
-    let rates: Vec<f64> = said["arms"].as_array().unwrap().iter().map(|arm| arm["adopted"]["rate"]["value"].as_f64().unwrap()).collect();
+    let rates: Vec<f64> =
+        said["arms"].as_array().unwrap().iter().map(|arm| arm["adopted"]["rate"]["value"].as_f64().unwrap()).collect();
     assert!(rates[1] > 2.0 * rates[0], "{rates:?}");
 
     for (parameters, status, words) in [

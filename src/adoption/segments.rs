@@ -139,12 +139,7 @@ enum Change {
 }
 
 /// Evidence of each value of each field.
-fn evidence(
-    exposed: &[Exposed<'_>],
-    fields: &[Field],
-    grid: &Grid,
-    (end, uses_max): (i64, usize),
-) -> Vec<Vec<Choice>> {
+fn evidence(exposed: &[Exposed<'_>], fields: &[Field], grid: &Grid, (end, uses_max): (i64, usize)) -> Vec<Vec<Choice>> {
     let mut followed: Vec<&Exposed<'_>> = exposed.iter().collect();
     let mut mask = 0u64;
     while followed.iter().filter(|of| of.used.is_some()).count() > uses_max && mask < u64::MAX {

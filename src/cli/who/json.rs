@@ -61,9 +61,9 @@ fn adopted(of: &Adopted) -> Value {
 
 /// Lines of those that were exposed, and of uses, where both can be asked for.
 fn both(told: &Told, what: &str) -> Value {
-    told.queries.as_ref().map_or(Value::Null, |of| {
-        json!({ "exposed": of.of(&[what, &of.exposed]), "used": of.of(&[what, &of.used]) })
-    })
+    told.queries
+        .as_ref()
+        .map_or(Value::Null, |of| json!({ "exposed": of.of(&[what, &of.exposed]), "used": of.of(&[what, &of.used]) }))
 }
 
 fn segment(of: &Segment, told: &Told) -> Value {
@@ -90,7 +90,7 @@ fn segment(of: &Segment, told: &Told) -> Value {
 
 /// Part of exposed units that have used by each of some ages, up to the longest that somebody was watched.
 fn curve(of: &FirstUse, longest: Micros) -> Vec<Value> {
-    let step = (longest / CURVE).max(SECOND).next_multiple_of(SECOND);
+    let step = (longest / CURVE / SECOND + 1) * SECOND;
     let ages: Vec<Micros> = (0..).map(|at| at * step).take_while(|age| *age < longest + step).collect();
     let at = |(age, used): (&Micros, Estimate)| json!({ "age_s": age / SECOND, "used": estimate(Some(used)) });
     ages.iter().zip(of.curve(&ages)).map(at).collect()
@@ -105,7 +105,7 @@ fn steps(counts: &[Count], told: &Told, arm: Option<&str>) -> Vec<Value> {
         let query = told.queries.as_ref().filter(|of| arm.is_none() || of.uses_name_arms);
         let lines = query.and_then(|of| {
             let step = of.steps.get(at)?;
-            Some(of.of(&[step, arm.map(of_arm).as_deref().unwrap_or(""), arm.map_or("", |_| &of.with_arm)]))
+            Some(of.of(&[step, arm.map(of_arm).as_deref().unwrap_or(""), arm.map_or("", |_| of.with_arm.as_str())]))
         });
         json!({
             "name": told.steps.get(at),

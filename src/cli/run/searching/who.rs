@@ -3,6 +3,7 @@
 //! The same sums as `serin who` makes of files ([`crate::adoption`]), with smaller bounds: a running program has other work. Lines are read from the
 //! columns of the index, so that none has to be decoded; one that does not answer in its time, or that nobody waits for, stops.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -113,17 +114,11 @@ struct OfRollout {
 impl OfRollout {
     fn of(rollout: &Rollout) -> Option<OfRollout> {
         let current = rollout.current();
-        let list = |of: &mut dyn Iterator<Item = &String>| {
-            let mut list: Vec<String> = of.cloned().collect();
-            list.sort();
-            list.dedup();
-            list
-        };
         Some(OfRollout {
             since: current.iter().map(|of| of.began).min()?,
             until: if current.iter().all(|of| of.over) { current.iter().map(|of| of.at).max() } else { None },
-            services: list(&mut current.iter().map(|of| &of.service)),
-            arms: list(&mut current.iter().flat_map(|of| [&of.control, &of.candidate])),
+            services: distinct(current.iter().map(|of| &of.service)),
+            arms: distinct(current.iter().flat_map(|of| [&of.control, &of.candidate])),
         })
     }
 
@@ -136,6 +131,11 @@ impl OfRollout {
     fn of_arms(&self) -> String {
         format!("{} AND {}", self.of_services(), any("_arm", &self.arms))
     }
+}
+
+/// Each name once, in order.
+fn distinct<'n>(names: impl Iterator<Item = &'n String>) -> Vec<String> {
+    names.collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 /// A query: a field has one of some values.
@@ -156,8 +156,9 @@ pub(in crate::cli::run) async fn who(
     let who = Who::of(given(asked)?)?;
     let within = match &who.within {
         None => WITHIN,
-        Some(text) => compare::duration(text)
-            .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("within: {error:#}")))?,
+        Some(text) => {
+            compare::duration(text).map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("within: {error:#}")))?
+        }
     };
     let rollout = match &who.rollout {
         None => None,
@@ -184,11 +185,11 @@ fn answer(
     (who, within, rollout): (&Who, Micros, Option<&OfRollout>),
     began: Instant,
 ) -> Result<Value, Refusal> {
-    let times = [
+    let (since, until) = (
         who.since.clone().or_else(|| rollout.map(|of| of.since.to_string())),
         who.until.clone().or_else(|| rollout.and_then(|of| of.until).map(|until| until.to_string())),
-    ];
-    let [since, until] = [times[0].as_deref(), times[1].as_deref()];
+    );
+    let (since, until) = (since.as_deref(), until.as_deref());
     let within_times = |query: &str| tree(shared, index, query, (since, until));
     let resolve = |query: &str| tree(shared, index, query, (None, None));
     let plan = shared.searching.known_plan();
@@ -248,7 +249,8 @@ fn answer(
         });
     });
     let Seen { lines, without_unit, is_sampled, partial } = seen.map_err(|error| damaged(&error))?;
-    let adoption = Adoption::of(units, &Asked { segments: segments.clone(), steps: who.steps.len(), within, uses_max: USES });
+    let adoption =
+        Adoption::of(units, &Asked { segments: segments.clone(), steps: who.steps.len(), within, uses_max: USES });
     let time = match (since, until) {
         (None, None) => String::new(),
         (Some(since), None) => format!("_time:>={since}"),

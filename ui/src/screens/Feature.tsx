@@ -256,7 +256,7 @@ const toneOf = (arm: string, comparison: Comparison): string => (arm === compari
 
 const PARTIAL: Record<string, string> = {
   time: "Not all lines were read in time: the latest are missing.",
-  matches: "There are more lines than are read at once: the latest are missing. A shorter time helps.",
+  matches: "There are more lines than are read at once: the latest are missing.",
   damaged: "A part of the index cannot be read: its lines are missing.",
 };
 

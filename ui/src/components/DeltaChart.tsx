@@ -19,6 +19,8 @@ interface Props {
   swap: boolean;
 }
 
+/** Characters of a mark beside its line. */
+const LONG = 60;
 /** Marks up to which each is told beside its line. */
 const WORDED = 3;
 /** Rows of the table behind a chart. */
@@ -122,7 +124,7 @@ export function DeltaChart(props: Props) {
         ctx.lineTo(x, top + height);
         ctx.stroke();
         // Few are told where they are; of many the list below says what each was.
-        const words = marks.length > WORDED ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.slice(0, 40)}`;
+        const words = marks.length > WORDED ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.length > LONG ? `${mark.words.slice(0, LONG)}…` : mark.words}`;
         const isRight = x > left + width * 0.6;
         ctx.textAlign = isRight ? "right" : "left";
         ctx.fillStyle = ink;
@@ -148,7 +150,7 @@ export function DeltaChart(props: Props) {
       axes: [
         // Marks of the clock are wide: without room they run into each other.
         { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
-        { ...axis, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
+        { ...axis, size: 88, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
       ],
       hooks: { draw: [draw] },
     };

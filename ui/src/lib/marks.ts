@@ -1,7 +1,7 @@
 // What was decided, told and commanded, as marks of a chart over time.
 
 import { harmless } from "./format";
-import type { TimelineEvent } from "./types";
+import type { Delivery, TimelineEvent } from "./types";
 import { CHANGES, PHASES } from "./words";
 
 export interface Mark {
@@ -16,9 +16,11 @@ const MARKS = 9;
 
 const DONE: Record<string, string> = { rollback: "rolled it back", hold: "held it", resume: "resumed it", approve: "approved" };
 
-function wordsOf(of: TimelineEvent): Mark | null {
+function wordsOf(of: TimelineEvent, deliveries: Delivery[]): Mark | null {
   if (!of.at || of.command === "mute" || of.command === "unmute") return null;
-  const told = [...new Set(of.told.map((one) => one.event))].map((event) => `hook told “${event}”`);
+  // What no hook wanted was told to nobody.
+  const heard = of.told.filter((told) => deliveries.some((one) => one.generation === told.generation && one.event === told.event));
+  const told = [...new Set(heard.map((one) => one.event))].map((event) => `hook told “${event}”`);
   if (of.command) {
     const did = DONE[of.command] ?? `accepted ${CHANGES[of.finding ?? ""] ?? of.finding ?? "a change"}`;
     return { at: of.at, words: [`${harmless(of.actor ?? "somebody", 40)} ${did}`, ...told].join("; "), sign: "●" };
@@ -31,8 +33,8 @@ function wordsOf(of: TimelineEvent): Mark | null {
 }
 
 /** The marks of a rollout's timeline, oldest first, with further ones; what is of one moment is one mark. */
-export function marksOf(events: TimelineEvent[], more: Mark[]): Mark[] {
-  const all = [...more, ...events.toReversed().flatMap((of) => wordsOf(of) ?? [])].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
+export function marksOf(events: TimelineEvent[], deliveries: Delivery[], more: Mark[]): Mark[] {
+  const all = [...more, ...events.toReversed().flatMap((of) => wordsOf(of, deliveries) ?? [])].toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
   const merged: Mark[] = [];
   for (const mark of all) {
     const last = merged.at(-1);

@@ -34,11 +34,12 @@ interface Offer {
 
 /** Routes of the rollout's services with their users: each could be the feature. */
 async function offers(rollout: RolloutFull, since: string, signal: AbortSignal): Promise<Offer[]> {
-  const services = rollout.services.map((of) => `_service:${quoted(of)}`).join(" OR ");
-  const q = `_kind:request${services ? ` AND (${services})` : ""}`;
+  const named = rollout.services.map((of) => `_service:${quoted(of)}`);
+  const service = named.length > 1 ? `(${named.join(" OR ")})` : (named[0] ?? "");
+  const q = service ? `_kind:request AND ${service}` : "_kind:request";
   const table = await get<GroupTable>(`/v1/aggregate?${new URLSearchParams({ by: "_route", distinct: "_unit", size: "50", since, q })}`, signal);
   return table.groups
-    .flatMap((of) => (of.key._route ? [{ query: `_route:${quoted(of.key._route)} _failed:false`, words: of.key._route, users: of.distinct ?? 0 }] : []))
+    .flatMap((of) => (of.key._route ? [{ query: [service, `_route:${quoted(of.key._route)}`, "_failed:false"].filter(Boolean).join(" "), words: of.key._route, users: of.distinct ?? 0 }] : []))
     .toSorted((a, b) => b.users - a.users)
     .slice(0, OFFERED);
 }
@@ -427,8 +428,11 @@ function Funnel({ of, arms, comparison }: { of: WhoAnswer; arms: Arm[]; comparis
   );
 }
 
-/** Names of counts of uses and days, for people. */
-const NAMES: Record<string, string> = { "2-4": "2 to 4", "5-9": "5 to 9", "10+": "10 and more", "3-6": "3 to 6", "7+": "7 and more" };
+/** Counts of uses and of days, in their order, for people. */
+const NAMES: Record<"uses" | "days", [string, string][]> = {
+  uses: [["1", "1"], ["2-4", "2 to 4"], ["5-9", "5 to 9"], ["10+", "10 and more"]],
+  days: [["1", "1"], ["2", "2"], ["3-6", "3 to 6"], ["7+", "7 and more"]],
+};
 
 function Return({ of }: { of: WhoAnswer }) {
   const used = of.adopted.used;
@@ -444,10 +448,10 @@ function Return({ of }: { of: WhoAnswer }) {
             {(["uses", "days"] as const).map((what) => (
               <tr key={what}>
                 <th scope="row">{what}</th>
-                {Object.entries(of[what]).map(([name, count]) => (
+                {NAMES[what].map(([name, words]) => (
                   <td key={name} class="number">
-                    {NAMES[name] ?? name}: {part(count, used)}
-                    <small>{grouped(count)}</small>
+                    {words}: {part(of[what][name] ?? 0, used)}
+                    <small>{grouped(of[what][name] ?? 0)}</small>
                   </td>
                 ))}
               </tr>

@@ -263,7 +263,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const [headline, ...reasons] = comparison.reasons;
   const row = comparison.guardrails.find((of) => of.guardrail === selected);
   const events = (timeline.value.value?.events ?? []).filter((of) => !frozen.value || of.number < frozen.value.events);
-  const marks = marksOf(events, [
+  const marks = marksOf(events, rollout.deliveries ?? [], [
     ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}`, sign: "◆" as const }] : []),
     ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act", sign: "◆" as const }] : []),
   ]);

@@ -16,7 +16,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
   return (
     <>
       <Feature rollout={rollout} comparison={comparison} />
-      <h2>Who is in which arm</h2>
+      <h2 class="apart">Who is in which arm</h2>
       <section class="cards">
         <div class="card">
           <h3>{grouped(all)} {comparison.unit}s</h3>

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serin::adoption::intervals::{self, Estimate};
 use serin::adoption::survival::FirstUse;
 use serin::adoption::units::{Line, Units};
-use serin::adoption::{Adoption, Asked};
+use serin::adoption::{Adoption, Asked, USES_MAX};
 use serin::event;
 use serin::time::{DAY, HOUR, MINUTE, Micros, SECOND, Timestamp};
 
@@ -75,7 +75,12 @@ fn line(unit: u64, at: Micros, exposed: bool, used: bool, segments: [Option<&str
 }
 
 fn asked(fields: &[&str]) -> Asked {
-    Asked { segments: fields.iter().map(|field| (*field).to_owned()).collect(), steps: 0, within: HOUR }
+    Asked {
+        segments: fields.iter().map(|field| (*field).to_owned()).collect(),
+        steps: 0,
+        within: HOUR,
+        uses_max: USES_MAX,
+    }
 }
 
 #[test]

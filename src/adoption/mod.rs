@@ -20,7 +20,7 @@ use crate::adoption::survival::FirstUse;
 use crate::adoption::units::{OfUnit, Units};
 use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND, Timestamp};
 
-pub use segments::{Grouped, Segment};
+pub use segments::{Grouped, Segment, USES_MAX};
 
 /// Ages at which the part of units that have used is told.
 const AGES: [Micros; 10] = [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY];
@@ -81,6 +81,8 @@ pub struct OfArm {
     pub adopted: Adopted,
     /// Units that came through each step of the funnel.
     pub steps: Vec<Count>,
+    /// Time to the first use.
+    pub first_use: FirstUse,
 }
 
 /// A point of the course.
@@ -114,6 +116,8 @@ pub struct Asked {
     pub steps: usize,
     /// How long the whole way through the funnel may take.
     pub within: Micros,
+    /// First uses that are weighed for segments; of more, those of every second unit, and so on. Usually [`USES_MAX`].
+    pub uses_max: usize,
 }
 
 /// Who uses it.
@@ -135,6 +139,8 @@ pub struct Adoption {
     pub first_use: FirstUse,
     /// Ages within the log, at which [`Adoption::first_use`] tells something.
     pub ages: Vec<Micros>,
+    /// The longest that somebody who was exposed was watched, or took to use it.
+    pub longest: Micros,
     /// Adopters by number of uses: 1, 2 to 4, 5 to 9, 10 and more.
     pub uses: [Count; 4],
     /// Adopters by number of days with a use: 1, 2, 3 to 6, 7 and more.
@@ -158,6 +164,25 @@ struct Exposed<'u> {
     /// Seconds.
     at: i64,
     used: Option<i64>,
+}
+
+impl Exposed<'_> {
+    /// Age at the first use, or the age up to which it was watched without one.
+    fn age(&self, end: i64) -> Result<Micros, Micros> {
+        match self.used {
+            Some(used) => Ok((used - self.at) * SECOND),
+            None => Err((end - self.at) * SECOND),
+        }
+    }
+}
+
+/// What is counted of an arm.
+#[derive(Clone, Default)]
+struct Arm {
+    exposed: usize,
+    used: usize,
+    steps: Vec<usize>,
+    ages: Vec<Result<Micros, Micros>>,
 }
 
 impl Adoption {
@@ -190,10 +215,7 @@ impl Adoption {
             (1..=asked.steps).map(|step| count(list.iter().filter(|(_, most)| *most >= step).count())).collect()
         };
         let mut ages: Vec<Result<Micros, Micros>> = Vec::with_capacity(exposed.len());
-        ages.extend(exposed.iter().map(|of| match of.used {
-            Some(used) => Ok((used - of.at) * SECOND),
-            None => Err((end - of.at) * SECOND),
-        }));
+        ages.extend(exposed.iter().map(|of| of.age(end)));
         let longest = ages.iter().map(|age| age.unwrap_or_else(|age| age)).max().unwrap_or(0);
         let by = |counts: [usize; 4]| counts.map(count);
         let (mut uses, mut days) = ([0; 4], [0; 4]);
@@ -222,10 +244,11 @@ impl Adoption {
             units: count(units.of.len()),
             adopted: adopted(exposed.len(), adopters.len()),
             used_before: count(used_before),
-            arms: arms(&exposed, &steps_of, &units, asked.steps, one_of),
+            arms: arms(&exposed, &steps_of, &units, asked.steps, (end, one_of)),
             course: course(&exposed, [first, end], one_of),
             first_use: FirstUse::new(ages),
             ages: AGES.into_iter().filter(|age| *age <= longest).collect(),
+            longest,
             uses: by(uses),
             days: by(days),
             retention: retention(&adopters, end, one_of),
@@ -247,25 +270,27 @@ fn arms(
     steps_of: &[(&OfUnit, usize)],
     units: &Units,
     steps: usize,
-    one_of: u64,
+    (end, one_of): (i64, u64),
 ) -> Vec<OfArm> {
-    let mut by: Vec<(usize, usize, Vec<usize>)> = vec![(0, 0, vec![0; steps]); units.arms.names.len()];
+    let mut by = vec![Arm { steps: vec![0; steps], ..Arm::default() }; units.arms.names.len()];
     for (at, of) in exposed.iter().enumerate() {
         let Some(arm) = by.get_mut(usize::from(of.of.arm.name)) else { continue };
-        arm.0 += 1;
-        arm.1 += usize::from(of.used.is_some());
+        arm.exposed += 1;
+        arm.used += usize::from(of.used.is_some());
+        arm.ages.push(of.age(end));
         let most = steps_of.get(at).map_or(0, |(_, most)| *most);
-        arm.2.iter_mut().take(most).for_each(|step| *step += 1);
+        arm.steps.iter_mut().take(most).for_each(|step| *step += 1);
     }
     let count = |followed: usize| Count { followed: followed as u64, one_of };
     let mut list: Vec<OfArm> = by
         .into_iter()
         .zip(&units.arms.names)
-        .filter(|((exposed, ..), _)| *exposed > 0)
-        .map(|((exposed, used, steps), arm)| OfArm {
+        .filter(|(of, _)| of.exposed > 0)
+        .map(|(of, arm)| OfArm {
             arm: arm.clone(),
-            adopted: Adopted { exposed: count(exposed), used: count(used) },
-            steps: steps.into_iter().map(count).collect(),
+            adopted: Adopted { exposed: count(of.exposed), used: count(of.used) },
+            steps: of.steps.into_iter().map(count).collect(),
+            first_use: FirstUse::new(of.ages),
         })
         .collect();
     list.sort_by(|a, b| b.adopted.exposed.cmp(&a.adopted.exposed).then_with(|| a.arm.cmp(&b.arm)));

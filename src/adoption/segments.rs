@@ -18,8 +18,8 @@ const UNITS_MIN: u64 = 30;
 const PART_MIN: f64 = 0.01;
 /// Values of a field that are told by themselves.
 const VALUES_MAX: usize = 50;
-/// First uses that are weighed; of more, those of every second unit, and so on.
-const USES_MAX: usize = 16_384;
+/// First uses that are weighed, where nobody says otherwise.
+pub const USES_MAX: usize = 16_384;
 /// Share of false ones among what is found.
 const ALPHA: f64 = 0.05;
 /// Overlap of the units of two values (Jaccard) from which on they are told as one.
@@ -139,10 +139,10 @@ enum Change {
 }
 
 /// Evidence of each value of each field.
-fn evidence(exposed: &[Exposed<'_>], fields: &[Field], grid: &Grid, end: i64) -> Vec<Vec<Choice>> {
+fn evidence(exposed: &[Exposed<'_>], fields: &[Field], grid: &Grid, (end, uses_max): (i64, usize)) -> Vec<Vec<Choice>> {
     let mut followed: Vec<&Exposed<'_>> = exposed.iter().collect();
     let mut mask = 0u64;
-    while followed.iter().filter(|of| of.used.is_some()).count() > USES_MAX {
+    while followed.iter().filter(|of| of.used.is_some()).count() > uses_max && mask < u64::MAX {
         mask = mask << 1 | 1;
         followed.retain(|of| event::mix(of.unit, event::KEY_ADOPTION_USES) & mask == 0);
     }
@@ -198,7 +198,7 @@ pub(super) fn segments(
 ) -> (Vec<Segment>, u64) {
     let fields: Vec<Field> = (0..asked.segments.len()).filter_map(|at| Field::of(exposed, units, at)).collect();
     let grid = Grid::new();
-    let evidence = evidence(exposed, &fields, &grid, end);
+    let evidence = evidence(exposed, &fields, &grid, (end, asked.uses_max));
     let all = exposed.iter().fold([0u64; 2], |sum, of| [sum[0] + 1, sum[1] + u64::from(of.used.is_some())]);
     // Values that are too small to be told by themselves are no segment.
     let is_tested = |field: &Field, place: usize| place + 1 < field.told.len() && field.units[place][0] > 0;

@@ -1,13 +1,13 @@
 //! `serin who`: who uses a feature, from logs.
 
-mod json;
+pub(in crate::cli) mod json;
 mod text;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 
 use crate::adoption::units::{self, Units};
-use crate::adoption::{Adoption, Asked};
+use crate::adoption::{Adoption, Asked, USES_MAX};
 use crate::cli::arguments::HowArguments;
 use crate::cli::compare::{check_roles, duration, look_at, wishes};
 use crate::cli::each_line::{EachLine, Resolved};
@@ -60,21 +60,23 @@ pub(in crate::cli) enum WhoFormat {
 }
 
 /// What was asked, in words, and what was read.
-struct Told {
+pub(in crate::cli) struct Told {
     /// Query of a use.
-    used: String,
+    pub used: String,
     /// What shows an exposure, in words.
-    exposed: String,
+    pub exposed: String,
     /// Names of the steps.
-    steps: Vec<String>,
+    pub steps: Vec<String>,
     /// Time for all of them, as it was given.
-    within: String,
+    pub within: String,
     /// What a unit is.
-    unit: &'static str,
+    pub unit: &'static str,
     /// Fields whose values are segments.
-    segments: Vec<String>,
+    pub segments: Vec<String>,
     /// Lines; those that name no unit; those that are no event.
-    lines: [u64; 3],
+    pub lines: [u64; 3],
+    /// Queries of the lines behind numbers, where somebody can ask them.
+    pub queries: Option<json::Queries>,
 }
 
 /// Runs `who`.
@@ -134,7 +136,7 @@ pub(super) fn run(arguments: &WhoArguments) -> anyhow::Result<u8> {
         bail!("no line names a {unit}: name the field with --role {unit}=FIELD, or another unit with --unit");
     }
     let by_exposures = exposed.is_none() && exposures > 0;
-    let asked = Asked { segments: found.plan.segments.clone(), steps: steps.len(), within };
+    let asked = Asked { segments: found.plan.segments.clone(), steps: steps.len(), within, uses_max: USES_MAX };
     let adoption = Adoption::of(if by_exposures { of_exposures } else { all }, &asked);
     let told = Told {
         used: arguments.used.clone(),
@@ -148,6 +150,7 @@ pub(super) fn run(arguments: &WhoArguments) -> anyhow::Result<u8> {
         unit: found.plan.unit.name(),
         segments: asked.segments,
         lines: counts,
+        queries: None,
     };
     let text = match arguments.format {
         WhoFormat::Text => text::text(&adoption, &told),

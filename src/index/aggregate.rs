@@ -112,7 +112,7 @@ pub struct Table {
 
 /// Values of one field over all segments, by number.
 #[derive(Default)]
-struct Words {
+pub(super) struct Words {
     words: Vec<String>,
     ids: HashMap<String, u32, foldhash::fast::FixedState>,
 }
@@ -128,19 +128,24 @@ impl Words {
         self.ids.insert(word.to_owned(), id);
         id
     }
+
+    /// The word of a number.
+    pub(super) fn word(&self, id: u32) -> Option<&str> {
+        self.words.get((id as usize).checked_sub(1)?).map(String::as_str)
+    }
 }
 
 /// Values of a field in a segment, as numbers of [`Words`].
-enum Names {
+pub(super) enum Names {
     Ords(Column<u64>, Vec<u32>),
     Listed(Vec<u32>),
 }
 
 /// Documents that are read together: columns are unpacked faster in blocks.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 
 /// The values of a column for some documents.
-fn of_column<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static>(
+pub(super) fn of_column<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static>(
     column: &Column<T>,
     documents: &[u32],
     out: &mut Vec<Option<T>>,
@@ -152,7 +157,7 @@ fn of_column<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static>(
 
 impl Names {
     /// The same for some documents.
-    fn of_all(&self, documents: &[u32], ords: &mut Vec<Option<u64>>, out: &mut Vec<u32>) {
+    pub(super) fn of_all(&self, documents: &[u32], ords: &mut Vec<Option<u64>>, out: &mut Vec<u32>) {
         out.clear();
         match self {
             Names::Ords(column, ids) => {
@@ -227,11 +232,11 @@ impl Hashes {
 }
 
 /// A segment with what has been opened of it.
-struct Opened<'s> {
-    segment: &'s Segment,
-    reader: &'s SegmentReader,
-    columns: &'s DerivedColumns,
-    documents: &'s Bits,
+pub(super) struct Opened<'s> {
+    pub(super) segment: &'s Segment,
+    pub(super) reader: &'s SegmentReader,
+    pub(super) columns: &'s DerivedColumns,
+    pub(super) documents: &'s Bits,
 }
 
 impl Opened<'_> {
@@ -288,7 +293,7 @@ impl Opened<'_> {
         Ok(())
     }
 
-    fn names(&self, path: &str, words: &mut Words) -> Result<Names, Stopped> {
+    pub(super) fn names(&self, path: &str, words: &mut Words) -> Result<Names, Stopped> {
         let fast = self.reader.fast_fields();
         let most = self.reader.max_doc();
         if let Some(field) = Derived::of(path) {

@@ -25,6 +25,7 @@ mod record;
 mod sampling;
 mod search;
 mod store;
+mod units;
 mod writer;
 
 pub use aggregate::{Counted, Figure, Group, Metric, Table, UNIT};
@@ -39,6 +40,7 @@ pub use record::ToldRecord;
 pub use sampling::Sampling;
 pub use search::{Asked, Came, Cursor, Found, Page, Partial, Total};
 pub use store::{Index, Part};
+pub use units::{OfUnits, Seen, UnitLine};
 pub use writer::{Settings, Writer};
 
 /// Why an index cannot be used.

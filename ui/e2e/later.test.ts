@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import { ask, lines, run, send, stop, TOKEN, until, type Program } from "./program";
-import { accessible, complaints } from "./shared";
+import { accessible, complaints, SEVEN } from "./shared";
 
 const ROLLOUT = "rollouts:\n- {name: shop, services: [shop]}\n";
 
@@ -19,7 +19,7 @@ async function login(page: Page): Promise<void> {
 
 const verdictOf = async (program: Program): Promise<string | undefined> => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict;
 
-test("a copied link shows the same numbers later, when others are true", async ({ page, context, browser }) => {
+test("a copied link shows the same numbers later, when others are true", SEVEN, async ({ page, context, browser }) => {
   const said = complaints(page);
   const program = await run(ROLLOUT);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: program.address });

@@ -3,7 +3,7 @@
 
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { accessible, complaints, demoAddress } from "./shared";
+import { accessible, complaints, demoAddress, SEVEN } from "./shared";
 
 interface Screen {
   name: string;
@@ -33,6 +33,11 @@ async function template(): Promise<string> {
 
 const COMPARE = `/compare?${new URLSearchParams({ a: "_service:checkout _arm:2.4.0", b: "_service:checkout _arm:2.5.0" })}`;
 
+const WHO = `/rollouts/checkout/who?${new URLSearchParams({
+  used: "route:/api/checkout status:<400",
+  steps: "listed=route:/api/products\ncart=route:/api/cart method:POST\nordered=route:/api/checkout status:<400",
+})}`;
+
 export const SCREENS: Screen[] = [
   { name: "rollouts", path: "/", words: "Rollouts", before: async (page) => expect(page.locator("svg.spark").first()).toBeVisible() },
   { name: "verdict-worse", path: "/rollouts/checkout", words: "worse than", before: chart },
@@ -42,6 +47,15 @@ export const SCREENS: Screen[] = [
   { name: "templates", path: "/rollouts/checkout/templates", words: "price list", before: openFirst },
   { name: "explain", path: "/rollouts/checkout/explain", words: "Segments in order" },
   { name: "who", path: "/rollouts/checkout/who", words: "Assignment" },
+  {
+    name: "who-feature",
+    path: WHO,
+    words: "Return: of those",
+    before: async (page) => {
+      await chart(page);
+      await expect(page.locator(".funnel").first()).toBeVisible();
+    },
+  },
   { name: "timeline", path: "/rollouts/checkout/timeline", words: "rolled back" },
   {
     name: "search",
@@ -63,9 +77,12 @@ export const SCREENS: Screen[] = [
   { name: "status", path: "/status", words: "Calibration" },
 ];
 
+/** Screens that the shorter run looks at, in the dark. */
+const IN_THE_DARK = ["rollouts", "verdict-worse", "templates", "search"];
+
 for (const scheme of ["light", "dark"] as const) {
   for (const { name, path, words, before } of SCREENS) {
-    test(`${name}, ${scheme}`, async ({ page }) => {
+    test(`${name}, ${scheme}`, scheme === "dark" && IN_THE_DARK.includes(name) ? SEVEN : {}, async ({ page }) => {
       const said = complaints(page);
       await page.emulateMedia({ colorScheme: scheme });
       await page.goto(demoAddress() + (typeof path === "string" ? path : await path()));

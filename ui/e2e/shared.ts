@@ -4,6 +4,9 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** The seven stories that the UI is for: what `ui/check --stories` tells. */
+export const SEVEN = { tag: "@seven" };
+
 export const STATE = join(tmpdir(), "serin-ui-e2e.json");
 export const demoAddress = (): string => (JSON.parse(readFileSync(STATE, "utf8")) as { address: string }).address;
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { ask, demo, lines, run, send, stop, TOKEN, until } from "./program";
-import { complaints, demoAddress } from "./shared";
+import { complaints, demoAddress, SEVEN } from "./shared";
 
 const ROLLOUT = "rollouts:\n- {name: shop, services: [shop]}\n";
 
@@ -17,7 +17,7 @@ test("a newcomer sees a rollout go bad and be rolled back within a minute of the
   await stop(program);
 });
 
-test("from the list to the lines in three keys", async ({ page }) => {
+test("from the list to the lines in three keys", SEVEN, async ({ page }) => {
   const said = complaints(page);
   await page.goto(`${demoAddress()}/?q=checkout`);
   await expect(page.getByRole("row", { name: /checkout/ })).toContainText("Worse");
@@ -44,7 +44,7 @@ test("a copied link shows the same numbers in a new profile", async ({ page, bro
   await stop(program);
 });
 
-test("swapping the arms turns every sign", async ({ page }) => {
+test("swapping the arms turns every sign", SEVEN, async ({ page }) => {
   const program = await run(ROLLOUT);
   await send(program, lines({ errors: [0.01, 0.25] }));
   await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
@@ -79,7 +79,7 @@ test("what is seen can be had as a command", async ({ page, context }) => {
   }
 });
 
-test("a tour with the keyboard alone", async ({ page }) => {
+test("a tour with the keyboard alone", SEVEN, async ({ page }) => {
   const said = complaints(page);
   await page.goto(demoAddress());
   await expect(page.getByRole("row", { name: /checkout/ })).toBeVisible();
@@ -121,7 +121,7 @@ test("a tour with the keyboard alone", async ({ page }) => {
   expect(said).toEqual([]);
 });
 
-test("an empty installation says what it looks for, and takes the first lines without a reload", async ({ page }) => {
+test("an empty installation says what it looks for, and takes the first lines without a reload", SEVEN, async ({ page }) => {
   const said = complaints(page);
   const program = await run();
   await page.goto(program.address);
@@ -135,7 +135,7 @@ test("an empty installation says what it looks for, and takes the first lines wi
   await stop(program);
 });
 
-test("old lines are called stale, and a program that has gone is told of", async ({ page }) => {
+test("old lines are called stale, and a program that has gone is told of", SEVEN, async ({ page }) => {
   const program = await run(ROLLOUT);
   await send(program, lines({ errors: [0.01, 0.25] }));
   await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");

@@ -72,7 +72,8 @@ pub(in crate::cli) fn of_template(
     format!("_template:\"{template:016x}\" AND {level} AND {lines}")
 }
 
-fn quoted(text: &str) -> String {
+/// A text as the value of a query.
+pub(in crate::cli) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -228,7 +229,7 @@ pub(in crate::cli) fn of_changes(comparison: &Comparison, service: &ServiceKey, 
 }
 
 /// A path as queries have it.
-fn path(path: &str) -> String {
+pub(in crate::cli) fn path(path: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
     path.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\{c}") }).collect()
 }

@@ -60,6 +60,20 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(table: Table<S>) -> Route
 }
 
 fn table() -> Table<Api> {
+    of_search().into_iter().chain(of_rollouts()).collect()
+}
+
+#[cfg(feature = "index")]
+fn of_search() -> Table<Api> {
+    vec![("/v1/who", "get", get(super::searching::who))]
+}
+
+#[cfg(not(feature = "index"))]
+fn of_search() -> Table<Api> {
+    Vec::new()
+}
+
+fn of_rollouts() -> Table<Api> {
     vec![
         ("/healthz", "get", get(health)),
         ("/readyz", "get", get(ready)),

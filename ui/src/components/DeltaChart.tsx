@@ -5,13 +5,9 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { effectValue, fromScale, onScale } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
+import type { Mark } from "../lib/marks";
 import type { Course, Effect, Num } from "../lib/types";
 import { Scroll, Time } from "./parts";
-
-export interface Mark {
-  at: string;
-  words: string;
-}
 
 interface Props {
   course: Course;
@@ -23,6 +19,10 @@ interface Props {
   swap: boolean;
 }
 
+/** Characters of a mark beside its line. */
+const LONG = 60;
+/** Marks up to which each is told beside its line. */
+const WORDED = 3;
 /** Rows of the table behind a chart. */
 const NUMBERS = 24;
 
@@ -74,7 +74,7 @@ export function DeltaChart(props: Props) {
   const points = pointsOf(course, guardrail, kind, swap);
   const scheme = colours.value;
   const edge = margin === null ? null : onScale(kind, margin, 0) * (swap ? -1 : 1);
-  const key = `${course.points.length}:${course.points.at(-1)?.at}:${guardrail}:${swap}:${scheme}:${marks.length}`;
+  const key = `${course.points.length}:${course.points.at(-1)?.at}:${guardrail}:${swap}:${scheme}:${marks.map((mark) => mark.at + mark.words).join()}`;
 
   useEffect(() => {
     const element = box.current;
@@ -123,10 +123,12 @@ export function DeltaChart(props: Props) {
         ctx.moveTo(x, top);
         ctx.lineTo(x, top + height);
         ctx.stroke();
-        const isRight = x > left + width * 0.7;
+        // Few are told where they are; of many the list below says what each was.
+        const words = marks.length > WORDED ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.length > LONG ? `${mark.words.slice(0, LONG)}…` : mark.words}`;
+        const isRight = x > left + width * 0.6;
         ctx.textAlign = isRight ? "right" : "left";
         ctx.fillStyle = ink;
-        ctx.fillText(mark.words, x + (isRight ? -4 : 4) * scale, top + (4 + number * 14) * scale);
+        ctx.fillText(words, x + (isRight ? -4 : 4) * scale, top + (4 + number * 14) * scale);
       });
       ctx.restore();
     };
@@ -148,7 +150,7 @@ export function DeltaChart(props: Props) {
       axes: [
         // Marks of the clock are wide: without room they run into each other.
         { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
-        { ...axis, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
+        { ...axis, size: 88, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
       ],
       hooks: { draw: [draw] },
     };
@@ -174,6 +176,15 @@ export function DeltaChart(props: Props) {
         {edge !== null && "; dashed red: what a pass allows"}
       </figcaption>
       <div class="plot" ref={box} role="img" aria-label={words} />
+      {marks.length > 0 && (
+        <ol class="marks" aria-label="Marks of the chart">
+          {marks.map((mark) => (
+            <li key={mark.at}>
+              <span aria-hidden="true">{mark.sign}</span> <Time at={mark.at} /> {mark.words}
+            </li>
+          ))}
+        </ol>
+      )}
       <details>
         <summary>Show data</summary>
         <Scroll label="Data of the chart"><table class="numbers">

@@ -49,10 +49,10 @@ export function Whisker({ effect, margin, domain, look, swap }: Row & { domain: 
       )}
       <line class="same" x1={zero} x2={zero} y1={1} y2={HEIGHT - 1} />
       <line class="span" x1={place(low)} x2={place(high)} y1={y} y2={y} />
-      {low < -domain ? <path class="end" d={`M${PAD} ${y}l7 -4v8z`} /> : <line class="span" x1={place(low)} x2={place(low)} y1={y - 4} y2={y + 4} />}
+      {low < -domain ? <path class="end" d={`M${PAD} ${y}l7 -4v8z`} /> : low <= domain && <line class="span" x1={place(low)} x2={place(low)} y1={y - 4} y2={y + 4} />}
       {high > domain ? (
         <path class="end" d={`M${WIDTH - PAD} ${y}l-7 -4v8z`} />
-      ) : (
+      ) : high >= -domain && (
         <line class="span" x1={place(high)} x2={place(high)} y1={y - 4} y2={y + 4} />
       )}
       {Math.abs(estimate) <= domain && <circle class="middle" cx={place(estimate)} cy={y} r={4.2} />}

@@ -1,6 +1,7 @@
 // The question behind what is seen, for programs.
 
 import { param, path, query, route } from "./router";
+import { whoPath } from "./who";
 
 /** A command that asks the same; for a rollout with the one of our own beside it. */
 export function asCommand(): string {
@@ -10,6 +11,7 @@ export function asCommand(): string {
   if (asof && (at.name === "rollouts" || at.name === "rollout")) return curl(`/v1/asof?at=${asof}`);
   switch (at.name) {
     case "rollout":
+      if (at.tab === "who" && whoPath(at.id)) return curl(whoPath(at.id));
       return `${curl(`/v1/rollouts/${encodeURIComponent(at.id)}${at.tab === "timeline" ? "/timeline" : ""}`)}    # serin verdict ${at.id}`;
     case "search":
     case "template":

@@ -512,3 +512,71 @@ export interface Trial {
   took_ms: number;
   body: unknown;
 }
+
+/** An estimate with its interval for a single look. */
+export interface Estimate {
+  value: Num;
+  low: Num;
+  high: Num;
+}
+
+/** Queries of lines: of those that were exposed, and of uses. */
+export interface LinesOfUnits {
+  exposed: string | null;
+  used: string | null;
+}
+
+export interface Adopted {
+  exposed: number;
+  used: number;
+  rate: Estimate | null;
+}
+
+export interface CurvePoint {
+  age_s: number;
+  used: Estimate;
+}
+
+export interface FunnelStep {
+  name: string;
+  units: number;
+  of_first: Estimate | null;
+  of_before: Estimate | null;
+  lines: string | null;
+}
+
+export interface WhoSegment {
+  field: string;
+  value: string;
+  adopted: Adopted;
+  found: boolean;
+  log_e: number;
+  rate_ratio: Estimate;
+  lift: Estimate | null;
+  difference: Estimate | null;
+  same_units: { field: string; value: string; overlap: number }[];
+  lines: LinesOfUnits | null;
+}
+
+/** Who uses a feature (docs/who.md). */
+export interface WhoAnswer {
+  asked: { used: string; exposed: string; unit: string; steps: string[]; within: string; segments: string[] };
+  lines: { read: number; without_unit: number; rejected: number };
+  queries: LinesOfUnits | null;
+  span: Pair<string>;
+  followed_one_of: number;
+  units: { seen: number; standard_error: number; busy: number };
+  adopted: Adopted;
+  used_without_exposure: number;
+  first_use: { by_age: CurvePoint[]; median_s: Num; curve: CurvePoint[] };
+  uses: Record<string, number>;
+  days: Record<string, number>;
+  retention: { day: string; units: number; again: { units: number; whole_day: boolean; lines: string | null }[] }[];
+  steps: FunnelStep[];
+  arms: { arm: string; adopted: Adopted; funnel: FunnelStep[]; curve: CurvePoint[]; lines: LinesOfUnits | null }[];
+  segments: WhoSegment[];
+  segments_tested: number;
+  is_sampled: boolean;
+  partial: string | null;
+  took_ms: number;
+}

@@ -172,7 +172,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
         ) : tab === "explain" ? (
           <Explain comparison={comparison!} />
         ) : tab === "who" ? (
-          <Who comparison={comparison!} />
+          <Who rollout={rollout} comparison={comparison!} />
         ) : tab === "timeline" ? (
           <TimelineScreen rollout={rollout} />
         ) : (

@@ -123,7 +123,7 @@ export function Search() {
     return (
       <section class="empty">
         <h1>Search</h1>
-        <p>This program keeps no lines for search: it was started with --no-index, or built without it.</p>
+        <p>This program keeps no lines for search: it was started with --index off, or built without it.</p>
       </section>
     );
   }

@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { Histogram, type Bar } from "../components/Histogram";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
+import { SeriesChart, type Line } from "../components/SeriesChart";
 import { Copy, Loading, Note, Time } from "../components/parts";
 import { TimeRange } from "../components/TimeRange";
 import { get } from "../lib/api";
@@ -12,12 +13,15 @@ import { lasting } from "../lib/asof";
 import { evidence, grouped, harmless } from "../lib/format";
 import { report, rollouts, status } from "../lib/live";
 import { param, rolloutPath, setQuery } from "../lib/router";
+import { barLength, millisOf } from "../lib/times";
 import type { Comparison, Found, FoundLine, Group, GroupTable, Template } from "../lib/types";
 import { serviceName } from "../lib/words";
 import { draw } from "./Search";
 
 /** Lines that are shown. */
 const SHOWN = 20;
+/** How much of the time before its first line a trend shows. */
+const AHEAD_MS = 120_000;
 
 export interface Of {
   comparison: Comparison;
@@ -40,6 +44,52 @@ interface Arm {
   users: number | null;
 }
 
+/** Arms that are drawn. */
+const DRAWN = 4;
+
+interface Trend {
+  times: number[];
+  lines: Line[];
+  /** For so many requests; where no requests are logged, lines. */
+  isRate: boolean;
+}
+
+const armName = (of: Group): string => `${of.key._service ?? ""} ${of.key._arm ?? ""}`.trim() || "none";
+
+/** Rates by arm over time, the baseline of a comparison first. */
+async function trendOf(id: string, [from, until]: [number, number], order: string[], signal: AbortSignal): Promise<Trend | null> {
+  const every = barLength((until - from) / 1_000);
+  const times = new URLSearchParams({ since: new Date(from).toISOString(), until: new Date(until).toISOString(), every: `${every}s`, size: "2000" });
+  const ask = (q: string): Promise<GroupTable> => get<GroupTable>(`/v1/aggregate?by=_service,_arm&q=${encodeURIComponent(q)}&${times}`, signal);
+  const own = await ask(`_template:${id}`);
+  const services = new Set(own.groups.map((of) => of.key._service ?? ""));
+  const named = [...services].map((service) => (service ? `_service:"${service.replaceAll('"', '\\"')}"` : "NOT _exists_:_service"));
+  const requests = await ask(`_kind:request AND (${named.join(" OR ") || "*"})`);
+  const cells = (table: GroupTable): Map<string, Map<number, number>> => {
+    const by = new Map<string, Map<number, number>>();
+    for (const of of table.groups) {
+      if (!of.from || !services.has(of.key._service ?? "")) continue;
+      const name = armName(of);
+      by.set(name, (by.get(name) ?? new Map<number, number>()).set(Date.parse(of.from) / 1_000, of.lines));
+    }
+    return by;
+  };
+  const [met, all] = [cells(own), cells(requests)];
+  const isRate = [...met.keys()].every((name) => all.has(name));
+  const names = isRate ? [...all.keys()] : [...met.keys()];
+  const rank = (name: string): number => (order.includes(name) ? order.indexOf(name) : order.length);
+  const ats = [...new Set([...(isRate ? all : met).values()].flatMap((of) => [...of.keys()]))].toSorted((a, b) => a - b);
+  if (ats.length < 2) return null;
+  const value = (name: string, at: number): number | null => {
+    const lines = met.get(name)?.get(at) ?? 0;
+    if (!isRate) return lines;
+    const of = all.get(name)?.get(at) ?? 0;
+    return of > 0 ? (lines / of) * 1_000 : null;
+  };
+  const lines = names.toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)).slice(0, DRAWN);
+  return { times: ats, isRate, lines: lines.map((name) => ({ name, values: ats.map((at) => value(name, at)) })) };
+}
+
 /** The time of the first line of a template, whose minute is known. */
 async function firstOf(id: string, minute: string, signal: AbortSignal): Promise<string> {
   const until = new Date(Date.parse(minute) + 60_000).toISOString();
@@ -51,6 +101,7 @@ export function TemplatePage({ id }: { id: string }) {
   const arms = useSignal<Arm[] | null>(null);
   const lines = useSignal<FoundLine[]>([]);
   const bars = useSignal<Bar[]>([]);
+  const trend = useSignal<Trend | null>(null);
   const first = useSignal<string | null>(null);
   const total = useSignal("");
   const problem = useSignal("");
@@ -87,7 +138,17 @@ export function TemplatePage({ id }: { id: string }) {
           requests: all.get(name(of)) ?? 0,
           users: of.distinct ?? null,
         }));
-        const minute = minutes.groups.flatMap((of) => (of.from ? [of.from] : [])).toSorted()[0];
+        const seen = minutes.groups.flatMap((of) => (of.from ? [of.from] : [])).toSorted();
+        const minute = seen[0];
+        const now = Date.now();
+        const [begin, end] = [from ? millisOf(from, now) : minute ? Date.parse(minute) - AHEAD_MS : null, to ? millisOf(to, now) : from ? now : seen.length > 0 ? Date.parse(seen.at(-1)!) + 60_000 : null];
+        if (begin !== null && end !== null && end > begin) {
+          const order = saidOf(id).flatMap(({ comparison }) => [comparison.control, comparison.candidate].map((arm) => `${comparison.service.split(" in ")[0]} ${arm}`));
+          trendOf(id, [begin, end], order, stopping.signal).then(
+            (of) => (trend.value = of),
+            () => (trend.value = null),
+          );
+        }
         if (minute) void firstOf(id, minute, stopping.signal).then((at) => (first.value = at));
         return draw(found.lines, and, stopping.signal).then((of) => (bars.value = of));
       },
@@ -163,6 +224,13 @@ export function TemplatePage({ id }: { id: string }) {
             </tbody>
           </table>
         </div>
+      )}
+      {trend.value && (
+        <>
+          <h2>{trend.value.isRate ? "For 1,000 requests, by arm, over time" : "Lines by arm, over time"}</h2>
+          <SeriesChart label={trend.value.isRate ? "Lines for 1,000 requests by arm" : "Lines by arm"} times={trend.value.times} lines={trend.value.lines} digits={trend.value.isRate ? 2 : 0} />
+          <p class="aside">Plain counts of lines: they describe; the evidence above is what is tested.</p>
+        </>
       )}
       {bars.value.length > 1 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}
       {lines.value.length > 0 && (

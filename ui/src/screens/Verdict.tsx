@@ -2,17 +2,19 @@
 
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
-import { DeltaChart, type Mark } from "../components/DeltaChart";
+import { DeltaChart } from "../components/DeltaChart";
 import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { Badge, Note, Said, Scroll } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
+import { frozen } from "../lib/asof";
 import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion } from "../lib/live";
+import { report, reportVersion, rolloutsVersion } from "../lib/live";
+import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
-import type { Comparison, Course, Effect, Guardrail, RolloutFull } from "../lib/types";
-import { CHANGES, findingLook, FLAWS, lookOfComparison, WORSE } from "../lib/words";
+import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
+import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
@@ -54,7 +56,7 @@ function Needs({ comparison }: { comparison: Comparison }) {
 }
 
 function Checks({ comparison }: { comparison: Comparison }) {
-  const placebo = report.value?.placebos?.find((of) => comparison.service.startsWith(of.service));
+  const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === comparison.service);
   const ratio = comparison.sample_ratio;
   const chips: { name: string; isWell: boolean; words: string; detail: string }[] = comparison.flaws.map((flaw) => {
     const [words, remedy] = FLAWS[flaw] ?? [flaw.replaceAll("_", " "), "See docs/report.md."];
@@ -232,6 +234,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const selected = comparison.guardrails.some((row) => row.guardrail === chosen) ? chosen : leading(comparison.guardrails);
   const query = new URLSearchParams({ service: comparison.service, control: comparison.control, candidate: comparison.candidate });
   const course = useAsked<Course>(`/v1/course?${query}`, reportVersion);
+  const timeline = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const look = lookOfComparison(comparison);
   const showLines = useSignal(false);
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
@@ -259,10 +262,11 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   }, [selected, comparison]);
   const [headline, ...reasons] = comparison.reasons;
   const row = comparison.guardrails.find((of) => of.guardrail === selected);
-  const marks: Mark[] = [
-    ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}` }] : []),
-    ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act" }] : []),
-  ];
+  const events = (timeline.value.value?.events ?? []).filter((of) => !frozen.value || of.number < frozen.value.events);
+  const marks = marksOf(events, rollout.deliveries ?? [], [
+    ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}`, sign: "◆" as const }] : []),
+    ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act", sign: "◆" as const }] : []),
+  ]);
   const then = next(rollout);
   return (
     <>

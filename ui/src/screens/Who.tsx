@@ -3,17 +3,20 @@
 import { PlaceLink } from "../components/Lines";
 import { Badge, Scroll } from "../components/parts";
 import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
-import type { Comparison } from "../lib/types";
+import type { Comparison, RolloutFull } from "../lib/types";
 import { findingLook } from "../lib/words";
+import { Feature } from "./Feature";
 import { isSwapped } from "./Rollout";
 
-export function Who({ comparison }: { comparison: Comparison }) {
+export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison: Comparison }) {
   const swap = isSwapped();
   const [control, canary] = comparison.units;
   const all = control + canary;
   const fields = [...new Set((comparison.segments?.cells ?? []).filter((cell) => cell.segment.length === 1).map((cell) => cell.segment[0]!.field))];
   return (
     <>
+      <Feature rollout={rollout} comparison={comparison} />
+      <h2 class="apart">Who is in which arm</h2>
       <section class="cards">
         <div class="card">
           <h3>{grouped(all)} {comparison.unit}s</h3>
@@ -110,9 +113,6 @@ export function Who({ comparison }: { comparison: Comparison }) {
           </tbody>
         </table></Scroll>
       ))}
-      <p class="aside">
-        Who uses a feature, how soon after it was offered, and who comes back, is told from the logs by <code>serin who</code>.
-      </p>
       {(["baseline", "canary"] as const).map((arm) => {
         const of = comparison.instances[arm];
         return of.list.length === 0 ? null : (

@@ -63,7 +63,7 @@ pub(in crate::cli::run) fn paths() -> Vec<(&'static str, &'static str)> {
 }
 
 /// An answer in place of what was asked for.
-pub(super) struct Refusal(Box<Response>, String);
+pub(in crate::cli::run) struct Refusal(Box<Response>, String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

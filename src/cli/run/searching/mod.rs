@@ -10,6 +10,7 @@ mod forget;
 mod shares;
 mod table;
 mod tail;
+mod who;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ pub(super) use self::api::paths;
 pub(super) use self::api::routes;
 use self::follow::Follower;
 pub(super) use self::forget::Job;
+pub(super) use self::who::who;
 use crate::cli::arguments::{Indexed, RunArguments};
 use crate::cli::run::http::Shared;
 use crate::cli::run::log::warn;
@@ -110,6 +112,11 @@ impl Searching {
         let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.found.wait_timeout_while(plan, WAIT, |plan| plan.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// What lines are, once that is known.
+    fn known_plan(&self) -> Option<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn trouble(&self, what: Option<String>) {

@@ -1,4 +1,5 @@
 //! The README is true: its commands run, its pictures show what the program prints, its words are the program's.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -89,7 +89,12 @@ impl ChunkReader {
                 return Ok(Some(self.hand_out(tail, None, false)));
             }
             if self.rest.len() > LINE_MAX {
-                return self.skip_long_line().map(Some);
+                // A whole line with nothing behind it that is one: longer than any record, so that nothing goes on with it.
+                let Some(end) = memchr::memchr(b'\n', &self.rest).map(|newline| newline + 1) else {
+                    return self.skip_long_line().map(Some);
+                };
+                let tail = self.rest.split_off(end);
+                return Ok(Some(self.hand_out(tail, None, false)));
             }
             if !self.fill()? {
                 self.ended = true;

@@ -34,8 +34,8 @@ async function template(): Promise<string> {
 const COMPARE = `/compare?${new URLSearchParams({ a: "_service:checkout _arm:2.4.0", b: "_service:checkout _arm:2.5.0" })}`;
 
 const WHO = `/rollouts/checkout/who?${new URLSearchParams({
-  used: "route:/api/checkout status:<400",
-  steps: "listed=route:/api/products\ncart=route:/api/cart method:POST\nordered=route:/api/checkout status:<400",
+  used: "_service:checkout route:/api/checkout status:<400",
+  steps: ["listed=route:/api/products", "cart=route:/api/cart method:POST", "ordered=route:/api/checkout status:<400"].map((of) => of.replace("=", "=_service:checkout ")).join("\n"),
 })}`;
 
 export const SCREENS: Screen[] = [

@@ -22,7 +22,7 @@ test("who uses a feature is offered, asked, drawn for both arms, and each number
   await expect(page.getByRole("region", { name: "Segments" })).toContainText("region = r0");
   await expect(page.getByRole("region", { name: "Return" })).toContainText("2026-06-01");
   // A funnel is asked for in words, and stands in the address.
-  await page.getByText("Funnel and segments").click();
+  await page.getByText("Funnel and segments", { exact: true }).click();
   await page.getByLabel("Steps of a funnel").fill('seen=_route:"/r0"\nused=_route:"/r1"\nagain=_route:"/r2"');
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await expect(page).toHaveURL(/steps=/);
@@ -41,8 +41,8 @@ test("who uses a feature is offered, asked, drawn for both arms, and each number
   await expect(headline).toContainText(answer.adopted.used.toLocaleString("en-GB"));
   // A number leads to its lines.
   await page.getByRole("region", { name: "By arm" }).getByRole("row", { name: /2\.0\.0/ }).getByRole("link").last().click();
-  await expect(page).toHaveURL(/\/search\?q=/);
-  await expect(page.locator(".lines .line").first()).toContainText("/r1");
+  await expect(page).toHaveURL(/\/search\?q=.*_arm.*_route/);
+  await expect(page.locator(".lines .line").first()).toContainText("2.0.0");
   await page.goBack();
   await page.getByRole("button", { name: "Something else" }).click();
   await expect(page).not.toHaveURL(/used=/);

@@ -91,7 +91,7 @@ export function App() {
       { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
       { key: ".", words: "pause or resume live updates", run: toggleLive },
       { key: "Escape", words: "back", run: () => history.back() },
-    ]),
+    ], true),
   []);
   const here = (name: string): { "aria-current"?: "page" } => (at === name || (name === "rollouts" && at === "rollout") ? { "aria-current": "page" } : {});
   return (

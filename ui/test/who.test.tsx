@@ -70,7 +70,7 @@ describe("who uses a feature", () => {
     vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener() {}, removeEventListener() {} }));
     const { container } = render(<Feature rollout={rollout} comparison={comparison} />);
     await waitFor(() => expect(container.querySelector(".headline")?.textContent).toMatch(/250 of 1,000 users used it: 25\.0/));
-    expect((fetched.mock.calls as unknown as [string][])[0]![0]).toBe("/v1/who?rollout=shop&used=path%3A%2Fpay");
+    expect((fetched.mock.calls as unknown as [string][])[0]![0]).toBe("/v1/who?rollout=shop&used=path%3A%2Fpay&timeout=30");
     const arms = screen.getByRole("region", { name: "By arm" });
     expect([...arms.querySelectorAll("tbody th")].map((of) => of.textContent)).toEqual(["1", "2"]);
     // Where not every use names its arm no query can say which lines those are.

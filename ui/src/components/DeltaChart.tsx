@@ -19,6 +19,8 @@ interface Props {
   swap: boolean;
 }
 
+/** Width of a plot, in pixels, that has no room for words. */
+const NARROW = 600;
 /** Characters of a mark beside its line. */
 const LONG = 60;
 /** Marks up to which each is told beside its line. */
@@ -123,8 +125,8 @@ export function DeltaChart(props: Props) {
         ctx.moveTo(x, top);
         ctx.lineTo(x, top + height);
         ctx.stroke();
-        // Few are told where they are; of many the list below says what each was.
-        const words = marks.length > WORDED ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.length > LONG ? `${mark.words.slice(0, LONG)}…` : mark.words}`;
+        // Few are told where they are; of many, or where there is no room, the list below says what each was.
+        const words = marks.length > WORDED || width < NARROW * scale ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.length > LONG ? `${mark.words.slice(0, LONG)}…` : mark.words}`;
         const isRight = x > left + width * 0.6;
         ctx.textAlign = isRight ? "right" : "left";
         ctx.fillStyle = ink;

@@ -20,9 +20,10 @@ function tell(): void {
   active.value = [...known.values()];
 }
 
-/** Adds keys until the returned function is called; later ones go before earlier ones. */
-export function withKeys(keys: Key[]): () => void {
-  layers.push(keys);
+/** Adds keys until the returned function is called; later ones go before earlier ones, and those of every screen behind all others. */
+export function withKeys(keys: Key[], ofAll = false): () => void {
+  if (ofAll) layers.unshift(keys);
+  else layers.push(keys);
   tell();
   return () => {
     layers.splice(layers.indexOf(keys), 1);

@@ -5,6 +5,9 @@ import { param, query } from "./router";
 /** Keys of the address that say what is asked. */
 export const ASKED = ["used", "exposed", "steps", "within", "segment"] as const;
 
+/** Seconds that an answer may take: who asks has asked for it, and may leave. */
+const PATIENCE_S = "30";
+
 /** Steps of a funnel: a line each, NAME=QUERY. */
 export const stepsOf = (text: string): string[] =>
   text
@@ -22,5 +25,6 @@ export function whoPath(rollout: string): string {
   // Lines are not kept as they were, but what came later is left out.
   const asof = query.value.get("asof");
   if (asof) asked.set("until", asof);
+  asked.set("timeout", PATIENCE_S);
   return `/v1/who?${asked}`;
 }

@@ -208,7 +208,7 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
         <Scroll label="By arm">
           <table class="numbers">
             <caption>
-              By arm (single look: no error level holds; what a release does to business events is tested where the policy names them)
+              By arm, which is the first that a {unit} met (single look: no error level holds; what a release does to business events is tested where the policy names them)
             </caption>
             <thead>
               <tr>

@@ -8,7 +8,7 @@ import { Sparkline } from "../components/Sparkline";
 import { useAsked } from "../lib/ask";
 import { between, effectWords, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion, rollouts, trouble } from "../lib/live";
+import { report, reportVersion, rollouts, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
@@ -114,7 +114,7 @@ export function Rollouts() {
   const shown = isLong ? rows.slice(from, to) : rows.slice(0, most.value);
   useLayoutEffect(() =>
     withKeys([
-      { key: ".", words: "apply changes of order", run: apply },
+      { key: ".", words: "apply changes of order, else pause or resume", run: () => (pending.peek() > 0 ? apply() : toggleLive()) },
       { key: "/", words: "filter", run: () => input.current?.focus() },
       { key: "j", words: "next row", run: () => focus(1) },
       { key: "k", words: "previous row", run: () => focus(-1) },

@@ -2,7 +2,6 @@
 //! service is judged as if the flood were not there, to the byte.
 //!
 //! `SERIN_LINES=1000000 cargo test --release --test flood` floods with a million lines of each kind.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod common;
 

@@ -41,6 +41,7 @@ use template::Templates;
 
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
+pub(crate) use crash::is_crash;
 pub(crate) use segments::is_no_segment;
 
 /// Status field of Envoy's and Istio's access logs.

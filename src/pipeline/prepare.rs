@@ -55,7 +55,8 @@ impl Stage {
         self.patterns.is_empty() && self.rules.is_empty() && self.redact.is_empty()
     }
 
-    fn is_for(&self, stream: &str) -> bool {
+    /// Lines of a stream are its.
+    pub fn is_for(&self, stream: &str) -> bool {
         let fits = |glob: &String| query::Pattern::of_wildcards(glob).fits(stream);
         self.streams.is_empty() || self.streams.iter().any(fits)
     }

@@ -128,7 +128,7 @@ pub(in crate::cli) const KEYS: [Key; 36] = [
     key(
         "tests[].gives",
         Takes::ListBelow,
-        "What each line is read as, in order. Only what is named is compared. `serin test --update` writes it.",
+        "What each line is read as, in order. Only what is named is compared. `serin test --update` writes it anew where it differs; without it a test shows what there is.",
     ),
     key(
         "tests[].gives[].kind",

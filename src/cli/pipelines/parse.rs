@@ -25,6 +25,9 @@ const FLAGS: [(&str, &[&str]); 3] = [
     ("Attributes.feature_flag.key", &["Attributes.feature_flag.variant", "Attributes.feature_flag.result.variant"]),
 ];
 
+/// What a line can count as.
+const KINDS: [&str; 6] = ["request", "span", "log", "exposure", "event", "outside"];
+
 /// A text is a pipeline's, right or wrong.
 pub(in crate::cli) fn is_one(text: &str) -> bool {
     let Ok(node) = yaml::parse(text) else { return text.lines().any(|line| line.starts_with("pipeline:")) };
@@ -305,7 +308,10 @@ fn redact(node: &Node, problems: &mut Problems) -> Redact {
     let mut of = Fields::of(node, "redact", problems);
     let mut names = |key: &'static str, problems: &mut Problems| {
         let texts = of.texts(key, problems).map(|(texts, _)| texts).unwrap_or_default();
-        texts.into_iter().map(|(text, _)| text).filter(|text| !text.is_empty()).collect()
+        for (_, at) in texts.iter().filter(|(text, _)| text.trim().is_empty()) {
+            problems.add(*at, format!("redact.{key}: a field has no name"));
+        }
+        texts.into_iter().map(|(text, _)| text).collect()
     };
     let mut redact = Redact { fields: names("fields", problems), hashed: names("hash", problems), ..Redact::default() };
     if let Some((words, _)) = of.texts("looks", problems) {
@@ -349,6 +355,12 @@ fn test(node: &Node, problems: &mut Problems) -> Option<Test> {
                     Form::Nothing => String::new(),
                     _ => text_of(value, &format!("tests.gives.{key}"), problems)?,
                 };
+                if key == "kind" && !KINDS.contains(&text.as_str()) {
+                    problems.add(
+                        value.at,
+                        format!("tests.gives.kind: `{text}` is unknown; there are {}", KINDS.join(", ")),
+                    );
+                }
                 keys.push((key.clone(), text));
             }
             gives.push(keys);

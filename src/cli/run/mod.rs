@@ -75,6 +75,7 @@ use crate::cli::report::count;
 use crate::cli::terminal::harmless;
 use crate::cli::tokens::{Access, Tokens};
 use crate::cli::{compare, config, policy_file};
+use crate::pipeline::survey::Wishes;
 use crate::source::tail::Tail;
 #[cfg(feature = "index")]
 use crate::source::wal::WalReader;
@@ -142,6 +143,25 @@ struct Times {
     checkpoints: Duration,
 }
 
+/// A pipeline for streams that never come would do nothing, and say nothing.
+fn pipelines_apply(arguments: &RunArguments, wishes: &Wishes) -> anyhow::Result<()> {
+    #[cfg(feature = "kafka")]
+    if arguments.brokers.is_some() {
+        return Ok(());
+    }
+    #[cfg(not(feature = "kafka"))]
+    let _no_topics = arguments;
+    match wishes.preparation.stages.iter().find(|stage| !stage.is_empty() && !stage.is_for(inputs::HTTP)) {
+        None => Ok(()),
+        Some(stage) => bail!(
+            "the pipeline {} is for streams {}, and here there is one, `{}`: all that comes over HTTP and from files that are followed.              Leave its `streams` out, or name that one",
+            stage.name,
+            stage.streams.join(", "),
+            inputs::HTTP
+        ),
+    }
+}
+
 async fn serve(
     arguments: RunArguments,
     config: Config,
@@ -157,6 +177,7 @@ async fn serve(
     let address = for_clients(bound);
     // What is asked wrongly is said now, and not once lines have come.
     let wishes = compare::wishes(&arguments.how, compare::arm_rule(&arguments.judge)?)?;
+    pipelines_apply(&arguments, &wishes)?;
     let mut state = State::open(&arguments.state)?;
     let tokens = Tokens::load(arguments.tokens.as_deref(), config.operate_token.as_deref(), &arguments.state)?;
     tokens.keep(&arguments.state)?;

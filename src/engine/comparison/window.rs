@@ -258,7 +258,11 @@ impl Comparison {
                 self.retried.add(arm, bucket, n, recovered as i64, i128::from(recovered));
                 self.warnings.add(arm, bucket, n, 0, 0);
                 self.other_lines.add(arm, bucket, n, 0, 0);
-                self.gaps.iter_mut().for_each(|sums| sums.add(arm, bucket, n, 0, 0));
+                // How a value is written is asked of requests that did not fail.
+                for (gap, sums) in self.gaps.iter_mut().enumerate() {
+                    let is_of_form = gap >= usize::from(crate::sketch::partial::GAP_LATENCY_TEXT);
+                    sums.add(arm, bucket, if is_of_form { n.saturating_sub(errors) } else { n }, 0, 0);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ const LOOKED_AT: usize = 512;
 
 /// A line of plain text begins what a runtime says of a crash: Go, Rust, Java, Python, a signal. The lines that follow it
 /// (frames of a stack) are none.
-pub(super) fn is_crash(line: &str) -> bool {
+pub(crate) fn is_crash(line: &str) -> bool {
     let bytes = line.trim_ascii_start().as_bytes();
     let bytes = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let has = |words: &str| memchr::memmem::find(bytes, words.as_bytes()).is_some();

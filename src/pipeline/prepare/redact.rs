@@ -13,6 +13,7 @@ use regex::{Captures, Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 
 use crate::pipeline::access;
+use crate::pipeline::decode::is_crash;
 use crate::pipeline::json::{self, Kind, Malformed, Str};
 use crate::pipeline::shape;
 use crate::pipeline::shape::table::Table;
@@ -138,27 +139,37 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Fields that hold a secret by their name, where secrets are taken out.
+/// How the names of fields end that hold a secret, in small letters without `_` and `-`, where secrets are taken out.
 const SECRET_FIELDS: [&str; 18] = [
     "password",
     "passwd",
     "pwd",
+    "passphrase",
+    "passwordconfirmation",
     "secret",
     "token",
-    "api_key",
     "apikey",
-    "api-key",
-    "x-api-key",
-    "access_token",
-    "refresh_token",
-    "id_token",
-    "client_secret",
-    "private_key",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "accesskeyid",
+    "credential",
+    "credentials",
     "authorization",
-    "proxy-authorization",
     "cookie",
-    "set-cookie",
+    "jwt",
+    "sessionid",
 ];
+
+/// The same in text.
+const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|session[_-]?id)";
+
+/// A field holds a secret by its name.
+fn is_secret_name(path: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let name: String = name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+    SECRET_FIELDS.iter().any(|end| name.ends_with(end))
+}
 
 /// What becomes of a field's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,6 +183,8 @@ enum Way {
 pub struct Redaction {
     /// Names in lower case.
     fields: Vec<(String, Way)>,
+    /// Fields that hold a secret by their name are taken out too.
+    secrets: bool,
     /// `name=value` and `"name": "value"` in text, where fields are named.
     in_text: Option<Regex>,
     finder: Finder,
@@ -214,10 +227,10 @@ impl Redaction {
         let lower = |name: &String| name.to_ascii_lowercase();
         let hashed = redact.hashed.iter().map(|name| (lower(name), Way::Hashed));
         let removed = redact.fields.iter().map(|name| (lower(name), Way::Removed));
-        let secrets = SECRET_FIELDS.iter().filter(|_| redact.looks.contains(&Looks::Token));
-        let fields: Vec<(String, Way)> =
-            hashed.chain(removed).chain(secrets.map(|name| ((*name).to_owned(), Way::Removed))).collect();
-        Redaction { in_text: in_text(&fields), fields, finder: Finder::new(&redact.looks), key: key.clone() }
+        let fields: Vec<(String, Way)> = hashed.chain(removed).collect();
+        let secrets = redact.looks.contains(&Looks::Token);
+        let finder = Finder::new(&redact.looks);
+        Redaction { in_text: in_text(&fields, secrets), fields, secrets, finder, key: key.clone() }
     }
 
     /// A line, which may be of a table, without what is taken out.
@@ -233,6 +246,10 @@ impl Redaction {
         let edited = match edits {
             Some(edits) if edits.is_empty() => return line,
             Some(edits) => spliced(&line, edits),
+            // Which part of it is a field that is named, nobody knows.
+            None if !self.fields.is_empty() && !line.trim_ascii_start().starts_with('{') && !is_told(&line) => {
+                REDACTED.to_owned()
+            }
             None => match self.text(&line) {
                 Some(text) => text,
                 None => return line,
@@ -363,7 +380,8 @@ impl Redaction {
             let same = path.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(name));
             same && (at == 0 || path.as_bytes().get(at - 1) == Some(&b'.'))
         };
-        self.fields.iter().find(|(name, _)| fits(name)).map(|(_, way)| *way)
+        let named = self.fields.iter().find(|(name, _)| fits(name)).map(|(_, way)| *way);
+        named.or_else(|| (self.secrets && is_secret_name(path)).then_some(Way::Removed))
     }
 
     /// What stands in place of a value; nothing in it needs an escape.
@@ -395,12 +413,18 @@ impl Redaction {
     }
 }
 
+/// A line says something though it has no fields: a program died, or there is nothing in it.
+fn is_told(line: &str) -> bool {
+    line.trim_ascii().is_empty() || is_crash(line)
+}
+
 /// Names of fields with their values in text; what was taken out already is no value.
-fn in_text(fields: &[(String, Way)]) -> Option<Regex> {
-    if fields.is_empty() {
+fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<Regex> {
+    let mut names: Vec<String> = fields.iter().map(|(name, _)| regex::escape(name)).collect();
+    names.extend(secrets.then(|| SECRET_NAMES.to_owned()));
+    if names.is_empty() {
         return None;
     }
-    let names: Vec<String> = fields.iter().map(|(name, _)| regex::escape(name)).collect();
     let source = format!(
         r#"(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{}))["']?\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}<"'][^\s,;&}}"']*)"#,
         names.join("|")

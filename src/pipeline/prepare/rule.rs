@@ -125,7 +125,9 @@ impl<'a> Told<'a> {
 
 impl Record for Told<'_> {
     fn field(&self, path: &str) -> Option<Value<'_>> {
-        if let Some((_, value)) = self.set.iter().rev().find(|(name, _)| name == path) {
+        // What a role was given counts more than the field of its name.
+        let given = field_of(path);
+        if let Some((_, value)) = self.set.iter().rev().find(|(name, _)| name == path || *name == given) {
             return Some(Value::Str(Cow::Borrowed(value)));
         }
         let found = self.record.field(path);

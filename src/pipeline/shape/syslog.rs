@@ -46,7 +46,17 @@ pub fn parse(line: &str) -> Option<Syslog<'_>> {
             return Some(read);
         }
         let read = host_and_tag(Syslog { time: Some(time), ..Syslog::default() }, rest)?;
-        return read.app.is_some().then_some(read);
+        // `TIME payment service: order 7 failed` is text: rsyslog writes offsets, and most programs their number.
+        let is_of_rsyslog = read.process.is_some() || !time.ends_with('Z');
+        let is_name = |name: &str| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte);
+            name.bytes().all(is_part) && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+        };
+        let are_names = read.app.is_some_and(is_name)
+            && read
+                .host
+                .is_some_and(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte)));
+        return (is_of_rsyslog && are_names).then_some(read);
     };
     let (priority, rest) = rest.split_once('>')?;
     let priority: u8 = (priority.len() <= 3).then(|| priority.parse().ok())?.filter(|priority| *priority < 192)?;

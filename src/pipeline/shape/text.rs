@@ -10,9 +10,10 @@ const LEVEL_WITHIN: usize = 6;
 const PAIRS_MAX: usize = 32;
 
 /// Words that say a level, as frameworks write them.
-const LEVELS: [&str; 18] = [
+const LEVELS: [&str; 24] = [
     "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "FATAL", "CRITICAL", "CRIT", "SEVERE",
-    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG", "LOG",
+    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG", "LOG", // As Serilog's templates have them.
+    "INF", "WRN", "FTL", "DBG", "VRB", "TRC",
 ];
 
 /// A line that begins with a time, or with a level and then a time.
@@ -53,6 +54,12 @@ pub(super) fn object(line: &str) -> Option<String> {
     Some(object.end())
 }
 
+/// Names of zones that are not read: half of them mean several.
+const ZONES: [&str; 24] = [
+    "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "HST", "CET", "CEST", "EET", "EEST", "WET", "WEST",
+    "BST", "IST", "MSK", "JST", "KST", "AEST", "AEDT", "NZST",
+];
+
 /// The time that a text begins with, as the clock reads it, and what stands behind it.
 pub(super) fn time_of(text: &str) -> Option<(String, &str)> {
     let opens = text.starts_with('[');
@@ -71,7 +78,12 @@ pub(super) fn time_of(text: &str) -> Option<(String, &str)> {
         let word = text.get(..end)?.trim_ascii_end().trim_end_matches([',', ':']);
         let Some(time) = read(word) else { continue };
         let mut rest = text.get(end..)?;
-        if opens {
+        let next = rest.trim_ascii_start().split([' ', ']', '\t']).next().unwrap_or_default();
+        if ZONES.contains(&next) {
+            // Hours are not guessed.
+            return None;
+        }
+        if opens && !is_level(next) {
             // What else stands in the brackets: `#PID`.
             rest = rest.split_once(']').map_or(rest, |(_, rest)| rest);
         }
@@ -95,6 +107,10 @@ fn read(word: &str) -> Option<String> {
 fn level_of(word: &str) -> Option<&'static str> {
     let bare = word.trim_matches(|c: char| "[]():|<>".contains(c));
     let is_marked = bare.len() < word.len();
+    // `app.ERROR:` of Monolog.
+    if let Some((_, last)) = bare.rsplit_once('.').filter(|_| word.ends_with(':')) {
+        return LEVELS.into_iter().find(|level| *level == last);
+    }
     let found = LEVELS.into_iter().find(|level| level.eq_ignore_ascii_case(bare))?;
     // In small letters a word is one of the text, unless it is marked.
     (is_marked || bare == found).then_some(found)
@@ -153,14 +169,26 @@ fn named_in(text: &str) -> (Option<&str>, &str) {
     (None, text.trim_start_matches(": "))
 }
 
+/// Units that stand behind a number and a blank.
+const UNITS: [(&str, &str); 6] =
+    [("ns", "ns"), ("us", "us"), ("\u{b5}s", "us"), ("\u{3bc}s", "us"), ("ms", "ms"), ("s", "s")];
+
 /// Pairs that stand in a text become fields: `status=200`, and those in braces, as Rust's spans have them.
 pub(super) fn pairs_of(message: &str, object: &mut Object) {
     if !message.contains('=') {
         return;
     }
     let spaced: String = message.chars().map(|c| if matches!(c, '{' | '}' | ',') { ' ' } else { c }).collect();
-    let pairs = items(&spaced).into_iter().filter_map(|item| match item {
-        Item::Pair(key, value) => Some((key, value)),
+    let items = items(&spaced);
+    let pairs = items.iter().enumerate().filter_map(|(at, item)| match item {
+        // `latency=414 us`, as Rust's spans have it.
+        Item::Pair(key, value) => match items.get(at + 1) {
+            Some(Item::Word(unit)) if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
+                let unit = UNITS.into_iter().find(|(name, _)| name == unit).map_or("", |(_, unit)| unit);
+                Some((*key, format!("{value}{unit}")))
+            }
+            _ => Some((*key, value.clone())),
+        },
         Item::Word(_) => None,
     });
     for (key, value) in pairs.take(PAIRS_MAX).filter(|(key, value)| is_key(key) && !value.is_empty()) {

@@ -1,7 +1,7 @@
 //! What tools and collectors put around a line.
 
 use super::text::time_of;
-use super::{Object, first_key, lambda, rails, records, servers};
+use super::{Object, first_key, klog, lambda, rails, records, servers};
 use crate::pipeline::access;
 use crate::pipeline::clock;
 use crate::pipeline::json::{self, Str, Value};
@@ -161,6 +161,9 @@ fn says_more(line: &str) -> bool {
         || lambda::object(line).is_some()
         || servers::object(line).is_some()
         || rails::object(line).is_some()
+        || klog::object(line).is_some()
+        // A time before a line that has its own.
+        || time_of(line).is_some()
 }
 
 /// A time, and then an object, an access log or another line that says more than text.

@@ -38,6 +38,9 @@ impl ArmCandidate {
 /// Values that only arms have.
 const ARM_NAMES: [&str; 7] = ["control", "baseline", "stable", "primary", "canary", "candidate", "treatment"];
 
+/// A source with fewer than one in so many of the requests of another is passed over.
+const SOURCE_SHARE: u64 = 10;
+
 /// Distinct values of a field that are kept.
 const ARM_VALUES_MAX: usize = 64;
 
@@ -45,8 +48,8 @@ const ARM_VALUES_MAX: usize = 64;
 pub(super) fn look_at_services(
     heads: &[Head<'_>],
     plan: &Plan,
-) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeSet<RequestSource>>) {
-    let mut sources: BTreeMap<ServiceKey, BTreeSet<RequestSource>> = BTreeMap::new();
+) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>) {
+    let mut sources: BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>> = BTreeMap::new();
     let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version, Role::Instance]
         .into_iter()
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
@@ -61,11 +64,11 @@ pub(super) fn look_at_services(
             let services = &decoder.interner().names().services;
             let Some(service) = services.get(usize::from(event.service)) else { continue };
             if event.kind == Kind::Request {
-                sources.entry(service.clone()).or_default().insert(source);
+                *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
             for (at, (role, path)) in fields.iter().enumerate() {
                 let Some(value) =
-                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| !value.is_empty())
+                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| is_arm(value))
                 else {
                     continue;
                 };
@@ -106,6 +109,12 @@ pub(super) fn look_at_services(
     // Fields that a pipeline names may have no value here.
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));
     (candidates, sources)
+}
+
+/// A value may name an arm: that of a protocol names none.
+fn is_arm(value: &str) -> bool {
+    let is_of = |protocol: &str| value.get(..protocol.len()).is_some_and(|start| start.eq_ignore_ascii_case(protocol));
+    !value.is_empty() && !["HTTP/", "TLSv", "SSLv"].into_iter().any(is_of)
 }
 
 /// A scalar as text.
@@ -188,16 +197,19 @@ fn some_of(values: &BTreeSet<String>) -> String {
 }
 
 pub(super) fn choose_sources(
-    seen: BTreeMap<ServiceKey, BTreeSet<RequestSource>>,
+    seen: BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>,
     asked: &BTreeMap<String, RequestSource>,
     notes: &mut Vec<String>,
 ) -> BTreeMap<ServiceKey, RequestSource> {
     let mut sources = BTreeMap::new();
     for (key, several) in seen {
-        let Some(outermost) = several.first().copied() else { continue };
+        // A few health probes in an access log are no log of the service's requests.
+        let most = several.values().max().copied().unwrap_or(0);
+        let is_one = |(_, requests): &(&RequestSource, &u64)| **requests * SOURCE_SHARE >= most;
+        let Some(outermost) = several.iter().find(is_one).map(|(source, _)| *source) else { continue };
         let asked = asked.get(&key.service).copied();
-        let best = asked.filter(|asked| several.contains(asked)).unwrap_or(outermost);
-        if let Some(asked) = asked.filter(|asked| !several.contains(asked)) {
+        let best = asked.filter(|asked| several.contains_key(asked)).unwrap_or(outermost);
+        if let Some(asked) = asked.filter(|asked| !several.contains_key(asked)) {
             notes.push(format!("{key} has no requests from its {}; its {} counts", asked.name(), best.name()));
         }
         // Beside roots, lines that look like requests are the work inside them.

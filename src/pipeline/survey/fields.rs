@@ -23,6 +23,8 @@ pub(super) struct PathCount {
     objects: u64,
     pub(super) numbers: Vec<f64>,
     pub(super) fractions: u64,
+    /// Numbers in quotes.
+    pub(super) quoted: Vec<f64>,
     /// Scalars that are whole numbers, also in quotes; and those of them that are 0 or 1.
     whole: u64,
     pub(super) zeros_and_ones: u64,
@@ -173,7 +175,11 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
         }
         Value::String(s) => {
             count.texts += 1;
-            s.get().into_owned()
+            let text = s.get().into_owned();
+            if count.quoted.len() < 4096 {
+                count.quoted.extend(number::parse_f64(text.trim_ascii()));
+            }
+            text
         }
     };
     count.scalars += 1;

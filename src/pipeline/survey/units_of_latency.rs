@@ -182,14 +182,16 @@ pub(super) fn name_latency_units(
     for field in fields.iter_mut() {
         let count = paths.get(&field.path).cloned().unwrap_or_default();
         let (is_coarse, zeros_and_ones, scalars) = (count.is_coarse(), count.zeros_and_ones, count.scalars);
-        let mut numbers = count.numbers;
+        // A number in quotes is one, as nginx writes them.
+        let fractions = count.fractions + count.quoted.iter().filter(|number| number.fract() != 0.0).count() as u64;
+        let mut numbers = [count.numbers, count.quoted].concat();
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
         let path = &field.path;
         let named = unit_of(field);
-        let usual = if count.fractions == 0 && median >= NANOS_FROM {
+        let usual = if fractions == 0 && median >= NANOS_FROM {
             LatencyUnit::Nanos
-        } else if count.fractions * 2 > numbers.len() as u64 && median < 5.0 {
+        } else if fractions * 2 > numbers.len() as u64 && median < 5.0 {
             LatencyUnit::Seconds
         } else {
             LatencyUnit::Millis

@@ -9,8 +9,10 @@ use super::Looks;
 /// Digits of the shortest and of the longest card number (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text.
-const EMAIL: &str = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})+";
+/// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text; the sign also
+/// as addresses of pages and strings in strings write it.
+const EMAIL: &str =
+    r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}(?:@|%40|\\u0040)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})+";
 
 /// Secrets by their form. `keep`: what stands before one and stays.
 ///
@@ -60,7 +62,7 @@ impl Finder {
         }
         let text_now = done.as_deref().unwrap_or(text);
         if let Some(email) = &self.email
-            && memchr::memchr(b'@', text_now.as_bytes()).is_some()
+            && memchr::memchr2(b'@', b'0', text_now.as_bytes()).is_some()
             && let std::borrow::Cow::Owned(found) =
                 email.replace_all(text_now, |of: &Captures<'_>| format!("<email:{}>", hash(&of[0])))
         {

@@ -75,6 +75,13 @@ test("/ goes to where a screen is filtered, and Escape up one level", async ({ p
     const name = await page.locator(":focus").evaluate((of) => of.getAttribute("aria-label") ?? of.closest("label")?.textContent ?? "");
     expect(name.trim(), path).toMatch(field);
   }
+  // A name that was typed is gone to.
+  await shown(page, "/", "a.row");
+  await page.keyboard.press("/");
+  await page.keyboard.type("checkout");
+  await expect(page.locator("a.row")).toHaveCount(1);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.5.0 is worse than 2.4.0");
   await shown(page, "/rollouts/checkout/explain", ".segments");
   await page.keyboard.press("Escape");
   await expect(page).toHaveURL(`${demoAddress()}/`);

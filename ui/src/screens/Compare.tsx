@@ -136,7 +136,9 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
   for (const field of names) {
     // A name that no line has is none.
     const counts = await of(field, 30).catch(() => new Map<string, Two<number>>());
-    for (const [value, pair] of counts) values.push({ field, value, counts: pair, shares: [pair[0] / Math.max(1, total[0]), pair[1] / Math.max(1, total[1])] });
+    // Lines that came after all were counted make no share greater than all.
+    const share = (side: 0 | 1, pair: Two<number>): number => Math.min(1, pair[side] / Math.max(1, total[side]));
+    for (const [value, pair] of counts) values.push({ field, value, counts: pair, shares: [share(0, pair), share(1, pair)] });
   }
   values.sort((x, y) => apart(y.shares, total) - apart(x.shares, total));
   const seen = new Map<string, number>();

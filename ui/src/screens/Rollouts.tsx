@@ -70,6 +70,8 @@ function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comp
   );
 }
 
+const openFirst = (): void => document.querySelector<HTMLElement>("tbody a.row")?.click();
+
 export function Rollouts() {
   const list = rollouts.value;
   const found = report.value;
@@ -118,7 +120,7 @@ export function Rollouts() {
       { key: "/", words: "filter", run: () => input.current?.focus() },
       { key: "j", words: "next row", run: () => focus(1) },
       { key: "k", words: "previous row", run: () => focus(-1) },
-      { key: "Enter", words: "open the rollout that needs you most", run: () => (document.querySelector("tbody a.row") as HTMLElement | null)?.click() },
+      { key: "Enter", words: "open the rollout that needs you most", run: openFirst },
     ]),
   [rows.length]);
   const focus = (by: number): void => {
@@ -148,6 +150,11 @@ export function Rollouts() {
           aria-label="Filter rollouts"
           value={param("q")}
           onInput={(event) => setQuery({ q: event.currentTarget.value }, false)}
+          onKeyDown={(event) => {
+            // Who has typed a name wants that rollout; who leaves the field has the keys back.
+            if (event.key === "Enter") openFirst();
+            else if (event.key === "Escape" && !param("q")) event.currentTarget.blur();
+          }}
         />
         {pending.value > 0 && (
           <button type="button" class="pill" onClick={apply}>

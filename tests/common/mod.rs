@@ -20,7 +20,6 @@ use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
-use serin::pipeline::continued;
 use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Conversions, Plan};
 use serin::pipeline::plan_text;
 use serin::pipeline::survey::{Head, Survey, Wishes, survey};
@@ -412,19 +411,15 @@ pub fn entries(outputs: Vec<Output>) -> String {
         .collect()
 }
 
-/// Whole lines in chunks of at least `chunk_bytes`, the last one marked.
+/// Whole records in chunks of at least `chunk_bytes`, the last one marked.
 pub fn chunks_of(bytes: &[u8], chunk_bytes: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut from = 0;
     let mut rest = bytes;
     loop {
-        // As the program cuts: where a line begins that does not go on with the one before.
-        let begins = |at: usize| {
-            let before = rest[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            continued::begins(continued::line_at(rest, at + 1), &rest[before..at])
-        };
-        let end = rest.iter().enumerate().position(|(at, byte)| at + 1 >= chunk_bytes && *byte == b'\n' && begins(at));
-        let cut = end.map_or(rest.len(), |end| end + 1);
+        let mut ends =
+            serin::pipeline::continued::records(rest, 0).map(|record| (record.after as usize).min(rest.len()));
+        let cut = ends.find(|end| *end >= chunk_bytes).unwrap_or(rest.len());
         let (head, tail) = rest.split_at(cut);
         chunks.push(Chunk { bytes: head.to_vec(), from, last: tail.is_empty(), too_long: None, positions: Vec::new() });
         from += cut as u64;

@@ -85,6 +85,8 @@ export function Rollouts() {
   const wanted = useComputed(() => inOrder(rollouts.value ?? []));
   const pending = useComputed(() => {
     const [now, next] = [order.value, wanted.value];
+    // Before there is an order nothing can be out of it.
+    if (now.length === 0) return 0;
     return next.filter((id, at) => now[at] !== id).length;
   });
   const apply = (): void => {

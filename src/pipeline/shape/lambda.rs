@@ -1,5 +1,5 @@
 //! What AWS Lambda says of a call in text: `START RequestId: ID Version: 7`, `END RequestId: ID`, and at its end
-//! `REPORT RequestId: ID	Duration: 79.67 ms	Billed Duration: 80 ms ...`, which is the request. They name no time; CloudWatch does.
+//! `REPORT RequestId: ID Duration: 79.67 ms Billed Duration: 80 ms ...`, which is the request. They name no time; CloudWatch does.
 
 use super::{Object, is_number};
 

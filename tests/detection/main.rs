@@ -1,6 +1,5 @@
 //! The forms in which logs come: 50 lines of each, written as its own documentation says, must be recognised with all that they say:
 //! whether a line is a request, when it was done, how it ended, how long it took, how bad it was, whose it was, of which service and version.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod applications;
 mod clouds;

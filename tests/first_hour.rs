@@ -1,0 +1,146 @@
+//! The first hour with logs as they are: what would be read wrongly without a word is read rightly, or said.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod common;
+
+use common::{Traffic, folder_with, serin};
+use serde_json::{Map, Value};
+
+/// Requests of two versions, as lines of a form; none fails but by chance.
+fn log(form: impl Fn(&Map<String, Value>, usize) -> String) -> String {
+    let traffic = Traffic { seed: 91, requests: 1_200, users: 300, ..Traffic::default() };
+    let line = |(number, line): (usize, &common::Line)| {
+        form(&serde_json::from_str::<Map<String, Value>>(&line.text()).unwrap(), number) + "\n"
+    };
+    traffic.lines().iter().enumerate().map(line).collect()
+}
+
+fn text_of(fields: &Map<String, Value>, key: &str) -> String {
+    fields[key].as_str().map_or_else(|| fields[key].to_string(), str::to_owned)
+}
+
+/// What `explain` says, in one line.
+fn explained(text: &str) -> String {
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["explain", "app.log"]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    said.out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_latency_in_quotes_has_its_unit_guessed_and_said() {
+    let text = log(|of, _| {
+        let seconds = of["latency_ms"].as_f64().unwrap() / 1_000.0;
+        format!(
+            "{{\"ts\":{},\"status\":\"{}\",\"cohort\":{},\"user\":{},\"response_time\":\"{seconds:.3}\"}}",
+            of["ts"], of["status"], of["cohort"], of["user"]
+        )
+    });
+    let said = explained(&text);
+    assert!(said.contains("`response_time` does not name its unit; read as s "), "{said}");
+    // A limit in milliseconds is none where the unit is a guess.
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("policy.yaml", b"limits: {p99_ms: 100}\n")]);
+    let said = serin(folder.path(), &["compare", "app.log", "--policy", "policy.yaml"]);
+    assert!(said.status == 2 && said.err.contains("is a guess"), "{}{}", said.out, said.err);
+}
+
+#[test]
+fn a_time_before_a_line_that_has_its_own_hides_nothing() {
+    for form in [
+        "2026-06-01 10:00:01,000 ERROR shop user=u1 path=/a status=500 duration=12ms",
+        "2026/06/01 10:00:01 [error] 31#31: *7 it failed, status=500 user=u1",
+        "E0601 10:00:01.000000 1 shop.go:7] it failed status=500 user=u1",
+    ] {
+        let line = format!("[pod/shop-6d9f7c5b8-x2x4z/app] 2026-06-01T10:00:01.000123456Z {form}\n");
+        let said = explained(&line.repeat(20));
+        assert!(
+            said.contains("level error") || said.contains("level = error") || said.contains("level from level"),
+            "{form}: {said}"
+        );
+        assert!(said.contains("status") && !said.contains("host.name"), "{form}: {said}");
+    }
+    // Text that only looks like a host and a program.
+    let said = explained(&"2026-06-01T10:00:01Z payment service: order 7 failed status=500\n".repeat(20));
+    assert!(!said.contains("host.name") && said.contains("status"), "{said}");
+    // What rsyslog writes is still read.
+    let said = explained(&"2026-06-01T10:00:01.123456+00:00 web-1 shop: it failed\n".repeat(20));
+    assert!(said.contains("service from app = shop"), "{said}");
+}
+
+#[test]
+fn levels_of_other_templates_count() {
+    for (line, level) in [
+        ("[2026-06-01T10:00:00Z ERROR shop::pay] it failed", "error"),
+        ("[2026-06-01T10:00:00.123456+00:00] app.ERROR: it failed {\"a\":1} []", "error"),
+        ("2026-06-01 10:00:00.123 +01:00 [WRN] it is slow", "warn"),
+        ("2026-06-01 10:00:00.123 +01:00 [FTL] it died", "fatal"),
+    ] {
+        let folder = folder_with(&[("app.log", (line.to_owned() + "\n").repeat(20).as_bytes())]);
+        let said = serin(folder.path(), &["templates", "app.log"]);
+        assert!(said.out.contains(level), "{line}: {}", said.out);
+    }
+}
+
+#[test]
+fn a_zone_by_name_is_no_time() {
+    for line in
+        ["2026-06-01 10:00:00.123 EST [77] ERROR: it failed", "2026-06-01 10:00:00 PST INFO app: status=200 path=/a"]
+    {
+        let said = explained(&format!("{line}\n").repeat(20));
+        assert!(said.contains("rejected") && !said.contains("10:00:00Z"), "{line}: {said}");
+    }
+    assert!(explained(&"2026-06-01 10:00:00 UTC INFO app: status=200 path=/a\n".repeat(20)).contains("a request"));
+}
+
+#[test]
+fn a_protocol_is_no_version_and_a_unit_may_stand_behind_a_blank() {
+    let text = log(|of, _| {
+        format!(
+            "{}  INFO request{{method=GET uri=/a version=HTTP/1.1 cohort={} user={}}}: shop: done latency=414 \u{3bc}s status={}",
+            text_of(of, "ts"),
+            text_of(of, "cohort"),
+            text_of(of, "user"),
+            of["status"]
+        )
+    });
+    let said = explained(&text);
+    assert!(said.contains("the values of `cohort`") && said.contains("0.414 ms"), "{said}");
+    let text = text.replace("cohort=baseline", "").replace("cohort=canary", "");
+    assert!(!explained(&text).contains("the values of `version`"));
+}
+
+/// Each hundredth line is of a probe.
+#[test]
+fn health_probes_in_another_form_displace_no_requests() {
+    let text = log(|of, number| {
+        let probe =
+            "127.0.0.1 - - [01/Jun/2026:10:00:00 +0000] \"GET /health HTTP/1.1\" 200 2 \"-\" \"kube-probe/1.29\"";
+        let line = Value::Object(
+            of.iter().filter(|(key, _)| *key != "service").map(|(key, value)| (key.clone(), value.clone())).collect(),
+        );
+        if number % 100 == 99 { format!("{line}\n{probe}") } else { line.to_string() }
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(report["comparisons"][0]["candidate"], "canary", "{report}");
+    assert_eq!(report["comparisons"][0]["unit"], "user");
+}
+
+/// Only requests that did not fail say how a value is written.
+#[test]
+fn an_arm_that_fails_more_is_no_arm_that_writes_otherwise() {
+    let text = log(|of, number| {
+        let fails = of["cohort"] == "baseline" && number % 5 < 2;
+        format!(
+            "ts={} cohort={} user={} status={} duration={:.0}ms",
+            text_of(of, "ts"),
+            text_of(of, "cohort"),
+            text_of(of, "user"),
+            if fails { 503 } else { 200 },
+            of["latency_ms"].as_f64().unwrap()
+        )
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json", "--control", "baseline"]).json();
+    assert_ne!(report["verdict"], "invalid", "{}", report["comparisons"][0]["flaws"]);
+}

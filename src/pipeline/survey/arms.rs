@@ -55,6 +55,8 @@ pub(super) fn look_at_services(
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
+    // Fields that name a protocol.
+    let mut of_protocols: BTreeSet<usize> = BTreeSet::new();
     let mut workloads: BTreeMap<usize, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for head in heads {
         let mut decoder = Decoder::new(plan, head.stream);
@@ -67,11 +69,12 @@ pub(super) fn look_at_services(
                 *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
             for (at, (role, path)) in fields.iter().enumerate() {
-                let Some(value) =
-                    json::lookup(without_mark(line), path).and_then(scalar_text).filter(|value| is_arm(value))
-                else {
+                let value = json::lookup(without_mark(line), path).and_then(scalar_text);
+                let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+                if is_protocol(&value) {
+                    of_protocols.insert(at);
                     continue;
-                };
+                }
                 let value = if *role == Role::Instance {
                     let Some((workload, hash)) = values::pod_template(&value) else { continue };
                     let of_service = workloads.entry(at).or_default().entry(service.service.clone()).or_default();
@@ -92,6 +95,7 @@ pub(super) fn look_at_services(
     let mut candidates: Vec<ArmCandidate> = fields
         .into_iter()
         .enumerate()
+        .filter(|(at, _)| !of_protocols.contains(at) || found.keys().any(|(field, _)| field == at))
         .map(|(at, (role, path))| {
             let of_field = || found.iter().filter(|((field, _), _)| *field == at);
             let most = of_field().map(|(_, values)| values).max_by_key(|values| values.len());
@@ -111,10 +115,10 @@ pub(super) fn look_at_services(
     (candidates, sources)
 }
 
-/// A value may name an arm: that of a protocol names none.
-fn is_arm(value: &str) -> bool {
+/// A value is the version of a protocol, which is none of a service.
+fn is_protocol(value: &str) -> bool {
     let is_of = |protocol: &str| value.get(..protocol.len()).is_some_and(|start| start.eq_ignore_ascii_case(protocol));
-    !value.is_empty() && !["HTTP/", "TLSv", "SSLv"].into_iter().any(is_of)
+    ["HTTP/", "TLSv", "SSLv"].into_iter().any(is_of)
 }
 
 /// A scalar as text.

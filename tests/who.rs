@@ -69,9 +69,7 @@ fn a_running_program_says_what_the_command_says_of_files() {
     let folder = folder_with(&[("app.log", text_of(&lines).as_bytes())]);
     let running = running(&lines, folder.path());
     let steps = ["asked=_kind:request", "lost=\"is lost\""];
-    for (used, exposed, segment) in
-        [("status:503", None, "region"), ("\"is lost\"", Some("_kind:request"), "region")]
-    {
+    for (used, exposed, segment) in [("status:503", None, "region"), ("\"is lost\"", Some("_kind:request"), "region")] {
         let mut arguments =
             vec!["who", "app.log", "--used", used, "--segment", segment, "--format", "json", "--within", "5m"];
         let mut parameters = vec![("used", used), ("segment", segment), ("within", "5m")];

@@ -22,7 +22,9 @@ use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Wishes;
 use crate::query::suggest;
 
-pub(super) use parse::{is_one, parse};
+#[cfg(feature = "serve")]
+pub(super) use parse::is_one;
+pub(super) use parse::parse;
 pub(super) use test::{TestArguments, run as test};
 
 /// Largest file of a key, in bytes.

@@ -29,6 +29,7 @@ const FLAGS: [(&str, &[&str]); 3] = [
 const KINDS: [&str; 6] = ["request", "span", "log", "exposure", "event", "outside"];
 
 /// A text is a pipeline's, right or wrong.
+#[cfg(any(feature = "serve", test))]
 pub(in crate::cli) fn is_one(text: &str) -> bool {
     let Ok(node) = yaml::parse(text) else { return text.lines().any(|line| line.starts_with("pipeline:")) };
     matches!(&node.form, Form::Mapping(entries) if entries.iter().any(|(key, _, _)| key == "pipeline"))

@@ -23,6 +23,19 @@ pub enum Kind {
     Business,
 }
 
+impl Kind {
+    /// The word for it, as lines, queries and reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Request => "request",
+            Kind::Span => "span",
+            Kind::Log => "log",
+            Kind::Exposure => "exposure",
+            Kind::Business => "event",
+        }
+    }
+}
+
 /// Normalised severity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Level {
@@ -40,6 +53,21 @@ pub enum Level {
     Error,
     /// Fatal, critical, alert, emergency, panic.
     Fatal,
+}
+
+impl Level {
+    /// The word for it; empty where the line has none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Unknown => "",
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+            Level::Fatal => "fatal",
+        }
+    }
 }
 
 /// How the value of a role stands in a line.

@@ -277,15 +277,7 @@ pub(super) fn run(arguments: &TemplatesArguments) -> anyhow::Result<u8> {
 }
 
 fn level(of: Level) -> &'static str {
-    match of {
-        Level::Unknown => "-",
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-        Level::Fatal => "fatal",
-    }
+    if of == Level::Unknown { "-" } else { of.name() }
 }
 
 fn in_words(seen: &Seen, list: &[(u64, &Template, Change)], arguments: &TemplatesArguments) -> String {

@@ -49,13 +49,7 @@ pub struct Told<'n> {
 
 /// The word of a kind.
 pub fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Request => "request",
-        Kind::Span => "span",
-        Kind::Log => "log",
-        Kind::Exposure => "exposure",
-        Kind::Business => "event",
-    }
+    kind.name()
 }
 
 /// The word of a class of status.
@@ -72,15 +66,7 @@ fn status_name(class: u8) -> &'static str {
 
 /// The word of a severity; conditions know its place in their order.
 pub(super) fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Unknown => "",
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-        Level::Fatal => "fatal",
-    }
+    level.name()
 }
 
 /// Words of [`Told::kind`] of a line that is no event.

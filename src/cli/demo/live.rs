@@ -122,6 +122,7 @@ pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8
             if std::net::TcpStream::connect(&of_page).is_ok() {
                 break;
             }
+            // What listens tells nobody unasked; ANSWER_TRIES bounds it.
             std::thread::sleep(ANSWER_PAUSE);
         }
         // Where nobody reads what is written, the page is there all the same.

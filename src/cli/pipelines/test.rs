@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::report::count;
 use crate::cli::terminal::{self, harmless};
-use crate::event::{Event, Intern, Kind, Level, NO_LATENCY, Names, name_at};
+use crate::event::{Event, Intern, Level, NO_LATENCY, Names, name_at};
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::prepare::Key;
@@ -162,17 +162,10 @@ pub(super) fn read(pipeline: &Pipeline, test: &Test) -> Vec<Seen> {
 }
 
 fn keys(event: &Event, names: &Names, events: &[String]) -> Vec<(&'static str, String)> {
-    let kind = match event.kind {
-        Kind::Request => "request",
-        Kind::Span => "span",
-        Kind::Log => "log",
-        Kind::Exposure => "exposure",
-        Kind::Business => "event",
-    };
     let named = |list: &[String], id| name_at(list, id).cloned().unwrap_or_default();
     let service = names.services.get(usize::from(event.service));
     let mut keys = vec![
-        ("kind", kind.to_owned()),
+        ("kind", event.kind.name().to_owned()),
         ("environment", service.map(|key| key.environment.clone()).unwrap_or_default()),
         ("service", service.map(|key| key.service.clone()).unwrap_or_default()),
         ("arm", named(&names.arms, event.arm)),
@@ -189,24 +182,12 @@ fn keys(event: &Event, names: &Names, events: &[String]) -> Vec<(&'static str, S
         keys.push(("latency_ms", (event.latency_us as f64 / 1_000.0).to_string()));
     }
     if event.level != Level::Unknown {
-        keys.push(("level", level(event.level).to_owned()));
+        keys.push(("level", event.level.name().to_owned()));
     }
     if let Some(name) = event.conversion.checked_sub(1).and_then(|at| events.get(usize::from(at))) {
         keys.push(("event", name.clone()));
     }
     keys
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Unknown => "",
-        Level::Trace => "trace",
-        Level::Debug => "debug",
-        Level::Info => "info",
-        Level::Warn => "warn",
-        Level::Error => "error",
-        Level::Fatal => "fatal",
-    }
 }
 
 /// Where lines were read otherwise than a test says; empty where they were not.

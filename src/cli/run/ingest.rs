@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::compare;
 use crate::cli::run::door::{Door, Refused, Sent, Taken};
-use crate::event::{Event, FieldForm, Intern, Kind, NO_LATENCY, Names, name_at};
+use crate::event::{Event, FieldForm, Intern, NO_LATENCY, Names, name_at};
 use crate::pipeline::continued;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::survey::{RoleReport, Wishes};
@@ -134,16 +134,9 @@ pub(super) fn understood(text: &[u8], wishes: &Wishes) -> Value {
 
 fn event_json(event: &Event, names: &Names) -> Value {
     let service = names.services.get(usize::from(event.service));
-    let kind = match event.kind {
-        Kind::Request => "request",
-        Kind::Span => "span",
-        Kind::Log => "log",
-        Kind::Exposure => "exposure",
-        Kind::Business => "event",
-    };
     json!({
         "time": event.time.to_string(),
-        "kind": kind,
+        "kind": event.kind.name(),
         "environment": service.map(|key| &key.environment),
         "service": service.map(|key| &key.service),
         "arm": name_at(&names.arms, event.arm),

@@ -1,6 +1,6 @@
 //! Arguments of `bench`.
 
-#[cfg(any(feature = "index", feature = "serve"))]
+#[cfg(feature = "index")]
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};

@@ -24,6 +24,7 @@ fn columns() -> Columns {
     Columns {
         list: list.into_iter().map(|(path, kind)| (path.to_owned(), kind)).collect(),
         messages: vec!["message".to_owned()],
+        tables: Vec::new(),
     }
 }
 

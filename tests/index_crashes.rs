@@ -24,6 +24,7 @@ fn index_to_the_end(folder: &Path) -> Result<(), serin::index::IndexError> {
     let columns = Columns {
         list: vec![("service".to_owned(), ColumnKind::Text), ("number".to_owned(), ColumnKind::Number)],
         messages: vec!["message".to_owned()],
+        tables: Vec::new(),
     };
     let index = Arc::new(Index::open(folder)?);
     let settings = Settings { memory: 16 << 20, lines_max: 8_000, ..Settings::default() };

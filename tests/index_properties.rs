@@ -408,6 +408,7 @@ fn an_index_finds_what_a_query_matches() {
     let kinds = |kinds: &[(&str, ColumnKind)]| Columns {
         list: kinds.iter().map(|(path, kind)| ((*path).to_owned(), *kind)).collect(),
         messages: vec!["msg".to_owned(), "message".to_owned()],
+        tables: Vec::new(),
     };
     let corpora = [
         // As the lines themselves suggest.

@@ -43,6 +43,16 @@ fn seeds() -> Vec<String> {
         r#"{"_index":"logs","_source":{"@timestamp":"2026-06-01T10:00:00Z","status":200}}"#,
         "java.lang.IllegalStateException: no stock\n\tat a.b.C.d(C.java:7)\nCaused by: x",
         "Traceback (most recent call last):\n  File \"a.py\", line 7, in f\nValueError: x",
+        "Jun 01, 2026 10:00:00 AM shop.Cart add\nSEVERE: gone\n\tat a.b.C.d(C.java:7)",
+        "2026-06-01T10:00:00.5Z /app/shop.js:12\n2026-06-01T10:00:00.5Z     throw new Error('x')",
+        r#"shop-6d9f7c5b8-x2x4z shop 10.0.0.7 - ann [01/Jun/2026 10:00:00] "GET http://a/cart HTTP/1.1" 200 5 "-" "x" 3.2 ms"#,
+        "1780308000.123    345 10.0.0.7 TCP_MISS/200 4512 GET http://a/cart ann HIER_DIRECT/10.0.0.9 text/html",
+        "[pid: 7|app: 0|req: 1/1] 10.0.0.7 () {3 vars in 5 bytes} [Mon Jun  1 10:00:00 2026] GET /cart => generated 5 bytes in 12 msecs (HTTP/1.1 200) 2",
+        r#"2026-06-01T10:00:00Z {app="shop", pod="a"} [10:00:47 ERR] HTTP GET /cart responded 500 in 9.5 ms"#,
+        "2026-06-01 10:00:00.1234|ERROR|Shop.Cart|gone {\"user\": \"ann\"} []",
+        r#"{"time":"2026-06-01T10:00:00Z","type":"platform.report","record":{"requestId":"a","metrics":{"durationMs":3.5},"status":"error"}}"#,
+        "1:M 01 Jun 2026 10:00:00.123 * Ready after PT0.7S and 00:00:00.0441234",
+        r#"2026/06/01 10:00:00 "GET http://a/cart HTTP/1.1" from 10.0.0.7:5 - 500 11B in 12.3µs"#,
     ]
     .map(str::to_owned)
     .to_vec();

@@ -314,6 +314,9 @@ pub(super) fn role_field(role: Role, text: &str) -> anyhow::Result<FieldRef> {
         Some((path, unit)) if role == Role::Latency => {
             let unit =
                 LatencyUnit::from_name(unit).ok_or_else(|| anyhow!("`{unit}` is no unit; there are ns, us, ms, s"))?;
+            if path.rsplit_once(':').is_some_and(|(_, unit)| LatencyUnit::from_name(unit).is_some()) {
+                bail!("`{text}` names two units; a field has one: {path}");
+            }
             (path, Some(unit))
         }
         _ => (text, None),

@@ -104,7 +104,8 @@ fn explain(
         (Cow::Borrowed(_), Cow::Owned(made)) => Some(made.clone()),
         (Cow::Borrowed(_), Cow::Borrowed(_)) => None,
     };
-    let decoded = decoder.decode_prepared(&prepared, 1);
+    // At the front, where a file may have a byte order mark.
+    let decoded = decoder.decode_prepared(&prepared, 0);
     let covered = decoder.covered(&prepared);
     let fields = reader.read(&prepared).unwrap_or_default();
     let record = reader.record(&fields, stream);

@@ -60,7 +60,7 @@ pub(super) struct Test {
     pub lines: Vec<String>,
     /// What the lines are read as, in their order: keys and values.
     pub gives: Vec<Vec<(String, String)>>,
-    /// Line of the file where `gives` stands, from 1, and the column of its key.
+    /// Line of the file where `gives` stands, from 1, and the column of its key; without it those of the test.
     pub at: (usize, usize),
 }
 

@@ -13,6 +13,7 @@ use crate::index::layout::{
     VALUE_MAX, id_hash, is_plain,
 };
 use crate::pipeline::decode::fields::{FieldReader, FieldValue, PathId};
+use crate::pipeline::shape::table::Table;
 use crate::query::{self, Value};
 use crate::time::Timestamp;
 
@@ -145,8 +146,9 @@ pub(super) fn unit_bits(unit: u64) -> u64 {
 }
 
 impl Maker {
-    pub(super) fn new() -> Maker {
-        Maker { reader: FieldReader::default(), generation: 0, places: Vec::new(), term: String::new() }
+    /// Of lines that may be of these tables.
+    pub(super) fn new(tables: &[Table]) -> Maker {
+        Maker { reader: FieldReader::of_tables(tables), generation: 0, places: Vec::new(), term: String::new() }
     }
 
     /// Forgets the places of paths: the layout is another one.

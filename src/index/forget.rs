@@ -145,7 +145,7 @@ fn rewrite(folder: &Path, old: &Part, memory: usize, is_forgotten: IsForgotten<'
     }
     let new = Part::create_in(building.clone(), old.number, &old.columns())?;
     let mut writer = Committing::open(&new.index, &new.layout, memory)?;
-    let mut maker = Maker::new();
+    let mut maker = Maker::new(&old.layout.tables);
     let searcher = old.searcher();
     for (ord, segment) in searcher.segment_readers().iter().enumerate() {
         let columns = DerivedColumns::open(segment)?;

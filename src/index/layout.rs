@@ -21,6 +21,7 @@ use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer};
 use crate::pipeline::decode::fields::{FieldReader, FieldValue};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::roles::Role;
+use crate::pipeline::shape::table::{TABLES_MAX, Table};
 use crate::query::{self, Value};
 
 /// Between the path and the value of a term. No path of a term holds a character up to this one.
@@ -46,6 +47,9 @@ pub(super) const MESSAGE_MAX: usize = 64 << 10;
 pub(super) const COLUMNS_MAX: usize = 32;
 /// Fields whose text is found by its tokens.
 pub(super) const MESSAGES_MAX: usize = 2;
+/// First letters of names in the schema: of messages, and of headers of tables.
+const MESSAGE: &str = "m";
+const TABLE: &str = "h";
 /// Name of the tokenizer.
 const TOKENIZER: &str = "log";
 
@@ -98,6 +102,8 @@ pub struct Columns {
     pub list: Vec<(String, ColumnKind)>,
     /// Paths of messages; at most two.
     pub messages: Vec<String>,
+    /// Headers of tables by which lines are read.
+    pub tables: Vec<Table>,
 }
 
 /// What was seen of a path in the first lines.
@@ -118,7 +124,7 @@ const LOOKED_AT: usize = 4_000;
 impl Columns {
     /// Chooses from first lines.
     pub fn find<'l>(plan: &Plan, lines: impl Iterator<Item = &'l str>) -> Columns {
-        let mut reader = FieldReader::default();
+        let mut reader = FieldReader::of_tables(&plan.tables);
         let mut sights: Vec<(String, Sight)> = Vec::new();
         let mut places: HashMap<String, usize, foldhash::fast::FixedState> = HashMap::default();
         let mut all = 0u64;
@@ -167,7 +173,8 @@ impl Columns {
             .collect();
         list.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         list.truncate(COLUMNS_MAX);
-        Columns { list: list.into_iter().map(|(_, path, kind)| (path, kind)).collect(), messages }
+        let list = list.into_iter().map(|(_, path, kind)| (path, kind)).collect();
+        Columns { list, messages, tables: plan.tables.clone() }
     }
 }
 
@@ -266,6 +273,8 @@ pub(super) struct Layout {
     pub in_group: Field,
     pub messages: Vec<Message>,
     pub columns: Vec<Column>,
+    /// Headers of tables by which lines are read.
+    pub tables: Vec<Table>,
     by_path: HashMap<String, usize, foldhash::fast::FixedState>,
 }
 
@@ -312,7 +321,15 @@ impl Layout {
         builder.add_bytes_field(names::LINE, BytesOptions::default().set_stored());
         for path in columns.messages.iter().take(MESSAGES_MAX) {
             let tokens = raw(IndexRecordOption::WithFreqsAndPositions, TOKENIZER);
-            builder.add_text_field(&format!("m_{}", hex(path)), TextOptions::default().set_indexing_options(tokens));
+            builder.add_text_field(
+                &format!("{MESSAGE}_{}", hex(path)),
+                TextOptions::default().set_indexing_options(tokens),
+            );
+        }
+        for table in columns.tables.iter().take(TABLES_MAX) {
+            // It holds nothing, as below.
+            let name = format!("{TABLE}_{}", hex(&table.to_json().to_string()));
+            builder.add_u64_field(&name, NumericOptions::default());
         }
         for (path, kind) in columns.list.iter().take(COLUMNS_MAX) {
             let name = format!("{}_{}", kind.letter(), hex(path));
@@ -331,12 +348,16 @@ impl Layout {
     /// What the fields of a schema are; `None` where it is none of ours.
     pub(super) fn of(schema: Schema) -> Option<Layout> {
         let field = |name: &str| schema.get_field(name).ok();
-        let (mut columns, mut messages) = (Vec::new(), Vec::new());
+        let (mut columns, mut messages, mut tables) = (Vec::new(), Vec::new(), Vec::new());
         for (field, entry) in schema.fields() {
             let Some((letter, path)) = entry.name().split_once('_') else { continue };
             let path = unhex(path)?;
-            if letter == "m" {
+            if letter == MESSAGE {
                 messages.push(Message { path, field });
+                continue;
+            }
+            if letter == TABLE {
+                tables.push(serde_json::from_str(&path).ok().and_then(|value| Table::from_json(&value))?);
                 continue;
             }
             let kind = ColumnKind::ALL.into_iter().find(|kind| letter.chars().eq([kind.letter()]))?;
@@ -364,6 +385,7 @@ impl Layout {
             in_group: field(names::IN_GROUP)?,
             messages,
             columns,
+            tables,
             by_path,
             schema,
         })
@@ -502,11 +524,13 @@ mod tests {
         let columns = Columns {
             list: vec![("http.status".to_owned(), ColumnKind::Number), ("caf\u{e9} x".to_owned(), ColumnKind::Text)],
             messages: vec!["msg".to_owned(), "message".to_owned()],
+            tables: vec![Table { separator: ';', columns: vec!["Time".to_owned(), "caf\u{e9}".to_owned()], time: 0 }],
         };
         let layout = Layout::new(&columns).unwrap();
         let read: Vec<(&str, ColumnKind)> =
             layout.columns.iter().map(|column| (column.path.as_str(), column.kind)).collect();
         assert_eq!(read, [("http.status", ColumnKind::Number), ("caf\u{e9} x", ColumnKind::Text)]);
+        assert_eq!(layout.tables, columns.tables);
         assert!(layout.message("msg").is_some() && layout.message("other").is_none());
         assert!(layout.column("http.status").is_some() && layout.column("status").is_none());
     }

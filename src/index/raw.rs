@@ -30,7 +30,7 @@ impl Raw {
         // Lines one by one, in blocks of the size that served lines best.
         let part = Part::create_with(folder.join("0"), 0, columns, PLAIN_BLOCK)?;
         let writer = Committing::plain(&part.index, memory)?;
-        Ok(Raw { part, writer, maker: Maker::new(), made: Vec::new() })
+        Ok(Raw { part, writer, maker: Maker::new(&columns.tables), made: Vec::new() })
     }
 
     /// Makes a document.

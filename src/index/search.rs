@@ -595,7 +595,7 @@ pub(super) struct Lines<'s> {
 impl<'s> Lines<'s> {
     pub(super) fn new(segment: &'s Segment, columns: &'s DerivedColumns) -> tantivy::Result<Lines<'s>> {
         let lines = LineReader::open(&segment.part.layout, &segment.searcher, segment.ord)?;
-        Ok(Lines { lines, columns, reader: FieldReader::default() })
+        Ok(Lines { lines, columns, reader: FieldReader::of_tables(&segment.part.layout.tables) })
     }
 
     /// The value of a field, as the line has it.

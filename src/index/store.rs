@@ -89,6 +89,7 @@ impl Part {
         Columns {
             list: self.layout.columns.iter().map(|column| (column.path.clone(), column.kind)).collect(),
             messages: self.layout.messages.iter().map(|message| message.path.clone()).collect(),
+            tables: self.layout.tables.clone(),
         }
     }
 

@@ -83,8 +83,8 @@ impl Writer {
         let mut writer = Writer {
             index,
             settings,
+            maker: Maker::new(&columns.tables),
             columns,
-            maker: Maker::new(),
             open,
             committed: positions.clone(),
             positions,

@@ -54,8 +54,8 @@ pub struct Access<'a> {
 /// ```
 ///
 /// The request time is the value of `rt=`, `request_time=` or `request_time:` in the rest, otherwise its first bare number
-/// with exactly three decimals, which is how nginx writes seconds; or `12ms` at its end, as Traefik writes it. Other numbers could be anything (Apache's `%D` counts
-/// microseconds, `%T` seconds) and numbers in quotes are ratios in nginx's own examples, so they are left alone. A whole number
+/// with three decimals or more, which is how nginx, gunicorn and Rack write seconds; or a number with its unit, `12ms` of Traefik and
+/// `12.3 ms` of morgan. Other numbers could be anything (Apache's `%D` counts microseconds, `%T` seconds) and numbers in quotes are ratios in nginx's own examples, so they are left alone. A whole number
 /// that stands alone behind the combined format is kept as [`Access::duration`]; whether it is one, and in which unit, is decided
 /// elsewhere.
 pub fn parse_access(line: &str) -> Option<Access<'_>> {
@@ -66,16 +66,24 @@ pub fn parse_access(line: &str) -> Option<Access<'_>> {
     }
     let head_len = time_bracket(line.as_bytes())?;
     let (head, from_time) = (line.get(..head_len)?, line.get(head_len + 2..)?);
-    let Who { vhost, client, ident, user } = who(head)?;
+    let Who { mut vhost, client, ident, user } = who(head)?;
     if client.is_empty() || ident.is_empty() || user.is_empty() {
         return None;
     }
 
     let (time, after_time) = split_at_byte(from_time, b']')?;
-    if !time.as_bytes().first()?.is_ascii_digit() {
+    // `01/Jun/2026:10:00:00 +0000`, `Mon, 01 Jun 2026 10:00:00 GMT`
+    let is_weekday = || matches!(time.as_bytes(), [b'A'..=b'Z', b'a'..=b'z', b'a'..=b'z', b',' | b' ', ..]);
+    if !time.as_bytes().first()?.is_ascii_digit() && !is_weekday() {
         return None;
     }
-    let (request, after_request) = quoted(after_time.strip_prefix(' ')?)?;
+    let mut asked = after_time.strip_prefix(' ')?;
+    if !asked.starts_with('"') {
+        // APISIX has the host there.
+        let (host, rest) = word(asked);
+        (vhost, asked) = (Some(host).filter(|_| vhost.is_none()), rest.strip_prefix(' ')?);
+    }
+    let (request, after_request) = quoted(asked)?;
     let (status, after_status) = word(after_request.strip_prefix(' ')?);
     let (bytes, after_bytes) = word(after_status.strip_prefix(' ')?);
     let (method, path, protocol) = request_line(request);
@@ -138,6 +146,8 @@ fn who(head: &str) -> Option<Who<'_>> {
         (first, after) = after.split_once(' ')?;
     }
     let (second, third) = after.split_once(' ')?;
+    // Older versions of Jetty write two blanks.
+    let third = third.trim_ascii();
     if third.contains(' ') && is_around(first, second) {
         return None;
     }
@@ -148,6 +158,15 @@ fn who(head: &str) -> Option<Who<'_>> {
         && (is_address(second) || has_port(first))
     {
         return Some(Who { vhost: Some(first), client: second, ident: third, user: fourth });
+    }
+    // An address behind other words is the client, and they are what somebody put before the line: a pod, a level.
+    if third.contains(' ') && (is_address(second) || third.split(' ').any(is_address)) {
+        return None;
+    }
+    // `INFO:werkzeug:10.0.0.7`
+    let is_level = |word: &str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_uppercase());
+    if client.split_once(':').is_some_and(|(word, _)| is_level(word)) && !is_address(client) && !has_port(client) {
+        return None;
     }
     Some(Who { vhost: None, client, ident: second, user: third })
 }
@@ -245,25 +264,35 @@ fn extras(rest: &str) -> (Option<&str>, Option<&str>) {
             continue;
         }
         let (token, after) = word(left);
-        left = after;
-        // Traefik ends its line so.
-        if after.is_empty() && named.is_none() && is_millis(token) {
-            named = Some(token);
+        // `12ms`, as Traefik ends its line, or `12.3 ms`, as morgan does.
+        let (unit, behind) = word(after.trim_ascii_start());
+        let with_unit = is_seconds(token) && TIME_UNITS.contains(&unit);
+        let timed = match with_unit {
+            true => left.len().checked_sub(behind.len()).and_then(|len| left.get(..len)),
+            false => Some(token).filter(|_| has_unit(token)),
+        };
+        if let Some(timed) = timed.filter(|_| named.is_none()) {
+            named = Some(timed);
+            left = if with_unit { behind } else { after };
             continue;
         }
+        left = after;
         let value = ["rt=", "request_time=", "request_time:"].iter().find_map(|name| token.strip_prefix(*name));
         if let Some(value) = value.map(|value| value.trim_matches('"')) {
             named = named.or(is_seconds(value).then_some(value));
-        } else if bare.is_none() && has_three_decimals(token) {
+        } else if bare.is_none() && has_decimals(token) {
             bare = Some(token);
         }
     }
     (named.or(bare), forwarded_for)
 }
 
-/// `12ms`
-fn is_millis(value: &str) -> bool {
-    value.strip_suffix("ms").is_some_and(is_seconds)
+/// Units behind a number.
+const TIME_UNITS: [&str; 6] = ["ms", "us", "\u{b5}s", "\u{3bc}s", "s", "msecs"];
+
+/// `12ms`, `3210us`, `0.1s`
+fn has_unit(value: &str) -> bool {
+    value.ends_with('s') && TIME_UNITS.iter().any(|unit| value.strip_suffix(unit).is_some_and(is_seconds))
 }
 
 fn is_seconds(value: &str) -> bool {
@@ -276,8 +305,9 @@ fn is_whole_number(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn has_three_decimals(value: &str) -> bool {
-    is_seconds(value) && value.as_bytes().iter().rev().nth(3) == Some(&b'.')
+/// Seconds as servers write them: with three decimals (nginx), four (Rack) or six (gunicorn, Actix). Ratios have fewer.
+fn has_decimals(value: &str) -> bool {
+    is_seconds(value) && value.split_once('.').is_some_and(|(_, decimals)| (3..=9).contains(&decimals.len()))
 }
 
 #[cfg(test)]
@@ -447,6 +477,10 @@ mod tests {
             assert_eq!(parse_access(&line), Some(expected), "{line}");
         };
         check("0.123", Some("0.123"), None);
+        check("0.012345", Some("0.012345"), None);
+        check("3.210 ms", Some("3.210 ms"), None);
+        check("512 3210us 0.123", Some("3210us"), None);
+        check("2 ms 0.123", Some("2 ms"), None);
         check(r#""198.51.100.7""#, None, Some("198.51.100.7"));
         check(r#""198.51.100.7, 192.0.2.9" 1.005"#, Some("1.005"), Some("198.51.100.7, 192.0.2.9"));
         check(r#""2001:db8::7" rt=0.250"#, Some("0.250"), Some("2001:db8::7"));
@@ -459,7 +493,7 @@ mod tests {
         check(r#""2.34""#, None, None);
         check(r#""0.123""#, None, None);
         check("1234", None, None);
-        check("1.5 .123 1.1234 1.2.345", None, None);
+        check("1.5 .123 1.2.345", None, None);
         check(r#""unfinished 0.123"#, Some("0.123"), None);
     }
 

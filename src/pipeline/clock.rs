@@ -44,11 +44,17 @@ pub enum EpochUnit {
 /// | notation | example |
 /// | --- | --- |
 /// | RFC 3339 and ISO 8601 | `2026-11-24T10:00:00.123Z`, `2026-11-24 10:00:00,123 +0100`, `20261124T100000Z`, `2026-11-24T10:00+01` |
-/// | with slashes | `2026/11/24 10:00:00` |
-/// | common log format | `17/May/2015:10:05:00 +0000`, `[17/May/2015:10:05:00 +0000]` |
+/// | with slashes, full stops | `2026/11/24 10:00:00`, `2026.11.24 10:00:00.123456`, `20261124 10:00:00` |
+/// | common log format | `17/May/2015:10:05:00 +0000`, `[17/May/2015:10:05:00 +0000]`, `17/May/2015 10:05:00` |
+/// | month by name | `20 Nov 2026 10:00:00.123`, `20-Nov-2026 10:00:00 UTC`, `Nov 20, 2026 1:00:00 PM`, `Nov 20 2026 10:00:00` |
+/// | RFC 1123 and 2822 | `Fri, 20 Nov 2026 10:00:00 GMT` |
+/// | of C and Apache | `Fri Nov 20 10:00:00.123456 2026`, `Fri Nov 20 10:00:00 UTC 2026` |
+/// | of Java and Go | `2026-11-24T10:00:00+01:00[Europe/Berlin]`, `2026-11-24 10:00:00.5 +0100 CET m=+0.01` |
+/// | of .NET | `/Date(1700000000123)/` |
 /// | since 1970 | `1700000000`, `1700000000.123`, `1700000000123`, `1.7e9`; the unit by magnitude, see [`parse_epoch`] |
 ///
-/// The zone is `Z`, `UTC`, `GMT` or an offset `+hh:mm`, `+hhmm`, `+hh`; without one the time is UTC. A date alone is no time.
+/// The zone is `Z`, `UTC`, `GMT` or an offset `+hh:mm`, `+hhmm`, `+hh`; without one the time is UTC. Behind an offset, a name says nothing
+/// more. A date alone is no time.
 /// The second 60, which leap seconds have, becomes the last microsecond of its minute: the event stays in the day and
 /// before everything of the next one. It is accepted in every minute, because the zone may not be known.
 #[inline]
@@ -253,9 +259,36 @@ fn parse_any(text: &str) -> Result<Timestamp, TimeError> {
         // Only ASCII is left.
         return parse_epoch(std::str::from_utf8(bytes).unwrap_or_default(), None);
     }
+    if let Some(inside) = bytes.strip_prefix(b"/Date(").and_then(|rest| rest.strip_suffix(b")/")) {
+        // An offset behind the number is that of the clock; the number is of UTC.
+        let len = inside.iter().skip(1).position(|b| matches!(b, b'+' | b'-')).map_or(inside.len(), |at| at + 1);
+        let millis = inside.get(..len).and_then(|millis| std::str::from_utf8(millis).ok()).unwrap_or_default();
+        return parse_epoch(millis, Some(EpochUnit::Millis));
+    }
     let mut reader = Reader { rest: bytes };
-    let micros = reader.date_time().filter(|_| reader.rest.is_empty()).ok_or(TimeError::NotATime)?;
+    let micros = reader.date_time(false).filter(|_| reader.rest.is_empty()).ok_or(TimeError::NotATime)?;
     in_range(micros)
+}
+
+/// The time that a text begins with, as [`parse_time`] reads it, and what stands behind it. `None` where no time stands there, and where it is
+/// a number since 1970, which may be any number.
+pub fn time_before(text: &str) -> Option<(&str, &str)> {
+    let mut reader = Reader { rest: text.as_bytes() };
+    let micros = reader.date_time(true)?;
+    in_range(micros).ok()?;
+    text.split_at_checked(text.len() - reader.rest.len())
+}
+
+/// Names of zones, which half of them share. They say nothing beside an offset, and what they mean without one is not guessed.
+const ZONES: [&[u8]; 26] = [
+    b"UTC", b"GMT", b"EST", b"EDT", b"CST", b"CDT", b"MST", b"MDT", b"PST", b"PDT", b"AKST", b"HST", b"CET", b"CEST",
+    b"EET", b"EEST", b"WET", b"WEST", b"BST", b"IST", b"MSK", b"JST", b"KST", b"AEST", b"AEDT", b"NZST",
+];
+const WEEKDAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+
+/// What stands between a time and the text behind it.
+fn is_end(byte: Option<&u8>) -> bool {
+    byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'.' | b'-' | b'+' | b'/' | b'_' | b'%'))
 }
 
 /// Reads a time from left to right; every method gives `None` when the text is something else.
@@ -263,39 +296,127 @@ struct Reader<'a> {
     rest: &'a [u8],
 }
 
+/// Where a date stands, and how what follows is written.
+#[derive(Clone, Copy)]
+enum Date {
+    /// Its days since 1970; `true`: without separators.
+    Days(i64, bool),
+    /// A month and a day; the year comes behind the time.
+    YearBehind(u32, u32),
+}
+
 impl Reader<'_> {
-    fn date_time(&mut self) -> Option<Micros> {
-        let (days, dense) = self.date()?;
-        let in_day = self.time_of_day(dense)?;
-        let offset = self.zone()?;
-        Some(days * DAY + in_day - offset)
+    /// A date and a time of day with their zone; `text_follows`: text may follow it.
+    fn date_time(&mut self, text_follows: bool) -> Option<Micros> {
+        let date = self.date()?;
+        let in_day = self.time_of_day(matches!(date, Date::Days(_, true)))?;
+        let days = match date {
+            Date::Days(days, _) => days,
+            Date::YearBehind(month, day) => {
+                self.one_of(b" ")?;
+                let zone = ZONES.iter().take(2).find_map(|zone| self.rest.strip_prefix(*zone)?.strip_prefix(b" "));
+                self.rest = zone.unwrap_or(self.rest);
+                civil_days(self.number(4)?, month, day)?
+            }
+        };
+        let before = self.rest;
+        let offset = match (self.zone(text_follows), text_follows) {
+            (Some(offset), _) => offset,
+            (None, false) => return None,
+            (None, true) => {
+                self.rest = before;
+                0
+            }
+        };
+        // A name that is no zone of ours says that hours are missing.
+        let named = self.rest.trim_ascii_start();
+        let is_named = ZONES.iter().any(|zone| named.strip_prefix(*zone).is_some_and(|rest| is_end(rest.first())));
+        let is_whole = !text_follows || (is_end(self.rest.first()) && !is_named);
+        is_whole.then_some(days * DAY + in_day - offset)
     }
 
-    /// Days since 1970 of a date and what separates it from the time; and whether it is written without separators.
-    fn date(&mut self) -> Option<(i64, bool)> {
-        if let Some((day, [b'/', rest @ ..])) = self.rest.split_at_checked(2)
-            && let Some((month, [b'/', rest @ ..])) = rest.split_at_checked(3)
+    /// A date and what separates it from the time.
+    fn date(&mut self) -> Option<Date> {
+        if self.rest.first()?.is_ascii_alphabetic() {
+            return self.date_by_name();
+        }
+        let digits = self.rest.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+        if let Some((day, [separator @ (b'/' | b' ' | b'-'), rest @ ..])) = self.rest.split_at_checked(digits)
+            && let Some((month, [second, rest @ ..])) = rest.split_at_checked(3)
+            && separator == second
         {
-            let [d1, d2] = *day else { return None };
+            let month = month_of_name(month)?;
+            let day = match *day {
+                [d1, d2] => two_digits(d1, d2)?,
+                [d] => digit(d)?,
+                _ => return None,
+            };
             self.rest = rest;
             let year = self.number(4)?;
-            self.one_of(b":")?;
-            return Some((civil_days(year, month_of_name(month)?, two_digits(d1, d2)?)?, false));
+            self.one_of(b": ")?;
+            return Some(Date::Days(civil_days(year, month, day)?, false));
         }
         let year = self.number(4)?;
-        let separator = self.one_of(b"-/");
+        let separator = self.one_of(b"-/.");
         let month = self.number(2)?;
         if let Some(separator) = separator {
             self.one_of(&[separator])?;
         }
         let day = self.number(2)?;
         self.one_of(b"Tt ")?;
-        Some((civil_days(year, month, day)?, separator.is_none()))
+        let is_dense = separator.is_none() && self.rest.get(2) != Some(&b':');
+        Some(Date::Days(civil_days(year, month, day)?, is_dense))
+    }
+
+    /// A date that begins with the name of a weekday or a month.
+    fn date_by_name(&mut self) -> Option<Date> {
+        let weekday = WEEKDAYS.iter().find_map(|day| self.rest.strip_prefix(*day));
+        if let Some(rest) = weekday {
+            if let Some(rest) = rest.strip_prefix(b", ") {
+                self.rest = rest;
+                return if self.rest.first()?.is_ascii_digit() { self.date() } else { None };
+            }
+            self.rest = rest.strip_prefix(b" ")?;
+        }
+        let (month, rest) = self.rest.split_at_checked(3)?;
+        let month = month_of_name(month)?;
+        self.rest = rest.strip_prefix(b" ")?;
+        // `Nov  1`, padded.
+        self.one_of(b" ");
+        let digits = self.rest.iter().take(3).take_while(|b| b.is_ascii_digit()).count();
+        let day = self.number(digits).filter(|_| (1..=2).contains(&digits))?;
+        if weekday.is_some() {
+            self.one_of(b" ")?;
+            return Some(Date::YearBehind(month, day));
+        }
+        self.one_of(b",");
+        self.one_of(b" ")?;
+        let year = self.number(4)?;
+        self.one_of(b",");
+        self.one_of(b" ")?;
+        Some(Date::Days(civil_days(year, month, day)?, false))
+    }
+
+    /// `AM`, `PM`: half of the day, in which the hour is from 1 to 12.
+    fn half(&mut self) -> Option<u32> {
+        let rest = self.rest.strip_prefix(b" ").or_else(|| self.rest.strip_prefix("\u{202f}".as_bytes()));
+        let (half, rest) = rest?.split_at_checked(2)?;
+        let hours = match half {
+            b"AM" | b"am" => 0,
+            b"PM" | b"pm" => 12,
+            _ => return None,
+        };
+        if !is_end(rest.first()) {
+            return None;
+        }
+        self.rest = rest;
+        Some(hours)
     }
 
     /// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.fff`; dense without the colons.
     fn time_of_day(&mut self, dense: bool) -> Option<Micros> {
-        let hour = self.number(2)?;
+        let has_one_digit = self.rest.get(1) == Some(&b':');
+        let hour = self.number(if has_one_digit { 1 } else { 2 })?;
         if !dense {
             self.one_of(b":")?;
         }
@@ -316,6 +437,11 @@ impl Reader<'_> {
                 self.rest = rest;
             }
         }
+        let hour = match self.half() {
+            Some(half) if (1..=12).contains(&hour) => hour % 12 + half,
+            None if !has_one_digit => hour,
+            _ => return None,
+        };
         if hour > 23 || minute > 59 || second > 60 {
             return None;
         }
@@ -325,28 +451,61 @@ impl Reader<'_> {
         Some(Micros::from(hour) * HOUR + Micros::from(minute) * MINUTE + Micros::from(second) * SECOND + micros)
     }
 
-    /// How far the clock that wrote the time is ahead of UTC.
-    fn zone(&mut self) -> Option<Micros> {
+    /// How far the clock that wrote the time is ahead of UTC; `text_follows`: what is no zone may be text.
+    fn zone(&mut self, text_follows: bool) -> Option<Micros> {
+        let apart = self.rest.first() == Some(&b' ');
         self.rest = self.rest.trim_ascii_start();
         if self.rest.is_empty() {
             return Some(0);
         }
-        if self.rest.eq_ignore_ascii_case(b"Z") || matches!(self.rest, b"UTC" | b"GMT") {
-            self.rest = &[];
-            return Some(0);
+        let utc: [&[u8]; 4] = [b"UTC", b"GMT", b"Z", b"z"];
+        if let Some(rest) = utc.iter().find_map(|zone| self.rest.strip_prefix(*zone)) {
+            self.rest = rest;
+            self.place();
+            return is_end(self.rest.first()).then_some(0);
         }
         let sign = self.one_of(b"+-")?;
         let hours = self.number(2)?;
         let mut minutes = 0;
-        if !self.rest.is_empty() {
+        let has_minutes = match self.rest.first() {
+            Some(b':') => self.rest.get(1).is_some_and(u8::is_ascii_digit) || !text_follows,
+            Some(byte) => byte.is_ascii_digit(),
+            None => false,
+        };
+        if has_minutes {
             self.one_of(b":");
             minutes = self.number(2)?;
-        }
-        if hours > 23 || minutes > 59 {
+        } else if text_follows && apart {
+            // `10:00:00 -12 errors`
             return None;
         }
+        if hours > 23 || minutes > 59 || !is_end(self.rest.first()) {
+            return None;
+        }
+        self.place();
         let ahead = Micros::from(hours) * HOUR + Micros::from(minutes) * MINUTE;
         Some(if sign == b'-' { -ahead } else { ahead })
+    }
+
+    /// What else is said of the zone behind its offset: `[Europe/Berlin]` of Java, ` CET m=+0.01` of Go.
+    fn place(&mut self) {
+        if let Some(inside) = self.rest.strip_prefix(b"[") {
+            let len = inside.iter().take_while(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(b)).count();
+            if let Some((name, [b']', rest @ ..])) = inside.split_at_checked(len)
+                && name.first().is_some_and(u8::is_ascii_uppercase)
+            {
+                self.rest = rest;
+            }
+        }
+        let named = self.rest.strip_prefix(b" ").and_then(|name| {
+            ZONES.iter().find_map(|zone| name.strip_prefix(*zone)).filter(|rest| is_end(rest.first()))
+        });
+        self.rest = named.unwrap_or(self.rest);
+        if let Some(monotonic) = self.rest.strip_prefix(b" m=") {
+            let is_of_number = |b: &&u8| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-');
+            let len = monotonic.iter().take_while(is_of_number).count();
+            self.rest = monotonic.get(len..).unwrap_or_default();
+        }
     }
 
     /// A number of exactly so many digits.
@@ -457,11 +616,11 @@ mod tests {
         }
         for text in [
             "17/Mai/2015:10:05:00 +0000",
-            "7/May/2015:10:05:00 +0000",
-            "17/May/2015 10:05:00 +0000",
+            "17/May-2015:10:05:00 +0000",
+            "017/May/2015:10:05:00 +0000",
+            "/May/2015:10:05:00 +0000",
             "17/May/15:10:05:00 +0000",
             "31/Jun/2015:10:05:00 +0000",
-            "17-May-2015:10:05:00 +0000",
             "[17/May/2015:10:05:00 +0000",
             "17/05/2015:10:05:00 +0000",
             "2026/11-24 10:00:00",
@@ -471,6 +630,100 @@ mod tests {
             "]",
         ] {
             refused(text, TimeError::NotATime);
+        }
+    }
+
+    #[test]
+    fn months_by_name() {
+        check("17/May/2015 10:05:00", "2015-05-17T10:05:00Z");
+        check("7/May/2015:10:05:00 +0000", "2015-05-07T10:05:00Z");
+        check("17-May-2015 10:05:00 UTC", "2015-05-17T10:05:00Z");
+        check("20 Nov 2026 10:00:00.123", "2026-11-20T10:00:00.123Z");
+        check("Fri, 20 Nov 2026 10:00:00 GMT", "2026-11-20T10:00:00Z");
+        check("Fri, 20 Nov 2026 10:00:00 +0100", "2026-11-20T09:00:00Z");
+        check("Sun, 1 Nov 2026 10:00:00 GMT", "2026-11-01T10:00:00Z");
+        check("Fri Nov 20 10:00:00 2026", "2026-11-20T10:00:00Z");
+        check("Sun Nov  1 10:00:00 2026", "2026-11-01T10:00:00Z");
+        check("Fri Nov 20 10:00:00.123456 2026", "2026-11-20T10:00:00.123456Z");
+        check("Fri Nov 20 10:00:00 UTC 2026", "2026-11-20T10:00:00Z");
+        check("Nov 20, 2026 10:00:00 AM", "2026-11-20T10:00:00Z");
+        check("Nov 20, 2026 1:00:00 PM", "2026-11-20T13:00:00Z");
+        check("Nov 20, 2026, 12:00:00\u{202f}AM", "2026-11-20T00:00:00Z");
+        check("Nov 20, 2026 12:30:00 PM", "2026-11-20T12:30:00Z");
+        check("Nov 20 2026 10:00:00", "2026-11-20T10:00:00Z");
+        for text in [
+            "Fri Nov 20 10:00:00 EST 2026",
+            "Fri Nov 20 10:00:00 CET 2026",
+            "Fri, Nov 20 10:00:00 2026",
+            "Nov 20, 2026 13:00:00 PM",
+            "Nov 20, 2026 0:00:00 AM",
+            "Nov 20, 2026 1:00:00",
+            "Nov 20, 2026 1:00:00 XM",
+            "20 Nov 2026 1:00:00",
+            "20 Nov 2026",
+            "Fri, Fri, 20 Nov 2026 10:00:00 GMT",
+        ] {
+            refused(text, TimeError::NotATime);
+        }
+    }
+
+    #[test]
+    fn what_languages_add() {
+        check("2026-11-24T10:00:00.5+01:00[Europe/Berlin]", "2026-11-24T09:00:00.500Z");
+        check("2026-11-24T10:00Z[UTC]", "2026-11-24T10:00:00Z");
+        check("2026-11-24 10:00:00.5 +0100 CET m=+0.012345", "2026-11-24T09:00:00.500Z");
+        check("2026-11-24 10:00:00 +0000 UTC", "2026-11-24T10:00:00Z");
+        check("2026.11.24 10:00:00.123456", "2026-11-24T10:00:00.123456Z");
+        check("20261124 10:00:00.25", "2026-11-24T10:00:00.250Z");
+        check("/Date(1700000000123)/", "2023-11-14T22:13:20.123Z");
+        check("/Date(1700000000123+0100)/", "2023-11-14T22:13:20.123Z");
+        for text in [
+            "2026-11-24T10:00:00[Europe/Berlin]",
+            "2026-11-24T10:00:00+01:00[Europe/Berlin",
+            "2026-11-24T10:00:00+01:00[]",
+            "2026-11-24 10:00:00 CET",
+            "2026.11-24 10:00:00",
+            "/Date()/",
+            "/Date(x)/",
+            "/Date(1700000000123",
+        ] {
+            refused(text, TimeError::NotATime);
+        }
+        refused("/Date(-1)/", TimeError::OutOfRange);
+    }
+
+    #[test]
+    fn a_time_before_a_text() {
+        for (text, time) in [
+            ("2026-11-24T10:00:00Z up", "2026-11-24T10:00:00Z"),
+            ("2026-11-24 10:00:00,123 - shop - up", "2026-11-24 10:00:00,123"),
+            ("2026-11-24 10:00:00 +0200 INFO up", "2026-11-24 10:00:00 +0200"),
+            ("2026-11-24 10:00:00.5+02 up", "2026-11-24 10:00:00.5+02"),
+            ("2026-11-24 10:00:00 -12 errors", "2026-11-24 10:00:00"),
+            ("2026-11-24 10:00:00: up", "2026-11-24 10:00:00"),
+            ("2026-11-24 10:00:00.1234|INFO|Shop|up", "2026-11-24 10:00:00.1234"),
+            ("2026-11-24 10:00:00 UTC [7] up", "2026-11-24 10:00:00 UTC"),
+            ("2026-11-24T10:00:00.5+01:00[Europe/Berlin] up", "2026-11-24T10:00:00.5+01:00[Europe/Berlin]"),
+            ("2026-11-24 10:00:00 +0200 CEST [7]", "2026-11-24 10:00:00 +0200 CEST"),
+            ("Nov 20, 2026 1:00:00 PM com.example.Shop pay", "Nov 20, 2026 1:00:00 PM"),
+            ("20 Nov 2026 10:00:00.123 * Ready", "20 Nov 2026 10:00:00.123"),
+            ("Fri Nov 20 10:00:00.123456 2026] [core:error] up", "Fri Nov 20 10:00:00.123456 2026"),
+            ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00Z"),
+        ] {
+            let expect = Some((time, text.strip_prefix(time).unwrap()));
+            assert_eq!(time_before(text), expect, "{text}");
+            assert!(parse_time(time).is_ok(), "{text}");
+        }
+        for text in [
+            "up",
+            "",
+            "1700000000 up",
+            "2026-11-24 10:00:00x",
+            "2026-11-24 10:00:00 CEST up",
+            "2026-11-24",
+            "10:00:00 up",
+        ] {
+            assert_eq!(time_before(text), None, "{text}");
         }
     }
 
@@ -625,7 +878,9 @@ mod tests {
             "+12026-11-24T10:00:00Z",
             "٢٠٢٦-11-24T10:00:00Z",
             "2026-11-24T10:00:00\0",
-            "Mon Nov 24 10:00:00 2026",
+            "Mon Nov 24 10:00:00",
+            "Mon Nov 24 2026 10:00:00",
+            "Mon Nov 32 10:00:00 2026",
         ] {
             refused(text, TimeError::NotATime);
         }

@@ -28,6 +28,19 @@ const WORDS: [&str; 15] = [
     "}",
 ];
 
+/// Of these, what no program says behind a time of its own.
+const STAMPED_WORDS: [&str; 9] = [
+    "Caused by: ",
+    "Suppressed: ",
+    "During handling of the above exception",
+    "The above exception was the direct cause",
+    "Traceback (most recent call last)",
+    "goroutine ",
+    "created by ",
+    "stack backtrace:",
+    "--- End of ",
+];
+
 /// How the name of what was thrown ends.
 const THROWN: [&str; 6] = ["Exception", "Error", "Throwable", "Warning", "Interrupt", "Fault"];
 
@@ -38,8 +51,14 @@ const BAD: [&str; 10] =
 /// Bytes of a first line in which they are looked for.
 const LOOKED_AT: usize = 4_096;
 
+/// Bytes of a time in front of a line.
+const STAMP_MAX: usize = 40;
+
 /// Words of a level with which a line begins.
 const LEVELS: [&str; 9] = ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"];
+
+/// How the second line of a record of Java's own logging begins.
+const JAVA_LEVELS: [&str; 7] = ["SEVERE: ", "WARNING: ", "INFO: ", "CONFIG: ", "FINE: ", "FINER: ", "FINEST: "];
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -52,6 +71,8 @@ pub enum Around<'a> {
     Prefix(&'a [u8]),
     /// The name of the stream that a container runtime wrote, and that the line goes on.
     Runtime(&'a [u8], bool),
+    /// A time, as `kubectl logs --timestamps` and `docker logs -t` put it before each line.
+    Stamp,
     /// `{"log":"` of Docker.
     Docker,
 }
@@ -60,6 +81,8 @@ impl Around<'_> {
     fn is_same(self, other: Around<'_>) -> bool {
         match (self, other) {
             (Around::Runtime(one, _), Around::Runtime(other, _)) => one == other,
+            // The time may be the first line's own.
+            (Around::Stamp, Around::Nothing) => true,
             (one, other) => one == other,
         }
     }
@@ -71,13 +94,18 @@ pub fn look_through(line: &[u8]) -> (Around<'_>, &[u8]) {
         Some(b'[') if line.starts_with(b"[pod/") => {
             let end = memchr::memchr(b']', line).map_or(0, |at| at + 1);
             let inner = line.get(end..).unwrap_or_default();
-            (Around::Prefix(line.get(..end).unwrap_or_default()), inner.strip_prefix(b" ").unwrap_or(inner))
+            let inner = inner.strip_prefix(b" ").unwrap_or(inner);
+            (Around::Prefix(line.get(..end).unwrap_or_default()), behind_stamp(inner).unwrap_or(inner))
         }
         Some(b'{') => match line.strip_prefix(b"{\"log\":\"") {
             Some(inner) => (Around::Docker, inner),
             None => (Around::Nothing, line),
         },
-        Some(b'0'..=b'9') => of_runtime(line).unwrap_or((Around::Nothing, line)),
+        Some(b'0'..=b'9') => match (of_runtime(line), behind_stamp(line)) {
+            (Some(found), _) => found,
+            (None, Some(inner)) => (Around::Stamp, inner),
+            (None, None) => (Around::Nothing, line),
+        },
         Some(b'a'..=b'z' | b'A'..=b'Z') => of_compose(line).unwrap_or((Around::Nothing, line)),
         _ => (Around::Nothing, line),
     }
@@ -97,6 +125,22 @@ fn of_runtime(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
     Some((Around::Runtime(stream, goes_on), inner))
 }
 
+/// What stands behind a time that is one word: `2026-06-01T10:00:00.123456789Z `, `2026-06-01T10:00:00+02:00 `.
+fn behind_stamp(line: &[u8]) -> Option<&[u8]> {
+    if line.get(10) != Some(&b'T') || line.get(4) != Some(&b'-') {
+        return None;
+    }
+    let end = line.iter().take(STAMP_MAX).position(|byte| *byte == b' ').unwrap_or(line.len());
+    let is_time = line.get(..end)?.iter().all(|byte| byte.is_ascii_digit() || b"-T:.Z+".contains(byte));
+    (is_time && end <= STAMP_MAX).then(|| line.get(end + 1..).unwrap_or_default())
+}
+
+fn begins_with_level(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"[").unwrap_or(text);
+    let end = text.iter().take(16).position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(text.len().min(16));
+    text.get(..end).is_some_and(|word| LEVELS.iter().any(|level| level.as_bytes().eq_ignore_ascii_case(word)))
+}
+
 /// `NAME-1  | ...`
 fn of_compose(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
     let bar = memchr::memchr(b'|', line.get(..80).unwrap_or(line))?;
@@ -114,10 +158,16 @@ pub fn begins(line: &[u8], before: &[u8]) -> bool {
     is_first(line) && !goes_on(before)
 }
 
-/// A container runtime cut the line.
+/// A container runtime cut the line, or it is the first of two that Java's own logging writes.
 #[inline]
 fn goes_on(line: &[u8]) -> bool {
-    line.first().is_some_and(u8::is_ascii_digit) && matches!(look_through(line).0, Around::Runtime(_, true))
+    match line.first() {
+        None | Some(b'{') => false,
+        Some(_) => {
+            let (around, inner) = look_through(line);
+            matches!(around, Around::Runtime(_, true)) || is_head_of_java(inner)
+        }
+    }
 }
 
 #[inline]
@@ -127,6 +177,11 @@ fn is_first(line: &[u8]) -> bool {
         return true;
     }
     let (around, inner) = look_through(line);
+    // Levels stand to the right in some programs' text.
+    let inner = match inner.trim_ascii_start() {
+        text if around == Around::Stamp && begins_with_level(text) => text,
+        _ => inner,
+    };
     match inner {
         [b'{' | b'[' | b'<' | b'0'..=b'9', ..] => true,
         // A quote in Docker's text is written so.
@@ -152,6 +207,13 @@ pub struct Record<'a> {
     first: &'a [u8],
     is_python: bool,
     is_go: bool,
+    is_node: bool,
+    /// It is what was thrown.
+    is_thrown: bool,
+    /// It is the first of the two lines of Java's own logging, whose second says the level.
+    is_java: bool,
+    /// Its second line says that something is wrong.
+    says_wrong: bool,
     /// The line before ended in what Rust says of a panic; its text comes next.
     panicked: bool,
     /// The line before was indented.
@@ -170,6 +232,10 @@ impl<'a> Record<'a> {
             first: inner.get(..LOOKED_AT).unwrap_or(inner),
             is_python: inner.starts_with(b"Traceback (most recent call last)"),
             is_go: inner.starts_with(b"panic: ") || inner.starts_with(b"goroutine "),
+            is_node: is_place_of_node(inner),
+            is_thrown: is_thrown(inner) || is_panic(inner),
+            is_java: is_head_of_java(inner),
+            says_wrong: false,
             panicked: is_panic(inner),
             indented: false,
             goes_on: matches!(around, Around::Runtime(_, true)),
@@ -183,7 +249,7 @@ impl<'a> Record<'a> {
             return false;
         }
         let taken = self.goes_on && matches!(look_through(line).0, Around::Runtime(..)) && self.is_same(line)
-            || !is_first(line) && self.goes_with(line);
+            || (self.is_java || !is_first(line)) && self.goes_with(line);
         if taken {
             self.len += line.len() + 1;
             self.goes_on = matches!(look_through(line).0, Around::Runtime(_, true));
@@ -193,7 +259,7 @@ impl<'a> Record<'a> {
 
     /// The first line says that something is wrong.
     fn is_bad(&self) -> bool {
-        BAD.iter().any(|word| memchr::memmem::find(self.first, word.as_bytes()).is_some())
+        self.says_wrong || BAD.iter().any(|word| memchr::memmem::find(self.first, word.as_bytes()).is_some())
     }
 
     fn is_same(&self, line: &[u8]) -> bool {
@@ -206,7 +272,16 @@ impl<'a> Record<'a> {
             return true;
         }
         let (around, inner) = look_through(line);
+        if self.is_java && JAVA_LEVELS.iter().any(|level| inner.starts_with(level.as_bytes())) {
+            self.says_wrong |= [&b"SEVERE"[..], b"WARNING"].iter().any(|level| inner.starts_with(level));
+            return std::mem::take(&mut self.is_java) && self.around.is_same(around);
+        }
         if !self.around.is_same(around) {
+            return false;
+        }
+        // Programs put a time before each of their lines too: then only a trace goes on.
+        if around == Around::Stamp && !(self.is_bad() || self.is_python || self.is_go || self.is_node || self.is_thrown)
+        {
             return false;
         }
         let (was_indented, after_panic) = (self.indented, std::mem::take(&mut self.panicked));
@@ -223,15 +298,17 @@ impl<'a> Record<'a> {
         if is_panic(inner) {
             return false;
         }
-        if WORDS.iter().any(|word| inner.starts_with(word.as_bytes())) {
+        let words = if around == Around::Stamp { &STAMPED_WORDS[..] } else { &WORDS };
+        if words.iter().any(|word| inner.starts_with(word.as_bytes())) {
             self.is_go |= inner.starts_with(b"goroutine ");
             return true;
         }
         if is_thrown(inner) {
-            return self.is_python || self.is_bad();
+            return self.is_python || self.is_node || self.is_bad();
         }
         // The last line of Python's trace, of whatever class.
-        let is_last = self.is_python && was_indented && is_class(inner);
+        let is_last =
+            (self.is_python && was_indented && is_class(inner)) || (self.is_node && inner.starts_with(b"Node.js v"));
         is_last || after_panic || (self.is_go && is_call(inner))
     }
 }
@@ -308,6 +385,31 @@ pub fn records(bytes: &[u8], from: u64) -> impl Iterator<Item = Lines<'_>> {
     })
 }
 
+/// `/app/shop.js:12`, `node:internal/process:95`: where Node says a program died that nothing caught.
+pub fn is_place_of_node(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let Some(colon) = memchr::memrchr(b':', line) else { return false };
+    let (place, number) = line.split_at_checked(colon).unwrap_or_default();
+    let is_number = number.len() > 1 && number.iter().skip(1).all(u8::is_ascii_digit);
+    let is_script = [&b".js"[..], b".mjs", b".cjs", b".ts"].iter().any(|end| place.ends_with(end));
+    is_number
+        && !place.contains(&b' ')
+        && (place.starts_with(b"node:") || (is_script && (place.starts_with(b"/") || place.starts_with(b"file:///"))))
+}
+
+/// `Nov 20, 2026 10:00:00 AM com.example.Shop pay`
+pub fn is_head_of_java(inner: &[u8]) -> bool {
+    let start = inner.get(..40).unwrap_or(inner);
+    MONTHS.iter().any(|month| start.starts_with(month.as_bytes()))
+        && start.get(4..8).is_some_and(|day| day.contains(&b','))
+        && [&b"AM "[..], b"PM "].iter().any(|half| memchr::memmem::find(start, half).is_some())
+}
+
+/// `java.lang.IllegalStateException: it failed`, with the name of the class in full.
+pub fn is_thrown_in_full(line: &[u8]) -> bool {
+    is_thrown(line) && name_before_colon(line).is_some_and(|name| name.contains(&b'.'))
+}
+
 /// `thread 'main' panicked at src/main.rs:4:10:`
 fn is_panic(inner: &[u8]) -> bool {
     inner.starts_with(b"thread '") && inner.ends_with(b":") && memchr::memmem::find(inner, b"panicked at").is_some()
@@ -363,9 +465,17 @@ mod tests {
         let node = "2026-06-01T10:00:00Z ERROR it failed\nTypeError: no cart\n    at pay (/app/shop.js:1:2)\n    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)";
         let dotnet = "2026-06-01 10:00:00.123 [ERROR] it failed\nSystem.InvalidOperationException: no cart\n   at Shop.Pay() in /app/Shop.cs:line 5\n--- End of inner exception stack trace ---\n   at Shop.Main()";
         let rust = "thread 'main' panicked at src/main.rs:4:10:\nno cart\nstack backtrace:\n   0: shop::pay\n             at ./src/main.rs:4:10\nnote: run with `RUST_BACKTRACE=full` for a verbose backtrace";
+        let uncaught = "/app/shop.js:12\n    throw new Error('x');\n    ^\n\nError: x\n    at pay (/app/shop.js:12:7)\n\nNode.js v22.1.0";
+        let bare = "java.lang.IllegalStateException: no cart\n\tat com.example.Shop.pay(Shop.java:7)\nCaused by: java.io.IOException: gone\n\t... 12 more";
         let crash = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 3, in pay\nKeyError: 'cart'";
-        for trace in [java, python, go, node, dotnet, rust, crash] {
-            for prefix in ["", "[pod/shop-1/app] ", "2026-06-01T10:00:00.5Z stderr F ", "web-1  | "] {
+        for trace in [java, python, go, node, dotnet, rust, crash, uncaught, bare] {
+            for prefix in
+                ["", "[pod/shop-1/app] ", "2026-06-01T10:00:00.5Z stderr F ", "web-1  | ", "2026-06-01T10:00:00.5Z "]
+            {
+                if trace == rust && prefix.len() == 23 {
+                    // What a panic says is any text, and a program may write a time of its own before that.
+                    continue;
+                }
                 let wrapped: String = trace.split('\n').map(|line| format!("{prefix}{line}\n")).collect();
                 let head = trace.split('\n').next().unwrap();
                 let next = format!("{prefix}2026-06-01T10:00:01Z INFO it is up");
@@ -374,6 +484,22 @@ mod tests {
                 assert!(found[1].starts_with(&format!("{prefix}{head}")) && found[2] == next, "{found:#?}");
             }
         }
+    }
+
+    #[test]
+    fn javas_own_logging_has_two_lines_for_a_record() {
+        let head = "Nov 20, 2026 10:00:00 AM com.example.Shop pay";
+        let text = format!(
+            "{head}\nSEVERE: it failed\njava.lang.IllegalStateException: no cart\n\tat com.example.Shop.pay(Shop.java:7)\n{head}\nINFO: it is up\nINFO: alone"
+        );
+        assert_eq!(records(&text).len(), 3, "{:#?}", records(&text));
+        assert!(!begins(b"INFO: it is up", head.as_bytes()) && begins(b"INFO: alone", b"INFO: it is up"));
+    }
+
+    #[test]
+    fn lines_with_a_time_of_their_own_are_no_trace() {
+        let text = "2026-06-01T10:00:00Z ERROR it failed\n2026-06-01T10:00:01Z at capacity\n2026-06-01T10:00:02Z  INFO shop: it is up\n2026-06-01T10:00:03Z   all is well\n2026-06-01T10:00:04Z   indented";
+        assert_eq!(records(text).len(), 5, "{:#?}", records(text));
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub(crate) use segments::is_no_segment;
 
 /// Status field of Envoy's and Istio's access logs.
 pub const PROXY_STATUS: &str = "response_code";
+/// Why Envoy gave an answer or none; `DC`: the client went away.
+const PROXY_FLAGS: &str = "response_flags";
+/// Field of Caddy's log of errors, which has the requests of its access log once more.
+const PROXY_TROUBLE: &str = "err_trace";
+/// Fields that only servers and proxies write: nginx, Caddy, Traefik, Cloudflare.
+const PROXY_FIELDS: [&str; 4] = ["body_bytes_sent", "resp_headers", "DownstreamStatus", "EdgeResponseStatus"];
 
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
@@ -105,6 +111,10 @@ pub struct Decoder<'p> {
     record_slots: Vec<u8>,
     /// Slot of the source that a line names.
     source_slot: u8,
+    /// Slots of [`PROXY_FIELDS`], of the flags of an answer by Envoy, and of what only Caddy's log of errors has.
+    proxy_slots: [u8; PROXY_FIELDS.len()],
+    flags_slot: u8,
+    trouble_slot: u8,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -162,6 +172,9 @@ impl<'p> Decoder<'p> {
             proxy_status: None,
             record_slots: Vec::new(),
             source_slot: 0,
+            proxy_slots: [0; PROXY_FIELDS.len()],
+            flags_slot: 0,
+            trouble_slot: 0,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -236,6 +249,9 @@ impl<'p> Decoder<'p> {
             stacks.len += 1;
         }
         decoder.source_slot = decoder.want(SOURCE_PATH);
+        decoder.proxy_slots = PROXY_FIELDS.map(|path| decoder.want(path));
+        decoder.flags_slot = decoder.want(PROXY_FLAGS);
+        decoder.trouble_slot = decoder.want(PROXY_TROUBLE);
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         let segments = plan.segments.iter().take(event::SEGMENT_FIELDS_MAX);

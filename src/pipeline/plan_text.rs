@@ -65,8 +65,7 @@ pub fn to_json(plan: &Plan) -> Value {
         fields.insert("years_from_us".to_owned(), json!(from.0));
     }
     if let (false, Some(fields)) = (plan.tables.is_empty(), value.as_object_mut()) {
-        let table = |of: &Table| json!({ "separator": of.separator, "columns": of.columns, "time": of.time });
-        fields.insert("tables".to_owned(), plan.tables.iter().map(table).collect());
+        fields.insert("tables".to_owned(), plan.tables.iter().map(Table::to_json).collect());
     }
     if !plan.conversions.is_empty()
         && let Some(fields) = value.as_object_mut()
@@ -120,14 +119,7 @@ pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPl
 /// Headers of tables; none where a plan has no such key.
 fn tables_from_json(value: Option<&Value>) -> Result<Vec<Table>, BadPlan> {
     let Some(value) = value else { return Ok(Vec::new()) };
-    let table = |of: &Value| {
-        let mut separator = of.get("separator")?.as_str()?.chars();
-        let columns: Option<Vec<String>> =
-            of.get("columns")?.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-        let time = of.get("time")?.as_u64().and_then(|time| usize::try_from(time).ok())?;
-        Some(Table { separator: separator.next()?, columns: columns?, time })
-    };
-    let tables: Option<Vec<Table>> = value.as_array().and_then(|list| list.iter().map(table).collect());
+    let tables: Option<Vec<Table>> = value.as_array().and_then(|list| list.iter().map(Table::from_json).collect());
     tables.filter(|tables| (1..=TABLES_MAX).contains(&tables.len())).ok_or_else(|| BadPlan("tables".to_owned()))
 }
 

@@ -163,6 +163,12 @@ impl Role {
                 "timeMillis",
                 "instant.epochSecond",
                 "StartUTC",
+                "_time",
+                "timeStamp",
+                "EdgeEndTimestamp",
+                "record.time.timestamp",
+                "t.$date",
+                "Time",
             ],
             Role::Start => &[
                 "start_time",
@@ -172,6 +178,8 @@ impl Role {
                 "start_timestamp",
                 "event.start",
                 "StartTime",
+                "started_at",
+                "EdgeStartTimestamp",
             ],
             Role::Environment => &[
                 "environment",
@@ -203,6 +211,7 @@ impl Role {
                 "component",
                 "ServiceName",
                 "kubernetes.container.name",
+                "k8s.container.name",
                 "resource.labels.service_name",
                 "resource.labels.container_name",
                 "Application",
@@ -237,6 +246,9 @@ impl Role {
                 "kubernetes.labels.pod-template-hash",
                 "kubernetes.labels.rollouts-pod-template-hash",
                 "dd.version",
+                "kubernetes.labels.app.kubernetes.io/version",
+                "kubernetes.labels.app_kubernetes_io/version",
+                "kubernetes.pod_labels.app.kubernetes.io/version",
                 "resource.labels.revision_name",
             ],
             Role::User => &[
@@ -289,6 +301,9 @@ impl Role {
                 "network.client.ip",
                 "ClientHost",
                 "CIp",
+                "clientIP",
+                "ClientIP",
+                "remote_host",
             ],
             Role::Request => &[
                 "request_id",
@@ -353,6 +368,7 @@ impl Role {
                 "Duration",
                 "@duration",
                 "TimeTaken",
+                "latencies.request",
             ],
             Role::Status => &[
                 "status",
@@ -382,6 +398,9 @@ impl Role {
                 "StatusCode",
                 "DownstreamStatus",
                 "ScStatus",
+                "EdgeResponseStatus",
+                "httpStatus",
+                "httpStatusCode",
                 "status.code",
                 "otel.status_code",
             ],
@@ -414,6 +433,8 @@ impl Role {
                 "LogLevel",
                 "level_name",
                 "loglevel",
+                "record.level.name",
+                "error_severity",
             ],
             Role::Route => &[
                 "http.route",
@@ -427,6 +448,7 @@ impl Role {
                 "req.url",
                 "request_path",
                 "uri",
+                "request_uri",
                 "http.target",
                 "url",
                 "url.original",
@@ -438,6 +460,13 @@ impl Role {
                 "request.uri",
                 "RequestPath",
                 "CsUriStem",
+                "requestUri",
+                "requested_uri",
+                "request.path",
+                "Path",
+                "ClientRequestPath",
+                "ClientRequestURI",
+                "http.url_details.path",
             ],
             Role::Method => &[
                 "method",
@@ -452,6 +481,9 @@ impl Role {
                 "request.method",
                 "RequestMethod",
                 "CsMethod",
+                "httpMethod",
+                "Method",
+                "ClientRequestMethod",
             ],
             Role::Message => &[
                 "message",
@@ -467,6 +499,8 @@ impl Role {
                 "RenderedMessage",
                 "textPayload",
                 "@message",
+                "_raw",
+                "Line",
             ],
             Role::Instance => &[
                 "pod",
@@ -483,6 +517,7 @@ impl Role {
                 "host",
                 "resource.labels.pod_name",
                 "MachineName",
+                "podName",
             ],
             // What a line says of itself comes before what its trace says.
             Role::SampleRate => &[
@@ -534,9 +569,24 @@ impl Role {
 }
 
 /// Objects in which loggers and clouds put the fields of a line: Google Cloud, Rust's tracing, Azure, Serilog, log4j2, logback,
-/// OpenTelemetry, .NET. A known name in them plays its role where no field of the line itself does.
-pub const WRAPPERS: [&str; 8] =
-    ["jsonPayload", "fields", "properties", "Properties", "contextMap", "mdc", "attributes", "State"];
+/// OpenTelemetry, .NET, Filebeat, Monolog, winston, semantic_logger, loguru. A known name in them plays its role where no field of the line
+/// itself does.
+pub const WRAPPERS: [&str; 14] = [
+    "jsonPayload",
+    "fields",
+    "properties",
+    "Properties",
+    "contextMap",
+    "mdc",
+    "attributes",
+    "State",
+    "json",
+    "context",
+    "meta",
+    "payload",
+    "span",
+    "record.extra",
+];
 
 impl Role {
     /// The role is looked for in [`WRAPPERS`]. What says which kind of line it is, and how often it counts, stands on the line itself.
@@ -591,22 +641,40 @@ impl LatencyUnit {
         LatencyUnit::ALL.into_iter().find(|unit| unit.name() == name)
     }
 
+    /// The endings of names that say a unit.
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            LatencyUnit::Nanos => &["ns", "nano", "nanos", "nanosecond", "nanoseconds", "nsec"],
+            LatencyUnit::Micros => &["us", "micro", "micros", "microsecond", "microseconds", "usec"],
+            LatencyUnit::Millis => &["ms", "milli", "millis", "millisecond", "milliseconds", "msec"],
+            LatencyUnit::Seconds => &["s", "sec", "secs", "second", "seconds"],
+        }
+    }
+
     /// The unit that a known field name implies, when it does.
     pub fn of_field(path: &str) -> Option<LatencyUnit> {
         let last = path.rsplit('.').next().unwrap_or(path);
         let lower = last.to_ascii_lowercase();
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| lower.ends_with(suffix));
-        if ends(&["_ms", "millis", "milliseconds"]) || last.ends_with("Ms") || last == "responseTime" {
+        if path == "latencies.request" {
+            // Kong.
+            return Some(LatencyUnit::Millis);
+        }
+        if ends(&["_ms", "-ms", "_msec", "millis", "milliseconds"])
+            || last.ends_with("Ms")
+            || last == "responseTime"
+            || lower == "durationms"
+        {
             Some(LatencyUnit::Millis)
-        } else if ends(&["_us", "micros", "microseconds"]) || last.ends_with("Us") {
+        } else if ends(&["_us", "-us", "_usec", "micros", "microseconds"]) || last.ends_with("Us") {
             Some(LatencyUnit::Micros)
-        } else if ends(&["_ns", "nanos", "nanoseconds"])
+        } else if ends(&["_ns", "-ns", "_nsec", "nanos", "nanoseconds"])
             || last.ends_with("Ns")
             || last == "durationNano"
             || path == "event.duration"
         {
             Some(LatencyUnit::Nanos)
-        } else if ends(&["_s", "_sec", "_secs", "seconds"])
+        } else if ends(&["_s", "-s", "_sec", "_secs", "seconds"])
             || last == "request_time"
             || path.ends_with("http.server.request.duration")
         {
@@ -643,6 +711,54 @@ impl StatusNotation {
     }
 }
 
+/// What people call how long a request took, without separators, and with a unit behind it or without.
+const DURATIONS: [&str; 22] = [
+    "latency",
+    "duration",
+    "elapsed",
+    "elapsedtime",
+    "timeelapsed",
+    "took",
+    "tooktime",
+    "timetaken",
+    "responsetime",
+    "responseduration",
+    "responselatency",
+    "requesttime",
+    "requestduration",
+    "requestlatency",
+    "httpduration",
+    "httplatency",
+    "processingtime",
+    "executiontime",
+    "servicetime",
+    "totaltime",
+    "totalduration",
+    "roundtriptime",
+];
+/// Objects in which a field of such a name is that of the whole request, beside [`WRAPPERS`].
+const WHOLES: [&str; 8] = ["http", "request", "req", "response", "res", "event", "metrics", "data"];
+
+/// A field is called as people call how long a request took, with a unit: `duration_seconds`, `elapsedTimeMillis`, `request-time-us`. What
+/// a part of the work took (`db.duration_ms`, `render_ms`) is not.
+pub fn is_latency(path: &str) -> bool {
+    let (parent, last) = match path.rsplit_once('.') {
+        Some((parent, last)) => (parent, last),
+        None => ("", path),
+    };
+    let is_whole = parent.is_empty() || WHOLES.contains(&parent) || WRAPPERS.contains(&parent);
+    let letters: String = last.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+    let of_unit = |unit: &str| letters.strip_suffix(unit).is_some_and(|name| DURATIONS.contains(&name));
+    // `durations` is a list of them; `duration_s` is a number of seconds.
+    let is_apart = last.len() < 2 || !last.ends_with('s') || last[..last.len() - 1].ends_with(['_', '-']);
+    is_whole
+        && (DURATIONS.contains(&letters.as_str())
+            || LatencyUnit::ALL
+                .iter()
+                .flat_map(|unit| unit.endings())
+                .any(|unit| of_unit(unit) && (*unit != "s" || is_apart)))
+}
+
 /// The first role that a field is known to play by its name.
 pub fn role_of_known(path: &str) -> Option<Role> {
     static KNOWN: LazyLock<BTreeMap<&'static str, Role>> = LazyLock::new(|| {
@@ -650,12 +766,12 @@ pub fn role_of_known(path: &str) -> Option<Role> {
         // Of two roles the first one stays.
         Role::ALL.into_iter().rev().flat_map(names).collect()
     });
-    KNOWN.get(path).copied()
+    KNOWN.get(path).copied().or_else(|| is_latency(path).then_some(Role::Latency))
 }
 
 /// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.
 pub fn is_end_time(path: &str) -> bool {
-    ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end"].contains(&path)
+    ["endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime", "event.end", "EdgeEndTimestamp"].contains(&path)
 }
 
 /// How a field writes a sampling rate; its name says so. See [`super::sampling`].
@@ -777,8 +893,32 @@ mod tests {
             ("duration_us", Some(LatencyUnit::Micros)),
             ("duration", None),
             ("took", None),
+            ("duration-ms", Some(LatencyUnit::Millis)),
+            ("elapsed_usec", Some(LatencyUnit::Micros)),
         ] {
             assert_eq!(LatencyUnit::of_field(path), unit, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_latencies() {
+        for path in [
+            "duration_seconds",
+            "durationNanos",
+            "request_time_micros",
+            "elapsedTimeMillis",
+            "response-time-ms",
+            "http.latency_us",
+            "fields.requestDuration",
+            "Properties.ElapsedTime",
+            "latency_s",
+        ] {
+            assert!(is_latency(path) && role_of_known(path) == Some(Role::Latency), "{path}");
+        }
+        for path in
+            ["durations", "db.duration_ms", "render_ms", "uptime_seconds", "time", "requests", "took_from", "s", ""]
+        {
+            assert!(!is_latency(path), "{path}");
         }
     }
 }

@@ -298,7 +298,8 @@ impl Object {
         } else {
             None
         };
-        match parsed {
+        // What is around it knows the time.
+        match parsed.or_else(|| text::levelled(inner)) {
             Some(object) => self.fields_of(&object),
             None => self.text("message", inner),
         }

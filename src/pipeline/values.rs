@@ -210,17 +210,45 @@ pub fn is_empty_json(raw: &str) -> bool {
     raw.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '{' | '}' | '[' | ']')).is_empty()
 }
 
-/// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`).
+/// Latency in microseconds from a number in `unit`, or from text with its own unit (`12.5ms`, `1.2s`, `1m2.5s`, `3.1 seconds`), as ISO 8601
+/// has it (`PT0.7S`) or as a time span of .NET (`00:00:00.0441234`, `1.02:00:00`).
 pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
     if let [b'0'..=b'9', .., b'0'..=b'9'] = text.as_bytes() {
-        return decimal_us(text, unit);
+        return decimal_us(text, unit).or_else(|| time_span_us(text));
     }
     let text = text.trim();
     match text.bytes().last() {
         Some(b'0'..=b'9' | b'.') => decimal_us(text, unit),
-        Some(_) => go_duration_us(text),
+        Some(_) => match text.strip_prefix("PT") {
+            Some(parts) => iso_duration_us(parts),
+            None => go_duration_us(text),
+        },
         None => None,
     }
+}
+
+/// The part of an ISO 8601 duration behind `PT`: `1H2M3.5S`, each part at most once and in this order.
+fn iso_duration_us(text: &str) -> Option<u64> {
+    let mut rest = text;
+    let mut total = 0u64;
+    for (letter, seconds) in [('H', 3600), ('M', 60), ('S', 1)] {
+        let Some((value, behind)) = rest.split_once(letter) else { continue };
+        total = total.checked_add(decimal_us(value, LatencyUnit::Seconds)?.checked_mul(seconds)?)?;
+        rest = behind;
+    }
+    (rest.is_empty() && !text.is_empty()).then_some(total)
+}
+
+/// `[d.]hh:mm:ss[.fffffff]`, as .NET writes a TimeSpan.
+fn time_span_us(text: &str) -> Option<u64> {
+    let (hours, rest) = text.split_once(':')?;
+    let (minutes, seconds) = rest.split_once(':')?;
+    let (days, hours) = hours.split_once('.').unwrap_or(("0", hours));
+    let number = |text: &str, below: u64| text.parse::<u64>().ok().filter(|number| text.len() <= 8 && *number < below);
+    let two = |text: &str, below: u64| number(text, below).filter(|_| text.len() == 2);
+    two(seconds.get(..2)?, 60)?;
+    let whole = number(days, 100_000)? * 86_400 + two(hours, 24)? * 3_600 + two(minutes, 60)? * 60;
+    decimal_us(seconds, LatencyUnit::Seconds)?.checked_add(whole * 1_000_000)
 }
 
 fn decimal_us(text: &str, unit: LatencyUnit) -> Option<u64> {
@@ -242,16 +270,21 @@ fn go_duration_us(text: &str) -> Option<u64> {
         let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let us = match unit.trim() {
-            "ns" => decimal_us(value, LatencyUnit::Nanos)?,
-            "us" | "\u{b5}s" | "\u{3bc}s" => decimal_us(value, LatencyUnit::Micros)?,
-            "ms" => decimal_us(value, LatencyUnit::Millis)?,
-            "s" => decimal_us(value, LatencyUnit::Seconds)?,
-            "m" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(60)?,
-            "h" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(3600)?,
+            "ns" | "nanosecond" | "nanoseconds" => decimal_us(value, LatencyUnit::Nanos)?,
+            "us" | "\u{b5}s" | "\u{3bc}s" | "usec" | "microsecond" | "microseconds" => {
+                decimal_us(value, LatencyUnit::Micros)?
+            }
+            "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => {
+                decimal_us(value, LatencyUnit::Millis)?
+            }
+            "s" | "sec" | "secs" | "second" | "seconds" => decimal_us(value, LatencyUnit::Seconds)?,
+            "m" | "min" | "minute" | "minutes" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(60)?,
+            "h" | "hour" | "hours" => decimal_us(value, LatencyUnit::Seconds)?.checked_mul(3600)?,
             _ => return None,
         };
         total = total.checked_add(us)?;
-        rest = tail;
+        // `1 minute 3 seconds`
+        rest = tail.trim_ascii_start();
     }
     Some(total)
 }
@@ -260,6 +293,16 @@ fn go_duration_us(text: &str) -> Option<u64> {
 ///
 /// Appends to `out`; returns false (and appends nothing) when `path` can be used as it is.
 pub fn mask_route(path: &str, out: &mut String) -> bool {
+    // An address in full: its host is no part of the route.
+    if path.starts_with("http")
+        && let Some((_, behind)) = path.split_once("://")
+    {
+        let local = behind.find('/').and_then(|at| behind.get(at..)).unwrap_or("/");
+        if !mask_route(local, out) {
+            out.push_str(local);
+        }
+        return true;
+    }
     let end = path.find(['?', '#']).unwrap_or(path.len());
     let Some(clean) = path.get(..end) else { return false };
     let varies = |segment: &str| {

@@ -4,6 +4,7 @@
 mod applications;
 mod clouds;
 mod model;
+mod seen;
 mod servers;
 mod wrappings;
 

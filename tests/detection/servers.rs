@@ -103,7 +103,8 @@ pub(crate) const SHAPES: &[Shape] = &[
         |l| {
             format!(
                 r#"{} my-loadbalancer {}:2817 10.0.0.1:80 0.001000 0.{:03}000 0.001000 {} {} 0 29 "GET http://shop.example.com:80{} HTTP/1.1" "curl/7.38.0" - -"#,
-                l.utc(),
+                // When it received the request.
+                l.begun().utc(),
                 l.client,
                 l.millis - 2,
                 l.status,
@@ -154,7 +155,7 @@ pub(crate) const SHAPES: &[Shape] = &[
     shape(
         "Traefik JSON",
         "https://doc.traefik.io/traefik/observability/access-logs/",
-        &[Status, Latency, Path, WholeSeconds],
+        &[Status, Latency, Path, WholeSeconds, AccessLog],
         |l| {
             json!({"ClientAddr": format!("{}:5123", l.client), "ClientHost": l.client, "DownstreamStatus": l.status, "Duration": l.millis * 1_000_000,
             "OriginStatus": l.status, "RequestMethod": "GET", "RequestPath": l.path, "RouterName": "shop@docker", "level": "info", "msg": "",
@@ -162,7 +163,7 @@ pub(crate) const SHAPES: &[Shape] = &[
         .to_string()
         },
     ),
-    shape("Caddy", "https://caddyserver.com/docs/caddyfile/directives/log", &[Status, Latency, Path], |l| {
+    shape("Caddy", "https://caddyserver.com/docs/caddyfile/directives/log", &[Status, Latency, Path, AccessLog], |l| {
         json!({"level": "info", "ts": l.time as f64 / 1e6, "logger": "http.log.access", "msg": "handled request",
             "request": {"remote_ip": l.client, "remote_port": "41342", "client_ip": l.client, "proto": "HTTP/2.0", "method": "GET",
                 "host": "localhost", "uri": l.path, "headers": {"User-Agent": ["curl/7.82.0"]}},

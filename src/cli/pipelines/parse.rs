@@ -32,7 +32,9 @@ const KINDS: [&str; 6] = ["request", "span", "log", "exposure", "event", "outsid
 #[cfg(any(feature = "serve", test))]
 pub(in crate::cli) fn is_one(text: &str) -> bool {
     let Ok(node) = yaml::parse(text) else { return text.lines().any(|line| line.starts_with("pipeline:")) };
-    matches!(&node.form, Form::Mapping(entries) if entries.iter().any(|(key, _, _)| key == "pipeline"))
+    // Where the name is missing, other keys tell that it is one.
+    let own = ["pipeline", "patterns", "set", "redact", "tests"];
+    matches!(&node.form, Form::Mapping(entries) if entries.iter().any(|(key, _, _)| own.contains(&key.as_str())))
 }
 
 /// Reads a pipeline.
@@ -265,9 +267,15 @@ fn flag_rules(key: &str) -> Option<Vec<Rule>> {
 fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Problems) {
     let Some((list, at)) = fields.list("events", problems) else { return };
     at_most(CONVERSIONS_MAX, list.len(), "events", at, problems);
+    let named = |name: String, at: Place, pipeline: &mut Pipeline, problems: &mut Problems| {
+        if pipeline.events.contains(&name) {
+            problems.add(at, format!("events: `{name}` is there twice; a second query needs a name of its own"));
+        }
+        pipeline.events.push(name);
+    };
     for node in list {
         if let Form::Text { text, .. } = &node.form {
-            pipeline.events.push(text.clone());
+            named(text.clone(), node.at, pipeline, problems);
             continue;
         }
         let mut of = Fields::of(node, "events", problems);
@@ -289,7 +297,7 @@ fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Probl
             }
         }
         let Some(lines) = lines else {
-            pipeline.events.push(name);
+            named(name, at, pipeline, problems);
             continue;
         };
         let words = match Words::parse(&name) {
@@ -301,7 +309,7 @@ fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Probl
         };
         let Some(when) = query(lines, "events.where", problems) else { continue };
         pipeline.stage.rules.push(Rule { when: Some(when), set: vec![(GIVEN_EVENT.to_owned(), words)] });
-        pipeline.events.push(name);
+        named(name, at, pipeline, problems);
     }
 }
 

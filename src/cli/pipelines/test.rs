@@ -262,10 +262,24 @@ fn update(
     let mut changed = 0;
     // From the last: what stands before stays where it is.
     for (test, (_, seen)) in pipeline.tests.iter().zip(results).rev() {
-        if test.gives.is_empty() || differences(test, seen).is_empty() {
+        if differences(test, seen).is_empty() {
             continue;
         }
         let (line, column) = test.at;
+        changed += 1;
+        if test.gives.is_empty() {
+            // Behind its other keys.
+            let indent = column.saturating_sub(1);
+            let is_inside = |text: &&String| text.trim().is_empty() || text.len() - text.trim_start().len() >= indent;
+            let rest = lines.get(line..).unwrap_or_default();
+            let inside: Vec<&String> = rest.iter().take_while(is_inside).collect();
+            let blank = inside.iter().rev().take_while(|text| text.trim().is_empty()).count();
+            let end = line + inside.len() - blank;
+            let results = seen.iter().map(|seen| format!("{}  - {}", " ".repeat(indent), written(seen, &[])));
+            let block: Vec<String> = std::iter::once(format!("{}gives:", " ".repeat(indent))).chain(results).collect();
+            lines.splice(end..end, block);
+            continue;
+        }
         let (first, indent) = (line, column.saturating_sub(1));
         let is_inside = |text: &String| {
             let own = text.len() - text.trim_start().len();
@@ -280,7 +294,6 @@ fn update(
         let trailing =
             lines.get(first..end).map_or(0, |rest| rest.iter().rev().take_while(|text| text.trim().is_empty()).count());
         lines.splice(first..end - trailing, block);
-        changed += 1;
     }
     if changed > 0 {
         std::fs::write(path, lines.join("\n") + "\n")

@@ -61,7 +61,7 @@ fn read(text: &str) -> Option<OfYear> {
         _ => return None,
     };
     let in_day = reader.time_of_day(false)?;
-    let ahead = reader.zone()?;
+    let ahead = reader.zone(false)?;
     // A leap year has every day that there is.
     civil_days(2000, month, day)?;
     reader.rest.is_empty().then_some(OfYear { month, day, in_day, ahead })

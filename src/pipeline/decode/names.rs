@@ -1,6 +1,7 @@
 //! The names of a line: its service with environment, where requests of that are logged, its route, and its instance.
 
 use crate::event::{Intern, NO_NAME, NameId};
+use crate::pipeline::access;
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::decode::seen::Short;
 use crate::pipeline::plan::RequestSource;
@@ -113,7 +114,12 @@ impl Decoder<'_> {
                     return id;
                 }
                 let text = slot.text(line);
-                let id = self.routes.id_of(&text, &mut self.names);
+                // nginx has method, path and protocol in one.
+                let path = match access::request_line(&text) {
+                    (Some(_), Some(path), Some(_)) => path,
+                    _ => &text,
+                };
+                let id = self.routes.id_of(path, &mut self.names);
                 if let Some(short) = short {
                     self.short_routes.put(short.mixed(), short, id);
                 }

@@ -48,6 +48,11 @@ impl Decoder<'_> {
     #[inline]
     pub(super) fn status(&self, line: &str, first: Option<(Slot, usize)>) -> Option<values::Status> {
         let status = first.and_then(|(slot, at)| values::status_in(&slot.text(line), self.notations[at]));
+        // No answer, since the client went away, is no failure of the service.
+        let status = status.map(|status| match status.class {
+            0 if self.is_clients_doing(line) => values::Status { class: 4, error: false },
+            _ => status,
+        });
         let Some(grpc) = self.grpc_status else { return status };
         // A gRPC call fails inside an HTTP answer that is 200.
         let slot = self.slots.get(usize::from(grpc)).filter(|slot| slot.is_scalar());
@@ -80,6 +85,9 @@ impl Decoder<'_> {
         let named = if access_line { Some(RequestSource::AccessLog) } else { self.named_source(line) };
         if named == Some(RequestSource::AccessLog) {
             return (Kind::Request, RequestSource::AccessLog);
+        }
+        if self.slots.get(usize::from(self.trouble_slot)).is_some_and(|slot| slot.form != Form::Absent) {
+            return (Kind::Log, RequestSource::Application);
         }
         let root = match self.first(Role::Root) {
             Some((Slot { form: Form::True, .. }, _)) => Some(true),
@@ -127,6 +135,12 @@ impl Decoder<'_> {
         (Kind::Request, RequestSource::Application)
     }
 
+    #[inline(never)]
+    fn is_clients_doing(&self, line: &str) -> bool {
+        let slot = self.slots.get(usize::from(self.flags_slot)).filter(|slot| slot.is_scalar());
+        slot.is_some_and(|slot| slot.text(line).split(',').any(|flag| flag == "DC"))
+    }
+
     /// The source that the line itself names.
     #[inline]
     pub(super) fn named_source(&self, line: &str) -> Option<RequestSource> {
@@ -164,7 +178,9 @@ impl Decoder<'_> {
 
     /// The line is a proxy's or mesh's access log in JSON: no application calls its status `response_code`.
     fn is_proxy_line(&self) -> bool {
-        self.proxy_status.is_some_and(|slot| self.slots.get(usize::from(slot)).is_some_and(Slot::is_scalar))
+        let slot = |at: u8| self.slots.get(usize::from(at));
+        self.proxy_status.is_some_and(|at| slot(at).is_some_and(Slot::is_scalar))
+            || self.proxy_slots.iter().any(|at| slot(*at).is_some_and(|slot| slot.form != Form::Absent))
     }
 
     /// How many events the line stands for: the first of its sampling fields that tells does. And whether one is there,

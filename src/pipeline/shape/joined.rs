@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::text::is_level;
 use super::{Object, STACK_PATH, of_access, of_object, of_record, of_text};
-use crate::pipeline::access;
-use crate::pipeline::continued::{Around, JOINT, look_through};
+use crate::pipeline::continued::{self, Around, JOINT, look_through};
 use crate::pipeline::json::{self, Value};
+use crate::pipeline::{access, clock};
 
 /// What ends a line of a record.
 const ENDS: [char; 2] = ['\n', JOINT as char];
@@ -14,12 +15,15 @@ const ENDS: [char; 2] = ['\n', JOINT as char];
 pub(super) fn object(lines: &str) -> Option<String> {
     let (first, rest) = lines.split_once(ENDS)?;
     let (first, rest) = put_together(first, rest);
-    let said = if first.trim_ascii_start().starts_with('{') {
-        of_object(&first).or_else(|| of_record(&first)).unwrap_or_else(|| first.clone().into_owned())
+    let java = continued::is_head_of_java(first.as_bytes()).then(|| of_java(&first, rest)).flatten();
+    let (said, rest) = if let Some((said, rest)) = java {
+        (said, rest)
+    } else if first.trim_ascii_start().starts_with('{') {
+        (of_object(&first).or_else(|| of_record(&first)).unwrap_or_else(|| first.clone().into_owned()), rest)
     } else if let Some(parsed) = access::parse_access(&first) {
-        of_access(&parsed, &first)
+        (of_access(&parsed, &first), rest)
     } else {
-        of_text(&first)?
+        (of_text(&first)?, rest)
     };
     let stack: Vec<Cow<'_, str>> = rest.split(ENDS).map(|line| inside(line.trim_end_matches('\r'))).collect();
     let stack = stack.join("\n");
@@ -34,6 +38,22 @@ pub(super) fn object(lines: &str) -> Option<String> {
     }
     object.text(STACK_PATH, &stack);
     Some(object.end())
+}
+
+/// `TIME CLASS METHOD` and `LEVEL: TEXT` of Java's own logging, as one; and the lines behind them.
+fn of_java<'a>(first: &str, rest: &'a str) -> Option<(String, &'a str)> {
+    let (time, place) = clock::time_before(first)?;
+    let (second, behind) = rest.split_once(ENDS).unwrap_or((rest, ""));
+    let second = inside(second);
+    let (level, message) = second.split_once(": ").filter(|(level, _)| is_level(level))?;
+    let mut object = Object::new();
+    object.text("time", time);
+    object.text("level", level);
+    if let Some(logger) = place.split_ascii_whitespace().next() {
+        object.text("logger", logger);
+    }
+    object.text("message", message);
+    Some((object.end(), behind))
 }
 
 /// The first line with the parts that a container runtime cut off it, and the lines behind it.

@@ -96,6 +96,7 @@ pub(super) fn object(line: &str) -> Option<String> {
     for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         match value.strip_suffix("ms") {
             Some(millis) if is_router && *key == "service" => object.value("duration_ms", millis),
+            None if is_router && *key == "fwd" => object.text("client", value),
             _ => object.value(key, value),
         }
     }

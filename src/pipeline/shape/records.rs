@@ -10,8 +10,17 @@ use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::roles::{self, Role};
 
 /// Keys of an object by one of which such a record is told.
-pub const KEYS: [&str; 7] =
-    ["textPayload", "ingestionTime", "@message", "short_message", "stream", "source_type", "input"];
+pub const KEYS: [&str; 9] = [
+    "textPayload",
+    "ingestionTime",
+    "@message",
+    "short_message",
+    "stream",
+    "source_type",
+    "input",
+    "podName",
+    "record",
+];
 
 /// Bytes of a line in which a record of Datadog shows what it is.
 const NEAR: usize = 200;
@@ -22,17 +31,22 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
     json::scan_object(line, &mut |key: Str<'_>, value: Value<'_>| {
         if let Some(at) = KEYS.iter().position(|known| key.is(known)) {
             found[at] = match value {
-                Value::Object(_) => KEYS[at] == "input",
+                Value::Object(_) => matches!(KEYS[at], "input" | "record"),
                 Value::Number(_) => KEYS[at] == "ingestionTime",
-                Value::String(_) => KEYS[at] != "input",
+                Value::String(_) => !matches!(KEYS[at], "input" | "record"),
                 _ => false,
             };
         }
     })
     .ok()?;
-    let [text_payload, ingestion_time, message, short_message, stream, source_type, input] = found;
-    if short_message {
-        gelf(line)
+    let [text_payload, ingestion_time, message, short_message, stream, source_type, input, pod, record] = found;
+    if record {
+        lambda(line)
+    } else if pod {
+        inside(line, "message", depth)
+    } else if short_message {
+        let object = gelf(line)?;
+        Some(inside(&object, "message", depth).unwrap_or(object))
     } else if text_payload {
         inside(line, "textPayload", depth)
     } else if ingestion_time {
@@ -46,8 +60,42 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
     }
 }
 
+/// The line in what a collector stored.
+pub(super) fn held(source: &str, depth: usize) -> Option<String> {
+    object(source, depth).or_else(|| inside(source, "log", depth)).or_else(|| inside(source, "message", depth))
+}
+
+/// `{"time":...,"type":"platform.report","record":{"requestId":...,"metrics":{"durationMs":...},"status":"success"}}` of Lambda, which is
+/// a request.
+fn lambda(line: &str) -> Option<String> {
+    let [Some(Value::String(time)), Some(Value::String(kind)), Some(Value::Object(record))] =
+        fields(line, ["time", "type", "record"])?
+    else {
+        return None;
+    };
+    if kind.get() != "platform.report" {
+        return None;
+    }
+    let [id, status, metrics] = fields(record, ["requestId", "status", "metrics"])?;
+    let mut object = Object::new();
+    object.text("time", &time.get());
+    object.text("kind", "request");
+    if let Some(Value::String(id)) = id {
+        object.text("request_id", &id.get());
+    }
+    if let Some(Value::Object(metrics)) = metrics
+        && let [Some(Value::Number(took))] = fields(metrics, ["durationMs"])?
+    {
+        object.raw("duration_ms", took);
+    }
+    let is_good = matches!(status, Some(Value::String(status)) if status.get() == "success");
+    object.raw("failed", if is_good { "false" } else { "true" });
+    object.text("message", line);
+    Some(object.end())
+}
+
 /// An object in whose text another line stands: its other fields, and then what that line says. Text of no known form stays where it is.
-fn inside(line: &str, key: &str, depth: usize) -> Option<String> {
+pub(super) fn inside(line: &str, key: &str, depth: usize) -> Option<String> {
     let [Some(Value::String(text))] = fields(line, [key])? else { return None };
     let text = text.get();
     let text = text.trim_ascii();
@@ -133,7 +181,12 @@ pub(super) fn datadog(line: &str) -> Option<String> {
     })
     .ok()?;
     if let Some(own) = own {
-        object.fields_of(own);
+        json::scan_object(own, &mut |name: Str<'_>, value: Value<'_>| match (name.raw(), value) {
+            // A standard attribute, in nanoseconds.
+            ("duration", Value::Number(_)) => object.value_of("duration_ns", value),
+            _ => object.field(name, value),
+        })
+        .ok()?;
     }
     Some(object.end())
 }

@@ -16,15 +16,20 @@ const PARTS_MAX: usize = 64;
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
 /// What a load balancer of AWS calls the kinds of its connections.
 const CONNECTIONS: [&str; 6] = ["http", "https", "h2", "grpcs", "ws", "wss"];
+/// What nginx calls it that the client closed the connection before there was an answer; nobody else has a status for it.
+pub(super) const CLIENT_CLOSED: &str = "499";
 /// Levels of uvicorn.
 const UVICORN: [&str; 2] = ["INFO", "DEBUG"];
 
 /// The line as object.
 pub(super) fn object(line: &str) -> Option<String> {
     match line.as_bytes().first()? {
-        b'[' => envoy(line).or_else(|| gin(line)).or_else(|| django(line)),
-        b'0'..=b'9' | b':' => haproxy(line).or_else(|| balancer(line)).or_else(|| morgan_short(line)),
+        b'[' => envoy(line).or_else(|| gin(line)).or_else(|| django(line)).or_else(|| uwsgi(line)),
+        b'0'..=b'9' | b':' => {
+            haproxy(line).or_else(|| balancer(line)).or_else(|| squid(line)).or_else(|| morgan_short(line))
+        }
         b'A'..=b'Z' => morgan(line).or_else(|| uvicorn(line)),
+        b'"' => chi(line),
         b'a'..=b'z' => balancer(line).or_else(|| haproxy(line)),
         _ => None,
     }
@@ -90,7 +95,7 @@ fn put_numbers(object: &mut Object, named: &[(&str, &str)]) {
 fn put_request(object: &mut Object, request: &str) {
     let (method, path, protocol) = access::request_line(request);
     for (key, value) in [("method", method), ("path", path.map(path_of)), ("protocol", protocol)] {
-        if let Some(value) = value {
+        if let Some(value) = value.and_then(present) {
             object.text(key, value);
         }
     }
@@ -133,6 +138,16 @@ fn envoy(line: &str) -> Option<String> {
     if !is_number(code) || !is_number(received) || !is_number(sent) {
         return None;
     }
+    if *request == "- - -" {
+        // A connection, and no request.
+        let mut object = Object::new();
+        object.text("message", line);
+        object.text("time", time);
+        object.text("kind", "log");
+        return Some(object.end());
+    }
+    // No answer, since the client went away.
+    let code = if *code == "0" && flags.split(',').any(|flag| flag == "DC") { CLIENT_CLOSED } else { code };
     let mut object = begun();
     object.text("start_time", time);
     object.text("message", line);
@@ -232,19 +247,29 @@ fn balancer(line: &str) -> Option<String> {
     else {
         return None;
     };
-    let took = [first, second, third].map(|seconds| match *seconds {
-        // There was no target, or no answer of it.
-        "-1" => Some(0),
-        seconds => values::latency_us(seconds, LatencyUnit::Seconds),
-    });
+    // `-1`: there was no target, or it gave no answer. How long that took is not said.
+    let is_unknown = [first, second, third].contains(&&"-1");
+    let took = [first, second, third]
+        .map(|seconds| if is_unknown { Some(0) } else { values::latency_us(seconds, LatencyUnit::Seconds) });
     if !(is_status(status) || *status == "-") || !is_number(received) || !is_number(sent) {
         return None;
     }
     let micros = took.into_iter().try_fold(0u64, |sum, part| sum.checked_add(part?))?;
+    if *request == "- - - " || *request == "- - -" {
+        // A connection, and no request.
+        let mut object = Object::new();
+        object.text("message", line);
+        object.text("time", time);
+        object.text("kind", "log");
+        return Some(object.end());
+    }
     let mut object = begun();
     object.text("message", line);
-    object.text("time", time);
-    object.raw("latency_us", &micros.to_string());
+    // Those of the older kind say when they received the request.
+    object.text(if rest.len() < line.len() { "time" } else { "start_time" }, time);
+    if !is_unknown {
+        object.raw("latency_us", &micros.to_string());
+    }
     put_request(&mut object, request);
     put_numbers(&mut object, &[("status", status), ("bytes_received", received), ("bytes_sent", sent)]);
     put_texts(&mut object, &[("load_balancer", name), ("client", host_of(client)), ("upstream_host", target)]);
@@ -315,6 +340,74 @@ fn uvicorn(line: &str) -> Option<String> {
     object.text("client", host_of(client));
     object.raw("status", status);
     put_request(&mut object, request);
+    Some(object.end())
+}
+
+/// `SECONDS MILLIS CLIENT RESULT/STATUS BYTES METHOD URL USER HIERARCHY/PEER TYPE` of Squid. The time is when the answer was given.
+fn squid(line: &str) -> Option<String> {
+    let (time, rest) = line.split_once(' ')?;
+    if time.len() != 14 || time.as_bytes().get(10) != Some(&b'.') || clock::parse_time(time).is_err() {
+        return None;
+    }
+    let all = parts(rest);
+    let [took, client, result, bytes, method, url, user, hierarchy, ..] = all.as_slice() else { return None };
+    let (result, status) = result.split_once('/')?;
+    if !is_number(took) || !is_status(status) || !hierarchy.contains('/') {
+        return None;
+    }
+    let mut object = begun();
+    object.text("message", line);
+    object.text("time", time);
+    put_texts(
+        &mut object,
+        &[("client", client), ("result", result), ("method", method), ("path", path_of(url)), ("user", user)],
+    );
+    put_numbers(&mut object, &[("duration_ms", took), ("status", status), ("bytes", bytes)]);
+    Some(object.end())
+}
+
+/// `[pid: 7|app: 0|req: 1/1] CLIENT (USER) {...} [TIME] METHOD PATH => generated BYTES bytes in 12 msecs (HTTP/1.1 200) ...` of uWSGI. The
+/// time is when the request began.
+fn uwsgi(line: &str) -> Option<String> {
+    let (_, rest) = line.strip_prefix("[pid: ")?.split_once("] ")?;
+    let (client, rest) = rest.split_once(' ')?;
+    let (_, rest) = rest.split_once("} [")?;
+    let (time, rest) = rest.split_once("] ")?;
+    let (asked, rest) = rest.split_once(" => generated ")?;
+    let (bytes, rest) = rest.split_once(" bytes in ")?;
+    let (took, rest) = rest.split_once(' ')?;
+    let unit = rest.split(' ').next().unwrap_or_default();
+    let micros = values::latency_us(&format!("{took}{}", unit.trim_end_matches("ecs")), LatencyUnit::Millis)?;
+    let (_, status) = rest.split_once(")").and_then(|(inside, _)| inside.rsplit_once(' '))?;
+    if clock::parse_time(time).is_err() || !is_status(status) {
+        return None;
+    }
+    let mut object = begun();
+    object.text("message", line);
+    object.text("start_time", time);
+    put_texts(&mut object, &[("client", client)]);
+    put_request(&mut object, asked);
+    object.raw("latency_us", &micros.to_string());
+    put_numbers(&mut object, &[("status", status), ("bytes", bytes)]);
+    Some(object.end())
+}
+
+/// `"METHOD URL PROTOCOL" from CLIENT - STATUS BYTESB in 12.3ms` of chi, which names no time.
+fn chi(line: &str) -> Option<String> {
+    let (request, rest) = until_quote(line.strip_prefix('"')?)?;
+    let (client, rest) = rest.strip_prefix(" from ")?.split_once(" - ")?;
+    let (status, rest) = rest.split_once(' ')?;
+    let (bytes, took) = rest.split_once("B in ")?;
+    let micros = values::latency_us(took, LatencyUnit::Micros)?;
+    if !is_status(status) || client.contains(' ') {
+        return None;
+    }
+    let mut object = begun();
+    object.text("message", line);
+    object.text("client", host_of(client));
+    put_request(&mut object, request);
+    object.raw("latency_us", &micros.to_string());
+    put_numbers(&mut object, &[("status", status), ("bytes", bytes)]);
     Some(object.end())
 }
 

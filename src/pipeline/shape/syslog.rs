@@ -58,11 +58,15 @@ pub fn parse(line: &str) -> Option<Syslog<'_>> {
                 .is_some_and(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte)));
         return (is_of_rsyslog && are_names).then_some(read);
     };
+    let is_framed = framed.is_some();
     let (priority, rest) = rest.split_once('>')?;
     let priority: u8 = (priority.len() <= 3).then(|| priority.parse().ok())?.filter(|priority| *priority < 192)?;
     let level = LEVELS.get(usize::from(priority % 8)).copied();
     if let Some(rest) = rest.strip_prefix("1 ") {
-        return rfc5424(level, rest);
+        let read = rfc5424(level, rest)?;
+        // A drain of Heroku gives every line the priority 40, an emergency of syslog itself.
+        let is_heroku = is_framed && priority == 40 && matches!(read.app, Some("app" | "heroku"));
+        return Some(Syslog { level: level.filter(|_| !is_heroku), ..read });
     }
     // RFC 3164: `Jun  1 10:00:00`, or a time in full, as newer relays write it.
     let known = Syslog { level, ..Syslog::default() };
@@ -148,12 +152,15 @@ fn structured_end(text: &str) -> Option<usize> {
 
 /// `HOST TAG[PID]: MSG`.
 fn host_and_tag<'a>(known: Syslog<'a>, rest: &'a str) -> Option<Syslog<'a>> {
-    let (host, rest) = rest.split_once(' ')?;
+    let (host, behind) = rest.split_once(' ')?;
+    // What a program sends itself may name no host: `haproxy[14389]: ...`.
+    let is_tag = host.ends_with("]:") && host.contains('[') && known.level.is_some();
+    let (host, rest) = if is_tag { ("", rest) } else { (host, behind) };
     if is_level(host) {
         // `TIME ERROR shop::http: ...` is text.
         return None;
     }
-    let host = Some(host);
+    let host = Some(host).filter(|host| !host.is_empty());
     let Some((tag, text)) = rest.split_once(':').filter(|(tag, _)| !tag.contains(' ') && !tag.starts_with('{')) else {
         return Some(Syslog { host, text: rest, ..known });
     };

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::Object;
+use serde_json::json;
+
+use super::{Object, records, servers};
 use crate::pipeline::clock;
 use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::{self, Role};
@@ -16,6 +18,8 @@ pub const TABLES_MAX: usize = 16;
 /// Columns of a header, and the fewest.
 const COLUMNS_MAX: usize = 256;
 const COLUMNS_MIN: usize = 3;
+/// Columns in which an export keeps a line: CloudWatch, Splunk, Grafana, and what people call it.
+const LINES: [&str; 6] = ["@message", "_raw", "Line", "line", "log", "message"];
 /// Lines behind a header that must be of it, nearly all.
 const LOOKED_AT: usize = 20;
 /// Lines of a stream among which the names of columns are looked for that the W3C's format has, and what it calls the column of the date.
@@ -36,6 +40,20 @@ pub struct Table {
 }
 
 impl Table {
+    /// The table as JSON, which a plan and an index keep.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({ "separator": self.separator, "columns": self.columns, "time": self.time })
+    }
+
+    /// What [`Table::to_json`] gave; `None`: it is none.
+    pub fn from_json(value: &serde_json::Value) -> Option<Table> {
+        let mut separator = value.get("separator")?.as_str()?.chars();
+        let columns = value.get("columns")?.as_array()?.iter();
+        let columns: Option<Vec<String>> = columns.map(|column| Some(column.as_str()?.to_owned())).collect();
+        let time = usize::try_from(value.get("time")?.as_u64()?).ok()?;
+        Some(Table { separator: separator.next()?, columns: columns?, time })
+    }
+
     /// The header that stands in front of a stream's lines.
     pub fn of(lines: &[&str]) -> Option<Table> {
         let (first, rest) = lines.split_first()?;
@@ -50,7 +68,10 @@ impl Table {
                 begins && name.len() <= 64 && !name.contains(['{', '}', '"', '=', '\n'])
             };
             let distinct = names.iter().map(|name| name.trim_ascii()).collect::<BTreeSet<_>>().len();
-            let is_header = (COLUMNS_MIN..=COLUMNS_MAX).contains(&names.len()) && distinct == names.len();
+            // A time and a line are a table too.
+            let holds_line = names.iter().any(|name| LINES.contains(&name.trim_ascii()));
+            let fewest = if holds_line { 2 } else { COLUMNS_MIN };
+            let is_header = (fewest..=COLUMNS_MAX).contains(&names.len()) && distinct == names.len();
             if !is_header || !names.iter().all(is_name) {
                 return None;
             }
@@ -117,7 +138,9 @@ impl Table {
                 object.value(name, cell);
             }
         }
-        Some(object.end())
+        let object = object.end();
+        let line = LINES.iter().find(|name| self.columns.iter().any(|column| column == *name));
+        Some(line.and_then(|line| records::inside(&object, line, 0)).unwrap_or(object))
     }
 }
 
@@ -138,7 +161,9 @@ impl Table {
             .zip(row)
             .filter(|(name, cell)| !matches!(name.as_str(), W3C_DATE | "time") && *cell != "-");
         for (name, cell) in there {
-            object.value(name, cell);
+            // CloudFront: the client closed the connection.
+            let is_closed = name == "status" && cell == "000";
+            object.value(name, if is_closed { servers::CLIENT_CLOSED } else { cell });
         }
         Some(object.end())
     }
@@ -214,6 +239,30 @@ mod tests {
 
     fn read(lines: &[&str], line: &str) -> Option<serde_json::Value> {
         Some(serde_json::from_str(&Table::of(lines)?.object(line)?).unwrap())
+    }
+
+    #[test]
+    fn a_column_may_hold_a_line() {
+        let row = "2026-06-01 10:00:00.123,\"{\"\"level\"\":\"\"error\"\",\"\"status\"\":500}\",web-1";
+        let lines = ["@timestamp,@message,@logStream", row];
+        assert_eq!(
+            read(&lines, lines[1]),
+            Some(
+                serde_json::json!({"@timestamp": "2026-06-01 10:00:00.123", "@logStream": "web-1", "level": "error", "status": 500})
+            )
+        );
+        let lines = [
+            "_time,_raw",
+            "2026-06-01T10:00:00Z,10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"\"GET / HTTP/1.1\"\" 200 5",
+        ];
+        let quoted = "2026-06-01T10:00:00Z,\"10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"\"GET / HTTP/1.1\"\" 200 5\"";
+        let found = read(&[lines[0], quoted], quoted).unwrap();
+        assert_eq!(
+            (&found["status"], &found["serin.source"]),
+            (&serde_json::json!(200), &serde_json::json!("access log"))
+        );
+        let lines = ["Time,Line", "2026-06-01T10:00:00Z,it is up"];
+        assert_eq!(read(&lines, lines[1]).unwrap()["Line"], "it is up");
     }
 
     #[test]

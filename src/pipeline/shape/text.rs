@@ -3,6 +3,7 @@
 use super::logfmt::{Item, items};
 use super::{Object, is_key, rails};
 use crate::pipeline::clock;
+use crate::pipeline::json;
 
 /// Words behind the time among which the level is looked for.
 const LEVEL_WITHIN: usize = 6;
@@ -10,14 +11,26 @@ const LEVEL_WITHIN: usize = 6;
 const PAIRS_MAX: usize = 32;
 
 /// Words that say a level, as frameworks write them.
-const LEVELS: [&str; 24] = [
+const LEVELS: [&str; 26] = [
     "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "FATAL", "CRITICAL", "CRIT", "SEVERE",
-    "ALERT", "EMERG", "PANIC", "FINE", "CONFIG", "LOG", // As Serilog's templates have them.
+    "ALERT", "EMERG", "PANIC", "FINE", "FINER", "FINEST", "CONFIG", "LOG", // As Serilog's templates have them.
     "INF", "WRN", "FTL", "DBG", "VRB", "TRC",
 ];
+/// Words of .NET's console and what they mean; they stand first, with a colon.
+const DOTNET: [(&str, &str); 6] = [
+    ("fail:", "ERROR"),
+    ("dbug:", "DEBUG"),
+    ("trce:", "TRACE"),
+    ("crit:", "CRITICAL"),
+    ("warn:", "WARN"),
+    ("info:", "INFO"),
+];
+/// Severities of syslog, as systemd takes them from a program: `<3>`.
+const SEVERITIES: [&str; 8] = ["EMERG", "ALERT", "CRIT", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"];
 
 /// A line that begins with a time, or with a level and then a time.
 pub(super) fn object(line: &str) -> Option<String> {
+    let line = redis(line).unwrap_or(line);
     // `I, [TIME #PID]  INFO -- : ...` of Ruby's logger.
     let ruby = line.split_once(", [").filter(|(letter, _)| letter.len() == 1).map(|(_, rest)| rest);
     // `[INFO] TIME ...`, `INFO TIME ...`.
@@ -37,12 +50,85 @@ pub(super) fn object(line: &str) -> Option<String> {
             Some((id, message)) => (Some(level), Some(id), message),
             None => (Some(level), None, rest),
         },
-        None => said(rest),
+        None => between_bars(rest).unwrap_or_else(|| said(rest)),
     };
     let mut object = Object::new();
-    rails::put(message, &mut object);
-    pairs_of(message, &mut object);
-    object.text("time", &time);
+    put_said(level, logger, message, &mut object);
+    object.text("time", time);
+    Some(object.end())
+}
+
+/// A line without a time, or with a time of day, that begins with a level: what is around it knows when it was.
+pub(super) fn levelled(line: &str) -> Option<String> {
+    let bare = line.strip_prefix('[').unwrap_or(line);
+    let of_day = bare.split([' ', ']']).next().filter(|word| is_time_of_day(word)).map_or(0, str::len);
+    let is_timed = of_day > 0;
+    let rest = if is_timed { bare.get(of_day..)?.trim_start_matches([' ', ']']) } else { line };
+    let (level, logger, message) = if let Some(found) = of_python(rest) {
+        found
+    } else if let Some((digit, message)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+        let severity: usize = digit.parse().ok()?;
+        (*SEVERITIES.get(severity)?, None, message)
+    } else {
+        let first = rest.split_ascii_whitespace().next()?;
+        if !is_timed && dotnet(first).is_none() && level_of(first).is_none() {
+            return None;
+        }
+        let (level, logger, message) = said(rest);
+        (level?, logger, message)
+    };
+    let mut object = Object::new();
+    put_said(Some(level), logger, message, &mut object);
+    Some(object.end())
+}
+
+/// `10:00:00`, `10:00:00.123`
+fn is_time_of_day(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    bytes.len() >= 8
+        && bytes.iter().enumerate().all(|(at, byte)| match at {
+            2 | 5 => *byte == b':',
+            8 => matches!(byte, b'.' | b','),
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+/// `ERROR:root:it failed` of Python's `basicConfig`.
+fn of_python(text: &str) -> Option<(&'static str, Option<&str>, &str)> {
+    let (word, rest) = text.split_once(':')?;
+    let level = LEVELS.into_iter().find(|level| *level == word)?;
+    let (logger, message) = rest.split_once(':')?;
+    (!logger.is_empty() && is_logger(logger)).then_some((level, Some(logger), message))
+}
+
+/// The level of a word of .NET's console.
+fn dotnet(word: &str) -> Option<&'static str> {
+    DOTNET.into_iter().find(|(known, _)| *known == word).map(|(_, level)| level)
+}
+
+/// Redis begins with the process and its role: `1:M 20 Nov 2026 10:00:00.123 * Ready`.
+fn redis(line: &str) -> Option<&str> {
+    let (process, rest) = line.split_once(':')?;
+    let rest = rest.strip_prefix(['M', 'S', 'C', 'X'])?.strip_prefix(' ')?;
+    (!process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
+}
+
+/// The object at the end of a text, in which zap, Caddy and Monolog have the fields of the line; behind it may be one that is empty.
+fn object_in(text: &str) -> Option<&str> {
+    let end = text.trim_ascii_end().trim_end_matches(" []").trim_end_matches(" {}");
+    let at = end.find("{\"").filter(|at| end.ends_with('}') && (*at == 0 || end[..*at].ends_with([' ', '\t'])))?;
+    let object = end.get(at..)?;
+    json::scan_object(object, &mut |_, _| {}).is_ok().then_some(object)
+}
+
+fn put_said(level: Option<&str>, logger: Option<&str>, message: &str, object: &mut Object) {
+    match object_in(message) {
+        Some(fields) => object.fields_of(fields),
+        None => {
+            rails::put(message, object);
+            pairs_of(message, object);
+        }
+    }
     if let Some(level) = level {
         object.text("level", level);
     }
@@ -51,56 +137,22 @@ pub(super) fn object(line: &str) -> Option<String> {
         object.text(if is_uuid(logger) { "request_id" } else { "logger" }, logger);
     }
     object.text("message", message);
-    Some(object.end())
 }
-
-/// Names of zones that are not read: half of them mean several.
-const ZONES: [&str; 24] = [
-    "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "HST", "CET", "CEST", "EET", "EEST", "WET", "WEST",
-    "BST", "IST", "MSK", "JST", "KST", "AEST", "AEDT", "NZST",
-];
 
 /// The time that a text begins with, as the clock reads it, and what stands behind it.
-pub(super) fn time_of(text: &str) -> Option<(String, &str)> {
+pub(super) fn time_of(text: &str) -> Option<(&str, &str)> {
     let opens = text.starts_with('[');
     let text = text.strip_prefix('[').unwrap_or(text);
-    if !text.as_bytes().first()?.is_ascii_digit() {
-        return None;
+    let (time, mut rest) = clock::time_before(text)?;
+    let next = rest.trim_ascii_start().split([' ', ']', '\t']).next().unwrap_or_default();
+    if opens && !is_level(next) {
+        // What else stands in the brackets: `#PID`.
+        rest = rest.split_once(']').map_or(rest, |(_, rest)| rest);
     }
-    let is_end = |c: char| c == ' ' || c == ']' || c == '\t';
-    let first = text.find(is_end).unwrap_or(text.len());
-    let second = text.get(first + 1..).and_then(|rest| rest.find(is_end)).map_or(text.len(), |at| first + 1 + at);
-    let third = text.get(second + 1..).and_then(|rest| rest.find(is_end)).map_or(text.len(), |at| second + 1 + at);
-    let zone = text.get(second..third).unwrap_or_default().trim_ascii();
-    let is_zone = matches!(zone, "Z" | "UTC" | "GMT") || (zone.len() >= 3 && zone.starts_with(['+', '-']));
-    // A date and a time with a blank between them, perhaps with a zone, else one word.
-    for end in [third, second, first].into_iter().skip(usize::from(!is_zone)) {
-        let word = text.get(..end)?.trim_ascii_end().trim_end_matches([',', ':']);
-        let Some(time) = read(word) else { continue };
-        let mut rest = text.get(end..)?;
-        let next = rest.trim_ascii_start().split([' ', ']', '\t']).next().unwrap_or_default();
-        if ZONES.contains(&next) {
-            // Hours are not guessed.
-            return None;
-        }
-        if opens && !is_level(next) {
-            // What else stands in the brackets: `#PID`.
-            rest = rest.split_once(']').map_or(rest, |(_, rest)| rest);
-        }
-        return Some((time, rest.trim_start_matches([':', ','])));
-    }
-    None
-}
-
-/// A time in the notations of frameworks: with a comma or a full stop before the fraction, slashes in the date, a blank or T between.
-fn read(word: &str) -> Option<String> {
-    let (date, time) = (word.get(..10)?, word.get(10..)?);
-    let marks = [4, 7].map(|at| date.as_bytes().get(at).copied());
-    if !matches!(marks, [Some(b'-'), Some(b'-')] | [Some(b'/'), Some(b'/')]) || !time.starts_with(['T', ' ']) {
-        return None;
-    }
-    let written = format!("{}{}", date.replace('/', "-"), time.replace(',', "."));
-    clock::parse_time(&written).ok().map(|_| written)
+    let rest = rest.trim_start_matches(':').strip_prefix(", ").unwrap_or(rest.trim_start_matches(':'));
+    // What is in columns is text of no form that is known here, but for NLog's.
+    let is_text = rest.is_empty() || rest.starts_with([' ', '\t', ']', '-', '[']) || between_bars(rest).is_some();
+    is_text.then_some((time, rest))
 }
 
 /// A word that is a level, whatever marks are around it.
@@ -110,6 +162,10 @@ fn level_of(word: &str) -> Option<&'static str> {
     // `app.ERROR:` of Monolog.
     if let Some((_, last)) = bare.rsplit_once('.').filter(|_| word.ends_with(':')) {
         return LEVELS.into_iter().find(|level| *level == last);
+    }
+    // `[core:error]` of Apache.
+    if let Some((_, last)) = bare.split_once(':').filter(|_| word.starts_with('[') && word.ends_with(']')) {
+        return LEVELS.into_iter().find(|level| level.eq_ignore_ascii_case(last));
     }
     let found = LEVELS.into_iter().find(|level| level.eq_ignore_ascii_case(bare))?;
     // In small letters a word is one of the text, unless it is marked.
@@ -121,13 +177,22 @@ pub(super) fn is_level(word: &str) -> bool {
     LEVELS.contains(&word)
 }
 
+/// `|LEVEL|LOGGER|TEXT` of NLog.
+fn between_bars(rest: &str) -> Option<(Option<&'static str>, Option<&str>, &str)> {
+    let mut parts = rest.strip_prefix('|')?.splitn(3, '|');
+    let level = level_of(parts.next()?)?;
+    let logger = parts.next()?;
+    Some((Some(level), Some(logger).filter(|name| is_logger(name)), parts.next()?))
+}
+
 /// Level, logger and message of what stands behind the time.
 fn said(rest: &str) -> (Option<&'static str>, Option<&str>, &str) {
     let mut at = 0;
     for number in 0..LEVEL_WITHIN {
         let from = at + rest[at..].len() - rest[at..].trim_ascii_start().len();
         let until = rest[from..].find([' ', '\t']).map_or(rest.len(), |end| from + end);
-        if let Some(level) = level_of(&rest[from..until]) {
+        let of_dotnet = if number == 0 { dotnet(&rest[from..until]) } else { None };
+        if let Some(level) = of_dotnet.or_else(|| level_of(&rest[from..until])) {
             let behind = rest[until..].trim_ascii_start().trim_start_matches("- ").trim_start_matches("-- ");
             // `NAME - LEVEL - ...` of Python.
             let before = rest[..from].trim_matches([' ', '\t', '-']);

@@ -42,6 +42,12 @@ impl PathCount {
         self.values.len()
     }
 
+    /// Nearly all are request lines: `GET /cart HTTP/1.1`. Whoever scans a server sends it other bytes too.
+    fn is_request_line(&self) -> bool {
+        let lines = self.values.iter().filter(|text| access::request_line(text).2.is_some()).count();
+        lines > 0 && lines * 5 >= self.values.len() * 4
+    }
+
     /// Some are times without a year.
     pub(super) fn has_yearless(&self) -> bool {
         self.values.iter().any(|text| clock::is_yearless(text))
@@ -196,9 +202,16 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     }
 }
 
+/// What nginx calls the line of a request in full; it says method and route.
+const REQUEST_LINE: &str = "request";
+
 /// Fields of every line of bunyan, whose name is that of the service.
 const BUNYAN: [&str; 5] = ["v", "pid", "hostname", "level", BUNYAN_NAME];
 const BUNYAN_NAME: &str = "name";
+
+/// When MongoDB wrote a line, and its severity.
+const MONGO_TIME: &str = "t.$date";
+const MONGO_LEVEL: &str = "s";
 
 /// Fields of known names in the objects in which loggers put them.
 fn wrapped_fields(role: Role, paths: &BTreeMap<String, PathCount>) -> Vec<FieldRef> {
@@ -230,11 +243,30 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             })
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
+        if role == Role::Latency {
+            let is_there = |count: &PathCount| count.scalars > 0;
+            let by_rule = paths.iter().filter(|(path, count)| is_there(count) && roles::is_latency(path));
+            fields.extend(by_rule.map(|(path, _)| FieldRef { path: path.clone(), unit: None }));
+        }
+        if matches!(role, Role::Route | Role::Method)
+            && fields.is_empty()
+            && paths.get(REQUEST_LINE).is_some_and(PathCount::is_request_line)
+        {
+            fields.push(FieldRef { path: REQUEST_LINE.to_owned(), unit: None });
+        }
         if role.may_be_wrapped() && (role != Role::Time || fields.is_empty()) {
             fields.extend(wrapped_fields(role, paths));
         }
         if role == Role::Service && fields.is_empty() && BUNYAN.iter().all(|path| paths.contains_key(*path)) {
             fields.push(FieldRef { path: BUNYAN_NAME.to_owned(), unit: None });
+        }
+        if role == Role::Level && fields.is_empty() && paths.contains_key(MONGO_TIME) {
+            fields.push(FieldRef { path: MONGO_LEVEL.to_owned(), unit: None });
+        }
+        if role == Role::Route {
+            // Logstash calls the file so that it read.
+            let is_file = |count: &PathCount| count.values.iter().all(|text| text.ends_with(".log"));
+            fields.retain(|field| field.path != "path" || !paths.get("path").is_some_and(is_file));
         }
         fields.splice(0..0, preferred.cloned());
         let mut known = BTreeSet::new();

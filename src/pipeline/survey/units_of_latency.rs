@@ -157,6 +157,28 @@ fn unit_of(field: &FieldRef) -> Option<LatencyUnit> {
     field.unit.or(LatencyUnit::of_field(&field.path))
 }
 
+/// The unit of a field that a known logger writes, told by the fields beside it.
+fn unit_of_logger(path: &str, paths: &BTreeMap<String, PathCount>) -> Option<LatencyUnit> {
+    let has = |names: &[&str]| names.iter().all(|name| paths.contains_key(*name));
+    let last = path.rsplit('.').next().unwrap_or(path);
+    match last {
+        // Traefik writes Go's durations.
+        "Duration" if has(&["DownstreamStatus"]) => Some(LatencyUnit::Nanos),
+        // Serilog's log of requests, whose template says so too.
+        "Elapsed" if has(&["@mt"]) || has(&["MessageTemplate"]) => Some(LatencyUnit::Millis),
+        "duration" if has(&["resp_headers"]) || has(&["err_trace"]) => Some(LatencyUnit::Seconds),
+        // Lograge.
+        "duration" if has(&["controller", "action", "format"]) => Some(LatencyUnit::Millis),
+        // Lines of logback's encoder for accesses.
+        "elapsed_time" if has(&["requested_uri"]) => Some(LatencyUnit::Millis),
+        // Azure's gateway of the first version; that of the second has fractions of a second.
+        "timeTaken" if has(&["category"]) && paths.get(path).is_some_and(|count| count.fractions > 0) => {
+            Some(LatencyUnit::Seconds)
+        }
+        _ => None,
+    }
+}
+
 fn text_of(value: Value<'_>) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_owned()),
@@ -188,7 +210,7 @@ pub(super) fn name_latency_units(
         numbers.sort_by(f64::total_cmp);
         let median = numbers.get(numbers.len() / 2).copied().unwrap_or(0.0);
         let path = &field.path;
-        let named = unit_of(field);
+        let named = unit_of(field).or(unit_of_logger(path, paths));
         let usual = if fractions == 0 && median >= NANOS_FROM {
             LatencyUnit::Nanos
         } else if fractions * 2 > numbers.len() as u64 && median < 5.0 {

@@ -82,5 +82,6 @@ fn a_pipeline_says_how_lines_are_read() {
     assert_eq!(pipeline.unit, Some(UnitKind::Client));
     assert_eq!(pipeline.events, ["paid", "seen"]);
     assert_eq!(pipeline.stage.rules.len(), 2);
+    assert!(is_one("redact: {looks: [card]}"), "its name is missing");
     assert!(is_one("pipeline: x") && is_one("pipeline: [") && !is_one("rollouts: []"));
 }

@@ -152,91 +152,105 @@ fn kill(pid: u32) {
     assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
+/// Rounds at a time.
+const ROUNDS_BESIDE: usize = 4;
+
+/// One round: ids of what was delivered, and how often something came again.
+fn crashed_round(seed: u64, text: &str) -> (Vec<String>, usize) {
+    let mut random = Random::new(seed);
+    let moments: Vec<Moment> = (0..2)
+        .map(|_| match random.below(4) {
+            0 => Moment::AtMessage(false),
+            1 => Moment::AtBytes("ledger.ndjson", 1_000 + random.below(60_000)),
+            2 => Moment::AtBytes("receipts.ndjson", random.below(3_000)),
+            _ => Moment::AtMessage(true),
+        })
+        .collect();
+    println!("seed {seed}: {moments:?}");
+    let (pid, at_message) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(None::<bool>)));
+    let killed = Arc::new(AtomicBool::new(false));
+    let receiver = {
+        let (pid, at_message, killed) = (Arc::clone(&pid), Arc::clone(&at_message), Arc::clone(&killed));
+        Receiver::start(move |_, _| match at_message.lock().unwrap().take() {
+            Some(false) => {
+                kill(pid.load(Ordering::SeqCst));
+                killed.store(true, Ordering::SeqCst);
+                Answer::Close
+            }
+            Some(true) => {
+                killed.store(true, Ordering::SeqCst);
+                ok()
+            }
+            None => ok(),
+        })
+    };
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let config = configure(folder.path(), &receiver.address, "");
+    let start = || {
+        let running = Running::start(&["--config", &config], &state);
+        pid.store(running.child.id(), Ordering::SeqCst);
+        running
+    };
+    let mut running = start();
+    for moment in moments {
+        killed.store(false, Ordering::SeqCst);
+        if let Moment::AtMessage(answered) = moment {
+            *at_message.lock().unwrap() = Some(answered);
+        }
+        post(&running, text);
+        let began = std::time::Instant::now();
+        // Everything may be over before the moment comes.
+        let is_over = |running: &Running| {
+            rollout(running).is_some_and(|rollout| rollout["phase"] == "rolled back")
+                && receiver.came().iter().any(|one| one.event() == "rollback")
+        };
+        loop {
+            let is_due = match moment {
+                Moment::AtMessage(..) => killed.load(Ordering::SeqCst),
+                Moment::AtBytes(file, bytes) => {
+                    std::fs::metadata(state.join(file)).is_ok_and(|file| file.len() >= bytes)
+                }
+            };
+            if is_due || (began.elapsed() > Duration::from_secs(3) && is_over(&running)) {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "{moment:?} does not come");
+            // Another process is watched; when it is seen decides nothing but the moment, which is random anyway.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(running);
+        *at_message.lock().unwrap() = None;
+        running = start();
+    }
+    post(&running, text);
+    all_taken(&running);
+    let came = receiver.came();
+    let ids = by_id(&came);
+    let repeats = ids.values().map(|(_, times)| times - 1).sum::<usize>();
+    assert_eq!(rollbacks(&came), 1, "seed {seed}");
+    (ids.into_keys().collect(), repeats)
+}
+
 /// `kill -9` at random moments between the first line and the last receipt: in the end each decision is delivered, each under one
 /// id, and whatever came again has the same bytes. `SERIN_CRASHES` sets the number of rounds, `SERIN_SEED` the first seed.
 #[test]
 fn after_kill_9_each_decision_arrives_and_repeats_are_identical() {
     let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
     let text = broken();
-    let mut expected: Option<Vec<String>> = None;
-    let mut repeats = 0;
-    for seed in (number("SERIN_SEED", 1)..).take(number("SERIN_CRASHES", 15) as usize) {
-        let mut random = Random::new(seed);
-        let moments: Vec<Moment> = (0..2)
-            .map(|_| match random.below(4) {
-                0 => Moment::AtMessage(false),
-                1 => Moment::AtBytes("ledger.ndjson", 1_000 + random.below(60_000)),
-                2 => Moment::AtBytes("receipts.ndjson", random.below(3_000)),
-                _ => Moment::AtMessage(true),
-            })
+    let seeds: Vec<u64> = (number("SERIN_SEED", 1)..).take(number("SERIN_CRASHES", 15) as usize).collect();
+    // Most of a round is waiting.
+    let rounds: Vec<(Vec<String>, usize)> = std::thread::scope(|scope| {
+        let part = seeds.len().div_ceil(ROUNDS_BESIDE).max(1);
+        let started: Vec<_> = seeds
+            .chunks(part)
+            .map(|seeds| scope.spawn(|| seeds.iter().map(|seed| crashed_round(*seed, &text)).collect::<Vec<_>>()))
             .collect();
-        println!("seed {seed}: {moments:?}");
-        let (pid, at_message) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(None::<bool>)));
-        let killed = Arc::new(AtomicBool::new(false));
-        let receiver = {
-            let (pid, at_message, killed) = (Arc::clone(&pid), Arc::clone(&at_message), Arc::clone(&killed));
-            Receiver::start(move |_, _| match at_message.lock().unwrap().take() {
-                Some(false) => {
-                    kill(pid.load(Ordering::SeqCst));
-                    killed.store(true, Ordering::SeqCst);
-                    Answer::Close
-                }
-                Some(true) => {
-                    killed.store(true, Ordering::SeqCst);
-                    ok()
-                }
-                None => ok(),
-            })
-        };
-        let folder = folder_with(&[]);
-        let state = folder.path().join("state");
-        let config = configure(folder.path(), &receiver.address, "");
-        let start = || {
-            let running = Running::start(&["--config", &config], &state);
-            pid.store(running.child.id(), Ordering::SeqCst);
-            running
-        };
-        let mut running = start();
-        for moment in moments {
-            killed.store(false, Ordering::SeqCst);
-            if let Moment::AtMessage(answered) = moment {
-                *at_message.lock().unwrap() = Some(answered);
-            }
-            post(&running, &text);
-            let began = std::time::Instant::now();
-            // Everything may be over before the moment comes.
-            let is_over = |running: &Running| {
-                rollout(running).is_some_and(|rollout| rollout["phase"] == "rolled back")
-                    && receiver.came().iter().any(|one| one.event() == "rollback")
-            };
-            loop {
-                let is_due = match moment {
-                    Moment::AtMessage(..) => killed.load(Ordering::SeqCst),
-                    Moment::AtBytes(file, bytes) => {
-                        std::fs::metadata(state.join(file)).is_ok_and(|file| file.len() >= bytes)
-                    }
-                };
-                if is_due || (began.elapsed() > Duration::from_secs(3) && is_over(&running)) {
-                    break;
-                }
-                assert!(began.elapsed() < PATIENCE, "{moment:?} does not come");
-                // Another process is watched; when it is seen decides nothing but the moment, which is random anyway.
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            drop(running);
-            *at_message.lock().unwrap() = None;
-            running = start();
-        }
-        post(&running, &text);
-        all_taken(&running);
-        let came = receiver.came();
-        let ids = by_id(&came);
-        repeats += ids.values().map(|(_, times)| times - 1).sum::<usize>();
-        assert_eq!(rollbacks(&came), 1, "seed {seed}");
-        // Ids follow from the ledger, and that from the log: they are the same in every round.
-        let ids: Vec<String> = ids.into_keys().collect();
-        assert_eq!(*expected.get_or_insert_with(|| ids.clone()), ids, "seed {seed}");
-    }
+        started.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    // Ids follow from the ledger, and that from the log: they are the same in every round.
+    assert!(rounds.iter().all(|(ids, _)| *ids == rounds[0].0));
+    let repeats: usize = rounds.iter().map(|(_, repeats)| repeats).sum();
     println!("{repeats} repeats");
     assert!(repeats > 0, "no moment lay between a message and its receipt");
 }

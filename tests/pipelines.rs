@@ -306,3 +306,27 @@ fn a_running_program_keeps_no_secret_outside_its_write_ahead_log() {
     let said = common::said(command.output().unwrap());
     assert!(said.status == 2 && said.err.contains("made from other"), "{}", said.err);
 }
+
+/// Words that vary are told by a rule, which gives the template its name too.
+#[test]
+fn a_rule_makes_one_template_of_many() {
+    let (colours, names) = (["red", "blue", "green", "odd"], ["ann", "bob", "cid", "dora", "eve"]);
+    let lines: String = (0..40)
+        .map(|number| {
+            let (colour, name) = (colours[number % colours.len()], names[number % names.len()]);
+            format!(
+                "{{\"time\":\"2026-06-01T10:{number:02}:00Z\",\"service\":\"shop\",\"message\":\"no {colour} shoes left for {name}\"}}\n"
+            )
+        })
+        .collect();
+    let rule = "pipeline: words\nset: [{when: 'service:shop AND message:\"shoes left\"', template: 'no shoes left'}]\n";
+    let folder = folder_with(&[("app.log", lines.as_bytes()), ("words.yaml", rule.as_bytes())]);
+    let templates = |with: &[&str]| -> Vec<(String, u64)> {
+        let said = serin(folder.path(), &[&["templates", "app.log", "--json"], with].concat());
+        let found: Value = serde_json::from_str(&said.out).unwrap();
+        let list = found["templates"].as_array().unwrap().iter();
+        list.map(|of| (text_of(&of["template"]), of["lines"].as_u64().unwrap())).collect()
+    };
+    assert_eq!(templates(&[]).len(), colours.len() * names.len());
+    assert_eq!(templates(&["--pipeline", "words.yaml"]), [("no shoes left".to_owned(), 40)]);
+}

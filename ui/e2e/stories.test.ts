@@ -19,8 +19,15 @@ test("a newcomer sees a rollout go bad and be rolled back within a minute of the
 
 test("from the list to the lines in three keys", SEVEN, async ({ page }) => {
   const said = complaints(page);
-  await page.goto(`${demoAddress()}/?q=checkout`);
-  await expect(page.getByRole("row", { name: /checkout/ })).toContainText("Worse");
+  // What was just rolled back stands above what is merely invalid.
+  await page.goto(demoAddress());
+  await expect(page.locator("tbody tr").first()).toContainText("checkout");
+  await expect(page.locator("tbody tr").first()).toContainText("Worse");
+  await expect(page.locator("tbody tr").nth(1)).toContainText("Invalid");
+  await page.getByRole("button", { name: /^Just failed/ }).click();
+  await expect(page.locator("a.row")).toHaveText(["checkout"]);
+  await page.goBack();
+  await page.locator("main").focus();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.5.0 is worse than 2.4.0");
   await page.keyboard.press("o");
@@ -210,10 +217,10 @@ test("rows do not move under the pointer", async ({ page }) => {
   await expect(page.locator("tbody tr").nth(1)).toContainText("Unclear");
   await page.locator("tbody tr").nth(0).hover();
   const later = Date.parse("2026-06-01T09:06:00Z");
-  const more = [...lines({ errors: [0.01, 0.4], service: "a", minutes: 14, from: later }), ...lines({ errors: [0.01, 0.01], service: "b", minutes: 14, from: later })];
+  const more = [...lines({ errors: [0.01, 0.01], service: "a", minutes: 14, from: later }), ...lines({ errors: [0.01, 0.4], service: "b", minutes: 14, from: later })];
   await send(program, more.toSorted((x, y) => (x.slice(14, 38) < y.slice(14, 38) ? -1 : 1)));
-  // What is rolled back needs nobody any more, and belongs below what runs.
-  await expect(page.locator("tbody tr").nth(0)).toContainText("rolled back");
+  // What was just rolled back belongs above what runs.
+  await expect(page.locator("tbody tr").nth(1)).toContainText("rolled back");
   await expect(page.locator("a.row")).toHaveText(["a", "b"]);
   await expect(page.locator(".pill")).toContainText("of order");
   await page.keyboard.press(".");

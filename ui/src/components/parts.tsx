@@ -86,6 +86,16 @@ export function Copy({ text, label, title }: { text: () => string | Promise<stri
   );
 }
 
+/** Tells that rows would change places, and lets them. */
+export function Pill({ pending, apply }: { pending: number; apply: () => void }) {
+  if (pending === 0) return null;
+  return (
+    <button type="button" class="pill" onClick={apply}>
+      {pending} {pending === 1 ? "change" : "changes"} of order: press <kbd>.</kbd>
+    </button>
+  );
+}
+
 /** What a screen shows while it knows nothing yet. */
 export function Loading({ what }: { what: string }) {
   return (

@@ -4,11 +4,10 @@ import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Copy, Loading, Note, Problem, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
-import { lasting } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
 import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
@@ -17,7 +16,7 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
-import { bySeverity, findingLook, groupOf, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -101,7 +100,6 @@ function Shown({ board }: { board: BoardOf }) {
             )}
           </label>
         ))}
-        <Copy label="Copy link" text={lasting} />
         <a href="/d">All dashboards</a>
       </div>
       <div class="grid">
@@ -157,7 +155,7 @@ function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string 
 }
 
 function RolloutsPanel({ show }: { show: string }) {
-  const rows = (rollouts.value ?? []).toSorted(bySeverity).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
+  const rows = inOrder(rollouts.value ?? [], freshOf(rollouts.value ?? [], report.value?.comparisons ?? [], [], Date.now())).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
   if (rows.length === 0) return <p class="aside">No rollout.</p>;
   return (
     <Scroll label="Rollouts of the panel">

@@ -1,5 +1,6 @@
 // Can I trust what I see?
 
+import { PlaceLink } from "../components/Lines";
 import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
@@ -127,7 +128,9 @@ export function Status() {
               rejected.map(([reason, count]) => (
                 <tr key={reason}>
                   <th scope="row">{reason.replaceAll("_", " ")}</th>
-                  <td class="number">{grouped(count)}</td>
+                  <td class="number">
+                    <PlaceLink query={`_kind:reject _reject:${reason}`}>{grouped(count)}</PlaceLink>
+                  </td>
                   <td>{REJECTS[reason] ?? "See docs/ingest.md."}</td>
                 </tr>
               ))

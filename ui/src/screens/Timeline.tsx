@@ -1,5 +1,6 @@
 // What was decided when, on which evidence, and who or what acted?
 
+import { armQuery, PlaceLink } from "../components/Lines";
 import { Badge, Loading, Problem, Scroll, Time } from "../components/parts";
 import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
@@ -25,6 +26,9 @@ function title(of: TimelineEvent): string {
   if (of.automatic) return "The evidence became enough to act on without a person";
   return "Looked at again";
 }
+
+/** What was compared, from when until it was decided. */
+const spanOf = (one: TimelineEvent["compared"][number], rollout: RolloutFull) => ({ ...one, started_at: rollout.compared?.find((of) => of.candidate === one.candidate)?.began ?? rollout.began ?? one.at, ended_at: one.at });
 
 /** A report is shown a moment after what it says was decided. */
 const AFTER_MS = 1_500;
@@ -115,7 +119,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                           </th>
                           <td>{one.verdict}</td>
                           <td class="number">
-                            {grouped(one.units[0])} + {grouped(one.units[1])}
+                            <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
                           </td>
                           <td class="number">10^{one.log10_e.toFixed(1)}</td>
                           <td>{one.regressed.map((cell) => `${cell.guardrail.replaceAll("_", " ")} (10^${cell.log10_e.toFixed(1)})`).join(", ") || "–"}</td>

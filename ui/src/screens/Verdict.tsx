@@ -3,7 +3,8 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { DeltaChart } from "../components/DeltaChart";
-import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { term } from "../components/LogLine";
 import { Badge, Note, Said, Scroll } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
@@ -19,18 +20,22 @@ import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
 
-/** What comes next, of what the program knows. */
-function next(rollout: RolloutFull): string {
+/** Times that are so far apart, in milliseconds, are of two clocks: that of the log and that of the wall. */
+const TWO_CLOCKS_MS = 60_000;
+
+/** What comes next, or was done, of what the program knows. */
+function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", string] | null {
   const latest = rollout.deliveries?.[0];
   if (latest) {
     const state = latest.state === "taken" ? "acknowledged" : latest.state === "waiting" ? "on its way" : `given up (${latest.why ?? "no answer"})`;
-    return `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}: ${state}.`;
+    const isOfClock = Math.abs(latest.decided_ms - Date.parse(comparison.automatic_at ?? comparison.ended_at)) > TWO_CLOCKS_MS;
+    return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock" : ""}: ${state}.`];
   }
-  if (rollout.withheld) return `Automatic actions are withheld: ${rollout.withheld}`;
-  if (!rollout.declared) return "Nobody declared this rollout (serin.yaml), so nothing acts on it.";
-  if (rollout.phase === "failed") return "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back.";
-  if (rollout.phase === "passed") return "The step has passed and waits for its shortest time or for approval.";
-  return "";
+  if (rollout.withheld) return ["Next", `Automatic actions are withheld: ${rollout.withheld}`];
+  if (!rollout.declared) return ["Next", "Nobody declared this rollout (serin.yaml), so nothing acts on it."];
+  if (rollout.phase === "failed") return ["Next", "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back."];
+  if (rollout.phase === "passed") return ["Next", "The step has passed and waits for its shortest time or for approval."];
+  return null;
 }
 
 /** Not enough data: how much more, and how long. */
@@ -78,7 +83,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   chips.push({
     name: "calibration",
     isWell: !placebo?.withheld,
-    words: placebo ? `placebo splits: ${placebo.failed} of ${placebo.splits} failed` : "placebo splits: none yet",
+    words: placebo ? `calibration: ${placebo.failed} of ${placebo.splits} random splits failed` : "calibration: none yet",
     detail: placebo
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
       : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
@@ -122,7 +127,9 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   const cell = (side: 0 | 1) => (
     <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
       <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
-      <small>of {grouped(comparison.units[side])}</small>
+      <small>
+        of <PlaceLink query={armQuery(comparison, side, "_kind:request")}>{grouped(comparison.units[side])}</PlaceLink>
+      </small>
     </td>
   );
   return (
@@ -199,7 +206,9 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                 {[first, second].map((arm) => (
                   <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
                     <PlaceLink query={row[arm] === null ? null : row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
-                    <small>of {grouped(row.counts[arm === "baseline" ? 0 : 1])}</small>
+                    <small>
+                      of <PlaceLink query={armQuery(comparison, arm === "baseline" ? 0 : 1, "_kind:request")}>{grouped(row.counts[arm === "baseline" ? 0 : 1])}</PlaceLink>
+                    </small>
                   </td>
                 ))}
                 <td class="number difference">
@@ -267,7 +276,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}`, sign: "◆" as const }] : []),
     ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act", sign: "◆" as const }] : []),
   ]);
-  const then = next(rollout);
+  const then = next(rollout, comparison);
   return (
     <>
       {/* Numbers change all the time; what is read aloud is the verdict alone. */}
@@ -291,7 +300,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         )}
         {then && (
           <p>
-            <b>Next:</b> {harmless(then, 400)}
+            <b>{then[0]}:</b> {harmless(then[1], 400)}
           </p>
         )}
         <p class="links">
@@ -422,7 +431,9 @@ function Services({ comparison }: { comparison: Comparison }) {
                   <td class="number">{millis(of[arm].p50_ms)}</td>
                   <td class="number">{millis(of[arm].p99_ms)}</td>
                   <td class="number">{rate(of[arm].per_request.error_lines)}</td>
-                  <td class="number">{grouped(of[arm].lines)}</td>
+                  <td class="number">
+                    <PlaceLink query={`${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`}>{grouped(of[arm].lines)}</PlaceLink>
+                  </td>
                 </tr>
               )),
             )}

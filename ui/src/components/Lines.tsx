@@ -18,7 +18,7 @@ export const canSearch = (): boolean => status.value?.index !== undefined && !st
 export function searchPath(query: string, times = false): string {
   const asked = new URLSearchParams({ q: query });
   for (const key of times ? ["from", "to"] : []) if (param(key)) asked.set(key, param(key));
-  return `/search?${asked}`;
+  return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
 }
 
 /** A number as a link to its lines, where there is a query for them; `timed` where it is of the stretch of time that this screen looks at. */

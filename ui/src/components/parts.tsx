@@ -87,11 +87,11 @@ export function Copy({ text, label, title }: { text: () => string | Promise<stri
 }
 
 /** Tells that rows would change places, and lets them. */
-export function Pill({ pending, apply }: { pending: number; apply: () => void }) {
+export function Pill({ pending, apply, words }: { pending: number; apply: () => void; words?: string }) {
   if (pending === 0) return null;
   return (
     <button type="button" class="pill" onClick={apply}>
-      {pending} {pending === 1 ? "change" : "changes"} of order: press <kbd>.</kbd>
+      {words ? `show ${words}` : `${pending} ${pending === 1 ? "change" : "changes"} of order`}: press <kbd>.</kbd>
     </button>
   );
 }

@@ -1,4 +1,4 @@
-// How often each of some log lines came over time, by arm.
+// How often each of some log lines came: over time, and in one arm against the other.
 
 import { get } from "./api";
 import type { Comparison, GroupTable, Num } from "./types";
@@ -46,4 +46,15 @@ export async function trendsOf(comparison: Comparison, ids: string[], signal: Ab
   });
   const rates = (row: number[], of: number[]): Num[] => row.map((number, at) => (of[at]! > 0 ? (number / of[at]!) * 1_000 : null));
   return new Map([...met].map(([id, [a, b]]) => [id, [rates(a, all[0]), rates(b, all[1])]]));
+}
+
+/**
+ * How many times as large the part of users is that meet it, with the interval of a single look (Katz et al. 1978). None where one arm has
+ * nobody: there is only what a count of zero still allows.
+ */
+export function ratioOf([a, b]: [number, number], [n, m]: [number, number]): [number, number, number] | null {
+  if (a === 0 || b === 0 || n === 0 || m === 0) return null;
+  const ratio = b / m / (a / n);
+  const wide = Math.exp(1.96 * Math.sqrt(Math.max(0, 1 / a - 1 / n + 1 / b - 1 / m)));
+  return [ratio, ratio / wide, ratio * wide];
 }

@@ -172,6 +172,11 @@ export const CHANGES: Record<string, string> = {
   faster: "speed (much faster)",
 };
 
+/** A reason of the program, with what it calls by short names in words. */
+export function reasonWords(reason: string): string {
+  return reason.replace(/\b[a-z]+(?:_[a-z]+)+\b|\b(?:faster|routes|templates|crossover|lateness)\b(?=,|$)/g, (name) => CHANGES[name] ?? FLAWS[name]?.[0].replace(/^[A-Z]/, (letter) => letter.toLowerCase()) ?? name);
+}
+
 /** As the report names a service: with its environment where it has one. */
 export const serviceName = (service: string, environment: string | null): string =>
   environment ? `${service} in ${environment}` : service;

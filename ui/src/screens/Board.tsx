@@ -2,7 +2,7 @@
 
 import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
 import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
@@ -16,7 +16,7 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName } from "../lib/words";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -183,7 +183,7 @@ function RolloutsPanel({ show }: { show: string }) {
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
-              <td>{harmless(row.reason, 160)}</td>
+              <td>{harmless(reasonWords(row.reason), 160)}</td>
             </tr>
           ))}
         </tbody>
@@ -270,8 +270,12 @@ function TemplatesPanel({ service, change, limit }: { service: string; change: s
               <td>
                 <Named comparison={comparison} tab="templates" />
               </td>
-              <td class="number">{grouped(template.units[0])}</td>
-              <td class="number">{grouped(template.units[1])}</td>
+              <td class="number">
+                <PlaceLink query={armQuery(comparison, 0, `_template:${template.id}`)}>{grouped(template.units[0])}</PlaceLink>
+              </td>
+              <td class="number">
+                <PlaceLink query={armQuery(comparison, 1, `_template:${template.id}`)}>{grouped(template.units[1])}</PlaceLink>
+              </td>
               <td>{evidence(template.log_e)}</td>
             </tr>
           ))}

@@ -14,7 +14,7 @@ import { report, reportVersion, rollouts, rolloutsVersion, trouble, toggleLive }
 import { go, param, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
-import { CHANGES, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, wentWrong, type Group } from "../lib/words";
+import { CHANGES, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
 const SHOWN = 200;
@@ -36,7 +36,7 @@ export function comparisonOf(row: RolloutRow, list: Comparison[]): Comparison | 
 
 /** The strongest thing that is known, in one sentence. */
 function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
-  if (!comparison) return row.reason || "no comparison has begun";
+  if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {
     const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);

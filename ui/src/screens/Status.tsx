@@ -1,9 +1,13 @@
 // Can I trust what I see?
 
+import { useEffect, useState } from "preact/hooks";
+import { Coverage } from "../components/Coverage";
 import { PlaceLink } from "../components/Lines";
 import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
+import { getText } from "../lib/api";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
+import { metricRows } from "../lib/metrics";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 
 function Row({ name, look, value, remedy }: { name: string; look: Look; value: string; remedy?: string | undefined }) {
@@ -30,7 +34,40 @@ const REJECTS: Record<string, string> = {
   too_long: "Longer than 16 MiB.",
 };
 
+/** How often it is asked how many lines came, in milliseconds. */
+const RATE_MS = 5_000;
+
+/** Lines that come a second, as the last seconds had it; `null` until there were some. */
+function useRate(): number | null {
+  const [rate, setRate] = useState<number | null>(null);
+  useEffect(() => {
+    const stopping = new AbortController();
+    let before: { lines: number; at: number } | null = null;
+    const ask = (): void => {
+      if (document.hidden) return;
+      getText("/metrics", stopping.signal).then(
+        (text) => {
+          const lines = metricRows(text, ["serin_source_lines_total"]).reduce((sum, row) => sum + row.value, 0);
+          const at = performance.now();
+          if (before) setRate(Math.max(0, lines - before.lines) / ((at - before.at) / 1_000));
+          before = { lines, at };
+        },
+        // Whoever may not read them has the rest of the page.
+        () => {},
+      );
+    };
+    ask();
+    const timer = setInterval(ask, RATE_MS);
+    return () => {
+      clearInterval(timer);
+      stopping.abort();
+    };
+  }, []);
+  return rate;
+}
+
 export function Status() {
+  const rate = useRate();
   const said = status.value;
   const of = report.value;
   if (!said) return trouble.value ? <Problem words={trouble.value} /> : <Loading what="Asking how it is…" />;
@@ -73,6 +110,11 @@ export function Status() {
             remedy={lag !== null && lag > 300 ? "Check what ships the logs, and its clock; a replay of an old log is always stale." : undefined}
           />
           <Row
+            name="lines"
+            look={rate === null ? { ...UNCLEAR, word: "counting" } : rate > 0 ? { ...OK, word: "come" } : { ...UNCLEAR, word: "none now" }}
+            value={rate === null ? "for five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} so far` : ""}`}
+          />
+          <Row
             name="this page"
             look={link.value === "live" ? { ...OK, word: "live" } : { ...UNCLEAR, word: link.value }}
             value={heardAt.value ? `last answer ${span((Date.now() - heardAt.value) / 1000)} ago` : "nothing came yet"}
@@ -107,6 +149,34 @@ export function Status() {
         </tbody>
       </table>
       </Scroll>
+      {(said.lag?.partitions ?? []).length > 0 && (
+        <Scroll label="Partitions">
+          <table class="numbers">
+            <caption>How far each partition has been read: {grouped(said.lag!.records)} records and {span(said.lag!.seconds)} behind</caption>
+            <thead>
+              <tr>
+                <th scope="col">partition</th>
+                <th scope="col" class="number">next</th>
+                <th scope="col" class="number">end</th>
+                <th scope="col" class="number">records behind</th>
+                <th scope="col" class="number">behind</th>
+              </tr>
+            </thead>
+            <tbody>
+              {said.lag!.partitions.map((one) => (
+                <tr key={one.stream}>
+                  <th scope="row">{harmless(one.stream, 100)}</th>
+                  <td class="number">{grouped(one.next)}</td>
+                  <td class="number">{one.end === null ? "–" : grouped(one.end)}</td>
+                  <td class="number">{one.records === null ? "–" : grouped(one.records)}</td>
+                  <td class="number">{one.seconds === null ? "–" : span(one.seconds)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      <Coverage />
       {records && (
         <Scroll label="Lines that are no events"><table class="numbers">
           <caption>

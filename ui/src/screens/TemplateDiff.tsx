@@ -11,7 +11,7 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { param, setQuery } from "../lib/router";
-import { type Trends, trendsOf } from "../lib/trends";
+import { ratioOf, type Trends, trendsOf } from "../lib/trends";
 import type { Comparison, Muted, Num, RolloutFull, Template } from "../lib/types";
 import { isSwapped } from "./Rollout";
 
@@ -34,17 +34,6 @@ const rate = (value: Num): string => (value === null ? "–" : value === 0 ? "0"
 function zeroWords(comparison: Comparison, side: 0 | 1): string {
   const units = comparison.units[side];
   return `0 of ${grouped(units)} ${comparison.unit}s: at most ${percent(Math.min(1, 3 / Math.max(1, units)))} (95 %)`;
-}
-
-/**
- * How many times as large the part of users is that meet it, with the interval of a single look (Katz et al. 1978). None where one arm has
- * nobody: there is only what a count of zero still allows.
- */
-export function ratioOf([a, b]: [number, number], [n, m]: [number, number]): [number, number, number] | null {
-  if (a === 0 || b === 0 || n === 0 || m === 0) return null;
-  const ratio = b / m / (a / n);
-  const wide = Math.exp(1.96 * Math.sqrt(Math.max(0, 1 / a - 1 / n + 1 / b - 1 / m)));
-  return [ratio, ratio / wide, ratio * wide];
 }
 
 const digits = (value: number): string => (value >= 1_000 ? grouped(value) : value.toPrecision(3));

@@ -14,6 +14,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
+import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
@@ -153,6 +154,12 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   );
 }
 
+/** Both ends of a scale. */
+function scaleEnds(kind: Effect["kind"], domain: number): string {
+  const words = scaleWords(kind, domain);
+  return `${words[0]} to ${words.at(-1)}`;
+}
+
 function Guardrails({ comparison, rollout, selected, select }: { comparison: Comparison; rollout: RolloutFull; selected: string; select: (name: string) => void }) {
   const swap = isSwapped();
   const adjusted = param("adj") === "mix";
@@ -165,12 +172,8 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
     <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Whiskers are intervals that hold at all looks at once; shaded is more than a pass allows.{" "}
-          {kinds.map((kind) => (
-            <span key={kind} class="scale">
-              {kind === "difference" ? "Differences" : kind === "ratio" ? "Ratios" : "Changes"}: {scaleWords(kind, domains.get(kind)!).join(" · ")}.{" "}
-            </span>
-          ))}
+          Whiskers hold at all looks at once; shaded is more than a pass allows.{" "}
+          {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
           <tr>
@@ -230,6 +233,9 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
   );
 }
 
+/** What is read aloud is another one at most so often. */
+const SPOKEN_MS = 30_000;
+
 /** The guardrail that the chart follows when nobody has chosen one: what carries the verdict. */
 function leading(rows: Guardrail[]): string {
   const of = rows.filter((row) => row.effect);
@@ -276,12 +282,13 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}`, sign: "◆" as const }] : []),
     ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act", sign: "◆" as const }] : []),
   ]);
+  const spoken = useSeldom(`${look.word}: ${harmless(headline ?? "", 400)}`, SPOKEN_MS);
   const then = next(rollout, comparison);
   return (
     <>
       {/* Numbers change all the time; what is read aloud is the verdict alone. */}
       <p class="unseen" aria-live="polite">
-        {look.word}: {harmless(headline ?? "", 400)}
+        {spoken}
       </p>
       <section class={`verdict ${look.tone}`} aria-label="Verdict">
         <p class="headline">

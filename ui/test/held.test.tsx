@@ -1,0 +1,58 @@
+import { render, screen } from "@testing-library/preact";
+import { useRef } from "preact/hooks";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Pill } from "../src/components/parts";
+import { useHeld } from "../src/lib/held";
+import { useSeldom } from "../src/lib/seldom";
+
+function List({ rows }: { rows: string[] }) {
+  const box = useRef<HTMLUListElement>(null);
+  const held = useHeld(rows, (row) => row.slice(0, 1), box);
+  return (
+    <>
+      <Pill pending={held.pending} apply={held.apply} />
+      <ul ref={box}>
+        {held.rows.map((row) => (
+          <li key={row.slice(0, 1)}>
+            <button type="button">{row}</button>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+const shown = (): string[] => screen.getAllByRole("listitem").map((of) => of.textContent ?? "");
+
+it("keeps rows in their places while one has the focus, and their words current", () => {
+  const { rerender } = render(<List rows={["a1", "b1", "c1"]} />);
+  rerender(<List rows={["b1", "a1", "c1"]} />);
+  expect(shown()).toEqual(["b1", "a1", "c1"]);
+  screen.getByText("a1").focus();
+  rerender(<List rows={["d2", "c2", "a2"]} />);
+  // New rows wait, rows that have gone stay, and what is there says what is true now.
+  expect(shown()).toEqual(["b1", "a2", "c2"]);
+  const pill = screen.getByText(/changes of order/);
+  expect(pill.textContent).toContain("3 changes");
+  pill.click();
+  rerender(<List rows={["d2", "c2", "a2"]} />);
+  expect(shown()).toEqual(["d2", "c2", "a2"]);
+  expect(screen.queryByText(/of order/)).toBeNull();
+});
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+function Spoken({ text }: { text: string }) {
+  return <p data-testid="spoken">{useSeldom(text, 30_000)}</p>;
+}
+
+it("is read aloud at most once in half a minute, and then what is true", async () => {
+  const spoken = (): string | null => screen.getByTestId("spoken").textContent;
+  const { rerender } = render(<Spoken text="one" />);
+  rerender(<Spoken text="two" />);
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(spoken()).toBe("one");
+  rerender(<Spoken text="three" />);
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(spoken()).toBe("three");
+});

@@ -37,20 +37,17 @@ const WORDS: Offer[] = [
 ];
 const ENDS = /[\s()]/;
 
-/** The word at the caret: from where to where. Within quotes there is none. */
+/** The word at the caret: from where to where. A phrase, which has no field before it, is none. */
 export function wordAt(text: string, caret: number): { from: number; to: number; word: string } | null {
-  const before = text.slice(0, caret);
-  if ((before.match(/(?<!\\)"/g) ?? []).length % 2 === 1 && !/[\w.\]]:"[^"]*$/.test(before)) return null;
-  let from = caret;
+  let from = 0;
   let isQuoted = false;
-  while (from > 0) {
-    const sign = text[from - 1]!;
-    if (sign === '"') isQuoted = !isQuoted;
-    else if (!isQuoted && ENDS.test(sign)) break;
-    from -= 1;
+  for (let at = 0; at < caret; at += 1) {
+    if (text[at] === '"' && text[at - 1] !== "\\") isQuoted = !isQuoted;
+    else if (!isQuoted && ENDS.test(text[at]!)) from = at + 1;
   }
+  if (isQuoted && !/^-?[\w.[\]-]+:"/.test(text.slice(from, caret))) return null;
   let to = caret;
-  while (to < text.length && !ENDS.test(text[to]!)) to += 1;
+  while (to < text.length && (isQuoted ? text[to - 1] !== '"' || to === caret : !ENDS.test(text[to]!))) to += 1;
   // A name may be denied.
   if (text[from] === "-" && to > from) from += 1;
   return { from, to, word: text.slice(from, caret) };

@@ -1,5 +1,7 @@
 // The stories that the UI is for (docs/ui.md), in a real browser against the real program.
 
+import { createServer, request, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { expect, test } from "@playwright/test";
 import { ask, demo, lines, run, send, stop, TOKEN, until } from "./program";
 import { complaints, demoAddress, SEVEN } from "./shared";
@@ -337,4 +339,54 @@ test("who wants no motion has none", async ({ page }) => {
   await expect.poll(moving).toBeGreaterThan(0);
   await page.emulateMedia({ reducedMotion: "reduce" });
   await expect.poll(moving).toBe(0);
+});
+
+test("what changes while the connection is broken is shown when it is back, without a reload", async ({ page }) => {
+  const program = await run(ROLLOUT);
+  // A way to the program that can be cut.
+  const sockets = new Set<Socket>();
+  const resumed: string[] = [];
+  let isCut = false;
+  const way: Server = createServer((asked, answer) => {
+    if (isCut) {
+      asked.socket.destroy();
+      return;
+    }
+    if (asked.url === "/v1/events") resumed.push(String(asked.headers["last-event-id"] ?? ""));
+    // The program answers to its own name alone.
+    const { origin: _, ...headers } = asked.headers;
+    const onward = request(program.address + asked.url, { method: asked.method, headers: { ...headers, host: new URL(program.address).host } }, (of) => {
+      answer.writeHead(of.statusCode ?? 502, of.headers);
+      of.pipe(answer);
+    });
+    onward.on("error", () => answer.destroy());
+    answer.on("close", () => onward.destroy());
+    asked.pipe(onward);
+  });
+  way.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((done) => way.listen(0, "127.0.0.1", done));
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 6 }));
+  await until("it runs", async () => (await ask<{ phase: string }>(program, "/v1/rollouts/shop"))?.phase === "running");
+  await page.goto(`http://127.0.0.1:${(way.address() as AddressInfo).port}/`);
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Unclear");
+  await expect(page.getByTitle("Live updates")).toHaveText(/live/);
+  // Something comes first, so that there is an id after which it goes on.
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 2, from: Date.parse("2026-06-01T09:06:00Z") }));
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("5 min 30 s of data");
+  isCut = true;
+  sockets.forEach((socket) => socket.destroy());
+  await expect(page.getByTitle("Live updates")).toHaveText(/not connected/);
+  await send(program, lines({ errors: [0.01, 0.4], minutes: 12, from: Date.parse("2026-06-01T09:08:00Z") }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Unclear");
+  isCut = false;
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Worse");
+  await expect(page.getByTitle("Live updates")).toHaveText(/live/);
+  expect(resumed.at(-1)).toMatch(/./);
+  way.close();
+  sockets.forEach((socket) => socket.destroy());
+  await stop(program);
 });

@@ -177,7 +177,12 @@ export function Status() {
         </Scroll>
       )}
       <Coverage />
-      {records && (
+      {records && rejected.length === 0 && (
+        <p class="aside">
+          {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, none could not be read.
+        </p>
+      )}
+      {records && rejected.length > 0 && (
         <Scroll label="Lines that are no events"><table class="numbers">
           <caption>
             {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
@@ -190,12 +195,7 @@ export function Status() {
             </tr>
           </thead>
           <tbody>
-            {rejected.length === 0 ? (
-              <tr>
-                <td colSpan={3}>none</td>
-              </tr>
-            ) : (
-              rejected.map(([reason, count]) => (
+            {rejected.map(([reason, count]) => (
                 <tr key={reason}>
                   <th scope="row">{reason.replaceAll("_", " ")}</th>
                   <td class="number">
@@ -203,8 +203,7 @@ export function Status() {
                   </td>
                   <td>{REJECTS[reason] ?? "See docs/ingest.md."}</td>
                 </tr>
-              ))
-            )}
+              ))}
           </tbody>
         </table></Scroll>
       )}
@@ -240,6 +239,9 @@ export function Status() {
           ))}
         </div>
       )}
+      {said.placebos.length === 0 ? (
+        <p class="aside">Calibration: none yet. Once a day random splits of each service's own traffic are judged; the first are made after a day of lines.</p>
+      ) : (
       <Scroll label="Calibration"><table class="numbers">
         <caption>Calibration: once a day, random splits of each service's own traffic; a split has no difference, so a failure is false</caption>
         <thead>
@@ -252,12 +254,7 @@ export function Status() {
           </tr>
         </thead>
         <tbody>
-          {said.placebos.length === 0 ? (
-            <tr>
-              <td colSpan={5}>none yet: the first are made after a day of lines</td>
-            </tr>
-          ) : (
-            said.placebos.map((one) => (
+          {said.placebos.map((one) => (
               <tr key={`${one.environment}/${one.service}`}>
                 <th scope="row">{harmless(one.service, 60)}</th>
                 <td>
@@ -269,10 +266,10 @@ export function Status() {
                 <td class="number">{one.allowed}</td>
                 <td>{one.withheld ? harmless(one.withheld, 300) : "as it should be"}</td>
               </tr>
-            ))
-          )}
+            ))}
         </tbody>
       </table></Scroll>
+      )}
       <p class="aside">
         For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
       </p>

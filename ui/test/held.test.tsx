@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Pill } from "../src/components/parts";
 import { useHeld } from "../src/lib/held";
 import { useSeldom } from "../src/lib/seldom";
+import { inTurn } from "../src/lib/turns";
 
 function List({ rows }: { rows: string[] }) {
   const box = useRef<HTMLUListElement>(null);
@@ -55,4 +56,25 @@ it("is read aloud at most once in half a minute, and then what is true", async (
   rerender(<Spoken text="three" />);
   await vi.advanceTimersByTimeAsync(1_500);
   expect(spoken()).toBe("three");
+});
+
+it("answers the first questions first, and goes on after one that was given up", async () => {
+  const done: string[] = [];
+  const ends: (() => void)[] = [];
+  const stopping = new AbortController();
+  const ask = (name: string, signal = new AbortController().signal): Promise<unknown> =>
+    inTurn(() => new Promise<void>((end) => ends.push(end)), signal).then(
+      () => done.push(name),
+      () => done.push(`${name} given up`),
+    );
+  const all = [ask("a"), ask("b"), ask("c", stopping.signal), ask("d")];
+  expect(ends).toHaveLength(2);
+  stopping.abort();
+  ends.shift()!();
+  await vi.advanceTimersByTimeAsync(0);
+  // The third never asked, and the fourth has its turn.
+  expect(ends).toHaveLength(2);
+  ends.forEach((end) => end());
+  await Promise.all(all);
+  expect(done.toSorted()).toEqual(["a", "b", "c given up", "d"]);
 });

@@ -7,6 +7,7 @@ import { get } from "../lib/api";
 import { harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
 import { param } from "../lib/router";
+import { inTurn } from "../lib/turns";
 import type { Comparison, FoundLine, Place } from "../lib/types";
 import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
@@ -53,7 +54,7 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
     const stopping = new AbortController();
     let again: ReturnType<typeof setTimeout> | undefined;
     const asked = new URLSearchParams({ stream: place.stream, position: String(place.offset), before: String(sides), behind: String(sides) });
-    get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal).then(
+    inTurn(() => get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal), stopping.signal).then(
       (found) => {
         setLines(found.lines);
         // What was judged just now can be found a moment later.

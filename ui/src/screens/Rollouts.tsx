@@ -42,10 +42,10 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
     const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);
     const worst = comparison.guardrails.filter((of) => of.finding === "regressed" && of.effect).toSorted((a, b) => number(b) - number(a))[0];
     const lines = comparison.templates.listed.filter((of) => of.change === "new" && of.level === "error or worse").length;
-    const parts = [
-      worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : comparison.reasons[1],
-      lines && worst?.effect ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : lines > 1 ? `${lines - 1} more` : "",
-    ];
+    // The program's own sentence says what is worse in values; the interval stands beside the course.
+    const said = comparison.reasons[1] ?? (worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : "");
+    const isLine = said.includes("new error line");
+    const parts = [said, isLine ? (lines > 1 ? `${lines - 1} more` : "") : lines > 0 ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : ""];
     return parts.flatMap((part) => (part ? [part.replace(/\.$/, "")] : [])).join("; ");
   }
   if (comparison.held_back_by_change) return `behaves differently: ${comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}`;

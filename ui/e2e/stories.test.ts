@@ -35,6 +35,9 @@ test("from the list to the lines in three keys", SEVEN, async ({ page }) => {
   await page.keyboard.press("o");
   await expect(page.locator("#lines li").first()).toBeVisible();
   await expect(page.locator("#lines li").first()).toContainText("no price list for voucher");
+  await expect(page).toHaveURL(/lines=1/);
+  await page.reload();
+  await expect(page.locator("#lines li").first()).toContainText("no price list for voucher");
   expect(said).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 // Is the new version worse than the baseline, how sure are we, what happens next?
 
 import { useSignal } from "@preact/signals";
-import { useLayoutEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { DeltaChart } from "../components/DeltaChart";
 import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
@@ -251,7 +251,10 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const course = useAsked<Course>(`/v1/course?${query}`, reportVersion);
   const timeline = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const look = lookOfComparison(comparison);
-  const showLines = useSignal(false);
+  // Whether lines are shown is in the address, as all that one sees.
+  const showLines = useSignal(param("lines") === "1");
+  const isShown = showLines.value;
+  useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const select = (name: string): void => setQuery({ sel: name });
   useLayoutEffect(() => {

@@ -52,6 +52,9 @@ it("tells the course of a log line for a thousand requests of each arm", async (
   const comparison = { service: "shop in prod", control: "1", candidate: "2", started_at: at(0), ended_at: at(30) } as Comparison;
   const found = await trendsOf(comparison, ["aa"], new AbortController().signal);
   expect(found.get("aa")).toEqual([[0, 0, 0], [null, 50, 0]]);
+  // It ends where one arm is silent.
+  const short = await trendsOf({ ...comparison, active_until: [at(30), at(20)] }, ["aa"], new AbortController().signal);
+  expect(short.get("aa")).toEqual([[0, 0], [null, 50]]);
 });
 
 it("says reasons in words", () => {

@@ -14,13 +14,15 @@ const STEPS = [10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400];
 const quoted = (value: string): string => `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 
 export async function trendsOf(comparison: Comparison, ids: string[], signal: AbortSignal): Promise<Trends> {
-  const [from, until] = [Date.parse(comparison.started_at), Date.parse(comparison.ended_at)];
+  // While one arm alone serves there is nothing to hold it against.
+  const ends = [comparison.ended_at, ...(comparison.active_until ?? [])].flatMap((at) => (at ? [Date.parse(at)] : []));
+  const [from, until] = [Date.parse(comparison.started_at), Math.min(...ends)];
   const every = STEPS.find((step) => (until - from) / 1_000 / step <= POINTS) ?? STEPS.at(-1)!;
   const service = comparison.service.replace(/ in \S+$/, "");
   const arms = [comparison.control, comparison.candidate];
   const own = `_service:${quoted(service)} AND (${arms.map((arm) => `_arm:${quoted(arm)}`).join(" OR ")})`;
   const ask = (by: string, q: string): Promise<GroupTable> => {
-    const asked = new URLSearchParams({ by, q, every: `${every}s`, size: "2000", since: comparison.started_at, until: comparison.ended_at });
+    const asked = new URLSearchParams({ by, q, every: `${every}s`, size: "2000", since: comparison.started_at, until: new Date(until).toISOString() });
     return get<GroupTable>(`/v1/aggregate?${asked}`, signal);
   };
   const few = ids.slice(0, TEMPLATES);

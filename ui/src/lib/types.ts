@@ -197,6 +197,8 @@ export interface Comparison {
   seconds_to_fail: Num;
   started_at: string;
   ended_at: string;
+  /** Until when each arm was heard of. */
+  active_until?: (string | null)[];
   rollout_end: { at: string; reason: string } | null;
   looks: number;
   strata: number;

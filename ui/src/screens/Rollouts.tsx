@@ -69,7 +69,7 @@ function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comp
     <>
       <Sparkline spark={spark} kind={guardrail.effect.kind} look={lookOfRollout(row)} label={guardrail.label} />
       <span class="effect">
-        {guardrail.label} {effectWords(guardrail.effect)}
+        {guardrail.label} <span class="whole">{effectWords(guardrail.effect)}</span>
       </span>
     </>
   );

@@ -344,8 +344,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
         <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
           <table class="templates cards-if-narrow">
             <caption>
-              Log lines whose values are masked; {param("per") === "unit" ? `the part of ${comparison.unit}s that meet them` : "lines for 1,000 requests of each arm"}. The ratio is that of {comparison.unit}s that meet a line, with the interval of one look (95 %);
-              evidence holds at all looks.
+              Values are masked; {param("per") === "unit" ? `rates are the part of ${comparison.unit}s that meet a line` : "rates are lines for 1,000 requests of each arm"}, ratios those of {comparison.unit}s that meet it (one look), and evidence holds at all looks.
             </caption>
             <thead>
               <tr>

@@ -305,7 +305,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
-            <b>Next:</b> somebody accepts each change (<i>Act on it</i>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
+            <b>Next:</b> somebody accepts each change (<a href="#act">Act on it</a>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
           </p>
         )}
         {then && (

@@ -52,14 +52,14 @@ test("a step is approved, held, resumed and rolled back, and the timeline says b
 test("a change is accepted with a reason, and holds nothing back any more", async ({ page }) => {
   const said = complaints(page);
   const program = await demo("--story", "faster");
-  const token = /with this token: (\S+)/.exec(program.said())![1]!;
-  type Of = { compared: { changed: string[] }[]; accepted: string[] };
-  await until("it has changed", async () => (await ask<Of>(program, "/v1/rollouts/ranking"))?.compared.some((of) => of.changed.length > 0));
+  const token = await until("it says its token", () => Promise.resolve(/with this token: (\S+)/.exec(program.said())?.[1]));
+  type Of = { compared?: { changed: string[] }[]; accepted?: string[] };
+  await until("it has changed", async () => (await ask<Of>(program, "/v1/rollouts/ranking"))?.compared?.some((of) => of.changed.length > 0));
   await page.goto(`${program.address}/rollouts/ranking`);
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText("behaves differently");
   await login(page, token);
   await act(page, /^Accept: speed/, /no longer holds this attempt back/, "the cache is meant");
-  await until("it is accepted", async () => (await ask<Of>(program, "/v1/rollouts/ranking"))?.accepted.includes("faster"));
+  await until("it is accepted", async () => (await ask<Of>(program, "/v1/rollouts/ranking"))?.accepted?.includes("faster"));
   await expect(page.getByRole("button", { name: /^Accept: speed/ })).toHaveCount(0);
   await page.keyboard.press("5");
   await expect(page.locator(".timeline")).toContainText("accepted speed (much faster)");

@@ -21,6 +21,7 @@ import { TemplatePage } from "./screens/TemplatePage";
 import { groupOf } from "./lib/words";
 import { asCommand, twins } from "./lib/command";
 import { harmless } from "./lib/format";
+import { asPanel } from "./lib/panel";
 import { Copy, Time } from "./components/parts";
 
 function LivePill() {
@@ -83,6 +84,7 @@ function Foot() {
     <footer class="foot" aria-label="This page for others and for programs">
       <Copy label="Copy link" text={lasting} title="shows the same numbers later, too (c)" />
       <Copy label="Copy as command" text={asCommand} title="the same for programs (y)" />
+      {asPanel() && <Copy label="Copy as panel" text={() => asPanel() ?? ""} title="YAML for a dashboard of your own" />}
       {twins().map((of, at, all) => (
         <a key={of} href={of}>
           JSON{all.length > 1 ? ` ${"AB"[at]}` : ""}

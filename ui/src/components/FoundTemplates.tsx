@@ -49,7 +49,7 @@ export function FoundTemplates({ asked, narrow }: { asked: string; narrow: (term
   if (rows.value.length === 0) return <p>No line that matches has a text.</p>;
   return (
     <Scroll label="Lines by text">
-      <table class="templates">
+      <table class="templates cards-if-narrow">
         <caption>The {rows.value.length === SHOWN ? `${SHOWN} most frequent` : grouped(rows.value.length)} texts of what matches, by lines; where no report has a text, one line stands for all like it</caption>
         <thead>
           <tr>
@@ -62,12 +62,12 @@ export function FoundTemplates({ asked, narrow }: { asked: string; narrow: (term
         <tbody>
           {rows.value.map((row) => (
             <tr key={row.id}>
-              <td class="number">
+              <td class="number" data-of="lines">
                 <button type="button" class="link" onClick={() => narrow(`_template:${row.id}`)} title="its lines">
                   {grouped(row.lines)}
                 </button>
               </td>
-              <td class="number">{percent(total.value > 0 ? row.lines / total.value : null)}</td>
+              <td class="number" data-of="of all">{percent(total.value > 0 ? row.lines / total.value : null)}</td>
               <th scope="row">
                 <a href={`/templates/${row.id}`}>
                   <code>{harmless(row.text || "…", 300)}</code>

@@ -179,7 +179,7 @@ function RolloutsPanel({ show }: { show: string }) {
               <th scope="row">
                 <a href={rolloutPath(row.id)}>{harmless(row.id, 60)}</a>
               </th>
-              <td>
+              <td class="whole">
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>

@@ -262,7 +262,7 @@ export function Compare() {
           </p>
           <FiguresTable figures={of.figures} queryOf={queryOf} />
           <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
-            <table class="templates">
+            <table class="templates cards-if-narrow">
               <caption>Log lines whose share differs most, of the {TEMPLATES} most frequent of each side; for 1,000 requests (without requests: lines)</caption>
               <thead>
                 <tr>
@@ -281,11 +281,11 @@ export function Compare() {
                       </a>
                     </th>
                     {SIDES.map((side) => (
-                      <td class="number" key={side}>
+                      <td class="number" key={side} data-of={side === 0 ? "A / 1k" : "B / 1k"}>
                         <PlaceLink timed query={queryOf(side, `_template:${row.id}`)}>{row.rates[side].toPrecision(3)}</PlaceLink>
                       </td>
                     ))}
-                    <td class="number">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
+                    <td class="number" data-of="B : A">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
                   </tr>
                 ))}
               </tbody>

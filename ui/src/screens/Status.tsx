@@ -88,7 +88,7 @@ export function Status() {
         </Note>
       )}
       <Scroll label="The program">
-      <table class="numbers status">
+      <table class="numbers status cards-if-narrow">
         <caption>The program</caption>
         <thead>
           <tr>

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Pill } from "../src/components/parts";
 import { useHeld } from "../src/lib/held";
 import { useSeldom } from "../src/lib/seldom";
+import { useSteady } from "../src/lib/steady";
 import { inTurn } from "../src/lib/turns";
 
 function List({ rows }: { rows: string[] }) {
@@ -77,4 +78,29 @@ it("answers the first questions first, and goes on after one that was given up",
   ends.forEach((end) => end());
   await Promise.all(all);
   expect(done.toSorted()).toEqual(["a", "b", "c given up", "d"]);
+});
+
+function Steady({ name, version, ask }: { name: string; version: number; ask: (name: string, signal: AbortSignal) => Promise<void> }) {
+  useSteady(name, version, (signal) => ask(`${name}${version}`, signal));
+  return null;
+}
+
+it("answers a slow question although things keep coming, and gives it up only for another one", async () => {
+  const asked: { name: string; signal: AbortSignal; end: () => void }[] = [];
+  const ask = (name: string, signal: AbortSignal): Promise<void> => new Promise((end) => asked.push({ name, signal, end }));
+  const { rerender } = render(<Steady name="a" version={1} ask={ask} />);
+  await vi.advanceTimersByTimeAsync(50);
+  rerender(<Steady name="a" version={2} ask={ask} />);
+  rerender(<Steady name="a" version={3} ask={ask} />);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(asked.map((of) => of.name)).toEqual(["a1"]);
+  expect(asked[0]!.signal.aborted).toBe(false);
+  asked[0]!.end();
+  await vi.advanceTimersByTimeAsync(50);
+  // Once more for all that came meanwhile.
+  expect(asked.map((of) => of.name)).toEqual(["a1", "a3"]);
+  rerender(<Steady name="b" version={3} ask={ask} />);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(asked[1]!.signal.aborted).toBe(true);
+  expect(asked.map((of) => of.name)).toEqual(["a1", "a3", "b3"]);
 });

@@ -8,6 +8,7 @@ import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
+import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
 import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
@@ -407,19 +408,17 @@ function QueryPanel({ panel, values, duration }: Props) {
   const query = filled(textOf(panel, "query"), values);
   const from = param("from") || `now-${Math.round(duration)}s`;
   const to = param("from") ? param("to") : "";
-  useEffect(() => {
-    const stopping = new AbortController();
-    answerOf(panel, query, from, to, stopping.signal).then(
+  useSteady([query, from, to].join("\n"), slow, (signal) =>
+    answerOf(panel, query, from, to, signal).then(
       (of) => {
         answer.value = of;
         problem.value = "";
       },
       (error: unknown) => {
-        if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+        if (!signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
       },
-    );
-    return () => stopping.abort();
-  }, [query, from, to, slow]);
+    ),
+  );
   const of = answer.value;
   if (problem.value) {
     return (

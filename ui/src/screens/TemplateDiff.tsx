@@ -1,7 +1,7 @@
 // Which log lines are new, gone or shifted in the canary?
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { canSearch, LineAt, PlaceLink } from "../components/Lines";
 import { MuteButton } from "../components/Mute";
 import { Note, Pill, Time } from "../components/parts";
@@ -11,6 +11,7 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { param, setQuery } from "../lib/router";
+import { useSteady } from "../lib/steady";
 import { ratioOf, type Trends, trendsOf } from "../lib/trends";
 import type { Comparison, Muted, Num, RolloutFull, Template } from "../lib/types";
 import { isSwapped } from "./Rollout";
@@ -219,16 +220,12 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
   const search = canSearch();
   const until = Math.floor(Date.parse(comparison.ended_at) / 60_000);
   const ids = templates.listed.map((one) => one.id).toSorted().join(" ");
-  useEffect(() => {
+  useSteady([search, ids, comparison.service, comparison.candidate].join("\n"), until, async (signal) => {
     if (!search || ids === "") return;
-    const stopping = new AbortController();
-    trendsOf(comparison, ids.split(" "), stopping.signal).then(
-      (of) => (trends.value = of),
-      // Without its course a row says all the same.
-      () => {},
-    );
-    return () => stopping.abort();
-  }, [search, ids, until, comparison.service, comparison.candidate]);
+    // Without its course a row says all the same.
+    const of = await trendsOf(comparison, ids.split(" "), signal).catch(() => null);
+    if (of && !signal.aborted) trends.value = of;
+  });
   useLayoutEffect(() => {
     const move = (by: number) => () => {
       const rows = [...document.querySelectorAll<HTMLElement>("button.template")];

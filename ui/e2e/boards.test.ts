@@ -85,7 +85,7 @@ test("what is seen is copied as a panel, and a dashboard of such panels is one",
     ["/?show=done", "Rollouts"],
     ["/rollouts/checkout", "DeltaTable"],
     ["/rollouts/checkout/templates?change=new", "TemplateDiff"],
-    [`/search?q=${encodeURIComponent('_failed:true NOT message:"a \\"phrase\\": {x}"')}`, "Lines"],
+    [`/search?q=${encodeURIComponent('_failed:true NOT "a \\"phrase\\": {x}"')}`, "Lines"],
   ] as const) {
     await page.goto(demoAddress() + path);
     await page.getByRole("button", { name: "Copy as panel" }).click();

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
-import { run, stop } from "./program";
+import { ask, lines, run, send, stop, until } from "./program";
 import { complaints, demoAddress } from "./shared";
 
 test("two arms are held against each other, with links to the lines of each number", async ({ page }) => {
@@ -98,6 +98,8 @@ test("what is seen is copied as a panel, and a dashboard of such panels is one",
   const folder = mkdtempSync(join(tmpdir(), "serin-boards-"));
   writeFileSync(join(folder, "copied.yaml"), `kind: Dashboard\nmetadata: {name: copied}\nspec:\n  display: {name: Copied}\n  panels:\n${panels.join("")}`);
   const program = await run(`dashboards: ${folder}\n`);
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 4 }));
+  await until("lines are indexed", async () => ((await ask<{ index?: { lines: number } }>(program, "/v1/status"))?.index?.lines ?? 0) >= 1_600);
   const other = await (await browser.newContext()).newPage();
   await other.goto(`${program.address}/d/copied`);
   await expect(other.locator(".panel")).toHaveCount(4);

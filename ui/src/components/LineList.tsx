@@ -39,7 +39,8 @@ export function LineList({ lines, more, narrow, template }: Props) {
   const marked = useMemo<ReadonlySet<string>>(() => new Set(marks.split(",").filter(Boolean)), [marks]);
   const setMarked = (of: ReadonlySet<string>): void => setQuery({ mark: [...of].join(",") });
   const open = param("sel");
-  const place = lines.findIndex((line) => nameOf(line) === open);
+  // Of a hundred thousand lines none is looked at while none is open.
+  const place = useMemo(() => (open ? lines.findIndex((line) => nameOf(line) === open) : -1), [lines, open]);
   useEffect(() => {
     if (more && to + AHEAD >= lines.length) more();
   }, [to, lines.length, more]);

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
-import { run, stop } from "./program";
+import { ask, lines, run, send, stop, until } from "./program";
 import { complaints, demoAddress } from "./shared";
 
 test("two arms are held against each other, with links to the lines of each number", async ({ page }) => {
@@ -75,5 +75,35 @@ test("a folder of own dashboards is read as it is, and says what is wrong with i
   await expect(page.locator(".note")).toContainText("ours.yaml:6:15");
   await page.goto(`${program.address}/d`);
   await expect(page.locator(".note")).toContainText("ours.yaml:6:15: spec.panels.a.kind: `Pie` is unknown");
+  await stop(program);
+});
+
+test("what is seen is copied as a panel, and a dashboard of such panels is one", async ({ page, context, browser }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: demoAddress() });
+  const panels: string[] = [];
+  for (const [path, kind] of [
+    ["/?show=done", "Rollouts"],
+    ["/rollouts/checkout", "DeltaTable"],
+    ["/rollouts/checkout/templates?change=new", "TemplateDiff"],
+    [`/search?q=${encodeURIComponent('_failed:true NOT "a \\"phrase\\": {x}"')}`, "Lines"],
+  ] as const) {
+    await page.goto(demoAddress() + path);
+    await page.getByRole("button", { name: "Copy as panel" }).click();
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain(`kind: ${kind}`);
+    panels.push(await page.evaluate(() => navigator.clipboard.readText()));
+  }
+  await page.goto(`${demoAddress()}/status`);
+  await expect(page.getByRole("button", { name: "Copy link" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Copy as panel" })).toHaveCount(0);
+  const folder = mkdtempSync(join(tmpdir(), "serin-boards-"));
+  writeFileSync(join(folder, "copied.yaml"), `kind: Dashboard\nmetadata: {name: copied}\nspec:\n  display: {name: Copied}\n  panels:\n${panels.join("")}`);
+  const program = await run(`dashboards: ${folder}\n`);
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 4 }));
+  await until("lines are indexed", async () => ((await ask<{ index?: { lines: number } }>(program, "/v1/status"))?.index?.lines ?? 0) >= 1_600);
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(`${program.address}/d/copied`);
+  await expect(other.locator(".panel")).toHaveCount(4);
+  await expect(other.locator(".note")).toHaveCount(0);
+  await expect(other.getByRole("region", { name: "Lines of checkout that differ" })).toBeVisible();
   await stop(program);
 });

@@ -17,6 +17,8 @@ export interface Program {
   address: string;
   child: ChildProcess;
   folder: string;
+  /** What it has said until now. */
+  said: () => string;
 }
 
 /** Programs that run: a test that fails does not stop its own. */
@@ -30,7 +32,7 @@ function started(child: ChildProcess, folder: string): Promise<Program> {
     const hear = (chunk: Buffer): void => {
       said += chunk.toString();
       const address = /http:\/\/(127\.0\.0\.1:\d+)\//.exec(said)?.[1];
-      if (address) resolve({ address: `http://${address}`, child, folder });
+      if (address) resolve({ address: `http://${address}`, child, folder, said: () => said });
     };
     child.stdout?.on("data", hear);
     child.stderr?.on("data", hear);

@@ -9,6 +9,8 @@ interface Screen {
   name: string;
   path: string | (() => Promise<string>);
   words: string;
+  /** As long as one scrolls: the picture is that of a window. */
+  isEndless?: boolean;
   /** What is done before it is looked at. */
   before?: (page: Page) => Promise<void>;
 }
@@ -61,11 +63,18 @@ export const SCREENS: Screen[] = [
     name: "search",
     path: "/search?q=level:error",
     words: "lines, newest first",
+    isEndless: true,
     before: async (page) => {
       await expect(page.locator(".histogram svg")).toBeVisible();
       await page.locator("button.line-head").first().click();
       await expect(page.locator(".drawer .line").first()).toBeVisible();
     },
+  },
+  {
+    name: "search-texts",
+    path: "/search?q=_level:error&tab=templates",
+    words: "by lines",
+    before: async (page) => expect(page.getByRole("region", { name: "Lines by text" })).toContainText("price list"),
   },
   { name: "compare", path: COMPARE, words: "Values whose share" },
   { name: "template", path: template, words: "Latest lines", before: async (page) => expect(page.locator(".histogram svg")).toBeVisible() },
@@ -81,7 +90,7 @@ export const SCREENS: Screen[] = [
 const IN_THE_DARK = ["rollouts", "verdict-worse", "templates", "search"];
 
 for (const scheme of ["light", "dark"] as const) {
-  for (const { name, path, words, before } of SCREENS) {
+  for (const { name, path, words, before, isEndless = false } of SCREENS) {
     test(`${name}, ${scheme}`, scheme === "dark" && IN_THE_DARK.includes(name) ? SEVEN : {}, async ({ page }) => {
       const said = complaints(page);
       await page.emulateMedia({ colorScheme: scheme });
@@ -89,7 +98,7 @@ for (const scheme of ["light", "dark"] as const) {
       await expect(page.locator("main")).toContainText(words);
       await before?.(page);
       await accessible(page);
-      await page.screenshot({ path: `e2e/shots/${name}-${scheme}.png`, fullPage: true });
+      await page.screenshot({ path: `e2e/shots/${name}-${scheme}.png`, fullPage: !isEndless });
       // The README's picture is that of the test.
       if (name === "verdict-worse" && scheme === "light" && process.env.README_PICTURE) copyFileSync(`e2e/shots/${name}-${scheme}.png`, "../docs/verdict.png");
       // 320 px, which is also what 1280 px at four times the size leave; 640 px at twice the size.
@@ -99,7 +108,7 @@ for (const scheme of ["light", "dark"] as const) {
       }
       if (scheme === "light") {
         await accessible(page);
-        await page.screenshot({ path: `e2e/shots/${name}-320.png`, fullPage: true });
+        await page.screenshot({ path: `e2e/shots/${name}-320.png`, fullPage: !isEndless });
       }
       expect(said).toEqual([]);
     });

@@ -71,3 +71,69 @@ test("a query that is none says where, and hostile lines are text", async ({ pag
   expect(said.filter((words) => !words.includes("400"))).toEqual([]);
   await stop(program);
 });
+
+test("what could follow is offered while one types a query, by names and by values", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(`${demoAddress()}/search?q=level:error`);
+  await expect(page.locator(".lines .line").first()).toBeVisible();
+  const query = page.getByLabel("Query");
+  await query.fill("");
+  await query.pressSequentially("_arm:2.5");
+  const offered = page.getByRole("listbox", { name: "Offers" });
+  await expect(offered.getByRole("option")).toHaveText(["_arm:2.5.0"]);
+  await accessible(page);
+  await query.press("ArrowDown");
+  await expect(query).toHaveAttribute("aria-activedescendant", /-0$/);
+  await query.press("Enter");
+  await expect(query).toHaveValue("_arm:2.5.0 ");
+  await expect(offered).toHaveCount(0);
+  await query.pressSequentially("_fai");
+  await offered.getByText("_failed:", { exact: true }).click();
+  // After a name come its values.
+  await expect(offered.getByRole("option")).toHaveText(["_failed:false", "_failed:true"]);
+  await query.press("ArrowUp");
+  await query.press("Tab");
+  await expect(query).toHaveValue("_arm:2.5.0 _failed:true ");
+  await query.press("Enter");
+  await expect(page).toHaveURL(/q=_arm:2\.5\.0\+_failed:true/);
+  await expect(page.locator(".lines .line.candidate").first()).toContainText("2.5.0");
+  expect(said).toEqual([]);
+});
+
+test("what was found is shown by text and by field, and canaries are told apart", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(`${demoAddress()}/search?q=_service:checkout _level:error`);
+  await expect(page.locator(".lines .line").first()).toBeVisible();
+  // Lines of the canary alone are there as such: in bars, beside values, and in the table behind the bars.
+  await expect(page.locator(".histogram rect.candidate").first()).toBeAttached();
+  await expect(page.getByRole("button", { name: /^2\.5\.0 [\d,]+ 100 % of canaries/ })).toBeVisible();
+  await expect(page.getByRole("button", { name: /^2\.4\.0 [\d,]+ 0 % of canaries/ })).toBeVisible();
+  await page.getByText("Show data").click();
+  await expect(page.getByRole("columnheader", { name: "canaries" })).toBeVisible();
+  await page.locator("main").focus();
+  await page.keyboard.press("2");
+  await expect(page).toHaveURL(/tab=templates/);
+  const texts = page.getByRole("region", { name: "Lines by text" });
+  await expect(texts).toContainText("no price list for voucher <*> in catalogue <*>");
+  await accessible(page);
+  await page.getByRole("button", { name: "Fields", exact: true }).click();
+  const fields = page.getByRole("region", { name: "Fields" });
+  await expect(fields.getByRole("row", { name: /^region/ })).toContainText("%");
+  await accessible(page);
+  await fields.getByRole("row", { name: /^region/ }).getByRole("button").first().click();
+  await expect(page).toHaveURL(/q=.*region:/);
+  await expect(page).not.toHaveURL(/tab=/);
+  expect(said).toEqual([]);
+});
+
+test("marks of lines are in the address", async ({ page, browser }) => {
+  await page.goto(`${demoAddress()}/search?q=_failed:true&to=${new Date().toISOString()}`);
+  await page.locator("button.line-head").nth(1).focus();
+  await page.keyboard.press("x");
+  await expect(page).toHaveURL(/mark=/);
+  const other = await (await browser.newContext()).newPage();
+  await other.goto(page.url());
+  await expect(other.locator(".line.marked")).toHaveCount(1);
+  await page.goBack();
+  await expect(page.locator(".line.marked")).toHaveCount(0);
+});

@@ -1,5 +1,7 @@
 // The stories that the UI is for (docs/ui.md), in a real browser against the real program.
 
+import { createServer, request, type Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { expect, test } from "@playwright/test";
 import { ask, demo, lines, run, send, stop, TOKEN, until } from "./program";
 import { complaints, demoAddress, SEVEN } from "./shared";
@@ -19,12 +21,22 @@ test("a newcomer sees a rollout go bad and be rolled back within a minute of the
 
 test("from the list to the lines in three keys", SEVEN, async ({ page }) => {
   const said = complaints(page);
-  await page.goto(`${demoAddress()}/?q=checkout`);
-  await expect(page.getByRole("row", { name: /checkout/ })).toContainText("Worse");
+  // What was just rolled back stands above what is merely invalid.
+  await page.goto(demoAddress());
+  await expect(page.locator("tbody tr").first()).toContainText("checkout");
+  await expect(page.locator("tbody tr").first()).toContainText("Worse");
+  await expect(page.locator("tbody tr").nth(1)).toContainText("Invalid");
+  await page.getByRole("button", { name: /^Just failed/ }).click();
+  await expect(page.locator("a.row")).toHaveText(["checkout"]);
+  await page.goBack();
+  await page.locator("main").focus();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.5.0 is worse than 2.4.0");
   await page.keyboard.press("o");
   await expect(page.locator("#lines li").first()).toBeVisible();
+  await expect(page.locator("#lines li").first()).toContainText("no price list for voucher");
+  await expect(page).toHaveURL(/lines=1/);
+  await page.reload();
   await expect(page.locator("#lines li").first()).toContainText("no price list for voucher");
   expect(said).toEqual([]);
 });
@@ -210,13 +222,174 @@ test("rows do not move under the pointer", async ({ page }) => {
   await expect(page.locator("tbody tr").nth(1)).toContainText("Unclear");
   await page.locator("tbody tr").nth(0).hover();
   const later = Date.parse("2026-06-01T09:06:00Z");
-  const more = [...lines({ errors: [0.01, 0.4], service: "a", minutes: 14, from: later }), ...lines({ errors: [0.01, 0.01], service: "b", minutes: 14, from: later })];
+  const more = [...lines({ errors: [0.01, 0.01], service: "a", minutes: 14, from: later }), ...lines({ errors: [0.01, 0.4], service: "b", minutes: 14, from: later })];
   await send(program, more.toSorted((x, y) => (x.slice(14, 38) < y.slice(14, 38) ? -1 : 1)));
-  // What is rolled back needs nobody any more, and belongs below what runs.
-  await expect(page.locator("tbody tr").nth(0)).toContainText("rolled back");
+  // What was just rolled back belongs above what runs.
+  await expect(page.locator("tbody tr").nth(1)).toContainText("rolled back");
   await expect(page.locator("a.row")).toHaveText(["a", "b"]);
   await expect(page.locator(".pill")).toContainText("of order");
   await page.keyboard.press(".");
   await expect(page.locator("a.row")).toHaveText(["b", "a"]);
+  await stop(program);
+});
+
+test("log lines that differ keep their places under the pointer, and say how often each arm has them", async ({ page }) => {
+  const said = complaints(page);
+  const program = await run(ROLLOUT);
+  const later = Date.parse("2026-06-01T09:14:00Z");
+  await send(program, lines({ errors: [0.01, 0.25], minutes: 14 }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  // The same report with a line more, told in the other order: what a report of a moment later may be.
+  let isLater = false;
+  await page.route("**/v1/report", async (route) => {
+    const answer = await route.fetch();
+    if (answer.status() !== 200) return route.fulfill({ response: answer });
+    const report = (await answer.json()) as { comparisons: { templates: { listed: { id: string; text: string }[] } }[] };
+    const listed = report.comparisons[0]!.templates.listed;
+    const one = { ...listed[0]!, id: "00000000000000aa", text: "a second one" };
+    report.comparisons[0]!.templates.listed = isLater ? [one, ...listed] : [...listed, one];
+    return route.fulfill({ json: report });
+  });
+  await page.goto(`${program.address}/rollouts/shop/templates`);
+  const rows = page.locator("button.template");
+  await expect(rows.first()).toContainText("cannot price voucher");
+  await expect(rows.last()).toContainText("a second one");
+  await expect(page.locator("svg.trend").first()).toBeVisible();
+  await expect(page.locator("td.ratio").first()).toContainText("at most");
+  await page.getByLabel("Rates").selectOption("unit");
+  await expect(page).toHaveURL(/per=unit/);
+  await expect(page.locator("td.candidate").first()).toContainText("%");
+  await rows.first().hover();
+  isLater = true;
+  await send(program, lines({ errors: [0.01, 0.25], minutes: 3, from: later }));
+  await expect(page.locator(".pill")).toContainText("of order");
+  await expect(rows.first()).toContainText("cannot price voucher");
+  await page.keyboard.press(".");
+  await expect(rows.first()).toContainText("a second one");
+  // What is open is in the address.
+  await rows.last().click();
+  await expect(page).toHaveURL(/sel=[0-9a-f]{16}/);
+  await page.reload();
+  await expect(page.locator(".detail .line").first()).toContainText("cannot price voucher");
+  expect(said).toEqual([]);
+  await stop(program);
+});
+
+test("every screen has its link and its JSON, which the program answers", async ({ page }) => {
+  for (const path of ["/", "/rollouts/checkout", "/rollouts/checkout/timeline", "/search?q=_failed:true&from=now-1h", "/compare?a=_arm:2.4.0&b=_arm:2.5.0", "/templates/0000000000000000", "/d", "/d/rollout-health", "/hooks", "/status"]) {
+    await page.goto(demoAddress() + path);
+    const foot = page.locator(".foot");
+    await expect(foot.getByRole("button", { name: "Copy link" })).toBeVisible();
+    for (const link of await foot.getByRole("link", { name: /^JSON/ }).all()) {
+      const answer = await page.request.get((await link.getAttribute("href"))!.replace(/^/, demoAddress()));
+      expect(answer.status(), path).toBe(200);
+      expect(answer.headers()["content-type"], path).toContain("json");
+    }
+  }
+});
+
+test("one environment of several is looked at, and the status says what each service's requests name", async ({ page }) => {
+  const said = complaints(page);
+  const program = await run();
+  const of = (environment: string): string[] => lines({ errors: [0.01, 0.01], minutes: 6, service: `shop-${environment}` }).map((line) => JSON.stringify({ ...(JSON.parse(line) as object), environment }));
+  const both = [...of("prod"), ...of("test").map((line, at) => (at % 2 === 0 ? line : line.replace(/"user_id":"[^"]*",/, "")))];
+  await send(program, both.toSorted((x, y) => (x.slice(14, 38) < y.slice(14, 38) ? -1 : 1)));
+  await page.goto(program.address);
+  await expect(page.locator("a.row")).toHaveCount(2);
+  await page.getByLabel("environment").selectOption("test");
+  await expect(page).toHaveURL(/env=test/);
+  await expect(page.locator("a.row")).toHaveText(["shop-test"]);
+  await until("lines are indexed", async () => ((await ask<{ index?: { lines: number } }>(program, "/v1/status"))?.index?.lines ?? 0) >= 4_800);
+  await page.goto(`${program.address}/status`);
+  const row = page.getByRole("region", { name: "Tags by service" }).getByRole("row", { name: /shop-test/ });
+  await expect(row).toContainText("lacking");
+  await expect(page.getByRole("region", { name: "Tags by service" }).getByRole("row", { name: /shop-prod/ })).toContainText("named");
+  await row.getByRole("link").last().click();
+  await expect(page).toHaveURL(/NOT\+_exists_:_unit/);
+  await expect(page.locator(".lines .line").first()).toContainText("shop-test");
+  expect(said).toEqual([]);
+  await stop(program);
+});
+
+test("a tab that nobody sees rests, and asks once when it is looked at again", async ({ page }) => {
+  const program = await run(ROLLOUT);
+  await page.goto(program.address);
+  const live = page.getByTitle("Live updates");
+  await expect(live).toHaveText(/live/);
+  const hide = (isHidden: boolean): Promise<void> =>
+    page.evaluate((to) => {
+      Object.defineProperty(document, "hidden", { value: to, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+  await hide(true);
+  await expect(live).toHaveText(/paused/);
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await send(program, lines({ errors: [0.01, 0.01] }));
+  await until("it runs", async () => (await ask<{ phase: string }>(program, "/v1/rollouts/shop"))?.phase === "running");
+  expect(asked).toEqual([]);
+  await hide(false);
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("running");
+  await expect(live).toHaveText(/live/);
+  await stop(program);
+});
+
+test("who wants no motion has none", async ({ page }) => {
+  const moving = (): Promise<number> => page.evaluate(() => document.getAnimations().filter((of) => of.playState === "running").length);
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  await page.goto(demoAddress());
+  await expect(page.getByTitle("Live updates")).toHaveText(/live/);
+  await expect.poll(moving).toBeGreaterThan(0);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await expect.poll(moving).toBe(0);
+});
+
+test("what changes while the connection is broken is shown when it is back, without a reload", async ({ page }) => {
+  const program = await run(ROLLOUT);
+  // A way to the program that can be cut.
+  const sockets = new Set<Socket>();
+  const resumed: string[] = [];
+  let isCut = false;
+  const way: Server = createServer((asked, answer) => {
+    if (isCut) {
+      asked.socket.destroy();
+      return;
+    }
+    if (asked.url === "/v1/events") resumed.push(String(asked.headers["last-event-id"] ?? ""));
+    // The program answers to its own name alone.
+    const { origin: _, ...headers } = asked.headers;
+    const onward = request(program.address + asked.url, { method: asked.method, headers: { ...headers, host: new URL(program.address).host } }, (of) => {
+      answer.writeHead(of.statusCode ?? 502, of.headers);
+      of.pipe(answer);
+    });
+    onward.on("error", () => answer.destroy());
+    answer.on("close", () => onward.destroy());
+    asked.pipe(onward);
+  });
+  way.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((done) => way.listen(0, "127.0.0.1", done));
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 6 }));
+  await until("it runs", async () => (await ask<{ phase: string }>(program, "/v1/rollouts/shop"))?.phase === "running");
+  await page.goto(`http://127.0.0.1:${(way.address() as AddressInfo).port}/`);
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Unclear");
+  await expect(page.getByTitle("Live updates")).toHaveText(/live/);
+  // Something comes first, so that there is an id after which it goes on.
+  await send(program, lines({ errors: [0.01, 0.01], minutes: 2, from: Date.parse("2026-06-01T09:06:00Z") }));
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("5 min 30 s of data");
+  isCut = true;
+  sockets.forEach((socket) => socket.destroy());
+  await expect(page.getByTitle("Live updates")).toHaveText(/not connected/);
+  await send(program, lines({ errors: [0.01, 0.4], minutes: 12, from: Date.parse("2026-06-01T09:08:00Z") }));
+  await until("it has failed", async () => (await ask<{ verdict: string }>(program, "/v1/rollouts/shop"))?.verdict === "fail");
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Unclear");
+  isCut = false;
+  await expect(page.getByRole("row", { name: /shop/ })).toContainText("Worse");
+  await expect(page.getByTitle("Live updates")).toHaveText(/live/);
+  expect(resumed.at(-1)).toMatch(/./);
+  way.close();
+  sockets.forEach((socket) => socket.destroy());
   await stop(program);
 });

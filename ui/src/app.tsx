@@ -19,9 +19,10 @@ import { Search } from "./screens/Search";
 import { Status } from "./screens/Status";
 import { TemplatePage } from "./screens/TemplatePage";
 import { groupOf } from "./lib/words";
-import { asCommand } from "./lib/command";
+import { asCommand, twins } from "./lib/command";
 import { harmless } from "./lib/format";
-import { Time } from "./components/parts";
+import { asPanel } from "./lib/panel";
+import { Copy, Time } from "./components/parts";
 
 function LivePill() {
   const words = { live: "live", polling: "every 5 s", lost: "not connected", resting: "paused", frozen: "earlier" }[link.value];
@@ -74,6 +75,23 @@ function Screen() {
         </section>
       );
   }
+}
+
+/** What is seen, for others, for later, and for programs: the same on every screen. */
+function Foot() {
+  if (needsLogin.value) return null;
+  return (
+    <footer class="foot" aria-label="This page for others and for programs">
+      <Copy label="Copy link" text={lasting} title="shows the same numbers later, too (c)" />
+      <Copy label="Copy as command" text={asCommand} title="the same for programs (y)" />
+      {asPanel() && <Copy label="Copy as panel" text={() => asPanel() ?? ""} title="YAML for a dashboard of your own" />}
+      {twins().map((of, at, all) => (
+        <a key={of} href={of}>
+          JSON{all.length > 1 ? ` ${"AB"[at]}` : ""}
+        </a>
+      ))}
+    </footer>
+  );
 }
 
 export function App() {
@@ -181,6 +199,7 @@ export function App() {
           <Screen />
         )}
       </main>
+      <Foot />
       <Palette />
       <Help />
       <Login />

@@ -1,7 +1,7 @@
 import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, expect, it } from "vitest";
 import { LogLine } from "../src/components/LogLine";
-import { Badge, Time } from "../src/components/parts";
+import { Badge, Said, Time } from "../src/components/parts";
 import { domainOf, Whisker } from "../src/components/Whisker";
 import type { Effect, FoundLine } from "../src/lib/types";
 import { WORSE } from "../src/lib/words";
@@ -50,4 +50,9 @@ it("shows markup in a line as text", () => {
   expect(container.querySelector("img, b")).toBeNull();
   expect(container.textContent).toContain("<img src=x onerror=alert(1)>");
   expect(container.textContent).toContain("\\u{202e}");
+});
+
+it("keeps a number and its unit in one line", () => {
+  const { container } = render(<Said words="58.3 % of users wait 12 ms for `a 5 % b`" />);
+  expect(container.textContent).toBe("58.3\u00a0% of users wait 12\u00a0ms for a 5 % b");
 });

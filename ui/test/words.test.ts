@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { fieldsOf, term } from "../src/components/LogLine";
 import { route } from "../src/lib/router";
-import type { RolloutRow } from "../src/lib/types";
-import { bySeverity, groupOf, lookOfRollout } from "../src/lib/words";
+import type { Comparison, RolloutRow } from "../src/lib/types";
+import { freshOf, groupOf, inOrder, lookOfRollout } from "../src/lib/words";
 
 const row = (id: string, more: Partial<RolloutRow>): RolloutRow => ({
   id,
@@ -25,9 +25,33 @@ it("puts who needs somebody first, and what is over last", () => {
     row("broken", { verdict: "invalid" }),
     row("unclear", {}),
   ];
-  expect(rows.toSorted(bySeverity).map((of) => of.id)).toEqual(["worse", "broken", "changed", "unclear", "fine", "done"]);
+  expect(inOrder(rows).map((of) => of.id)).toEqual(["worse", "broken", "changed", "unclear", "fine", "done"]);
   expect(groupOf(rows[2]!)).toBe("needs");
   expect(lookOfRollout(row("x", { phase: "waiting", verdict: "fail" })).word).toBe("Waiting");
+});
+
+it("puts what has just failed and was taken back over all but what still runs and is worse", () => {
+  const rows = [
+    row("broken", { verdict: "invalid" }),
+    row("back", { verdict: "fail", phase: "rolled back" }),
+    row("long ago", { verdict: "fail", phase: "rolled back" }),
+    row("worse", { verdict: "fail", phase: "failed" }),
+    row("promoted", { verdict: "pass", phase: "done" }),
+  ];
+  const ids = (fresh: string[]): string[] => inOrder(rows, new Set(fresh)).map((of) => of.id);
+  expect(ids(["back", "promoted"])).toEqual(["worse", "back", "broken", "long ago", "promoted"]);
+  expect(ids([])).toEqual(["worse", "broken", "back", "long ago", "promoted"]);
+});
+
+it("knows what is not long past: by the clock where somebody was told, else by the log", () => {
+  const now = Date.parse("2026-11-26T12:00:00Z");
+  const old = Date.parse("2026-11-01T12:00:00Z");
+  const rows = [row("told", { began: "2026-06-01T00:00:00Z" }), row("begun", { began: "2026-11-26T11:00:00Z" }), row("old", { began: "2026-11-20T00:00:00Z" }), row("told long ago", { began: "2026-06-01T00:00:00Z" })];
+  const told = [{ rollout: "told", decided_ms: now - 60_000 }, { rollout: "told long ago", decided_ms: old }];
+  expect([...freshOf(rows, [], told, now)]).toEqual(["told", "begun"]);
+  // Of an old log the last day is the last.
+  const judged = { service: "x in prod", candidate: "2", ended_at: "2026-06-01T01:00:00Z", failed_at: "2026-06-01T00:30:00Z" } as Comparison;
+  expect([...freshOf([row("x", { services: ["x"], candidate: "2", began: "2026-05-01T00:00:00Z" }), row("y", { began: "2026-05-01T00:00:00Z" })], [judged], [], now)]).toEqual(["x"]);
 });
 
 it("knows its addresses", () => {

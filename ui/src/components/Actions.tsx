@@ -75,7 +75,7 @@ export function Actions({ rollout }: { rollout: RolloutFull }) {
   if (list.length === 0) return null;
   const mayOperate = who?.scopes.includes("operate") ?? false;
   return (
-    <section class="actions" aria-label="Actions">
+    <section class="actions" id="act" aria-label="Actions">
       <h2>Act on it</h2>
       {mayOperate ? (
         <p class="buttons">
@@ -92,7 +92,8 @@ export function Actions({ rollout }: { rollout: RolloutFull }) {
         <p>
           Read only.{" "}
           <button type="button" onClick={() => (isLoggingIn.value = true)}>
-            Log in to {list.map((action) => action.label.toLowerCase()).slice(-2).join(" or ")}
+            Log in to {list.some((action) => action.word === "accept") ? "accept, " : ""}
+            {list.map((action) => action.label.toLowerCase()).slice(-2).join(" or ")}
           </button>
         </p>
       )}

@@ -126,7 +126,9 @@ export function DeltaChart(props: Props) {
         ctx.lineTo(x, top + height);
         ctx.stroke();
         // Few are told where they are; of many, or where there is no room, the list below says what each was.
-        const words = marks.length > WORDED || width < NARROW * scale ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${mark.words.length > LONG ? `${mark.words.slice(0, LONG)}…` : mark.words}`;
+        // A word that is cut off says nothing: it is the first thing that happened then, whole, or the number alone.
+        const first = mark.words.split("; ")[0]!;
+        const words = marks.length > WORDED || width < NARROW * scale || first.length > LONG ? `${number + 1} ${mark.sign}` : `${number + 1} ${mark.sign} ${first}`;
         const isRight = x > left + width * 0.6;
         ctx.textAlign = isRight ? "right" : "left";
         ctx.fillStyle = ink;

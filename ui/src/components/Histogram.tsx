@@ -9,6 +9,8 @@ export interface Bar {
   until: number;
   lines: number;
   severe: number;
+  /** Of canaries. */
+  canary: number;
 }
 
 const WIDTH = 900;
@@ -22,6 +24,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
   const width = WIDTH / count;
   const most = Math.max(...bars.map((bar) => bar.lines));
   const total = bars.reduce((sum, bar) => sum + bar.lines, 0);
+  const hasCanary = bars.some((bar) => bar.canary > 0);
   const height = (lines: number): number => (lines === 0 ? 0 : Math.max(1, (lines / most) * HEIGHT));
   return (
     <figure class="histogram">
@@ -30,17 +33,18 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
           const x = ((bar.at - first.at) / length) * width;
           return (
             <g key={bar.at} onClick={() => choose(new Date(bar.at).toISOString(), new Date(bar.until).toISOString())}>
-              <title>{`${bar.from}: ${grouped(bar.lines)} lines, ${grouped(bar.severe)} of them errors`}</title>
+              <title>{`${bar.from}: ${grouped(bar.lines)} lines, ${grouped(bar.severe)} of them errors${hasCanary ? `, ${grouped(bar.canary)} of canaries` : ""}`}</title>
               <rect class="ground" x={x} y={0} width={width} height={HEIGHT} />
               <rect class="all" x={x} y={HEIGHT - height(bar.lines)} width={Math.max(0.5, width - 1)} height={height(bar.lines)} />
-              <rect class="severe" x={x} y={HEIGHT - height(bar.severe)} width={Math.max(0.5, width - 1)} height={height(bar.severe)} />
+              {hasCanary && <rect class="candidate" x={x} y={HEIGHT - height(bar.lines)} width={Math.max(0.5, width - 1)} height={(height(bar.lines) * Math.min(bar.canary, bar.lines)) / Math.max(1, bar.lines)} />}
+              <rect class="severe" x={x} y={HEIGHT - height(bar.severe)} width={Math.max(0.5, (width - 1) * (hasCanary ? 0.4 : 1))} height={height(bar.severe)} />
             </g>
           );
         })}
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span>lines over time; red, at the foot: errors</span>
+        <span class="what">lines over time; red{hasCanary ? " and narrow" : ""}, at the foot: errors{hasCanary ? "; orange, on top: canaries" : ""}</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>
@@ -52,6 +56,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
               <th scope="col">from</th>
               <th scope="col" class="number">lines</th>
               <th scope="col" class="number">errors</th>
+              {hasCanary && <th scope="col" class="number">canaries</th>}
             </tr>
           </thead>
           <tbody>
@@ -60,6 +65,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
                 <td>{bar.from}</td>
                 <td class="number">{grouped(bar.lines)}</td>
                 <td class="number">{grouped(bar.severe)}</td>
+                {hasCanary && <td class="number">{grouped(bar.canary)}</td>}
               </tr>
             ))}
           </tbody>

@@ -1,8 +1,9 @@
 // Lines that a search found, as many as there are: only those in sight are drawn, and more are asked for before one comes to their end.
 // One of them is open in a panel beside them, which the address names.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../lib/api";
+import { roleOf } from "../lib/arms";
 import { harmless } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { param, setQuery } from "../lib/router";
@@ -26,16 +27,20 @@ interface Props {
   template?: string | undefined;
 }
 
-/** A line's name in an address. */
-const nameOf = (line: FoundLine): string => `${line.stream}:${line.position}`;
+/** A line's name in an address, where commas stand between names. */
+const nameOf = (line: FoundLine): string => `${line.stream.replaceAll("%", "%25").replaceAll(",", "%2C")}:${line.position}`;
+const streamOf = (name: string): string => name.slice(0, name.lastIndexOf(":")).replaceAll("%2C", ",").replaceAll("%25", "%");
 
 export function LineList({ lines, more, narrow, template }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const height = useWide() ? WIDE_ROW : NARROW_ROW;
   const [from, to] = useWindow(box, lines.length, height);
-  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const marks = param("mark");
+  const marked = useMemo<ReadonlySet<string>>(() => new Set(marks.split(",").filter(Boolean)), [marks]);
+  const setMarked = (of: ReadonlySet<string>): void => setQuery({ mark: [...of].join(",") });
   const open = param("sel");
-  const place = lines.findIndex((line) => nameOf(line) === open);
+  // Of a hundred thousand lines none is looked at while none is open.
+  const place = useMemo(() => (open ? lines.findIndex((line) => nameOf(line) === open) : -1), [lines, open]);
   useEffect(() => {
     if (more && to + AHEAD >= lines.length) more();
   }, [to, lines.length, more]);
@@ -91,7 +96,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
             const at = from + number;
             const name = nameOf(line);
             return (
-              <div key={line.cursor} role="row" aria-rowindex={at + 1} class={`line ${name === open ? "own" : ""} ${marked.has(name) ? "marked" : ""}`}>
+              <div key={line.cursor} role="row" aria-rowindex={at + 1} class={`line ${roleOf(line._service, line._arm)} ${name === open ? "own" : ""} ${marked.has(name) ? "marked" : ""}`}>
                 <div role="gridcell">
                   <button type="button" class="quiet line-head" data-at={at} aria-expanded={name === open} onClick={() => setQuery({ sel: name === open ? null : name })}>
                     <Head line={line} template={template} />
@@ -117,7 +122,7 @@ function Detail({ name, line, narrow }: { name: string; line: FoundLine | undefi
   useEffect(() => {
     const cut = name.lastIndexOf(":");
     const stopping = new AbortController();
-    const asked = new URLSearchParams({ stream: name.slice(0, cut), position: name.slice(cut + 1), before: String(AROUND), behind: String(AROUND) });
+    const asked = new URLSearchParams({ stream: streamOf(name), position: name.slice(cut + 1), before: String(AROUND), behind: String(AROUND) });
     setAround(null);
     setProblem("");
     get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal).then(
@@ -155,7 +160,7 @@ function Detail({ name, line, narrow }: { name: string; line: FoundLine | undefi
       )}
       {around && around.length > 1 && (
         <>
-          <h3>Around it, in {harmless(name.slice(0, name.lastIndexOf(":")), 60)}</h3>
+          <h3>Around it, in {harmless(streamOf(name), 60)}</h3>
           {around.map((of) => (
             <LogLine key={of.cursor} line={of} isOwn={nameOf(of) === name} narrow={narrow} />
           ))}

@@ -6,24 +6,37 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
 import { harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
+import { param } from "../lib/router";
+import { inTurn } from "../lib/turns";
 import type { Comparison, FoundLine, Place } from "../lib/types";
-import { LogLine } from "./LogLine";
+import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
 
 /** The program keeps lines and can find them. */
 export const canSearch = (): boolean => status.value?.index !== undefined && !status.value.index.is_off;
 
-/** An address of the search screen. */
-export const searchPath = (query: string): string => `/search?${new URLSearchParams({ q: query })}`;
+/** An address of the search screen; `times`: the stretch of time that this screen looks at. */
+export function searchPath(query: string, times = false): string {
+  const asked = new URLSearchParams({ q: query });
+  for (const key of times ? ["from", "to"] : []) if (param(key)) asked.set(key, param(key));
+  return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
+}
 
-/** A number as a link to its lines, where there is a query for them. */
-export function PlaceLink({ query, children }: { query: string | null | undefined; children: ComponentChildren }) {
+/** A number as a link to its lines, where there is a query for them; `timed` where it is of the stretch of time that this screen looks at. */
+export function PlaceLink({ query, timed = false, children }: { query: string | null | undefined; timed?: boolean; children: ComponentChildren }) {
   if (!query || !canSearch()) return <>{children}</>;
   return (
-    <a href={searchPath(query)} title="the lines behind this number">
+    <a href={searchPath(query, timed)} title="the lines behind this number">
       {children}
     </a>
   );
+}
+
+/** Lines of one arm of a comparison, of the time that was judged; `more`: a further term. */
+export function armQuery(comparison: Pick<Comparison, "service" | "control" | "candidate" | "started_at" | "ended_at">, side: 0 | 1, more = "", until = comparison.ended_at): string {
+  // A comparison names its service with the environment, and lines do not.
+  const service = comparison.service.replace(/ in \S+$/, "");
+  return [more, term("_service", service), term("_arm", side === 0 ? comparison.control : comparison.candidate), `_time:[${comparison.started_at} TO ${until}]`].filter(Boolean).join(" ");
 }
 
 /** Search is a second behind what is judged: a line that is not there is asked for so often, with this pause. */
@@ -41,7 +54,7 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
     const stopping = new AbortController();
     let again: ReturnType<typeof setTimeout> | undefined;
     const asked = new URLSearchParams({ stream: place.stream, position: String(place.offset), before: String(sides), behind: String(sides) });
-    get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal).then(
+    inTurn(() => get<{ lines: FoundLine[] }>(`/v1/search/around?${asked}`, stopping.signal), stopping.signal).then(
       (found) => {
         setLines(found.lines);
         // What was judged just now can be found a moment later.

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { roleOf } from "../lib/arms";
 import { harmless } from "../lib/format";
 import type { FoundLine } from "../lib/types";
 import { Time } from "./parts";
@@ -92,7 +93,7 @@ export function Head({ line, template }: { line: FoundLine; template?: string | 
 export function LogLine({ line, isOwn, narrow, template }: Props) {
   const [open, setOpen] = useState(false);
   return (
-    <div class={`line ${isOwn ? "own" : ""}`}>
+    <div class={`line ${roleOf(line._service, line._arm)} ${isOwn ? "own" : ""}`}>
       <button type="button" class="quiet line-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Head line={line} template={template} />
       </button>

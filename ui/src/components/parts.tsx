@@ -37,7 +37,7 @@ export function Said({ words }: { words: string }) {
   return (
     <>
       {parts.map((part, at) =>
-        at % 2 === 0 ? harmless(part) : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
+        at % 2 === 0 ? harmless(part).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
       )}
     </>
   );
@@ -83,6 +83,16 @@ export function Copy({ text, label, title }: { text: () => string | Promise<stri
         {done}
       </span>
     </>
+  );
+}
+
+/** Tells that rows would change places, and lets them. */
+export function Pill({ pending, apply, words }: { pending: number; apply: () => void; words?: string }) {
+  if (pending === 0) return null;
+  return (
+    <button type="button" class="pill" onClick={apply}>
+      {words ? `show ${words}` : `${pending} ${pending === 1 ? "change" : "changes"} of order`}: press <kbd>.</kbd>
+    </button>
   );
 }
 

@@ -84,7 +84,7 @@ export function span(seconds: number): string {
   const m = Math.round(s / 60);
   if (m < 90) return `${m} min`;
   const h = s / 3600;
-  if (h < 48) return `${h.toFixed(h < 10 ? 1 : 0)} h`;
+  if (h < 48) return `${Number(h.toFixed(h < 10 ? 1 : 0))} h`;
   return `${Math.round(h / 24)} days`;
 }
 

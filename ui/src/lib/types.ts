@@ -197,6 +197,8 @@ export interface Comparison {
   seconds_to_fail: Num;
   started_at: string;
   ended_at: string;
+  /** Until when each arm was heard of. */
+  active_until?: (string | null)[];
   rollout_end: { at: string; reason: string } | null;
   looks: number;
   strata: number;
@@ -365,7 +367,8 @@ export interface Status {
   looked_for?: Record<string, string[]>;
   /** Reports as they were (`asof`). */
   reports?: { kept: number; bytes: number; oldest: string | null; keep_seconds: number; bytes_max: number; trouble: string | null };
-  lag?: unknown;
+  /** How far partitions of topics were read. */
+  lag?: { records: number; seconds: number; partitions: { stream: string; next: number; end: Num; records: Num; seconds: Num }[] };
   index?: {
     is_off: boolean;
     lines: number | null;

@@ -1,6 +1,6 @@
 // What verdicts, findings and flaws are called, each with a sign and a class: never a colour alone.
 
-import type { Comparison, Finding, RolloutRow, Verdict } from "./types";
+import type { Comparison, Delivery, Finding, RolloutRow, Verdict } from "./types";
 
 export interface Look {
   /** Class of colour. */
@@ -66,11 +66,24 @@ export function groupOf(row: RolloutRow): Group {
   return row.phase === "held" || row.phase === "passed" ? "needs" : "running";
 }
 
+/** For so long what failed and was taken back stands before all that is well: somebody will want to know why. */
+export const FRESH_MS = 24 * 3_600_000;
+
+/** A rollout failed and is over: nobody must stop it any more, and whoever made it must hear of it. */
+export const wentWrong = (row: RolloutRow): boolean => groupOf(row) === "done" && lookOfRollout(row) === WORSE;
+
 const ORDER: Record<Look["tone"], number> = { worse: 0, invalid: 1, changed: 2, unclear: 3, better: 4 };
-const GROUPS: Record<Group, number> = { needs: 0, running: 1, done: 2 };
+const GROUPS: Record<Group, number> = { needs: 2, running: 3, done: 4 };
+
+/** What is worse and still running, what has just gone wrong, what else needs somebody, what runs, what is over. */
+function rank(row: RolloutRow, isFresh: boolean): number {
+  const group = groupOf(row);
+  if (group === "needs" && lookOfRollout(row) === WORSE) return 0;
+  return isFresh && wentWrong(row) ? 1 : GROUPS[group];
+}
 
 type Key = [number, number, string, string];
-const keyOf = (row: RolloutRow): Key => [GROUPS[groupOf(row)], ORDER[lookOfRollout(row).tone], row.began ?? "9", row.id];
+const keyOf = (row: RolloutRow, isFresh: boolean): Key => [rank(row, isFresh), ORDER[lookOfRollout(row).tone], row.began ?? "9", row.id];
 
 function before(x: Key, y: Key): number {
   for (let at = 0; at < x.length; at += 1) {
@@ -81,15 +94,36 @@ function before(x: Key, y: Key): number {
   return 0;
 }
 
-/** Who needs somebody comes first; then the worse; then the older. */
-export const bySeverity = (a: RolloutRow, b: RolloutRow): number => before(keyOf(a), keyOf(b));
-
-/** The ids of rollouts in that order. */
-export const inOrder = (rows: RolloutRow[]): string[] =>
+/** Rollouts, those first that need somebody now or have just gone wrong; then the worse; then the older. `fresh` has the ids of what is not long past. */
+export const inOrder = (rows: RolloutRow[], fresh: ReadonlySet<string> = new Set()): RolloutRow[] =>
   rows
-    .map(keyOf)
-    .toSorted(before)
-    .map((key) => key[3]);
+    .map((row): [Key, RolloutRow] => [keyOf(row, fresh.has(row.id)), row])
+    .toSorted((x, y) => before(x[0], y[0]))
+    .map(([, row]) => row);
+
+/**
+ * Ids of rollouts of which something was told, judged or begun not long ago. Messages have times of the clock; all else is of the log, and
+ * is held against the newest of its lines: of an old log that is read again, its last day is the last.
+ */
+export function freshOf(rows: RolloutRow[], comparisons: Comparison[], deliveries: Pick<Delivery, "rollout" | "decided_ms">[], now: number): Set<string> {
+  const newest = comparisons.reduce((latest, of) => Math.max(latest, Date.parse(of.ended_at)), -Infinity);
+  const ofLog = Number.isFinite(newest) ? newest : now;
+  const told = new Map<string, number>();
+  for (const of of deliveries) told.set(of.rollout, Math.max(told.get(of.rollout) ?? 0, of.decided_ms));
+  const byService = new Map<string, number>();
+  for (const of of comparisons) {
+    const name = `${of.service} ${of.candidate}`;
+    byService.set(name, Math.max(byService.get(name) ?? 0, Date.parse(of.failed_at ?? of.ended_at)));
+  }
+  const fresh = new Set<string>();
+  for (const row of rows) {
+    if (now - (told.get(row.id) ?? -Infinity) < FRESH_MS) fresh.add(row.id);
+    const judged = row.services.map((service) => byService.get(`${serviceName(service, row.environment)} ${row.candidate}`) ?? -Infinity);
+    const last = Math.max(row.began ? Date.parse(row.began) : -Infinity, ...judged);
+    if (ofLog - last < FRESH_MS) fresh.add(row.id);
+  }
+  return fresh;
+}
 
 /** What a flaw means, and what to do about it. */
 export const FLAWS: Record<string, [string, string]> = {
@@ -137,6 +171,11 @@ export const CHANGES: Record<string, string> = {
   warning_lines: "warnings",
   faster: "speed (much faster)",
 };
+
+/** A reason of the program, with what it calls by short names in words. */
+export function reasonWords(reason: string): string {
+  return reason.replace(/\b[a-z]+(?:_[a-z]+)+\b|\b(?:faster|routes|templates|crossover|lateness)\b(?=,|$)/g, (name) => CHANGES[name] ?? FLAWS[name]?.[0].replace(/^[A-Z]/, (letter) => letter.toLowerCase()) ?? name);
+}
 
 /** As the report names a service: with its environment where it has one. */
 export const serviceName = (service: string, environment: string | null): string =>

@@ -2,13 +2,13 @@
 
 import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Copy, Loading, Note, Problem, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { TimeRange } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
-import { lasting } from "../lib/asof";
+import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
 import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
@@ -17,7 +17,7 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
-import { bySeverity, findingLook, groupOf, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName } from "../lib/words";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -101,7 +101,6 @@ function Shown({ board }: { board: BoardOf }) {
             )}
           </label>
         ))}
-        <Copy label="Copy link" text={lasting} />
         <a href="/d">All dashboards</a>
       </div>
       <div class="grid">
@@ -157,7 +156,7 @@ function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string 
 }
 
 function RolloutsPanel({ show }: { show: string }) {
-  const rows = (rollouts.value ?? []).toSorted(bySeverity).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
+  const rows = inOrder(rollouts.value ?? [], freshOf(rollouts.value ?? [], report.value?.comparisons ?? [], [], Date.now())).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
   if (rows.length === 0) return <p class="aside">No rollout.</p>;
   return (
     <Scroll label="Rollouts of the panel">
@@ -181,11 +180,11 @@ function RolloutsPanel({ show }: { show: string }) {
               <th scope="row">
                 <a href={rolloutPath(row.id)}>{harmless(row.id, 60)}</a>
               </th>
-              <td>
+              <td class="whole">
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
-              <td>{harmless(row.reason, 160)}</td>
+              <td>{harmless(reasonWords(row.reason), 160)}</td>
             </tr>
           ))}
         </tbody>
@@ -272,8 +271,12 @@ function TemplatesPanel({ service, change, limit }: { service: string; change: s
               <td>
                 <Named comparison={comparison} tab="templates" />
               </td>
-              <td class="number">{grouped(template.units[0])}</td>
-              <td class="number">{grouped(template.units[1])}</td>
+              <td class="number">
+                <PlaceLink query={armQuery(comparison, 0, `_template:${template.id}`)}>{grouped(template.units[0])}</PlaceLink>
+              </td>
+              <td class="number">
+                <PlaceLink query={armQuery(comparison, 1, `_template:${template.id}`)}>{grouped(template.units[1])}</PlaceLink>
+              </td>
               <td>{evidence(template.log_e)}</td>
             </tr>
           ))}
@@ -405,19 +408,17 @@ function QueryPanel({ panel, values, duration }: Props) {
   const query = filled(textOf(panel, "query"), values);
   const from = param("from") || `now-${Math.round(duration)}s`;
   const to = param("from") ? param("to") : "";
-  useEffect(() => {
-    const stopping = new AbortController();
-    answerOf(panel, query, from, to, stopping.signal).then(
+  useSteady([query, from, to].join("\n"), slow, (signal) =>
+    answerOf(panel, query, from, to, signal).then(
       (of) => {
         answer.value = of;
         problem.value = "";
       },
       (error: unknown) => {
-        if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+        if (!signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
       },
-    );
-    return () => stopping.abort();
-  }, [query, from, to, slow]);
+    ),
+  );
   const of = answer.value;
   if (problem.value) {
     return (

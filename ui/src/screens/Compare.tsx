@@ -4,10 +4,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { canSearch, PlaceLink } from "../components/Lines";
 import { fieldsOf, term } from "../components/LogLine";
-import { Copy, Loading, Note } from "../components/parts";
+import { Loading, Note } from "../components/parts";
+import { QueryInput } from "../components/QueryInput";
 import { TimeRange } from "../components/TimeRange";
 import { get } from "../lib/api";
-import { lasting } from "../lib/asof";
 import { grouped, harmless, millis, percent } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
@@ -208,14 +208,13 @@ export function Compare() {
         {SIDES.map((side) => (
           <label key={side} class={side === 0 ? "baseline" : "candidate"}>
             {side === 0 ? "A" : "B"}{" "}
-            <input
-              type="search"
-              spellcheck={false}
+            <QueryInput
+              label={side === 0 ? "A" : "B"}
               placeholder={side === 0 ? "_service:checkout _arm:2.4.0" : "_service:checkout _arm:2.5.0"}
               value={texts.value[side]}
-              onInput={(event) => {
+              set={(to) => {
                 const next: Two<string> = [...texts.peek()];
-                next[side] = event.currentTarget.value;
+                next[side] = to;
                 texts.value = next;
               }}
             />
@@ -228,7 +227,6 @@ export function Compare() {
         <button type="button" onClick={() => setQuery({ a: b, b: a })}>
           Swap
         </button>
-        <Copy label="Copy link" text={lasting} />
       </form>
       {!a && !b && (
         <section class="empty">
@@ -264,7 +262,7 @@ export function Compare() {
           </p>
           <FiguresTable figures={of.figures} queryOf={queryOf} />
           <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
-            <table class="templates">
+            <table class="templates cards-if-narrow">
               <caption>Log lines whose share differs most, of the {TEMPLATES} most frequent of each side; for 1,000 requests (without requests: lines)</caption>
               <thead>
                 <tr>
@@ -283,11 +281,11 @@ export function Compare() {
                       </a>
                     </th>
                     {SIDES.map((side) => (
-                      <td class="number" key={side}>
-                        <PlaceLink query={queryOf(side, `_template:${row.id}`)}>{row.rates[side].toPrecision(3)}</PlaceLink>
+                      <td class="number" key={side} data-of={side === 0 ? "A / 1k" : "B / 1k"}>
+                        <PlaceLink timed query={queryOf(side, `_template:${row.id}`)}>{row.rates[side].toPrecision(3)}</PlaceLink>
                       </td>
                     ))}
-                    <td class="number">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
+                    <td class="number" data-of="B : A">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
                   </tr>
                 ))}
               </tbody>
@@ -314,7 +312,7 @@ export function Compare() {
                     <th scope="row">{harmless(row.value, 120)}</th>
                     {SIDES.map((side) => (
                       <td class="number" key={side}>
-                        <PlaceLink query={queryOf(side, term(row.field, row.value))}>{percent(row.shares[side])}</PlaceLink>
+                        <PlaceLink timed query={queryOf(side, term(row.field, row.value))}>{percent(row.shares[side])}</PlaceLink>
                       </td>
                     ))}
                     <td>
@@ -372,7 +370,7 @@ function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (s
                 <th scope="row">{row.name}</th>
                 {SIDES.map((side) => (
                   <td class="number" key={side}>
-                    <PlaceLink query={queryOf(side, row.more)}>{row.value(figures[side])}</PlaceLink>
+                    <PlaceLink timed query={queryOf(side, row.more)}>{row.value(figures[side])}</PlaceLink>
                   </td>
                 ))}
                 <td class="number">{x && y !== null ? `×${(y / x).toPrecision(3)}` : "–"}</td>

@@ -1,9 +1,13 @@
 // Which segment carries the difference, and is it mix or code?
 
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Badge, Note } from "../components/parts";
+import { Badge, Note, Pill } from "../components/parts";
 import { effectWords, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
+import { useHeld } from "../lib/held";
+import { withKeys } from "../lib/keys";
+import { toggleLive } from "../lib/live";
 import { go } from "../lib/router";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -60,6 +64,12 @@ function SegmentLink({ cell, service }: { cell: SegmentCell; service: string }) 
 
 export function Explain({ comparison }: { comparison: Comparison }) {
   const { segments } = comparison;
+  const box = useRef<HTMLTableSectionElement>(null);
+  const held = useHeld(useMemo(() => segments?.cells ?? [], [segments]), name, box);
+  useLayoutEffect(
+    () => withKeys([{ key: ".", words: "apply changes of order, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) }]),
+    [held.pending],
+  );
   const swap = isSwapped();
   if (!segments) {
     return (
@@ -99,6 +109,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
         <p>No segment has units yet.</p>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Segments">
+          <Pill pending={held.pending} apply={held.apply} />
           <table class="segments cards-if-narrow">
             <caption>
               Segments in order of the excess that they explain: {comparison.unit}s with an error, baseline above, canary below.
@@ -117,8 +128,8 @@ export function Explain({ comparison }: { comparison: Comparison }) {
                 <th scope="col">latency</th>
               </tr>
             </thead>
-            <tbody>
-              {segments.cells.map((cell) => (
+            <tbody ref={box}>
+              {held.rows.map((cell) => (
                 <tr key={name(cell)}>
                   <th scope="row">
                     <SegmentLink cell={cell} service={comparison.service} />

@@ -362,7 +362,7 @@ function SegmentRow({ one, domain, unit }: { one: WhoSegment; domain: number; un
         <Whisker effect={ratio(one.rate_ratio)} margin={null} domain={domain} look={look} swap={false} />
       </td>
       <td data-of="lift">
-        {one.lift ? effectWords(ratio(one.lift)) : "–"}
+        {one.lift ? <span class="whole">{effectWords(ratio(one.lift))}</span> : "–"}
         {one.difference && one.difference.value !== null && <small>{signed(one.difference.value * 100, 1)} points</small>}
       </td>
     </tr>

@@ -1,12 +1,15 @@
 // What did Serin tell the rollout controller, and did it hear?
 
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isLoggingIn } from "../components/Actions";
-import { Badge, Loading, Problem, Time } from "../components/parts";
+import { Badge, Loading, Pill, Problem, Time } from "../components/parts";
 import { session, tryHook } from "../lib/api";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless } from "../lib/format";
-import { rolloutsVersion } from "../lib/live";
+import { useHeld } from "../lib/held";
+import { withKeys } from "../lib/keys";
+import { rolloutsVersion, toggleLive } from "../lib/live";
 import { rolloutPath } from "../lib/router";
 import type { Delivery, Hook, Trial } from "../lib/types";
 import { OK, UNCLEAR, WORSE, type Look } from "../lib/words";
@@ -71,6 +74,13 @@ function Try({ name }: { name: string }) {
 export function Hooks() {
   const asked = useAsked<{ hooks: Hook[]; deliveries: Delivery[] }>("/v1/hooks", rolloutsVersion);
   const { value, error } = asked.value;
+  const box = useRef<HTMLTableSectionElement>(null);
+  const all = value?.deliveries;
+  const held = useHeld(useMemo(() => all ?? [], [all]), (of) => of.id, box);
+  useLayoutEffect(
+    () => withKeys([{ key: ".", words: "show what came meanwhile, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) }]),
+    [held.pending],
+  );
   if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for hooks…" />;
   return (
     <>
@@ -119,6 +129,7 @@ export function Hooks() {
       )}
       {value.deliveries.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries">
+          <Pill pending={held.pending} apply={held.apply} words="what came meanwhile" />
           <table class="numbers cards-if-narrow">
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
             <thead>
@@ -132,8 +143,8 @@ export function Hooks() {
                 <th scope="col">id</th>
               </tr>
             </thead>
-            <tbody>
-              {value.deliveries.map((of) => (
+            <tbody ref={box}>
+              {held.rows.map((of) => (
                 <tr key={of.id}>
                   <td>
                     <Time at={of.decided_ms} />

@@ -1,23 +1,28 @@
 // Which rollouts are live, and which one needs me now?
 
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { Badge, Loading, Problem, Said, Time } from "../components/parts";
+import { Badge, Loading, Pill, Problem, Said, Time } from "../components/parts";
 import { Empty } from "../components/Empty";
 import { Sparkline } from "../components/Sparkline";
 import { useAsked } from "../lib/ask";
-import { between, effectWords, grouped, harmless, span } from "../lib/format";
+import { frozen } from "../lib/asof";
+import { between, effectWords, grouped, harmless, percent, span } from "../lib/format";
+import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion, rollouts, trouble, toggleLive } from "../lib/live";
+import { report, reportVersion, rollouts, rolloutsVersion, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
-import type { Comparison, Guardrail, RolloutRow, Spark } from "../lib/types";
+import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
-import { CHANGES, groupOf, inOrder, lookOfRollout, PHASES, serviceName, type Group } from "../lib/words";
+import { CHANGES, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
 const SHOWN = 200;
-const GROUPS: [Group, string][] = [
+/** What is shown: one of the groups, or what failed and is over, of which only some is long past. */
+type Shown = Group | "failed";
+const GROUPS: [Shown, string][] = [
   ["needs", "Needs you"],
+  ["failed", "Just failed"],
   ["running", "Running"],
   ["done", "Done"],
 ];
@@ -31,16 +36,16 @@ export function comparisonOf(row: RolloutRow, list: Comparison[]): Comparison | 
 
 /** The strongest thing that is known, in one sentence. */
 function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
-  if (!comparison) return row.reason || "no comparison has begun";
+  if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {
     const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);
     const worst = comparison.guardrails.filter((of) => of.finding === "regressed" && of.effect).toSorted((a, b) => number(b) - number(a))[0];
     const lines = comparison.templates.listed.filter((of) => of.change === "new" && of.level === "error or worse").length;
-    const parts = [
-      worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : comparison.reasons[1],
-      lines && worst?.effect ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : lines > 1 ? `${lines - 1} more` : "",
-    ];
+    // The program's own sentence says what is worse in values; the interval stands beside the course.
+    const said = comparison.reasons[1] ?? (worst?.effect ? `${worst.label} ${effectWords(worst.effect)}` : "");
+    const isLine = said.includes("new error line");
+    const parts = [said, isLine ? (lines > 1 ? `${lines - 1} more` : "") : lines > 0 ? `${lines} new error ${lines === 1 ? "line" : "lines"}` : ""];
     return parts.flatMap((part) => (part ? [part.replace(/\.$/, "")] : [])).join("; ");
   }
   if (comparison.held_back_by_change) return `behaves differently: ${comparison.changed_groups.map((name) => CHANGES[name] ?? name).join(", ")}`;
@@ -64,10 +69,22 @@ function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comp
     <>
       <Sparkline spark={spark} kind={guardrail.effect.kind} look={lookOfRollout(row)} label={guardrail.label} />
       <span class="effect">
-        {guardrail.label} {effectWords(guardrail.effect)}
+        {guardrail.label} <span class="whole">{effectWords(guardrail.effect)}</span>
       </span>
     </>
   );
+}
+
+/** How much of the units the canary has. */
+function Share({ of }: { of: Comparison }) {
+  const all = of.units[0] + of.units[1];
+  return all > 0 ? <small>{percent(of.units[1] / all)} of {of.unit}s</small> : null;
+}
+
+/** What a hook was told last, and whether it heard. */
+function toldWords(of: Delivery): string {
+  const state = of.state === "taken" ? "heard it" : of.state === "waiting" ? "is being told" : "did not hear it";
+  return `${harmless(of.hook, 40)} ${state}: ${of.event}`;
 }
 
 const openFirst = (): void => document.querySelector<HTMLElement>("tbody a.row")?.click();
@@ -76,41 +93,35 @@ export function Rollouts() {
   const list = rollouts.value;
   const found = report.value;
   const filter = param("q").toLowerCase();
-  const group = (param("show") || "all") as Group | "all";
+  const group = (param("show") || "all") as Shown | "all";
+  const environment = param("env");
   const box = useRef<HTMLTableSectionElement>(null);
   const input = useRef<HTMLInputElement>(null);
-  const order = useSignal<string[]>([]);
   const most = useSignal(SHOWN);
   const sparks = useAsked<{ sparks: Spark[] }>("/v1/sparks", reportVersion).value.value?.sparks ?? [];
-  const wanted = useComputed(() => inOrder(rollouts.value ?? []));
-  const pending = useComputed(() => {
-    const [now, next] = [order.value, wanted.value];
-    // Before there is an order nothing can be out of it.
-    if (now.length === 0) return 0;
-    return next.filter((id, at) => now[at] !== id).length;
-  });
-  const apply = (): void => {
-    order.value = wanted.peek();
-  };
+  const told = useAsked<{ deliveries: Delivery[] }>("/v1/hooks", rolloutsVersion).value.value?.deliveries;
+  const earlier = frozen.value?.asof;
+  const deliveries = useMemo(() => (told ?? []).filter((of) => !earlier || of.decided_ms <= Date.parse(earlier)), [told, earlier]);
+  const comparisons = found?.comparisons;
+  const fresh = useMemo(() => freshOf(list ?? [], comparisons ?? [], deliveries, earlier ? Date.parse(earlier) : Date.now()), [list, comparisons, deliveries]);
+  // What is fresh is another set with each report; only what it says of the order counts.
+  const wrong = useMemo(() => (list ?? []).filter((row) => fresh.has(row.id) && wentWrong(row)).map((row) => row.id), [list, fresh]);
+  const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong)), [list, wrong.join("\n")]);
   // Nothing moves under a pointer or the focus: there a pill says that something would.
-  useSignalEffect(() => {
-    const next = wanted.value;
-    const isHeld = box.current?.matches(":hover") || box.current?.contains(document.activeElement);
-    if (!isHeld || order.peek().length === 0) order.value = next;
-  });
-  // Of ten thousand rows none is looked for by looking at all others.
+  const held = useHeld(wanted, (row) => row.id, box);
+  const environments = useMemo(() => [...new Set((list ?? []).flatMap((row) => row.environment ?? []))].toSorted(), [list]);
   const rows = useMemo(() => {
-    const byId = new Map((list ?? []).map((row) => [row.id, row]));
-    return order.value
-      .flatMap((id) => byId.get(id) ?? [])
-      .filter((row) => group === "all" || groupOf(row) === group)
+    const isOf = (row: RolloutRow): boolean => group === "all" || (group === "failed" ? wrong.includes(row.id) : groupOf(row) === group);
+    return held.rows
+      .filter(isOf)
+      .filter((row) => !environment || row.environment === environment)
       .filter((row) => !filter || `${row.id} ${row.services.join(" ")} ${row.candidate ?? ""}`.toLowerCase().includes(filter));
-  }, [order.value, list, group, filter]);
+  }, [held.rows, group, environment, filter, wrong.join("\n")]);
   const counts = useMemo(() => {
-    const all: Record<Group, number> = { needs: 0, running: 0, done: 0 };
+    const all: Record<Shown, number> = { needs: 0, failed: wrong.length, running: 0, done: 0 };
     for (const row of list ?? []) all[groupOf(row)] += 1;
     return all;
-  }, [list]);
+  }, [list, wrong.length]);
   // A long list draws what is in sight; where rows are cards, it is asked for piece by piece.
   const isWide = useWide();
   const isLong = rows.length > SHOWN && isWide;
@@ -118,13 +129,13 @@ export function Rollouts() {
   const shown = isLong ? rows.slice(from, to) : rows.slice(0, most.value);
   useLayoutEffect(() =>
     withKeys([
-      { key: ".", words: "apply changes of order, else pause or resume", run: () => (pending.peek() > 0 ? apply() : toggleLive()) },
+      { key: ".", words: "apply changes of order, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) },
       { key: "/", words: "filter", run: () => input.current?.focus() },
       { key: "j", words: "next row", run: () => focus(1) },
       { key: "k", words: "previous row", run: () => focus(-1) },
       { key: "Enter", words: "open the rollout that needs you most", run: openFirst },
     ]),
-  [rows.length]);
+  [rows.length, held.pending]);
   const focus = (by: number): void => {
     const at = Number((document.activeElement as HTMLElement | null)?.dataset?.at ?? -1);
     const next = at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by));
@@ -139,7 +150,7 @@ export function Rollouts() {
           <button type="button" aria-pressed={group === "all"} onClick={() => setQuery({ show: null })}>
             All {list.length}
           </button>
-          {GROUPS.map(([name, words]) => (
+          {GROUPS.filter(([name]) => name !== "failed" || counts.failed > 0 || group === "failed").map(([name, words]) => (
             <button type="button" key={name} aria-pressed={group === name} onClick={() => setQuery({ show: name })}>
               {words} {counts[name]}
             </button>
@@ -158,11 +169,20 @@ export function Rollouts() {
             else if (event.key === "Escape" && !param("q")) event.currentTarget.blur();
           }}
         />
-        {pending.value > 0 && (
-          <button type="button" class="pill" onClick={apply}>
-            {pending.value} {pending.value === 1 ? "change" : "changes"} of order: press <kbd>.</kbd>
-          </button>
+        {(environments.length > 1 || environment) && (
+          <label>
+            environment{" "}
+            <select value={environment} onChange={(event) => setQuery({ env: event.currentTarget.value })}>
+              <option value="">all</option>
+              {environments.map((name) => (
+                <option key={name} value={name}>
+                  {harmless(name, 40)}
+                </option>
+              ))}
+            </select>
+          </label>
         )}
+        <Pill pending={held.pending} apply={held.apply} />
       </div>
       {list.length === 0 ? (
         <Empty />
@@ -185,6 +205,7 @@ export function Rollouts() {
             {shown.map((row, number) => {
               const comparison = comparisonOf(row, found?.comparisons ?? []);
               const until = comparison?.ended_at;
+              const latest = deliveries.find((of) => of.rollout === row.id);
               return (
                 <tr key={row.id} class={lookOfRollout(row).tone} aria-rowindex={(isLong ? from : 0) + number + 2}>
                   <td>
@@ -209,7 +230,10 @@ export function Rollouts() {
                     <Said words={evidenceOf(row, comparison).slice(0, 220)} />
                   </td>
                   <td class="course">{comparison && <Course row={row} comparison={comparison} sparks={sparks} />}</td>
-                  <td data-of="step">{row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}</td>
+                  <td data-of="step">
+                    {row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}
+                    {comparison && <Share of={comparison} />}
+                  </td>
                   <td data-of="began">
                     {row.began ? <Time at={row.began} /> : "–"}
                     {row.began && until && <small>{span(between(row.began, until))} of data</small>}
@@ -217,6 +241,7 @@ export function Rollouts() {
                   <td data-of="stands">
                     {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
+                    {latest && <small>{toldWords(latest)}</small>}
                   </td>
                 </tr>
               );
@@ -230,7 +255,7 @@ export function Rollouts() {
           {grouped(rows.length - most.value)} more
         </button>
       )}
-      {list.length > 0 && rows.length === 0 && <p>No rollout matches. <button type="button" class="quiet" onClick={() => setQuery({ q: null, show: null })}>Show all</button></p>}
+      {list.length > 0 && rows.length === 0 && <p>No rollout matches. <button type="button" class="quiet" onClick={() => setQuery({ q: null, show: null, env: null })}>Show all</button></p>}
     </>
   );
 }

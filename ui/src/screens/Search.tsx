@@ -2,15 +2,17 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useCallback, useEffect, useRef } from "preact/hooks";
+import { FoundFields } from "../components/FoundFields";
+import { FoundTemplates } from "../components/FoundTemplates";
 import { Histogram, type Bar } from "../components/Histogram";
 import { LineList } from "../components/LineList";
 import { canSearch, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Copy, Loading, Note } from "../components/parts";
+import { Loading, Note } from "../components/parts";
+import { QueryInput } from "../components/QueryInput";
 import { TimeRange } from "../components/TimeRange";
 import { get, Refused } from "../lib/api";
-import { lasting } from "../lib/asof";
-import { asCommand } from "../lib/command";
+import { canaryQuery } from "../lib/arms";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { status } from "../lib/live";
@@ -25,6 +27,11 @@ const PAGES = 500;
 const FACETS = ["_service", "_arm", "_level", "_kind", "_failed"];
 /** Values of a facet that are shown. */
 const VALUES = 8;
+const TABS: [string, string][] = [
+  ["", "Lines"],
+  ["templates", "Texts"],
+  ["fields", "Fields"],
+];
 /** Queries that a newcomer looks for. */
 const OFTEN: [string, string][] = [
   ["_failed:true", "requests that failed"],
@@ -40,11 +47,14 @@ function words(error: unknown): string {
 export function Search() {
   const q = param("q");
   const since = param("from");
+  const tab = TABS.some(([name]) => name === param("tab")) ? param("tab") : "";
   const text = useSignal(q);
   const found = useSignal<Found | null>(null);
   const lines = useSignal<FoundLine[]>([]);
   const facets = useSignal<Record<string, Group[]>>({});
   const bars = useSignal<Bar[]>([]);
+  /** Of each value of a facet the lines that canaries have. */
+  const canaries = useSignal<Record<string, Map<string, number>>>({});
   const problem = useSignal<string | null>(null);
   const busy = useSignal(false);
   const input = useRef<HTMLInputElement>(null);
@@ -79,6 +89,7 @@ export function Search() {
             facets.value = { ...facets.peek(), [field]: table.groups };
           }),
         ]);
+        canaries.value = await shareOfCanaries(of, stopping.signal);
       })
       .catch((error: unknown) => {
         if (stopping.signal.aborted) return;
@@ -95,10 +106,17 @@ export function Search() {
       });
     return () => stopping.abort();
   }, [base.value, search]);
-  useEffect(() => withKeys([{ key: "/", words: "query", run: () => input.current?.focus() }]), []);
+  useEffect(
+    () =>
+      withKeys([
+        { key: "/", words: "query", run: () => input.current?.focus() },
+        ...TABS.map(([name, words], at) => ({ key: String(at + 1), words: words.toLowerCase(), run: () => setQuery({ tab: name }) })),
+      ]),
+    [],
+  );
   const narrow = (more: string): void => {
     const before = param("q").trim();
-    setQuery({ sel: null, q: before ? `${/\bOR\b/.test(before) ? `(${before})` : before} ${more}` : more });
+    setQuery({ sel: null, tab: null, q: before ? `${/\bOR\b/.test(before) ? `(${before})` : before} ${more}` : more });
   };
   const asking = useRef("");
   const more = useCallback((): void => {
@@ -139,21 +157,11 @@ export function Search() {
           setQuery({ q: text.peek(), sel: null });
         }}
       >
-        <input
-          ref={input}
-          type="search"
-          spellcheck={false}
-          aria-label="Query"
-          placeholder='words, "a phrase", status:>=500, _arm:2.5.0, NOT _level:info'
-          value={text.value}
-          onInput={(event) => (text.value = event.currentTarget.value)}
-        />
+        <QueryInput input={input} label="Query" placeholder='words, "a phrase", status:>=500, _arm:2.5.0, NOT _level:info' value={text.value} set={(to) => (text.value = to)} />
         <TimeRange />
         <button type="submit" class="main">
           Search
         </button>
-        <Copy label="Copy link" text={lasting} />
-        <Copy label="Copy as command" text={asCommand} />
       </form>
       {problem.value && (
         <Note tone="invalid" title="This query cannot be answered">
@@ -174,6 +182,7 @@ export function Search() {
                       <li key={of.key[field]}>
                         <button type="button" class="quiet" onClick={() => narrow(term(field, of.key[field]!))}>
                           {harmless(of.key[field]!, 60)} <small>{grouped(of.lines)}</small>
+                          <Split canary={canaries.value[field] && (canaries.value[field].get(of.key[field]!) ?? 0)} all={of.lines} />
                         </button>
                       </li>
                     ))}
@@ -187,6 +196,15 @@ export function Search() {
             {busy.value && !total ? "Searching…" : total ? `${total.is_exact ? "" : "at least "}${grouped(total.lines)} ${total.lines === 1 ? "line" : "lines"}, newest first${found.value?.partial ? `; not all were looked at (${found.value.partial})` : ""}` : ""}
           </p>
           {bars.value.length > 1 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}
+          {total && total.lines > 0 && (
+            <div class="choices tabs-of" role="group" aria-label="Shown as">
+              {TABS.map(([name, words]) => (
+                <button type="button" key={name} aria-pressed={tab === name} onClick={() => setQuery({ tab: name })}>
+                  {words}
+                </button>
+              ))}
+            </div>
+          )}
           {total && total.lines === 0 && (
             <section class="empty">
               <h2>No line matches</h2>
@@ -206,14 +224,50 @@ export function Search() {
               </ul>
             </section>
           )}
-          {lines.value.length > 0 && <LineList lines={lines.value} more={found.value?.next ? more : null} narrow={narrow} />}
+          {total && total.lines > 0 && tab === "templates" && <FoundTemplates asked={base.value} narrow={narrow} />}
+          {total && total.lines > 0 && tab === "fields" && <FoundFields asked={base.value} narrow={narrow} />}
+          {lines.value.length > 0 && tab === "" && <LineList lines={lines.value} more={found.value?.next ? more : null} narrow={narrow} />}
         </div>
       </div>
     </>
   );
 }
 
-/** Lines over time, errors apart. */
+/** How much of a value's lines a canary wrote. */
+function Split({ canary, all }: { canary: number | undefined; all: number }) {
+  if (canary === undefined || all === 0) return null;
+  const part = Math.min(1, canary / all);
+  return (
+    <svg class="bars split" role="img" aria-label={`${(part * 100).toFixed(0)} % of canaries`} viewBox="0 0 100 4" preserveAspectRatio="none">
+      <title>{`${(part * 100).toFixed(1)} % of these lines are of canaries`}</title>
+      <rect class="baseline" x={0} y={0} width={100} height={4} />
+      <rect class="candidate" x={100 - part * 100} y={0} width={part * 100} height={4} />
+    </svg>
+  );
+}
+
+/** The question for the lines of canaries alone among those that are asked for; none where there is no canary. */
+function ofCanaries(asked: string): string | null {
+  const canary = canaryQuery.peek();
+  if (!canary) return null;
+  const of = new URLSearchParams(asked);
+  const q = of.get("q")?.trim();
+  of.set("q", q ? `(${q}) AND (${canary})` : canary);
+  return of.toString();
+}
+
+async function shareOfCanaries(asked: string, signal: AbortSignal): Promise<Record<string, Map<string, number>>> {
+  const of = ofCanaries(asked);
+  const found: Record<string, Map<string, number>> = {};
+  if (!of) return found;
+  for (const field of FACETS) {
+    const table = await get<Table>(`/v1/aggregate?by=${field}&size=30&${of}`, signal).catch(() => null);
+    if (table) found[field] = new Map(table.groups.flatMap((one) => (one.key[field] == null ? [] : [[one.key[field], one.lines] as const])));
+  }
+  return found;
+}
+
+/** Lines over time, errors and those of canaries apart. */
 export async function draw(lines: FoundLine[], and: string, signal: AbortSignal): Promise<Bar[]> {
   if (lines.length === 0) return [];
   // How far back lines go is told by counting them in long stretches first.
@@ -223,14 +277,20 @@ export async function draw(lines: FoundLine[], and: string, signal: AbortSignal)
   const first = times.length > 1 ? Math.min(...times) : Math.min(...(await hours(and, signal)), last);
   const every = barLength(Math.max(60, (last - first) / 1000));
   const table = await get<Table>(`/v1/aggregate?every=${every}s&by=_level&size=2000${and}`, signal);
+  const canary = ofCanaries(and);
+  const ofCanary = canary ? await get<Table>(`/v1/aggregate?every=${every}s&size=2000&${canary}`, signal).catch(() => null) : null;
   const bars = new Map<number, Bar>();
   for (const of of table.groups) {
     if (!of.from) continue;
     const at = Date.parse(of.from);
-    const bar = bars.get(at) ?? { from: utc(at), at, until: at + every * 1000, lines: 0, severe: 0 };
+    const bar = bars.get(at) ?? { from: utc(at), at, until: at + every * 1000, lines: 0, severe: 0, canary: 0 };
     bar.lines += of.lines;
     if (["error", "fatal"].includes(of.key._level ?? "")) bar.severe += of.lines;
     bars.set(at, bar);
+  }
+  for (const of of ofCanary?.groups ?? []) {
+    const bar = of.from ? bars.get(Date.parse(of.from)) : undefined;
+    if (bar) bar.canary += of.lines;
   }
   return [...bars.values()].toSorted((a, b) => a.at - b.at);
 }

@@ -1,8 +1,13 @@
 // Can I trust what I see?
 
+import { useEffect, useState } from "preact/hooks";
+import { Coverage } from "../components/Coverage";
+import { PlaceLink } from "../components/Lines";
 import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
+import { getText } from "../lib/api";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
+import { metricRows } from "../lib/metrics";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 
 function Row({ name, look, value, remedy }: { name: string; look: Look; value: string; remedy?: string | undefined }) {
@@ -29,7 +34,40 @@ const REJECTS: Record<string, string> = {
   too_long: "Longer than 16 MiB.",
 };
 
+/** How often it is asked how many lines came, in milliseconds. */
+const RATE_MS = 5_000;
+
+/** Lines that come a second, as the last seconds had it; `null` until there were some. */
+function useRate(): number | null {
+  const [rate, setRate] = useState<number | null>(null);
+  useEffect(() => {
+    const stopping = new AbortController();
+    let before: { lines: number; at: number } | null = null;
+    const ask = (): void => {
+      if (document.hidden) return;
+      getText("/metrics", stopping.signal).then(
+        (text) => {
+          const lines = metricRows(text, ["serin_source_lines_total"]).reduce((sum, row) => sum + row.value, 0);
+          const at = performance.now();
+          if (before) setRate(Math.max(0, lines - before.lines) / ((at - before.at) / 1_000));
+          before = { lines, at };
+        },
+        // Whoever may not read them has the rest of the page.
+        () => {},
+      );
+    };
+    ask();
+    const timer = setInterval(ask, RATE_MS);
+    return () => {
+      clearInterval(timer);
+      stopping.abort();
+    };
+  }, []);
+  return rate;
+}
+
 export function Status() {
+  const rate = useRate();
   const said = status.value;
   const of = report.value;
   if (!said) return trouble.value ? <Problem words={trouble.value} /> : <Loading what="Asking how it is…" />;
@@ -50,7 +88,7 @@ export function Status() {
         </Note>
       )}
       <Scroll label="The program">
-      <table class="numbers status">
+      <table class="numbers status cards-if-narrow">
         <caption>The program</caption>
         <thead>
           <tr>
@@ -70,6 +108,11 @@ export function Status() {
             look={lag === null ? { ...UNCLEAR, word: "none" } : lag > 300 ? { ...INVALID, word: "stale" } : { ...OK, word: "fresh" }}
             value={lag === null ? "no window was judged yet" : `the newest line that was judged is ${span(Math.max(0, lag))} old`}
             remedy={lag !== null && lag > 300 ? "Check what ships the logs, and its clock; a replay of an old log is always stale." : undefined}
+          />
+          <Row
+            name="lines"
+            look={rate === null ? { ...UNCLEAR, word: "counting" } : rate > 0 ? { ...OK, word: "come" } : { ...UNCLEAR, word: "none now" }}
+            value={rate === null ? "for five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} so far` : ""}`}
           />
           <Row
             name="this page"
@@ -106,7 +149,40 @@ export function Status() {
         </tbody>
       </table>
       </Scroll>
-      {records && (
+      {(said.lag?.partitions ?? []).length > 0 && (
+        <Scroll label="Partitions">
+          <table class="numbers">
+            <caption>How far each partition has been read: {grouped(said.lag!.records)} records and {span(said.lag!.seconds)} behind</caption>
+            <thead>
+              <tr>
+                <th scope="col">partition</th>
+                <th scope="col" class="number">next</th>
+                <th scope="col" class="number">end</th>
+                <th scope="col" class="number">records behind</th>
+                <th scope="col" class="number">behind</th>
+              </tr>
+            </thead>
+            <tbody>
+              {said.lag!.partitions.map((one) => (
+                <tr key={one.stream}>
+                  <th scope="row">{harmless(one.stream, 100)}</th>
+                  <td class="number">{grouped(one.next)}</td>
+                  <td class="number">{one.end === null ? "–" : grouped(one.end)}</td>
+                  <td class="number">{one.records === null ? "–" : grouped(one.records)}</td>
+                  <td class="number">{one.seconds === null ? "–" : span(one.seconds)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      <Coverage />
+      {records && rejected.length === 0 && (
+        <p class="aside">
+          {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, none could not be read.
+        </p>
+      )}
+      {records && rejected.length > 0 && (
         <Scroll label="Lines that are no events"><table class="numbers">
           <caption>
             {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
@@ -119,19 +195,15 @@ export function Status() {
             </tr>
           </thead>
           <tbody>
-            {rejected.length === 0 ? (
-              <tr>
-                <td colSpan={3}>none</td>
-              </tr>
-            ) : (
-              rejected.map(([reason, count]) => (
+            {rejected.map(([reason, count]) => (
                 <tr key={reason}>
                   <th scope="row">{reason.replaceAll("_", " ")}</th>
-                  <td class="number">{grouped(count)}</td>
+                  <td class="number">
+                    <PlaceLink query={`_kind:reject _reject:${reason}`}>{grouped(count)}</PlaceLink>
+                  </td>
                   <td>{REJECTS[reason] ?? "See docs/ingest.md."}</td>
                 </tr>
-              ))
-            )}
+              ))}
           </tbody>
         </table></Scroll>
       )}
@@ -167,6 +239,9 @@ export function Status() {
           ))}
         </div>
       )}
+      {said.placebos.length === 0 ? (
+        <p class="aside">Calibration: none yet. Once a day random splits of each service's own traffic are judged; the first are made after a day of lines.</p>
+      ) : (
       <Scroll label="Calibration"><table class="numbers">
         <caption>Calibration: once a day, random splits of each service's own traffic; a split has no difference, so a failure is false</caption>
         <thead>
@@ -179,12 +254,7 @@ export function Status() {
           </tr>
         </thead>
         <tbody>
-          {said.placebos.length === 0 ? (
-            <tr>
-              <td colSpan={5}>none yet: the first are made after a day of lines</td>
-            </tr>
-          ) : (
-            said.placebos.map((one) => (
+          {said.placebos.map((one) => (
               <tr key={`${one.environment}/${one.service}`}>
                 <th scope="row">{harmless(one.service, 60)}</th>
                 <td>
@@ -196,10 +266,10 @@ export function Status() {
                 <td class="number">{one.allowed}</td>
                 <td>{one.withheld ? harmless(one.withheld, 300) : "as it should be"}</td>
               </tr>
-            ))
-          )}
+            ))}
         </tbody>
       </table></Scroll>
+      )}
       <p class="aside">
         For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
       </p>

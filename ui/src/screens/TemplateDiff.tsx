@@ -1,12 +1,18 @@
 // Which log lines are new, gone or shifted in the canary?
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { canSearch, LineAt, PlaceLink } from "../components/Lines";
 import { MuteButton } from "../components/Mute";
-import { Note, Time } from "../components/parts";
+import { Note, Pill, Time } from "../components/parts";
+import { Trend } from "../components/Trend";
 import { evidence, grouped, harmless, percent } from "../lib/format";
+import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
+import { toggleLive } from "../lib/live";
 import { param, setQuery } from "../lib/router";
+import { useSteady } from "../lib/steady";
+import { ratioOf, type Trends, trendsOf } from "../lib/trends";
 import type { Comparison, Muted, Num, RolloutFull, Template } from "../lib/types";
 import { isSwapped } from "./Rollout";
 
@@ -31,17 +37,38 @@ function zeroWords(comparison: Comparison, side: 0 | 1): string {
   return `0 of ${grouped(units)} ${comparison.unit}s: at most ${percent(Math.min(1, 3 / Math.max(1, units)))} (95 %)`;
 }
 
+const digits = (value: number): string => (value >= 1_000 ? grouped(value) : value.toPrecision(3));
+
 function ratioWords(of: Template, swap: boolean, comparison: Comparison): string {
-  if (of.change === "new") return `new: ${zeroWords(comparison, 0)}`;
-  if (of.change === "gone") return `gone: ${zeroWords(comparison, 1)}`;
-  const [baseline, canary] = of.per_thousand_requests;
-  if (!baseline || canary === null) return "–";
-  const value = swap ? baseline / canary : canary / baseline;
-  return `×${value.toPrecision(3)}`;
+  if (of.change === "new") return zeroWords(comparison, 0);
+  if (of.change === "gone") return zeroWords(comparison, 1);
+  const turned = <T,>([x, y]: [T, T]): [T, T] => (swap ? [y, x] : [x, y]);
+  const found = ratioOf(turned(of.units), turned(comparison.units));
+  return found ? `×${digits(found[0])} [${digits(found[1])}, ${digits(found[2])}]` : "–";
 }
+
+/** By what rows are in order; first the one that the program tells them in. */
+const ORDERS: [string, string, ((of: Template, comparison: Comparison) => number) | null][] = [
+  ["", "strongest evidence first", null],
+  ["-ratio", "largest ratio first", (of, comparison) => (of.change === "new" ? Infinity : of.change === "gone" ? 0 : (ratioOf(of.units, comparison.units)?.[0] ?? 1))],
+  ["-canary", "most in the canary first", (of) => of.per_thousand_requests[1] ?? 0],
+  ["-first", "newest first", (of) => Date.parse(of.first_seen)],
+];
+
+/** What rates are told by. */
+const PER: [string, string][] = [
+  ["", "for 1,000 requests"],
+  ["unit", ""],
+];
 
 /** Ids in a key of the address, with commas. */
 const idsOf = (key: string): string[] => param(key).split(",").filter(Boolean);
+
+/** Opens or closes a row. The key may name what is open on another tab: that goes. */
+function toggleOpen(id: string): void {
+  const ids = idsOf("sel").filter((of) => /^[0-9a-f]{16}$/.test(of));
+  setQuery({ sel: (ids.includes(id) ? ids.filter((of) => of !== id) : [...ids, id]).join(",") });
+}
 
 /** Adds an id to a key of the address, or takes it out. */
 function toggle(key: string, id: string): void {
@@ -50,6 +77,7 @@ function toggle(key: string, id: string): void {
 }
 
 interface RowOf {
+  trends: Trends | null;
   of: Template;
   comparison: Comparison;
   rollout: string;
@@ -57,8 +85,14 @@ interface RowOf {
   muted: Muted | undefined;
 }
 
-function Row({ of, comparison, rollout, swap, muted }: RowOf) {
-  const [open, setOpen] = useState(param("tid") === of.id);
+/** What a side meets of it: lines for 1,000 requests, or the part of its users. */
+function sideWords(of: Template, comparison: Comparison, side: 0 | 1): string {
+  if (param("per") === "unit") return comparison.units[side] > 0 ? percent(of.units[side] / comparison.units[side]) : "–";
+  return rate(of.per_thousand_requests[side]!);
+}
+
+function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
+  const open = idsOf("sel").includes(of.id);
   const isMarked = idsOf("mark").includes(of.id);
   const change = swap ? TURNED[of.change] : of.change;
   const sides: (0 | 1)[] = swap ? [1, 0] : [0, 1];
@@ -68,11 +102,11 @@ function Row({ of, comparison, rollout, swap, muted }: RowOf) {
       <tr class={`${of.level === "error or worse" ? "severe" : ""} ${isMarked ? "marked" : ""}`}>
         <td>
           {isMarked && <span title="marked">{"●"} <span class="unseen">marked</span></span>}
-          <span class={`change ${change}`}>{change === "up" || change === "down" ? `${change} ${ratioWords(of, swap, comparison)}` : change.toUpperCase()}</span>
+          <span class={`change ${change}`}>{change === "up" || change === "down" ? change : change.toUpperCase()}</span>
+          <small>{of.level === "error or worse" ? "error" : "below error"}</small>
         </td>
-        <td>{of.level === "error or worse" ? "error" : "below"}</td>
         <th scope="row">
-          <button type="button" class="quiet template" aria-expanded={open} data-id={of.id} onClick={() => setOpen(!open)}>
+          <button type="button" class="quiet template" aria-expanded={open} data-id={of.id} onClick={() => toggleOpen(of.id)}>
             <code>{of.text ? masked(of.text) : `(text not kept) ${of.id}`}</code>
           </button>
           {isFailing && <small class="worse">carried the failure</small>}
@@ -84,13 +118,19 @@ function Row({ of, comparison, rollout, swap, muted }: RowOf) {
           {of.instead_of && <small>instead of one that reads alike</small>}
         </th>
         {sides.map((side) => (
-          <td class="number" key={side} data-of={`${side === 0 ? "baseline" : "canary"} / 1k`}>
-            <PlaceLink query={armQuery(of, comparison, side)}>{rate(of.per_thousand_requests[side]!)}</PlaceLink>
+          <td class={`number ${side === 0 ? "baseline" : "candidate"}`} key={side} data-of={side === 0 ? "baseline" : "canary"}>
+            <PlaceLink query={armQuery(of, comparison, side)}>{sideWords(of, comparison, side)}</PlaceLink>
             <small>
               {grouped(of.units[side]!)} {of.units[side] === 1 ? comparison.unit : `${comparison.unit}s`}
             </small>
           </td>
         ))}
+        <td class="ratio" data-of="ratio">
+          {ratioWords(of, swap, comparison)}
+        </td>
+        <td class="trend">
+          <Trend of={trends?.get(of.id)} swap={swap} />
+        </td>
         <td data-of="evidence">
           {evidence(of.log_e)}
           <small>{of.evidence}</small>
@@ -101,9 +141,10 @@ function Row({ of, comparison, rollout, swap, muted }: RowOf) {
       </tr>
       {open && (
         <tr class="detail">
-          <td colSpan={7}>
+          <td colSpan={8}>
             <p>
-              {of.change === "new" || of.change === "gone" ? ratioWords(of, swap, comparison) : `Lines: ${grouped(of.lines[0])} of the baseline, ${grouped(of.lines[1])} of the canary, ${grouped(of.lines[2])} of no known arm`}.{" "}
+              Lines: <PlaceLink query={armQuery(of, comparison, 0)}>{grouped(of.lines[0])}</PlaceLink> of the baseline, <PlaceLink query={armQuery(of, comparison, 1)}>{grouped(of.lines[1])}</PlaceLink> of the canary
+              {of.lines[2] > 0 && `, ${grouped(of.lines[2])} of no known arm`}.{" "}
               <span class="aside">template {of.id}</span>
             </p>
             <p class="links">
@@ -164,6 +205,27 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
   const find = param("q").toLowerCase();
   const [most, setMost] = useState(SHOWN);
   const input = useRef<HTMLInputElement>(null);
+  const box = useRef<HTMLTableSectionElement>(null);
+  const trends = useSignal<Trends | null>(null);
+  const sort = ORDERS.find(([name]) => name === param("sort")) ?? ORDERS[0]!;
+  const sorted = useMemo(() => {
+    const by = sort[2];
+    return by ? templates.listed.toSorted((x, y) => by(y, comparison) - by(x, comparison)) : templates.listed;
+  }, [templates.listed, sort[0]]);
+  const held = useHeld(sorted, (one) => one.id, box);
+  const [pending, apply] = [useRef(0), useRef(held.apply)];
+  pending.current = held.pending;
+  apply.current = held.apply;
+  // A course is as long as what was judged: it is asked for again a minute later, or when there are other lines.
+  const search = canSearch();
+  const until = Math.floor(Date.parse(comparison.ended_at) / 60_000);
+  const ids = templates.listed.map((one) => one.id).toSorted().join(" ");
+  useSteady([search, ids, comparison.service, comparison.candidate].join("\n"), until, async (signal) => {
+    if (!search || ids === "") return;
+    // Without its course a row says all the same.
+    const of = await trendsOf(comparison, ids.split(" "), signal).catch(() => null);
+    if (of && !signal.aborted) trends.value = of;
+  });
   useLayoutEffect(() => {
     const move = (by: number) => () => {
       const rows = [...document.querySelectorAll<HTMLElement>("button.template")];
@@ -179,6 +241,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
       { key: "e", words: "without this template", run: withId((id) => toggle("not", id)) },
       { key: "x", words: "mark the template", run: withId((id) => toggle("mark", id)) },
       { key: "X", words: "take all marks away", run: () => setQuery({ mark: null }) },
+      { key: ".", words: "apply changes of order, else pause or resume", run: () => (pending.current > 0 ? apply.current() : toggleLive()) },
       { key: "/", words: "find in templates", run: () => input.current?.focus() },
       { key: "j", words: "next template", run: move(1) },
       { key: "k", words: "previous template", run: move(-1) },
@@ -198,7 +261,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
   templates.listed.forEach((one) => counts.set(of(one.change), (counts.get(of(one.change)) ?? 0) + 1));
   const muted = new Map((rollout.muted ?? []).map((one) => [one.template, one]));
   const [only, not] = [param("only"), idsOf("not")];
-  const wanted = templates.listed
+  const wanted = held.rows
     .filter((one) => !only || one.id === only)
     .filter((one) => !not.includes(one.id))
     .filter((one) => !show || of(one.change) === show)
@@ -229,14 +292,35 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
           ))}
         </div>
         <label>
-          level{" "}
+          <span class="unseen">Level</span>
           <select value={level} onChange={(event) => setQuery({ level: event.currentTarget.value })}>
-            <option value="">any</option>
+            <option value="">any level</option>
             <option value="error">error or worse</option>
             <option value="below">below error</option>
           </select>
         </label>
+        <label>
+          <span class="unseen">Rates</span>
+          <select value={param("per")} onChange={(event) => setQuery({ per: event.currentTarget.value })}>
+            {PER.map(([value, words]) => (
+              <option key={value} value={value}>
+                {words || `part of ${comparison.unit}s`}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          <span class="unseen">Order</span>
+          <select value={sort[0]} onChange={(event) => setQuery({ sort: event.currentTarget.value })}>
+            {ORDERS.map(([value, words]) => (
+              <option key={value} value={value}>
+                {words}
+              </option>
+            ))}
+          </select>
+        </label>
         <input ref={input} type="search" placeholder="find" aria-label="Find in templates" value={param("q")} onInput={(event) => setQuery({ q: event.currentTarget.value }, false)} />
+        <Pill pending={held.pending} apply={held.apply} />
       </div>
       {(only || not.length > 0) && (
         <p class="swap">
@@ -257,36 +341,37 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
         <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
           <table class="templates cards-if-narrow">
             <caption>
-              Log lines whose values are masked, by how many {comparison.unit}s meet them; lines for a thousand requests of each arm.
+              Values are masked; {param("per") === "unit" ? `rates are the part of ${comparison.unit}s that meet a line` : "rates are lines for 1,000 requests of each arm"}, ratios those of {comparison.unit}s that meet it (one look), and evidence holds at all looks.
             </caption>
             <thead>
               <tr>
                 <th scope="col">change</th>
-                <th scope="col">level</th>
                 <th scope="col">template</th>
                 <th scope="col" class={`number ${swap ? "candidate" : "baseline"}`}>
-                  {swap ? "canary" : "baseline"} / 1k
+                  {swap ? "canary" : "baseline"}
                 </th>
                 <th scope="col" class={`number ${swap ? "baseline" : "candidate"}`}>
-                  {swap ? "baseline" : "canary"} / 1k
+                  {swap ? "baseline" : "canary"}
                 </th>
+                <th scope="col">ratio [95 %]</th>
+                <th scope="col">course</th>
                 <th scope="col">evidence</th>
                 <th scope="col">first seen</th>
               </tr>
             </thead>
-            <tbody>
+            <tbody ref={box}>
               {rows.slice(0, most).map((one) => (
-                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={undefined} />
+                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={undefined} trends={trends.value} />
               ))}
               {quiet.length > 0 && (
                 <tr>
-                  <th scope="rowgroup" colSpan={7}>
+                  <th scope="rowgroup" colSpan={8}>
                     Muted: {quiet.length}. Verdicts do not go by this.
                   </th>
                 </tr>
               )}
               {quiet.map((one) => (
-                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={muted.get(one.id)} />
+                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={muted.get(one.id)} trends={trends.value} />
               ))}
             </tbody>
           </table>
@@ -299,7 +384,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
         </div>
       )}
       <p class="aside">
-        {grouped(tested)} templates tested; {grouped(past)} lines of templates past the bound. False “differs” share the error budget of the verdict: wrong at most once in 100 rollouts.
+        {grouped(tested)} templates tested, {grouped(Math.max(0, tested - templates.below_error.differ - templates.error_or_worse.differ))} of them the same in both arms; {grouped(past)} lines of templates past the bound{past === 0 ? "" : ", which are not told apart"}. False “differs” share the error budget of the verdict: wrong at most once in 100 rollouts.
       </p>
     </>
   );

@@ -3,13 +3,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Histogram, type Bar } from "../components/Histogram";
-import { canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { armQuery, canSearch, PlaceLink } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
 import { SeriesChart, type Line } from "../components/SeriesChart";
-import { Copy, Loading, Note, Time } from "../components/parts";
+import { Loading, Note, Time } from "../components/parts";
 import { TimeRange } from "../components/TimeRange";
 import { get } from "../lib/api";
-import { lasting } from "../lib/asof";
 import { evidence, grouped, harmless } from "../lib/format";
 import { report, rollouts, status } from "../lib/live";
 import { param, rolloutPath, setQuery } from "../lib/router";
@@ -35,6 +34,9 @@ export function saidOf(id: string): Of[] {
     return template ? [{ comparison, template }] : [];
   });
 }
+
+/** Its lines in one arm of a comparison. */
+const armOf = (id: string, comparison: Comparison, side: 0 | 1): string => `_template:${id} ${armQuery(comparison, side)}`;
 
 interface Arm {
   service: string;
@@ -166,8 +168,7 @@ export function TemplatePage({ id }: { id: string }) {
       </p>
       <div class="bar">
         <TimeRange />
-        <a href={searchPath(`_template:${id}`)}>All its lines</a>
-        <Copy label="Copy link" text={lasting} />
+        <PlaceLink timed query={`_template:${id}`}>All its lines</PlaceLink>
         <span class="aside">template {id}</span>
       </div>
       {problem.value && (
@@ -181,11 +182,12 @@ export function TemplatePage({ id }: { id: string }) {
         return (
           <section class="card" key={`${comparison.service}${comparison.candidate}`}>
             <h2>
-              {row ? <a href={rolloutPath(row.id, "templates", `tid=${id}`)}>{harmless(comparison.service, 60)}</a> : harmless(comparison.service, 60)}: {template.change} in{" "}
+              {row ? <a href={rolloutPath(row.id, "templates", `sel=${id}`)}>{harmless(comparison.service, 60)}</a> : harmless(comparison.service, 60)}: {template.change} in{" "}
               <span class="candidate">{harmless(comparison.candidate, 40)}</span>
             </h2>
             <p>
-              {grouped(template.units[0])} {comparison.unit}s of <span class="baseline">{harmless(comparison.control, 40)}</span> met it, and {grouped(template.units[1])} of{" "}
+              <PlaceLink query={armOf(id, comparison, 0)}>{grouped(template.units[0])}</PlaceLink> {comparison.unit}s of <span class="baseline">{harmless(comparison.control, 40)}</span> met it, and{" "}
+              <PlaceLink query={armOf(id, comparison, 1)}>{grouped(template.units[1])}</PlaceLink> of{" "}
               <span class="candidate">{harmless(comparison.candidate, 40)}</span>; evidence {evidence(template.log_e)} ({template.evidence}), first seen{" "}
               <Time at={template.first_seen} />.
             </p>
@@ -215,7 +217,7 @@ export function TemplatePage({ id }: { id: string }) {
                   <th scope="row">{harmless(of.service || "none", 60)}</th>
                   <td>{harmless(of.arm || "none", 60)}</td>
                   <td class="number">
-                    <PlaceLink query={`_template:${id}${of.service ? ` _service:"${of.service}"` : ""}${of.arm ? ` _arm:"${of.arm}"` : ""}`}>{grouped(of.lines)}</PlaceLink>
+                    <PlaceLink timed query={`_template:${id}${of.service ? ` _service:"${of.service}"` : ""}${of.arm ? ` _arm:"${of.arm}"` : ""}`}>{grouped(of.lines)}</PlaceLink>
                   </td>
                   <td class="number">{of.requests > 0 ? ((of.lines / of.requests) * 1_000).toPrecision(3) : "–"}</td>
                   <td class="number">{of.users === null ? "–" : grouped(of.users)}</td>

@@ -1,13 +1,17 @@
 // What was decided when, on which evidence, and who or what acted?
 
-import { Badge, Loading, Problem, Scroll, Time } from "../components/parts";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { armQuery, PlaceLink } from "../components/Lines";
+import { Badge, Loading, Pill, Problem, Scroll, Time } from "../components/parts";
 import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless, local } from "../lib/format";
-import { rolloutsVersion } from "../lib/live";
+import { useHeld } from "../lib/held";
+import { withKeys } from "../lib/keys";
+import { rolloutsVersion, toggleLive } from "../lib/live";
 import { rolloutPath } from "../lib/router";
 import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
-import { CHANGES, lookOf, PHASES } from "../lib/words";
+import { CHANGES, lookOf, PHASES, reasonWords } from "../lib/words";
 
 function title(of: TimelineEvent): string {
   if (of.command === "mute" || of.command === "unmute") {
@@ -26,14 +30,20 @@ function title(of: TimelineEvent): string {
   return "Looked at again";
 }
 
+/** What was compared, from when until it was decided. */
+const spanOf = (one: TimelineEvent["compared"][number], rollout: RolloutFull) => ({ ...one, started_at: rollout.compared?.find((of) => of.candidate === one.candidate)?.began ?? rollout.began ?? one.at, ended_at: one.at });
+
 /** A report is shown a moment after what it says was decided. */
 const AFTER_MS = 1_500;
 
-function DeliveryLine({ of }: { of: Delivery }) {
+/** Times that are so far apart, in milliseconds, are of two clocks: that of the log and that of the wall. */
+const TWO_CLOCKS_MS = 60_000;
+
+function DeliveryLine({ of, decided }: { of: Delivery; decided: number | null }) {
   const state = of.state === "taken" ? "acknowledged" : of.state === "waiting" ? "on its way" : `given up: ${of.why ?? ""}`;
   return (
     <li>
-      Hook <b>{harmless(of.hook, 60)}</b> was told “{of.event}” at <Time at={of.decided_ms} />: {state}
+      Hook <b>{harmless(of.hook, 60)}</b> was told “{of.event}” at <Time at={of.decided_ms} />{decided !== null && Math.abs(of.decided_ms - decided) > TWO_CLOCKS_MS && " by the clock"}: {state}
       {of.ended_ms !== null && (
         <>
           {" "}
@@ -48,14 +58,23 @@ function DeliveryLine({ of }: { of: Delivery }) {
 export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
   const asked = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const { value, error } = asked.value;
-  if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for decisions…" />;
+  const box = useRef<HTMLOListElement>(null);
   // Who looks at an earlier time sees nothing of what came after it.
   const kept = frozen.value;
-  const events = kept ? value.events.filter((of) => of.number < kept.events) : value.events;
+  const all = value?.events;
+  const wanted = useMemo(() => (all ?? []).filter((of) => !kept || of.number < kept.events), [all, kept]);
+  const held = useHeld(wanted, (of) => String(of.number), box);
+  useLayoutEffect(
+    () => withKeys([{ key: ".", words: "show what came meanwhile, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) }]),
+    [held.pending],
+  );
+  if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for decisions…" />;
+  const events = held.rows;
   if (events.length === 0) return <p>Nothing was decided yet.</p>;
   return (
     <>
-      <ol class="timeline">
+      <Pill pending={held.pending} apply={held.apply} words="what came meanwhile" />
+      <ol class="timeline" ref={box}>
         {events.map((of) => {
           const deliveries = (rollout.deliveries ?? []).filter((one) => of.told.some((told) => told.generation === one.generation));
           // Reports are kept by the clock, and a decision is of the log's time: when it was told, or commanded, is known by the clock.
@@ -81,11 +100,11 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                   {of.phase_before !== null && of.phase !== of.phase_before && of.verdict !== of.verdict_before && `; ${PHASES[of.phase] ?? of.phase}`}
                 </p>
                 {of.command_reason && <p>“{harmless(of.command_reason, 500)}”</p>}
-                {of.reason && <p>{harmless(of.reason, 400)}</p>}
+                {of.reason && <p>{harmless(reasonWords(of.reason), 400)}</p>}
                 {deliveries.length > 0 && (
                   <ul>
                     {deliveries.map((one) => (
-                      <DeliveryLine key={one.id} of={one} />
+                      <DeliveryLine key={one.id} of={one} decided={of.at === null ? null : Date.parse(of.at)} />
                     ))}
                   </ul>
                 )}
@@ -115,7 +134,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                           </th>
                           <td>{one.verdict}</td>
                           <td class="number">
-                            {grouped(one.units[0])} + {grouped(one.units[1])}
+                            <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
                           </td>
                           <td class="number">10^{one.log10_e.toFixed(1)}</td>
                           <td>{one.regressed.map((cell) => `${cell.guardrail.replaceAll("_", " ")} (10^${cell.log10_e.toFixed(1)})`).join(", ") || "–"}</td>

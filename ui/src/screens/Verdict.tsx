@@ -1,9 +1,10 @@
 // Is the new version worse than the baseline, how sure are we, what happens next?
 
 import { useSignal } from "@preact/signals";
-import { useLayoutEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { DeltaChart } from "../components/DeltaChart";
-import { canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { term } from "../components/LogLine";
 import { Badge, Note, Said, Scroll } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { useAsked } from "../lib/ask";
@@ -13,24 +14,29 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
+import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
 
-/** What comes next, of what the program knows. */
-function next(rollout: RolloutFull): string {
+/** Times that are so far apart, in milliseconds, are of two clocks: that of the log and that of the wall. */
+const TWO_CLOCKS_MS = 60_000;
+
+/** What comes next, or was done, of what the program knows. */
+function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", string] | null {
   const latest = rollout.deliveries?.[0];
   if (latest) {
     const state = latest.state === "taken" ? "acknowledged" : latest.state === "waiting" ? "on its way" : `given up (${latest.why ?? "no answer"})`;
-    return `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}: ${state}.`;
+    const isOfClock = Math.abs(latest.decided_ms - Date.parse(comparison.automatic_at ?? comparison.ended_at)) > TWO_CLOCKS_MS;
+    return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock" : ""}: ${state}.`];
   }
-  if (rollout.withheld) return `Automatic actions are withheld: ${rollout.withheld}`;
-  if (!rollout.declared) return "Nobody declared this rollout (serin.yaml), so nothing acts on it.";
-  if (rollout.phase === "failed") return "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back.";
-  if (rollout.phase === "passed") return "The step has passed and waits for its shortest time or for approval.";
-  return "";
+  if (rollout.withheld) return ["Next", `Automatic actions are withheld: ${rollout.withheld}`];
+  if (!rollout.declared) return ["Next", "Nobody declared this rollout (serin.yaml), so nothing acts on it."];
+  if (rollout.phase === "failed") return ["Next", "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back."];
+  if (rollout.phase === "passed") return ["Next", "The step has passed and waits for its shortest time or for approval."];
+  return null;
 }
 
 /** Not enough data: how much more, and how long. */
@@ -78,7 +84,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   chips.push({
     name: "calibration",
     isWell: !placebo?.withheld,
-    words: placebo ? `placebo splits: ${placebo.failed} of ${placebo.splits} failed` : "placebo splits: none yet",
+    words: placebo ? `calibration: ${placebo.failed} of ${placebo.splits} random splits failed` : "calibration: none yet",
     detail: placebo
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
       : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
@@ -122,7 +128,9 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   const cell = (side: 0 | 1) => (
     <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
       <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
-      <small>of {grouped(comparison.units[side])}</small>
+      <small>
+        of <PlaceLink query={armQuery(comparison, side, "_kind:request")}>{grouped(comparison.units[side])}</PlaceLink>
+      </small>
     </td>
   );
   return (
@@ -146,6 +154,12 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   );
 }
 
+/** Both ends of a scale. */
+function scaleEnds(kind: Effect["kind"], domain: number): string {
+  const words = scaleWords(kind, domain);
+  return `${words[0]} to ${words.at(-1)}`;
+}
+
 function Guardrails({ comparison, rollout, selected, select }: { comparison: Comparison; rollout: RolloutFull; selected: string; select: (name: string) => void }) {
   const swap = isSwapped();
   const adjusted = param("adj") === "mix";
@@ -158,12 +172,8 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
     <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Whiskers are intervals that hold at all looks at once; shaded is more than a pass allows.{" "}
-          {kinds.map((kind) => (
-            <span key={kind} class="scale">
-              {kind === "difference" ? "Differences" : kind === "ratio" ? "Ratios" : "Changes"}: {scaleWords(kind, domains.get(kind)!).join(" · ")}.{" "}
-            </span>
-          ))}
+          Whiskers hold at all looks at once; shaded is more than a pass allows.{" "}
+          {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
           <tr>
@@ -199,7 +209,9 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                 {[first, second].map((arm) => (
                   <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
                     <PlaceLink query={row[arm] === null ? null : row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
-                    <small>of {grouped(row.counts[arm === "baseline" ? 0 : 1])}</small>
+                    <small>
+                      of <PlaceLink query={armQuery(comparison, arm === "baseline" ? 0 : 1, "_kind:request")}>{grouped(row.counts[arm === "baseline" ? 0 : 1])}</PlaceLink>
+                    </small>
                   </td>
                 ))}
                 <td class="number difference">
@@ -221,6 +233,9 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
   );
 }
 
+/** What is read aloud is another one at most so often. */
+const SPOKEN_MS = 30_000;
+
 /** The guardrail that the chart follows when nobody has chosen one: what carries the verdict. */
 function leading(rows: Guardrail[]): string {
   const of = rows.filter((row) => row.effect);
@@ -236,7 +251,10 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const course = useAsked<Course>(`/v1/course?${query}`, reportVersion);
   const timeline = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const look = lookOfComparison(comparison);
-  const showLines = useSignal(false);
+  // Whether lines are shown is in the address, as all that one sees.
+  const showLines = useSignal(param("lines") === "1");
+  const isShown = showLines.value;
+  useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const select = (name: string): void => setQuery({ sel: name });
   useLayoutEffect(() => {
@@ -267,12 +285,13 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
     ...(comparison.failed_at ? [{ at: comparison.failed_at, words: `proved after ${span(comparison.seconds_to_fail ?? 0)}`, sign: "◆" as const }] : []),
     ...(comparison.automatic_at && comparison.automatic_at !== comparison.failed_at ? [{ at: comparison.automatic_at, words: "enough to act", sign: "◆" as const }] : []),
   ]);
-  const then = next(rollout);
+  const spoken = useSeldom(`${look.word}: ${harmless(headline ?? "", 400)}`, SPOKEN_MS);
+  const then = next(rollout, comparison);
   return (
     <>
       {/* Numbers change all the time; what is read aloud is the verdict alone. */}
       <p class="unseen" aria-live="polite">
-        {look.word}: {harmless(headline ?? "", 400)}
+        {spoken}
       </p>
       <section class={`verdict ${look.tone}`} aria-label="Verdict">
         <p class="headline">
@@ -286,12 +305,12 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && <Changes comparison={comparison} />}
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
-            <b>Next:</b> somebody accepts each change (<i>Act on it</i>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
+            <b>Next:</b> somebody accepts each change (<a href="#act">Act on it</a>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
           </p>
         )}
         {then && (
           <p>
-            <b>Next:</b> {harmless(then, 400)}
+            <b>{then[0]}:</b> {harmless(then[1], 400)}
           </p>
         )}
         <p class="links">
@@ -422,7 +441,9 @@ function Services({ comparison }: { comparison: Comparison }) {
                   <td class="number">{millis(of[arm].p50_ms)}</td>
                   <td class="number">{millis(of[arm].p99_ms)}</td>
                   <td class="number">{rate(of[arm].per_request.error_lines)}</td>
-                  <td class="number">{grouped(of[arm].lines)}</td>
+                  <td class="number">
+                    <PlaceLink query={`${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`}>{grouped(of[arm].lines)}</PlaceLink>
+                  </td>
                 </tr>
               )),
             )}

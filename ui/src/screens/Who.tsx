@@ -1,8 +1,10 @@
 // Who is in which arm, who reached a business event, and from which instances it came.
 
-import { PlaceLink } from "../components/Lines";
+import { armQuery, PlaceLink } from "../components/Lines";
+import { term } from "../components/LogLine";
 import { Badge, Scroll } from "../components/parts";
 import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
+import { report } from "../lib/live";
 import type { Comparison, RolloutFull } from "../lib/types";
 import { findingLook } from "../lib/words";
 import { Feature } from "./Feature";
@@ -13,6 +15,8 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
   const [control, canary] = comparison.units;
   const all = control + canary;
   const fields = [...new Set((comparison.segments?.cells ?? []).filter((cell) => cell.segment.length === 1).map((cell) => cell.segment[0]!.field))];
+  /** The field that names an instance. */
+  const instance = report.value?.survey.roles.instance?.fields[0]?.path;
   return (
     <>
       <Feature rollout={rollout} comparison={comparison} />
@@ -21,7 +25,8 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
         <div class="card">
           <h3>{grouped(all)} {comparison.unit}s</h3>
           <p>
-            <span class="baseline">{grouped(control)}</span> in the baseline, <span class="candidate">{grouped(canary)}</span> in the canary: {percent(all > 0 ? canary / all : 0)}
+            <PlaceLink query={armQuery(comparison, 0, "_kind:request")}>{grouped(control)}</PlaceLink> in the <span class="baseline">baseline</span>, <PlaceLink query={armQuery(comparison, 1, "_kind:request")}>{grouped(canary)}</PlaceLink> in the{" "}
+            <span class="candidate">canary</span>: {percent(all > 0 ? canary / all : 0)}
             {comparison.declared_share !== null && ` (declared ${percent(comparison.declared_share)})`}.
           </p>
         </div>
@@ -136,8 +141,12 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
                 {of.list.map((one) => (
                   <tr key={one.instance}>
                     <th scope="row">{harmless(one.instance, 80)}</th>
-                    <td class="number">{grouped(one.requests)}</td>
-                    <td class="number">{grouped(one.lines)}</td>
+                    <td class="number">
+                      <PlaceLink query={instance && armQuery(comparison, arm === "baseline" ? 0 : 1, `${term(instance, one.instance)} _kind:request`)}>{grouped(one.requests)}</PlaceLink>
+                    </td>
+                    <td class="number">
+                      <PlaceLink query={instance && armQuery(comparison, arm === "baseline" ? 0 : 1, term(instance, one.instance))}>{grouped(one.lines)}</PlaceLink>
+                    </td>
                     <td class="number">{grouped(one.late)}</td>
                   </tr>
                 ))}

@@ -144,3 +144,96 @@ fn an_arm_that_fails_more_is_no_arm_that_writes_otherwise() {
     let report = serin(folder.path(), &["compare", "app.log", "--format", "json", "--control", "baseline"]).json();
     assert_ne!(report["verdict"], "invalid", "{}", report["comparisons"][0]["flaws"]);
 }
+
+#[test]
+fn where_nothing_can_tell_a_failure_nothing_passes() {
+    let form = |rest: &'static str| {
+        move |of: &Map<String, Value>, _: usize| {
+            format!(
+                "{{\"ts\":{},\"cohort\":{},\"user\":{},\"latency_ms\":{},\"path\":\"/cart\"{rest}}}",
+                of["ts"], of["cohort"], of["user"], of["latency_ms"]
+            )
+        }
+    };
+    let traffic = Traffic {
+        seed: 95,
+        requests: 60_000,
+        users: 20_000,
+        minutes: 40,
+        errors: vec![0.0; 2],
+        slower: vec![1.0; 2],
+        ..Traffic::default()
+    };
+    let judged = |form: &dyn Fn(&Map<String, Value>, usize) -> String| -> Value {
+        let lines = traffic.lines();
+        let text: String = lines
+            .iter()
+            .enumerate()
+            .map(|(number, line)| form(&serde_json::from_str(&line.text()).unwrap(), number) + "\n")
+            .collect();
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--segment", "none", "--format", "json"]);
+        serde_json::from_str(&said.out).unwrap()
+    };
+    assert_eq!(judged(&form(",\"status\":200"))["verdict"], "pass");
+    assert_eq!(judged(&form(",\"status\":\"200 OK\""))["verdict"], "pass");
+    assert_eq!(judged(&form(""))["verdict"], "inconclusive");
+    assert_eq!(judged(&form(",\"outcome_code\":200"))["verdict"], "inconclusive");
+}
+
+#[test]
+fn a_port_makes_no_client() {
+    let text = log(|of, number| {
+        format!(
+            "{{\"ts\":{},\"cohort\":{},\"status\":200,\"remote_addr\":\"10.0.0.{}:{}\"}}",
+            of["ts"],
+            of["cohort"],
+            number % 40,
+            1_024 + number
+        )
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let units = report["comparisons"][0]["control"]["units"].as_u64().unwrap();
+    assert!(units <= 40, "{units} clients: {}", report["comparisons"][0]["control"]);
+}
+
+#[test]
+fn lines_that_fit_no_pattern_are_said() {
+    let text = log(|of, number| match number % 10 {
+        0 => format!("{} - {} -", text_of(of, "ts"), text_of(of, "cohort")),
+        _ => format!("{}|{}|200", text_of(of, "ts"), text_of(of, "cohort")),
+    });
+    let pipeline = "pipeline: mine\npatterns: ['^(?<time>[^|]+)\\|(?<cohort>[^|]+)\\|(?<status>\\d+)$']\n";
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("mine.yaml", pipeline.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--pipeline", "mine.yaml"]);
+    assert!(
+        said.out.contains("of 1,200 lines of text fit no pattern")
+            || said.out.contains("120 of 1200 lines of text fit"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn what_is_taken_out_is_not_shown_by_explain() {
+    let line = "{\"ts\":\"2026-06-01T10:00:00Z\",\"status\":200,\"password\":\"hunter2\",\"session_id\":\"s-abc\"}\n";
+    let pipeline = "pipeline: safe\nredact: {looks: [token]}\n";
+    let folder = folder_with(&[("app.log", line.repeat(5).as_bytes()), ("safe.yaml", pipeline.as_bytes())]);
+    for json in [false, true] {
+        let mut arguments = vec!["explain", "app.log", "--pipeline", "safe.yaml"];
+        arguments.extend(json.then_some("--json"));
+        let said = serin(folder.path(), &arguments);
+        assert!(!said.out.contains("hunter2") && !said.out.contains("s-abc"), "{}", said.out);
+        assert!(said.out.contains("<hash:"), "sessions stay as many as they are: {}", said.out);
+    }
+}
+
+#[test]
+fn words_beside_a_text_make_no_request() {
+    for text in ["retry after 500 ms status=ok", "job status=failed duration=3", "probe of db status=down took=5ms"] {
+        let said = explained(&format!("2026-06-01T10:00:00Z INFO {text}\n").repeat(5));
+        assert!(said.contains("a log line") && !said.contains("a request"), "{text}: {said}");
+    }
+}

@@ -37,12 +37,15 @@ fn word(mut number: u64) -> String {
 }
 
 type Flood = (&'static str, fn(u64) -> String);
+/// Of this one all lines come at once, within one window.
+const AT_ONCE: &str = "versions at once";
 
 /// The fields of the line of a number, behind its time.
-const FLOODS: [Flood; 10] = [
+const FLOODS: [Flood; 11] = [
     ("field names", |n| format!("\"service\":\"wild\",\"status\":200,\"f{n}\":1,\"o\":{{\"g{n}\":2}}")),
     ("services", |n| format!("\"service\":\"s-{}\",\"cohort\":\"baseline\",\"user\":\"u{n}\",\"status\":200", word(n))),
     ("versions", |n| format!("\"service\":\"wild\",\"cohort\":\"v-{}\",\"user\":\"u{n}\",\"status\":200", word(n))),
+    (AT_ONCE, |n| format!("\"service\":\"wild\",\"cohort\":\"v-{}\",\"user\":\"u{n}\",\"status\":200", word(n))),
     ("routes", |n| format!("\"service\":\"wild\",\"cohort\":\"baseline\",\"status\":200,\"route\":\"/{}\"", word(n))),
     ("instances", |n| {
         format!("\"service\":\"wild\",\"cohort\":\"baseline\",\"status\":200,\"pod\":\"web-{}\"", word(n))
@@ -92,7 +95,8 @@ fn a_service_is_judged_as_if_the_flood_were_not_there() {
     for (name, fields) in FLOODS {
         let mut text = String::new();
         for number in 0..lines {
-            let at = Timestamp(first + (last - first) * number as i64 / lines as i64);
+            let share = if name == AT_ONCE { number % 1_000 } else { number * 1_000_000 / lines };
+            let at = Timestamp(first + (last - first) * share as i64 / 1_000_000);
             let _infallible = writeln!(text, "{{\"ts\":\"{at}\",{}}}", fields(number));
         }
         std::fs::write(path("wild.log"), &text).unwrap();

@@ -394,7 +394,7 @@ fn files_that_are_none_are_errors_with_a_remedy() {
         ("short.log.zst", "damaged or truncated"),
         ("random.gz", "damaged or truncated"),
         ("random.zst", "damaged or truncated"),
-        ("random.log", "no line is JSON"),
+        ("random.log", "no line is of a form"),
         ("/dev/null", "not a file"),
     ] {
         for arguments in [&["compare", file][..], &["compare", "app.log", file]] {
@@ -489,7 +489,7 @@ fn closed_and_odd_standard_streams() {
     for (line, status, expect) in [
         ("\"$SERIN\" compare - < /dev/null", 2, "not a single line"),
         ("\"$SERIN\" compare - <&-", 2, "not a single line"),
-        ("head -c 2000 /dev/zero | \"$SERIN\" compare -", 2, "no line is JSON"),
+        ("head -c 2000 /dev/zero | \"$SERIN\" compare -", 2, "no line is of a form"),
         ("printf '\\037\\213' | \"$SERIN\" compare -", 2, "standard input"),
         ("gzip -c app.log | head -c 9000 | \"$SERIN\" compare -", 2, "standard input"),
     ] {

@@ -259,7 +259,7 @@ back a pass), 4 invalid.\n\nWithout options, fields are recognised by the names 
 logrus, structlog, Envoy and Istio use; Apache and nginx access logs, logfmt, syslog, text that begins with a time, and what \
 kubectl, Docker, journalctl, logcli, kcat and Elasticsearch put around a line by their shape (serin explain FILE shows it).\n\nExamples:\n  serin compare \
 app.log\n  serin compare pod-a.log pod-b.log --baseline 'file:pod-a.log' --canary 'file:pod-b.log'\n  serin compare logs/ \
---baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs -l app=cart | serin compare -\n\nBoth arms must have run in the same \
+--baseline 'version:1.4.2' --canary 'version:1.5.0' --share 5%\n  kubectl logs --prefix --timestamps --tail=-1 -l app=cart | sort -sk2,2 | serin compare -\n\nBoth arms must have run in the same \
 hours: pod-a.log and pod-b.log are of two pods that served at once. Logs from before and after a deploy cannot be \
 judged against each other.\n\nQueries: field:value, field:>=500, field:a*b, _exists_:field, file:NAME, a word or \"a phrase\" of the message, AND, \
 OR, NOT, ( ). All of it in docs/compare.md."

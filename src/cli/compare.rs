@@ -498,7 +498,7 @@ pub(super) fn check_roles(found: &Survey, how: &HowArguments) -> anyhow::Result<
 pub(super) fn check_readable(found: &Survey) -> anyhow::Result<()> {
     if found.lines == 0 {
         bail!(
-            "no line is JSON (one object a line) or an Apache or nginx access log; these are the formats that are read. A first line, as it was read: {}.",
+            "no line is of a form that is known: JSON with one object a line, logs of servers and of frameworks, what collectors put around them (docs/formats.md); a text of your own needs a pipeline with a pattern (docs/pipelines.md). A first line, as it was read: {}.",
             found.first_line.as_deref().map(|line| harmless(line, 100)).unwrap_or_default()
         );
     }

@@ -123,7 +123,10 @@ fn explain(
         Ok(Decoded::Outside) => ("left out as asked".to_owned(), Vec::new()),
         Err(reason) => (format!("rejected: {}", why(*reason)), Vec::new()),
     };
-    Explained { stream: stream.to_owned(), line: line.to_owned(), made, fate, roles, says }
+    // Where something is taken out of lines, they are shown without it.
+    let redacts = plan.preparation.stages.iter().any(|stage| !stage.redact.is_empty());
+    let shown = if redacts { prepared.into_owned() } else { line.to_owned() };
+    Explained { stream: stream.to_owned(), line: shown, made, fate, roles, says }
 }
 
 fn shown_value(value: &FieldValue<'_>) -> String {

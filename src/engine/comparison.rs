@@ -544,6 +544,12 @@ impl Comparison {
         }
     }
 
+    /// Some line has said how a request ended, or that something was wrong: a status, a failure, a line of level warn or worse. Where none
+    /// has, no failure would be seen.
+    pub fn tells_errors(&self) -> bool {
+        self.totals.iter().flatten().any(Totals::tells_errors)
+    }
+
     /// What PASS at a latency level is asked of.
     ///
     /// Where units stick to their arm, a few of them make most requests, and without history nothing tells a slow user

@@ -392,6 +392,12 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         add_pass_evidence(&mut look, comparison, policy, &margins, now.volume.is_some());
         // What was within the margin of another step need not be within that of this one.
         let same_step = comparison.look.step == look.step;
+        if !comparison.tells_errors() {
+            // Nothing that came can tell a failure, so that there was none says nothing.
+            for cell in [Cell::ErrorUnits, Cell::ErrorVolume] {
+                look.cells[cell as usize].has_data = false;
+            }
+        }
         for (now, before) in look.cells.iter_mut().zip(&comparison.look.cells) {
             now.held = is_held(now.has_data, now.log_pass, same_step && before.held);
         }

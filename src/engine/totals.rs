@@ -101,6 +101,11 @@ impl Totals {
         }
     }
 
+    /// Some request has a status or failed, or a line is of level warn or worse.
+    pub fn tells_errors(&self) -> bool {
+        self.errors + self.warn_lines + self.error_lines + self.status.iter().skip(1).sum::<u64>() > 0
+    }
+
     /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without; `status_class`:
     /// their status divided by 100, 0 without.
     pub fn add_joined(&mut self, requests: u64, errors: u64, latency: u16, status_class: u8) {

@@ -135,6 +135,20 @@ fn behind_stamp(line: &[u8]) -> Option<&[u8]> {
     (is_time && end <= STAMP_MAX).then(|| line.get(end + 1..).unwrap_or_default())
 }
 
+/// A line that says all by itself, whatever stands before it: an object, a date, an address with what an access log has behind it.
+fn is_whole(text: &[u8]) -> bool {
+    let is_date = || {
+        matches!(text, [a, b, c, d, b'-' | b'/', e, f, b'-' | b'/', ..]
+            if [a, b, c, d, e, f].iter().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_access = || {
+        let start = text.get(..80).unwrap_or(text);
+        let has = |words: &[u8]| memchr::memmem::find(start, words).is_some();
+        text.first().is_some_and(u8::is_ascii_digit) && has(b" - ") && has(b" [")
+    };
+    text.starts_with(b"{\"") || is_date() || is_access()
+}
+
 fn begins_with_level(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"[").unwrap_or(text);
     let end = text.iter().take(16).position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(text.len().min(16));
@@ -184,6 +198,8 @@ fn is_first(line: &[u8]) -> bool {
     };
     match inner {
         [b'{' | b'[' | b'<' | b'0'..=b'9', ..] => true,
+        // Somebody indented whole lines.
+        [b' ' | b'\t', ..] => is_whole(inner.trim_ascii_start()),
         // A quote in Docker's text is written so.
         [b'\\', b'"', ..] if around == Around::Docker => false,
         [b'I' | b'W' | b'E' | b'F', a, b, c, d, ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => true,
@@ -494,6 +510,12 @@ mod tests {
         );
         assert_eq!(records(&text).len(), 3, "{:#?}", records(&text));
         assert!(!begins(b"INFO: it is up", head.as_bytes()) && begins(b"INFO: alone", b"INFO: it is up"));
+    }
+
+    #[test]
+    fn whole_lines_may_be_indented() {
+        let text = "  {\"a\":1}\n  {\"a\":2}\n\t2026-06-01T10:00:00Z up\n  10.0.0.7 - - [01/Jun/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5\n  10.0.0.7 - ann [x\n    at a\n  File \"a\"\n  12: f";
+        assert_eq!(records(text).len(), 5, "{:#?}", records(text));
     }
 
     #[test]

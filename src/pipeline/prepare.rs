@@ -150,6 +150,11 @@ impl Preparer {
         }
     }
 
+    /// A pattern fits the line; `None` where there is no pattern.
+    pub fn fits(&self, line: &str) -> Option<bool> {
+        (!self.patterns.is_empty()).then(|| self.by_pattern(without_mark(line)).is_some())
+    }
+
     /// What a pattern reads of a line; of lines that belong together it reads the first, and the others are its stack.
     fn by_pattern(&self, line: &str) -> Option<String> {
         if self.patterns.is_empty() {

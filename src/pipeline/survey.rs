@@ -171,6 +171,24 @@ impl Survey {
     }
 }
 
+/// Says how many lines of text no pattern fits: what a pattern was written for, and misses, counts otherwise than was meant.
+fn note_misses(heads: &[Head<'_>], wishes: &Wishes, tables: &[Table], notes: &mut Vec<String>) {
+    let (mut misses, mut all) = (0, 0);
+    for head in heads {
+        let Some(preparer) = Preparer::of(&wishes.preparation, tables, head.stream) else { continue };
+        let is_text = |line: &&&str| !line.trim_ascii().is_empty() && !line.trim_ascii_start().starts_with('{');
+        for fits in head.lines.iter().filter(is_text).filter_map(|line| preparer.fits(line)) {
+            all += 1;
+            misses += u64::from(!fits);
+        }
+    }
+    if misses > 0 {
+        notes.push(format!(
+            "pattern: {misses} of {all} lines of text fit no pattern of the pipelines, and count by what else is known of them or not at all. `serin explain` shows them; a pattern for each kind makes requests of those that are some"
+        ));
+    }
+}
+
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
@@ -184,6 +202,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         };
         head.lines.iter().map(prepared).collect()
     };
+    note_misses(heads, wishes, &tables, &mut notes);
     let shaped: Vec<Vec<String>> = heads.iter().map(as_read).collect();
     let heads: Vec<Head<'_>> = heads
         .iter()

@@ -92,6 +92,10 @@ fn any_status(text: &str) -> Option<Status> {
             _ => None,
         };
     }
+    // `500 Internal Server Error`
+    if let Some((number, _)) = text.split_once(' ').filter(|(number, _)| number.len() == 3) {
+        return any_status(number).filter(|status| status.class > 0);
+    }
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     if ["ok", "success", "succeeded", "completed"].iter().any(|word| is(word)) {
         return Some(Status { class: 2, error: false });
@@ -159,8 +163,41 @@ fn span_status(text: &str) -> Option<Status> {
 /// A word that stands where an identity is missing: `anonymous` is nobody, however many requests it makes.
 #[inline]
 pub fn is_nobody(text: &str) -> bool {
-    const WORDS: [&str; 10] = ["-", "0", "nil", "anon", "null", "none", "guest", "unknown", "anonymous", "undefined"];
-    text.is_empty() || (text.len() <= 9 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
+    const WORDS: [&str; 13] = [
+        "-",
+        "0",
+        "-1",
+        "nil",
+        "anon",
+        "null",
+        "none",
+        "guest",
+        "unknown",
+        "anonymous",
+        "undefined",
+        "(anonymous)",
+        "anonymousUser",
+    ];
+    const NIL: &str = "00000000-0000-0000-0000-000000000000";
+    text.is_empty() || (text.len() <= 13 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))) || text == NIL
+}
+
+/// The client in an address as servers and proxies write it: the first of a list, without its port, which is another for each connection.
+pub fn client_of(text: &str) -> &str {
+    let first = text.split(',').next().unwrap_or(text).trim_ascii();
+    if let Some((inside, _)) = first.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return inside;
+    }
+    match first.rsplit_once(':') {
+        Some((host, port))
+            if !host.contains(':')
+                && (1..=5).contains(&port.len())
+                && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            host
+        }
+        _ => first,
+    }
 }
 
 /// Characters of a pod template's hash: Kubernetes writes a number of 32 bits in decimal, and these for its digits
@@ -549,6 +586,24 @@ mod tests {
         assert_eq!(latency_us("-1", LatencyUnit::Millis), None);
         assert_eq!(latency_us("soon", LatencyUnit::Millis), None);
         assert_eq!(latency_us("", LatencyUnit::Millis), None);
+    }
+
+    #[test]
+    fn a_client_is_the_first_address_without_its_port() {
+        for (text, client) in [
+            ("10.0.0.7", "10.0.0.7"),
+            ("10.0.0.7:51234", "10.0.0.7"),
+            ("10.0.0.7, 10.1.0.1", "10.0.0.7"),
+            (" 10.0.0.7:1 , 10.1.0.1:2", "10.0.0.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("::1", "::1"),
+            ("web-1:80", "web-1"),
+            ("a:b", "a:b"),
+            ("", ""),
+        ] {
+            assert_eq!(client_of(text), client, "{text}");
+        }
     }
 
     #[test]

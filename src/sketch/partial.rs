@@ -28,8 +28,10 @@ pub const PARTIAL_VERSION: u8 = 1;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;
-/// Distinct arms of one window, over all services, that are counted by name.
-pub const ARMS_MAX: usize = 4_096;
+/// Distinct arms of one window that are counted by name, of one service; so that one whose versions run wild takes no other's place.
+pub const ARMS_OF_SERVICE_MAX: usize = 256;
+/// The same over all services.
+pub const ARMS_MAX: usize = 32_768;
 /// Distinct routes of one window that are counted by name.
 pub const ROUTES_MAX: usize = 256;
 /// Distinct instances of one window, over all services, that are counted by name.

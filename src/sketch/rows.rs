@@ -36,6 +36,10 @@ pub struct Renaming {
     pub services: Vec<NameId>,
     /// Arms.
     pub arms: Vec<NameId>,
+    /// Arms that are past the bound of their service, by (old service, old arm), in order; and the new index of what they become.
+    pub past: Vec<(NameId, NameId)>,
+    /// New index of the name for those.
+    pub other_arm: NameId,
     /// Routes.
     pub routes: Vec<NameId>,
     /// Instances.
@@ -51,8 +55,11 @@ impl Renaming {
     pub fn service(&self, id: NameId) -> NameId {
         self.services.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
     }
-    /// New index of an arm.
-    pub fn arm(&self, id: NameId) -> NameId {
+    /// New index of an arm, by the old ones of its service and itself.
+    pub fn arm(&self, service: NameId, id: NameId) -> NameId {
+        if !self.past.is_empty() && self.past.binary_search(&(service, id)).is_ok() {
+            return self.other_arm;
+        }
         self.arms.get(usize::from(id)).copied().unwrap_or(event::NO_NAME)
     }
     /// New index of a route.
@@ -228,8 +235,8 @@ impl Row for UnitRow {
         self.slowest = self.slowest.max(other.slowest);
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
     }
 }
 
@@ -289,8 +296,8 @@ impl Row for InstanceRow {
         self.late = self.late.saturating_add(other.late);
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
         self.instance = names.instance(self.instance);
     }
 }
@@ -324,8 +331,8 @@ impl Row for ExposureRow {
         self.count = self.count.saturating_add(other.count);
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
     }
 }
 
@@ -397,8 +404,8 @@ impl Row for AttemptRow {
     }
     fn combine(&mut self, _: &Self) {}
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
     }
 }
 
@@ -468,8 +475,8 @@ impl Row for TraceRow {
         }
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
     }
 }
 
@@ -501,8 +508,8 @@ impl Row for ConversionRow {
         self.count = self.count.saturating_add(other.count);
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
     }
 }
 
@@ -546,8 +553,8 @@ impl Row for SegmentRow {
         self.exposed |= other.exposed;
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
         self.values = names.segments(self.values);
     }
 }
@@ -604,8 +611,8 @@ impl Row for EvidenceRow {
     }
     fn combine(&mut self, _: &Self) {}
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
         self.route = names.route(self.route);
         self.stream = names.stream(self.stream);
     }

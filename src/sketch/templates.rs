@@ -96,8 +96,8 @@ impl Row for TemplateRow {
         self.lines = lines;
     }
     fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
         self.service = names.service(self.service);
-        self.arm = names.arm(self.arm);
         self.instance = names.instance(self.instance);
         self.stream = names.stream(self.stream);
     }

@@ -157,6 +157,10 @@ fn rule(node: &Node, problems: &mut Problems) -> Option<Rule> {
             rule.when = Some(query((text, value.at), "set.when", problems)?);
             continue;
         }
+        // A rule without its query would be one for all lines.
+        if Role::from_name(name).is_none() && suggest(name, ["when"].into_iter()).is_some() {
+            problems.add(*at, format!("set: is `{name}` meant to be `when`? A field of that name cannot be set"));
+        }
         match Words::parse(&text) {
             Ok(words) => rule.set.push((name.clone(), words)),
             Err(error) => problems.add(*at, format!("set.{name}: {error}")),
@@ -379,6 +383,11 @@ fn test(node: &Node, problems: &mut Problems) -> Option<Test> {
         at = (place.line, place.column);
     }
     of.finish(problems);
+    let lines_here = lines.iter().filter(|line: &&String| !line.trim().is_empty()).count();
+    if lines_here > 0 && gives.len() > lines_here {
+        let words = format!("tests.gives: {} results for {lines_here} lines; each line has one", gives.len());
+        problems.add(Place { line: at.0, column: at.1 }, words);
+    }
     Some(Test { about, stream, lines, gives, at })
 }
 

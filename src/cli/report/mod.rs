@@ -48,6 +48,8 @@ use crate::time::{MINUTE, Micros};
 
 /// Time without a request or exposure after which an arm is called silent.
 const SILENT: Micros = 5 * MINUTE;
+/// Requests from which an arm that is too small has few units, and not few requests.
+const MANY_REQUESTS: u64 = 100;
 /// Columns of running text.
 const WIDTH: usize = 98;
 /// What a reader must see first comes first.
@@ -161,6 +163,11 @@ impl Alone<'_> {
                 "Use --arm-by FIELD, or --baseline QUERY --canary QUERY."
             }
             (1, _) => "Give logs of the other arm too, or say which lines are which: --baseline QUERY --canary QUERY.",
+            _ if self.arms.iter().all(|(_, requests)| *requests >= MANY_REQUESTS) => {
+                "An arm is as large as its units. If these are few (the address of a load balancer, one user for all), name \
+                 another (--unit, or --role user=FIELD), or count each request by itself (--unit request). To compare these \
+                 arms all the same: --control ARM --candidate ARM."
+            }
             _ => "Name them with --control ARM --candidate ARM.",
         }
     }

@@ -19,8 +19,9 @@ impl Decoder<'_> {
                 && slot.is_scalar()
             {
                 let text = slot.text(line);
-                if !values::is_nobody(&text) {
-                    return event::identity_hash(text.as_bytes());
+                let name = if role == Role::Client { values::client_of(&text) } else { &text };
+                if !values::is_nobody(name) {
+                    return event::identity_hash(name.as_bytes());
                 }
             }
         }

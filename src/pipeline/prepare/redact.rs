@@ -171,6 +171,12 @@ fn is_secret_name(path: &str) -> bool {
     SECRET_FIELDS.iter().any(|end| name.ends_with(end))
 }
 
+fn is_session_name(path: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase());
+    letters.collect::<String>().ends_with("sessionid")
+}
+
 /// What becomes of a field's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
@@ -381,7 +387,9 @@ impl Redaction {
             same && (at == 0 || path.as_bytes().get(at - 1) == Some(&b'.'))
         };
         let named = self.fields.iter().find(|(name, _)| fits(name)).map(|(_, way)| *way);
-        named.or_else(|| (self.secrets && is_secret_name(path)).then_some(Way::Removed))
+        // Sessions stay as many as they are: they may be what is assigned to an arm.
+        let of_name = || if is_session_name(path) { Way::Hashed } else { Way::Removed };
+        named.or_else(|| (self.secrets && is_secret_name(path)).then(of_name))
     }
 
     /// What stands in place of a value; nothing in it needs an escape.

@@ -125,7 +125,8 @@ impl Table {
     /// A line as object, where it is one of the table.
     pub fn object(&self, line: &str) -> Option<String> {
         let row = cells(line, self.separator).filter(|row| row.len() == self.columns.len())?;
-        if self.columns.get(self.time).is_some_and(|name| name == W3C_DATE) {
+        let is_w3c = |at: usize, name: &str| self.columns.get(at).is_some_and(|column| column == name);
+        if is_w3c(self.time, W3C_DATE) && is_w3c(self.time + 1, "time") {
             return self.w3c(line, &row);
         }
         if !is_time(row.get(self.time)?) {
@@ -261,6 +262,8 @@ mod tests {
             (&found["status"], &found["serin.source"]),
             (&serde_json::json!(200), &serde_json::json!("access log"))
         );
+        let lines = ["date,status,took_ms", "2026-06-01T10:00:00Z,200,5"];
+        assert_eq!(read(&lines, lines[1]).unwrap()["date"], "2026-06-01T10:00:00Z");
         let lines = ["Time,Line", "2026-06-01T10:00:00Z,it is up"];
         assert_eq!(read(&lines, lines[1]).unwrap()["Line"], "it is up");
     }

@@ -4,6 +4,7 @@ use super::logfmt::{Item, items};
 use super::{Object, is_key, rails};
 use crate::pipeline::clock;
 use crate::pipeline::json;
+use crate::pipeline::roles::{self, Role};
 
 /// Words behind the time among which the level is looked for.
 const LEVEL_WITHIN: usize = 6;
@@ -113,20 +114,52 @@ fn redis(line: &str) -> Option<&str> {
     (!process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
 }
 
-/// The object at the end of a text, in which zap, Caddy and Monolog have the fields of the line; behind it may be one that is empty.
+/// The object at the end of a text, in which zap, Caddy and Monolog have the fields of the line; behind it may be another, which Monolog
+/// fills by itself.
 fn object_in(text: &str) -> Option<&str> {
-    let end = text.trim_ascii_end().trim_end_matches(" []").trim_end_matches(" {}");
-    let at = end.find("{\"").filter(|at| end.ends_with('}') && (*at == 0 || end[..*at].ends_with([' ', '\t'])))?;
+    let end = text.trim_ascii_end();
+    let at =
+        end.find("{\"").filter(|at| end.ends_with(['}', ']']) && (*at == 0 || end[..*at].ends_with([' ', '\t'])))?;
     let object = end.get(at..)?;
-    json::scan_object(object, &mut |_, _| {}).is_ok().then_some(object)
+    let is_one = |object: &str| json::scan_object(object, &mut |_, _| {}).is_ok();
+    if is_one(object) {
+        return Some(object);
+    }
+    let before = object.rfind("} {").or_else(|| object.rfind("} [")).and_then(|close| object.get(..=close))?;
+    is_one(before).then_some(before)
+}
+
+/// Fields beside a text may be those of a request: a status is a number, or there is a route or a method.
+fn is_of_request(said: &str) -> bool {
+    let (mut has_word, mut has_more) = (false, false);
+    let read = json::scan_object(said, &mut |key, value| match (roles::role_of_known(&key.get()), value) {
+        (Some(Role::Status), json::Value::Number(_)) => has_more = true,
+        (Some(Role::Status), _) => has_word = true,
+        (Some(Role::Route | Role::Method), _) => has_more = true,
+        _ => {}
+    });
+    !has_word || has_more || read.is_err()
 }
 
 fn put_said(level: Option<&str>, logger: Option<&str>, message: &str, object: &mut Object) {
-    match object_in(message) {
-        Some(fields) => object.fields_of(fields),
+    let mut said = Object::new();
+    let is_request = match object_in(message) {
+        Some(fields) => {
+            said.fields_of(fields);
+            false
+        }
         None => {
-            rails::put(message, object);
-            pairs_of(message, object);
+            let is_request = rails::put(message, &mut said);
+            pairs_of(message, &mut said);
+            is_request
+        }
+    };
+    let said = said.end();
+    if said.len() > 2 {
+        object.fields_of(&said);
+        // `job done status=ok` tells of something that has a status, and of no request.
+        if !is_request && !is_of_request(&said) {
+            object.text("kind", "log");
         }
     }
     if let Some(level) = level {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{NameId, Names};
+use crate::event::{NO_NAME, NameId, Names};
 use crate::sketch::partial::names::union;
 use crate::sketch::partial::{Cell, WindowPartial};
 use crate::sketch::rows::Renaming;
@@ -37,6 +37,8 @@ impl LoosePartial {
         let mut places = CellPlaces::default();
         // The last list that was not the first one, with the new places of its names: it may come again.
         let mut renamed: Option<(Arc<Names>, Renaming)> = None;
+        // The rows refer to that list, and not to one that was made anew.
+        let mut is_first_list = true;
         for LoosePartial { mut partial, names: theirs } in partials {
             debug_assert_eq!(merged.window, partial.window);
             // Counts of records alone name no stream.
@@ -45,10 +47,11 @@ impl LoosePartial {
             }
             let is_new = !partial.streams.is_empty() && partial.streams != streams;
             let new_streams = is_new.then(|| union(&mut streams, &partial.streams));
-            if !Arc::ptr_eq(&theirs, &shared) || new_streams.is_some() {
+            let is_shared = is_first_list && Arc::ptr_eq(&theirs, &shared);
+            if !is_shared || new_streams.is_some() {
                 let mut renaming = match renamed.take() {
                     Some((known, renaming)) if Arc::ptr_eq(&known, &theirs) => renaming,
-                    _ if Arc::ptr_eq(&theirs, &shared) => Renaming::none(&theirs),
+                    _ if is_shared => Renaming::none(&theirs),
                     _ => {
                         let all = Arc::make_mut(&mut names);
                         // Rows name templates by their id.
@@ -56,6 +59,8 @@ impl LoosePartial {
                         Renaming {
                             services: union(&mut all.services, &theirs.services),
                             arms: union(&mut all.arms, &theirs.arms),
+                            past: Vec::new(),
+                            other_arm: NO_NAME,
                             routes: union(&mut all.routes, &theirs.routes),
                             instances: union(&mut all.instances, &theirs.instances),
                             streams: Vec::new(),
@@ -72,10 +77,24 @@ impl LoosePartial {
                 renamed = Some((theirs, renaming));
             }
             merged.append(partial, &mut places);
+            if has_too_many(&names) {
+                // Names past their bounds go, before there is no index for others.
+                merged.settle_with(&names, &streams);
+                (names, streams) = (Arc::new(std::mem::take(&mut merged.names)), std::mem::take(&mut merged.streams));
+                (places, renamed, is_first_list) = (CellPlaces::default(), None, false);
+            }
         }
         merged.settle_with(&names, &streams);
         merged
     }
+}
+
+/// Names of a kind that are held while partials are merged: the next partial brings fewer than there are indices left.
+const NAMES_HELD_MAX: usize = 49_152;
+
+fn has_too_many(names: &Names) -> bool {
+    let lists = [names.services.len(), names.arms.len(), names.routes.len(), names.instances.len()];
+    lists.into_iter().chain(names.segments.iter().map(Vec::len)).any(|len| len > NAMES_HELD_MAX)
 }
 
 /// Cells of a partial that grows; more than a few are found by hash.

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use crate::event::{self, NO_NAME, NameId, Names, SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::sketch::partial::{
-    ARMS_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SEGMENT_VALUES_MAX, SERVICES_MAX, WindowPartial,
+    ARMS_MAX, ARMS_OF_SERVICE_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SEGMENT_VALUES_MAX, SERVICES_MAX, WindowPartial,
 };
 use crate::sketch::rows::Renaming;
 
@@ -12,9 +12,12 @@ impl WindowPartial {
     /// Sorts names, drops those that nothing refers to, and folds names past their bound into [`OTHER`].
     pub(super) fn settle_names(&mut self, names: &Names, streams: &[String]) {
         let mut used = Used::new(names, streams);
+        let past = self.arms_past_their_bound(names);
         for (service, arm, _) in &self.cells {
             Used::mark(&mut used.services, *service);
-            Used::mark(&mut used.arms, *arm);
+            if past.is_empty() || past.binary_search(&(*service, *arm)).is_err() {
+                Used::mark(&mut used.arms, *arm);
+            }
         }
         // Services and arms of rows are those of cells: each line that makes a row also counts in a cell.
         self.instances.iter().for_each(|row| Used::mark(&mut used.instances, row.instance));
@@ -33,23 +36,27 @@ impl WindowPartial {
             event::identity_hash(key.service.as_bytes())
                 ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
         };
-        let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, service_hash);
-        let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, text_hash);
-        let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, text_hash);
-        let (instances, new_instances) = settle_list(&names.instances, &used.instances, INSTANCES_MAX, text_hash);
-        let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, text_hash);
+        let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, false, service_hash);
+        let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, !past.is_empty(), text_hash);
+        let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, false, text_hash);
+        let (instances, new_instances) =
+            settle_list(&names.instances, &used.instances, INSTANCES_MAX, false, text_hash);
+        let (streams, new_streams) = settle_list(streams, &used.streams, usize::from(NO_NAME) - 1, false, text_hash);
+        let other_arm = arms.binary_search_by(|name| name.as_str().cmp(OTHER)).map_or(NO_NAME, |at| at as NameId);
         let templates = self.texts_of_templates(&names.templates);
         let mut segments: [Vec<String>; SEGMENT_FIELDS_MAX] = Default::default();
         let mut new_segments: [Vec<NameId>; SEGMENT_FIELDS_MAX] = Default::default();
         for (field, values) in names.segments.iter().enumerate() {
             (segments[field], new_segments[field]) =
-                settle_list(values, &used.segments[field], SEGMENT_VALUES_MAX, text_hash);
+                settle_list(values, &used.segments[field], SEGMENT_VALUES_MAX, false, text_hash);
         }
         self.names = Names { services, arms, routes, instances, templates, segments };
         self.streams = streams;
         let renaming = Renaming {
             services: new_services,
             arms: new_arms,
+            past,
+            other_arm,
             routes: new_routes,
             instances: new_instances,
             streams: new_streams,
@@ -60,10 +67,37 @@ impl WindowPartial {
         }
     }
 
+    /// Pairs of a service and an arm that are past [`ARMS_OF_SERVICE_MAX`], in order: of each service the arms with the smallest hashes
+    /// stay, whichever way lines were cut up.
+    fn arms_past_their_bound(&self, names: &Names) -> Vec<(NameId, NameId)> {
+        if self.cells.len() <= ARMS_OF_SERVICE_MAX {
+            return Vec::new();
+        }
+        let mut pairs: Vec<(NameId, NameId)> = self.cells.iter().map(|(service, arm, _)| (*service, *arm)).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut past = Vec::new();
+        for of_service in pairs.chunk_by(|one, next| one.0 == next.0) {
+            if of_service.len() <= ARMS_OF_SERVICE_MAX {
+                continue;
+            }
+            let name = |id: NameId| names.arms.get(usize::from(id)).map_or("", String::as_str);
+            let mut by_hash = of_service.to_vec();
+            by_hash.sort_by_cached_key(|(_, arm)| {
+                let name = name(*arm);
+                (name != OTHER, event::identity_hash(name.as_bytes()), name.to_owned())
+            });
+            let has_other = by_hash.first().is_some_and(|(_, arm)| name(*arm) == OTHER);
+            past.extend(by_hash.drain(if has_other { ARMS_OF_SERVICE_MAX } else { ARMS_OF_SERVICE_MAX - 1 }..));
+        }
+        past.sort_unstable();
+        past
+    }
+
     pub(super) fn rename(&mut self, renaming: &Renaming) {
         for (service, arm, _) in &mut self.cells {
+            *arm = renaming.arm(*service, *arm);
             *service = renaming.service(*service);
-            *arm = renaming.arm(*arm);
         }
         self.instances.rename(renaming);
         self.units.rename(renaming);
@@ -121,11 +155,13 @@ pub(super) fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs:
 /// Sorts a list of names, drops unused ones and folds those past `most` into [`OTHER`]; returns the list and the new
 /// index of each old one.
 ///
-/// Those with the smallest hash stay: whichever way lines were cut up, the same names stay.
+/// Those with the smallest hash stay: whichever way lines were cut up, the same names stay. `needs_other`: the name of the others is needed
+/// in any case.
 fn settle_list<T: Clone + Ord + FromOther>(
     list: &[T],
     used: &[bool],
     most: usize,
+    needs_other: bool,
     hash: impl Fn(&T) -> u64,
 ) -> (Vec<T>, Vec<NameId>) {
     let mut kept: Vec<(&T, usize)> =
@@ -141,7 +177,7 @@ fn settle_list<T: Clone + Ord + FromOther>(
     }
     kept.sort();
     let mut names: Vec<T> = kept.iter().map(|(name, _)| (*name).clone()).collect();
-    if !dropped.is_empty()
+    if (needs_other || !dropped.is_empty())
         && let Err(at) = names.binary_search(&other)
     {
         names.insert(at, other.clone());
@@ -208,6 +244,8 @@ impl Renaming {
         Renaming {
             services: all(names.services.len()),
             arms: all(names.arms.len()),
+            past: Vec::new(),
+            other_arm: NO_NAME,
             routes: all(names.routes.len()),
             instances: all(names.instances.len()),
             streams: Vec::new(),
@@ -216,9 +254,57 @@ impl Renaming {
     }
 
     pub(super) fn is_identity(&self) -> bool {
-        [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
-            .into_iter()
-            .chain(&self.segments)
-            .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
+        self.past.is_empty()
+            && [&self.services, &self.arms, &self.routes, &self.instances, &self.streams]
+                .into_iter()
+                .chain(&self.segments)
+                .all(|list| list.iter().enumerate().all(|(at, id)| at == usize::from(*id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sketch::partial::Cell;
+
+    /// Cells of a service with very many arms, and of another with two; those of a part of the numbers.
+    fn wild(numbers: std::ops::Range<u16>) -> WindowPartial {
+        let mut partial = WindowPartial::new(0);
+        let key = |service: &str| ServiceKey { environment: String::new(), service: service.to_owned() };
+        partial.names.services = vec![key("wild"), key("shop")];
+        partial.names.arms = vec!["baseline".to_owned(), "canary".to_owned()];
+        partial.names.arms.extend(numbers.clone().map(|number| format!("v{number}")));
+        let one = || Cell { lines: 1, ..Cell::default() };
+        partial.cells = vec![(1, 0, one()), (1, 1, one())];
+        partial.cells.extend((2..).zip(numbers).map(|(arm, _)| (0, arm, one())));
+        partial
+    }
+
+    #[test]
+    fn arms_of_a_service_that_runs_wild_take_no_others_place() {
+        let whole = WindowPartial::merge(0, [wild(0..3_000), wild(0..0)]);
+        let count = |service: &str| {
+            let of = |cell: &&(NameId, NameId, Cell)| whole.names.services[usize::from(cell.0)].service == service;
+            whole.cells.iter().filter(of).count()
+        };
+        assert_eq!((count("wild"), count("shop")), (ARMS_OF_SERVICE_MAX, 2));
+        let lines: u64 = whole.cells.iter().map(|(_, _, cell)| cell.lines).sum();
+        assert_eq!(lines, 3_000 + 4, "those past the bound are counted together");
+        // However the lines were cut, and merged.
+        let parts = || {
+            [wild(0..700), wild(700..701), wild(701..3_000)].map(|mut part| {
+                part.settle();
+                part
+            })
+        };
+        let [a, b, c] = parts();
+        let merged = WindowPartial::merge(0, [WindowPartial::merge(0, [c, a]), b]);
+        assert_eq!(merged.names, whole.names);
+        let of_wild = |partial: &WindowPartial| -> Vec<(NameId, u64)> {
+            let wild = partial.names.services.iter().position(|key| key.service == "wild");
+            let cells = partial.cells.iter().filter(|cell| Some(usize::from(cell.0)) == wild);
+            cells.map(|(_, arm, cell)| (*arm, cell.lines)).collect()
+        };
+        assert_eq!(of_wild(&merged), of_wild(&whole));
     }
 }

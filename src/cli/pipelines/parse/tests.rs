@@ -48,6 +48,16 @@ colour: red
         ]
     );
     assert_eq!(said("about: x"), ["line 1 column 1: pipeline: a name is needed"]);
+    assert_eq!(
+        said(
+            "pipeline: x\nset: [{wehn: 'a:b', cohort: c}]\nevents: [a, a]\ntests: [{lines: ['{}'], gives: [{kind: log}, {kind: log}]}]"
+        ),
+        [
+            "line 2 column 8: set: is `wehn` meant to be `when`? A field of that name cannot be set",
+            "line 3 column 13: events: `a` is there twice; a second query needs a name of its own",
+            "line 4 column 30: tests.gives: 2 results for 1 lines; each line has one"
+        ]
+    );
 }
 
 #[test]

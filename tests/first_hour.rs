@@ -175,28 +175,38 @@ fn where_nothing_can_tell_a_failure_nothing_passes() {
         let said = serin(folder.path(), &["compare", "app.log", "--segment", "none", "--format", "json"]);
         serde_json::from_str(&said.out).unwrap()
     };
-    assert_eq!(judged(&form(",\"status\":200"))["verdict"], "pass");
-    assert_eq!(judged(&form(",\"status\":\"200 OK\""))["verdict"], "pass");
-    assert_eq!(judged(&form(""))["verdict"], "inconclusive");
-    assert_eq!(judged(&form(",\"outcome_code\":200"))["verdict"], "inconclusive");
+    let errors = |report: &Value| -> String {
+        let rows = report["comparisons"][0]["guardrails"].as_array().unwrap();
+        text_of(rows.iter().find(|row| row["guardrail"] == "error_units").unwrap().as_object().unwrap(), "finding")
+    };
+    let (number, text) = (judged(&form(",\"status\":200")), judged(&form(",\"status\":\"200 OK\"")));
+    assert_eq!((errors(&number), errors(&text)), ("held".to_owned(), "held".to_owned()));
+    let (none, other) = (judged(&form("")), judged(&form(",\"outcome_code\":200")));
+    assert_eq!((errors(&none), errors(&other)), ("no data".to_owned(), "no data".to_owned()));
+    assert!(none["verdict"] == "inconclusive" && other["verdict"] == "inconclusive");
 }
 
 #[test]
 fn a_port_makes_no_client() {
-    let text = log(|of, number| {
-        format!(
-            "{{\"ts\":{},\"cohort\":{},\"status\":200,\"remote_addr\":\"10.0.0.{}:{}\"}}",
-            of["ts"],
-            of["cohort"],
-            number % 40,
-            1_024 + number
-        )
-    });
-    let folder = folder_with(&[("app.log", text.as_bytes())]);
-    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]);
-    let report: Value = serde_json::from_str(&said.out).unwrap();
-    let units = report["comparisons"][0]["control"]["units"].as_u64().unwrap();
-    assert!(units <= 40, "{units} clients: {}", report["comparisons"][0]["control"]);
+    let units = |port: fn(usize) -> String| -> Value {
+        let text = log(|of, number| {
+            let user: u64 = text_of(of, "user").bytes().fold(7, |hash, byte| hash * 31 % 65_521 + u64::from(byte));
+            format!(
+                "{{\"ts\":{},\"cohort\":{},\"status\":200,\"remote_addr\":\"10.0.{}.{}{}\"}}",
+                of["ts"],
+                of["cohort"],
+                user / 256,
+                user % 256,
+                port(number)
+            )
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--segment", "none", "--format", "json"]);
+        let report: Value = serde_json::from_str(&said.out).unwrap();
+        report["comparisons"][0]["units"].clone()
+    };
+    let (plain, with_ports) = (units(|_| String::new()), units(|number| format!(":{}", 1_024 + number)));
+    assert!(plain.is_array() && plain == with_ports, "{plain} and {with_ports}");
 }
 
 #[test]

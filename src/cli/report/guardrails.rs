@@ -219,6 +219,9 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
                 Cell::Deficit => ("fewer units than declared", [None; 2], None, comparison.units()),
             };
             let finding = comparison.finding(cell);
+            // A share of 0 would look like a measurement.
+            let is_blind = matches!(cell, Cell::ErrorUnits | Cell::ErrorVolume) && !comparison.tells_errors();
+            let values = if is_blind { [None; 2] } else { values };
             // Of an arm that was never seen nothing is undecided: there is nothing to decide.
             let unseen = counts.contains(&0) && cell != Cell::Deficit;
             Row {

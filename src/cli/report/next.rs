@@ -47,6 +47,12 @@ impl Judged<'_> {
                 list.push((need.cell, name, words.to_owned()));
                 continue;
             }
+            if matches!(need.cell, Cell::ErrorUnits | Cell::ErrorVolume) && !self.comparison.tells_errors() {
+                let words = "no line tells a failure: none has a status that is read, none failed, and none is of level warn or worse. \
+                             Name the field (--role status=FIELD, or --role error=FIELD)";
+                list.push((need.cell, name, words.to_owned()));
+                continue;
+            }
             let text = need_words(need, &of, evidence, self.units(), self.comparison.error_volume.events()[1]);
             list.push((need.cell, name, text));
         }

@@ -55,7 +55,7 @@ colour: red
         [
             "line 2 column 8: set: is `wehn` meant to be `when`? A field of that name cannot be set",
             "line 3 column 13: events: `a` is there twice; a second query needs a name of its own",
-            "line 4 column 30: tests.gives: 2 results for 1 lines; each line has one"
+            "line 4 column 25: tests.gives: 2 results for 1 lines; each line has one"
         ]
     );
 }

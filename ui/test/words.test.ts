@@ -28,6 +28,10 @@ it("puts who needs somebody first, and what is over last", () => {
   expect(inOrder(rows).map((of) => of.id)).toEqual(["worse", "broken", "changed", "unclear", "fine", "done"]);
   expect(groupOf(rows[2]!)).toBe("needs");
   expect(lookOfRollout(row("x", { phase: "waiting", verdict: "fail" })).word).toBe("Waiting");
+  // What came after the last step takes nothing back.
+  expect(lookOfRollout(row("x", { phase: "done", verdict: "inconclusive" })).word).toBe("Passed");
+  expect(lookOfRollout(row("x", { phase: "done", verdict: "fail" })).word).toBe("Worse");
+  expect(lookOfRollout(row("x", { phase: "running", verdict: "inconclusive" })).word).toBe("Unclear");
 });
 
 it("puts what has just failed and was taken back over all but what still runs and is worse", () => {

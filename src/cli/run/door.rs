@@ -192,6 +192,11 @@ impl Door {
             server::step_back();
             let mut room = room;
             let encoding = word(&headers, header::CONTENT_ENCODING).to_ascii_lowercase();
+            let is_protobuf = word(&headers, header::CONTENT_TYPE).contains("protobuf");
+            let encoding = match packing_of(&packed).filter(|_| encoding.is_empty() && !is_protobuf) {
+                Some(found) => found.to_owned(),
+                None => encoding,
+            };
             let bytes = unpack(&encoding, packed, &mut room)?;
             let mut sent = Sent { headers, bytes, was_snappy: encoding.contains("snappy") };
             let (text, rest) = lines(&mut sent)?;
@@ -276,6 +281,15 @@ fn shown(word: &str) -> String {
 
 fn damaged(error: &dyn std::fmt::Display) -> Refused {
     Refused(StatusCode::BAD_REQUEST, format!("the body cannot be unpacked: {error}"))
+}
+
+/// How a body is packed that does not say so, as `curl --data-binary @app.log.gz` sends it: no text begins like this (RFC 1952, RFC 8878).
+fn packing_of(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        _ => None,
+    }
 }
 
 /// A body as it was before it was packed.
@@ -375,5 +389,24 @@ mod tests {
         drop(first);
         assert_eq!(all.available_permits(), 3 << 10);
         assert!(unpack("zstd", packed, &mut take()).is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `curl --data-binary @app.log.gz` does not say how its body is packed.
+    #[test]
+    fn a_packed_body_tells_by_itself() {
+        let packed = |bytes: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut gzip, bytes).and_then(|()| gzip.finish()).unwrap_or_default()
+        };
+        assert_eq!(packing_of(&packed(b"{}")), Some("gzip"));
+        assert_eq!(packing_of(&zstd::encode_all(&b"{}"[..], 1).unwrap_or_default()), Some("zstd"));
+        for text in [&b"{\"a\":1}"[..], b"10.0.0.7 - - [", b"", b"\x1f\x8b", b"\x1f"] {
+            assert_eq!(packing_of(text), None);
+        }
     }
 }

@@ -59,7 +59,9 @@ pub(super) fn start(mut tail: Tail, wal: Wal, runtime: Handle, shared: Arc<Share
                 *files = Files { followed, not_followed, unread: brought.unread, trouble: None };
             });
             if tail.files() == 0 && !std::mem::replace(&mut said_none, true) {
-                say("no file is there yet that is to be followed; those that come are");
+                say(
+                    "no file is there yet that is to be followed; those that come are. What is packed (.gz, .zst) is not followed: send it with curl --data-binary @FILE, or judge it with serin compare FILE",
+                );
             }
             let more = brought.more;
             if !brought.lines.is_empty() && !append(&wal, &runtime, &shared, brought.note, brought.lines) {

@@ -99,6 +99,11 @@ export function QueryInput({ value, set, label, placeholder, input }: Props) {
             event.preventDefault();
             event.stopPropagation();
             close();
+          } else if (event.key === "Escape") {
+            // Keys are keys of the screen again.
+            event.preventDefault();
+            event.stopPropagation();
+            event.currentTarget.blur();
           } else if (event.key === "Enter") close();
         }}
       />

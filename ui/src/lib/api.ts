@@ -33,7 +33,8 @@ async function answered(response: Response): Promise<unknown> {
   if (text.length > LONG) await new Promise((done) => setTimeout(done));
   if (response.ok) return body;
   const said = body as { error?: unknown; waiting_for?: unknown } | null;
-  const words = typeof said?.error === "string" ? said.error : text.trim().slice(0, 300);
+  // What a program that has just begun waits for, in its words.
+  const words = typeof said?.error === "string" ? said.error : typeof said?.waiting_for === "string" ? said.waiting_for : text.trim().slice(0, 300);
   throw new Refused(response.status, words || `status ${response.status}`);
 }
 

@@ -14,6 +14,8 @@ export const OK: Look = { tone: "better", sign: "\u2713", word: "OK" };
 export const UNCLEAR: Look = { tone: "unclear", sign: "\u25cb", word: "Unclear" };
 export const INVALID: Look = { tone: "invalid", sign: "!", word: "Invalid" };
 export const CHANGED: Look = { tone: "changed", sign: "\u25c6", word: "Changed" };
+/** A rollout that has passed its last step: what is unclear since then concerns nobody's decision. */
+export const PASSED: Look = { tone: "better", sign: "\u2713", word: "Passed" };
 export const WAITING: Look = { tone: "unclear", sign: "\u2013", word: "Waiting" };
 
 export function lookOf(verdict: Verdict, isChanged: boolean): Look {
@@ -35,6 +37,7 @@ export function lookOfComparison(comparison: Comparison): Look {
 
 export function lookOfRollout(row: RolloutRow): Look {
   if (row.phase === "waiting") return WAITING;
+  if (row.phase === "done" && row.verdict === "inconclusive") return PASSED;
   return lookOf(row.verdict, row.verdict === "inconclusive" && row.reason.includes("changed and not accepted"));
 }
 

@@ -26,6 +26,8 @@ const TWO_CLOCKS_MS = 60_000;
 
 /** What comes next, or was done, of what the program knows. */
 function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", string] | null {
+  if (rollout.phase === "done" && comparison.verdict === "inconclusive")
+    return ["Done", "The last step had passed, and the rollout is over. What is said here is of what came since."];
   const latest = rollout.deliveries?.[0];
   if (latest) {
     const state = latest.state === "taken" ? "acknowledged" : latest.state === "waiting" ? "on its way" : `given up (${latest.why ?? "no answer"})`;
@@ -64,7 +66,7 @@ function Needs({ comparison }: { comparison: Comparison }) {
 function Checks({ comparison }: { comparison: Comparison }) {
   const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === comparison.service);
   const ratio = comparison.sample_ratio;
-  const chips: { name: string; isWell: boolean; words: string; detail: string }[] = comparison.flaws.map((flaw) => {
+  const chips: { name: string; isWell: boolean | null; words: string; detail: string }[] = comparison.flaws.map((flaw) => {
     const [words, remedy] = FLAWS[flaw] ?? [flaw.replaceAll("_", " "), "See docs/report.md."];
     return { name: flaw, isWell: false, words, detail: remedy };
   });
@@ -73,7 +75,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
       comparison.declared_share === null
         ? "No share was declared, so the split cannot be checked (--share)."
         : `Declared ${percent(comparison.declared_share)}; evidence against it ${evidence(typeof ratio === "string" ? null : ratio)}.`;
-    chips.push({ name: "split", isWell: true, words: comparison.declared_share === null ? "split: not declared" : "split as declared", detail });
+    chips.push({ name: "split", isWell: comparison.declared_share === null ? null : true, words: comparison.declared_share === null ? "split: not declared" : "split as declared", detail });
   }
   chips.push({
     name: "routing",
@@ -83,7 +85,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   });
   chips.push({
     name: "calibration",
-    isWell: !placebo?.withheld,
+    isWell: placebo ? !placebo.withheld : null,
     words: placebo ? `calibration: ${placebo.failed} of ${placebo.splits} random splits failed` : "calibration: none yet",
     detail: placebo
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
@@ -98,10 +100,11 @@ function Checks({ comparison }: { comparison: Comparison }) {
     <ul class="chips" aria-label="Checks">
       {chips.map((chip) => (
         <li key={chip.name}>
-          <details class={chip.isWell ? "chip" : "chip odd"}>
+          <details class={chip.isWell === false ? "chip odd" : "chip"}>
             <summary>
               <span class="sign" aria-hidden="true">
-                {chip.isWell ? "✓" : "!"}
+                {/* What was not looked at is neither well nor odd. */}
+                {chip.isWell === null ? "–" : chip.isWell ? "✓" : "!"}
               </span>
               {harmless(chip.words, 120)}
             </summary>

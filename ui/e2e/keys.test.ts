@@ -85,6 +85,12 @@ test("/ goes to where a screen is filtered, and Escape up one level", async ({ p
   await shown(page, "/rollouts/checkout/explain", ".segments");
   await page.keyboard.press("Escape");
   await expect(page).toHaveURL(`${demoAddress()}/`);
+  // Out of a query first: keys are keys of the screen again.
+  await shown(page, "/search?q=level:error", ".lines .line");
+  await page.keyboard.press("/");
+  await page.keyboard.press("Escape");
+  await expect(page.locator("input:focus")).toHaveCount(0);
+  await expect(page).toHaveURL(/q=level/);
 });
 
 test("k, o, x, X and . do what the help says", async ({ page }) => {

@@ -390,11 +390,6 @@ mod tests {
         assert_eq!(all.available_permits(), 3 << 10);
         assert!(unpack("zstd", packed, &mut take()).is_ok());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     /// `curl --data-binary @app.log.gz` does not say how its body is packed.
     #[test]

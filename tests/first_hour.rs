@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Traffic, folder_with, serin};
+use common::{Random, Traffic, folder_with, serin};
 use serde_json::{Map, Value};
 
 /// Requests of two versions, as lines of a form; none fails but by chance.
@@ -147,43 +147,38 @@ fn an_arm_that_fails_more_is_no_arm_that_writes_otherwise() {
 
 #[test]
 fn where_nothing_can_tell_a_failure_nothing_passes() {
-    let form = |rest: &'static str| {
-        move |of: &Map<String, Value>, _: usize| {
-            format!(
-                "{{\"ts\":{},\"cohort\":{},\"user\":{},\"latency_ms\":{},\"path\":\"/cart\"{rest}}}",
-                of["ts"], of["cohort"], of["user"], of["latency_ms"]
-            )
+    let judged = |rest: &str| -> (String, String) {
+        let mut random = Random::new(1);
+        let mut text = String::new();
+        for number in 0..60_000_u64 {
+            let (user, second) = (random.below(20_000), number * 7_200 / 60_000);
+            text.push_str(&format!(
+                "{{\"time\":\"2026-06-01T{:02}:{:02}:{:02}Z\",\"duration_ms\":{},\"path\":\"/a\",\"user\":\"u{user}\",\"version\":\"v{}\"{rest}}}\n",
+                9 + second / 3_600,
+                second / 60 % 60,
+                second % 60,
+                30 + random.below(30),
+                1 + user % 2
+            ));
         }
-    };
-    let traffic = Traffic {
-        seed: 95,
-        requests: 60_000,
-        users: 20_000,
-        minutes: 40,
-        errors: vec![0.0; 2],
-        slower: vec![1.0; 2],
-        ..Traffic::default()
-    };
-    let judged = |form: &dyn Fn(&Map<String, Value>, usize) -> String| -> Value {
-        let lines = traffic.lines();
-        let text: String = lines
-            .iter()
-            .enumerate()
-            .map(|(number, line)| form(&serde_json::from_str(&line.text()).unwrap(), number) + "\n")
-            .collect();
         let folder = folder_with(&[("app.log", text.as_bytes())]);
-        let said = serin(folder.path(), &["compare", "app.log", "--segment", "none", "--format", "json"]);
-        serde_json::from_str(&said.out).unwrap()
+        let how = ["compare", "app.log", "--control", "v1", "--segment", "none", "--format", "json"];
+        let report: Value = serde_json::from_str(&serin(folder.path(), &how).out).unwrap();
+        let comparison = &report["comparisons"][0];
+        let rows = comparison["guardrails"].as_array().unwrap();
+        let errors = rows.iter().find(|row| row["guardrail"] == "error_units").unwrap();
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        (word(&comparison["verdict"]), word(&errors["finding"]))
     };
-    let errors = |report: &Value| -> String {
-        let rows = report["comparisons"][0]["guardrails"].as_array().unwrap();
-        text_of(rows.iter().find(|row| row["guardrail"] == "error_units").unwrap().as_object().unwrap(), "finding")
-    };
-    let (number, text) = (judged(&form(",\"status\":200")), judged(&form(",\"status\":\"200 OK\"")));
-    assert_eq!((errors(&number), errors(&text)), ("held".to_owned(), "held".to_owned()));
-    let (none, other) = (judged(&form("")), judged(&form(",\"outcome_code\":200")));
-    assert_eq!((errors(&none), errors(&other)), ("no data".to_owned(), "no data".to_owned()));
-    assert!(none["verdict"] == "inconclusive" && other["verdict"] == "inconclusive");
+    let (passes, does_not) = (("pass", "held"), ("inconclusive", "no data"));
+    for (rest, (verdict, finding)) in [
+        (",\"status\":200", passes),
+        (",\"status\":\"200 OK\"", passes),
+        ("", does_not),
+        (",\"outcome_code\":200", does_not),
+    ] {
+        assert_eq!(judged(rest), (verdict.to_owned(), finding.to_owned()), "{rest}");
+    }
 }
 
 #[test]

@@ -70,6 +70,15 @@ fn begun() -> Object {
     object
 }
 
+/// A connection that was no request.
+fn connection(line: &str, time: &str) -> String {
+    let mut object = Object::new();
+    object.text("message", line);
+    object.text("time", time);
+    object.text("kind", "log");
+    object.end()
+}
+
 fn present(text: &str) -> Option<&str> {
     (text != "-" && !text.is_empty()).then_some(text)
 }
@@ -139,12 +148,7 @@ fn envoy(line: &str) -> Option<String> {
         return None;
     }
     if *request == "- - -" {
-        // A connection, and no request.
-        let mut object = Object::new();
-        object.text("message", line);
-        object.text("time", time);
-        object.text("kind", "log");
-        return Some(object.end());
+        return Some(connection(line, time));
     }
     // No answer, since the client went away.
     let code = if *code == "0" && flags.split(',').any(|flag| flag == "DC") { CLIENT_CLOSED } else { code };
@@ -256,12 +260,7 @@ fn balancer(line: &str) -> Option<String> {
     }
     let micros = took.into_iter().try_fold(0u64, |sum, part| sum.checked_add(part?))?;
     if *request == "- - - " || *request == "- - -" {
-        // A connection, and no request.
-        let mut object = Object::new();
-        object.text("message", line);
-        object.text("time", time);
-        object.text("kind", "log");
-        return Some(object.end());
+        return Some(connection(line, time));
     }
     let mut object = begun();
     object.text("message", line);
@@ -377,7 +376,7 @@ fn uwsgi(line: &str) -> Option<String> {
     let (bytes, rest) = rest.split_once(" bytes in ")?;
     let (took, rest) = rest.split_once(' ')?;
     let unit = rest.split(' ').next().unwrap_or_default();
-    let micros = values::latency_us(&format!("{took}{}", unit.trim_end_matches("ecs")), LatencyUnit::Millis)?;
+    let micros = values::latency_us(&format!("{took}{unit}"), LatencyUnit::Millis)?;
     let (_, status) = rest.split_once(")").and_then(|(inside, _)| inside.rsplit_once(' '))?;
     if clock::parse_time(time).is_err() || !is_status(status) {
         return None;

@@ -240,3 +240,94 @@ fn words_beside_a_text_make_no_request() {
         assert!(said.contains("a log line") && !said.contains("a request"), "{text}: {said}");
     }
 }
+
+/// Requests that say their zone, and lines of text beside them that do not; `shift`: how far ahead of UTC these are written.
+fn beside_text(hours_ahead: i64) -> String {
+    log(|of, number| {
+        let at = serin::pipeline::clock::parse_time(&text_of(of, "ts")).unwrap();
+        let shown = serin::time::Timestamp(at.0 + hours_ahead * serin::time::HOUR).to_string();
+        let zone = if hours_ahead == 0 { "Z" } else { "" };
+        let line = Value::Object(of.clone());
+        format!("{line}\n{}{zone} WARN cart {number} was repriced", shown.trim_end_matches('Z').replace('T', " "))
+    })
+}
+
+#[test]
+fn local_times_count_as_those_of_their_zone() {
+    let pipeline = "pipeline: local\nzone: +02:00\n";
+    let read = |text: &str, more: &[&str]| -> (Value, String) {
+        let folder = folder_with(&[("app.log", text.as_bytes()), ("local.yaml", pipeline.as_bytes())]);
+        let mut how = vec!["compare", "app.log", "--format", "json"];
+        how.extend(more);
+        let said = serin(folder.path(), &how);
+        let report: Value = serde_json::from_str(&said.out).unwrap();
+        (report["comparisons"][0].clone(), report["survey"]["notes"].to_string())
+    };
+    let (in_utc, notes) = read(&beside_text(0), &[]);
+    assert!(in_utc["verdict"] != "invalid" && !notes.contains("--zone"), "{in_utc}{notes}");
+    let local = beside_text(2);
+    for how in [["--zone", "+02:00"], ["--zone", "Europe/Berlin"], ["--pipeline", "local.yaml"]] {
+        let (as_local, notes) = read(&local, &how);
+        assert_eq!(as_local["guardrails"], in_utc["guardrails"], "{how:?}");
+        assert_eq!(as_local["flaws"], in_utc["flaws"], "{how:?}");
+        assert!(!notes.contains("say so: --zone"), "{notes}");
+    }
+    let (_, notes) = read(&local, &[]);
+    assert!(
+        notes.contains("lie 2 h ahead of the lines that name theirs") && notes.contains("--zone +02:00"),
+        "{notes}"
+    );
+    let folder = folder_with(&[("app.log", local.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--zone", "CST"]);
+    assert!(said.status == 2 && said.err.contains("Europe/Berlin"), "{}", said.err);
+}
+
+#[test]
+fn no_verdict_rests_on_the_part_of_a_log_that_is_in_order() {
+    let traffic = Traffic { seed: 91, requests: 4_000, minutes: 240, errors: vec![0.02, 0.4], ..Traffic::default() };
+    let mut lines: Vec<String> = traffic.lines().iter().map(common::Line::text).collect();
+    let mut random = Random::new(3);
+    (1..lines.len()).rev().for_each(|at| lines.swap(at, random.below(at as u64 + 1) as usize));
+    // Lines far ahead of the others are put aside, and no lateness brings them back.
+    let folder = folder_with(&[("app.log", lines.join("\n").as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--lateness", "1h"]);
+    let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.status == 4 && words.contains("lie far ahead of those beside them: they are in no test"), "{words}");
+}
+
+#[test]
+fn calls_to_others_are_no_requests_where_a_service_logs_its_own() {
+    // The retried call of the canary fails; what the user asked for does not.
+    let call = |of: &Map<String, Value>, url: &str| {
+        format!(
+            "{{\"ts\":{},\"cohort\":{},\"user\":{},\"msg\":\"http client request\",{url},\"http.status_code\":503,\"duration_ms\":9}}",
+            of["ts"], of["cohort"], of["user"]
+        )
+    };
+    let own = |of: &Map<String, Value>| {
+        format!(
+            "{{\"ts\":{},\"cohort\":{},\"user\":{},\"path\":\"/a\",\"http.status_code\":200,\"duration_ms\":20}}",
+            of["ts"], of["cohort"], of["user"]
+        )
+    };
+    let compared = |text: String| -> (Value, String) {
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let how = ["compare", "app.log", "--segment", "none", "--format", "json"];
+        let report: Value = serde_json::from_str(&serin(folder.path(), &how).out).unwrap();
+        (report["comparisons"][0]["requests"].clone(), report["survey"]["notes"].to_string())
+    };
+    let (alone, _) = compared(log(|of, _| own(of)));
+    for url in [
+        "\"url.full\":\"http://prices/x\"",
+        "\"http.url\":\"https://prices/x\"",
+        "\"peer.service\":\"prices\"",
+        "\"url\":\"http://prices/x\"",
+    ] {
+        let (beside, notes) = compared(log(|of, _| format!("{}\n{}", call(of, url), own(of))));
+        assert_eq!(beside, alone, "{url}: {notes}");
+        assert!(notes.contains("calls to others") && notes.contains("=outgoing"), "{notes}");
+        // Where nothing else looks like a request, they are.
+        let (calls, notes) = compared(log(|of, _| call(of, url)));
+        assert_eq!(calls, alone, "{url}: {notes}");
+    }
+}

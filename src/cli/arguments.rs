@@ -173,8 +173,8 @@ pub(super) struct HowArguments {
     /// parent, root, kind, latency, status, error, level, route, method, message, template, stack, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,
-    /// Where the requests of a service are taken from, where several lines tell of one: SERVICE=access-log, root-span or
-    /// application (default: the outermost that is logged)
+    /// Where the requests of a service are taken from, where several lines tell of one: SERVICE=access-log, root-span,
+    /// application or outgoing (default: the outermost that is logged)
     #[arg(long = "requests-from", value_name = "SERVICE=SOURCE")]
     pub requests_from: Vec<String>,
     /// A pipeline, which says how lines of one kind of log are read: one that is part of the program (nginx, kubernetes, ...;
@@ -214,6 +214,9 @@ pub(super) struct HowArguments {
     /// else the year that ends tomorrow)
     #[arg(long = "year-from", value_name = "DATE")]
     pub year_from: Option<String>,
+    /// The zone of times that name none: UTC, +02:00, Europe/Berlin (default: UTC; a pipeline may name that of its streams)
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub zone: Option<String>,
 }
 
 impl HowArguments {
@@ -234,6 +237,7 @@ impl HowArguments {
             since: None,
             until: None,
             year_from: None,
+            zone: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::policy::Policy;
 use crate::engine::shedding::STATE_MAX;
 use crate::engine::{ArmChoice, Engine, Output, Settings};
 use crate::event::ServiceKey;
-use crate::pipeline::clock;
+use crate::pipeline::clock::{self, Zone};
 use crate::pipeline::continued::records;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::plan::{
@@ -263,10 +263,15 @@ fn unknown(option: &str, name: &str, what: &str, kind: &str, there: &BTreeSet<&s
 /// The year in which times without one lie ends a day ahead, by which clocks may differ: a later one is of the year before.
 const YEAR: Micros = 364 * DAY;
 
+/// What the clock of the machine shows.
+pub(super) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// When the day begins that the clock of the machine shows.
 pub(super) fn today() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    let now = now().0;
     Timestamp(now - now.rem_euclid(DAY))
 }
 
@@ -288,6 +293,9 @@ pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Resul
             .map_err(|_| anyhow!("--year-from {date}: write a date, for example 2025-06-01"))?,
         None => Timestamp(today().0 - YEAR),
     });
+    if let Some(zone) = &how.zone {
+        wishes.zone = Zone::parse(zone).map_err(|error| anyhow!("--zone: {error}"))?;
+    }
     for role in &how.roles {
         let (name, fields) =
             role.split_once('=').ok_or_else(|| anyhow!("--role {role}: write ROLE=FIELD, for example time=ts"))?;
@@ -329,11 +337,13 @@ pub(super) fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
         ("access-log", RequestSource::AccessLog),
         ("root-span", RequestSource::RootSpan),
         ("application", RequestSource::Application),
+        ("outgoing", RequestSource::Outgoing),
     ];
     let parts = text.split_once('=').and_then(|(service, name)| {
         sources.into_iter().find(|(known, _)| *known == name).map(|(_, source)| (service.to_owned(), source))
     });
-    parts.ok_or_else(|| anyhow!("--requests-from {text}: write SERVICE=access-log, root-span or application."))
+    parts
+        .ok_or_else(|| anyhow!("--requests-from {text}: write SERVICE=access-log, root-span, application or outgoing."))
 }
 
 fn unit(text: &str) -> anyhow::Result<UnitKind> {

@@ -248,7 +248,7 @@ pub enum Flaw {
     ErrorsWithoutUnit,
     /// Nothing says which arm is the new code.
     GuessedControl,
-    /// Too many lines of the logs came after their window had closed.
+    /// Too many lines of the logs came after their window had closed, or lie far ahead of those beside them.
     MostlyLate,
     /// Too many lines of the logs are damaged or match both arms: nobody knows whose they were.
     DamagedLines,

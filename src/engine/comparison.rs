@@ -99,6 +99,8 @@ pub struct ReadSoFar {
     pub records: u64,
     /// Lines that are damaged: nobody knows which arm they belong to.
     pub damaged: u64,
+    /// Lines that lie far ahead of those beside them, and that no other agrees with: they are in no test.
+    pub ahead: u64,
     /// Events of the release's services.
     pub events: u64,
     /// Those of them whose window had closed.

@@ -85,7 +85,8 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
         flaws.push(Flaw::GuessedControl);
     }
     let read = comparison.read;
-    if read.late as f64 > LATE_MAX * read.events as f64 && read.late >= COVERAGE_MIN {
+    let out_of_time = read.late + read.ahead;
+    if out_of_time as f64 > LATE_MAX * (read.events + read.ahead) as f64 && out_of_time >= COVERAGE_MIN {
         flaws.push(Flaw::MostlyLate);
     }
     let requests = comparison.error_volume.events();

@@ -543,8 +543,16 @@ impl Engine {
 
     fn read_so_far(&self) -> ReadSoFar {
         let tally = &self.tally;
-        let damaged = RejectReason::ALL.into_iter().zip(tally.rejects).filter(|(reason, _)| reason.is_damage());
-        ReadSoFar { records: tally.records, damaged: damaged.map(|(_, count)| count).sum(), ..ReadSoFar::default() }
+        let count = |is_one: fn(RejectReason) -> bool| {
+            let rejects = RejectReason::ALL.into_iter().zip(tally.rejects);
+            rejects.filter(|(reason, _)| is_one(*reason)).map(|(_, count)| count).sum()
+        };
+        ReadSoFar {
+            records: tally.records,
+            damaged: count(RejectReason::is_damage),
+            ahead: count(|reason| reason == RejectReason::Quarantined),
+            ..ReadSoFar::default()
+        }
     }
 
     /// Services that take requests are releases of their own when none were named.

@@ -1,14 +1,16 @@
 //! Times as they stand in logs.
 //!
 //! A time keeps its microseconds; what is finer is cut, never rounded, so that no event moves into the next second, look or
-//! day. The computer's time zone plays no part: a time without a zone is UTC, on every machine.
+//! day. The computer's time zone plays no part: a time without a zone is UTC on every machine, unless the plan names a zone.
 
 mod yearless;
+mod zone;
 
 use super::number::{Decimal, parse_u64};
 use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND, Timestamp, days_from_civil};
 
 pub use yearless::is_yearless;
+pub use zone::{NoZone, Zone};
 
 /// First time that is accepted, 1980-01-01T00:00:00Z.
 const EARLIEST: i64 = 315_532_800 * SECOND;
@@ -53,20 +55,24 @@ pub enum EpochUnit {
 /// | of .NET | `/Date(1700000000123)/` |
 /// | since 1970 | `1700000000`, `1700000000.123`, `1700000000123`, `1.7e9`; the unit by magnitude, see [`parse_epoch`] |
 ///
-/// The zone is `Z`, `UTC`, `GMT` or an offset `+hh:mm`, `+hhmm`, `+hh`; without one the time is UTC. Behind an offset, a name says nothing
-/// more. A date alone is no time.
+/// The zone is `Z`, `UTC`, `GMT` or an offset `+hh:mm`, `+hhmm`, `+hh`; without one the time is UTC, and for a [`Clock`] of its zone. Behind
+/// an offset, a name says nothing more. A date alone is no time.
 /// The second 60, which leap seconds have, becomes the last microsecond of its minute: the event stays in the day and
 /// before everything of the next one. It is accepted in every minute, because the zone may not be known.
 #[inline]
 pub fn parse_time(text: &str) -> Result<Timestamp, TimeError> {
-    // What nearly every structured log writes: RFC 3339 with `T` and `Z`. Whatever is unusual goes the long way.
-    if let Some((head, rest)) = text.as_bytes().split_first_chunk::<19>()
-        && let Some(micros) = fraction_and_z(rest)
-        && let Some(whole) = date_t_time(head)
-    {
-        return in_range(whole + micros);
+    if let Some(micros) = usual(text) {
+        return in_range(micros);
     }
-    parse_any(text)
+    parse_any(text).and_then(|read| in_range(read.to_utc(&Zone::default())))
+}
+
+/// What nearly every structured log writes: RFC 3339 with `T` and `Z`. Whatever is unusual goes the long way.
+#[inline]
+fn usual(text: &str) -> Option<Micros> {
+    let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let micros = fraction_and_z(rest)?;
+    Some(date_t_time(head)? + micros)
 }
 
 /// Bytes of `YYYY-MM-DDTHH:MM:`.
@@ -82,33 +88,31 @@ pub struct Clock {
     start: Micros,
     /// When the year begins in which times lie that name none.
     years_from: Option<Timestamp>,
+    /// The zone of times that name none.
+    zone: Zone,
+    /// The last time named its zone.
+    named_zone: bool,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         // What is not UTF-8 stands in no text.
-        Clock { minute: [u8::MAX; MINUTE_LEN], start: 0, years_from: None }
+        Clock { minute: [u8::MAX; MINUTE_LEN], start: 0, years_from: None, zone: Zone::default(), named_zone: true }
     }
 }
 
 impl Clock {
-    /// A clock that knows where times without a year lie: within the year that begins then.
-    pub fn within(years_from: Option<Timestamp>) -> Clock {
-        Clock { years_from, ..Clock::default() }
+    /// A clock that knows in which year times without one lie (that which begins then), and in which zone.
+    pub fn within(years_from: Option<Timestamp>, zone: Zone) -> Clock {
+        Clock { years_from, zone, ..Clock::default() }
     }
 
-    /// [`parse_time`], and times without a year.
+    /// [`parse_time`], and times without a year; those without a zone are of the clock's.
     #[inline]
     pub fn parse_time(&mut self, text: &str) -> Result<Timestamp, TimeError> {
-        match (self.parse_full(text), self.years_from) {
-            (Err(TimeError::NotATime), Some(from)) => yearless::parse_within(text, from),
-            (read, _) => read,
-        }
-    }
-
-    #[inline]
-    fn parse_full(&mut self, text: &str) -> Result<Timestamp, TimeError> {
-        let Some((minute, rest)) = text.as_bytes().split_first_chunk::<MINUTE_LEN>() else { return parse_time(text) };
+        let Some((minute, rest)) = text.as_bytes().split_first_chunk::<MINUTE_LEN>() else {
+            return self.parse_other(text);
+        };
         if *minute != self.minute {
             return self.parse_minute(text, minute);
         }
@@ -116,9 +120,15 @@ impl Clock {
             && let Some(second @ 0..60) = two_digits(*s1, *s2)
             && let Some(micros) = fraction_and_z(rest)
         {
+            self.named_zone = true;
             return in_range(self.start + Micros::from(second) * SECOND + micros);
         }
-        parse_time(text)
+        self.parse_other(text)
+    }
+
+    /// The time that was read last named its zone, or needed none, as seconds since 1970.
+    pub fn named_zone(&self) -> bool {
+        self.named_zone
     }
 
     #[inline(never)]
@@ -126,7 +136,39 @@ impl Clock {
         if let Some(start) = minute_start(minute) {
             (self.minute, self.start) = (*minute, start);
         }
-        parse_time(text)
+        if let Some(micros) = usual(text) {
+            self.named_zone = true;
+            return in_range(micros);
+        }
+        self.parse_other(text)
+    }
+
+    fn parse_other(&mut self, text: &str) -> Result<Timestamp, TimeError> {
+        let read = match (parse_any(text), self.years_from) {
+            (Err(TimeError::NotATime), Some(from)) => yearless::parse_within(text, from, &self.zone)?,
+            (read, _) => read?,
+        };
+        self.named_zone = matches!(read, Read::Utc(_));
+        in_range(read.to_utc(&self.zone))
+    }
+}
+
+/// A time as it was read, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    /// It named its zone, or needed none.
+    Utc(Micros),
+    /// It named none: what the clock showed.
+    Local(Micros),
+}
+
+impl Read {
+    #[inline]
+    fn to_utc(self, zone: &Zone) -> Micros {
+        match self {
+            Read::Utc(micros) => micros,
+            Read::Local(shown) => zone.to_utc(shown),
+        }
     }
 }
 
@@ -248,7 +290,7 @@ fn two_digits(tens: u8, ones: u8) -> Option<u32> {
 }
 
 /// All notations, one after the other.
-fn parse_any(text: &str) -> Result<Timestamp, TimeError> {
+fn parse_any(text: &str) -> Result<Read, TimeError> {
     let bytes = text.trim_ascii().as_bytes();
     let bytes = match bytes {
         [b'[', inside @ .., b']'] => inside.trim_ascii(),
@@ -257,25 +299,23 @@ fn parse_any(text: &str) -> Result<Timestamp, TimeError> {
     // A number has neither colons nor more than one sign; `20261124T100000Z` has letters that no number has.
     if bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E')) {
         // Only ASCII is left.
-        return parse_epoch(std::str::from_utf8(bytes).unwrap_or_default(), None);
+        return parse_epoch(std::str::from_utf8(bytes).unwrap_or_default(), None).map(|time| Read::Utc(time.0));
     }
     if let Some(inside) = bytes.strip_prefix(b"/Date(").and_then(|rest| rest.strip_suffix(b")/")) {
         // An offset behind the number is that of the clock; the number is of UTC.
         let len = inside.iter().skip(1).position(|b| matches!(b, b'+' | b'-')).map_or(inside.len(), |at| at + 1);
         let millis = inside.get(..len).and_then(|millis| std::str::from_utf8(millis).ok()).unwrap_or_default();
-        return parse_epoch(millis, Some(EpochUnit::Millis));
+        return parse_epoch(millis, Some(EpochUnit::Millis)).map(|time| Read::Utc(time.0));
     }
     let mut reader = Reader { rest: bytes };
-    let micros = reader.date_time(false).filter(|_| reader.rest.is_empty()).ok_or(TimeError::NotATime)?;
-    in_range(micros)
+    reader.date_time(false).filter(|_| reader.rest.is_empty()).ok_or(TimeError::NotATime)
 }
 
 /// The time that a text begins with, as [`parse_time`] reads it, and what stands behind it. `None` where no time stands there, and where it is
 /// a number since 1970, which may be any number.
 pub fn time_before(text: &str) -> Option<(&str, &str)> {
     let mut reader = Reader { rest: text.as_bytes() };
-    let micros = reader.date_time(true)?;
-    in_range(micros).ok()?;
+    in_range(reader.date_time(true)?.to_utc(&Zone::default())).ok()?;
     text.split_at_checked(text.len() - reader.rest.len())
 }
 
@@ -307,34 +347,44 @@ enum Date {
     YearBehind(u32, u32),
 }
 
+/// What a time says of its zone.
+#[derive(Clone, Copy)]
+enum Offset {
+    /// So far ahead of UTC.
+    Ahead(Micros),
+    /// Nothing.
+    Unsaid,
+}
+
 impl Reader<'_> {
     /// A date and a time of day with their zone; `text_follows`: text may follow it.
-    fn date_time(&mut self, text_follows: bool) -> Option<Micros> {
+    fn date_time(&mut self, text_follows: bool) -> Option<Read> {
         let date = self.date()?;
+        let mut named = None;
         let in_day = self.time_of_day(matches!(date, Date::Days(_, true)))?;
         let days = match date {
             Date::Days(days, _) => days,
             Date::YearBehind(month, day) => {
                 self.one_of(b" ")?;
-                let zone = UTC.iter().find_map(|zone| self.rest.strip_prefix(*zone)?.strip_prefix(b" "));
-                self.rest = zone.unwrap_or(self.rest);
+                if let Some(rest) = UTC.iter().find_map(|zone| self.rest.strip_prefix(*zone)?.strip_prefix(b" ")) {
+                    (self.rest, named) = (rest, Some(0));
+                }
                 civil_days(self.number(4)?, month, day)?
             }
         };
         let before = self.rest;
-        let offset = match (self.zone(text_follows), text_follows) {
-            (Some(offset), _) => offset,
+        match (self.zone(text_follows), text_follows) {
+            (Some(Offset::Ahead(ahead)), _) => named = Some(ahead),
+            (Some(Offset::Unsaid), _) => {}
             (None, false) => return None,
-            (None, true) => {
-                self.rest = before;
-                0
-            }
-        };
+            (None, true) => self.rest = before,
+        }
         // A name that is no zone of ours says that hours are missing.
-        let named = self.rest.trim_ascii_start();
-        let is_named = ZONES.iter().any(|zone| named.strip_prefix(*zone).is_some_and(|rest| is_end(rest.first())));
-        let is_whole = !text_follows || (is_end(self.rest.first()) && !is_named);
-        is_whole.then_some(days * DAY + in_day - offset)
+        let behind = self.rest.trim_ascii_start();
+        let is_other = ZONES.iter().any(|zone| behind.strip_prefix(*zone).is_some_and(|rest| is_end(rest.first())));
+        let is_whole = !text_follows || (is_end(self.rest.first()) && !is_other);
+        let shown = days * DAY + in_day;
+        is_whole.then_some(named.map_or(Read::Local(shown), |ahead| Read::Utc(shown - ahead)))
     }
 
     /// A date and what separates it from the time.
@@ -454,17 +504,17 @@ impl Reader<'_> {
     }
 
     /// How far the clock that wrote the time is ahead of UTC; `text_follows`: what is no zone may be text.
-    fn zone(&mut self, text_follows: bool) -> Option<Micros> {
+    fn zone(&mut self, text_follows: bool) -> Option<Offset> {
         let apart = self.rest.first() == Some(&b' ');
         self.rest = self.rest.trim_ascii_start();
         if self.rest.is_empty() {
-            return Some(0);
+            return Some(Offset::Unsaid);
         }
         let letters: [&[u8]; 2] = [b"Z", b"z"];
         if let Some(rest) = UTC.iter().chain(&letters).find_map(|zone| self.rest.strip_prefix(*zone)) {
             self.rest = rest;
             self.place();
-            return is_end(self.rest.first()).then_some(0);
+            return is_end(self.rest.first()).then_some(Offset::Ahead(0));
         }
         let sign = self.one_of(b"+-")?;
         let hours = self.number(2)?;
@@ -486,7 +536,7 @@ impl Reader<'_> {
         }
         self.place();
         let ahead = Micros::from(hours) * HOUR + Micros::from(minutes) * MINUTE;
-        Some(if sign == b'-' { -ahead } else { ahead })
+        Some(Offset::Ahead(if sign == b'-' { -ahead } else { ahead }))
     }
 
     /// What else is said of the zone behind its offset: `[Europe/Berlin]` of Java, ` CET m=+0.01` of Go.

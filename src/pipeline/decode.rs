@@ -53,6 +53,18 @@ const PROXY_TROUBLE: &str = "err_trace";
 /// Fields that only servers and proxies write: nginx, Caddy, Traefik, Cloudflare.
 const PROXY_FIELDS: [&str; 4] = ["body_bytes_sent", "resp_headers", "DownstreamStatus", "EdgeResponseStatus"];
 
+/// Fields that hold whole URLs, beside those that may hold a route.
+const URL_FIELDS: [&str; 6] = [
+    "url.full",
+    "Attributes.url.full",
+    "attributes.url.full",
+    "http.url",
+    "Attributes.http.url",
+    "attributes.http.url",
+];
+/// Field that names whom the service asked.
+const PEER: &str = "peer.service";
+
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
 
@@ -115,6 +127,9 @@ pub struct Decoder<'p> {
     proxy_slots: [u8; PROXY_FIELDS.len()],
     flags_slot: u8,
     trouble_slot: u8,
+    /// Slots of [`URL_FIELDS`] and of [`PEER`].
+    url_slots: [u8; URL_FIELDS.len()],
+    peer_slot: u8,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -175,6 +190,8 @@ impl<'p> Decoder<'p> {
             proxy_slots: [0; PROXY_FIELDS.len()],
             flags_slot: 0,
             trouble_slot: 0,
+            url_slots: [0; URL_FIELDS.len()],
+            peer_slot: 0,
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -192,7 +209,7 @@ impl<'p> Decoder<'p> {
             last_instance: LastInstance::default(),
             templates: Templates::default(),
             short_segments: Default::default(),
-            clock: clock::Clock::within(plan.years_from),
+            clock: clock::Clock::within(plan.years_from, plan.zone_of(stream).clone()),
             stream: stream.to_owned(),
             two_arms: None,
             sources: Vec::new(),
@@ -252,6 +269,8 @@ impl<'p> Decoder<'p> {
         decoder.proxy_slots = PROXY_FIELDS.map(|path| decoder.want(path));
         decoder.flags_slot = decoder.want(PROXY_FLAGS);
         decoder.trouble_slot = decoder.want(PROXY_TROUBLE);
+        decoder.url_slots = URL_FIELDS.map(|path| decoder.want(path));
+        decoder.peer_slot = decoder.want(PEER);
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         let segments = plan.segments.iter().take(event::SEGMENT_FIELDS_MAX);
@@ -519,7 +538,9 @@ impl<'p> Decoder<'p> {
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
         let (kind, conversion) = self.conversion(line, kind);
         self.source = source;
-        let kind = if kind == Kind::Request && chosen.is_some_and(|chosen| chosen != source) {
+        // A service that is not known takes its requests from anything but what looks like its calls to others.
+        let is_others = chosen.map_or(source == RequestSource::Outgoing, |chosen| chosen != source);
+        let kind = if kind == Kind::Request && is_others {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log
         } else {
@@ -625,6 +646,11 @@ impl<'p> Decoder<'p> {
             Filled::Access | Filled::Made => query.matches(&self.record(&self.scratch)),
             Filled::Malformed | Filled::Unknown => false,
         }
+    }
+
+    /// The time of the line that was decoded last named its zone, or needed none.
+    pub(crate) fn named_zone(&self) -> bool {
+        self.clock.named_zone()
     }
 
     /// Where the line that was decoded last says that its request is logged.

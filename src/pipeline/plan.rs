@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ServiceKey;
+use crate::pipeline::clock::Zone;
 use crate::pipeline::prepare::{GIVEN_EVENT, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::shape::table::Table;
@@ -136,6 +137,9 @@ pub enum RequestSource {
     RootSpan,
     /// The application's own request log.
     Application,
+    /// Lines of the application that look like its calls to others: a whole URL and no path of its own, or a peer. They are requests
+    /// where a service logs nothing else that looks like one.
+    Outgoing,
 }
 
 impl RequestSource {
@@ -145,12 +149,13 @@ impl RequestSource {
             RequestSource::AccessLog => "access log",
             RequestSource::RootSpan => "root span",
             RequestSource::Application => "application log",
+            RequestSource::Outgoing => "outgoing calls",
         }
     }
 
     /// The source of a word.
     pub fn from_name(name: &str) -> Option<RequestSource> {
-        [RequestSource::AccessLog, RequestSource::RootSpan, RequestSource::Application]
+        [RequestSource::AccessLog, RequestSource::RootSpan, RequestSource::Application, RequestSource::Outgoing]
             .into_iter()
             .find(|source| source.name() == name)
     }
@@ -221,6 +226,8 @@ pub struct Plan {
     pub adds_duration: bool,
     /// When the year begins in which times lie that name none, where lines have such times.
     pub years_from: Option<Timestamp>,
+    /// The zone of times that name none, but for streams whose pipeline names one.
+    pub zone: Zone,
     /// Headers of streams of CSV and TSV, by which lines are read; at most [`TABLES_MAX`](super::shape::table::TABLES_MAX).
     pub tables: Vec<Table>,
     /// Business events that are tested.
@@ -238,5 +245,10 @@ impl Plan {
     /// The fields of a role.
     pub fn fields(&self, role: Role) -> &[FieldRef] {
         self.roles.get(&role).map_or(&[], Vec::as_slice)
+    }
+
+    /// The zone of times of a stream that name none.
+    pub fn zone_of(&self, stream: &str) -> &Zone {
+        self.preparation.zone_of(stream).unwrap_or(&self.zone)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
+use crate::pipeline::clock::Zone;
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
@@ -63,6 +64,9 @@ pub fn to_json(plan: &Plan) -> Value {
     });
     if let (Some(from), Some(fields)) = (plan.years_from, value.as_object_mut()) {
         fields.insert("years_from_us".to_owned(), json!(from.0));
+    }
+    if let (false, Some(fields)) = (plan.zone.is_utc(), value.as_object_mut()) {
+        fields.insert("zone".to_owned(), json!(plan.zone.name()));
     }
     if let (false, Some(fields)) = (plan.tables.is_empty(), value.as_object_mut()) {
         fields.insert("tables".to_owned(), plan.tables.iter().map(Table::to_json).collect());
@@ -133,6 +137,13 @@ fn segments_from_json(value: Option<&Value>) -> Result<Vec<String>, BadPlan> {
         .ok_or_else(|| BadPlan("segments".to_owned()))
 }
 
+/// The zone of times that name none; UTC where a plan has no such key.
+fn zone_from_json(value: Option<&Value>) -> Result<Zone, BadPlan> {
+    let Some(value) = value else { return Ok(Zone::default()) };
+    let zone = value.as_str().and_then(|name| Zone::parse(name).ok());
+    zone.ok_or_else(|| BadPlan("zone".to_owned()))
+}
+
 /// What is done to lines; nothing where a plan has no such key.
 fn preparation_from_json(value: Option<&Value>) -> Result<Preparation, BadPlan> {
     match value {
@@ -167,6 +178,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         join_attempts: value.get("join_attempts").and_then(Value::as_bool).ok_or_else(|| bad("join_attempts"))?,
         adds_duration: value.get("adds_duration").and_then(Value::as_bool).ok_or_else(|| bad("adds_duration"))?,
         years_from: value.get("years_from_us").and_then(Value::as_i64).map(Timestamp),
+        zone: zone_from_json(value.get("zone"))?,
         tables: tables_from_json(value.get("tables"))?,
         conversions: conversions_from_json(value.get("conversions"))?,
         segments: segments_from_json(value.get("segments"))?,

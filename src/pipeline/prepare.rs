@@ -12,6 +12,7 @@ mod text;
 
 use std::borrow::Cow;
 
+use crate::pipeline::clock::Zone;
 use crate::pipeline::continued::JOINT;
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{LINE_MAX, without_mark};
@@ -47,11 +48,18 @@ pub struct Stage {
     pub rules: Vec<Rule>,
     /// What is taken out.
     pub redact: Redact,
+    /// The zone of times that name none.
+    pub zone: Option<Zone>,
 }
 
 impl Stage {
     /// It does nothing.
     pub fn is_empty(&self) -> bool {
+        self.leaves_lines() && self.zone.is_none()
+    }
+
+    /// Lines stay as they are.
+    fn leaves_lines(&self) -> bool {
         self.patterns.is_empty() && self.rules.is_empty() && self.redact.is_empty()
     }
 
@@ -72,9 +80,29 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// Lines stay as they are.
+    /// It does nothing.
     pub fn is_empty(&self) -> bool {
         self.stages.iter().all(Stage::is_empty)
+    }
+
+    /// The zone that a pipeline names for times of a stream; the first that names one counts.
+    pub fn zone_of(&self, stream: &str) -> Option<&Zone> {
+        self.stages
+            .iter()
+            .filter(|stage| stage.zone.is_some() && stage.is_for(stream))
+            .find_map(|stage| stage.zone.as_ref())
+    }
+
+    /// What is left to say of lines that have been prepared: their zones.
+    pub fn of_prepared(&self) -> Preparation {
+        let zone_alone = |stage: &Stage| Stage {
+            name: stage.name.clone(),
+            streams: stage.streams.clone(),
+            zone: stage.zone.clone(),
+            ..Stage::default()
+        };
+        let stages = self.stages.iter().filter(|stage| stage.zone.is_some()).map(zone_alone).collect();
+        Preparation { stages, key: Key::default() }
     }
 
     /// With the key that it was made with.
@@ -117,7 +145,7 @@ impl Preparer {
     /// For a stream, whose lines may be of these tables; `None` where they stay as they are.
     pub fn of(preparation: &Preparation, tables: &[Table], stream: &str) -> Option<Preparer> {
         let stages: Vec<&Stage> = preparation.stages.iter().filter(|stage| stage.is_for(stream)).collect();
-        if stages.iter().all(|stage| stage.is_empty()) {
+        if stages.iter().all(|stage| stage.leaves_lines()) {
             return None;
         }
         let redact = stages.iter().fold(Redact::default(), |all, stage| all.and(&stage.redact));

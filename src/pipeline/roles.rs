@@ -1,6 +1,6 @@
 //! Roles that fields play, and the names by which fields of known loggers are recognised.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What a field means.
@@ -774,12 +774,17 @@ pub fn is_latency(path: &str) -> bool {
 
 /// The first role that a field is known to play by its name.
 pub fn role_of_known(path: &str) -> Option<Role> {
-    static KNOWN: LazyLock<BTreeMap<&'static str, Role>> = LazyLock::new(|| {
+    role_named(path).or_else(|| is_latency(path).then_some(Role::Latency))
+}
+
+/// The first role whose known names have this one.
+pub fn role_named(path: &str) -> Option<Role> {
+    static KNOWN: LazyLock<HashMap<&'static str, Role, foldhash::fast::FixedState>> = LazyLock::new(|| {
         let names = |role: Role| role.known_names().iter().map(move |name| (*name, role));
         // Of two roles the first one stays.
         Role::ALL.into_iter().rev().flat_map(names).collect()
     });
-    KNOWN.get(path).copied().or_else(|| is_latency(path).then_some(Role::Latency))
+    KNOWN.get(path).copied()
 }
 
 /// A field of [`Role::Time`] that says when work ended, by its path: from the start to there is its latency.

@@ -268,18 +268,26 @@ impl Object {
     }
 
     fn quoted(&mut self, text: &str) {
+        self.0.reserve(text.len() + 2);
         self.0.push('"');
-        for c in text.chars() {
-            match c {
-                '"' => self.0.push_str("\\\""),
-                '\\' => self.0.push_str("\\\\"),
-                '\n' => self.0.push_str("\\n"),
-                '\r' => self.0.push_str("\\r"),
-                '\t' => self.0.push_str("\\t"),
-                c if u32::from(c) < 0x20 => self.0.push_str(&format!("\\u{:04x}", u32::from(c))),
-                c => self.0.push(c),
+        let mut rest = text;
+        let is_escaped = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        while let Some(at) = rest.as_bytes().iter().position(is_escaped)
+            && let Some((plain, behind)) = rest.split_at_checked(at)
+        {
+            self.0.push_str(plain);
+            let mut behind = behind.chars();
+            match behind.next() {
+                Some('\n') => self.0.push_str("\\n"),
+                Some('\r') => self.0.push_str("\\r"),
+                Some('\t') => self.0.push_str("\\t"),
+                Some(c) if u32::from(c) < 0x20 => self.0.push_str(&format!("\\u{:04x}", u32::from(c))),
+                Some(c) => self.0.extend(['\\', c]),
+                None => {}
             }
+            rest = behind.as_str();
         }
+        self.0.push_str(rest);
         self.0.push('"');
     }
 

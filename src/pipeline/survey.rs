@@ -9,11 +9,13 @@ mod releases;
 mod segments;
 mod unit;
 mod units_of_latency;
+mod zones;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{RejectReason, ServiceKey};
+use crate::pipeline::clock::Zone;
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::prepare::{Preparation, Preparer};
@@ -66,6 +68,10 @@ pub struct Wishes {
     pub years_from: Option<Timestamp>,
     /// The user says so: nothing in the lines counts more.
     pub names_years: bool,
+    /// The zone of times that name none.
+    pub zone: Zone,
+    /// When the lines are read, where they are read as they are written: then a time that lies hours away is of another zone.
+    pub now: Option<Timestamp>,
 }
 
 /// First lines of one stream.
@@ -228,11 +234,12 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         join_attempts: false,
         adds_duration,
         years_from: None,
+        zone: wishes.zone.clone(),
         tables,
         conversions: Conversions::default(),
         segments: Vec::new(),
         // The lines here have been prepared.
-        preparation: Preparation::default(),
+        preparation: wishes.preparation.of_prepared(),
         windowing: wishes.windowing,
     };
     plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
@@ -269,6 +276,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
             fields.join(", ")
         ));
     }
+    notes.extend(zones::note(&read, wishes.now));
     let releases = find_releases(&read, wishes);
     plan.preparation = wishes.preparation.clone();
     let reports = Role::ALL

@@ -38,13 +38,18 @@ const fn key(path: &'static str, takes: Takes, about: &'static str) -> Key {
 }
 
 /// Every key, in the order in which a file has them.
-pub(in crate::cli) const KEYS: [Key; 36] = [
+pub(in crate::cli) const KEYS: [Key; 37] = [
     key("pipeline", Takes::Text, "Name of the pipeline: letters, digits, `-`. Needed."),
     key("about", Takes::Text, "What it reads, in a sentence."),
     key(
         "streams",
         Takes::Texts,
         "Streams whose lines it is for, `*` for any text: files by their name, topics as `topic/partition`, `http`. Without it: all.",
+    ),
+    key(
+        "zone",
+        Takes::Text,
+        "The zone of times that name none: `UTC`, an offset (`+02:00`) or a name of the IANA database (`Europe/Berlin`). Without it: that of `--zone`, else UTC.",
     ),
     key(
         "patterns",
@@ -87,7 +92,7 @@ pub(in crate::cli) const KEYS: [Key; 36] = [
     key(
         "requests_from",
         Takes::Names,
-        "Where the requests of a service are taken from: `access-log`, `root-span` or `application`.",
+        "Where the requests of a service are taken from: `access-log`, `root-span`, `application` or `outgoing` (what looks like calls to others).",
     ),
     key(
         "events",

@@ -3,6 +3,7 @@
 use crate::cli::compare::{arm_by, parts_per_million, role_field, source};
 use crate::cli::policy_file::segment_fields;
 use crate::cli::yaml::{self, Fields, Form, Located, Node, Place, Problem, Problems, text_of};
+use crate::pipeline::clock::Zone;
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, UnitKind};
 use crate::pipeline::prepare::redact::Looks;
 use crate::pipeline::prepare::{GIVEN_EVENT, LinePattern, Redact, Rule, Words};
@@ -61,6 +62,12 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
     if let Some((streams, _)) = fields.texts("streams", &mut problems) {
         pipeline.stage.streams = streams.into_iter().map(|(text, _)| text).collect();
     }
+    if let Some((zone, at)) = fields.text("zone", &mut problems) {
+        match Zone::parse(&zone) {
+            Ok(zone) => pipeline.stage.zone = Some(zone),
+            Err(error) => problems.add(at, format!("zone: {error}")),
+        }
+    }
     if let Some((patterns, at)) = fields.texts("patterns", &mut problems) {
         at_most(PATTERNS_MAX, patterns.len(), "patterns", at, &mut problems);
         for (source, at) in patterns {
@@ -103,7 +110,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
                 Err(_) => problems.add(
                     *at,
                     format!(
-                        "requests_from.{service}: `{text}` is unknown; there are access-log, root-span, application"
+                        "requests_from.{service}: `{text}` is unknown; there are access-log, root-span, application, outgoing"
                     ),
                 ),
             }

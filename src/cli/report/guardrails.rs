@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Judged;
 use super::text::{grouped, millis, percent, times};
 use crate::cli::terminal::harmless;
+use crate::compare::share::Stratum;
 use crate::compare::verdict::{Cell, Finding};
 use crate::compare::{bucket, margin, share};
 use crate::engine::bucket_sums::BucketSums;
@@ -240,6 +241,20 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
 
 type RowParts = (&'static str, [Option<f64>; 2], Option<Effect>, [u64; 2]);
 
+/// Share of the control's units that would have had the event if they had come when the candidate's did: in each stratum, what the
+/// control's met there, by the candidate's units of it (direct standardisation). So the shares that are shown are of the same stretches
+/// as their ratio; a control that goes on alone adds to neither.
+fn control_beside(cell: &FirstEvents, candidates: u64) -> Option<f64> {
+    let beside = || cell.strata().iter().filter(|of| of.canary_units > 0 && of.units > of.canary_units);
+    let expected = |of: &Stratum| {
+        of.canary_units as f64 * (of.first - of.canary_first) as f64 / (of.units - of.canary_units) as f64
+    };
+    let counted: u64 = beside().map(|of| of.canary_units).sum();
+    let all = cell.totals()[1].0;
+    (counted > 0 && candidates > 0)
+        .then(|| (beside().map(expected).sum::<f64>() * all as f64 / counted as f64 / candidates as f64).min(1.0))
+}
+
 /// `units`: of each arm, counted once.
 fn share_row(name: &'static str, cell: &FirstEvents, units: [u64; 2]) -> RowParts {
     let totals = cell.totals();
@@ -250,7 +265,8 @@ fn share_row(name: &'static str, cell: &FirstEvents, units: [u64; 2]) -> RowPart
         low: interval.low,
         high: interval.high,
     });
-    (name, [0, 1].map(|arm| ratio(totals[arm].1.min(units[arm]) as f64, units[arm])), effect, units)
+    let [control, candidate] = [0, 1].map(|arm| ratio(totals[arm].1.min(units[arm]) as f64, units[arm]));
+    (name, [control_beside(cell, units[1]).or(control), candidate], effect, units)
 }
 
 fn latency_row(comparison: &Comparison, level: Level, has_data: bool) -> RowParts {

@@ -108,6 +108,10 @@ impl Judged<'_> {
         if look.verdict != Verdict::Invalid {
             list.extend(look.flaws.contains(&Flaw::UnequalSegments).then(|| self.flaw(Flaw::UnequalSegments)));
         }
+        // The failure was proved before so much was missing.
+        if look.verdict == Verdict::Fail {
+            list.extend(look.flaws.contains(&Flaw::MostlyLate).then(|| self.flaw(Flaw::MostlyLate)));
+        }
         if look.verdict == Verdict::Inconclusive {
             for flaw in [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity] {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
@@ -542,11 +546,18 @@ impl Judged<'_> {
                 "Nothing certain says whether `{}` or `{}` is the new code. Name the old one: --control ARM.",
                 comparison.control, comparison.candidate
             ),
-            Flaw::MostlyLate => format!(
-                "{} of {} lines came too late to count. Most likely they are not in order of time: give each log as a file of its own, or a longer --lateness.",
-                grouped(comparison.read.late),
-                grouped(comparison.read.events)
-            ),
+            Flaw::MostlyLate => {
+                let read = comparison.read;
+                let late = (read.late > 0).then(|| format!("{} came too late to count", grouped(read.late)));
+                let ahead =
+                    (read.ahead > 0).then(|| format!("{} lie far ahead of those beside them", grouped(read.ahead)));
+                let what: Vec<String> = late.into_iter().chain(ahead).collect();
+                format!(
+                    "Of {} lines, {}: they are in no test. Most likely they are not in order of time, or some are in local time and name no zone: give each log as a file of its own, a longer --lateness, or --zone.",
+                    grouped(read.events + read.ahead),
+                    what.join(" and ")
+                )
+            }
             Flaw::DamagedLines if comparison.damaged.iter().sum::<u64>() > 0 => format!(
                 "{} lines of the candidate could not be read, {} of the control: they are in no test, and might decide. --rejects FILE keeps them.",
                 grouped(comparison.damaged[1]),

@@ -500,7 +500,8 @@ impl Reader<'_> {
             // What comes lies ahead, and a little of what was written before.
             let from = Timestamp(compare::today().0 - YEARLESS_BACK);
             let years_from = if wishes.names_years { wishes.years_from } else { Some(from) };
-            let mut looked = compare::look_at_heads(texts, &Wishes { years_from, ..wishes.clone() })?;
+            let mut looked =
+                compare::look_at_heads(texts, &Wishes { years_from, now: Some(compare::now()), ..wishes.clone() })?;
             looked.is_all = false;
             Ok(looked)
         });
@@ -522,6 +523,7 @@ impl Reader<'_> {
                 && asked.arms.is_none_or(|arms| arms == plan.arms)
                 && asked.roles.keys().all(|role| plan.fields(*role) == found.plan.fields(*role))
                 && asked.preparation == plan.preparation
+                && asked.zone == plan.zone
                 && asked.preferred.keys().all(|role| plan.fields(*role) == found.plan.fields(*role))
                 && asked.unit.is_none_or(|unit| unit == plan.unit)
                 && (asked.sources.is_empty() || plan.sources == found.plan.sources)

@@ -140,8 +140,8 @@ impl Comparison {
             w.flag(until.is_some());
             w.int(until.map_or(0, |until| until.0));
         }
-        let ReadSoFar { records, damaged, events, late } = self.read;
-        [records, damaged, events, late].into_iter().chain(self.damaged).for_each(|count| w.uint(count));
+        let ReadSoFar { records, damaged, ahead, events, late } = self.read;
+        [records, damaged, ahead, events, late].into_iter().chain(self.damaged).for_each(|count| w.uint(count));
         w.uint(self.unassigned);
         self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
@@ -276,7 +276,8 @@ impl Comparison {
             let (known, at) = (r.flag()?, r.int()?);
             *until = known.then_some(Timestamp(at));
         }
-        c.read = ReadSoFar { records: r.uint()?, damaged: r.uint()?, events: r.uint()?, late: r.uint()? };
+        c.read =
+            ReadSoFar { records: r.uint()?, damaged: r.uint()?, ahead: r.uint()?, events: r.uint()?, late: r.uint()? };
         c.damaged = [r.uint()?, r.uint()?];
         c.unassigned = r.uint()?;
         c.recovered = [r.uint()?, r.uint()?];

@@ -4,7 +4,7 @@
 //! begins at a moment of the plan ([`Plan::years_from`](crate::pipeline::plan::Plan::years_from)). Which moment that is, the survey
 //! decides by the times in full that stand in the first lines, else by what its caller says of today.
 
-use super::{Reader, TimeError, civil_days, in_range, month_of_name};
+use super::{Offset, Read, Reader, TimeError, Zone, civil_days, month_of_name};
 use crate::time::{DAY, Micros, Timestamp, civil_from_days};
 
 /// A month and a day, and microseconds of the day.
@@ -13,8 +13,8 @@ struct OfYear {
     month: u32,
     day: u32,
     in_day: Micros,
-    /// How far the clock that wrote it is ahead of UTC.
-    ahead: Micros,
+    /// How far the clock that wrote it is ahead of UTC, where it says so.
+    ahead: Option<Micros>,
 }
 
 /// A text is a time without a year: `Jun  1 10:00:00`, `--06-01T10:00:00.123`.
@@ -22,21 +22,22 @@ pub fn is_yearless(text: &str) -> bool {
     read(text).is_some()
 }
 
-/// The time, within the year that begins then.
+/// The time, within the year that begins then; `zone`: that of times which name none.
 ///
 /// # Errors
 /// It is no such time, or a day that the year does not have.
-pub(super) fn parse_within(text: &str, from: Timestamp) -> Result<Timestamp, TimeError> {
+pub(super) fn parse_within(text: &str, from: Timestamp, zone: &Zone) -> Result<Read, TimeError> {
     let of_year = read(text).ok_or(TimeError::NotATime)?;
     let (year, _, _) = civil_from_days(from.0.div_euclid(DAY));
     let at = |year: i64| {
         let year = u32::try_from(year).ok()?;
         let days = civil_days(year, of_year.month, of_year.day)?;
-        Some(days * DAY + of_year.in_day - of_year.ahead)
+        let shown = days * DAY + of_year.in_day;
+        Some(of_year.ahead.map_or(Read::Local(shown), |ahead| Read::Utc(shown - ahead)))
     };
     // The first of its kind that is not before the beginning: of the year itself, or of the one behind it.
-    let found = [year, year + 1].into_iter().filter_map(at).find(|time| *time >= from.0);
-    in_range(found.ok_or(TimeError::NotATime)?)
+    let found = [year, year + 1].into_iter().filter_map(at).find(|read| read.to_utc(zone) >= from.0);
+    found.ok_or(TimeError::NotATime)
 }
 
 fn read(text: &str) -> Option<OfYear> {
@@ -61,7 +62,10 @@ fn read(text: &str) -> Option<OfYear> {
         _ => return None,
     };
     let in_day = reader.time_of_day(false)?;
-    let ahead = reader.zone(false)?;
+    let ahead = match reader.zone(false)? {
+        Offset::Ahead(ahead) => Some(ahead),
+        Offset::Unsaid => None,
+    };
     // A leap year has every day that there is.
     civil_days(2000, month, day)?;
     reader.rest.is_empty().then_some(OfYear { month, day, in_day, ahead })
@@ -76,7 +80,7 @@ mod tests {
     fn the_year_is_that_which_begins_at_a_moment() {
         let within = |text: &str, from: &str| {
             let from = parse_time(from).unwrap();
-            parse_within(text, from).map(|time| time.to_string())
+            parse_within(text, from, &Zone::default()).map(|read| Timestamp(read.to_utc(&Zone::default())).to_string())
         };
         for (text, from, expect) in [
             ("Jun  1 10:00:00", "2025-11-27T12:00:00Z", "2026-06-01T10:00:00Z"),
@@ -91,7 +95,7 @@ mod tests {
             ("Jun  1 10:00:00 +0200", "2025-11-27T12:00:00Z", "2026-06-01T08:00:00Z"),
         ] {
             assert_eq!(within(text, from).as_deref(), Ok(expect), "{text}");
-            let mut clock = Clock::within(Some(parse_time(from).unwrap()));
+            let mut clock = Clock::within(Some(parse_time(from).unwrap()), Zone::default());
             assert_eq!(clock.parse_time(text).map(|time| time.to_string()).as_deref(), Ok(expect), "{text}");
             assert_eq!(Clock::default().parse_time(text), Err(TimeError::NotATime), "no year is known: {text}");
         }

@@ -132,7 +132,19 @@ impl Decoder<'_> {
         if has_parent || root == Some(false) || chosen == Some(RequestSource::RootSpan) {
             return (Kind::Span, RequestSource::RootSpan);
         }
-        (Kind::Request, RequestSource::Application)
+        let source = if self.is_outgoing(line) { RequestSource::Outgoing } else { RequestSource::Application };
+        (Kind::Request, source)
+    }
+
+    /// The line looks like a call to somebody else: whole URLs are those of clients (OpenTelemetry: `url.full`), as peers are.
+    fn is_outgoing(&self, line: &str) -> bool {
+        let is_whole = |text: &str| text.contains("://");
+        let mut urls = self.url_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
+        match self.first(Role::Route) {
+            Some((slot, _)) => is_whole(&slot.text(line)),
+            None if urls.any(|slot| slot.is_scalar() && is_whole(&slot.text(line))) => true,
+            None => self.slots.get(usize::from(self.peer_slot)).is_some_and(Slot::is_scalar),
+        }
     }
 
     #[inline(never)]

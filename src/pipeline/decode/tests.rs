@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::Intern;
+use crate::pipeline::clock::Zone;
 use crate::pipeline::plan::{BASELINE, CANARY, Conversions, FieldRef};
 use crate::pipeline::prepare::Preparation;
 use crate::pipeline::survey::{Head, Wishes, survey};
@@ -24,6 +25,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         join_attempts: false,
         adds_duration: false,
         years_from: None,
+        zone: Zone::default(),
         tables: Vec::new(),
         conversions: Conversions::default(),
         segments: Vec::new(),

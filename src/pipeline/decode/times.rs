@@ -29,11 +29,11 @@ impl Decoder<'_> {
     }
 
     /// Latency of a line that has no field for it, but says when the work started and when it ended.
-    pub(super) fn since_start(&self, line: &str, end: Timestamp) -> u64 {
+    pub(super) fn since_start(&mut self, line: &str, end: Timestamp) -> u64 {
         if !self.first(Role::Time).is_some_and(|(_, at)| self.end_times[at]) {
             return NO_LATENCY;
         }
-        let start = self.text(Role::Start, line).and_then(|text| clock::parse_time(&text).ok());
+        let start = self.text(Role::Start, line).and_then(|text| self.clock.parse_time(&text).ok());
         start.and_then(|start| u64::try_from(end.0 - start.0).ok()).unwrap_or(NO_LATENCY)
     }
 }

@@ -166,15 +166,19 @@ const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|pa
 
 /// A field holds a secret by its name.
 fn is_secret_name(path: &str) -> bool {
-    let name = path.rsplit('.').next().unwrap_or(path);
-    let name: String = name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
-    SECRET_FIELDS.iter().any(|end| name.ends_with(end))
+    SECRET_FIELDS.iter().any(|end| name_ends_with(path, end))
 }
 
 fn is_session_name(path: &str) -> bool {
+    name_ends_with(path, "sessionid")
+}
+
+/// The last part of a path ends with these letters, in any case, whatever `_` and `-` are among its own.
+fn name_ends_with(path: &str, end: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    let letters = name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase());
-    letters.collect::<String>().ends_with("sessionid")
+    let mut letters =
+        name.bytes().rev().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
+    end.bytes().rev().all(|byte| letters.next() == Some(byte))
 }
 
 /// What becomes of a field's value.
@@ -198,29 +202,34 @@ pub struct Redaction {
 }
 
 /// The fields of an object with where they stand in it.
-struct Fields {
+struct Fields<'a> {
+    object: &'a str,
     list: Vec<Field>,
-    key: String,
+    key: (String, usize, usize),
 }
 
 struct Field {
     key: String,
+    /// Where its name stands, between the quotes.
+    named: (usize, usize),
     kind: Kind,
     from: usize,
     until: usize,
 }
 
-impl<'a> json::Visit<'a> for Fields {
+impl<'a> json::Visit<'a> for Fields<'a> {
     fn expected(&mut self, _bytes: &[u8], _at: usize) -> Option<(usize, bool)> {
         None
     }
 
     fn key(&mut self, key: Str<'a>, _lead: &[u8], _is_string: bool) {
-        self.key = key.get().into_owned();
+        let at = (key.raw().as_ptr() as usize).wrapping_sub(self.object.as_ptr() as usize);
+        self.key = (key.get().into_owned(), at, at.wrapping_add(key.raw().len()));
     }
 
     fn value(&mut self, kind: Kind, from: usize, until: usize) {
-        self.list.push(Field { key: std::mem::take(&mut self.key), kind, from, until });
+        let (key, named_from, named_until) = std::mem::take(&mut self.key);
+        self.list.push(Field { key, named: (named_from, named_until), kind, from, until });
     }
 }
 
@@ -280,9 +289,13 @@ impl Redaction {
         depth: usize,
         edits: &mut Vec<Edit>,
     ) -> Result<(), Malformed> {
-        let mut fields = Fields { list: Vec::new(), key: String::new() };
+        let mut fields = Fields { object, list: Vec::new(), key: Default::default() };
         json::visit_object(object, &mut fields)?;
-        for Field { key, kind, from, until } in fields.list {
+        for Field { key, named, kind, from, until } in fields.list {
+            // A name may be an address: users in a map.
+            if let Some(found) = self.found_in(&key) {
+                edits.push((at + named.0, at + named.1, escaped(&found)));
+            }
             let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
             let raw = object.get(from..until).unwrap_or_default();
             let way = self.way(&path);
@@ -402,12 +415,16 @@ impl Redaction {
 
     /// A text without what is taken out; `None` where it stays.
     fn text(&self, text: &str) -> Option<String> {
-        let hash = |text: &str| hex(&self.key.hash(text.to_ascii_lowercase().as_bytes()));
-        let found = self.finder.replaced(text, &hash);
+        let found = self.found_in(text);
         // By their names go values that do not look like what they are.
-        let named = self.in_text.as_ref().map(|names| {
+        let has_pair = memchr::memchr2(b'=', b':', text.as_bytes()).is_some();
+        let named = self.in_text.as_ref().filter(|_| has_pair).map(|names| {
             names.replace_all(found.as_deref().unwrap_or(text), |of: &Captures<'_>| {
                 let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+                if let Some(value) = of.name("inside") {
+                    let way = self.way(part("of")).unwrap_or(Way::Removed);
+                    return format!("{}{}", part("before"), self.value(way, value.as_str()));
+                }
                 let way = self.way(part("name")).unwrap_or(Way::Removed);
                 let value = part("value");
                 let quote = if value.starts_with('"') { "\"" } else { "" };
@@ -418,6 +435,11 @@ impl Redaction {
             Some(Cow::Owned(named)) if named != text => Some(named),
             _ => found,
         }
+    }
+
+    /// A text without what is found by how it looks; `None` where it stays.
+    fn found_in(&self, text: &str) -> Option<String> {
+        self.finder.replaced(text, &|text: &str| hex(&self.key.hash(text.to_ascii_lowercase().as_bytes())))
     }
 }
 
@@ -433,9 +455,10 @@ fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<Regex> {
     if names.is_empty() {
         return None;
     }
+    let names = names.join("|");
+    // Objects in strings in strings have quotes with escapes before them; such a value ends at the next.
     let source = format!(
-        r#"(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{}))["']?\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}<"'][^\s,;&}}"']*)"#,
-        names.join("|")
+        r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*[=:]\s*\\+["'])(?P<inside>[^"'\\]+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))["']?\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}<"'][^\s,;&}}"']*)"#
     );
     RegexBuilder::new(&source).case_insensitive(true).size_limit(16 << 20).build().ok()
 }

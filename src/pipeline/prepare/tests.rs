@@ -101,6 +101,7 @@ fn a_preparation_comes_back_from_json() {
             hashed: BTreeSet::from(["user.id".to_owned()]),
             looks: BTreeSet::from(Looks::ALL),
         },
+        zone: Zone::parse("Europe/Berlin").ok(),
     };
     let preparation = Preparation { stages: vec![stage], key: Key::new(b"secret") };
     let json = to_json(&preparation);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::redact::{Key, Looks, Redact};
 use super::{LinePattern, Preparation, Rule, STAGES_MAX, Stage, Words};
+use crate::pipeline::clock::Zone;
 use crate::query::Query;
 
 /// A preparation as JSON.
@@ -23,13 +24,17 @@ fn stage_to_json(stage: &Stage) -> Value {
         })
         .collect();
     let looks: Vec<&str> = stage.redact.looks.iter().map(|looks| looks.name()).collect();
-    json!({
+    let mut value = json!({
         "name": stage.name,
         "streams": stage.streams,
         "patterns": patterns,
         "rules": rules,
         "redact": { "fields": stage.redact.fields, "hashed": stage.redact.hashed, "looks": looks },
-    })
+    });
+    if let (Some(zone), Some(fields)) = (&stage.zone, value.as_object_mut()) {
+        fields.insert("zone".to_owned(), json!(zone.name()));
+    }
+    value
 }
 
 /// What [`to_json`] wrote, with a key that is still to be given ([`Preparation::unlock`]); `None` where it is something else.
@@ -57,6 +62,10 @@ fn stage_from_json(stage: &Map<String, Value>) -> Option<Stage> {
             fields: texts(redact.get("fields")?)?.into_iter().collect(),
             hashed: texts(redact.get("hashed")?)?.into_iter().collect(),
             looks,
+        },
+        zone: match stage.get("zone") {
+            None => None,
+            Some(zone) => Some(Zone::parse(zone.as_str()?).ok()?),
         },
     })
 }

@@ -3,9 +3,14 @@
 
 use super::{Object, is_number};
 
+/// What stands behind the first word.
+const REQUEST_ID: &str = " RequestId: ";
+
 /// The line as object.
 pub(super) fn object(line: &str) -> Option<String> {
-    let (word, rest) = line.split_once(" RequestId: ")?;
+    let is_of = |word: &&str| line.strip_prefix(*word).is_some_and(|rest| rest.starts_with(REQUEST_ID));
+    let word = ["START", "END", "REPORT"].into_iter().find(is_of)?;
+    let rest = line.get(word.len() + REQUEST_ID.len()..)?;
     let (id, rest) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
     let mut object = Object::new();
     object.text("message", line);

@@ -1,5 +1,7 @@
 //! logfmt: pairs of a key and a value, as Heroku's router, Go's slog, logrus and Grafana's programs write them.
 
+use std::borrow::Cow;
+
 use super::{Object, is_key};
 use crate::pipeline::plan::RequestSource;
 
@@ -10,7 +12,7 @@ const PAIRS_MAX: usize = 256;
 
 /// A pair, or a word that is none.
 pub(super) enum Item<'a> {
-    Pair(&'a str, String),
+    Pair(&'a str, Cow<'a, str>),
     Word(&'a str),
 }
 
@@ -31,15 +33,15 @@ pub(super) fn items(text: &str) -> Vec<Item<'_>> {
             let from = key.len() + 1;
             match quoted(&rest[from..]) {
                 Some((value, len)) => {
-                    list.push(Item::Pair(key, value));
+                    list.push(Item::Pair(key, Cow::Owned(value)));
                     rest = rest[from + len..].trim_ascii_start();
                     continue;
                 }
                 // A quote that never ends is part of the text.
-                None => list.push(Item::Pair(key, start.to_owned())),
+                None => list.push(Item::Pair(key, Cow::Borrowed(start))),
             }
         } else {
-            list.push(Item::Pair(key, start.to_owned()));
+            list.push(Item::Pair(key, Cow::Borrowed(start)));
         }
         rest = rest[end..].trim_ascii_start();
     }
@@ -71,11 +73,12 @@ pub(super) fn object(line: &str) -> Option<String> {
     if !is_key(line.get(..first)?) {
         return None;
     }
-    let mut pairs: Vec<(&str, String)> = Vec::new();
+    let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::new();
     for item in items(line) {
         match (item, pairs.last_mut()) {
             (Item::Pair(key, value), _) => pairs.push((key, value)),
             (Item::Word(word), Some((_, value))) => {
+                let value = value.to_mut();
                 value.push(' ');
                 value.push_str(word);
             }

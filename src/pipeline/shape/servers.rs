@@ -242,8 +242,11 @@ fn balancer(line: &str) -> Option<String> {
         Some((kind, rest)) if CONNECTIONS.contains(&kind) => rest,
         _ => line,
     };
-    let (time, _) = rest.split_once(' ')?;
-    if !time.ends_with('Z') || clock::parse_time(time).is_err() {
+    let mut words = rest.split(' ');
+    let (time, client) = (words.next()?, words.nth(1)?);
+    // `-`: there was none.
+    let is_client = client == "-" || host_of(client).len() < client.len();
+    if !time.ends_with('Z') || !is_client || clock::parse_time(time).is_err() {
         return None;
     }
     let all = parts(rest);
@@ -284,9 +287,9 @@ fn balancer(line: &str) -> Option<String> {
 /// `CLIENT:PORT [TIME] FRONTEND BACKEND/SERVER TR/Tw/Tc/Tr/Ta STATUS BYTES ... "REQUEST"` of HAProxy's `option httplog`. The time is when
 /// the request was received.
 fn haproxy(line: &str) -> Option<String> {
-    let (client, rest) = line.split_once(" [")?;
-    let (time, rest) = rest.split_once("] ")?;
-    if client.contains(' ') || !client.contains(':') || clock::parse_time(time).is_err() {
+    let (client, rest) = line.split_once(' ')?;
+    let (time, rest) = rest.strip_prefix('[')?.split_once("] ")?;
+    if !client.contains(':') || clock::parse_time(time).is_err() {
         return None;
     }
     let (before, request) = match rest.split_once(" \"") {
@@ -425,6 +428,9 @@ fn morgan(line: &str) -> Option<String> {
 
 /// `CLIENT USER METHOD PATH HTTP/1.1 STATUS BYTES - 1.2 ms` (`short`) of morgan.
 fn morgan_short(line: &str) -> Option<String> {
+    if !line.ends_with(" ms") {
+        return None;
+    }
     let words: Vec<&str> = line.split(' ').take(PARTS_MAX).collect();
     match words.as_slice() {
         [_, _, method, path, protocol, status, bytes, "-", took, "ms"]

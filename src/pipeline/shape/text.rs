@@ -1,5 +1,9 @@
 //! Lines of text that begin with a time: what people's frameworks write where nobody asked for JSON.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
 use super::logfmt::{Item, items};
 use super::{Object, is_key, rails};
 use crate::pipeline::clock;
@@ -118,8 +122,8 @@ fn redis(line: &str) -> Option<&str> {
 /// fills by itself.
 fn object_in(text: &str) -> Option<&str> {
     let end = text.trim_ascii_end();
-    let at =
-        end.find("{\"").filter(|at| end.ends_with(['}', ']']) && (*at == 0 || end[..*at].ends_with([' ', '\t'])))?;
+    let at = memmem::find(end.as_bytes(), b"{\"")
+        .filter(|at| end.ends_with(['}', ']']) && (*at == 0 || end[..*at].ends_with([' ', '\t'])))?;
     let object = end.get(at..)?;
     let is_one = |object: &str| json::scan_object(object, &mut |_, _| {}).is_ok();
     if is_one(object) {
@@ -132,7 +136,7 @@ fn object_in(text: &str) -> Option<&str> {
 /// Fields beside a text may be those of a request: a status is a number, or there is a route or a method.
 fn is_of_request(said: &str) -> bool {
     let (mut has_word, mut has_more) = (false, false);
-    let read = json::scan_object(said, &mut |key, value| match (roles::role_of_known(&key.get()), value) {
+    let read = json::scan_object(said, &mut |key, value| match (roles::role_named(&key.get()), value) {
         (Some(Role::Status), json::Value::Number(_)) => has_more = true,
         (Some(Role::Status), _) => has_word = true,
         (Some(Role::Route | Role::Method), _) => has_more = true,
@@ -252,8 +256,8 @@ fn is_logger(name: &str) -> bool {
 
 /// The logger that a message begins with: `1 --- [main] o.s.Name : ...` of Spring Boot, `a::b: ...` of Rust, `[name] ...`.
 fn named_in(text: &str) -> (Option<&str>, &str) {
-    if let Some((_, behind)) = text.split_once("--- [")
-        && let Some((_, behind)) = behind.split_once(']')
+    if let Some(at) = memmem::find(text.as_bytes(), b"--- [")
+        && let Some((_, behind)) = text.get(at..).and_then(|behind| behind.split_once(']'))
         && let Some((logger, message)) = behind.split_once(" : ")
     {
         let logger = logger.trim_ascii();
@@ -276,16 +280,19 @@ pub(super) fn pairs_of(message: &str, object: &mut Object) {
     if !message.contains('=') {
         return;
     }
-    let spaced: String = message.chars().map(|c| if matches!(c, '{' | '}' | ',') { ' ' } else { c }).collect();
+    let spaced = match memchr::memchr3(b'{', b'}', b',', message.as_bytes()) {
+        Some(_) => Cow::Owned(message.replace(['{', '}', ','], " ")),
+        None => Cow::Borrowed(message),
+    };
     let items = items(&spaced);
     let pairs = items.iter().enumerate().filter_map(|(at, item)| match item {
         // `latency=414 us`, as Rust's spans have it.
         Item::Pair(key, value) => match items.get(at + 1) {
             Some(Item::Word(unit)) if value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
                 let unit = UNITS.into_iter().find(|(name, _)| name == unit).map_or("", |(_, unit)| unit);
-                Some((*key, format!("{value}{unit}")))
+                Some((*key, Cow::Owned(format!("{value}{unit}"))))
             }
-            _ => Some((*key, value.clone())),
+            _ => Some((*key, Cow::Borrowed(value.as_ref()))),
         },
         Item::Word(_) => None,
     });

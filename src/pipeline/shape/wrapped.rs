@@ -177,8 +177,8 @@ fn runtime(line: &str, depth: usize) -> Option<String> {
 
 /// `NAME-1  | ...`
 fn compose(line: &str, depth: usize) -> Option<String> {
-    let (name, inner) = line.split_once(" | ")?;
-    let name = name.trim_ascii_end();
+    let (name, rest) = line.split_once(' ')?;
+    let inner = rest.trim_start_matches(' ').strip_prefix("| ")?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_name) || inner.trim_ascii().is_empty() {
         return None;

@@ -65,7 +65,7 @@ pub(super) fn look_at_services(
             let source = decoder.source();
             let services = &decoder.interner().names().services;
             let Some(service) = services.get(usize::from(event.service)) else { continue };
-            if event.kind == Kind::Request {
+            if event.kind == Kind::Request || source == RequestSource::Outgoing {
                 *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
             for (at, (role, path)) in fields.iter().enumerate() {
@@ -217,7 +217,15 @@ pub(super) fn choose_sources(
             notes.push(format!("{key} has no requests from its {}; its {} counts", asked.name(), best.name()));
         }
         // Beside roots, lines that look like requests are the work inside them.
-        if several.len() > 1 && best != RequestSource::RootSpan {
+        let calls = several.get(&RequestSource::Outgoing).copied().unwrap_or(0);
+        if best != RequestSource::Outgoing && calls > 0 {
+            notes.push(format!(
+                "requests: {calls} lines of {key} name a whole URL or a peer and no path; they are taken for its calls to others, not for requests of its own. If they are its requests: --requests-from {}=outgoing",
+                shown(&key.service)
+            ));
+        }
+        let own = several.keys().filter(|source| **source != RequestSource::Outgoing).count();
+        if own > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
                 "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
                 best.name()

@@ -32,9 +32,28 @@ pub(super) struct Covered {
     pub(super) events: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
+    /// Lines whose time names its zone, and lines whose time names none and has none of the plan's.
+    pub(super) zoned: Times,
+    pub(super) unzoned: Times,
     /// Services that appear in one trace together, with how often the first of a pair was the slower request.
     pub(super) neighbours: BTreeMap<(ServiceKey, ServiceKey), u64>,
     pub(super) slowest: BTreeMap<ServiceKey, u64>,
+}
+
+/// Times of some lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    pub(super) lines: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+}
+
+impl Times {
+    fn add(&mut self, time: Timestamp) {
+        self.lines += 1;
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+    }
 }
 
 impl Covered {
@@ -66,6 +85,11 @@ pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             covered.events += 1;
             covered.first = Some(covered.first.map_or(event.time, |first| first.min(event.time)));
             covered.last = Some(covered.last.map_or(event.time, |last| last.max(event.time)));
+            if decoder.named_zone() {
+                covered.zoned.add(event.time);
+            } else if plan.zone_of(head.stream).is_utc() {
+                covered.unzoned.add(event.time);
+            }
             let is_request = event.kind == Kind::Request;
             covered.requests += u64::from(is_request);
             covered.rates_unread += u64::from(event.rate_unread);

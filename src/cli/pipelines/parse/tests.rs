@@ -39,12 +39,12 @@ colour: red
             "line 8 column 7: arms: one way is needed: a field, or baseline and canary, or flag, or hash",
             "line 9 column 7: unit: `users` is unknown; there are user, session, client, trace, instance, request",
             "line 10 column 11: segments: at most 4 fields can be taken, got 5",
-            "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application",
+            "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application, outgoing",
             "line 12 column 10: events: a name is needed",
             "line 12 column 54: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",
             "line 14 column 9: tests: lines are needed, as a text or a list",
-            "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, patterns, set, roles, arms, unit, segments, requests_from, events, redact, tests",
+            "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, redact, tests",
         ]
     );
     assert_eq!(said("about: x"), ["line 1 column 1: pipeline: a name is needed"]);

@@ -9,10 +9,9 @@ use super::Looks;
 /// Digits of the shortest and of the longest card number (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text; the sign also
-/// as addresses of pages and strings in strings write it.
-const EMAIL: &str =
-    r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}(?:@|%40|\\u0040)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})+";
+/// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text; the domain ends in letters, which versions of packages
+/// (`react@18.2.0`) do not; the sign also as addresses of pages and strings in strings write it.
+const EMAIL: &str = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}(?:@|%40|\\u0040)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z][A-Za-z0-9-]{1,62}";
 
 /// Secrets by their form. `keep`: what stands before one and stays.
 ///
@@ -35,6 +34,9 @@ const TOKEN: &str = concat!(
     r"|(?P<scheme>://)[^\s/:@]+:[^\s/@]+(?P<host>@)",
 );
 
+/// Bytes of the shortest of them: `://a:b@`.
+const TOKEN_MIN: usize = 7;
+
 /// Finds what is asked for.
 #[derive(Debug)]
 pub(super) struct Finder {
@@ -52,7 +54,9 @@ impl Finder {
     /// A text without what is looked for; `None` where there is nothing of it. `hash`: what stands for an address.
     pub(super) fn replaced(&self, text: &str, hash: &dyn Fn(&str) -> String) -> Option<String> {
         let mut done: Option<String> = None;
-        if let Some(token) = &self.token
+        // Ids and numbers are most of what a line holds; of all that is looked for they can only be a card.
+        let is_id = text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'.' | b' '));
+        if let Some(token) = self.token.as_ref().filter(|_| !is_id && text.len() >= TOKEN_MIN)
             && let std::borrow::Cow::Owned(found) = token.replace_all(text, |of: &Captures<'_>| {
                 let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
                 format!("{}{}<token>{}", part("keep"), part("scheme"), part("host"))
@@ -62,6 +66,7 @@ impl Finder {
         }
         let text_now = done.as_deref().unwrap_or(text);
         if let Some(email) = &self.email
+            && !is_id
             && memchr::memchr2(b'@', b'0', text_now.as_bytes()).is_some()
             && let std::borrow::Cow::Owned(found) =
                 email.replace_all(text_now, |of: &Captures<'_>| format!("<email:{}>", hash(&of[0])))
@@ -130,6 +135,8 @@ fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
         }
         match next {
             Some(b' ' | b'-') => at += 1,
+            // Full stops stand in numbers too: they part the groups of a card alone.
+            Some(b'.') if matches!(group, 4 | 6) && followed_by_digit(bytes, at) => at += 1,
             _ => break,
         }
     }

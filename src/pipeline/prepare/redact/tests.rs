@@ -55,6 +55,8 @@ fn what_looks_like_a_secret_is_found() {
         ("paid with 4111 1111 1111 1111.", "paid with <card>."),
         ("paid with 4111-1111-1111-1111, 5500005555555559", "paid with <card>, <card>"),
         ("378282246310005", "<card>"),
+        ("card 4111.1111.1111.1111.", "card <card>."),
+        ("npm react@18.2.0 and left-pad@1.3.0-beta.1", "npm react@18.2.0 and left-pad@1.3.0-beta.1"),
         // No check digit, no issuer, part of another number or of a word.
         ("4111 1111 1111 1112", "4111 1111 1111 1112"),
         ("1717236000000000", "1717236000000000"),
@@ -77,6 +79,19 @@ fn what_looks_like_a_secret_is_found() {
         let told: serde_json::Value = serde_json::from_str(&found(before)).unwrap();
         assert_eq!(told["message"].as_str().unwrap(), after, "{before}");
     }
+    // Objects in strings in strings.
+    let deep =
+        serde_json::json!({ "b": serde_json::json!({ "password": "hun ter2", "n": 1 }).to_string() }).to_string();
+    let deeper = serde_json::json!({ "a": deep }).to_string();
+    for text in [deep, deeper] {
+        let told = found(&text);
+        assert!(told.contains("<redacted>") && !told.contains("hun") && !told.contains("ter2"), "{told}");
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(told["message"].as_str().unwrap()).is_ok(), "{told}");
+    }
+    // A name of a field may be an address.
+    let told = line(&of, r#"{"by_user":{"ann@example.com":3,"a\"b":1}}"#);
+    assert!(!told.contains("ann@") && told.contains("<email:") && told.contains(r#""a\"b":1"#), "{told}");
     let told = found("mail ann@example.com\nand ann@EXAMPLE.com, bob@example.com");
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let words: Vec<&str> = told["message"].as_str().unwrap().split(['\n', ' ']).collect();

@@ -97,9 +97,9 @@ fn what_may_change_counts_from_its_place_on_and_what_may_not_is_refused_whole() 
         let text = format!("{first}\nhooks:\n{hooks}rollouts:\n- {{name: shop, services: [shop], {rollout}}}\n");
         std::fs::write(folder.path().join("serin.yaml"), text).unwrap();
     };
-    let before = (format!("operate_token_file: {at}/one"), hook("pager", &pager), "owners: [a]");
+    let before = (format!("zone: +02:00\noperate_token_file: {at}/one"), hook("pager", &pager), "owners: [a]");
     let after = (
-        format!("operate_token_file: {at}/two"),
+        format!("zone: +02:00\noperate_token_file: {at}/two"),
         hook("pager", &pager) + &hook("mail", &mail),
         "owners: [b], deadline: {after: 2m, then: rollback}",
     );
@@ -109,6 +109,15 @@ fn what_may_change_counts_from_its_place_on_and_what_may_not_is_refused_whole() 
     let mut running = start();
     post(&running, &healthy());
     until("it runs", || rollout(&running).filter(|rollout| rollout["phase"] == "running"));
+    // What is in force, and who said so.
+    let status = json(&running, "/v1/status").1;
+    assert!(status["configuration"]["file"].as_str().unwrap().ends_with("serin.yaml"), "{status}");
+    let setting = |name: &str| {
+        let settings = status["configuration"]["settings"].as_array().unwrap();
+        settings.iter().find(|setting| setting["name"] == name).unwrap_or_else(|| panic!("{name}: {status}"))["from"]
+            .clone()
+    };
+    assert_eq!(["listen", "zone", "window"].map(setting), ["option", "file", "default"]);
     let command = |running: &Running, token: &str, reason: &str| {
         let body = format!(r#"{{"actor":"ann","reason":"{reason}","finding":"routes"}}"#);
         let value = format!("Bearer the {token} token, long enough");
@@ -121,7 +130,7 @@ fn what_may_change_counts_from_its_place_on_and_what_may_not_is_refused_whole() 
         ("window: 20s", "window: every decision rests on it"),
         ("listen: 127.0.0.1:1", "listen: is read at the start alone"),
         ("policy: {minimum_minutes: 9}", "policy (guardrails"),
-        ("stale_after: soon", "serin.yaml:2:14: stale_after"),
+        ("stale_after: soon", "serin.yaml:3:14: stale_after"),
     ] {
         // An option that is given stands before the file's; only `listen` is.
         if more.starts_with("listen") {

@@ -331,3 +331,20 @@ fn calls_to_others_are_no_requests_where_a_service_logs_its_own() {
         assert_eq!(calls, alone, "{url}: {notes}");
     }
 }
+
+#[test]
+fn users_that_are_taken_out_are_said_and_are_nobody() {
+    let text = log(|of, _| Value::Object(of.clone()).to_string());
+    let pipeline = "pipeline: safe\nredact: {fields: [user]}\n";
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("safe.yaml", pipeline.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--pipeline", "safe.yaml", "--format", "json"]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["comparisons"][0]["unit"], "request", "{report}");
+    let notes = report["survey"]["notes"].to_string();
+    assert!(notes.contains("`user` is taken out of lines") && notes.contains("redact.hash"), "{notes}");
+    // What another program took out.
+    let text = text.replace("\"user\":\"u", "\"user\":\"[FILTERED]\",\"was\":\"u");
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).out;
+    assert!(serde_json::from_str::<Value>(&report).unwrap()["comparisons"][0]["unit"] == "request", "{report}");
+}

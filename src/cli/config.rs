@@ -150,7 +150,7 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 28] = [
+const SINGLE: [&str; 30] = [
     "brokers",
     "kafka_properties",
     "state",
@@ -163,6 +163,8 @@ const SINGLE: [&str; 28] = [
     "lateness",
     "since",
     "until",
+    "zone",
+    "year_from",
     "baseline",
     "canary",
     "arm_by",
@@ -261,6 +263,8 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "lateness" => how.lateness = first.unwrap_or_default(),
         "since" => how.since = first,
         "until" => how.until = first,
+        "zone" => how.zone = first,
+        "year_from" => how.year_from = first,
         "index" | "index_keep" | "index_size" | "index_sample" if !cfg!(feature = "index") => {
             bail!("this program was built without search")
         }
@@ -377,6 +381,12 @@ impl Config {
         self.options.iter().find(|written| written.id == id)?.values.first().map(String::as_str)
     }
 
+    /// What stands for options: the name of the option's field, and its values.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        let value = |of: &Written| if of.values.is_empty() { "true".to_owned() } else { of.values.join(", ") };
+        self.options.iter().map(move |of| (of.id, value(of)))
+    }
+
     /// What another configuration has otherwise, and cannot have while the program runs, in words. `given`: options that were
     /// given, for which the file does not count.
     pub(super) fn fixed_differences(&self, other: &Config, given: &BTreeSet<String>) -> Vec<String> {
@@ -489,6 +499,8 @@ impl Config {
                 "lateness" => how.lateness = first.unwrap_or_default(),
                 "since" => how.since = first,
                 "until" => how.until = first,
+                "zone" => how.zone = first,
+                "year_from" => how.year_from = first,
                 "baseline" => judge.baseline = first,
                 "canary" => judge.canary = first,
                 "arm_by" => judge.arm_by = first,

@@ -41,10 +41,6 @@ mod yaml;
 
 use std::process::ExitCode;
 
-#[cfg(feature = "serve")]
-use clap::ArgMatches;
-#[cfg(feature = "serve")]
-use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::arguments::{Arguments, Command};
@@ -83,7 +79,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => pipelines::test(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         #[cfg(feature = "serve")]
-        Command::Run(arguments) => run::run(*arguments, &given(&matches)),
+        Command::Run(arguments) => run::run(*arguments, &run::Said::of(&matches)),
         #[cfg(feature = "serve")]
         Command::Check(arguments) => config::check(&arguments),
         #[cfg(feature = "serve")]
@@ -132,18 +128,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(STATUS_ERROR)
         }
     }
-}
-
-/// Options of the command that were given, by the names of their fields.
-#[cfg(feature = "serve")]
-fn given(matches: &ArgMatches) -> std::collections::BTreeSet<String> {
-    let Some((_, of_command)) = matches.subcommand() else { return std::collections::BTreeSet::new() };
-    let ids = of_command.ids().map(|id| id.as_str());
-    ids.filter(|id| {
-        of_command.try_contains_id(id).is_ok() && of_command.value_source(id) == Some(ValueSource::CommandLine)
-    })
-    .map(str::to_owned)
-    .collect()
 }
 
 /// The reader of our output has gone (`| head`): that is no error of ours.

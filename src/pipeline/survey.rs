@@ -18,7 +18,7 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
-use crate::pipeline::prepare::{Preparation, Preparer};
+use crate::pipeline::prepare::{Preparation, Preparer, Redact};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
 use crate::pipeline::shape::table::{self, TABLES_MAX, Table};
@@ -195,6 +195,18 @@ fn note_misses(heads: &[Head<'_>], wishes: &Wishes, tables: &[Table], notes: &mu
     }
 }
 
+/// Says which fields that tell users apart are taken out of lines.
+fn note_removed_units(plan: &Plan, wishes: &Wishes, notes: &mut Vec<String>) {
+    let redact = wishes.preparation.stages.iter().fold(Redact::default(), |all, stage| all.and(&stage.redact));
+    let fields = [Role::User, Role::Session, Role::Client].into_iter().flat_map(|role| plan.fields(role));
+    for field in fields.filter(|field| redact.removes(&field.path)) {
+        notes.push(format!(
+            "unit: `{}` is taken out of lines (redact.fields), so nobody is told apart by it; under redact.hash instead, those whom it names stay as many as they are",
+            field.path
+        ));
+    }
+}
+
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
@@ -251,6 +263,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     };
     let covered = cover(heads, &plan);
     plan.unit = choose_unit(&covered, wishes, &mut notes);
+    note_removed_units(&plan, wishes, &mut notes);
     plan.follow_traces = covered.shared_traces > 0;
     let segments = choose_segments(heads, &seen, &mut plan, wishes.segments.as_ref());
     let ambiguous_dates: BTreeSet<String> =

@@ -163,7 +163,7 @@ fn span_status(text: &str) -> Option<Status> {
 /// A word that stands where an identity is missing: `anonymous` is nobody, however many requests it makes.
 #[inline]
 pub fn is_nobody(text: &str) -> bool {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 18] = [
         "-",
         "0",
         "-1",
@@ -177,6 +177,12 @@ pub fn is_nobody(text: &str) -> bool {
         "undefined",
         "(anonymous)",
         "anonymousUser",
+        // What was taken out, here or before.
+        "***",
+        "redacted",
+        "<redacted>",
+        "[redacted]",
+        "[filtered]",
     ];
     const NIL: &str = "00000000-0000-0000-0000-000000000000";
     text.is_empty() || (text.len() <= 13 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))) || text == NIL

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use serde_json::Value;
 
 use crate::cli::arguments::{Arguments, Command, DemoArguments, RunArguments};
@@ -101,7 +101,7 @@ pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8
     // Somebody else could take it in between, which is said then.
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let address = format!("127.0.0.1:{port}");
-    let (mut run_arguments, given) = as_run(&config, &address, &folder.join("state"))?;
+    let (mut run_arguments, options) = as_run(&config, &address, &folder.join("state"))?;
     run_arguments.ui_dir.clone_from(&arguments.ui_dir);
     let speed = if arguments.speed > 0.0 { arguments.speed * 3_600.0 } else { TIMES_FASTER };
     let several =
@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &DemoArguments, folder: &Path) -> anyhow::Result<u8
             eprintln!("serin demo: no more lines: {error:#}");
         }
     });
-    run::run(run_arguments, &given)
+    run::run(run_arguments, &options)
 }
 
 fn as_role(
@@ -190,13 +190,14 @@ fn configure(folder: &Path, cast: &[Role], hook: u16, token: &str) -> anyhow::Re
 }
 
 /// Arguments as the command line takes them, so that no default differs.
-fn as_run(config: &Path, address: &str, state: &Path) -> anyhow::Result<(RunArguments, BTreeSet<String>)> {
+fn as_run(config: &Path, address: &str, state: &Path) -> anyhow::Result<(RunArguments, run::Said)> {
     let [config, state] = [config, state].map(|path| path.display().to_string());
     let words = ["serin", "run", "--config", &config, "--listen", address, "--state", &state];
-    match Arguments::try_parse_from(words)?.command {
+    let matches = Arguments::command().try_get_matches_from(words)?;
+    match Arguments::from_arg_matches(&matches)?.command {
         Command::Run(mut arguments) => {
             arguments.is_demo = true;
-            Ok((*arguments, ["config", "listen", "state"].map(str::to_owned).into()))
+            Ok((*arguments, run::Said::of(&matches)))
         }
         _ => bail!("not `run`"),
     }

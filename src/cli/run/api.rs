@@ -21,6 +21,7 @@ use crate::cli::run::{dashboards, flagger, forget, gate, metrics, mute, openapi,
 use crate::cli::tokens::{Access, Allowed, Scope};
 use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
 use crate::pipeline::roles::Role;
+use crate::pipeline::template::MASKER_VERSION;
 use crate::rollout::Command;
 use crate::time::{HOUR, Timestamp};
 
@@ -172,6 +173,8 @@ async fn status(State(api): State<Api>) -> Response {
         #[cfg(feature = "kafka")]
         body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
         body.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
+        body.insert("masker".to_owned(), Value::from(MASKER_VERSION));
+        body.insert("configuration".to_owned(), api.shared.configuration());
         body.insert("ledger_entries".to_owned(), Value::from(view.book.read().entries));
         body.insert("journal_rows".to_owned(), Value::from(view.book.read().rows));
         body.insert("caught_up".to_owned(), Value::from(api.desk.is_caught_up()));

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::config::Link;
 use crate::cli::run::api::{self, Table};
@@ -63,6 +63,8 @@ pub(super) struct Shared {
     ground: OnceLock<Ground>,
     /// How lines are to be read, as the user has said.
     wishes: OnceLock<Arc<Wishes>>,
+    /// The options that were in force at the start, as JSON.
+    configuration: OnceLock<Value>,
     /// Where lines can be seen elsewhere.
     links: Mutex<Vec<Link>>,
     /// The write-ahead log, where lines are taken here.
@@ -124,6 +126,17 @@ impl Shared {
     /// Where lines can be seen elsewhere.
     pub(super) fn links(&self) -> Vec<Link> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The options that are in force, as JSON.
+    pub(super) fn configured(&self, in_force: Value) {
+        // It is said once.
+        let _known = self.configuration.set(in_force);
+    }
+
+    /// The options that were in force at the start.
+    pub(super) fn configuration(&self) -> Value {
+        self.configuration.get().cloned().unwrap_or(Value::Null)
     }
 
     /// How lines are to be read, as the user has said.

@@ -45,6 +45,7 @@ mod reload;
 mod searching;
 mod server;
 mod session;
+mod settings;
 mod state;
 mod streams;
 mod trial;
@@ -68,6 +69,7 @@ use self::log::{say, warn};
 use self::reader::Reader;
 use self::reload::Reloading;
 use self::server::Bounds;
+pub(super) use self::settings::Said;
 use self::state::State;
 use crate::cli::arguments::{LogFormat, RunArguments};
 use crate::cli::config::Config;
@@ -87,11 +89,12 @@ const WAL: &str = "wal";
 const STOP: Duration = Duration::from_secs(8);
 /// How long those may take after it whose requests are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(1_500);
-/// Runs `run`. `given`: options that were given, by the names of their fields.
-pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyhow::Result<u8> {
+/// Runs `run`. `said`: what the command line says.
+pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8> {
     let policy = arguments.judge.policy.as_deref().map(policy_file::read).transpose()?;
     let config = config::load(arguments.config.as_deref(), policy)?;
-    config.apply(&mut arguments, given)?;
+    config.apply(&mut arguments, &said.given)?;
+    let in_force = said.in_force(&config, arguments.config.as_deref());
     #[cfg(feature = "kafka")]
     match (&arguments.brokers, arguments.topics.is_empty()) {
         (Some(_), true) => bail!("--brokers: name a topic as well (--topic NAME)"),
@@ -123,7 +126,8 @@ pub(super) fn run(mut arguments: RunArguments, given: &BTreeSet<String>) -> anyh
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status = runtime.block_on(serve(arguments, config, given.clone(), listen, Times { idle, checkpoints }));
+    let status =
+        runtime.block_on(serve(arguments, config, (said.given.clone(), in_force), listen, Times { idle, checkpoints }));
     runtime.shutdown_background();
     match status {
         Err(ended) if log::is_json() => {
@@ -165,7 +169,7 @@ fn pipelines_apply(arguments: &RunArguments, wishes: &Wishes) -> anyhow::Result<
 async fn serve(
     arguments: RunArguments,
     config: Config,
-    given: BTreeSet<String>,
+    (given, in_force): (BTreeSet<String>, serde_json::Value),
     listen: SocketAddr,
     times: Times,
 ) -> anyhow::Result<u8> {
@@ -210,6 +214,7 @@ async fn serve(
 
     let shared = Arc::new(Shared::new(wal.clone(), arguments.judge.memory));
     shared.reads_as(wishes);
+    shared.configured(in_force);
     shared.links_are(config.links.clone());
     #[cfg(feature = "index")]
     searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));

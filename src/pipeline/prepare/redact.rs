@@ -73,6 +73,12 @@ impl Redact {
         self.fields.is_empty() && self.hashed.is_empty() && self.looks.is_empty()
     }
 
+    /// The value of a field is taken out, and nothing is left of it by which two are told apart.
+    pub fn removes(&self, path: &str) -> bool {
+        let is = |names: &BTreeSet<String>| names.iter().any(|name| is_end_of(path, name));
+        is(&self.fields) && !is(&self.hashed)
+    }
+
     /// What either takes out.
     pub fn and(&self, other: &Redact) -> Redact {
         Redact {
@@ -179,6 +185,13 @@ fn name_ends_with(path: &str, end: &str) -> bool {
     let mut letters =
         name.bytes().rev().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
     end.bytes().rev().all(|byte| letters.next() == Some(byte))
+}
+
+/// A field is named by its path or by the end of it, in any case.
+fn is_end_of(path: &str, name: &str) -> bool {
+    let Some(at) = path.len().checked_sub(name.len()) else { return false };
+    let same = path.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(name));
+    same && (at == 0 || path.as_bytes().get(at - 1) == Some(&b'.'))
 }
 
 /// What becomes of a field's value.
@@ -394,12 +407,7 @@ impl Redaction {
 
     /// What becomes of a field.
     fn way(&self, path: &str) -> Option<Way> {
-        let fits = |name: &str| {
-            let Some(at) = path.len().checked_sub(name.len()) else { return false };
-            let same = path.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(name));
-            same && (at == 0 || path.as_bytes().get(at - 1) == Some(&b'.'))
-        };
-        let named = self.fields.iter().find(|(name, _)| fits(name)).map(|(_, way)| *way);
+        let named = self.fields.iter().find(|(name, _)| is_end_of(path, name)).map(|(_, way)| *way);
         // Sessions stay as many as they are: they may be what is assigned to an arm.
         let of_name = || if is_session_name(path) { Way::Hashed } else { Way::Removed };
         named.or_else(|| (self.secrets && is_secret_name(path)).then(of_name))

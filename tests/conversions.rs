@@ -52,11 +52,8 @@ fn checkouts(traffic: &Traffic, shares: [f64; 2], fields: &str) -> Vec<Line> {
 const CHECKOUT: &str = "\"kind\":\"event\",\"event\":{\"name\":\"checkout_completed\"}";
 
 fn case(traffic: &Traffic, checkouts: &[Line], names: &[&str]) -> Case {
-    let conversions = Conversions {
-        names: names.iter().map(|name| (*name).to_owned()).collect(),
-        field: None,
-        harms: Default::default(),
-    };
+    let conversions =
+        Conversions { names: names.iter().map(|name| (*name).to_owned()).collect(), ..Conversions::default() };
     let streams =
         vec![("orders.log".to_owned(), bytes_of(checkouts)), ("shop.log".to_owned(), bytes_of(&traffic.lines()))];
     let policy = Policy { conversions: conversions.clone(), ..Policy::default() };

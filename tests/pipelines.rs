@@ -142,6 +142,46 @@ fn a_business_event_may_be_a_request_of_an_access_log() {
     assert!(risen.out.contains("More users meet paid: ") && risen.out.contains(" rose"), "{}", risen.out);
 }
 
+/// As many users reload as before; in the canary they do it again and again.
+#[test]
+fn how_often_users_do_something_may_be_a_guardrail() {
+    let mut random = Random::new(8);
+    let mut text = String::new();
+    for second in 0..3_000_u64 {
+        for _ in 0..6 {
+            let user = random.below(3_000);
+            let (arm, again) = if user % 3 == 0 { ("canary", 4) } else { ("baseline", 1) };
+            let reloads = if random.chance(0.05) { again } else { 0 };
+            for part in 0..=reloads {
+                let path = if part == 0 { "/cart" } else { "/reload" };
+                text.push_str(&format!(
+                    "{{\"ts\":\"2026-06-01T10:{:02}:{:02}.{part}Z\",\"user\":\"u{user}\",\"cohort\":\"{arm}\",\"path\":\"{path}\",\"status\":200}}\n",
+                    second / 60,
+                    second % 60
+                ));
+            }
+        }
+    }
+    let pipeline = "pipeline: often\nevents: [{name: reload, where: 'path:\"/reload\"', harm: rises, at_least: 4}]\n";
+    let folder = folder_with(&[
+        ("app.log", text.as_bytes()),
+        ("often.yaml", pipeline.as_bytes()),
+        ("ever.yaml", pipeline.replace(", at_least: 4", "").as_bytes()),
+    ]);
+    let compared =
+        |pipeline: &str| serin(folder.path(), &["compare", "app.log", "--pipeline", pipeline, "--segment", "none"]);
+    let often = compared("often.yaml");
+    assert_eq!(often.status, 1, "{}{}", often.out, often.err);
+    assert!(often.out.contains("More users meet reload (4 times and more): "), "{}", often.out);
+    let ever = compared("ever.yaml");
+    assert_ne!(ever.status, 1, "{}", ever.out);
+    // What is remembered of users is part of the state: a replay decides the same.
+    let how = ["compare", "app.log", "--pipeline", "often.yaml", "--ledger", "l.ndjson"];
+    assert_eq!(serin(folder.path(), &how).status, 1);
+    let again = serin(folder.path(), &["replay", "l.ndjson", "app.log"]);
+    assert!(again.status == 0 && again.out.contains("Every byte agrees"), "{}{}", again.out, again.err);
+}
+
 #[test]
 fn tests_are_told_where_they_fail_and_can_be_written_anew() {
     let text = "pipeline: mine\ntests:\n  - about: a request\n    lines: |\n      {\"ts\":\"2026-06-01T10:00:00Z\",\"status\":503}\n    gives:\n      - {kind: request, status: 2xx, it's: ''}\n  - lines: ['{\"ts\":\"2026-06-01T10:00:00Z\"}']\n    gives: [{kind: log}]\n";

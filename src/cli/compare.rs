@@ -224,7 +224,7 @@ pub(super) fn ground_with(
         notes.push(format!("{words} (in the first lines)"));
     }
     found.notes.extend(notes);
-    policy.conversions = with_events(policy.conversions, (&wishes.events, &wishes.harms))?;
+    policy.conversions = with_events(policy.conversions, &wishes)?;
     found.plan.conversions = policy.conversions.clone();
     let settings = Settings { memory: judge.memory, ..settings(&found, arm_choice(judge, &found), policy) };
     Ok((found, settings))
@@ -574,12 +574,10 @@ pub(super) fn check_segments(found: &Survey) -> anyhow::Result<()> {
 }
 
 /// The business events of a policy with those of pipelines.
-fn with_events(
-    mut conversions: Conversions,
-    (events, harms): (&[String], &BTreeSet<String>),
-) -> anyhow::Result<Conversions> {
-    conversions.harms.extend(harms.iter().cloned());
-    for event in events {
+fn with_events(mut conversions: Conversions, wishes: &Wishes) -> anyhow::Result<Conversions> {
+    conversions.harms.extend(wishes.harms.iter().cloned());
+    conversions.at_least.extend(wishes.at_least.clone());
+    for event in &wishes.events {
         if !conversions.names.contains(event) {
             conversions.names.push(event.clone());
         }

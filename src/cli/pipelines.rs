@@ -48,6 +48,8 @@ pub(super) struct Pipeline {
     pub events: Vec<String>,
     /// Those of them that do harm.
     pub harms: BTreeSet<String>,
+    /// How many times a unit meets one before it counts, where that is not once.
+    pub at_least: BTreeMap<String, u16>,
     pub tests: Vec<Test>,
 }
 
@@ -210,6 +212,7 @@ fn join(list: Vec<Pipeline>, key: Key, wishes: &mut Wishes) -> anyhow::Result<()
             }
         }
         wishes.harms.extend(pipeline.harms);
+        wishes.at_least.extend(pipeline.at_least);
         wishes.preparation.stages.push(pipeline.stage);
     }
     // What a rule gives a role counts most.

@@ -211,7 +211,7 @@ fn conversions(names: Vec<String>, harms: Vec<String>, field: Option<String>) ->
             Err("conversion_field: there are no conversions whose name it could hold".to_owned())
         }
         Some(field) if field.trim().is_empty() => Err("conversion_field: the field has no name".to_owned()),
-        field => Ok(Conversions { names, field, harms: harms.into_iter().collect() }),
+        field => Ok(Conversions { names, field, harms: harms.into_iter().collect(), ..Conversions::default() }),
     }
 }
 

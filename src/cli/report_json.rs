@@ -521,6 +521,7 @@ fn conversion(row: &ConversionRow) -> Value {
     json!({
         "event": row.name,
         "harms": row.harms,
+        "at_least": row.at_least,
         "finding": row.finding.name(),
         "baseline": row.values[0].map(number),
         "canary": row.values[1].map(number),

@@ -363,7 +363,8 @@ impl Comparison {
     /// The same, testing business events.
     #[must_use]
     pub fn with_conversions(self, events: &Conversions) -> Comparison {
-        let new = |name: &String| Conversion::new(name, events.harms.contains(name));
+        let times = |name: &String| events.at_least.get(name).copied().unwrap_or(1);
+        let new = |name: &String| Conversion::new(name, events.harms.contains(name), times(name));
         Comparison { conversions: events.names.iter().map(new).collect(), ..self }
     }
 
@@ -402,8 +403,10 @@ impl Comparison {
                 of.unassigned += lines;
                 continue;
             };
-            let is_first = entry.conversions() & (1 << (event & 7)) == 0;
-            entry.set_converted(*event);
+            let is_first = entry.conversions() & (1 << (event & 7)) == 0 && of.meets(*unit, lines);
+            if is_first {
+                entry.set_converted(*event);
+            }
             of.joined[entry.arm().at()] += lines;
             match entry.stratum == self.stratum {
                 true if is_first => of.units.first(entry.arm(), 1),
@@ -491,6 +494,7 @@ impl Comparison {
         [&mut self.called, &mut self.routes, &mut self.statuses].into_iter().for_each(PairTest::forget_units);
         self.templates.forget_units();
         self.storms.forget_units();
+        self.conversions.iter_mut().for_each(Conversion::forget_units);
         self.unanswered.forget_units();
         self.segments.forget_units();
     }

@@ -7,12 +7,23 @@
 //! in a stratum and had no such event before; N comes from requests and exposures, never from the events themselves. An
 //! event counts for the arm that its unit has in the current stratum, whichever file, service or arm its line names. One of a
 //! unit that was not active there enters no test: there is no N that it would be part of.
+//!
+//! An event may be one that is met so many times ([`Conversion::at_least`]): how often units do something is then tested as whether
+//! they do. Times are counted only for units that met it once; past a bound, of units that meet it for the first time only a hash sample
+//! is followed, which looks at no arm (as in [`crate::engine::storms`]).
 
 use crate::compare::share;
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws::{UNIT_DIFFERENCE, differs_from};
+use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::partial::pair_hash;
+
+/// Units whose times are counted, past which of further ones only every second is; past half as many again every fourth.
+const COUNTED_MAX: usize = 65_536;
+
+type Counts = hashbrown::HashMap<u64, u16, foldhash::fast::FixedState>;
 
 /// Lines of each arm before it is compared what they lack: fewer prove no fall.
 const LINES_MIN: u64 = 10;
@@ -37,6 +48,12 @@ pub struct Conversion {
     pub name: String,
     /// It does harm: it fails a rollout when it rises, the others when they fall.
     pub harms: bool,
+    /// Times that a unit meets it before it counts; from 1.
+    pub at_least: u16,
+    /// How often those units met it that have, and still not often enough.
+    counted: Counts,
+    /// Units whose keyed hash is above this are not followed, where times are counted.
+    range: u64,
     /// Units at risk, and those that had it, by stratum.
     pub units: FirstEvents,
     /// Lines since the comparison began.
@@ -53,10 +70,13 @@ pub struct Conversion {
 
 impl Conversion {
     /// Nothing was seen yet.
-    pub fn new(name: &str, harms: bool) -> Conversion {
+    pub fn new(name: &str, harms: bool, at_least: u16) -> Conversion {
         Conversion {
             name: name.to_owned(),
             harms,
+            at_least: at_least.max(1),
+            counted: Counts::default(),
+            range: u64::MAX,
             units: FirstEvents::default(),
             lines: 0,
             without_unit: 0,
@@ -85,16 +105,84 @@ impl Conversion {
         self.units.totals().map(|(units, met)| (units > 0).then(|| met as f64 / units as f64))
     }
 
-    /// A unit that has not met it is active in the stratum for the first time.
+    /// A unit that has not met it (often enough) is active in the stratum for the first time.
     #[inline]
-    pub fn at_risk(&mut self, arm: Arm) {
-        self.units.at_risk(arm, 1);
+    pub fn at_risk(&mut self, unit: u64, arm: Arm) {
+        if self.follows(unit) {
+            self.units.at_risk(arm, 1);
+        }
+    }
+
+    fn follows(&self, unit: u64) -> bool {
+        self.at_least <= 1 || pair_hash(unit) <= self.range || self.counted.contains_key(&unit)
+    }
+
+    /// A unit that has not met it often enough meets it so many times more; whether that is enough.
+    pub fn meets(&mut self, unit: u64, times: u64) -> bool {
+        if self.at_least <= 1 {
+            return true;
+        }
+        if !self.follows(unit) {
+            return false;
+        }
+        let count = self.counted.entry(unit).or_insert(0);
+        *count = u64::from(*count).saturating_add(times).min(u64::from(self.at_least)) as u16;
+        let is_enough = *count >= self.at_least;
+        if is_enough {
+            self.counted.remove(&unit);
+        }
+        is_enough
+    }
+
+    /// Called at the close of a window.
+    pub fn keep_bound(&mut self) {
+        let room = COUNTED_MAX + COUNTED_MAX / 2 * self.range.leading_zeros() as usize;
+        if self.counted.len() > room {
+            self.range >>= 1;
+        }
+    }
+
+    /// Nothing more comes: what is remembered of units goes, what was counted stays.
+    pub fn forget_units(&mut self) {
+        self.counted = Counts::default();
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes(&self) -> u64 {
+        memory::text(&self.name) + self.units.bytes() + memory::table::<(u64, u16)>(self.counted.len())
+    }
+
+    /// Writes what is remembered of units.
+    pub fn write_units(&self, w: &mut Writer) {
+        w.fixed(self.range);
+        let mut counts: Vec<(u64, u16)> = self.counted.iter().map(|(unit, count)| (*unit, *count)).collect();
+        counts.sort_unstable();
+        w.length(counts.len());
+        for (unit, count) in counts {
+            w.fixed(unit);
+            w.uint(u64::from(count));
+        }
+    }
+
+    /// Reads what [`Conversion::write_units`] wrote.
+    ///
+    /// # Errors
+    /// [`Damaged`] for any other bytes.
+    pub fn read_units(&mut self, r: &mut Reader<'_>) -> Result<(), Damaged> {
+        self.range = r.fixed()?;
+        for _ in 0..r.length()? {
+            let unit = r.fixed()?;
+            let count = r.uint16()?;
+            self.counted.insert(unit, count);
+        }
+        Ok(())
     }
 
     /// Writes the state.
     pub fn write(&self, w: &mut Writer) {
         w.text(&self.name);
         w.flag(self.harms);
+        w.uint(u64::from(self.at_least));
         self.units.write(w);
         [self.lines, self.without_unit, self.unassigned].into_iter().for_each(|count| w.uint(count));
         self.nobodys.into_iter().chain(self.joined).for_each(|count| w.uint(count));
@@ -107,10 +195,14 @@ impl Conversion {
     pub fn read(r: &mut Reader<'_>) -> Result<Conversion, Damaged> {
         let name = r.text()?;
         let harms = r.flag()?;
+        let at_least = r.uint16()?;
         let units = FirstEvents::read(r)?;
         Ok(Conversion {
             name,
             harms,
+            at_least,
+            counted: Counts::default(),
+            range: u64::MAX,
             units,
             lines: r.uint()?,
             without_unit: r.uint()?,
@@ -118,5 +210,42 @@ impl Conversion {
             nobodys: [r.uint()?, r.uint()?],
             joined: [r.uint()?, r.uint()?],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_counts_once_it_has_met_it_often_enough() {
+        let mut of = Conversion::new("reload", true, 3);
+        assert_eq!([of.meets(5, 1), of.meets(5, 1), of.meets(6, 2), of.meets(5, 1)], [false, false, false, true]);
+        assert!(of.meets(7, 9), "at once");
+        let mut w = Writer::default();
+        of.write(&mut w);
+        of.write_units(&mut w);
+        let mut r = Reader::new(&w.bytes);
+        let mut read = Conversion::read(&mut r).unwrap();
+        read.read_units(&mut r).unwrap();
+        assert_eq!(read, of);
+        assert!(read.meets(6, 1), "what was counted before goes on");
+        assert!(Conversion::new("pay", false, 1).meets(5, 1));
+    }
+
+    #[test]
+    fn past_the_bound_a_sample_of_new_units_is_at_risk_and_counted_alike() {
+        let mut of = Conversion::new("reload", true, 2);
+        let unit = |n: u64| crate::event::mix(n, 77);
+        (0..=COUNTED_MAX as u64).for_each(|n| assert!(!of.meets(unit(n), 1)));
+        of.keep_bound();
+        let mut enough = 0;
+        for n in 200_000..210_000 {
+            of.at_risk(unit(n), Arm::Candidate);
+            enough += u64::from(of.meets(unit(n), 2));
+        }
+        assert_eq!(of.units.totals()[1].0, enough);
+        assert!((4_700..5_300).contains(&enough), "{enough}");
+        assert!(of.meets(unit(3), 1), "who is counted stays so");
     }
 }

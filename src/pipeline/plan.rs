@@ -161,6 +161,9 @@ impl RequestSource {
     }
 }
 
+/// Most times of an event that can be asked of a unit.
+pub const TIMES_MAX: u16 = 1_000;
+
 /// Business events that a plan can name: one bit of a unit each.
 pub const CONVERSIONS_MAX: usize = 8;
 
@@ -185,6 +188,8 @@ pub struct Conversions {
     pub field: Option<String>,
     /// Names of those that do harm: they may not become more frequent, where the others may not become rarer.
     pub harms: BTreeSet<String>,
+    /// How many times a unit meets one before it counts, where that is not once: from 2 to [`TIMES_MAX`].
+    pub at_least: BTreeMap<String, u16>,
 }
 
 impl Conversions {

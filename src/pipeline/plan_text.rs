@@ -1,12 +1,14 @@
 //! A plan as JSON, for the first entry of a ledger, and back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::clock::Zone;
-use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{
+    ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, TIMES_MAX, UnitKind,
+};
 use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::shape::table::{TABLES_MAX, Table};
@@ -97,6 +99,11 @@ pub fn conversions_to_json(conversions: &Conversions) -> Value {
     {
         fields.insert("harms".to_owned(), json!(conversions.harms));
     }
+    if !conversions.at_least.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("at_least".to_owned(), json!(conversions.at_least));
+    }
     value
 }
 
@@ -117,7 +124,15 @@ pub fn conversions_from_json(value: Option<&Value>) -> Result<Conversions, BadPl
         }
     };
     let field = value.get("field").and_then(Value::as_str).map(str::to_owned);
-    Ok(Conversions { names, field, harms: harms.ok_or_else(bad)? })
+    let at_least = match value.get("at_least") {
+        None => Some(BTreeMap::new()),
+        Some(of) => of.as_object().and_then(|of| {
+            let times =
+                |value: &Value| u16::try_from(value.as_u64()?).ok().filter(|times| (2..=TIMES_MAX).contains(times));
+            of.iter().map(|(name, value)| Some((name.clone(), times(value)?))).collect()
+        }),
+    };
+    Ok(Conversions { names, field, harms: harms.ok_or_else(bad)?, at_least: at_least.ok_or_else(bad)? })
 }
 
 /// Headers of tables; none where a plan has no such key.

@@ -52,6 +52,8 @@ pub struct Wishes {
     pub events: Vec<String>,
     /// Those of them that do harm.
     pub harms: BTreeSet<String>,
+    /// How many times a unit meets one before it counts, where that is not once.
+    pub at_least: BTreeMap<String, u16>,
     /// What the unit of assignment is.
     pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.

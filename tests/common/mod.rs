@@ -548,7 +548,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
         })
         .collect();
     let conversions =
-        Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None, harms: Default::default() };
+        Conversions { names: vec!["checkout".to_owned(), "signup".to_owned()], field: None, ..Conversions::default() };
     let mut converting = Case::new(
         "business events",
         vec![

@@ -38,7 +38,7 @@ const fn key(path: &'static str, takes: Takes, about: &'static str) -> Key {
 }
 
 /// Every key, in the order in which a file has them.
-pub(in crate::cli) const KEYS: [Key; 37] = [
+pub(in crate::cli) const KEYS: [Key; 38] = [
     key("pipeline", Takes::Text, "Name of the pipeline: letters, digits, `-`. Needed."),
     key("about", Takes::Text, "What it reads, in a sentence."),
     key(
@@ -105,6 +105,11 @@ pub(in crate::cli) const KEYS: [Key; 37] = [
         "events[].harm",
         Takes::Word(&["falls", "rises"]),
         "Which way it does harm: a purchase when it falls, which counts without this key; a refund when it rises.",
+    ),
+    key(
+        "events[].at_least",
+        Takes::Text,
+        "How many times a unit meets it before it counts, from 1 (which counts without this key) to 1000: `3` tests the share of units that meet it three times and more, so that how often units do something has a guardrail.",
     ),
     key(
         "redact",

@@ -4,7 +4,7 @@ use crate::cli::compare::{arm_by, parts_per_million, role_field, source};
 use crate::cli::policy_file::segment_fields;
 use crate::cli::yaml::{self, Fields, Form, Located, Node, Place, Problem, Problems, text_of};
 use crate::pipeline::clock::Zone;
-use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, UnitKind};
+use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, TIMES_MAX, UnitKind};
 use crate::pipeline::prepare::redact::Looks;
 use crate::pipeline::prepare::{GIVEN_EVENT, LinePattern, Redact, Rule, Words};
 use crate::pipeline::roles::Role;
@@ -292,6 +292,7 @@ fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Probl
         let mut of = Fields::of(node, "events", problems);
         let (name, lines) = (of.text("name", problems), of.text("where", problems));
         let harm = of.text("harm", problems);
+        let at_least = of.text("at_least", problems);
         of.finish(problems);
         let Some((name, at)) = name else {
             problems.add(node.at, "events: a name is needed");
@@ -305,6 +306,15 @@ fn events(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: &mut Probl
             Some((word, _)) if word == "falls" => {}
             Some((word, at)) => {
                 problems.add(at, format!("events.harm: `{word}` is unknown; there are falls, rises"));
+            }
+        }
+        if let Some((text, at)) = at_least {
+            match text.parse::<u16>() {
+                Ok(1) => {}
+                Ok(times) if (2..=TIMES_MAX).contains(&times) => {
+                    pipeline.at_least.insert(name.clone(), times);
+                }
+                _ => problems.add(at, format!("events.at_least: `{text}` is no number from 1 to {TIMES_MAX}")),
             }
         }
         let Some(lines) = lines else {

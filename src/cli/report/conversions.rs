@@ -19,6 +19,8 @@ pub(in crate::cli) struct ConversionRow {
     pub name: String,
     /// It does harm: it fails when it rises.
     pub harms: bool,
+    /// Times that a unit meets it before it counts.
+    pub at_least: u16,
     /// Share of units of control and candidate that met it.
     pub values: [Option<f64>; 2],
     /// Ratio of the candidate to the control.
@@ -36,6 +38,12 @@ pub(in crate::cli) struct ConversionRow {
 }
 
 impl ConversionRow {
+    /// What people call it: its name, and how often a unit meets it before it counts.
+    pub(in crate::cli) fn shown(&self) -> String {
+        let name = harmless(&self.name, NAME_SHOWN);
+        if self.at_least > 1 { format!("{name} ({} times and more)", self.at_least) } else { name }
+    }
+
     /// It carried a failure and would no longer.
     pub(in crate::cli) fn has_receded(&self) -> bool {
         let is_better = |effect: Effect| if self.harms { effect.estimate <= 1.0 } else { effect.estimate >= 1.0 };
@@ -66,6 +74,7 @@ pub(super) fn rows(comparison: &Comparison) -> Vec<ConversionRow> {
         ConversionRow {
             name: of.name.clone(),
             harms: of.harms,
+            at_least: of.at_least,
             values: of.shares(),
             effect,
             log_e: said.log_e,
@@ -86,12 +95,12 @@ impl Judged<'_> {
 
     /// What a business event is called for people.
     pub(super) fn conversion_name(&self, row: &ConversionRow) -> String {
-        format!("{} with {}", self.units(), harmless(&row.name, NAME_SHOWN))
+        format!("{} with {}", self.units(), row.shown())
     }
 
     /// How it has fallen, or risen where it does harm.
     pub(super) fn fewer(&self, row: &ConversionRow) -> String {
-        let (units, name) = (self.units(), harmless(&row.name, NAME_SHOWN));
+        let (units, name) = (self.units(), row.shown());
         if row.harms {
             return self.more(row);
         }
@@ -115,7 +124,7 @@ impl Judged<'_> {
 
     /// How one that does harm has risen.
     fn more(&self, row: &ConversionRow) -> String {
-        let (units, name) = (self.units(), harmless(&row.name, NAME_SHOWN));
+        let (units, name) = (self.units(), row.shown());
         let least = row
             .effect
             .filter(|effect| effect.low > 1.0)

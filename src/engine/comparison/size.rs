@@ -25,7 +25,6 @@ impl Comparison {
         let share_tests = [&self.error_units, &self.slow_units, &self.crossover];
         let plain = [&self.error_volume, &self.lines, &self.retried, &self.warnings, &self.other_lines];
         let sums = plain.into_iter().chain(&self.early).chain(&self.gaps);
-        let of_conversion = |of: &Conversion| memory::text(&of.name) + of.units.bytes();
         let of_totals = |pair: &[Totals; 2]| pair.iter().map(Totals::bytes).sum::<u64>();
         let of_line = |line: &Evidence| memory::text(&line.stream) + memory::text(&line.route);
         let of_evidence =
@@ -42,7 +41,7 @@ impl Comparison {
                 "share tests",
                 share_tests.into_iter().map(|cell| cell.bytes()).sum::<u64>()
                     + memory::list::<Conversion>(self.conversions.len())
-                    + self.conversions.iter().map(of_conversion).sum::<u64>(),
+                    + self.conversions.iter().map(Conversion::bytes).sum::<u64>(),
             ),
             ("bucket tests", sums.map(BucketSums::bytes).sum::<u64>() + self.since_cut.bytes()),
             ("latency tests", self.latency.bytes()),

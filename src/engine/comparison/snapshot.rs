@@ -162,7 +162,10 @@ impl Comparison {
             }
         }
         w.length(self.conversions.len());
-        self.conversions.iter().for_each(|conversion| conversion.write(w));
+        for conversion in &self.conversions {
+            conversion.write(w);
+            conversion.write_units(w);
+        }
         w.flag(self.limits.is_some());
         if let Some(watch) = &self.limits {
             watch.write(w);
@@ -301,7 +304,9 @@ impl Comparison {
             }
         }
         for _ in 0..r.length()? {
-            c.conversions.push(Conversion::read(r)?);
+            let mut conversion = Conversion::read(r)?;
+            conversion.read_units(r)?;
+            c.conversions.push(conversion);
         }
         c.limits = if r.flag()? { Some(Watch::read(r)?) } else { None };
         c.look = Look::read(r)?;

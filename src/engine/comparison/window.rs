@@ -134,6 +134,7 @@ impl Comparison {
         }
         self.store.keep_bound(UNITS_MAX);
         self.storms.keep_bound();
+        self.conversions.iter_mut().for_each(|of| of.keep_bound());
         self.routes.keep_bound();
         self.statuses.keep_bound();
         self.called.keep_bound();
@@ -345,7 +346,7 @@ impl Comparison {
             let had = entry.conversions();
             for (at, conversion) in self.conversions.iter_mut().enumerate() {
                 if had >> (at & 7) & 1 == 0 {
-                    conversion.at_risk(first_arm);
+                    conversion.at_risk(unit, first_arm);
                 }
             }
         }

@@ -3,7 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { roleOf } from "../lib/arms";
-import { harmless } from "../lib/format";
+import { harmless, millis } from "../lib/format";
+import { report } from "../lib/live";
 import type { FoundLine } from "../lib/types";
 import { Time } from "./parts";
 
@@ -76,15 +77,29 @@ interface Props {
   template?: string | undefined;
 }
 
-/** What a line says in one row. */
-export function Head({ line, template }: { line: FoundLine; template?: string | undefined }): ComponentChildren {
+const MS: Record<string, number> = { ns: 1e-6, us: 1e-3, ms: 1, s: 1_000 };
+
+/** How long what a line tells of took, in milliseconds; none where it does not say, or nobody knows in what it does. */
+export function latencyOf(line: string, fields: { path: string; unit?: string | null }[]): number | null {
+  const { rest } = fieldsOf(line);
+  for (const { path, unit } of fields) {
+    const value = Number(rest.find(([name]) => name === path)?.[1] ?? NaN);
+    if (unit && MS[unit] && Number.isFinite(value)) return value * MS[unit];
+  }
+  return null;
+}
+
+/** What a line says in one row; `timed`: and how long it took. */
+export function Head({ line, template, timed = false }: { line: FoundLine; template?: string | undefined; timed?: boolean }): ComponentChildren {
   const { message, rest } = fieldsOf(line.line);
   const level = line._level ?? rest.find(([name]) => LEVELS.includes(name))?.[1]?.toLowerCase() ?? "";
   const parts = template ? varying(message, template) : null;
+  const latency = timed ? latencyOf(line.line, report.value?.survey.roles.latency?.fields ?? []) : null;
   return (
     <>
       <Time at={line.time} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
       {line._service && <span class="service">{harmless(line._service, 40)}</span>} {line._arm && <span class="arm">{harmless(line._arm, 40)}</span>}{" "}
+      {latency !== null && <span class="latency">{millis(latency)} </span>}
       <span class="message">{parts ? parts.map(([text, varies], at) => (varies ? <mark key={at}>{harmless(text, SHORT)}</mark> : harmless(text, SHORT))) : harmless(message, SHORT)}</span>
     </>
   );

@@ -1,7 +1,7 @@
 // Small parts that every screen uses.
 
-import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import type { ComponentChildren, RefObject } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { harmless, local, utc } from "../lib/format";
 import type { Look } from "../lib/words";
 
@@ -52,10 +52,34 @@ export function Note({ tone, title, children }: { tone?: Look["tone"]; title: st
   );
 }
 
-/** What may be wider than the window: it scrolls by itself. */
+/** Tells of a box that there is more to the right, or below, as long as there is. */
+export function useMore(box: RefObject<HTMLElement | null>, side: "right" | "below"): void {
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const look = (): void => {
+      const left = side === "right" ? element.scrollWidth - element.clientWidth - element.scrollLeft : element.scrollHeight - element.clientHeight - element.scrollTop;
+      // Of a table of which a pixel is missing nothing is.
+      element.toggleAttribute(side === "right" ? "data-more" : "data-below", left > 4);
+    };
+    look();
+    const watch = new ResizeObserver(look);
+    watch.observe(element);
+    if (element.firstElementChild) watch.observe(element.firstElementChild);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      watch.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  });
+}
+
+/** What may be wider than the window: it scrolls by itself, and says that it does. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  useMore(box, "right");
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={label} ref={box}>
       {children}
     </div>
   );
@@ -77,9 +101,15 @@ export function Copy({ text, label, title }: { text: () => string | Promise<stri
   return (
     <>
       <button type="button" class="quiet" onClick={() => void copy()} {...(title ? { title } : {})}>
-        {label}
+        {/* The button keeps its width, and what stands beside it its place. */}
+        <span class="turns">
+          <span class={done === "copied" ? "gone" : ""}>{label}</span>
+          <span class={done === "copied" ? "" : "gone"} aria-hidden="true">
+            copied
+          </span>
+        </span>
       </button>
-      <span class="said" role="status">
+      <span class={done === "copied" ? "unseen" : "said"} role="status">
         {done}
       </span>
     </>

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isLoggingIn } from "../components/Actions";
-import { Badge, Loading, Pill, Problem, Time } from "../components/parts";
+import { Badge, Loading, Pill, Problem, Scroll, Time } from "../components/parts";
 import { session, tryHook } from "../lib/api";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless } from "../lib/format";
@@ -93,7 +93,7 @@ export function Hooks() {
           </p>
         </section>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Hooks">
+        <Scroll label="Hooks">
           <table class="numbers cards-if-narrow">
             <caption>Targets, and what became of what they were told</caption>
             <thead>
@@ -125,10 +125,10 @@ export function Hooks() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {value.deliveries.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries">
+        <Scroll label="Deliveries">
           <Pill pending={held.pending} apply={held.apply} words="what came meanwhile" />
           <table class="numbers cards-if-narrow">
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
@@ -166,7 +166,7 @@ export function Hooks() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </>
   );

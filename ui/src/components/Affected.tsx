@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { type Affected as AffectedOf, type Cell, LISTED, splitOf, type Split, unitsOf } from "../lib/affected";
+import { useTries } from "../lib/behind";
 import { grouped, harmless, percent } from "../lib/format";
 import { useSteady } from "../lib/steady";
 import type { Comparison } from "../lib/types";
@@ -26,15 +27,18 @@ interface Props {
   words: string;
   /** Changes when there are other lines. */
   version: string;
+  /** So many lines there are of the canary, where that is known. */
+  expected: number | null;
 }
 
-export function Affected({ comparison, queries, words, version }: Props) {
+export function Affected({ comparison, queries, words, version, expected }: Props) {
   const found = useSignal<{ units: AffectedOf; split: Split } | null>(null);
   const problem = useSignal("");
   const search = canSearch();
   const query = queries[1];
+  const tries = useTries(found.value !== null && found.value.units.lines >= (expected ?? 0), version);
   // The end of the time that was judged moves all the while: only other lines are asked for again.
-  useSteady(`${comparison.service}\n${comparison.candidate}\n${words}\n${search}`, version, async (signal) => {
+  useSteady(`${comparison.service}\n${comparison.candidate}\n${words}\n${search}`, `${version}\n${tries}`, async (signal) => {
     if (!search) return;
     try {
       const [units, split] = await Promise.all([unitsOf(query, comparison.unit, signal), splitOf(comparison, { queries }, signal)]);

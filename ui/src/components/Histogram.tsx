@@ -44,7 +44,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span class="what">lines over time, one bar for each stretch; red: errors among them{hasCanary ? " (narrow, from the foot); orange: lines of canaries among them (from the top)" : ""}</span>
+        <span class="what">lines over time; red{hasCanary ? ", narrow" : ""}: errors among them{hasCanary ? "; orange, from the top: canaries among them" : ""}</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>

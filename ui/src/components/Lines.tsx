@@ -127,7 +127,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
                     <LineAt place={place} template={of.text} />
                   ) : (
                     <>
-                      <Time at={place.time} /> {harmless(place.stream, 80)} at {place.offset}
+                      <Time at={place.time} /> {harmless(place.stream, 80)}, byte {grouped(place.offset)}
                     </>
                   )}
                 </li>
@@ -150,7 +150,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
                   <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)}{" "}
                   <Time at={line.time} />{" "}
                   <small>
-                    {harmless(line.stream, 80)} at {line.offset}
+                    {harmless(line.stream, 80)}, byte {grouped(line.offset)}
                   </small>
                 </p>
                 <LineAt place={line} />

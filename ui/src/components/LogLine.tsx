@@ -3,7 +3,8 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { roleOf } from "../lib/arms";
-import { harmless, millis } from "../lib/format";
+import { KNOWN } from "../lib/complete";
+import { grouped, harmless, millis } from "../lib/format";
 import { report } from "../lib/live";
 import type { FoundLine } from "../lib/types";
 import { Time } from "./parts";
@@ -124,7 +125,8 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
     <div class="line-body">
       <dl>
         {Object.entries(line)
-          .filter(([key]) => key.startsWith("_"))
+          // What the line says itself in the same words is there once.
+          .filter(([key, value]) => key.startsWith("_") && !rest.some(([name, own]) => name === key.slice(1) && own === value))
           .map(([key, value]) => (
             <Field key={key} name={key} value={String(value)} narrow={narrow} />
           ))}
@@ -133,7 +135,7 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
         ))}
       </dl>
       <p class="aside">
-        {harmless(line.stream, 80)} at {line.position}
+        where it stands: {harmless(line.stream, 80)}, byte {grouped(line.position)}
       </p>
       {rest.length === 0 && <pre>{harmless(line.line, LONG)}</pre>}
     </div>
@@ -143,7 +145,7 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
 function Field({ name, value, narrow }: { name: string; value: string; narrow: ((term: string) => void) | undefined }) {
   return (
     <>
-      <dt>{harmless(name, 120)}</dt>
+      <dt title={KNOWN[name]}>{harmless(name, 120)}</dt>
       <dd>
         <span>{harmless(value, 4_000)}</span>
         {narrow && value.length <= 200 && (

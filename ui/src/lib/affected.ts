@@ -15,6 +15,8 @@ export interface Carrier {
   queries: [string, string];
   /** Changes when there is more of it: not with each look. */
   version: string;
+  /** Lines of the canary, where they were counted. */
+  expected: number | null;
 }
 
 const amount = (logE: number | string | null): number => (typeof logE === "number" ? logE : logE === "inf" ? Infinity : -Infinity);
@@ -35,6 +37,7 @@ export function carriersOf(comparison: Comparison): Carrier[] {
       isFailed: true,
       queries: [armQuery(comparison, 0, more), armQuery(comparison, 1, more)],
       version: failing.map((of) => `${of.id} ${of.lines.join(" ")}`).join(),
+      expected: failing.reduce((sum, of) => sum + of.lines[1], 0),
     });
   }
   const guardrails = comparison.guardrails.toSorted((a, b) => Number(b.finding === "regressed") - Number(a.finding === "regressed") || (b.finding === "regressed" ? amount(b.log_e) - amount(a.log_e) : 0));
@@ -49,6 +52,7 @@ export function carriersOf(comparison: Comparison): Carrier[] {
       isFailed: of.finding === "regressed",
       queries: [baseline, canary],
       version: `${of.lines?.canary?.count ?? ""} ${of.lines?.baseline?.count ?? ""}`,
+      expected: of.lines?.canary?.count ?? null,
     });
   }
   return list;

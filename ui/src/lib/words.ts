@@ -177,6 +177,17 @@ export const CHANGES: Record<string, string> = {
   faster: "speed (much faster)",
 };
 
+/** What guardrails are called where only their short names are told. */
+export const GUARDRAILS: Record<string, string> = {
+  error_units: "users with errors",
+  error_volume: "errors per request",
+  latency_mean: "latency, typical",
+  latency_p50: "latency p50",
+  latency_p90: "latency p90",
+  latency_p99: "latency p99",
+  latency_p99_units: "users with a very slow request",
+};
+
 /** A reason of the program, with what it calls by short names in words. */
 export function reasonWords(reason: string): string {
   const told = reason

@@ -11,6 +11,7 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { go, param, setQuery } from "../lib/router";
+import { useTries } from "../lib/behind";
 import { useSteady } from "../lib/steady";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -141,7 +142,8 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
   const found = useSignal<{ name: string; split: Split } | null>(null);
   const problem = useSignal("");
   const all = useSignal(false);
-  useSteady(`${comparison.service}\n${comparison.candidate}\n${chosen.name}`, chosen.version, async (signal) => {
+  const tries = useTries((found.value?.split.met[1] ?? 0) > 0, `${chosen.name}\n${chosen.version}`);
+  useSteady(`${comparison.service}\n${comparison.candidate}\n${chosen.name}`, `${chosen.version}\n${tries}`, async (signal) => {
     try {
       const split = await splitOf(comparison, chosen, signal);
       found.value = { name: chosen.name, split };

@@ -8,6 +8,7 @@ import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
 import { frozen, lasting } from "../lib/asof";
 import { get } from "../lib/api";
 import { useAsked } from "../lib/ask";
+import { useTries } from "../lib/behind";
 import { useSteady } from "../lib/steady";
 import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
@@ -52,10 +53,11 @@ type VersionsOf = Record<"baseline" | "canary", string[]>;
 /** Which versions the arms serve, where arms have other names than versions. */
 function useVersions(comparison: Comparison | undefined): Signal<VersionsOf | null> {
   const versions = useSignal<VersionsOf | null>(null);
+  const isAsked = useSignal(false);
   const field = report.value?.survey.roles.version?.fields[0]?.path;
   const search = canSearch();
-  useSteady([comparison?.service, comparison?.control, comparison?.candidate, field, search].join("\n"), 0, async (signal) => {
-    versions.value = null;
+  const tries = useTries(isAsked.value, [comparison?.service, comparison?.control, comparison?.candidate].join("\n"));
+  useSteady([comparison?.service, comparison?.control, comparison?.candidate, field, search].join("\n"), tries, async (signal) => {
     if (!comparison || !field || !search) return;
     const of = async (side: 0 | 1): Promise<string[]> => {
       const asked = new URLSearchParams({ by: field, size: String(VERSIONS + 1), q: armQuery(comparison, side) });
@@ -63,8 +65,9 @@ function useVersions(comparison: Comparison | undefined): Signal<VersionsOf | nu
       return (table?.groups ?? []).flatMap((one) => one.key[field] ?? []);
     };
     const [baseline, canary] = [await of(0), await of(1)];
+    isAsked.value = baseline.length > 0 && canary.length > 0;
     const isSaid = (arm: string, list: string[]): boolean => list.length === 0 || list.includes(arm);
-    if (!signal.aborted && !(isSaid(comparison.control, baseline) && isSaid(comparison.candidate, canary))) versions.value = { baseline, canary };
+    if (!signal.aborted) versions.value = isSaid(comparison.control, baseline) && isSaid(comparison.candidate, canary) ? null : { baseline, canary };
   });
   return versions;
 }

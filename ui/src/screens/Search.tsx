@@ -11,10 +11,11 @@ import { term } from "../components/LogLine";
 import { Loading, Note } from "../components/parts";
 import { QueryInput } from "../components/QueryInput";
 import { get, Refused } from "../lib/api";
+import { useTries } from "../lib/behind";
 import { canaryQuery } from "../lib/arms";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, status, waitingFor } from "../lib/live";
+import { report, rolloutsVersion, status, waitingFor } from "../lib/live";
 import { param, query, setQuery } from "../lib/router";
 import { barLength } from "../lib/times";
 import { useWide } from "../lib/window";
@@ -74,7 +75,10 @@ export function Search() {
   const isOpen = useSignal(false);
   /** Nothing has been indexed yet, and no query has an answer. */
   const isEmpty = useSignal(false);
-  const kept = status.value?.index?.lines ?? null;
+  /** There was nothing, so the first lines may not all be there. */
+  const isFirst = useSignal(false);
+  const tries = useTries(!isFirst.value, String(rolloutsVersion.value));
+  const again = isFirst.value ? `${rolloutsVersion.value} ${tries}` : "";
   const base = useComputed(() => {
     const asked = new URLSearchParams();
     if (query.value.get("q")) asked.set("q", query.value.get("q")!);
@@ -94,6 +98,7 @@ export function Search() {
     get<Found>(`/v1/search?limit=${PAGE}${and}`, stopping.signal)
       .then(async (page) => {
         isEmpty.value = false;
+        if (page.total.lines > 0) isFirst.value = false;
         found.value = page;
         lines.value = page.lines;
         await Promise.all([
@@ -113,6 +118,7 @@ export function Search() {
         if (stopping.signal.aborted) return;
         if (isNothingKept(error)) {
           isEmpty.value = true;
+          isFirst.value = true;
           return;
         }
         problem.value = words(error);
@@ -127,7 +133,7 @@ export function Search() {
         if (!stopping.signal.aborted) busy.value = false;
       });
     return () => stopping.abort();
-  }, [base.value, search, isEmpty.value ? kept : null]);
+  }, [base.value, search, again]);
   useEffect(
     () =>
       withKeys([
@@ -194,7 +200,7 @@ export function Search() {
       )}
       <div class="results">
         <aside aria-label="Values">
-          <details class="facets" open={isWide || isOpen.value} onToggle={(event) => (isOpen.value = event.currentTarget.open)}>
+          <details class="facets" open={isWide || isOpen.value} onToggle={(event) => !isWide && (isOpen.value = event.currentTarget.open)}>
           <summary>Narrow by value</summary>
           {names.map((field) => {
             const groups = facets.value[field] ?? [];

@@ -161,7 +161,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
                 <summary>
                   Who met it in the canary ({grouped(of.units[1])} {of.units[1] === 1 ? comparison.unit : `${comparison.unit}s`})
                 </summary>
-                <Affected comparison={comparison} queries={queriesOf(of.id, comparison)} words="this line" version={of.lines.join(" ")} />
+                <Affected comparison={comparison} queries={queriesOf(of.id, comparison)} words="this line" version={of.lines.join(" ")} expected={of.lines[1]} />
               </details>
             )}
             {(["baseline", "canary", "unattributed"] as const).map((side) =>
@@ -175,7 +175,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
                           <LineAt place={place} template={of.text} />
                         ) : (
                           <>
-                            <Time at={place.time} /> {harmless(place.stream, 80)} at {place.offset}
+                            <Time at={place.time} /> {harmless(place.stream, 80)}, byte {grouped(place.offset)}
                           </>
                         )}
                       </li>

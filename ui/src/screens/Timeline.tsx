@@ -11,7 +11,7 @@ import { withKeys } from "../lib/keys";
 import { rolloutsVersion, toggleLive } from "../lib/live";
 import { rolloutPath } from "../lib/router";
 import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
-import { CHANGES, lookOf, PHASES, reasonWords } from "../lib/words";
+import { CHANGES, GUARDRAILS, lookOf, PHASES, reasonWords } from "../lib/words";
 
 const isChange = (of: TimelineEvent): boolean => of.compared.some((one) => one.changed.length > 0);
 
@@ -139,7 +139,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                             <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
                           </td>
                           <td class="number" title={EVIDENCE}>{evidence(one.log10_e * Math.LN10)}</td>
-                          <td>{one.regressed.map((cell) => `${cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`).join(", ") || "–"}</td>
+                          <td>{one.regressed.map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`).join(", ") || "–"}</td>
                           <td>{[...one.flaws, ...one.changed].map((word) => word.replaceAll("_", " ")).join(", ") || "–"}</td>
                         </tr>
                       ))}

@@ -444,7 +444,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
             Who met {affected.words}
             {users !== null && ` (${grouped(users)} ${comparison.unit}${users === 1 ? "" : "s"})`}
           </summary>
-          {showUsers.value && <Affected comparison={comparison} queries={affected.queries} words={affected.words} version={affected.version} />}
+          {showUsers.value && <Affected comparison={comparison} queries={affected.queries} words={affected.words} version={affected.version} expected={affected.expected} />}
           <p>
             <a href={rolloutPath(rollout.id, "explain", `metric=${affected.name}`)}>Arm by arm, by field</a>
           </p>

@@ -107,3 +107,32 @@ test("a list of slow requests says how long each took, and the query shows its e
   expect(most).toBeGreaterThan(10);
   expect(most! - left!).toBeLessThan(3);
 });
+
+test("arms that were watched for different times are compared at one age, which is told", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(`${demoAddress()}/rollouts/checkout/who?used=${encodeURIComponent('_service:checkout _route:"/api/checkout" _failed:false')}`);
+  const table = page.getByRole("region", { name: "By arm" });
+  const head = table.getByRole("columnheader", { name: /^within .* \[95 %\]$/ });
+  await expect(head).toBeVisible();
+  const age = /within (.*) \[/.exec(await head.innerText())![1]!;
+  await expect(table.locator("caption")).toContainText(`${age} after they were exposed, the longest that both arms were watched`);
+  // The canary was taken back after some minutes: it is not compared at the age that the baseline has reached.
+  const watched = table.locator("tbody tr").nth(1).locator("td").last();
+  const seconds = (text: string): number => [...text.matchAll(/([\d.]+) (s|min|h)/g)].reduce((sum, of) => sum + Number(of[1]) * { s: 1, min: 60, h: 3_600 }[of[2] as "s" | "min" | "h"], 0);
+  expect(seconds(age)).toBeGreaterThan(0);
+  expect(seconds(age)).toBeLessThanOrEqual(seconds(await watched.innerText()));
+  await expect(table.locator("tbody tr").first().locator("td").first()).toContainText("%");
+  await accessible(page);
+  expect(said).toEqual([]);
+});
+
+test("of the arm that goes on it is told what it had while both ran", async ({ page }) => {
+  await page.goto(`${demoAddress()}/rollouts/checkout`);
+  await expect(page.locator("main")).toContainText("The canary was last heard of at");
+  await expect(page.getByRole("row", { name: /users with errors/ }).locator("td.baseline")).toContainText(/% while both ran/);
+  await expect(page.getByRole("row", { name: /users with errors/ }).locator("td.candidate")).not.toContainText("while both ran");
+  // Both arms of the same time, held against each other.
+  await page.getByRole("link", { name: "Compare the arms" }).click();
+  await expect(page).toHaveURL(/\/compare\?.*from=.*to=/);
+  await expect(page.getByRole("region", { name: "Figures" })).toContainText("%");
+});

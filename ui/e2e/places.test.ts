@@ -1,6 +1,7 @@
 // What somebody is about to press stays where it is, and what a key opens has the focus.
 
 import { expect, test, type Page } from "@playwright/test";
+import { lines, run, send, stop } from "./program";
 import { accessible, complaints, demoAddress } from "./shared";
 
 const top = async (page: Page, what: string): Promise<number> => (await page.locator(what).first().boundingBox())!.y;
@@ -133,4 +134,20 @@ test("in the demo it is told that the log has a clock of its own, and the button
   await colours.click();
   await expect(colours).toHaveAccessibleName(/dark/);
   expect(await ground()).not.toBe(before);
+});
+
+test("columns of the list keep their places, and a row that became worse has its mark at once", async ({ page }) => {
+  const program = await run("rollouts:\n- {name: shop, services: [shop]}\n");
+  await page.goto(program.address);
+  const row = page.getByRole("row", { name: /shop/ });
+  await expect(row).toContainText("Waiting");
+  const places = (): Promise<number[]> => page.locator("thead th").evaluateAll((list) => list.map((of) => Math.round(of.getBoundingClientRect().left)));
+  const before = await places();
+  const mark = row.locator("td").first();
+  await expect(mark).toHaveCSS("box-shadow", "none");
+  await send(program, lines({ errors: [0.01, 0.4] }));
+  await expect(row).toContainText("Worse");
+  await expect(mark).toHaveCSS("box-shadow", /inset/);
+  expect(await places()).toEqual(before);
+  await stop(program);
 });

@@ -19,7 +19,8 @@ const SINCE: [string, string][] = [
 export const usualTime = signal("all time");
 
 export function TimeRange() {
-  const usual = usualTime.value;
+  // A query may have a time of its own.
+  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as the query says" : usualTime.value;
   const select = useRef<HTMLSelectElement>(null);
   const [from, to] = [param("from"), param("to")];
   const isNamed = from !== "" && !SINCE.some(([value]) => value === from && !to);

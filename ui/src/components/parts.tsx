@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { harmless, local, utc } from "../lib/format";
+import { grouped, harmless, local, utc } from "../lib/format";
 import type { Look } from "../lib/words";
 
 /** A verdict: sign and word. */
@@ -31,13 +31,16 @@ export function Time({ at, prefix = "" }: { at: string | number; prefix?: string
 
 const PIECES = /(`[^`]*`|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
+/** Whole numbers of four digits and more, before what they count: years and versions are none. */
+const THOUSANDS = /(?<![\w.,:+-])\d{4,}(?= (?:ms|s|min|h|users|sessions|clients|requests|lines|traces|units)\b)/g;
+
 /** A sentence of the program: what stands in backticks is text of a log, and times are those of here. */
 export function Said({ words }: { words: string }) {
   const parts = words.slice(0, 1_000).split(PIECES);
   return (
     <>
       {parts.map((part, at) =>
-        at % 2 === 0 ? harmless(part).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
+        at % 2 === 0 ? harmless(part).replace(THOUSANDS, (number) => grouped(Number(number))).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
       )}
     </>
   );

@@ -11,7 +11,7 @@ import { get, getText } from "../lib/api";
 import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
-import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
+import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
 import { report, reportVersion, rollouts } from "../lib/live";
 import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
@@ -320,9 +320,7 @@ export function metricValue(row: MetricRow): string {
   if (row.name.endsWith("_seconds")) return row.value < 0 ? `−${span(-row.value)}` : span(row.value);
   if (row.name.endsWith("_ratio")) return percent(row.value);
   if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
-    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, Math.abs(row.value))) / 10)));
-    return `${WORDS.format(row.value / 2 ** (10 * power))} ${units[power]}`;
+    return bytes(row.value);
   }
   return WORDS.format(row.value);
 }
@@ -372,9 +370,9 @@ function MetricsPanel({ names }: { names: string[] }) {
           {short(rows.value).map((row) => (
             <tr key={row.name + row.labels}>
               <th scope="row" title={`${row.name}: ${row.help}`}>
-                {METRICS[row.name] ?? row.name.replace(/^serin_/, "").replaceAll("_", " ")}
+                {row.name === "serin_role_coverage_ratio" ? row.labels.replace(/^role /, "") : METRICS[row.name] ?? row.name.replace(/^serin_/, "").replaceAll("_", " ")}
               </th>
-              <td>{harmless(row.labels, 160) || "–"}</td>
+              <td>{row.name === "serin_role_coverage_ratio" ? "named by" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
               <td class="number">{metricValue(row)}</td>
             </tr>
           ))}

@@ -21,7 +21,7 @@ const NOT_FOUND = 5;
 
 const MORE: Look = { tone: "changed", sign: "▲", word: "more" };
 const LESS: Look = { tone: "changed", sign: "▼", word: "less" };
-const ALIKE: Look = { tone: "unclear", sign: "○", word: "no difference shown" };
+const ALIKE: Look = { tone: "unclear", sign: "○", word: "not shown" };
 
 const ratio = (of: Estimate): Effect => ({ kind: "ratio", estimate: of.value, low: of.low, high: of.high });
 const quoted = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
@@ -339,14 +339,14 @@ function SegmentTable({ of }: { of: WhoAnswer }) {
           <thead>
             <tr>
               <th scope="col">segment</th>
-              <th scope="col">found</th>
+              <th scope="col">differs</th>
               <th scope="col" class="number">exposed</th>
               <th scope="col" class="number">used it</th>
-              <th scope="col">first uses, times others’ [however often one looks]</th>
+              <th scope="col">first uses, times others’ [interval]</th>
               <th scope="col">
                 <span class="unseen">drawn: {scaleWords("ratio", domain).join(", ")}</span>
               </th>
-              <th scope="col">lift [for one look alone]</th>
+              <th scope="col">lift [one look]</th>
             </tr>
           </thead>
           <tbody>
@@ -359,7 +359,7 @@ function SegmentTable({ of }: { of: WhoAnswer }) {
       {others.length > NOT_FOUND && (
         <p>
           <button type="button" class="quiet" aria-pressed={all.value} onClick={() => (all.value = !all.value)}>
-            {all.value ? "Fewer" : `${others.length - NOT_FOUND} more without a difference shown`}
+            {all.value ? "Fewer" : `${others.length - NOT_FOUND} more for which no difference is shown`}
           </button>
         </p>
       )}
@@ -375,7 +375,7 @@ function SegmentRow({ one, domain, unit }: { one: WhoSegment; domain: number; un
         {harmless(one.field, 40)} = {harmless(one.value, 60)}
         {one.same_units.length > 0 && <small>nearly the same {unit}s as {harmless(one.same_units.map((same) => `${same.field} = ${same.value}`).join(", "), 120)}</small>}
       </th>
-      <td data-of="found">
+      <td data-of="differs">
         <Badge look={look} />
       </td>
       <td class="number" data-of="exposed">

@@ -117,7 +117,7 @@ export function Hooks() {
                   <td data-of="waiting" class="number">{grouped(hook.waiting)}</td>
                   <td data-of="acknowledged" class="number">{grouped(hook.taken)}</td>
                   <td data-of="given up" class="number">{grouped(hook.given_up)}</td>
-                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
+                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : hook.taken > 0 ? "none: all were successes" : "–"}</td>
                   <td>
                     <Try name={hook.name} />
                   </td>

@@ -103,10 +103,10 @@ function Checks({ comparison }: { comparison: Comparison }) {
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
       : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
   });
-  const bounds = comparison.bounds_met;
+  const bounds = comparison.bounds_met.map((of) => of.replace(/^(\d+) traces never showed a request of the service$/, (_, count: string) => `${grouped(Number(count))} traces have lines and no request of the service`));
   if (bounds.length > 0) {
-    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} limits of memory were reached`;
-    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What came after is counted in all numbers, and not told apart further.` });
+    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are not followed in full`;
+    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is not followed.` });
   }
   return (
     <ul class="chips" aria-label="Checks">

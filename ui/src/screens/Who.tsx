@@ -39,7 +39,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
         </div>
         <div class="card">
           <h3>Assignment: {comparison.routing === "sticky" ? `each ${comparison.unit} stays in one arm (sticky)` : comparison.routing}</h3>
-          <p>{comparison.strata === 1 ? "The share of the canary has not changed." : `The share of the canary was another one ${comparison.strata - 1} ${comparison.strata === 2 ? "time" : "times"}: ${comparison.strata} stretches of time are compared each by itself.`}</p>
+          <p>{comparison.strata === 1 ? "The share of the canary has not changed." : `The share of the canary has changed ${comparison.strata === 2 ? "once" : `${grouped(comparison.strata - 1)} times`}: ${grouped(comparison.strata)} stretches of time are compared each by itself.`}</p>
         </div>
       </section>
       {comparison.conversions.length > 0 ? (

@@ -43,7 +43,7 @@ test("a failure by new lines leads to the users that met them, each with their l
 test("what is explained is what failed; of anything else it is said that it is not", async ({ page }) => {
   const said = complaints(page);
   await page.goto(`${demoAddress()}/rollouts/checkout/explain`);
-  await expect(page.locator("main")).toContainText("This is what failed: who met the new error lines");
+  await expect(page.locator("main")).toContainText("This is what failed: users that met the new error lines, arm by arm.");
   const table = page.getByRole("region", { name: "Segments" });
   await expect(table.getByRole("row", { name: /^region = eu-west-1/ })).toContainText("0 of");
   await accessible(page);

@@ -23,22 +23,22 @@ interface Props {
   comparison: Comparison;
   /** Lines of the baseline and of the canary. */
   queries: [string, string];
-  /** What is met, in words. */
-  words: string;
+  /** What they met or did, in words. */
+  met: string;
   /** Changes when there are other lines. */
   version: string;
   /** So many lines there are of the canary, where that is known. */
   expected: number | null;
 }
 
-export function Affected({ comparison, queries, words, version, expected }: Props) {
+export function Affected({ comparison, queries, met, version, expected }: Props) {
   const found = useSignal<{ units: AffectedOf; split: Split } | null>(null);
   const problem = useSignal("");
   const search = canSearch();
   const query = queries[1];
   const tries = useTries(found.value !== null && found.value.units.lines >= (expected ?? 0), version);
   // The end of the time that was judged moves all the while: only other lines are asked for again.
-  useSteady(`${comparison.service}\n${comparison.candidate}\n${words}\n${search}`, `${version}\n${tries}`, async (signal) => {
+  useSteady(`${comparison.service}\n${comparison.candidate}\n${met}\n${search}`, `${version}\n${tries}`, async (signal) => {
     if (!search) return;
     try {
       const [units, split] = await Promise.all([unitsOf(query, comparison.unit, signal), splitOf(comparison, { queries }, signal)]);
@@ -48,7 +48,7 @@ export function Affected({ comparison, queries, words, version, expected }: Prop
       if (!signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
     }
   });
-  if (!search) return <p class="aside">This program keeps no lines for search, so who met it is not known one by one.</p>;
+  if (!search) return <p class="aside">This program keeps no lines for search, so whom it met is not known one by one.</p>;
   const of = found.value;
   if (!of) return <div class="affected">{problem.value ? <p class="aside">{harmless(problem.value, 300)}</p> : <p class="aside">Asking who met it…</p>}</div>;
   const { unit } = comparison;
@@ -58,14 +58,14 @@ export function Affected({ comparison, queries, words, version, expected }: Prop
       <section aria-label={`The ${unit}s`}>
         {total === null ? (
           <p>
-            <PlaceLink query={query}>{grouped(of.units.lines)} lines</PlaceLink> of the canary; they name no {unit}.
+            <PlaceLink query={query}>{grouped(of.units.lines)} lines</PlaceLink> of the canary; they name nobody.
           </p>
         ) : (
           <>
             <table class="numbers">
               <caption>
                 {grouped(total)} {unit}
-                {total === 1 ? "" : "s"} of the canary met {words}
+                {total === 1 ? "" : "s"} of the canary {met}
                 {total > of.units.units.length && `; the ${grouped(of.units.units.length)} with the most lines`}
               </caption>
               <thead>

@@ -3,13 +3,14 @@
 import { armQuery } from "../components/Lines";
 import { get } from "./api";
 import { report } from "./live";
-import type { Comparison, GroupTable, Num } from "./types";
+import type { Comparison, GroupTable, Guardrail, Num } from "./types";
 
 /** Something of which lines tell whom it met. */
 export interface Carrier {
   name: string;
-  /** What the units have in common that it met. */
+  /** What it is, and what its units did or met. */
   words: string;
+  met: string;
   isFailed: boolean;
   /** Its lines in the baseline and in the canary. */
   queries: [string, string];
@@ -21,19 +22,29 @@ export interface Carrier {
 
 const amount = (logE: number | string | null): number => (typeof logE === "number" ? logE : logE === "inf" ? Infinity : -Infinity);
 
-/** Queries of guardrails that find all requests, whatever they took, tell nobody apart. */
-const SAYS_NOTHING = new Set(["latency_mean", "error_volume"]);
+const long = (ms: number): string => (ms >= 1_000 ? `${Number((ms / 1_000).toPrecision(3))} s` : `${Number(ms.toPrecision(3))} ms`);
+
+/** What a guardrail counts, and what its units did or met. */
+function wordsOf(of: Guardrail, isRequest: boolean): [string, string] {
+  if (of.guardrail === "error_units" || of.guardrail === "error_volume") return isRequest ? ["requests that failed", "failed"] : ["an error", "met an error"];
+  const above = of.above?.threshold_ms;
+  if (above == null) return isRequest ? [of.label, `count for ${of.label}`] : [of.label, `count for “${of.label}”`];
+  return [`${of.label} (${long(above)} or more)`, isRequest ? `took ${long(above)} or more` : `had a request of ${long(above)} or more`];
+}
 
 /** What of a comparison can be told by its lines, what failed first. */
 export function carriersOf(comparison: Comparison): Carrier[] {
   const list: Carrier[] = [];
+  const isRequest = comparison.unit === "request";
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
   if (failing.length > 0) {
+    const lines = failing.length === 1 ? "the new error line" : "the new error lines";
     const any = failing.map((of) => `_template:${of.id}`).join(" OR ");
     const more = failing.length > 1 ? `(${any})` : any;
     list.push({
       name: "new_lines",
-      words: failing.length === 1 ? "the new error line" : "the new error lines",
+      words: lines,
+      met: `${isRequest ? "wrote" : "met"} ${lines}`,
       isFailed: true,
       queries: [armQuery(comparison, 0, more), armQuery(comparison, 1, more)],
       version: failing.map((of) => `${of.id} ${of.lines.join(" ")}`).join(),
@@ -41,21 +52,24 @@ export function carriersOf(comparison: Comparison): Carrier[] {
     });
   }
   const guardrails = comparison.guardrails.toSorted((a, b) => Number(b.finding === "regressed") - Number(a.finding === "regressed") || (b.finding === "regressed" ? amount(b.log_e) - amount(a.log_e) : 0));
+  // What requests take typically is of all of them, and tells nobody apart: those that take longer than half did before do.
+  const isSlower = guardrails.some((of) => of.guardrail === "latency_mean" && of.finding === "regressed");
   for (const of of guardrails) {
-    if (SAYS_NOTHING.has(of.guardrail) && of.finding !== "regressed") continue;
+    if (of.guardrail === "latency_mean" || (of.guardrail === "error_volume" && of.finding !== "regressed")) continue;
     const [baseline, canary] = [of.lines?.baseline?.query, of.lines?.canary?.query];
     if (!baseline || !canary) continue;
-    const above = of.above?.threshold_ms;
+    const [words, met] = wordsOf(of, isRequest);
     list.push({
       name: of.guardrail,
-      words: of.guardrail === "error_units" || of.guardrail === "error_volume" ? "an error" : above != null ? `a request of ${above >= 1_000 ? `${Number((above / 1_000).toPrecision(3))} s` : `${Number(above.toPrecision(3))} ms`} or more (${of.label})` : of.label,
-      isFailed: of.finding === "regressed",
+      words,
+      met,
+      isFailed: of.finding === "regressed" || (isSlower && of.guardrail === "latency_p50"),
       queries: [baseline, canary],
       version: `${of.lines?.canary?.count ?? ""} ${of.lines?.baseline?.count ?? ""}`,
       expected: of.lines?.canary?.count ?? null,
     });
   }
-  return list;
+  return list.toSorted((a, b) => Number(b.isFailed) - Number(a.isFailed));
 }
 
 export interface Affected {
@@ -88,7 +102,7 @@ export async function unitsOf(query: string, unit: string, signal: AbortSignal):
 }
 
 /** Roles whose fields tell nothing of whom something met, or are asked for by another name. */
-const LEFT_OUT = ["service", "environment", "level", "kind", "message", "time", "trace", "parent", "latency", "status", "method", "route"];
+const LEFT_OUT = ["service", "environment", "cohort", "variant", "level", "kind", "message", "time", "trace", "parent", "latency", "status", "method", "route"];
 /** Fields that are looked at, and values of one. */
 const FIELDS = 9;
 const VALUES = 50;

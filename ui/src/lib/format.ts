@@ -82,7 +82,7 @@ export function span(seconds: number): string {
   if (m < 90) return `${m} min`;
   const h = s / 3600;
   if (h < 48) return `${Number(h.toFixed(h < 10 ? 1 : 0))} h`;
-  return `${Math.round(h / 24)} days`;
+  return `${grouped(h / 24)} days`;
 }
 
 /** A number of bytes. */

@@ -87,7 +87,7 @@ function Choice({ list, chosen, unit, hidden }: { list: Carrier[]; chosen: Carri
             <select value={chosen?.name ?? ""} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
               {list.map((of) => (
                 <option key={of.name} value={of.name}>
-                  who met {of.words}
+                  {unit}s that {of.met}
                   {of.isFailed ? " (failed)" : ""}
                 </option>
               ))}
@@ -119,7 +119,7 @@ function Choice({ list, chosen, unit, hidden }: { list: Carrier[]; chosen: Carri
           </button>
         </Note>
       )}
-      {chosen?.isFailed && <p>This is what failed: who met {chosen.words}, arm by arm.</p>}
+      {chosen?.isFailed && <p>This is what failed: {unit}s that {chosen.met}, arm by arm.</p>}
     </>
   );
 }
@@ -184,7 +184,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
                   </span>
                 </span>
               ))}{" "}
-              met {chosen.words}
+              {chosen.met}
             </p>
             <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. Segments in which few were met differ by chance.</p>
           </section>
@@ -194,7 +194,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
             <Scroll label="Segments">
               <table class="segments cards-if-narrow">
                 <caption>
-                  Segments in order of how many more {unit}s of the canary met it than as many of the baseline would have
+                  Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give
                 </caption>
                 <thead>
                   <tr>
@@ -207,7 +207,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
                     <th scope="col">
                       <span class="unseen">drawn</span>
                     </th>
-                    <th scope="col" class="number">of those of the canary that met it</th>
+                    <th scope="col" class="number">of those of the canary</th>
                     <th scope="col" class="number">of all of the canary</th>
                   </tr>
                 </thead>
@@ -228,8 +228,8 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
                       <td>
                         <Pair a={part(cell, 0)} b={part(cell, 1)} most={most} />
                       </td>
-                      <td class="number" data-of="of those that met it">{of.met[1] > 0 ? percent(cell.met[1] / of.met[1]) : "–"}</td>
-                      <td class="number" data-of="of the canary">{of.of[1] > 0 ? percent(cell.of[1] / of.of[1]) : "–"}</td>
+                      <td class="number" data-of="of those of the canary">{of.met[1] > 0 ? percent(cell.met[1] / of.met[1]) : "–"}</td>
+                      <td class="number" data-of="of all of the canary">{of.of[1] > 0 ? percent(cell.of[1] / of.of[1]) : "–"}</td>
                     </tr>
                   ))}
                 </tbody>

@@ -161,7 +161,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
                 <summary>
                   Who met it in the canary ({grouped(of.units[1])} {of.units[1] === 1 ? comparison.unit : `${comparison.unit}s`})
                 </summary>
-                <Affected comparison={comparison} queries={queriesOf(of.id, comparison)} words="this line" version={of.lines.join(" ")} expected={of.lines[1]} />
+                <Affected comparison={comparison} queries={queriesOf(of.id, comparison)} met="met this line" version={of.lines.join(" ")} expected={of.lines[1]} />
               </details>
             )}
             {(["baseline", "canary", "unattributed"] as const).map((side) =>

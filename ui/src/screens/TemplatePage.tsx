@@ -196,7 +196,7 @@ export function TemplatePage({ id }: { id: string }) {
                   Who met it in the canary ({grouped(template.units[1])} {comparison.unit}
                   {template.units[1] === 1 ? "" : "s"})
                 </summary>
-                <Affected comparison={comparison} queries={[armOf(id, comparison, 0), armOf(id, comparison, 1)]} words="this line" version={template.lines.join(" ")} expected={template.lines[1]} />
+                <Affected comparison={comparison} queries={[armOf(id, comparison, 0), armOf(id, comparison, 1)]} met="met this line" version={template.lines.join(" ")} expected={template.lines[1]} />
               </details>
             )}
           </section>

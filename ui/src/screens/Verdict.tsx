@@ -380,7 +380,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         <p class="links">
           {affected && (
             <a href="#affected" onClick={() => (showUsers.value = true)}>
-              {users === null ? "Who met it" : `The ${grouped(users)} ${comparison.unit}${users === 1 ? "" : "s"} that met it`}
+              {users === null ? `The ${comparison.unit}s that ${affected.met}` : `The ${grouped(users)} ${comparison.unit}${users === 1 ? "" : "s"} that met it`}
             </a>
           )}
           {(comparison.evidence.length > 0 || comparison.templates.failing.length > 0) && (
@@ -441,10 +441,10 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       {affected && (
         <details class="more" id="affected" open={showUsers.value} onToggle={(event) => (showUsers.value = event.currentTarget.open)}>
           <summary>
-            Who met {affected.words}
-            {users !== null && ` (${grouped(users)} ${comparison.unit}${users === 1 ? "" : "s"})`}
+            {`The ${comparison.unit}s that ${affected.met}`}
+            {users !== null && ` (${grouped(users)})`}
           </summary>
-          {showUsers.value && <Affected comparison={comparison} queries={affected.queries} words={affected.words} version={affected.version} expected={affected.expected} />}
+          {showUsers.value && <Affected comparison={comparison} queries={affected.queries} met={affected.met} version={affected.version} expected={affected.expected} />}
           <p>
             <a href={rolloutPath(rollout.id, "explain", `metric=${affected.name}`)}>Arm by arm, by field</a>
           </p>

@@ -20,7 +20,7 @@ export const usualTime = signal("all time");
 
 export function TimeRange() {
   // A query may have a time of its own.
-  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as the query says" : usualTime.value;
+  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as asked for" : usualTime.value;
   const select = useRef<HTMLSelectElement>(null);
   const [from, to] = [param("from"), param("to")];
   const isNamed = from !== "" && !SINCE.some(([value]) => value === from && !to);

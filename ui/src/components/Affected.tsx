@@ -41,7 +41,7 @@ export function Affected({ comparison, queries, met, version, expected }: Props)
   useSteady(`${comparison.service}\n${comparison.candidate}\n${met}\n${search}`, `${version}\n${tries}`, async (signal) => {
     if (!search) return;
     try {
-      const [units, split] = await Promise.all([unitsOf(query, comparison.unit, signal), splitOf(comparison, { queries }, signal)]);
+      const [units, split] = await Promise.all([unitsOf(query, comparison.unit, signal), splitOf(comparison, { queries }, signal, true)]);
       found.value = { units, split };
       problem.value = "";
     } catch (error) {

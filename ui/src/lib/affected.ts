@@ -134,18 +134,19 @@ export interface Split {
   of: [number, number];
 }
 
-/** Who was met by what a carrier tells of, by field; requests where no unit is logged. */
-export async function splitOf(comparison: Comparison, carrier: Pick<Carrier, "queries">, signal: AbortSignal): Promise<Split> {
+/** Who was met by what a carrier tells of, by field; requests where no unit is logged. Of the canary alone nothing else is counted. */
+export async function splitOf(comparison: Comparison, carrier: Pick<Carrier, "queries">, signal: AbortSignal, isCanaryAlone = false): Promise<Split> {
   const hasUnits = comparison.unit !== "request";
   const asked: Record<string, string> = hasUnits ? { distinct: "_unit" } : {};
   const size = (group: GroupTable["groups"][number] | undefined): number => (hasUnits ? group?.distinct : group?.lines) ?? 0;
   const queries = [...carrier.queries, armQuery(comparison, 0, "_kind:request"), armQuery(comparison, 1, "_kind:request")] as const;
   const fields = await fieldsOf(comparison, signal);
-  const totals = await Promise.all(queries.map((q) => table(q, { by: "_service", size: "1", ...asked }, signal)));
+  const isAsked = (at: number): boolean => !isCanaryAlone || at === 1;
+  const totals = await Promise.all(queries.map((q, at) => (isAsked(at) ? table(q, { by: "_service", size: "1", ...asked }, signal) : null)));
   const cells: Cell[] = [];
   // One field after the other: a program that is asked for all at once has no time for anybody else.
   for (const field of fields) {
-    const tables = await Promise.all(queries.map((q) => table(q, { by: field, size: String(VALUES), ...asked }, signal).catch(() => null)));
+    const tables = await Promise.all(queries.map((q, at) => (isAsked(at) ? table(q, { by: field, size: String(VALUES), ...asked }, signal).catch(() => null) : null)));
     const byValue = new Map<string, Cell>();
     for (const [at, one] of tables.entries()) {
       const groups = (one?.groups ?? []).filter((of) => of.key[field] != null);

@@ -100,6 +100,9 @@ test("in a narrow window the frame is small, what scrolls says so, and the help 
   await page.goto(`${demoAddress()}/status`);
   await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
   expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  await page.setViewportSize({ width: 390, height: 844 });
   const wide = page.getByRole("region", { name: "Tags by service" });
   await expect(wide).toHaveAttribute("data-more");
   await wide.evaluate((of) => of.scrollTo(of.scrollWidth, 0));

@@ -114,7 +114,7 @@ function Keys() {
   };
   return (
     <Dialog title="Keyboard" close={close}>
-      <p class="aside">These do something on this page; the list scrolls.</p>
+      <p class="aside">These do something on this page.</p>
       <div class="keys-box" ref={box} tabIndex={0} role="region" aria-label="Keys">
       <dl class="keys">
         <dt>
@@ -134,7 +134,7 @@ function Keys() {
       </dl>
       </div>
       <label>
-        <input type="checkbox" checked={hasKeys.value} onChange={(event) => (hasKeys.value = event.currentTarget.checked)} /> single keys do what is listed (turn it off if a key of yours is taken)
+        <input type="checkbox" checked={hasKeys.value} onChange={(event) => (hasKeys.value = event.currentTarget.checked)} /> single keys do what is listed
       </label>
     </Dialog>
   );

@@ -1,6 +1,6 @@
 import { cleanup, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { carriersOf } from "../src/lib/affected";
+import { carriersOf, unitsOf } from "../src/lib/affected";
 import { report, status } from "../src/lib/live";
 import { query } from "../src/lib/router";
 import type { Comparison, Guardrail, Report, Status } from "../src/lib/types";
@@ -53,6 +53,19 @@ it("takes of what is slower typically those that take longer than half did befor
     ["error_units", false, "failed"],
   ]);
   expect(carriersOf(comparison({ ...of, unit: "user" }))[0]!.met).toBe("had a request of 153 ms or more");
+});
+
+it("lists each user once, by the name that the log has, those with the most lines first", async () => {
+  vi.stubGlobal("fetch", async (path: string) => {
+    const by = new URL(path, "http://x").searchParams.get("by");
+    const groups =
+      by === "_service"
+        ? [{ key: { _service: "shop" }, lines: 6, distinct: 2 }]
+        : [{ key: { _unit: "aa", user_id: "u-1" }, lines: 2 }, { key: { _unit: "bb", user_id: "u-2" }, lines: 2 }, { key: { _unit: "bb", user_id: null }, lines: 1 }, { key: { _unit: null, user_id: null }, lines: 1 }];
+    return new Response(JSON.stringify({ groups, lines: 6, partial: null }));
+  });
+  const found = await unitsOf("q", "user", new AbortController().signal);
+  expect(found).toEqual({ units: [{ id: "bb", name: "u-2", lines: 3 }, { id: "aa", name: "u-1", lines: 2 }], count: 2, lines: 6 });
 });
 
 it("counts who met the new lines by what their lines name, and says that this is what failed", async () => {

@@ -61,33 +61,31 @@ export function Affected({ comparison, queries, met, version, expected }: Props)
             <PlaceLink query={query}>{grouped(of.units.lines)} lines</PlaceLink> of the canary; they name nobody.
           </p>
         ) : (
-          <>
-            <table class="numbers">
-              <caption>
-                {grouped(total)} {unit}
-                {total === 1 ? "" : "s"} of the canary {met}
-                {total > of.units.units.length && `; the ${grouped(of.units.units.length)} with the most lines`}
-              </caption>
-              <thead>
-                <tr>
-                  <th scope="col">{unit}</th>
-                  <th scope="col" class="number">
-                    lines
-                  </th>
+          <table class="numbers">
+            <caption>
+              {grouped(total)} {unit}
+              {total === 1 ? "" : "s"} of the canary {met}
+              {total > of.units.units.length && `; the ${grouped(of.units.units.length)} with the most lines`}
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">{unit}</th>
+                <th scope="col" class="number">
+                  lines
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {of.units.units.slice(0, LISTED).map((one) => (
+                <tr key={one.id}>
+                  <th scope="row">{harmless(one.name, 80)}</th>
+                  <td class="number">
+                    <PlaceLink query={`${query} ${term("_unit", one.id)}`}>{grouped(one.lines)}</PlaceLink>
+                  </td>
                 </tr>
-              </thead>
-              <tbody>
-                {of.units.units.slice(0, LISTED).map((one) => (
-                  <tr key={one.id}>
-                    <th scope="row">{harmless(one.name, 80)}</th>
-                    <td class="number">
-                      <PlaceLink query={`${query} ${term("_unit", one.id)}`}>{grouped(one.lines)}</PlaceLink>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </>
+              ))}
+            </tbody>
+          </table>
         )}
       </section>
       <section aria-label="What they have in common">

@@ -116,22 +116,22 @@ function Keys() {
     <Dialog title="Keyboard" close={close}>
       <p class="aside">These do something on this page.</p>
       <div class="keys-box" ref={box} tabIndex={0} role="region" aria-label="Keys">
-      <dl class="keys">
-        <dt>
-          <kbd>Ctrl</kbd> <kbd>K</kbd>
-        </dt>
-        <dd>go to, by name</dd>
-        {active.value.map((key) => (
-          <>
-            <dt key={key.key}>
-              {key.key.split(" ").map((one) => (
-                <kbd key={one}>{one}</kbd>
-              ))}
-            </dt>
-            <dd>{key.words}</dd>
-          </>
-        ))}
-      </dl>
+        <dl class="keys">
+          <dt>
+            <kbd>Ctrl</kbd> <kbd>K</kbd>
+          </dt>
+          <dd>go to, by name</dd>
+          {active.value.map((key) => (
+            <>
+              <dt key={key.key}>
+                {key.key.split(" ").map((one) => (
+                  <kbd key={one}>{one}</kbd>
+                ))}
+              </dt>
+              <dd>{key.words}</dd>
+            </>
+          ))}
+        </dl>
       </div>
       <label>
         <input type="checkbox" checked={hasKeys.value} onChange={(event) => (hasKeys.value = event.currentTarget.checked)} /> single keys do what is listed

@@ -97,7 +97,16 @@ export async function unitsOf(query: string, unit: string, signal: AbortSignal):
     table(query, { by: field ? `_unit,${field}` : "_unit", size: String(LISTED) }, signal).catch(() => table(query, { by: "_unit", size: String(LISTED) }, signal)),
     table(query, { by: "_service", distinct: "_unit", size: "1" }, signal),
   ]);
-  const units = groups.groups.flatMap((of) => (of.key._unit ? [{ id: of.key._unit, name: (field && of.key[field]) || of.key._unit, lines: of.lines }] : []));
+  // Lines of one unit that name it and that do not are lines of one.
+  const byId = new Map<string, Affected["units"][number]>();
+  for (const of of groups.groups) {
+    const id = of.key._unit;
+    if (!id) continue;
+    const name = field ? of.key[field] : null;
+    const before = byId.get(id);
+    byId.set(id, { id, name: name ?? before?.name ?? id, lines: of.lines + (before?.lines ?? 0) });
+  }
+  const units = [...byId.values()].toSorted((a, b) => b.lines - a.lines);
   return { units, count: units.length === 0 ? null : Math.max(units.length, all.groups[0]?.distinct ?? 0), lines: all.lines };
 }
 

@@ -1,4 +1,4 @@
-// Which segment carries the difference, and is it mix or code?
+// Whom has what failed met, arm by arm; and of users with errors: which segment carries the difference, and is it mix or code?
 
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";

@@ -201,27 +201,27 @@ export function Search() {
       <div class="results">
         <aside aria-label="Values">
           <details class="facets" open={isWide || isOpen.value} onToggle={(event) => !isWide && (isOpen.value = event.currentTarget.open)}>
-          <summary>Narrow by value</summary>
-          {names.map((field) => {
-            const groups = facets.value[field] ?? [];
-            return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
-              <section key={field}>
-                <h2>{harmless(field.replace(/^_/, ""), 40)}</h2>
-                <ul>
-                  {groups
-                    .filter((of) => of.key[field] !== null)
-                    .map((of) => (
-                      <li key={of.key[field]}>
-                        <button type="button" class="quiet" onClick={() => narrow(term(field, of.key[field]!))}>
-                          {harmless(of.key[field]!, 60)} <small>{grouped(of.lines)}</small>
-                          <Split canary={canaries.value[field] && (canaries.value[field].get(of.key[field]!) ?? 0)} all={of.lines} />
-                        </button>
-                      </li>
-                    ))}
-                </ul>
-              </section>
-            );
-          })}
+            <summary>Narrow by value</summary>
+            {names.map((field) => {
+              const groups = facets.value[field] ?? [];
+              return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
+                <section key={field}>
+                  <h2>{harmless(field.replace(/^_/, ""), 40)}</h2>
+                  <ul>
+                    {groups
+                      .filter((of) => of.key[field] !== null)
+                      .map((of) => (
+                        <li key={of.key[field]}>
+                          <button type="button" class="quiet" onClick={() => narrow(term(field, of.key[field]!))}>
+                            {harmless(of.key[field]!, 60)} <small>{grouped(of.lines)}</small>
+                            <Split canary={canaries.value[field] && (canaries.value[field].get(of.key[field]!) ?? 0)} all={of.lines} />
+                          </button>
+                        </li>
+                      ))}
+                  </ul>
+                </section>
+              );
+            })}
           </details>
         </aside>
         <div class="found">

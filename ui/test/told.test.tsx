@@ -53,14 +53,18 @@ it("tells what the arm that goes on had while both ran", async () => {
   const of = {
     service: "shop in prod", control: "1", candidate: "2", started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z",
     active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"],
-    guardrails: [{ guardrail: "error_units", values_in: "share", lines: { baseline: { query: "failed", counted: "_unit" } } }, { guardrail: "latency_p99", values_in: "ms" }],
+    guardrails: [
+      { guardrail: "error_units", values_in: "share", lines: { baseline: { query: "users that failed", counted: "_unit" } } },
+      { guardrail: "error_volume", values_in: "share", lines: { baseline: { query: "failed", counted: "lines" } } },
+      { guardrail: "latency_p99", values_in: "ms" },
+    ],
   } as unknown as Comparison;
   expect(apartOf(of)).toEqual({ until: "2026-06-01T09:04:00Z", longer: 0 });
   expect(apartOf({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:34:10Z"] })).toBeNull();
   answers.set("/v1/aggregate failed", { groups: [{ key: {}, lines: 9, distinct: 4 }], lines: 9 });
   answers.set("/v1/aggregate _kind:request _service:shop _arm:1 _time:[2026-06-01T09:00:00Z TO 2026-06-01T09:34:00Z]", { groups: [{ key: {}, lines: 900, distinct: 400, quantiles: { "0.99": 1_500 } }], lines: 900 });
   const found = await valuesUntil(of, 0, "2026-06-01T09:04:00Z", new AbortController().signal);
-  expect([...found]).toEqual([["error_units", 0.01], ["latency_p99", 1_500]]);
+  expect([...found]).toEqual([["error_volume", 0.01], ["latency_p99", 1_500]]);
 });
 
 it("tells metrics in words for people", () => {
@@ -102,12 +106,12 @@ it("shows the configuration that is in force, and from where each setting is", (
   status.value = {
     status: "ok", trouble: null, waiting_for: null, hooks: [], version: "0.1.0", ledger_entries: 0, journal_rows: 0, caught_up: true, data_until: null, files: null, placebos: [],
     not_reloaded: null, declared: 0, found: 0, not_listed: 0, commands: false,
-    configuration: { files: ["serin.yaml"], settings: [{ name: "idle", value: "2s", from: "serin.yaml" }, { name: "index", value: { keep: 7 }, from: "default" }] },
+    masker: 1, configuration: { file: "serin.yaml", settings: [{ name: "idle", value: "2s", from: "file" }, { name: "index-keep", value: "7d", from: "default" }] },
   } as StatusOf;
   render(<Status />);
   const table = screen.getByRole("region", { name: "Configuration" });
   expect(table.textContent).toContain("from serin.yaml");
-  expect([...table.querySelectorAll("tbody tr")].map((of) => of.textContent)).toEqual(["idle2sserin.yaml", 'index{"keep":7}default']);
+  expect([...table.querySelectorAll("tbody tr")].map((of) => of.textContent)).toEqual(["idle2sfile", "index-keep7ddefault"]);
 });
 
 it("says of each rollout how often random splits of its service failed, and counts each in one class", () => {

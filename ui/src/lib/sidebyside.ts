@@ -30,11 +30,10 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
     const share = QUANTILES[row.guardrail];
     if (share) found.set(row.guardrail, group.quantiles?.[share] ?? null);
     const counted = row.lines?.[arm];
-    if (row.values_in !== "share" || !counted) continue;
-    const isUnits = counted.counted === "_unit";
-    const met = (await ask(counted.query, { distinct: "_unit" })).groups[0];
-    const of = isUnits ? (group.distinct ?? 0) : group.lines;
-    if (of > 0) found.set(row.guardrail, ((isUnits ? met?.distinct : met?.lines) ?? 0) / of);
+    // Shares of units are of the same time as they come.
+    if (row.values_in !== "share" || !counted || counted.counted === "_unit") continue;
+    const met = (await ask(counted.query, {})).groups[0];
+    found.set(row.guardrail, (met?.lines ?? 0) / group.lines);
   }
   return found;
 }

@@ -147,6 +147,7 @@ export interface Conversion {
   log_e: number | string | null;
   evidence: string | null;
   counts: Pair<number>;
+  at_least: number;
   met: Pair<number>;
   lines: number;
   without_unit: number;
@@ -365,7 +366,8 @@ export interface Status {
   not_listed: number;
   commands: boolean;
   /** What is in force, and where it comes from; secrets are never among it. */
-  configuration?: { files: string[]; settings: { name: string; value: unknown; from: string }[] };
+  configuration: { file: string | null; settings: { name: string; value: string; from: "option" | "file" | "default" }[] } | null;
+  masker: number;
   looked_for?: Record<string, string[]>;
   /** Reports as they were (`asof`). */
   reports?: { kept: number; bytes: number; oldest: string | null; keep_seconds: number; bytes_max: number; trouble: string | null };

@@ -73,7 +73,7 @@ function Configuration({ of }: { of: NonNullable<StatusOf["configuration"]> }) {
     <Scroll label="Configuration">
       <table class="numbers">
         <caption>
-          Configuration that is in force{of.files.length > 0 && `, from ${of.files.map((file) => harmless(file, 120)).join(", ")}`}; it is changed in files, not here
+          Configuration that is in force{of.file !== null && `, from ${harmless(of.file, 120)}`}; it is changed in files and options, not here
         </caption>
         <thead>
           <tr>
@@ -89,7 +89,7 @@ function Configuration({ of }: { of: NonNullable<StatusOf["configuration"]> }) {
                 <code>{harmless(one.name, 80)}</code>
               </th>
               <td>
-                <code>{harmless(typeof one.value === "string" ? one.value : JSON.stringify(one.value), 400)}</code>
+                <code>{harmless(one.value, 400)}</code>
               </td>
               <td>{harmless(one.from, 120)}</td>
             </tr>
@@ -135,7 +135,7 @@ export function Status() {
           <Row
             name="health"
             look={said.status === "ok" ? { ...OK, word: "well" } : said.status === "waiting" ? { ...UNCLEAR, word: "waiting" } : { ...WORSE, word: "trouble" }}
-            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}`)}
+            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}, masks of templates ${said.masker}`)}
           />
           <Row
             name="data"

@@ -58,7 +58,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
           <tbody>
             {comparison.conversions.map((of) => (
               <tr key={of.event}>
-                <th scope="row">{harmless(of.event, 80)}</th>
+                <th scope="row">{harmless(of.event, 80)}{of.at_least > 1 && ` (${grouped(of.at_least)} times and more)`}</th>
                 <td class="number">
                   {percent(of.baseline)}
                   <small>

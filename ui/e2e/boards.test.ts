@@ -48,7 +48,7 @@ test("a template has a page: its lines with what varies marked, by arm, and sinc
 for (const [name, words] of [
   ["service-overview", ["Requests by arm", "2.4.0", "Latency, p95"]],
   ["rollout-health", ["Guardrails", "checkout", "price list"]],
-  ["ingest-health", ["How far behind", "data lag seconds", "Lines a second"]],
+  ["ingest-health", ["How far behind", "age of the newest line that was judged", "ahead of the clock by", "Lines a second"]],
 ] as const) {
   test(`the dashboard ${name} answers all its panels`, async ({ page }) => {
     const said = complaints(page);

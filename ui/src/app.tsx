@@ -1,13 +1,15 @@
 // The frame around every screen.
 
 import { useEffect } from "preact/hooks";
+import { Clocks } from "./components/Clocks";
 import { Login, LoginForm, Who } from "./components/Login";
 import { canSearch } from "./components/Lines";
 import { Help, isHelp, isPalette, Palette } from "./components/Palette";
 import { needsLogin } from "./lib/api";
+import { TimeRange } from "./components/TimeRange";
 import { withKeys } from "./lib/keys";
 import { isLive, link, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
-import { nextTheme, theme } from "./lib/prefs";
+import { nextTheme, shownTheme, theme, type Theme } from "./lib/prefs";
 import { follow, go, param, path, route, setQuery } from "./lib/router";
 import { frozen, lasting } from "./lib/asof";
 import { Board } from "./screens/Board";
@@ -31,6 +33,30 @@ function LivePill() {
       <span class="dot" aria-hidden="true" />
       {words}
     </button>
+  );
+}
+
+/** Never a word alone where a sign is looked for. */
+const SIGNS: Record<Theme, string> = { auto: "◐", light: "○", dark: "●" };
+const themeWords = (): string => (theme.value === "auto" ? `as the system has it, now ${shownTheme()}` : theme.value);
+
+/** Which environment is looked at, where there are several. */
+function Environment() {
+  const chosen = param("env");
+  const names = [...new Set((rollouts.value ?? []).flatMap((row) => row.environment ?? []))].toSorted();
+  if (names.length < 2 && !chosen) return null;
+  return (
+    <label>
+      <span class="unseen">environment</span>
+      <select value={chosen} onChange={(event) => setQuery({ env: event.currentTarget.value })}>
+        <option value="">all environments</option>
+        {[...new Set([...names, ...(chosen ? [chosen] : [])])].map((name) => (
+          <option key={name} value={name}>
+            {harmless(name, 40)}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
@@ -124,7 +150,7 @@ export function App() {
           </svg>
           Serin
         </a>
-        <nav aria-label="Screens">
+        <nav aria-label="Screens" class="screens">
           <a href="/" {...here("rollouts")}>
             Rollouts
           </a>
@@ -148,14 +174,20 @@ export function App() {
             Status
           </a>
         </nav>
+        <div class="scope">
+          {at === "rollouts" && <Environment />}
+          {(canSearch() && (at === "search" || at === "compare" || at === "template")) || (at === "board" && path.value !== "/d") ? <TimeRange /> : null}
+        </div>
         <div class="right">
           <LivePill />
           <button type="button" class="quiet" onClick={() => (isPalette.value = true)} title="Ctrl K">
             Go to
           </button>
-          <button type="button" class="quiet" onClick={nextTheme} title="Colours: auto, light, dark">
+          <button type="button" class="quiet" onClick={nextTheme} title={`Colours: ${themeWords()}`}>
+            <span aria-hidden="true">{SIGNS[theme.value]} </span>
+            <span class="if-wide">Colours: </span>
             {theme.value}
-            <span class="unseen"> colours</span>
+            <span class="unseen"> colours{theme.value === "auto" ? `, now ${shownTheme()}` : ""}</span>
           </button>
           <button type="button" class="quiet" aria-label="Keyboard help" onClick={() => (isHelp.value = true)}>
             ?
@@ -189,6 +221,7 @@ export function App() {
           </button>
         </p>
       )}
+      {!needsLogin.value && <Clocks />}
       <main id="main" tabIndex={-1}>
         {needsLogin.value ? (
           <section class="card login">

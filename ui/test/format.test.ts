@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { effectWords, evidence, fromScale, harmless, onScale, percent, signed, span, swapped } from "../src/lib/format";
+import { effectWords, evidence, fromScale, harmless, millis, onScale, percent, signed, span, swapped, three } from "../src/lib/format";
 import type { Effect } from "../src/lib/types";
 
 describe("numbers in words", () => {
@@ -15,6 +15,15 @@ describe("numbers in words", () => {
     expect(span(600)).toBe("10 min");
     expect(evidence(Math.log(1000))).toBe("1,000");
     expect(evidence("inf")).toBe("beyond all measure");
+    // Below what is called weak it says nothing.
+    expect(evidence(Math.log(2.9))).toBe("none");
+    expect(evidence(-4)).toBe("none");
+    expect(evidence(Math.log(3.26))).toBe("3.3");
+    expect(evidence(Math.log(23.4))).toBe("23");
+    expect(millis(1_204)).toBe("1,204 ms");
+    expect(effectWords({ kind: "change", estimate: 12.345, low: 1, high: null })).toBe("+1,234.5 % [+100.0 %, \u221e]");
+    expect(three(1_234.5)).toBe("1,235");
+    expect(three(0.01234)).toBe("0.0123");
     expect(evidence(18)).toBe("10\u2078");
   });
 });

@@ -38,7 +38,7 @@ describe("marks of a chart", () => {
     const deliveries = [{ generation: 1, event: "rollback" }] as Delivery[];
     const marks = marksOf(events, deliveries, [{ at: "2026-06-01T09:10:00Z", words: "proved after 10 min", sign: "◆" }]);
     expect(marks.map((mark) => [mark.at.slice(14, 16), mark.sign, mark.words])).toEqual([
-      ["10", "▼", "proved after 10 min; verdict: fail; rolled back; hook told “rollback”"],
+      ["10", "▼", "proved after 10 min; verdict: Worse; rolled back; hook told “rollback”"],
       ["20", "●", "ann held it"],
     ]);
   });

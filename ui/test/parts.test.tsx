@@ -52,6 +52,11 @@ it("shows markup in a line as text", () => {
   expect(container.textContent).toContain("\\u{202e}");
 });
 
+it("sets thousands apart in sentences of the program, and leaves names as they are", () => {
+  const { container } = render(<Said words="v2 2024 is slower: p50 is 1204 ms, not 153 ms, on 12345 requests; `id 1204 ms`" />);
+  expect(container.textContent).toBe("v2 2024 is slower: p50 is 1,204\u00a0ms, not 153\u00a0ms, on 12,345 requests; id 1204 ms");
+});
+
 it("keeps a number and its unit in one line", () => {
   const { container } = render(<Said words="58.3 % of users wait 12 ms for `a 5 % b`" />);
   expect(container.textContent).toBe("58.3\u00a0% of users wait 12\u00a0ms for a 5 % b");

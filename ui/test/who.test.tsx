@@ -78,7 +78,7 @@ describe("who uses a feature", () => {
     const segments = screen.getByRole("region", { name: "Segments" });
     expect(segments.textContent).toMatch(/One was found among 2/);
     expect(segments.textContent).toMatch(/selection, and no effect/);
-    expect([...segments.querySelectorAll("tbody .badge")].map((of) => of.textContent)).toEqual(["▲more", "○not told apart"]);
+    expect([...segments.querySelectorAll("tbody .badge")].map((of) => of.textContent)).toEqual(["▲more", "○not shown"]);
     expect(screen.getByRole("region", { name: "Funnel" }).textContent).toMatch(/510 stayed behind/);
     expect(screen.getByRole("region", { name: "Return" }).textContent).toMatch(/25\.0\u00a0%\+/);
     const caveats = screen.getByText(/are read at once/).parentElement!.textContent!;

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { fieldsOf, term } from "../src/components/LogLine";
 import { route } from "../src/lib/router";
 import type { Comparison, RolloutRow } from "../src/lib/types";
-import { freshOf, groupOf, inOrder, lookOfRollout } from "../src/lib/words";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, reasonWords } from "../src/lib/words";
 
 const row = (id: string, more: Partial<RolloutRow>): RolloutRow => ({
   id,
@@ -56,6 +56,13 @@ it("knows what is not long past: by the clock where somebody was told, else by t
   // Of an old log the last day is the last.
   const judged = { service: "x in prod", candidate: "2", ended_at: "2026-06-01T01:00:00Z", failed_at: "2026-06-01T00:30:00Z" } as Comparison;
   expect([...freshOf([row("x", { services: ["x"], candidate: "2", began: "2026-05-01T00:00:00Z" }), row("y", { began: "2026-05-01T00:00:00Z" })], [judged], [], now)]).toEqual(["x"]);
+});
+
+it("tells evidence in one notation, and calls nothing unclear that stands beside it", () => {
+  expect(reasonWords("checkout: worse by the sum of its evidence (e 15341)")).toBe("checkout: worse by all of its evidence together (evidence 15,341)");
+  expect(reasonWords("frontend: worse by latency p50 (e 10^18)")).toBe("frontend: worse by latency p50 (evidence 10\u00b9\u2078)");
+  expect(findingLook("undecided").word).toBe("not decided");
+  expect(lookOfRollout(row("x", { verdict: "pass" })).word).toBe("No worse");
 });
 
 it("knows its addresses", () => {

@@ -72,7 +72,7 @@ export function FirstUse({ curves, unit }: { curves: Curve[]; unit: string }) {
   return (
     <figure class="chart">
       <figcaption>
-        <b>Time to the first use</b>: part of exposed {unit}s that have used it by then, with a band of 95 % (Kaplan-Meier; single look)
+        <b>Time to the first use</b>: part of exposed {unit}s that have used it by then, with a band of 95 % (Kaplan and Meier’s estimate; for one look alone)
       </figcaption>
       <div class="plot" ref={box} role="img" aria-label={`Time to the first use; after ${span(ages.at(-1)!)} ${words}`} />
       <p class="legend">

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../lib/api";
 import { grouped, harmless, percent } from "../lib/format";
+import { report } from "../lib/live";
 import type { Group, GroupTable } from "../lib/types";
 import { term } from "./LogLine";
 import { Loading, Scroll } from "./parts";
@@ -29,7 +30,10 @@ export function FoundFields({ asked, narrow }: { asked: string; narrow: (term: s
     const and = asked ? `&${asked}` : "";
     get<{ fields: { path: string; kind: string }[] }>("/v1/fields", stopping.signal)
       .then(async ({ fields }) => {
-        const found: Row[] = fields.filter((of) => !LEFT_OUT.has(of.path) && ["text", "derived", "number"].includes(of.kind)).map((of) => ({ ...of, groups: null }));
+        // Of ids only those that say who it was: others are another one on each line.
+        const roles = report.peek()?.survey.roles ?? {};
+        const names = new Set(["user", "session", "client"].flatMap((role) => (roles[role]?.fields ?? []).map((of) => of.path)));
+        const found: Row[] = fields.filter((of) => !LEFT_OUT.has(of.path) && (["text", "derived", "number"].includes(of.kind) || names.has(of.path))).map((of) => ({ ...of, groups: null }));
         rows.value = found;
         // One after the other: a program that is asked for all at once has no time for anybody else.
         for (const row of found) {
@@ -46,10 +50,15 @@ export function FoundFields({ asked, narrow }: { asked: string; narrow: (term: s
     return () => stopping.abort();
   }, [asked]);
   if (!rows.value) return <Loading what="Asking for fields…" />;
+  // Only what has values is listed: a row that was there for a moment would move all others.
+  const counted = rows.value.filter((row) => row.groups !== null).length;
   return (
     <Scroll label="Fields">
+      <p class="aside" role="status">
+        {counted < rows.value.length ? `${grouped(counted)} of ${grouped(rows.value.length)} fields looked at…` : `${grouped(counted)} fields looked at`}
+      </p>
       <table class="numbers fields">
-        <caption>Fields of the lines that match, with their {VALUES} most frequent values; a value is a term more</caption>
+        <caption>Fields of the lines that match, with their {VALUES} most frequent values; a click on a value asks for its lines alone</caption>
         <thead>
           <tr>
             <th scope="col">field</th>
@@ -59,7 +68,7 @@ export function FoundFields({ asked, narrow }: { asked: string; narrow: (term: s
         </thead>
         <tbody>
           {rows.value
-            .filter((row) => row.groups === null || row.groups.length > 0)
+            .flatMap((row) => (row.groups && row.groups.length > 0 ? [{ ...row, groups: row.groups }] : []))
             .map((row) => (
               <tr key={row.path}>
                 <th scope="row">
@@ -67,13 +76,11 @@ export function FoundFields({ asked, narrow }: { asked: string; narrow: (term: s
                 </th>
                 <td>{row.kind}</td>
                 <td>
-                  {row.groups === null
-                    ? "…"
-                    : row.groups.map((of) => (
-                        <button type="button" class="quiet small" key={of.key[row.path]} onClick={() => narrow(term(row.path, of.key[row.path]!))}>
-                          {harmless(of.key[row.path]!, 60)} <small>{total.value > 0 ? percent(of.lines / total.value) : grouped(of.lines)}</small>
-                        </button>
-                      ))}
+                  {row.groups.map((of) => (
+                    <button type="button" class="quiet small" key={of.key[row.path]} onClick={() => narrow(term(row.path, of.key[row.path]!))}>
+                      {harmless(of.key[row.path]!, 60)} <small>{total.value > 0 ? percent(of.lines / total.value) : grouped(of.lines)}</small>
+                    </button>
+                  ))}
                 </td>
               </tr>
             ))}

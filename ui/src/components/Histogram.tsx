@@ -44,7 +44,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span class="what">lines over time; red{hasCanary ? " and narrow" : ""}, at the foot: errors{hasCanary ? "; orange, on top: canaries" : ""}</span>
+        <span class="what">lines over time; red{hasCanary ? ", narrow" : ""}: errors among them{hasCanary ? "; orange, from the top: canaries among them" : ""}</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>

@@ -6,6 +6,7 @@ import { get } from "../lib/api";
 import { roleOf } from "../lib/arms";
 import { harmless } from "../lib/format";
 import { withKeys } from "../lib/keys";
+import { report } from "../lib/live";
 import { param, setQuery } from "../lib/router";
 import type { FoundLine } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
@@ -39,6 +40,8 @@ export function LineList({ lines, more, narrow, template }: Props) {
   const marked = useMemo<ReadonlySet<string>>(() => new Set(marks.split(",").filter(Boolean)), [marks]);
   const setMarked = (of: ReadonlySet<string>): void => setQuery({ mark: [...of].join(",") });
   const open = param("sel");
+  // Who asks for slow ones wants to see how slow each is.
+  const isTimed = /latency|duration/i.test(param("q")) || (report.value?.survey.roles.latency?.fields ?? []).some((of) => param("q").includes(of.path));
   // Of a hundred thousand lines none is looked at while none is open.
   const place = useMemo(() => (open ? lines.findIndex((line) => nameOf(line) === open) : -1), [lines, open]);
   useEffect(() => {
@@ -99,7 +102,7 @@ export function LineList({ lines, more, narrow, template }: Props) {
               <div key={line.cursor} role="row" aria-rowindex={at + 1} class={`line ${roleOf(line._service, line._arm)} ${name === open ? "own" : ""} ${marked.has(name) ? "marked" : ""}`}>
                 <div role="gridcell">
                   <button type="button" class="quiet line-head" data-at={at} aria-expanded={name === open} onClick={() => setQuery({ sel: name === open ? null : name })}>
-                    <Head line={line} template={template} />
+                    <Head line={line} template={template} timed={isTimed} />
                     {marked.has(name) && <span class="unseen"> marked</span>}
                   </button>
                 </div>

@@ -4,7 +4,7 @@ import { useComputed, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
-import { harmless, millis } from "../lib/format";
+import { grouped, harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
@@ -73,10 +73,10 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
     };
   }, [place.stream, place.offset, sides, search, tries]);
   if (!search) return null;
-  if (lines === null) return <span class="aside">…</span>;
-  if (typeof lines === "string") return <span class="aside">{lines}</span>;
+  if (lines === null) return <span class="aside line-to-be">…</span>;
+  if (typeof lines === "string") return <span class="aside line-to-be">{lines}</span>;
   const own = lines.findIndex((line) => line.position === place.offset && line.stream === place.stream);
-  if (own < 0) return <span class="aside">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
+  if (own < 0) return <span class="aside line-to-be">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
   return (
     <>
       {lines.map((line, at) => (
@@ -101,14 +101,19 @@ export const linesWords = (comparison: Comparison): string => (comparison.verdic
 /** What shows the verdict: first lines of the templates that carried it, then requests, slow ones first where it is about latency. */
 export function Lines({ comparison, open }: { comparison: Comparison; open: Signal<boolean> }) {
   const isOpen = useComputed(() => open.value).value;
+  const [all, setAll] = useState(false);
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id) && of.canary.length > 0);
   const regressed = comparison.guardrails.filter((of) => of.finding === "regressed").map((of) => of.guardrail);
   const isSlow = regressed.length > 0 && regressed.every((name) => name.startsWith("latency"));
-  const list = comparison.evidence.toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
+  // What stands above as a new line is not told again.
+  const above = new Set(failing.flatMap((of) => of.canary.slice(0, OF_TEMPLATE).map((place) => `${place.stream}/${place.offset}`)));
+  const list = comparison.evidence.filter((of) => !above.has(`${of.stream}/${of.offset}`)).toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
   if (list.length === 0 && failing.length === 0) return null;
   return (
     <details class="more" id="lines" open={isOpen} onToggle={(event) => (open.value = event.currentTarget.open)}>
-      <summary>{linesWords(comparison)} ({failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + list.length})</summary>
+      <summary>
+        {linesWords(comparison)} ({failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length))})
+      </summary>
       {isOpen &&
         failing.map((of) => (
           <div key={of.id}>
@@ -122,7 +127,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
                     <LineAt place={place} template={of.text} />
                   ) : (
                     <>
-                      <Time at={place.time} /> {harmless(place.stream, 80)} at {place.offset}
+                      <Time at={place.time} /> {harmless(place.stream, 80)}, byte {grouped(place.offset)}
                     </>
                   )}
                 </li>
@@ -130,7 +135,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
             </ol>
             {of.query && canSearch() && (
               <p>
-                <PlaceLink query={of.query}>All {of.lines[1] > 0 ? of.lines[1].toLocaleString("en-GB") : ""} lines of it</PlaceLink>
+                <PlaceLink query={of.query}>All {of.lines[1] > 0 ? grouped(of.lines[1]) : ""} lines of it</PlaceLink>
               </p>
             )}
           </div>
@@ -139,19 +144,24 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
         <>
           <h3>{failing.length > 0 ? "Other requests of the canary that failed or were slow" : "Requests of the canary that failed or were slow"}</h3>
           <ol class="places">
-            {list.slice(0, SHOWN).map((line) => (
+            {list.slice(0, all ? list.length : SHOWN).map((line) => (
               <li key={`${line.stream}/${line.offset}`}>
                 <p>
                   <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)}{" "}
                   <Time at={line.time} />{" "}
                   <small>
-                    {harmless(line.stream, 80)} at {line.offset}
+                    {harmless(line.stream, 80)}, byte {grouped(line.offset)}
                   </small>
                 </p>
                 <LineAt place={line} />
               </li>
             ))}
           </ol>
+          {!all && list.length > SHOWN && (
+            <button type="button" onClick={() => setAll(true)}>
+              {list.length - SHOWN} more
+            </button>
+          )}
         </>
       )}
       {!canSearch() && <p class="aside">This program keeps no lines for search; the places say where they stand in their stream.</p>}

@@ -3,7 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { roleOf } from "../lib/arms";
-import { harmless } from "../lib/format";
+import { KNOWN } from "../lib/complete";
+import { grouped, harmless, millis } from "../lib/format";
+import { report } from "../lib/live";
 import type { FoundLine } from "../lib/types";
 import { Time } from "./parts";
 
@@ -76,15 +78,29 @@ interface Props {
   template?: string | undefined;
 }
 
-/** What a line says in one row. */
-export function Head({ line, template }: { line: FoundLine; template?: string | undefined }): ComponentChildren {
+const MS: Record<string, number> = { ns: 1e-6, us: 1e-3, ms: 1, s: 1_000 };
+
+/** How long what a line tells of took, in milliseconds; none where it does not say, or nobody knows in what it does. */
+export function latencyOf(line: string, fields: { path: string; unit?: string | null }[]): number | null {
+  const { rest } = fieldsOf(line);
+  for (const { path, unit } of fields) {
+    const value = Number(rest.find(([name]) => name === path)?.[1] ?? NaN);
+    if (unit && MS[unit] && Number.isFinite(value)) return value * MS[unit];
+  }
+  return null;
+}
+
+/** What a line says in one row; `timed`: and how long it took. */
+export function Head({ line, template, timed = false }: { line: FoundLine; template?: string | undefined; timed?: boolean }): ComponentChildren {
   const { message, rest } = fieldsOf(line.line);
   const level = line._level ?? rest.find(([name]) => LEVELS.includes(name))?.[1]?.toLowerCase() ?? "";
   const parts = template ? varying(message, template) : null;
+  const latency = timed ? latencyOf(line.line, report.value?.survey.roles.latency?.fields ?? []) : null;
   return (
     <>
       <Time at={line.time} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
       {line._service && <span class="service">{harmless(line._service, 40)}</span>} {line._arm && <span class="arm">{harmless(line._arm, 40)}</span>}{" "}
+      {latency !== null && <span class="latency">{millis(latency)} </span>}
       <span class="message">{parts ? parts.map(([text, varies], at) => (varies ? <mark key={at}>{harmless(text, SHORT)}</mark> : harmless(text, SHORT))) : harmless(message, SHORT)}</span>
     </>
   );
@@ -109,7 +125,8 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
     <div class="line-body">
       <dl>
         {Object.entries(line)
-          .filter(([key]) => key.startsWith("_"))
+          // What the line says itself in the same words is there once.
+          .filter(([key, value]) => key.startsWith("_") && !rest.some(([name, own]) => name === key.slice(1) && own === value))
           .map(([key, value]) => (
             <Field key={key} name={key} value={String(value)} narrow={narrow} />
           ))}
@@ -118,7 +135,7 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
         ))}
       </dl>
       <p class="aside">
-        {harmless(line.stream, 80)} at {line.position}
+        where it stands: {harmless(line.stream, 80)}, byte {grouped(line.position)}
       </p>
       {rest.length === 0 && <pre>{harmless(line.line, LONG)}</pre>}
     </div>
@@ -128,7 +145,7 @@ export function LineBody({ line, narrow }: { line: FoundLine; narrow?: ((term: s
 function Field({ name, value, narrow }: { name: string; value: string; narrow: ((term: string) => void) | undefined }) {
   return (
     <>
-      <dt>{harmless(name, 120)}</dt>
+      <dt title={KNOWN[name]}>{harmless(name, 120)}</dt>
       <dd>
         <span>{harmless(value, 4_000)}</span>
         {narrow && value.length <= 200 && (

@@ -11,6 +11,7 @@ import { lookOfRollout } from "../lib/words";
 import { isLoggingIn } from "./Actions";
 import { Dialog } from "./Dialog";
 import { canSearch } from "./Lines";
+import { useMore } from "./parts";
 
 export const isPalette = signal(false);
 export const isHelp = signal(false);
@@ -102,30 +103,38 @@ export function Palette() {
 }
 
 export function Help() {
-  if (!isHelp.value) return null;
+  return isHelp.value ? <Keys /> : null;
+}
+
+function Keys() {
+  const box = useRef<HTMLDivElement>(null);
+  useMore(box, "below");
   const close = (): void => {
     isHelp.value = false;
   };
   return (
     <Dialog title="Keyboard" close={close}>
-      <dl class="keys">
-        <dt>
-          <kbd>Ctrl</kbd> <kbd>K</kbd>
-        </dt>
-        <dd>go to, by name</dd>
-        {active.value.map((key) => (
-          <>
-            <dt key={key.key}>
-              {key.key.split(" ").map((one) => (
-                <kbd key={one}>{one}</kbd>
-              ))}
-            </dt>
-            <dd>{key.words}</dd>
-          </>
-        ))}
-      </dl>
+      <p class="aside">These do something on this page.</p>
+      <div class="keys-box" ref={box} tabIndex={0} role="region" aria-label="Keys">
+        <dl class="keys">
+          <dt>
+            <kbd>Ctrl</kbd> <kbd>K</kbd>
+          </dt>
+          <dd>go to, by name</dd>
+          {active.value.map((key) => (
+            <>
+              <dt key={key.key}>
+                {key.key.split(" ").map((one) => (
+                  <kbd key={one}>{one}</kbd>
+                ))}
+              </dt>
+              <dd>{key.words}</dd>
+            </>
+          ))}
+        </dl>
+      </div>
       <label>
-        <input type="checkbox" checked={hasKeys.value} onChange={(event) => (hasKeys.value = event.currentTarget.checked)} /> single keys do something
+        <input type="checkbox" checked={hasKeys.value} onChange={(event) => (hasKeys.value = event.currentTarget.checked)} /> single keys do what is listed
       </label>
     </Dialog>
   );

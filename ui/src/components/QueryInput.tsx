@@ -2,7 +2,7 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import type { Ref } from "preact";
-import { useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { type Offer, offersFor } from "../lib/complete";
 import { harmless } from "../lib/format";
 
@@ -56,6 +56,11 @@ export function QueryInput({ value, set, label, placeholder, input }: Props) {
     // After a name come its values.
     if (offer.text.endsWith(":")) look();
   };
+  // Of what does not fit the end is seen: a term that was added stands there.
+  useLayoutEffect(() => {
+    const element = own.current;
+    if (element && document.activeElement !== element) element.scrollLeft = element.scrollWidth;
+  }, [value]);
   return (
     <span class="query-input">
       <input

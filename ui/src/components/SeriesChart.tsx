@@ -2,10 +2,10 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { grouped, harmless } from "../lib/format";
+import { fixed, grouped, harmless } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
 import { clock } from "./DeltaChart";
-import { Time } from "./parts";
+import { Scroll, Time } from "./parts";
 
 export interface Line {
   name: string;
@@ -71,7 +71,7 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
   }, [key]);
   if (times.length < 2) return <p class="aside">Not enough of it to draw.</p>;
   const step = Math.max(1, Math.ceil(times.length / NUMBERS));
-  const shown = (value: number | null | undefined): string => (value == null ? "–" : digits === 0 ? grouped(value) : value.toFixed(digits));
+  const shown = (value: number | null | undefined): string => (value == null ? "–" : digits === 0 ? grouped(value) : fixed(value, digits));
   return (
     <figure class="chart">
       <div class="plot small" ref={box} role="img" aria-label={`${label}: ${lines.map((of) => of.name).slice(0, DRAWN).join(", ")}`} />
@@ -88,7 +88,7 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
       </figcaption>
       <details>
         <summary>Show data</summary>
-        <div class="scroll" tabIndex={0} role="region" aria-label={`${label}, data`}>
+        <Scroll label={`${label}, data`}>
           <table class="numbers">
             <caption class="unseen">{label} by time</caption>
             <thead>
@@ -118,7 +118,7 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
               )}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       </details>
     </figure>
   );

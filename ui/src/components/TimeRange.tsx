@@ -1,5 +1,6 @@
 // Which stretch of time a screen looks at: in the address, with keys to choose it and to go to the one before and after.
 
+import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { local } from "../lib/format";
 import { withKeys } from "../lib/keys";
@@ -14,8 +15,12 @@ const SINCE: [string, string][] = [
   ["now-7d", "last 7 days"],
 ];
 
-/** `usual`: what is looked at while the address says nothing, in words. */
-export function TimeRange({ usual = "all time" }: { usual?: string }) {
+/** What is looked at while the address says nothing, in words: a dashboard has a time of its own. */
+export const usualTime = signal("all time");
+
+export function TimeRange() {
+  // A query may have a time of its own.
+  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as asked for" : usualTime.value;
   const select = useRef<HTMLSelectElement>(null);
   const [from, to] = [param("from"), param("to")];
   const isNamed = from !== "" && !SINCE.some(([value]) => value === from && !to);

@@ -1,8 +1,8 @@
 // Small parts that every screen uses.
 
-import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { harmless, local, utc } from "../lib/format";
+import type { ComponentChildren, RefObject } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { grouped, harmless, local, utc } from "../lib/format";
 import type { Look } from "../lib/words";
 
 /** A verdict: sign and word. */
@@ -31,13 +31,16 @@ export function Time({ at, prefix = "" }: { at: string | number; prefix?: string
 
 const PIECES = /(`[^`]*`|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
+/** Whole numbers of four digits and more, before what they count: years and versions are none. */
+const THOUSANDS = /(?<![\w.,:+-])\d{4,}(?= (?:ms|s|min|h|users|sessions|clients|requests|lines|traces|units)\b)/g;
+
 /** A sentence of the program: what stands in backticks is text of a log, and times are those of here. */
 export function Said({ words }: { words: string }) {
   const parts = words.slice(0, 1_000).split(PIECES);
   return (
     <>
       {parts.map((part, at) =>
-        at % 2 === 0 ? harmless(part).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
+        at % 2 === 0 ? harmless(part).replace(THOUSANDS, (number) => grouped(Number(number))).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
       )}
     </>
   );
@@ -52,10 +55,34 @@ export function Note({ tone, title, children }: { tone?: Look["tone"]; title: st
   );
 }
 
-/** What may be wider than the window: it scrolls by itself. */
+/** Tells of a box that there is more to the right, or below, as long as there is. */
+export function useMore(box: RefObject<HTMLElement | null>, side: "right" | "below"): void {
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const look = (): void => {
+      const left = side === "right" ? element.scrollWidth - element.clientWidth - element.scrollLeft : element.scrollHeight - element.clientHeight - element.scrollTop;
+      // Of a table of which a pixel is missing nothing is.
+      element.toggleAttribute(side === "right" ? "data-more" : "data-below", left > 4);
+    };
+    look();
+    const watch = new ResizeObserver(look);
+    watch.observe(element);
+    if (element.firstElementChild) watch.observe(element.firstElementChild);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      watch.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  });
+}
+
+/** What may be wider than the window: it scrolls by itself, and says that it does. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null);
+  useMore(box, "right");
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={label} ref={box}>
       {children}
     </div>
   );
@@ -77,9 +104,15 @@ export function Copy({ text, label, title }: { text: () => string | Promise<stri
   return (
     <>
       <button type="button" class="quiet" onClick={() => void copy()} {...(title ? { title } : {})}>
-        {label}
+        {/* The button keeps its width, and what stands beside it its place. */}
+        <span class="turns">
+          <span class={done === "copied" ? "gone" : ""}>{label}</span>
+          <span class={done === "copied" ? "" : "gone"} aria-hidden="true">
+            copied
+          </span>
+        </span>
       </button>
-      <span class="said" role="status">
+      <span class={done === "copied" ? "unseen" : "said"} role="status">
         {done}
       </span>
     </>

@@ -1,7 +1,7 @@
 // Which versions are the baseline and the canary of a rollout: what lines of each are coloured by.
 
 import { computed } from "@preact/signals";
-import { rollouts } from "./live";
+import { report, rollouts } from "./live";
 
 /** Rollouts that are looked at for this. */
 const MOST = 20;
@@ -15,6 +15,14 @@ const roles = computed(() => {
       found.set(`${service} ${row.control}`, found.get(`${service} ${row.control}`) ?? "baseline");
       // What is a canary somewhere is told apart, whatever else it is.
       found.set(`${service} ${row.candidate}`, "candidate");
+    }
+  }
+  // Other services of a release have its arms as well.
+  for (const of of (report.value?.comparisons ?? []).slice(-MOST)) {
+    for (const name of of.services) {
+      const service = name.replace(/ in \S+$/, "");
+      found.set(`${service} ${of.control}`, found.get(`${service} ${of.control}`) ?? "baseline");
+      found.set(`${service} ${of.candidate}`, "candidate");
     }
   }
   return found;

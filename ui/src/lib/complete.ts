@@ -17,7 +17,7 @@ interface FieldOf {
 /** Offers that are shown. */
 const MOST = 9;
 /** Names that decoding gives every line, with what they say: they come first. */
-const KNOWN: Record<string, string> = {
+export const KNOWN: Record<string, string> = {
   _service: "service",
   _arm: "version or cohort",
   _level: "debug, info, warn, error, fatal; _level:>=error",
@@ -26,7 +26,7 @@ const KNOWN: Record<string, string> = {
   _route: "route of a request",
   _status: "status of a request; _status:>=500",
   _latency: "time a request took; _latency:>=1s",
-  _unit: "user, session or client",
+  _unit: "user, session or client, by a hash",
   _template: "id of a log line by its text",
   _stream: "where it came from",
 };

@@ -4,22 +4,19 @@ import type { Effect, Num } from "./types";
 
 const MINUS = "\u2212";
 
+/** A number with so many digits behind the point, and its thousands apart. */
+export const fixed = (value: number, digits: number): string => value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
 export function signed(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);
   if (Number(text) === 0) return text;
-  return (value < 0 ? MINUS : "+") + text;
+  return (value < 0 ? MINUS : "+") + fixed(Math.abs(value), digits);
 }
 
 export const grouped = (value: number): string => Math.round(value).toLocaleString("en-GB");
 
-/** Digits that show a change of a hundredth of it. */
-function digitsFor(value: number): number {
-  const size = Math.abs(value);
-  if (size >= 100) return 0;
-  if (size >= 10) return 1;
-  if (size >= 1) return 2;
-  return 3;
-}
+/** A number with three digits that count, and its thousands apart. */
+export const three = (value: number): string => (Math.abs(value) >= 1_000 ? grouped(value) : value.toPrecision(3));
 
 export function percent(share: Num): string {
   if (share === null) return "\u2013";
@@ -29,20 +26,20 @@ export function percent(share: Num): string {
 
 export function millis(value: Num): string {
   if (value === null) return "\u2013";
-  if (value >= 10_000) return `${(value / 1000).toFixed(1)} s`;
-  return `${value.toFixed(value >= 100 ? 0 : 1)} ms`;
+  if (value >= 10_000) return `${fixed(value / 1000, 1)} s`;
+  return `${fixed(value, value >= 100 ? 0 : 1)} ms`;
 }
 
 export function valueOf(value: Num, unit: "share" | "ms" | null): string {
   if (unit === "share") return percent(value);
   if (unit === "ms") return millis(value);
-  return value === null ? "\u2013" : value.toPrecision(3);
+  return value === null ? "\u2013" : three(value);
 }
 
 /** One end of an effect in its unit. */
 export function effectValue(kind: Effect["kind"], value: Num): string {
   if (value === null) return "\u221e";
-  if (kind === "ratio") return `\u00d7${value.toFixed(value >= 100 ? 0 : 2)}`;
+  if (kind === "ratio") return `\u00d7${fixed(value, value >= 100 ? 0 : 2)}`;
   if (kind === "difference") return `${signed(value * 100, 2)} pp`;
   return `${signed(value * 100, 1)} %`;
 }
@@ -85,7 +82,7 @@ export function span(seconds: number): string {
   if (m < 90) return `${m} min`;
   const h = s / 3600;
   if (h < 48) return `${Number(h.toFixed(h < 10 ? 1 : 0))} h`;
-  return `${Math.round(h / 24)} days`;
+  return `${grouped(h / 24)} days`;
 }
 
 /** A number of bytes. */
@@ -118,14 +115,18 @@ const RAISED = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079";
 /** A whole number as an exponent. */
 const raised = (value: number): string => [...String(value)].map((digit) => RAISED[Number(digit)] ?? digit).join("");
 
-/** An e-value from its natural logarithm. */
+/** What evidence says, for whoever points at it. */
+export const EVIDENCE = "By what factor the data speak against “not worse”: weak from 3, clear from 20, strong from 100, very strong from 1,000, decisive from 10,000.";
+
+/** An e-value from its natural logarithm: in one notation wherever it stands. Below 3 it says nothing. */
 export function evidence(logE: number | string | null | undefined): string {
   if (logE === null || logE === undefined) return "\u2013";
   if (typeof logE === "string") return logE === "inf" ? "beyond all measure" : logE;
   const tens = logE / Math.LN10;
   if (tens >= 6) return `10${raised(Math.round(tens))}`;
   const e = Math.exp(logE);
-  return e >= 100 ? grouped(e) : e.toFixed(e >= 10 ? 0 : digitsFor(e) > 2 ? 2 : 1);
+  if (e < 3) return "none";
+  return e >= 100 ? grouped(e) : e.toFixed(e >= 10 ? 0 : 1);
 }
 
 /** Text of logs: signs that change how what stands around them is read are shown as what they are. */

@@ -2,7 +2,7 @@
 
 import { harmless } from "./format";
 import type { Delivery, TimelineEvent } from "./types";
-import { CHANGES, PHASES } from "./words";
+import { CHANGES, lookOf, PHASES } from "./words";
 
 export interface Mark {
   at: string;
@@ -26,7 +26,7 @@ function wordsOf(of: TimelineEvent, deliveries: Delivery[]): Mark | null {
     return { at: of.at, words: [`${harmless(of.actor ?? "somebody", 40)} ${did}`, ...told].join("; "), sign: "●" };
   }
   const words: string[] = [];
-  if (of.verdict_before !== null && of.verdict !== of.verdict_before) words.push(`verdict: ${of.verdict}`);
+  if (of.verdict_before !== null && of.verdict !== of.verdict_before) words.push(`verdict: ${lookOf(of.verdict, of.compared.some((one) => one.changed.length > 0)).word}`);
   if (of.phase_before !== null && of.phase && of.phase !== of.phase_before) words.push(PHASES[of.phase] ?? of.phase);
   if (words.length + told.length === 0) return null;
   return { at: of.at, words: [...words, ...told].join("; "), sign: told.length > 0 ? "▼" : "◆" };

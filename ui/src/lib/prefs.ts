@@ -42,8 +42,17 @@ export function startPrefs(): void {
   });
 }
 
+/** What is seen while the system decides. */
+export function shownTheme(): "light" | "dark" {
+  void colours.value;
+  const of = theme.value;
+  return of === "auto" ? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light") : of;
+}
+
+/** The next of the three: first what is to be seen otherwise than what the system has. */
 export function nextTheme(): void {
-  const order: Theme[] = ["auto", "light", "dark"];
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const order: Theme[] = ["auto", system === "dark" ? "light" : "dark", system];
   theme.value = order[(order.indexOf(theme.peek()) + 1) % order.length]!;
 }
 

@@ -147,6 +147,7 @@ export interface Conversion {
   log_e: number | string | null;
   evidence: string | null;
   counts: Pair<number>;
+  at_least: number;
   met: Pair<number>;
   lines: number;
   without_unit: number;
@@ -244,7 +245,7 @@ export interface Survey {
   unit: string;
   arms: { by: string; path?: string };
   arm_fields: { path: string; values: number }[];
-  roles: Record<string, { fields: { path: string; lines: number }[]; lines: number; requests: number }>;
+  roles: Record<string, { fields: { path: string; lines: number; unit?: string | null }[]; lines: number; requests: number }>;
   services: { environment: string; service: string; requests: number; spans: number; other_lines: number; arms: Record<string, number> }[];
   notes: string[];
 }
@@ -364,6 +365,9 @@ export interface Status {
   found: number;
   not_listed: number;
   commands: boolean;
+  /** What is in force, and where it comes from; secrets are never among it. */
+  configuration: { file: string | null; settings: { name: string; value: string; from: "option" | "file" | "default" }[] } | null;
+  masker: number;
   looked_for?: Record<string, string[]>;
   /** Reports as they were (`asof`). */
   reports?: { kept: number; bytes: number; oldest: string | null; keep_seconds: number; bytes_max: number; trouble: string | null };

@@ -1,5 +1,6 @@
 // What verdicts, findings and flaws are called, each with a sign and a class: never a colour alone.
 
+import { evidence } from "./format";
 import type { Comparison, Delivery, Finding, RolloutRow, Verdict } from "./types";
 
 export interface Look {
@@ -10,7 +11,7 @@ export interface Look {
 }
 
 export const WORSE: Look = { tone: "worse", sign: "\u25b2", word: "Worse" };
-export const OK: Look = { tone: "better", sign: "\u2713", word: "OK" };
+export const OK: Look = { tone: "better", sign: "\u2713", word: "No worse" };
 export const UNCLEAR: Look = { tone: "unclear", sign: "\u25cb", word: "Unclear" };
 export const INVALID: Look = { tone: "invalid", sign: "!", word: "Invalid" };
 export const CHANGED: Look = { tone: "changed", sign: "\u25c6", word: "Changed" };
@@ -50,9 +51,10 @@ export function findingLook(finding: Finding): Look {
     case "changed":
       return { ...CHANGED, word: "changed" };
     case "broken measurement":
-      return { ...INVALID, word: "broken measurement" };
+      return { ...INVALID, word: "cannot be measured" };
     case "undecided":
-      return { ...UNCLEAR, word: "unclear" };
+      // Not "unclear": evidence that is clear may not suffice.
+      return { ...UNCLEAR, word: "not decided" };
     case "no data":
       return { tone: "unclear", sign: "\u2013", word: "no data" };
   }
@@ -175,9 +177,24 @@ export const CHANGES: Record<string, string> = {
   faster: "speed (much faster)",
 };
 
+/** What guardrails are called where only their short names are told. */
+export const GUARDRAILS: Record<string, string> = {
+  error_units: "users with errors",
+  error_volume: "errors per request",
+  latency_mean: "latency, typical",
+  latency_p50: "latency p50",
+  latency_p90: "latency p90",
+  latency_p99: "latency p99",
+  latency_p99_units: "users with a very slow request",
+};
+
 /** A reason of the program, with what it calls by short names in words. */
 export function reasonWords(reason: string): string {
-  return reason.replace(/\b[a-z]+(?:_[a-z]+)+\b|\b(?:faster|routes|templates|crossover|lateness)\b(?=,|$)/g, (name) => CHANGES[name] ?? FLAWS[name]?.[0].replace(/^[A-Z]/, (letter) => letter.toLowerCase()) ?? name);
+  const told = reason
+    .replace(/\(e (?:10\^(\d+)|([\d.]+))\)/g, (_, power?: string, plain?: string) => `(evidence ${evidence(power ? Number(power) * Math.LN10 : Math.log(Number(plain)))})`)
+    .replace("worse by the sum of its evidence", "worse by all of its evidence together")
+    .replace("worse on one condition", "worse, on a condition that the verdict names");
+  return told.replace(/\b[a-z]+(?:_[a-z]+)+\b|\b(?:faster|routes|templates|crossover|lateness)\b(?=,|$)/g, (name) => CHANGES[name] ?? FLAWS[name]?.[0].replace(/^[A-Z]/, (letter) => letter.toLowerCase()) ?? name);
 }
 
 /** As the report names a service: with its environment where it has one. */

@@ -6,12 +6,12 @@ import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines"
 import { LogLine } from "../components/LogLine";
 import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
-import { TimeRange } from "../components/TimeRange";
+import { usualTime } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
 import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
-import { effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
+import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
 import { report, reportVersion, rollouts } from "../lib/live";
 import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
@@ -73,6 +73,10 @@ function List({ rows }: { rows: BoardRow[] }) {
 }
 
 function Shown({ board }: { board: BoardOf }) {
+  useEffect(() => {
+    usualTime.value = `last ${span(board.duration_seconds)}`;
+    return () => (usualTime.value = "all time");
+  }, [board.duration_seconds]);
   const values = Object.fromEntries(board.variables.map((of) => [of.name, param(of.name) || of.default]));
   const services = [...new Set((rollouts.value ?? []).flatMap((row) => row.services))].toSorted();
   const panels = board.panels.toSorted((a, b) => (a.place?.y ?? 1e6) - (b.place?.y ?? 1e6) || (a.place?.x ?? 0) - (b.place?.x ?? 0));
@@ -81,7 +85,6 @@ function Shown({ board }: { board: BoardOf }) {
       <h1>{harmless(board.title, 100)}</h1>
       {board.description && <p>{harmless(board.description, 400)}</p>}
       <div class="bar">
-        <TimeRange usual={`last ${span(board.duration_seconds)}`} />
         {board.variables.map((of) => (
           <label key={of.name}>
             {of.name}{" "}
@@ -288,13 +291,36 @@ function TemplatesPanel({ service, change, limit }: { service: string; change: s
 
 const WORDS = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 3 });
 
-function metricValue(row: MetricRow): string {
-  if (!Number.isFinite(row.value)) return row.text;
+/** What metrics are called, for people; others by their names. */
+const METRICS: Record<string, string> = {
+  serin_source_lines_total: "lines that came",
+  serin_source_bytes_total: "bytes that came",
+  serin_source_lag_bytes: "not read yet",
+  serin_source_lag_records: "records not read yet",
+  serin_data_lag_seconds: "age of the newest line that was judged",
+  serin_windows_total: "stretches of time judged",
+  serin_ready: "takes lines and judges them",
+  serin_caught_up: "has read again what was there before it started",
+  serin_rejected_records_total: "lines that could not be read",
+  serin_role_coverage_ratio: "part of the first lines that name it",
+  serin_index_lines: "lines that can be searched",
+  serin_index_bytes: "their size on disk",
+  serin_index_parts: "files they are in",
+  serin_index_lost_total: "lines removed before they could be searched",
+  serin_state_bytes: "state that is kept",
+  serin_memory_limit_bytes: "memory it may take",
+  serin_buffer_bytes: "memory that waiting lines take",
+};
+const YES_OR_NO = new Set(["serin_ready", "serin_caught_up"]);
+
+export function metricValue(row: MetricRow): string {
+  if (!Number.isFinite(row.value)) return row.text === "NaN" ? "not known yet" : row.text;
+  if (YES_OR_NO.has(row.name)) return row.value === 1 ? "yes" : "no";
+  if (row.name === "serin_data_lag_seconds" && row.value < -1) return `ahead of the clock by ${span(-row.value)}`;
+  if (row.name.endsWith("_seconds")) return row.value < 0 ? `−${span(-row.value)}` : span(row.value);
   if (row.name.endsWith("_ratio")) return percent(row.value);
   if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
-    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, Math.abs(row.value))) / 10)));
-    return `${WORDS.format(row.value / 2 ** (10 * power))} ${units[power]}`;
+    return bytes(row.value);
   }
   return WORDS.format(row.value);
 }
@@ -343,10 +369,10 @@ function MetricsPanel({ names }: { names: string[] }) {
         <tbody>
           {short(rows.value).map((row) => (
             <tr key={row.name + row.labels}>
-              <th scope="row" title={row.help}>
-                {row.name.replace(/^serin_/, "").replaceAll("_", " ")}
+              <th scope="row" title={`${row.name}: ${row.help}`}>
+                {row.name === "serin_role_coverage_ratio" ? row.labels.replace(/^role /, "") : METRICS[row.name] ?? row.name.replace(/^serin_/, "").replaceAll("_", " ")}
               </th>
-              <td>{harmless(row.labels, 160) || "–"}</td>
+              <td>{row.name === "serin_role_coverage_ratio" ? "named by" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
               <td class="number">{metricValue(row)}</td>
             </tr>
           ))}

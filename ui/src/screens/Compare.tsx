@@ -4,11 +4,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { canSearch, PlaceLink } from "../components/Lines";
 import { fieldsOf, term } from "../components/LogLine";
-import { Loading, Note } from "../components/parts";
+import { Loading, Note, Scroll } from "../components/parts";
 import { QueryInput } from "../components/QueryInput";
-import { TimeRange } from "../components/TimeRange";
 import { get } from "../lib/api";
-import { grouped, harmless, millis, percent } from "../lib/format";
+import { grouped, harmless, millis, percent, three } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
 import { param, setQuery } from "../lib/router";
@@ -220,7 +219,6 @@ export function Compare() {
             />
           </label>
         ))}
-        <TimeRange />
         <button type="submit" class="main">
           Compare
         </button>
@@ -261,7 +259,7 @@ export function Compare() {
             These are plain counts of one look: they describe, and no error level holds for them. Whether a version is worse is what <a href="/">rollouts</a> say.
           </p>
           <FiguresTable figures={of.figures} queryOf={queryOf} />
-          <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
+          <Scroll label="Templates">
             <table class="templates cards-if-narrow">
               <caption>Log lines whose share differs most, of the {TEMPLATES} most frequent of each side; for 1,000 requests (without requests: lines)</caption>
               <thead>
@@ -282,16 +280,16 @@ export function Compare() {
                     </th>
                     {SIDES.map((side) => (
                       <td class="number" key={side} data-of={side === 0 ? "A / 1k" : "B / 1k"}>
-                        <PlaceLink timed query={queryOf(side, `_template:${row.id}`)}>{row.rates[side].toPrecision(3)}</PlaceLink>
+                        <PlaceLink timed query={queryOf(side, `_template:${row.id}`)}>{three(row.rates[side])}</PlaceLink>
                       </td>
                     ))}
-                    <td class="number" data-of="B : A">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${(row.rates[1] / row.rates[0]).toPrecision(3)}`}</td>
+                    <td class="number" data-of="B : A">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${three(row.rates[1] / row.rates[0])}`}</td>
                   </tr>
                 ))}
               </tbody>
             </table>
-          </div>
-          <div class="scroll" tabIndex={0} role="region" aria-label="Values">
+          </Scroll>
+          <Scroll label="Values">
             <table class="numbers">
               <caption>Values whose share of the lines differs most</caption>
               <thead>
@@ -325,7 +323,7 @@ export function Compare() {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </>
       )}
     </>
@@ -339,19 +337,19 @@ function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (s
     { name: "requests", more: "_kind:request", value: (of) => grouped(of.requests), number: (of) => of.requests },
     { name: "failed requests", more: "_kind:request _failed:true", value: (of) => percent(of.requests > 0 ? of.failed / of.requests : null), number: (of) => (of.requests > 0 ? of.failed / of.requests : null) },
     {
-      name: "users with a failed request [95 %, one look]",
+      name: "users with a failed request [95 %, for one look]",
       more: "_kind:request _failed:true",
       value: (of) => (of.share ? `${percent(of.share.share)} [${percent(of.share.low)}, ${percent(of.share.high)}]` : "–"),
       number: (of) => of.share?.share ?? null,
     },
-    { name: "error lines for 1,000 requests", more: "_level:>=error", value: (of) => (of.requests > 0 ? ((of.errors / of.requests) * 1_000).toPrecision(3) : grouped(of.errors)), number: (of) => (of.requests > 0 ? of.errors / of.requests : null) },
+    { name: "error lines for 1,000 requests", more: "_level:>=error", value: (of) => (of.requests > 0 ? three((of.errors / of.requests) * 1_000) : grouped(of.errors)), number: (of) => (of.requests > 0 ? of.errors / of.requests : null) },
     { name: "users", more: "_kind:request", value: (of) => (of.users === null ? "–" : grouped(of.users)), number: (of) => of.users },
     { name: "latency p50", more: "_kind:request", value: (of) => millis(ms(of, "0.5")), number: (of) => ms(of, "0.5") },
     { name: "latency p95", more: "_kind:request", value: (of) => millis(ms(of, "0.95")), number: (of) => ms(of, "0.95") },
     { name: "latency p99", more: "_kind:request", value: (of) => millis(ms(of, "0.99")), number: (of) => ms(of, "0.99") },
   ];
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Figures">
+    <Scroll label="Figures">
       <table class="numbers">
         <caption>Both sides</caption>
         <thead>
@@ -373,12 +371,12 @@ function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (s
                     <PlaceLink timed query={queryOf(side, row.more)}>{row.value(figures[side])}</PlaceLink>
                   </td>
                 ))}
-                <td class="number">{x && y !== null ? `×${(y / x).toPrecision(3)}` : "–"}</td>
+                <td class="number">{x && y !== null ? `×${three(y / x)}` : "–"}</td>
               </tr>
             );
           })}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

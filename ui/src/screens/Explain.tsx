@@ -1,14 +1,18 @@
-// Which segment carries the difference, and is it mix or code?
+// Whom has what failed met, arm by arm; and of users with errors: which segment carries the difference, and is it mix or code?
 
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Badge, Note, Pill } from "../components/parts";
-import { effectWords, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
+import { Badge, Loading, Note, Pill, Scroll } from "../components/parts";
+import { type Carrier, carriersOf, type Cell, type Split, splitOf } from "../lib/affected";
+import { effectWords, EVIDENCE, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
-import { go } from "../lib/router";
+import { go, param, setQuery } from "../lib/router";
+import { useTries } from "../lib/behind";
+import { useSteady } from "../lib/steady";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
 import { isSwapped } from "./Rollout";
@@ -18,8 +22,7 @@ const share = (of: [number, number], all: [number, number], side: 0 | 1): number
 const points = (value: Num): string => (value === null ? "–" : `${signed(value * 100, 2)} pp`);
 
 /** Two bars, the baseline always first. */
-function Bars({ cell, most }: { cell: SegmentCell; most: number }) {
-  const [a, b] = [share(cell.erring, cell.units, 0), share(cell.erring, cell.units, 1)];
+function Pair({ a, b, most }: { a: number; b: number; most: number }) {
   const width = (value: number): number => (most > 0 ? (value / most) * 120 : 0);
   return (
     <svg class="bars" role="img" aria-label={`baseline ${percent(a)}, canary ${percent(b)}`} viewBox="0 0 124 22" width={124} height={22}>
@@ -62,15 +65,212 @@ function SegmentLink({ cell, service }: { cell: SegmentCell; service: string }) 
   );
 }
 
+/** Units that a segment must have before it is listed, while nobody says otherwise. */
+const LEAST = 30;
+const LEASTS = [1, 10, LEAST, 100, 1_000];
+const least = (): number => Number(param("min")) || LEAST;
+
+/** What is explained: what failed, unless the address names another. */
+export function explained(list: Carrier[], asked: string): Carrier | undefined {
+  return list.find((of) => of.name === asked) ?? list.find((of) => of.isFailed) ?? list.find((of) => of.name === "error_units") ?? list[0];
+}
+
+/** What is explained, whether it is what failed, and how many units a segment must have. */
+function Choice({ list, chosen, unit, hidden }: { list: Carrier[]; chosen: Carrier | undefined; unit: string; hidden: number }) {
+  const failed = list.filter((of) => of.isFailed);
+  return (
+    <>
+      <div class="bar">
+        {list.length > 1 && (
+          <label>
+            Explain{" "}
+            <select value={chosen?.name ?? ""} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
+              {list.map((of) => (
+                <option key={of.name} value={of.name}>
+                  {unit}s that {of.met}
+                  {of.isFailed ? " (failed)" : ""}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <label>
+          Segments of at least{" "}
+          <select value={String(least())} onChange={(event) => setQuery({ min: event.currentTarget.value === String(LEAST) ? null : event.currentTarget.value })}>
+            {LEASTS.map((count) => (
+              <option key={count} value={String(count)}>
+                {grouped(count)}
+              </option>
+            ))}
+          </select>{" "}
+          {unit}s
+        </label>
+        {hidden > 0 && (
+          <span class="aside">
+            {grouped(hidden)} smaller {hidden === 1 ? "one is" : "ones are"} hidden
+          </span>
+        )}
+      </div>
+      {chosen && failed.length > 0 && !chosen.isFailed && (
+        <Note tone="invalid" title="This is not what failed.">
+          What failed is {failed.map((of) => of.words).join(", ")}.{" "}
+          <button type="button" class="link" onClick={() => setQuery({ metric: failed[0]!.name })}>
+            Explain that
+          </button>
+        </Note>
+      )}
+      {chosen?.isFailed && <p>This is what failed: {unit}s that {chosen.met}, arm by arm.</p>}
+    </>
+  );
+}
+
 export function Explain({ comparison }: { comparison: Comparison }) {
+  const list = canSearch() ? carriersOf(comparison) : [];
+  const chosen = explained(list, param("metric"));
+  // Of users with errors the report has more than counts; whatever else there is can be counted by its lines.
+  if (chosen && (chosen.name !== "error_units" || !comparison.segments)) return <Counted comparison={comparison} list={list} chosen={chosen} />;
+  return <Segments comparison={comparison} list={list} chosen={chosen} />;
+}
+
+/** Segments that are shown before somebody asks for more. */
+const SHOWN = 30;
+
+/** How many more units of the canary were met than would be as in the baseline. */
+const excessOf = (cell: Cell): number => cell.met[1] - cell.of[1] * (cell.of[0] > 0 ? cell.met[0] / cell.of[0] : 0);
+
+function Counted({ comparison, list, chosen }: { comparison: Comparison; list: Carrier[]; chosen: Carrier }) {
+  const found = useSignal<{ name: string; split: Split } | null>(null);
+  const problem = useSignal("");
+  const all = useSignal(false);
+  const tries = useTries((found.value?.split.met[1] ?? 0) > 0, `${chosen.name}\n${chosen.version}`);
+  useSteady(`${comparison.service}\n${comparison.candidate}\n${chosen.name}`, `${chosen.version}\n${tries}`, async (signal) => {
+    try {
+      const split = await splitOf(comparison, chosen, signal);
+      found.value = { name: chosen.name, split };
+      problem.value = "";
+    } catch (error) {
+      if (!signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
+    }
+  });
+  const swap = isSwapped();
+  const { unit } = comparison;
+  const of = found.value?.name === chosen.name ? found.value.split : null;
+  const met = (of?.cells ?? []).filter((cell) => cell.met[0] + cell.met[1] > 0);
+  const rows = met.filter((cell) => cell.of[0] + cell.of[1] >= least()).toSorted((a, b) => excessOf(b) - excessOf(a));
+  const shown = all.value ? rows : rows.slice(0, SHOWN);
+  const part = (cell: Pick<Cell, "met" | "of">, side: 0 | 1): number => (cell.of[side] > 0 ? Math.min(1, cell.met[side] / cell.of[side]) : 0);
+  const most = Math.max(0, ...rows.flatMap((cell) => [part(cell, 0), part(cell, 1)]));
+  const sides: (0 | 1)[] = swap ? [1, 0] : [0, 1];
+  const name = (side: 0 | 1): "baseline" | "canary" => (side === 0 ? "baseline" : "canary");
+  const tone = (side: 0 | 1): string => (side === 0 ? "baseline" : "candidate");
+  return (
+    <>
+      <Choice list={list} chosen={chosen} unit={unit} hidden={met.length - rows.length} />
+      {problem.value && (
+        <Note tone="invalid" title="No answer">
+          <p>{harmless(problem.value, 400)}</p>
+        </Note>
+      )}
+      {!of && !problem.value && <Loading what="Counting who met it, by field…" />}
+      {of && (
+        <>
+          <section class="verdict unclear">
+            <p class="headline">
+              {sides.map((side, at) => (
+                <span key={side}>
+                  {at > 0 && ", "}
+                  <span class={tone(side)}>
+                    <PlaceLink query={chosen.queries[side]}>{grouped(of.met[side])}</PlaceLink> of {grouped(of.of[side])} {unit}s of the {name(side)}
+                  </span>
+                </span>
+              ))}{" "}
+              {chosen.met}
+            </p>
+            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. Segments in which few were met differ by chance.</p>
+          </section>
+          {rows.length === 0 ? (
+            <p>No field of the lines tells them apart.</p>
+          ) : (
+            <Scroll label="Segments">
+              <table class="segments cards-if-narrow">
+                <caption>
+                  Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give
+                </caption>
+                <thead>
+                  <tr>
+                    <th scope="col">segment</th>
+                    {sides.map((side) => (
+                      <th scope="col" class={`number ${tone(side)}`} key={side}>
+                        {name(side)}
+                      </th>
+                    ))}
+                    <th scope="col">
+                      <span class="unseen">drawn</span>
+                    </th>
+                    <th scope="col" class="number">of those of the canary</th>
+                    <th scope="col" class="number">of all of the canary</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {shown.map((cell) => (
+                    <tr key={`${cell.field}=${cell.value}`}>
+                      <th scope="row">
+                        {harmless(cell.field.replace(/^_/, ""), 60)} = {harmless(cell.value, 80)}
+                      </th>
+                      {sides.map((side) => (
+                        <td class="number" data-of={name(side)} key={side}>
+                          {cell.of[side] > 0 ? percent(part(cell, side)) : "–"}
+                          <small>
+                            <PlaceLink query={`${chosen.queries[side]} ${term(cell.field, cell.value)}`}>{grouped(cell.met[side])}</PlaceLink> of {grouped(cell.of[side])}
+                          </small>
+                        </td>
+                      ))}
+                      <td>
+                        <Pair a={part(cell, 0)} b={part(cell, 1)} most={most} />
+                      </td>
+                      <td class="number" data-of="of those of the canary">{of.met[1] > 0 ? percent(cell.met[1] / of.met[1]) : "–"}</td>
+                      <td class="number" data-of="of all of the canary">{of.of[1] > 0 ? percent(cell.of[1] / of.of[1]) : "–"}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </Scroll>
+          )}
+          {rows.length > shown.length && (
+            <button type="button" onClick={() => (all.value = true)}>
+              {grouped(rows.length - shown.length)} more
+            </button>
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+/** What the report says of users with errors by segment: with tests that hold however often one looks. */
+function Segments({ comparison, list, chosen }: { comparison: Comparison; list: Carrier[]; chosen: Carrier | undefined }) {
   const { segments } = comparison;
   const box = useRef<HTMLTableSectionElement>(null);
-  const held = useHeld(useMemo(() => segments?.cells ?? [], [segments]), name, box);
+  const min = least();
+  const cells = useMemo(() => (segments?.cells ?? []).filter((cell) => cell.units[0] + cell.units[1] >= min), [segments, min]);
+  const held = useHeld(cells, name, box);
   useLayoutEffect(
     () => withKeys([{ key: ".", words: "apply changes of order, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) }]),
     [held.pending],
   );
   const swap = isSwapped();
+  const failed = comparison.guardrails.filter((of) => of.finding === "regressed" && of.guardrail !== "error_units");
+  const isOther = list.length === 0 && (failed.length > 0 || comparison.templates.failing.length > 0);
+  const choice = (
+    <>
+      <Choice list={list} chosen={chosen} unit={comparison.unit} hidden={(segments?.cells.length ?? 0) - cells.length} />
+      {isOther && (
+        <Note tone="invalid" title="This is not what failed.">
+          What failed is {[...(comparison.templates.failing.length > 0 ? ["a new error line"] : []), ...failed.map((of) => of.label)].join(", ")}; whom that met is told from lines, and this program keeps none.
+        </Note>
+      )}
+    </>
+  );
   if (!segments) {
     return (
       <section class="empty">
@@ -79,21 +279,24 @@ export function Explain({ comparison }: { comparison: Comparison }) {
       </section>
     );
   }
+  const isProven = comparison.guardrails.some((of) => of.guardrail === "error_units" && of.finding === "regressed");
   const of = segments.descriptive;
   const most = Math.max(...segments.cells.flatMap((cell) => [share(cell.erring, cell.units, 0), share(cell.erring, cell.units, 1)]), 0);
   const turn = (value: Num): Num => (value === null || !swap ? value : -value);
   return (
     <>
+      {choice}
       {of ? (
         <section class="verdict unclear">
           <p class="headline">
             Difference in {comparison.unit}s with errors {points(turn(of.difference))} = code {points(turn(of.rate))} and mix {points(turn(of.mix))}
           </p>
+          {!isProven && <p>It is not proven that there is one: what follows may be chance.</p>}
           <p>
-            “Mix” is what comes from the arms holding other segments of {harmless(of.field, 60)}; “code” is what differs within them (Kitagawa).
-            {of.adjusted_ratio && of.adjusted_ratio.estimate !== null && ` Within segments the ratio is ×${of.adjusted_ratio.estimate.toFixed(2)} [${of.adjusted_ratio.low?.toFixed(2) ?? "–"}, ${of.adjusted_ratio.high?.toFixed(2) ?? "–"}].`}
+            “Mix” is what comes from the arms holding other {comparison.unit}s by {harmless(of.field, 60)}; “code” is what differs among {comparison.unit}s of the same {harmless(of.field, 60)} (Kitagawa’s way of telling them apart); pp are percentage points.
+            {of.adjusted_ratio && of.adjusted_ratio.estimate !== null && ` Within segments the ratio is ${effectWords({ kind: "ratio", ...of.adjusted_ratio })}.`}
           </p>
-          <p class="aside">A single look at plain counts: it describes, and no error level holds for it.</p>
+          <p class="aside">Plain counts, for one look alone: they describe, and no error level holds for them.</p>
         </section>
       ) : (
         <p>Nobody met an error yet, so there is no difference to split.</p>
@@ -105,14 +308,14 @@ export function Explain({ comparison }: { comparison: Comparison }) {
           </p>
         </Note>
       )}
-      {segments.cells.length === 0 ? (
-        <p>No segment has units yet.</p>
+      {cells.length === 0 ? (
+        <p>No segment has so many {comparison.unit}s yet.</p>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Segments">
+        <Scroll label="Segments">
           <Pill pending={held.pending} apply={held.apply} />
           <table class="segments cards-if-narrow">
             <caption>
-              Segments in order of the excess that they explain: {comparison.unit}s with an error, baseline above, canary below.
+              Segments in order of the {comparison.unit}s with an error that the canary has beyond what the baseline’s part would give (“excess”); baseline above, canary below.
             </caption>
             <thead>
               <tr>
@@ -144,7 +347,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
                     <Counts cell={cell} side={1} />
                   </td>
                   <td>
-                    <Bars cell={cell} most={most} />
+                    <Pair a={share(cell.erring, cell.units, 0)} b={share(cell.erring, cell.units, 1)} most={most} />
                   </td>
                   <td class="number" data-of="of the excess">
                     {cell.of_excess === null ? "–" : percent(cell.of_excess)}
@@ -159,7 +362,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
                           <>
                             <Badge look={findingLook(one.finding)} />
                             {one.effect && <small>{effectWords(swap ? swapped(one.effect) : one.effect)}</small>}
-                            {one.log_e !== null && <small>evidence {evidence(one.log_e)}</small>}
+                            {one.log_e !== null && <small title={EVIDENCE}>evidence {evidence(one.log_e)}</small>}
                           </>
                         ) : cell.segment.length > 1 ? (
                           <small>a pair is not tested</small>
@@ -173,7 +376,7 @@ export function Explain({ comparison }: { comparison: Comparison }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       <p class="aside">
         Fields: {segments.fields.map((field) => harmless(field, 60)).join(", ")} ({segments.found ? "found in the first lines" : "asked for"}).{" "}

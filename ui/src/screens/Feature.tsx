@@ -8,9 +8,9 @@ import { Badge, Copy, Loading, Note, Scroll, Time } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { get } from "../lib/api";
 import { asCommand } from "../lib/command";
-import { effectWords, grouped, harmless, percent, signed, span } from "../lib/format";
+import { between, effectWords, grouped, harmless, percent, signed, span } from "../lib/format";
 import { param, setQuery } from "../lib/router";
-import type { Comparison, Effect, Estimate, FunnelStep, GroupTable, RolloutFull, WhoAnswer, WhoSegment } from "../lib/types";
+import type { Comparison, CurvePoint, Effect, Estimate, FunnelStep, GroupTable, RolloutFull, WhoAnswer, WhoSegment } from "../lib/types";
 import { ASKED, whoPath } from "../lib/who";
 import type { Look } from "../lib/words";
 
@@ -21,7 +21,7 @@ const NOT_FOUND = 5;
 
 const MORE: Look = { tone: "changed", sign: "▲", word: "more" };
 const LESS: Look = { tone: "changed", sign: "▼", word: "less" };
-const ALIKE: Look = { tone: "unclear", sign: "○", word: "not told apart" };
+const ALIKE: Look = { tone: "unclear", sign: "○", word: "not shown" };
 
 const ratio = (of: Estimate): Effect => ({ kind: "ratio", estimate: of.value, low: of.low, high: of.high });
 const quoted = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
@@ -141,7 +141,7 @@ function Form({ unit }: { unit: string }) {
         <input type="text" name="used" spellcheck={false} placeholder="path:/export status:<400" defaultValue={param("used")} />
       </label>
       <label class="block">
-        Who could have used it <small class="inline">left empty: logged exposures, else who asked one of the arms</small>
+        Who could have used it <small class="inline">left empty: exposures that are logged, else everybody who was served by one of the arms</small>
         <input type="text" name="exposed" spellcheck={false} placeholder="path:/menu" defaultValue={param("exposed")} />
       </label>
       <details open={more}>
@@ -192,6 +192,8 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
       ? arms.slice(0, 2).map((arm, at) => ({ name: arm.arm, tone: at === 0 ? "baseline" : "candidate", points: arm.curve }))
       : [{ name: "all", tone: "ink", points: of.first_use.curve }];
   const median = of.first_use.median_s;
+  const watched = (arm: string): number | null => watchedOf(arm, comparison);
+  const age = commonAge(arms.slice(0, 2).map((arm) => ({ curve: arm.curve, watched: watched(arm.arm) })));
   return (
     <>
       <div class="card">
@@ -199,7 +201,7 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
           <PlaceLink query={of.queries?.used}>{grouped(of.adopted.used)}</PlaceLink> of <PlaceLink query={of.queries?.exposed}>{grouped(of.adopted.exposed)}</PlaceLink> {unit}s used it: {percent(of.adopted.rate?.value ?? null)}
         </p>
         <p>
-          95 % of single looks: {percent(of.adopted.rate?.low ?? null)} to {percent(of.adopted.rate?.high ?? null)}. {median === null ? "Fewer than half have used it within this time." : `Half have used it within ${span(median)}.`} Exposed:{" "}
+          Between {percent(of.adopted.rate?.low ?? null)} and {percent(of.adopted.rate?.high ?? null)} with a certainty of 95 %, for one look alone. {median === null ? "Fewer than half have used it within this time." : `Half have used it within ${span(median)}.`} Exposed:{" "}
           {harmless(of.asked.exposed, 200)}. <Time at={of.span[0]} /> to <Time at={of.span[1]} />.
         </p>
         <Caveats of={of} />
@@ -208,14 +210,21 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
         <Scroll label="By arm">
           <table class="numbers">
             <caption>
-              By arm, which is the first that a {unit} met (single look: no error level holds; what a release does to business events is tested where the policy names them)
+              By arm, which is the first that a {unit} met.{" "}
+              {age !== null && <>Arms are compared at one age: what {unit}s had used {span(age)} after they were exposed, the longest that both arms were watched. </>}
+              Intervals are for one look alone; what a release does to business events is tested where the policy names them.
             </caption>
             <thead>
               <tr>
                 <th scope="col">arm</th>
-                <th scope="col" class="number">exposed</th>
-                <th scope="col" class="number">used it</th>
-                <th scope="col" class="number">part [95 %]</th>
+                {age !== null && (
+                  <th scope="col" class="number">
+                    within {span(age)} [95 %]
+                  </th>
+                )}
+                <th scope="col" class="number">exposed so far</th>
+                <th scope="col" class="number">used it so far</th>
+                <th scope="col" class="number">watched</th>
               </tr>
             </thead>
             <tbody>
@@ -224,13 +233,14 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
                   <th scope="row" class={toneOf(arm.arm, comparison)}>
                     {harmless(arm.arm, 60)}
                   </th>
+                  {age !== null && <td class="number">{interval(usedAt(arm.curve, age))}</td>}
                   <td class="number">
                     <PlaceLink query={arm.lines?.exposed}>{grouped(arm.adopted.exposed)}</PlaceLink>
                   </td>
                   <td class="number">
                     <PlaceLink query={arm.lines?.used}>{grouped(arm.adopted.used)}</PlaceLink>
                   </td>
-                  <td class="number">{interval(arm.adopted.rate)}</td>
+                  <td class="number">{watched(arm.arm) === null ? "–" : span(watched(arm.arm)!)}</td>
                 </tr>
               ))}
             </tbody>
@@ -246,6 +256,24 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
 }
 
 type Arm = WhoAnswer["arms"][number];
+
+/** For how long an arm served, in seconds; `null` where that is not known. */
+function watchedOf(arm: string, comparison: Comparison): number | null {
+  const side = arm === comparison.control ? 0 : arm === comparison.candidate ? 1 : null;
+  const until = side === null ? null : comparison.active_until?.[side];
+  return until ? between(comparison.started_at, until) : null;
+}
+
+/** The last age of the curves that both arms reach while they serve, in seconds. */
+export function commonAge(arms: { curve: CurvePoint[]; watched: number | null }[]): number | null {
+  if (arms.length < 2) return null;
+  const least = Math.min(...arms.map((arm) => Math.min(arm.watched ?? Infinity, arm.curve.at(-1)?.age_s ?? 0)));
+  const ages = arms[0]!.curve.map((point) => point.age_s).filter((age) => age > 0 && age <= least);
+  return ages.at(-1) ?? null;
+}
+
+/** What part had used it at an age. */
+export const usedAt = (curve: CurvePoint[], age: number): Estimate | null => curve.findLast((point) => point.age_s <= age)?.used ?? null;
 
 /** The baseline first, then the canary, then others. */
 function inOrder(of: WhoAnswer, comparison: Comparison): Arm[] {
@@ -306,19 +334,19 @@ function SegmentTable({ of }: { of: WhoAnswer }) {
         <table class="segments cards-if-narrow">
           <caption>
             Which segments take it up sooner or later than all others. {found.length === 0 ? "None was found" : `${found.length === 1 ? "One was" : `${found.length} were`} found`} among {grouped(of.segments_tested)}: the interval beside the drawing holds
-            however often one looks; parts and lift are of a single look. Who uses a feature chose it: this is selection, and no effect.
+            however often one looks; parts and lift are for one look alone. Who uses a feature chose it: this is selection, and no effect.
           </caption>
           <thead>
             <tr>
               <th scope="col">segment</th>
-              <th scope="col">found</th>
+              <th scope="col">differs</th>
               <th scope="col" class="number">exposed</th>
               <th scope="col" class="number">used it</th>
-              <th scope="col">first uses, times others’ [always valid]</th>
+              <th scope="col">first uses, times others’ [interval]</th>
               <th scope="col">
                 <span class="unseen">drawn: {scaleWords("ratio", domain).join(", ")}</span>
               </th>
-              <th scope="col">lift [single look]</th>
+              <th scope="col">lift [one look]</th>
             </tr>
           </thead>
           <tbody>
@@ -331,7 +359,7 @@ function SegmentTable({ of }: { of: WhoAnswer }) {
       {others.length > NOT_FOUND && (
         <p>
           <button type="button" class="quiet" aria-pressed={all.value} onClick={() => (all.value = !all.value)}>
-            {all.value ? "Fewer" : `${others.length - NOT_FOUND} more that are not told apart`}
+            {all.value ? "Fewer" : `${others.length - NOT_FOUND} more for which no difference is shown`}
           </button>
         </p>
       )}
@@ -347,7 +375,7 @@ function SegmentRow({ one, domain, unit }: { one: WhoSegment; domain: number; un
         {harmless(one.field, 40)} = {harmless(one.value, 60)}
         {one.same_units.length > 0 && <small>nearly the same {unit}s as {harmless(one.same_units.map((same) => `${same.field} = ${same.value}`).join(", "), 120)}</small>}
       </th>
-      <td data-of="found">
+      <td data-of="differs">
         <Badge look={look} />
       </td>
       <td class="number" data-of="exposed">
@@ -388,7 +416,7 @@ function Funnel({ of, arms, comparison }: { of: WhoAnswer; arms: Arm[]; comparis
     <Scroll label="Funnel">
       <table class="numbers">
         <caption>
-          Funnel: exposed {of.asked.unit}s that came through the steps in order within {harmless(of.asked.within, 20)}, and how many stayed behind at each (single look)
+          Funnel: exposed {of.asked.unit}s that came through the steps in order within {harmless(of.asked.within, 20)}, and how many stayed behind at each (for one look alone)
         </caption>
         <thead>
           <tr>
@@ -443,7 +471,7 @@ function Return({ of }: { of: WhoAnswer }) {
     <>
       <Scroll label="How often">
         <table class="numbers">
-          <caption>How often: {of.asked.unit}s that used it, by number of uses and of days with a use (single look)</caption>
+          <caption>How often: {of.asked.unit}s that used it, by number of uses and of days with a use (for one look alone)</caption>
           <tbody>
             {(["uses", "days"] as const).map((what) => (
               <tr key={what}>
@@ -461,7 +489,7 @@ function Return({ of }: { of: WhoAnswer }) {
       </Scroll>
       <Scroll label="Return">
         <table class="numbers triangle">
-          <caption>Return: of those whose first use fell on a day (UTC), how many used it again so many days later (single look; + the day is not over)</caption>
+          <caption>Return: of those whose first use fell on a day (UTC), how many used it again so many days later (for one look alone; + the day is not over)</caption>
           <thead>
             <tr>
               <th scope="col">first use on</th>

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isLoggingIn } from "../components/Actions";
-import { Badge, Loading, Pill, Problem, Time } from "../components/parts";
+import { Badge, Loading, Pill, Problem, Scroll, Time } from "../components/parts";
 import { session, tryHook } from "../lib/api";
 import { useAsked } from "../lib/ask";
 import { grouped, harmless } from "../lib/format";
@@ -93,7 +93,7 @@ export function Hooks() {
           </p>
         </section>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Hooks">
+        <Scroll label="Hooks">
           <table class="numbers cards-if-narrow">
             <caption>Targets, and what became of what they were told</caption>
             <thead>
@@ -117,7 +117,7 @@ export function Hooks() {
                   <td data-of="waiting" class="number">{grouped(hook.waiting)}</td>
                   <td data-of="acknowledged" class="number">{grouped(hook.taken)}</td>
                   <td data-of="given up" class="number">{grouped(hook.given_up)}</td>
-                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : "–"}</td>
+                  <td data-of="last answer">{hook.last_answer ? harmless(hook.last_answer, 200) : hook.taken > 0 ? "none: all were successes" : "–"}</td>
                   <td>
                     <Try name={hook.name} />
                   </td>
@@ -125,10 +125,10 @@ export function Hooks() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {value.deliveries.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Deliveries">
+        <Scroll label="Deliveries">
           <Pill pending={held.pending} apply={held.apply} words="what came meanwhile" />
           <table class="numbers cards-if-narrow">
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
@@ -166,7 +166,7 @@ export function Hooks() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
     </>
   );

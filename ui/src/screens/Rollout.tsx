@@ -1,18 +1,22 @@
 // One rollout: what all its screens have in common, and which of them is shown.
 
-import { signal } from "@preact/signals";
+import { signal, type Signal, useSignal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { Actions } from "../components/Actions";
+import { armQuery, canSearch } from "../components/Lines";
 import { Badge, Copy, Loading, Problem, Time } from "../components/parts";
 import { frozen, lasting } from "../lib/asof";
+import { get } from "../lib/api";
 import { useAsked } from "../lib/ask";
+import { useTries } from "../lib/behind";
+import { useSteady } from "../lib/steady";
 import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
 import { go, param, query, rolloutPath, setQuery } from "../lib/router";
-import type { Comparison, Report, RolloutFull } from "../lib/types";
-import { lookOfRollout, PHASES, serviceName } from "../lib/words";
+import type { Comparison, GroupTable, Report, RolloutFull } from "../lib/types";
+import { lookOfComparison, lookOfRollout, PHASES, serviceName } from "../lib/words";
 import { Explain } from "./Explain";
 import { TemplateDiff } from "./TemplateDiff";
 import { TimelineScreen } from "./Timeline";
@@ -41,8 +45,45 @@ export const isSwapped = (): boolean => param("swap") === "1";
 
 const tick = signal(0);
 
+/** Versions that an arm's lines name, at most. */
+const VERSIONS = 3;
+
+type VersionsOf = Record<"baseline" | "canary", string[]>;
+
+/** Which versions the arms serve, where arms have other names than versions. */
+function useVersions(comparison: Comparison | undefined): Signal<VersionsOf | null> {
+  const versions = useSignal<VersionsOf | null>(null);
+  const isAsked = useSignal(false);
+  const field = report.value?.survey.roles.version?.fields[0]?.path;
+  const search = canSearch();
+  const tries = useTries(isAsked.value, [comparison?.service, comparison?.control, comparison?.candidate].join("\n"));
+  useSteady([comparison?.service, comparison?.control, comparison?.candidate, field, search].join("\n"), tries, async (signal) => {
+    if (!comparison || !field || !search) return;
+    const of = async (side: 0 | 1): Promise<string[]> => {
+      const asked = new URLSearchParams({ by: field, size: String(VERSIONS + 1), q: armQuery(comparison, side) });
+      const table = await get<GroupTable>(`/v1/aggregate?${asked}`, signal).catch(() => null);
+      return (table?.groups ?? []).flatMap((one) => one.key[field] ?? []);
+    };
+    const [baseline, canary] = [await of(0), await of(1)];
+    isAsked.value = baseline.length > 0 && canary.length > 0;
+    const isSaid = (arm: string, list: string[]): boolean => list.length === 0 || list.includes(arm);
+    if (!signal.aborted) versions.value = isSaid(comparison.control, baseline) && isSaid(comparison.candidate, canary) ? null : { baseline, canary };
+  });
+  return versions;
+}
+
+function Versions({ of }: { of: VersionsOf }) {
+  const words = (list: string[]): string => (list.length === 0 ? "none named" : `${list.slice(0, VERSIONS).map((one) => harmless(one, 40)).join(", ")}${list.length > VERSIONS ? " and more" : ""}`);
+  return (
+    <>
+      {": "}version{of.baseline.length > 1 ? "s" : ""} <span class="baseline">{words(of.baseline)}</span> and <span class="candidate">{words(of.canary)}</span>
+    </>
+  );
+}
+
 function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Comparison | undefined }) {
   const services = rollout.services.join(", ") || rollout.id;
+  const versions = useVersions(comparison);
   const until = comparison?.ended_at ?? null;
   const arms = isSwapped() ? "canary against baseline turned round: baseline against canary" : null;
   return (
@@ -60,6 +101,7 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
             <span class="baseline">{harmless(rollout.control ?? "", 60)}</span>
             {rollout.control === "baseline" ? "" : " (baseline)"} against <span class="candidate">{harmless(rollout.candidate, 60)}</span>
             {rollout.candidate === "canary" ? "" : " (canary)"}
+            {versions.value && <Versions of={versions.value} />}
           </span>
         )}
         {rollout.steps ? (
@@ -75,6 +117,10 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
           </span>
         )}
         {(rollout.owners ?? []).length > 0 && <span>{rollout.owners!.map((owner) => harmless(owner, 40)).join(", ")}</span>}
+      </p>
+      <p class="tools">
+        <Copy label="Copy link" text={lasting} title="shows the same numbers later, too (c)" />
+        <Copy label="Copy as command" title="the same for programs (y)" text={asCommand} />
       </p>
       {arms && <p class="swap">Baseline and canary are swapped ({arms}). Press <kbd>b</kbd> to turn back.</p>}
     </header>
@@ -149,19 +195,15 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
         {TABS.map(([name, words]) => (
           <a key={name} href={rolloutPath(id, name, query.value.toString())} {...(name === tab ? { "aria-current": "page" as const } : {})}>
             {words}
-            {name === "templates" && comparison ? <span class="count">{comparison.templates.listed.length}</span> : null}
+            {name === "templates" && comparison ? <span class="count">{grouped(comparison.templates.listed.length)}</span> : null}
           </a>
         ))}
-        <span class="tools">
-          <Copy label="Copy link" text={lasting} title="shows the same numbers later, too" />
-          <Copy label="Copy as command" title="the same for programs" text={asCommand} />
-        </span>
       </nav>
       {list.length > 1 && (
         <div class="choices" role="group" aria-label="Which service">
           {list.map((of, at) => (
             <button type="button" key={`${of.service}${of.candidate}`} aria-pressed={at === chosen} onClick={() => setQuery({ c: at === 0 ? null : String(at) })}>
-              {harmless(of.service, 60)}: {of.verdict}
+              {harmless(of.service, 60)}: {lookOfComparison(of).word}
             </button>
           ))}
         </div>

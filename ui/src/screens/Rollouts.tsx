@@ -10,7 +10,7 @@ import { frozen } from "../lib/asof";
 import { between, effectWords, grouped, harmless, percent, span } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion, rollouts, rolloutsVersion, trouble, toggleLive } from "../lib/live";
+import { report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
@@ -23,7 +23,7 @@ type Shown = Group | "failed";
 const GROUPS: [Shown, string][] = [
   ["needs", "Needs you"],
   ["failed", "Just failed"],
-  ["running", "Running"],
+  ["running", "Needs nobody"],
   ["done", "Done"],
 ];
 
@@ -54,7 +54,7 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
     const time = need.seconds !== null ? ` (about ${span(need.seconds)})` : "";
     if (more > 0) return `needs ${grouped(more)} more ${need.counted}${time}`;
   }
-  if (comparison.verdict === "pass") return `all ${comparison.guardrails.filter((of) => of.finding === "held").length} guardrails within bounds`;
+  if (comparison.verdict === "pass") return `no worse: all ${comparison.guardrails.filter((of) => of.finding === "held").length} guardrails within bounds`;
   return comparison.reasons[1] ?? comparison.reasons[0] ?? row.reason;
 }
 
@@ -71,6 +71,20 @@ function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comp
       <span class="effect">
         {guardrail.label} <span class="whole">{effectWords(guardrail.effect)}</span>
       </span>
+    </>
+  );
+}
+
+/** Whether verdicts on the service can be trusted, as far as that was tried on its own traffic. */
+function Calibration({ row }: { row: RolloutRow }) {
+  const of = (report.value?.placebos ?? status.value?.placebos ?? []).filter((one) => row.services.includes(one.service) && (!row.environment || one.environment === row.environment));
+  return (
+    <>
+      {of.map((one) => (
+        <small key={one.service} class={one.withheld ? "invalid" : ""} title={`Random splits of a day of its own traffic (${one.day}) have no difference: up to ${one.allowed} may fail. ${one.withheld ?? ""}`}>
+          {one.withheld ? "! " : "✓ "}calibration: {grouped(one.failed)} of {grouped(one.splits)} false
+        </small>
+      ))}
     </>
   );
 }
@@ -109,9 +123,8 @@ export function Rollouts() {
   const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong)), [list, wrong.join("\n")]);
   // Nothing moves under a pointer or the focus: there a pill says that something would.
   const held = useHeld(wanted, (row) => row.id, box);
-  const environments = useMemo(() => [...new Set((list ?? []).flatMap((row) => row.environment ?? []))].toSorted(), [list]);
   const rows = useMemo(() => {
-    const isOf = (row: RolloutRow): boolean => group === "all" || (group === "failed" ? wrong.includes(row.id) : groupOf(row) === group);
+    const isOf = (row: RolloutRow): boolean => group === "all" || (group === "failed" ? wrong.includes(row.id) : groupOf(row) === group && !wrong.includes(row.id));
     return held.rows
       .filter(isOf)
       .filter((row) => !environment || row.environment === environment)
@@ -119,7 +132,8 @@ export function Rollouts() {
   }, [held.rows, group, environment, filter, wrong.join("\n")]);
   const counts = useMemo(() => {
     const all: Record<Shown, number> = { needs: 0, failed: wrong.length, running: 0, done: 0 };
-    for (const row of list ?? []) all[groupOf(row)] += 1;
+    // Each rollout is in one of them: what has just failed is not counted as done as well.
+    for (const row of list ?? []) if (!wrong.includes(row.id)) all[groupOf(row)] += 1;
     return all;
   }, [list, wrong.length]);
   // A long list draws what is in sight; where rows are cards, it is asked for piece by piece.
@@ -148,11 +162,11 @@ export function Rollouts() {
       <div class="bar">
         <div class="choices" role="group" aria-label="Which rollouts">
           <button type="button" aria-pressed={group === "all"} onClick={() => setQuery({ show: null })}>
-            All {list.length}
+            All {grouped(list.length)}
           </button>
           {GROUPS.filter(([name]) => name !== "failed" || counts.failed > 0 || group === "failed").map(([name, words]) => (
             <button type="button" key={name} aria-pressed={group === name} onClick={() => setQuery({ show: name })}>
-              {words} {counts[name]}
+              {words} {grouped(counts[name])}
             </button>
           ))}
         </div>
@@ -169,19 +183,6 @@ export function Rollouts() {
             else if (event.key === "Escape" && !param("q")) event.currentTarget.blur();
           }}
         />
-        {(environments.length > 1 || environment) && (
-          <label>
-            environment{" "}
-            <select value={environment} onChange={(event) => setQuery({ env: event.currentTarget.value })}>
-              <option value="">all</option>
-              {environments.map((name) => (
-                <option key={name} value={name}>
-                  {harmless(name, 40)}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
         <Pill pending={held.pending} apply={held.apply} />
       </div>
       {list.length === 0 ? (
@@ -240,6 +241,7 @@ export function Rollouts() {
                   </td>
                   <td data-of="stands">
                     {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
+                    <Calibration row={row} />
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
                     {latest && <small>{toldWords(latest)}</small>}
                   </td>

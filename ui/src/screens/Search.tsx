@@ -10,14 +10,15 @@ import { canSearch, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
 import { Loading, Note } from "../components/parts";
 import { QueryInput } from "../components/QueryInput";
-import { TimeRange } from "../components/TimeRange";
 import { get, Refused } from "../lib/api";
+import { useTries } from "../lib/behind";
 import { canaryQuery } from "../lib/arms";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { status } from "../lib/live";
+import { report, rolloutsVersion, status, waitingFor } from "../lib/live";
 import { param, query, setQuery } from "../lib/router";
 import { barLength } from "../lib/times";
+import { useWide } from "../lib/window";
 import type { Found, FoundLine, Group, GroupTable as Table } from "../lib/types";
 
 /** Lines that are asked for at first, and then at a time. */
@@ -25,6 +26,14 @@ const PAGE = 100;
 const PAGES = 500;
 /** Facets: names that decoding gives every line, so that they are there whatever is logged. */
 const FACETS = ["_service", "_arm", "_level", "_kind", "_failed"];
+/** Fields of the lines themselves that are facets too: those by which the report tells users apart. */
+const OWN_FACETS = 3;
+
+function facetNames(): string[] {
+  const own = (report.peek()?.comparisons ?? []).flatMap((of) => of.segments?.fields ?? []);
+  return [...FACETS, ...[...new Set(own)].slice(0, OWN_FACETS)];
+}
+
 /** Values of a facet that are shown. */
 const VALUES = 8;
 const TABS: [string, string][] = [
@@ -39,6 +48,9 @@ const OFTEN: [string, string][] = [
   ["_latency:>=1s", "slow requests"],
   ["_kind:reject", "lines that could not be read"],
 ];
+
+/** The answer of a program that has not indexed a line yet. */
+const isNothingKept = (error: unknown): boolean => error instanceof Refused && error.message.includes("nothing is indexed yet");
 
 function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -58,6 +70,15 @@ export function Search() {
   const problem = useSignal<string | null>(null);
   const busy = useSignal(false);
   const input = useRef<HTMLInputElement>(null);
+  const isWide = useWide();
+  /** In a narrow window values are there when they are asked for. */
+  const isOpen = useSignal(false);
+  /** Nothing has been indexed yet, and no query has an answer. */
+  const isEmpty = useSignal(false);
+  /** There was nothing, so the first lines may not all be there. */
+  const isFirst = useSignal(false);
+  const tries = useTries(!isFirst.value, String(rolloutsVersion.value));
+  const again = isFirst.value ? `${rolloutsVersion.value} ${tries}` : "";
   const base = useComputed(() => {
     const asked = new URLSearchParams();
     if (query.value.get("q")) asked.set("q", query.value.get("q")!);
@@ -76,6 +97,8 @@ export function Search() {
     const and = of ? `&${of}` : "";
     get<Found>(`/v1/search?limit=${PAGE}${and}`, stopping.signal)
       .then(async (page) => {
+        isEmpty.value = false;
+        if (page.total.lines > 0) isFirst.value = false;
         found.value = page;
         lines.value = page.lines;
         await Promise.all([
@@ -84,8 +107,8 @@ export function Search() {
             (of) => (bars.value = of),
             () => (bars.value = []),
           ),
-          ...FACETS.map(async (field) => {
-            const table = await get<Table>(`/v1/aggregate?by=${field}&size=${VALUES}${and}`, stopping.signal);
+          ...facetNames().map(async (field) => {
+            const table = await get<Table>(`/v1/aggregate?by=${encodeURIComponent(field)}&size=${VALUES}${and}`, stopping.signal);
             facets.value = { ...facets.peek(), [field]: table.groups };
           }),
         ]);
@@ -93,6 +116,11 @@ export function Search() {
       })
       .catch((error: unknown) => {
         if (stopping.signal.aborted) return;
+        if (isNothingKept(error)) {
+          isEmpty.value = true;
+          isFirst.value = true;
+          return;
+        }
         problem.value = words(error);
         if (error instanceof Refused && error.status === 400) {
           found.value = null;
@@ -105,7 +133,7 @@ export function Search() {
         if (!stopping.signal.aborted) busy.value = false;
       });
     return () => stopping.abort();
-  }, [base.value, search]);
+  }, [base.value, search, again]);
   useEffect(
     () =>
       withKeys([
@@ -146,6 +174,9 @@ export function Search() {
     );
   }
   const total = found.value?.total;
+  const names = [...FACETS, ...Object.keys(facets.value).filter((field) => !FACETS.includes(field))];
+  if (isEmpty.value) return <Nothing />;
+  const odd = found.value && found.value.total.lines === 0 ? oddRanges(found.value.query).filter((of) => !/^_?time:|^_level:|^level:/.test(of)) : [];
   return (
     <>
       <h1 class="unseen">Search</h1>
@@ -158,7 +189,6 @@ export function Search() {
         }}
       >
         <QueryInput input={input} label="Query" placeholder='words, "a phrase", status:>=500, _arm:2.5.0, NOT _level:info' value={text.value} set={(to) => (text.value = to)} />
-        <TimeRange />
         <button type="submit" class="main">
           Search
         </button>
@@ -170,32 +200,37 @@ export function Search() {
       )}
       <div class="results">
         <aside aria-label="Values">
-          {FACETS.map((field) => {
-            const groups = facets.value[field] ?? [];
-            return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
-              <section key={field}>
-                <h2>{field.slice(1)}</h2>
-                <ul>
-                  {groups
-                    .filter((of) => of.key[field] !== null)
-                    .map((of) => (
-                      <li key={of.key[field]}>
-                        <button type="button" class="quiet" onClick={() => narrow(term(field, of.key[field]!))}>
-                          {harmless(of.key[field]!, 60)} <small>{grouped(of.lines)}</small>
-                          <Split canary={canaries.value[field] && (canaries.value[field].get(of.key[field]!) ?? 0)} all={of.lines} />
-                        </button>
-                      </li>
-                    ))}
-                </ul>
-              </section>
-            );
-          })}
+          <details class="facets" open={isWide || isOpen.value} onToggle={(event) => !isWide && (isOpen.value = event.currentTarget.open)}>
+            <summary>Narrow by value</summary>
+            {names.map((field) => {
+              const groups = facets.value[field] ?? [];
+              return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
+                <section key={field}>
+                  <h2>{harmless(field.replace(/^_/, ""), 40)}</h2>
+                  <ul>
+                    {groups
+                      .filter((of) => of.key[field] !== null)
+                      .map((of) => (
+                        <li key={of.key[field]}>
+                          <button type="button" class="quiet" onClick={() => narrow(term(field, of.key[field]!))}>
+                            {harmless(of.key[field]!, 60)} <small>{grouped(of.lines)}</small>
+                            <Split canary={canaries.value[field] && (canaries.value[field].get(of.key[field]!) ?? 0)} all={of.lines} />
+                          </button>
+                        </li>
+                      ))}
+                  </ul>
+                </section>
+              );
+            })}
+          </details>
         </aside>
         <div class="found">
           <p class="aside" role="status">
             {busy.value && !total ? "Searching…" : total ? `${total.is_exact ? "" : "at least "}${grouped(total.lines)} ${total.lines === 1 ? "line" : "lines"}, newest first${found.value?.partial ? `; not all were looked at (${found.value.partial})` : ""}` : ""}
           </p>
-          {bars.value.length > 1 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}
+          {total && total.lines > 0 && (
+            <div class="histogram-place">{bars.value.length > 0 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}</div>
+          )}
           {total && total.lines > 0 && (
             <div class="choices tabs-of" role="group" aria-label="Shown as">
               {TABS.map(([name, words]) => (
@@ -211,6 +246,15 @@ export function Search() {
               <p>
                 {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}. A word is looked for in messages, whole.
               </p>
+              {odd.length > 0 && (
+                <p>
+                  {odd.map((of) => (
+                    <>
+                      <code>{harmless(of.slice(of.indexOf(":") + 1), 60)}</code> is neither a number nor a duration (500, 1.5, 250ms, 2s), so <code>{harmless(of.slice(0, of.indexOf(":")), 60)}</code> was compared as text.{" "}
+                    </>
+                  ))}
+                </p>
+              )}
               <p>What is asked for often:</p>
               <ul>
                 {OFTEN.map(([query, words]) => (
@@ -231,6 +275,25 @@ export function Search() {
       </div>
     </>
   );
+}
+
+/** No line is kept yet: whatever is asked for, nothing can be found. */
+function Nothing() {
+  return (
+    <section class="empty">
+      <h1>No line is kept yet</h1>
+      <p>{waitingFor.value ? `Waiting for ${harmless(waitingFor.value, 200)}.` : "The first lines are on their way: they can be found a second after they came."} What is asked for here is asked again when there are some.</p>
+      <h2>Send lines</h2>
+      <pre>
+        <code>{`curl --data-binary @app.log ${location.origin}/ingest`}</code>
+      </pre>
+    </section>
+  );
+}
+
+/** Ends of ranges that are no numbers in a query as the program understood it: `latency:>100j` compares text. */
+export function oddRanges(asked: string): string[] {
+  return [...asked.matchAll(/([\w.@-]+):[[{](?:"((?:[^"\\]|\\.)*)"|\S+) TO (?:"((?:[^"\\]|\\.)*)"|\S+)[\]}]/g)].flatMap((of) => (of[2] === undefined && of[3] === undefined ? [] : [`${of[1]}:${of[2] ?? of[3]}`]));
 }
 
 /** How much of a value's lines a canary wrote. */

@@ -8,6 +8,7 @@ import { getText } from "../lib/api";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
 import { heardAt, link, newest, report, status, trouble } from "../lib/live";
 import { metricRows } from "../lib/metrics";
+import type { Status as StatusOf } from "../lib/types";
 import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 
 function Row({ name, look, value, remedy }: { name: string; look: Look; value: string; remedy?: string | undefined }) {
@@ -66,6 +67,39 @@ function useRate(): number | null {
   return rate;
 }
 
+/** What the program goes by: it is changed in files, and read here. */
+function Configuration({ of }: { of: NonNullable<StatusOf["configuration"]> }) {
+  return (
+    <Scroll label="Configuration">
+      <table class="numbers">
+        <caption>
+          Configuration that is in force{of.file !== null && `, from ${harmless(of.file, 120)}`}; it is changed in files and options, not here
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">setting</th>
+            <th scope="col">value</th>
+            <th scope="col">from</th>
+          </tr>
+        </thead>
+        <tbody>
+          {of.settings.map((one) => (
+            <tr key={one.name}>
+              <th scope="row">
+                <code>{harmless(one.name, 80)}</code>
+              </th>
+              <td>
+                <code>{harmless(one.value, 400)}</code>
+              </td>
+              <td>{harmless(one.from, 120)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
 export function Status() {
   const rate = useRate();
   const said = status.value;
@@ -101,12 +135,12 @@ export function Status() {
           <Row
             name="health"
             look={said.status === "ok" ? { ...OK, word: "well" } : said.status === "waiting" ? { ...UNCLEAR, word: "waiting" } : { ...WORSE, word: "trouble" }}
-            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}`)}
+            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}, masks of templates ${said.masker}`)}
           />
           <Row
             name="data"
             look={lag === null ? { ...UNCLEAR, word: "none" } : lag > 300 ? { ...INVALID, word: "stale" } : { ...OK, word: "fresh" }}
-            value={lag === null ? "no window was judged yet" : `the newest line that was judged is ${span(Math.max(0, lag))} old`}
+            value={lag === null ? "no window was judged yet" : lag < -60 ? `log time is ahead of the clock by ${span(-lag)}` : `the newest line that was judged is ${span(Math.max(0, lag))} old`}
             remedy={lag !== null && lag > 300 ? "Check what ships the logs, and its clock; a replay of an old log is always stale." : undefined}
           />
           <Row
@@ -120,20 +154,20 @@ export function Status() {
             value={heardAt.value ? `last answer ${span((Date.now() - heardAt.value) / 1000)} ago` : "nothing came yet"}
           />
           <Row name="decisions" look={said.caught_up ? { ...OK, word: "caught up" } : { ...UNCLEAR, word: "reading again" }} value={`${grouped(said.ledger_entries)} entries in the ledger, ${grouped(said.journal_rows)} rows in the journal`} />
-          <Row name="rollouts" look={{ ...OK, word: "listed" }} value={`${said.declared} declared, ${said.found} found${said.not_listed ? `, ${said.not_listed} not listed` : ""}`} />
+          <Row name="rollouts" look={{ ...OK, word: "listed" }} value={`${grouped(said.declared)} declared, ${grouped(said.found)} found${said.not_listed ? `, ${grouped(said.not_listed)} not listed` : ""}`} />
           <Row
             name="hooks"
             look={waiting > 0 ? { ...UNCLEAR, word: "waiting" } : { ...OK, word: said.hooks.length ? "idle" : "none" }}
-            value={said.hooks.length ? `${said.hooks.length} configured, ${waiting} messages on their way` : "none is configured: nothing acts on a failure"}
+            value={said.hooks.length ? `${grouped(said.hooks.length)} configured, ${grouped(waiting)} messages on their way` : "none is configured: nothing acts on a failure"}
           />
           {said.files && (
-            <Row name="files" look={said.files.not_followed > 0 ? { ...INVALID, word: "some are not" } : { ...OK, word: "followed" }} value={`${said.files.followed} followed, ${bytes(said.files.unread_bytes)} not read yet`} />
+            <Row name="files" look={said.files.not_followed > 0 ? { ...INVALID, word: "some are not" } : { ...OK, word: "followed" }} value={`${grouped(said.files.followed)} followed, ${bytes(said.files.unread_bytes)} not read yet`} />
           )}
           {index && (
             <Row
               name="search"
               look={index.trouble ? { ...WORSE, word: "trouble" } : index.is_off ? { ...UNCLEAR, word: "off" } : { ...OK, word: "kept" }}
-              value={index.trouble ?? (index.is_off ? "lines are not kept (--no-index)" : `${grouped(index.lines ?? 0)} lines in ${bytes(index.bytes ?? 0)}, ${index.parts ?? 0} ${index.parts === 1 ? "part" : "parts"}`)}
+              value={index.trouble ?? (index.is_off ? "lines are not kept (--no-index)" : `${grouped(index.lines ?? 0)} lines in ${bytes(index.bytes ?? 0)}, ${grouped(index.parts ?? 0)} ${index.parts === 1 ? "part" : "parts"}`)}
               remedy={index.lost > 0 ? `${grouped(index.lost)} lines were removed before they were indexed: raise --keep-log.` : undefined}
             />
           )}
@@ -208,7 +242,7 @@ export function Status() {
         </table></Scroll>
       )}
       {of && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="How lines are read">
+        <Scroll label="How lines are read">
           <table class="numbers">
             <caption>How lines are read: which field plays which role, on how many of the first requests</caption>
             <thead>
@@ -237,7 +271,7 @@ export function Status() {
               <Said words={note.slice(0, 400)} />
             </p>
           ))}
-        </div>
+        </Scroll>
       )}
       {said.placebos.length === 0 ? (
         <p class="aside">Calibration: none yet. Once a day random splits of each service's own traffic are judged; the first are made after a day of lines.</p>
@@ -270,6 +304,7 @@ export function Status() {
         </tbody>
       </table></Scroll>
       )}
+      {said.configuration && <Configuration of={said.configuration} />}
       <p class="aside">
         For programs: <a href="/v1/status">/v1/status</a>, <a href="/metrics">/metrics</a>, <a href="/v1/report">/v1/report</a>, <a href="/v1/report.html">the report as one page without scripts</a>, <a href="/v1/openapi.json">/v1/openapi.json</a>.
       </p>

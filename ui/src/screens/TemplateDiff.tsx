@@ -2,11 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { canSearch, LineAt, PlaceLink } from "../components/Lines";
+import { Affected } from "../components/Affected";
+import { armQuery as linesOf, canSearch, LineAt, PlaceLink } from "../components/Lines";
 import { MuteButton } from "../components/Mute";
-import { Note, Pill, Time } from "../components/parts";
+import { Note, Pill, Scroll, Time } from "../components/parts";
 import { Trend } from "../components/Trend";
-import { evidence, grouped, harmless, percent } from "../lib/format";
+import { EVIDENCE, evidence, grouped, harmless, percent, three } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
@@ -29,7 +30,7 @@ const SHOWN = 100;
 /** Lines of each side in an open row. */
 const EXAMPLES = 3;
 
-const rate = (value: Num): string => (value === null ? "–" : value === 0 ? "0" : value.toPrecision(3));
+const rate = (value: Num): string => (value === null ? "–" : value === 0 ? "0" : three(value));
 
 /** What a count of zero still allows: 3/n bounds the share at 95 % (Hanley and Lippman-Hand 1983). */
 function zeroWords(comparison: Comparison, side: 0 | 1): string {
@@ -37,14 +38,12 @@ function zeroWords(comparison: Comparison, side: 0 | 1): string {
   return `0 of ${grouped(units)} ${comparison.unit}s: at most ${percent(Math.min(1, 3 / Math.max(1, units)))} (95 %)`;
 }
 
-const digits = (value: number): string => (value >= 1_000 ? grouped(value) : value.toPrecision(3));
-
 function ratioWords(of: Template, swap: boolean, comparison: Comparison): string {
   if (of.change === "new") return zeroWords(comparison, 0);
   if (of.change === "gone") return zeroWords(comparison, 1);
   const turned = <T,>([x, y]: [T, T]): [T, T] => (swap ? [y, x] : [x, y]);
   const found = ratioOf(turned(of.units), turned(comparison.units));
-  return found ? `×${digits(found[0])} [${digits(found[1])}, ${digits(found[2])}]` : "–";
+  return found ? `×${three(found[0])} [${three(found[1])}, ${three(found[2])}]` : "–";
 }
 
 /** By what rows are in order; first the one that the program tells them in. */
@@ -109,7 +108,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
           <button type="button" class="quiet template" aria-expanded={open} data-id={of.id} onClick={() => toggleOpen(of.id)}>
             <code>{of.text ? masked(of.text) : `(text not kept) ${of.id}`}</code>
           </button>
-          {isFailing && <small class="worse">carried the failure</small>}
+          {isFailing && <small class="worse">one of the reasons for the verdict</small>}
           {muted && (
             <small>
               muted by {harmless(muted.actor, 60)} until <Time at={muted.until_ms} />: “{harmless(muted.reason, 200)}”
@@ -131,9 +130,8 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
         <td class="trend">
           <Trend of={trends?.get(of.id)} swap={swap} />
         </td>
-        <td data-of="evidence">
+        <td data-of="evidence" title={EVIDENCE}>
           {evidence(of.log_e)}
-          <small>{of.evidence}</small>
         </td>
         <td data-of="first seen">
           <Time at={of.first_seen} />
@@ -158,6 +156,14 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
               </button>
               <MuteButton rollout={rollout} template={of.id} text={of.text} muted={muted} />
             </p>
+            {canSearch() && of.units[1] > 0 && (
+              <details>
+                <summary>
+                  Who met it in the canary ({grouped(of.units[1])} {of.units[1] === 1 ? comparison.unit : `${comparison.unit}s`})
+                </summary>
+                <Affected comparison={comparison} queries={queriesOf(of.id, comparison)} met="met this line" version={of.lines.join(" ")} expected={of.lines[1]} />
+              </details>
+            )}
             {(["baseline", "canary", "unattributed"] as const).map((side) =>
               of[side].length === 0 ? null : (
                 <div key={side}>
@@ -169,7 +175,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
                           <LineAt place={place} template={of.text} />
                         ) : (
                           <>
-                            <Time at={place.time} /> {harmless(place.stream, 80)} at {place.offset}
+                            <Time at={place.time} /> {harmless(place.stream, 80)}, byte {grouped(place.offset)}
                           </>
                         )}
                       </li>
@@ -184,6 +190,9 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
     </>
   );
 }
+
+/** The lines of a template in either arm. */
+const queriesOf = (id: string, comparison: Comparison): [string, string] => [linesOf(comparison, 0, `_template:${id}`), linesOf(comparison, 1, `_template:${id}`)];
 
 /** The lines of a template in one arm. */
 function armQuery(of: Template, comparison: Comparison, side: 0 | 1): string | null {
@@ -283,11 +292,11 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
       <div class="bar">
         <div class="choices" role="group" aria-label="Change">
           <button type="button" aria-pressed={!show} onClick={() => setQuery({ change: null })}>
-            all {templates.listed.length}
+            all {grouped(templates.listed.length)}
           </button>
           {CHANGES.map(([change, words]) => (
             <button type="button" key={change} aria-pressed={show === change} onClick={() => setQuery({ change })}>
-              {words} {counts.get(change) ?? 0}
+              {words} {grouped(counts.get(change) ?? 0)}
             </button>
           ))}
         </div>
@@ -334,14 +343,16 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
         <section class="empty">
           <h2>No log line differs</h2>
           <p>
-            {grouped(tested)} templates of {harmless(comparison.service, 80)} were tested: users of both arms meet each of them about as often.
+            {tested === 0
+              ? `No template of ${harmless(comparison.service, 80)} could be tested yet: none has been met by enough ${comparison.unit}s.`
+              : `${grouped(tested)} templates of ${harmless(comparison.service, 80)} were tested: ${comparison.unit}s of both arms meet each of them about as often.`}
           </p>
         </section>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Templates">
+        <Scroll label="Templates">
           <table class="templates cards-if-narrow">
             <caption>
-              Values are masked; {param("per") === "unit" ? `rates are the part of ${comparison.unit}s that meet a line` : "rates are lines for 1,000 requests of each arm"}, ratios those of {comparison.unit}s that meet it (one look), and evidence holds at all looks.
+              Values are masked; {param("per") === "unit" ? `rates are the part of ${comparison.unit}s that meet a line` : "rates are lines for 1,000 requests of each arm"}, ratios those of {comparison.unit}s that meet it (with an interval for one look alone), and evidence holds however often one looks.
             </caption>
             <thead>
               <tr>
@@ -381,10 +392,10 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
               {rows.length - most} more
             </button>
           )}
-        </div>
+        </Scroll>
       )}
       <p class="aside">
-        {grouped(tested)} templates tested, {grouped(Math.max(0, tested - templates.below_error.differ - templates.error_or_worse.differ))} of them the same in both arms; {grouped(past)} lines of templates past the bound{past === 0 ? "" : ", which are not told apart"}. False “differs” share the error budget of the verdict: wrong at most once in 100 rollouts.
+        {grouped(tested)} templates tested, {grouped(Math.max(0, tested - templates.below_error.differ - templates.error_or_worse.differ))} of them the same in both arms; {past === 0 ? "every template is followed" : `${grouped(past)} lines are of more templates than are followed, and are not told apart`}. That a line differs is said wrongly at most as rarely as a verdict is: once in 100 rollouts.
       </p>
     </>
   );

@@ -2,14 +2,14 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { Affected } from "../components/Affected";
 import { Histogram, type Bar } from "../components/Histogram";
 import { armQuery, canSearch, PlaceLink } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
 import { SeriesChart, type Line } from "../components/SeriesChart";
-import { Loading, Note, Time } from "../components/parts";
-import { TimeRange } from "../components/TimeRange";
+import { Loading, Note, Scroll, Time } from "../components/parts";
 import { get } from "../lib/api";
-import { evidence, grouped, harmless } from "../lib/format";
+import { EVIDENCE, evidence, grouped, harmless, three } from "../lib/format";
 import { report, rollouts, status } from "../lib/live";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
@@ -167,7 +167,6 @@ export function TemplatePage({ id }: { id: string }) {
         <code>{text ? harmless(text, 1_000) : lines.value[0] ? "a line without a template's text in the report; its lines are below" : `template ${id}`}</code>
       </p>
       <div class="bar">
-        <TimeRange />
         <PlaceLink timed query={`_template:${id}`}>All its lines</PlaceLink>
         <span class="aside">template {id}</span>
       </div>
@@ -188,15 +187,24 @@ export function TemplatePage({ id }: { id: string }) {
             <p>
               <PlaceLink query={armOf(id, comparison, 0)}>{grouped(template.units[0])}</PlaceLink> {comparison.unit}s of <span class="baseline">{harmless(comparison.control, 40)}</span> met it, and{" "}
               <PlaceLink query={armOf(id, comparison, 1)}>{grouped(template.units[1])}</PlaceLink> of{" "}
-              <span class="candidate">{harmless(comparison.candidate, 40)}</span>; evidence {evidence(template.log_e)} ({template.evidence}), first seen{" "}
+              <span class="candidate">{harmless(comparison.candidate, 40)}</span>; <span title={EVIDENCE}>evidence {evidence(template.log_e)}</span>, first met in the window that began at{" "}
               <Time at={template.first_seen} />.
             </p>
+            {search && template.units[1] > 0 && (
+              <details>
+                <summary>
+                  Who met it in the canary ({grouped(template.units[1])} {comparison.unit}
+                  {template.units[1] === 1 ? "" : "s"})
+                </summary>
+                <Affected comparison={comparison} queries={[armOf(id, comparison, 0), armOf(id, comparison, 1)]} met="met this line" version={template.lines.join(" ")} expected={template.lines[1]} />
+              </details>
+            )}
           </section>
         );
       })}
       {said.length === 0 && report.value && <p>No comparison of the report says that it differs between arms.</p>}
       {arms.value && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="By arm">
+        <Scroll label="By arm">
           <table class="numbers">
             <caption>
               {total.value} lines{first.value ? ", the first of those that are kept at " : ""}
@@ -219,13 +227,13 @@ export function TemplatePage({ id }: { id: string }) {
                   <td class="number">
                     <PlaceLink timed query={`_template:${id}${of.service ? ` _service:"${of.service}"` : ""}${of.arm ? ` _arm:"${of.arm}"` : ""}`}>{grouped(of.lines)}</PlaceLink>
                   </td>
-                  <td class="number">{of.requests > 0 ? ((of.lines / of.requests) * 1_000).toPrecision(3) : "–"}</td>
+                  <td class="number">{of.requests > 0 ? three((of.lines / of.requests) * 1_000) : "–"}</td>
                   <td class="number">{of.users === null ? "–" : grouped(of.users)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {trend.value && (
         <>

@@ -5,13 +5,15 @@ import { armQuery, PlaceLink } from "../components/Lines";
 import { Badge, Loading, Pill, Problem, Scroll, Time } from "../components/parts";
 import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
-import { grouped, harmless, local } from "../lib/format";
+import { EVIDENCE, evidence, grouped, harmless, local } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { rolloutsVersion, toggleLive } from "../lib/live";
 import { rolloutPath } from "../lib/router";
 import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
-import { CHANGES, lookOf, PHASES, reasonWords } from "../lib/words";
+import { CHANGES, GUARDRAILS, lookOf, PHASES, reasonWords } from "../lib/words";
+
+const isChange = (of: TimelineEvent): boolean => of.compared.some((one) => one.changed.length > 0);
 
 function title(of: TimelineEvent): string {
   if (of.command === "mute" || of.command === "unmute") {
@@ -23,11 +25,11 @@ function title(of: TimelineEvent): string {
     return `${harmless(of.actor ?? "somebody", 60)} ${what}`;
   }
   if (of.verdict_before === null) return "The comparison began";
-  if (of.verdict !== of.verdict_before) return `The verdict became ${of.verdict}`;
+  if (of.verdict !== of.verdict_before) return `The verdict became ${lookOf(of.verdict, isChange(of)).word}`;
   if (of.phase !== of.phase_before) return `Now ${PHASES[of.phase] ?? of.phase}`;
   if (of.over) return "The comparison ended";
   if (of.automatic) return "The evidence became enough to act on without a person";
-  return "Looked at again";
+  return "Judged again: nothing that is told of changed";
 }
 
 /** What was compared, from when until it was decided. */
@@ -43,7 +45,7 @@ function DeliveryLine({ of, decided }: { of: Delivery; decided: number | null })
   const state = of.state === "taken" ? "acknowledged" : of.state === "waiting" ? "on its way" : `given up: ${of.why ?? ""}`;
   return (
     <li>
-      Hook <b>{harmless(of.hook, 60)}</b> was told “{of.event}” at <Time at={of.decided_ms} />{decided !== null && Math.abs(of.decided_ms - decided) > TWO_CLOCKS_MS && " by the clock"}: {state}
+      Hook <b>{harmless(of.hook, 60)}</b> was told “{of.event}” at <Time at={of.decided_ms} />{decided !== null && Math.abs(of.decided_ms - decided) > TWO_CLOCKS_MS && " by the clock of this machine"}: {state}
       {of.ended_ms !== null && (
         <>
           {" "}
@@ -79,7 +81,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
           const deliveries = (rollout.deliveries ?? []).filter((one) => of.told.some((told) => told.generation === one.generation));
           // Reports are kept by the clock, and a decision is of the log's time: when it was told, or commanded, is known by the clock.
           const clock = of.clock_ms ?? deliveries[0]?.decided_ms ?? null;
-          const isChanged = of.compared.some((one) => one.changed.length > 0);
+          const isChanged = isChange(of);
           return (
             <li key={of.number} class={lookOf(of.verdict, isChanged).tone}>
               <p class="when">
@@ -89,12 +91,12 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                     <a href={rolloutPath(rollout.id, "", `asof=${new Date(clock + AFTER_MS).toISOString()}`)}>as it was then</a>
                   </small>
                 )}
-                {of.clock_ms !== null && <small>by the clock {<Time at={of.clock_ms} />}</small>}
+                {of.clock_ms !== null && <small>on the clock {<Time at={of.clock_ms} />}</small>}
               </p>
               <div>
                 <p class="what">
                   <Badge look={lookOf(of.verdict, isChanged)}>
-                    <span class="unseen">{of.verdict}</span>
+                    <span class="unseen">{lookOf(of.verdict, isChanged).word}</span>
                   </Badge>{" "}
                   {title(of)}
                   {of.phase_before !== null && of.phase !== of.phase_before && of.verdict !== of.verdict_before && `; ${PHASES[of.phase] ?? of.phase}`}
@@ -108,7 +110,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                     ))}
                   </ul>
                 )}
-                {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Told: {of.told.map((one) => one.event).join(", ")} (no hook wanted it, or it is forgotten).</p>}
+                {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Event “{of.told.map((one) => one.event).join("”, “")}”: no hook is told of it (or its delivery is no longer kept).</p>}
                 <details>
                   <summary>The numbers as they were</summary>
                   <Scroll label="Numbers at this decision"><table class="numbers">
@@ -132,12 +134,12 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                               {harmless(one.control, 40)} → {harmless(one.candidate, 40)}
                             </small>
                           </th>
-                          <td>{one.verdict}</td>
+                          <td>{lookOf(one.verdict, one.changed.length > 0).word}</td>
                           <td class="number">
                             <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
                           </td>
-                          <td class="number">10^{one.log10_e.toFixed(1)}</td>
-                          <td>{one.regressed.map((cell) => `${cell.guardrail.replaceAll("_", " ")} (10^${cell.log10_e.toFixed(1)})`).join(", ") || "–"}</td>
+                          <td class="number" title={EVIDENCE}>{evidence(one.log10_e * Math.LN10)}</td>
+                          <td>{one.regressed.map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`).join(", ") || "–"}</td>
                           <td>{[...one.flaws, ...one.changed].map((word) => word.replaceAll("_", " ")).join(", ") || "–"}</td>
                         </tr>
                       ))}

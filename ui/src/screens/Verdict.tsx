@@ -2,18 +2,21 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
+import { Affected } from "../components/Affected";
 import { DeltaChart } from "../components/DeltaChart";
 import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Badge, Note, Said, Scroll } from "../components/parts";
+import { Badge, Note, Said, Scroll, Time } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
+import { carriersOf } from "../lib/affected";
 import { useAsked } from "../lib/ask";
 import { frozen } from "../lib/asof";
-import { effectWords, evidence, grouped, harmless, local, millis, percent, span, swapped, valueOf } from "../lib/format";
+import { effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
+import { apartOf, useSideBySide } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
@@ -32,7 +35,8 @@ function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", s
   if (latest) {
     const state = latest.state === "taken" ? "acknowledged" : latest.state === "waiting" ? "on its way" : `given up (${latest.why ?? "no answer"})`;
     const isOfClock = Math.abs(latest.decided_ms - Date.parse(comparison.automatic_at ?? comparison.ended_at)) > TWO_CLOCKS_MS;
-    return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock" : ""}: ${state}.`];
+    const by = rollout.commanded ? `after ${rollout.commanded.actor} said “${rollout.commanded.command}”` : "automatically, by the policy";
+    return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock of this machine" : ""}, ${by}: ${state}.`];
   }
   if (rollout.withheld) return ["Next", `Automatic actions are withheld: ${rollout.withheld}`];
   if (!rollout.declared) return ["Next", "Nobody declared this rollout (serin.yaml), so nothing acts on it."];
@@ -63,6 +67,14 @@ function Needs({ comparison }: { comparison: Comparison }) {
   );
 }
 
+/** How units come to an arm, for people. */
+const ROUTINGS: Record<string, (unit: string) => string> = {
+  sticky: (unit) => `each ${unit} stays in one arm`,
+  "per request": (unit) => `each request goes to any arm, not each ${unit}`,
+  mixed: (unit) => `some ${unit}s stay in one arm, and some do not`,
+  undecided: (unit) => `not known yet whether a ${unit} stays in one arm`,
+};
+
 function Checks({ comparison }: { comparison: Comparison }) {
   const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === comparison.service);
   const ratio = comparison.sample_ratio;
@@ -79,22 +91,22 @@ function Checks({ comparison }: { comparison: Comparison }) {
   }
   chips.push({
     name: "routing",
-    isWell: comparison.routing !== "mixed",
-    words: `${comparison.unit}s, ${comparison.routing}`,
+    isWell: comparison.routing === "undecided" ? null : comparison.routing !== "mixed",
+    words: ROUTINGS[comparison.routing]?.(comparison.unit) ?? `${comparison.unit}s, ${comparison.routing}`,
     detail: `What is assigned to arms is the ${comparison.unit}; ${grouped(comparison.units[0])} and ${grouped(comparison.units[1])} of them.`,
   });
   chips.push({
     name: "calibration",
     isWell: placebo ? !placebo.withheld : null,
-    words: placebo ? `calibration: ${placebo.failed} of ${placebo.splits} random splits failed` : "calibration: none yet",
+    words: placebo ? `calibration: ${placebo.failed} of ${placebo.splits} random splits failed` : "calibration: not made yet",
     detail: placebo
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
       : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
   });
-  const bounds = comparison.bounds_met;
+  const bounds = comparison.bounds_met.map((of) => of.replace(/^(\d+) traces never showed a request of the service$/, (_, count: string) => `${grouped(Number(count))} traces have lines and no request of the service`));
   if (bounds.length > 0) {
-    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} bounds were met`;
-    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past them is not followed.` });
+    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are not followed in full`;
+    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is not followed.` });
   }
   return (
     <ul class="chips" aria-label="Checks">
@@ -151,7 +163,7 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
       </td>
       <td>
         <Badge look={{ ...WORSE, word: "worse" }} />
-        <small>evidence {evidence(most.log_e)}</small>
+        <small title={EVIDENCE}>evidence {evidence(most.log_e)}</small>
       </td>
     </tr>
   );
@@ -170,12 +182,13 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
   const empty = comparison.guardrails.filter((row) => !rows.includes(row));
   const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
   const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
+  const both = useSideBySide(comparison);
   const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Guardrails">
+    <Scroll label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Whiskers hold at all looks at once; shaded is more than a pass allows.{" "}
+          Intervals hold however often one looks; shaded is more than a pass allows.{kinds.includes("difference") && " pp are percentage points."}{" "}
           {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
@@ -207,7 +220,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                   <button type="button" class="quiet name" aria-pressed={row.guardrail === selected} onClick={() => select(row.guardrail)}>
                     {row.label}
                   </button>
-                  {row.above?.threshold_ms != null && <small>share above {millis(row.above.threshold_ms)}</small>}
+                  {row.above?.threshold_ms != null && <small title="The baseline’s value when the comparison began: what is tested is which part of the requests takes longer.">tested: part slower than {millis(row.above.threshold_ms)}</small>}
                 </th>
                 {[first, second].map((arm) => (
                   <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
@@ -215,24 +228,30 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                     <small>
                       of <PlaceLink query={armQuery(comparison, arm === "baseline" ? 0 : 1, "_kind:request")}>{grouped(row.counts[arm === "baseline" ? 0 : 1])}</PlaceLink>
                     </small>
+                    {both && (both.longer === 0 ? "baseline" : "canary") === arm && both.values.has(row.guardrail) && <small>{valueOf(both.values.get(row.guardrail)!, row.values_in)} while both ran</small>}
                   </td>
                 ))}
                 <td class="number difference">
                   {effect ? effectWords(effect) : "needs more data"}
-                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; one look</small>}
+                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
                 </td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>
                   <Badge look={look} />
-                  <small>evidence {evidence(row.log_e)}</small>
+                  <small title={EVIDENCE}>evidence {evidence(row.log_e)}</small>
                 </td>
               </tr>
             );
           })}
         </tbody>
       </table>
+      {both && (
+        <p class="aside">
+          The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />, and the numbers of the {both.longer === 0 ? "baseline" : "canary"} go on. Differences and evidence are of the time while both ran.
+        </p>
+      )}
       {empty.length > 0 && <p class="aside">No data yet: {empty.map((row) => row.label).join(", ")}.</p>}
-    </div>
+    </Scroll>
   );
 }
 
@@ -247,6 +266,22 @@ function leading(rows: Guardrail[]): string {
   return (worst ?? of[0] ?? rows[0])?.guardrail ?? "";
 }
 
+/** Goes to a part of the page once it is open: what comes next with Tab is in it. */
+function toPart(id: string): void {
+  requestAnimationFrame(() => {
+    const part = document.getElementById(id);
+    part?.querySelector("summary")?.focus({ preventScroll: true });
+    part?.scrollIntoView({ block: "start" });
+  });
+}
+
+/** Both arms as two filters, of the time while both ran. */
+function comparePath(comparison: Comparison): string {
+  const of = (arm: string): string => `${term("_service", comparison.service.replace(/ in \S+$/, ""))} ${term("_arm", arm)}`;
+  const asked = new URLSearchParams({ a: of(comparison.control), b: of(comparison.candidate), from: comparison.started_at, to: apartOf(comparison)?.until ?? comparison.ended_at });
+  return `/compare?${asked.toString().replaceAll("%3A", ":")}`;
+}
+
 export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; comparison: Comparison }) {
   const chosen = param("sel");
   const selected = comparison.guardrails.some((row) => row.guardrail === chosen) ? chosen : leading(comparison.guardrails);
@@ -258,6 +293,9 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const showLines = useSignal(param("lines") === "1");
   const isShown = showLines.value;
   useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
+  const showUsers = useSignal(param("users") === "1");
+  const areShown = showUsers.value;
+  useEffect(() => setQuery({ users: areShown ? "1" : null }, false), [areShown]);
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const select = (name: string): void => setQuery({ sel: name });
   useLayoutEffect(() => {
@@ -276,12 +314,35 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         words: "lines that show it",
         run: () => {
           showLines.value = true;
-          requestAnimationFrame(() => document.getElementById("lines")?.scrollIntoView({ block: "start" }));
+          toPart("lines");
+        },
+      },
+      {
+        key: "u",
+        words: "who met it",
+        run: () => {
+          if (!document.getElementById("affected")) return;
+          showUsers.value = true;
+          toPart("affected");
+        },
+      },
+      {
+        key: "s",
+        words: "every service, by arm",
+        run: () => {
+          const services = document.getElementById("services") as HTMLDetailsElement | null;
+          if (!services) return;
+          services.open = true;
+          toPart("services");
         },
       },
     ]);
   }, [selected, comparison]);
   const [headline, ...reasons] = comparison.reasons;
+  const affected = canSearch() ? carriersOf(comparison).find((of) => of.isFailed) : undefined;
+  // Of several new lines nobody has counted together whom they met; of one it is known.
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
+  const users = affected?.name !== "new_lines" || failing.length === 0 || failing.some((of) => of.units[1] !== failing[0]!.units[1]) ? null : failing[0]!.units[1];
   const row = comparison.guardrails.find((of) => of.guardrail === selected);
   const events = (timeline.value.value?.events ?? []).filter((of) => !frozen.value || of.number < frozen.value.events);
   const marks = marksOf(events, rollout.deliveries ?? [], [
@@ -317,12 +378,18 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           </p>
         )}
         <p class="links">
+          {affected && (
+            <a href="#affected" onClick={() => (showUsers.value = true)}>
+              {users === null ? `The ${comparison.unit}s that ${affected.met}` : `The ${grouped(users)} ${comparison.unit}${users === 1 ? "" : "s"} that met it`}
+            </a>
+          )}
           {(comparison.evidence.length > 0 || comparison.templates.failing.length > 0) && (
             <a href="#lines" onClick={() => (showLines.value = true)}>
               {linesWords(comparison)}
             </a>
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
+          {canSearch() && <a href={comparePath(comparison)}>Compare the arms</a>}
           <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
       </section>
@@ -371,6 +438,18 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           </tbody>
         </table></Scroll>
       )}
+      {affected && (
+        <details class="more" id="affected" open={showUsers.value} onToggle={(event) => (showUsers.value = event.currentTarget.open)}>
+          <summary>
+            {`The ${comparison.unit}s that ${affected.met}`}
+            {users !== null && ` (${grouped(users)})`}
+          </summary>
+          {showUsers.value && <Affected comparison={comparison} queries={affected.queries} met={affected.met} version={affected.version} expected={affected.expected} />}
+          <p>
+            <a href={rolloutPath(rollout.id, "explain", `metric=${affected.name}`)}>Arm by arm, by field</a>
+          </p>
+        </details>
+      )}
       <Lines comparison={comparison} open={showLines} />
       <Services comparison={comparison} />
     </>
@@ -409,14 +488,17 @@ function Changes({ comparison }: { comparison: Comparison }) {
 /** What a count counts, for people. */
 const UNITS: Record<string, string> = { lines: "lines of the", _unit: "users of the", trace_id: "requests of the" };
 
+/** How many times as long half of the canary's requests take; 0 where it is not known. */
+const slower = (of: Comparison["by_service"][number]): number => (of.baseline.p50_ms && of.canary.p50_ms ? of.canary.p50_ms / of.baseline.p50_ms : 0);
+
 function Services({ comparison }: { comparison: Comparison }) {
-  const rate = (value: number | null | undefined): string => (value == null ? "–" : value.toPrecision(3));
+  const rate = (value: number | null | undefined): string => (value == null ? "–" : three(value));
   return (
-    <details class="more">
+    <details class="more" id="services">
       <summary>Every service of the release, by arm</summary>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Services by arm">
+      <Scroll label="Services by arm">
         <table class="numbers">
-          <caption class="unseen">Services of the release by arm</caption>
+          <caption>Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.</caption>
           <thead>
             <tr>
               <th scope="col">service</th>
@@ -424,13 +506,14 @@ function Services({ comparison }: { comparison: Comparison }) {
               <th scope="col" class="number">requests</th>
               <th scope="col" class="number">failed</th>
               <th scope="col" class="number">p50</th>
+              <th scope="col" class="number">canary : baseline</th>
               <th scope="col" class="number">p99</th>
               <th scope="col" class="number">error lines / request</th>
               <th scope="col" class="number">lines</th>
             </tr>
           </thead>
           <tbody>
-            {comparison.by_service.flatMap((of) =>
+            {comparison.by_service.toSorted((x, y) => slower(y) - slower(x)).flatMap((of) =>
               (["baseline", "canary"] as const).map((arm) => (
                 <tr key={`${of.environment}/${of.service}/${arm}`}>
                   <th scope="row">{harmless(of.service, 60)}</th>
@@ -442,6 +525,7 @@ function Services({ comparison }: { comparison: Comparison }) {
                     <PlaceLink query={of.queries?.[arm]?.errors}>{grouped(of[arm].errors)}</PlaceLink>
                   </td>
                   <td class="number">{millis(of[arm].p50_ms)}</td>
+                  <td class="number">{arm === "canary" && slower(of) > 0 ? `×${three(slower(of))}` : ""}</td>
                   <td class="number">{millis(of[arm].p99_ms)}</td>
                   <td class="number">{rate(of[arm].per_request.error_lines)}</td>
                   <td class="number">
@@ -452,7 +536,7 @@ function Services({ comparison }: { comparison: Comparison }) {
             )}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </details>
   );
 }

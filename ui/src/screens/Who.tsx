@@ -3,7 +3,7 @@
 import { armQuery, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
 import { Badge, Scroll } from "../components/parts";
-import { effectWords, grouped, harmless, percent, swapped } from "../lib/format";
+import { effectWords, fixed, grouped, harmless, percent, swapped } from "../lib/format";
 import { report } from "../lib/live";
 import type { Comparison, RolloutFull } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -33,13 +33,13 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
         <div class="card">
           <h3>{grouped(comparison.requests[0] + comparison.requests[1])} requests</h3>
           <p>
-            {control > 0 && `${(comparison.requests[0] / control).toFixed(1)} for each ${comparison.unit} of the baseline`}
-            {canary > 0 && `, ${(comparison.requests[1] / canary).toFixed(1)} of the canary`}. {comparison.unassigned > 0 && `${grouped(comparison.unassigned)} of nobody that an exposure names.`}
+            {control > 0 && `${fixed(comparison.requests[0] / control, 1)} for each ${comparison.unit} of the baseline`}
+            {canary > 0 && `, ${fixed(comparison.requests[1] / canary, 1)} of the canary`}. {comparison.unassigned > 0 && `${grouped(comparison.unassigned)} of nobody that an exposure names.`}
           </p>
         </div>
         <div class="card">
-          <h3>Assignment: {comparison.routing}</h3>
-          <p>{comparison.strata === 1 ? "The share of the canary has not changed." : `${comparison.strata} stretches of a constant share.`}</p>
+          <h3>Assignment: {comparison.routing === "sticky" ? `each ${comparison.unit} stays in one arm (sticky)` : comparison.routing}</h3>
+          <p>{comparison.strata === 1 ? "The share of the canary has not changed." : `The share of the canary has changed ${comparison.strata === 2 ? "once" : `${grouped(comparison.strata - 1)} times`}: ${grouped(comparison.strata)} stretches of time are compared each by itself.`}</p>
         </div>
       </section>
       {comparison.conversions.length > 0 ? (
@@ -58,7 +58,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
           <tbody>
             {comparison.conversions.map((of) => (
               <tr key={of.event}>
-                <th scope="row">{harmless(of.event, 80)}</th>
+                <th scope="row">{harmless(of.event, 80)}{of.at_least > 1 && ` (${grouped(of.at_least)} times and more)`}</th>
                 <td class="number">
                   {percent(of.baseline)}
                   <small>
@@ -89,7 +89,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
 <table class="numbers">
           <caption>
             {comparison.unit}s by {harmless(field, 60)}
-            {comparison.strata > 1 && `; who was there in several of the ${comparison.strata} stretches of a constant share counts in each`}
+            {comparison.strata > 1 && `. Who was there in several of the ${comparison.strata} stretches of time with another share counts in each, so these are more than above`}
           </caption>
           <thead>
             <tr>
@@ -123,7 +123,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
         return of.list.length === 0 ? null : (
           <details class="more" key={arm}>
             <summary>
-              {of.seen}
+              {grouped(of.seen)}
               {of.more ? " and more" : ""} instances of the {arm}
             </summary>
             <Scroll label={`Instances of the ${arm}`}>

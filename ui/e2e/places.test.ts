@@ -1,0 +1,156 @@
+// What somebody is about to press stays where it is, and what a key opens has the focus.
+
+import { expect, test, type Page } from "@playwright/test";
+import { lines, run, send, stop } from "./program";
+import { accessible, complaints, demoAddress } from "./shared";
+
+const top = async (page: Page, what: string): Promise<number> => (await page.locator(what).first().boundingBox())!.y;
+
+test("lines that were found stay where they are when the chart over them comes", async ({ page }) => {
+  // The chart is held back until the lines have been seen.
+  let show = (): void => {};
+  const held = new Promise<void>((done) => (show = done));
+  await page.route("**/v1/aggregate?every=*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${demoAddress()}/search?q=level:error`);
+  await expect(page.locator(".lines .line").first()).toBeVisible();
+  await expect(page.locator(".histogram svg")).toHaveCount(0);
+  const before = await top(page, ".lines .line");
+  show();
+  await expect(page.locator(".histogram svg")).toBeVisible();
+  expect(await top(page, ".lines .line")).toBe(before);
+});
+
+test("only fields that have values are listed, so none goes away again", async ({ page }) => {
+  const asked: string[] = [];
+  await page.exposeFunction("listed", (name: string) => asked.push(name));
+  await page.addInitScript(() => {
+    new MutationObserver(() => document.querySelectorAll("table.fields tbody th").forEach((of) => (window as unknown as { listed: (name: string) => void }).listed(of.textContent ?? ""))).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto(`${demoAddress()}/search?q=${encodeURIComponent('"no price list" _kind:log')}&tab=fields`);
+  await expect(page.getByRole("region", { name: "Fields" })).toContainText(/^\d+ fields looked at/);
+  const left = await page.locator("table.fields tbody th").allInnerTexts();
+  expect(left.length).toBeGreaterThan(3);
+  expect([...new Set(asked)].filter((name) => !left.includes(name))).toEqual([]);
+  // Who it was is a field too.
+  await page.goto(`${demoAddress()}/search?q=${encodeURIComponent('"has no price list"')}&tab=fields`);
+  await expect(page.getByRole("region", { name: "Fields" }).getByRole("row", { name: /^user_id/ })).toContainText("u-");
+});
+
+test("names of screens keep their places, whichever one is open", async ({ page }) => {
+  const places = async (path: string): Promise<number[]> => {
+    await page.goto(demoAddress() + path);
+    await expect(page.locator(".screens [aria-current]")).toHaveCount(1);
+    await expect(page.locator(".screens a")).toHaveCount(6);
+    return page.locator(".screens a").evaluateAll((list) => list.map((of) => of.getBoundingClientRect().left));
+  };
+  const first = await places("/");
+  for (const path of ["/search", "/compare", "/d", "/hooks", "/status"]) expect(await places(path), path).toEqual(first);
+});
+
+test("a line of a verdict has its room before it is there", async ({ page }) => {
+  let show = (): void => {};
+  const held = new Promise<void>((done) => (show = done));
+  await page.route("**/v1/search/around?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${demoAddress()}/rollouts/checkout?lines=1`);
+  const items = page.locator("#lines .places").first().locator("> li");
+  await expect(items.first().locator(".line-to-be")).toBeVisible();
+  const last = items.last();
+  const from = (): Promise<number> => last.evaluate((of) => of.getBoundingClientRect().top - document.querySelector("#lines")!.getBoundingClientRect().top);
+  const before = await from();
+  show();
+  await expect(last.locator(".line")).toBeVisible();
+  await expect(items.first().locator(".line")).toBeVisible();
+  expect(Math.abs((await from()) - before)).toBeLessThan(2);
+});
+
+test("o, u and s open a part of the verdict and go to it; what is told of lines is how many are shown", async ({ page }) => {
+  const said = complaints(page);
+  await page.goto(`${demoAddress()}/rollouts/checkout`);
+  await expect(page.locator(".guardrails")).toBeVisible();
+  for (const [key, id] of [["o", "lines"], ["u", "affected"], ["s", "services"]] as const) {
+    await page.keyboard.press(key);
+    await expect(page.locator(`#${id}`)).toHaveAttribute("open");
+    await expect(page.locator(`#${id} > summary`)).toBeFocused();
+  }
+  await page.locator("main").focus();
+  await page.keyboard.press("o");
+  await page.keyboard.press("Tab");
+  await expect(page.locator("#lines :focus")).toHaveCount(1);
+  await expect(page.getByRole("region", { name: "Services by arm" }).getByRole("row", { name: /checkout.*canary/ }).first()).toContainText("×");
+  const shown = async (): Promise<number> => Number(/\((\d+)\)/.exec(await page.locator("#lines > summary").innerText())![1]);
+  await expect.poll(() => page.locator("#lines .places > li").count()).toBe(await shown());
+  const more = page.locator("#lines").getByRole("button", { name: /^\d+ more$/ });
+  const before = await shown();
+  await more.click();
+  expect(await shown()).toBeGreaterThan(before);
+  await expect.poll(() => page.locator("#lines .places > li").count()).toBe(await shown());
+  expect(said).toEqual([]);
+});
+
+test("in a narrow window the frame is small, what scrolls says so, and the help is reached to its end", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: demoAddress() });
+  const said = complaints(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${demoAddress()}/status`);
+  await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
+  expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  await page.setViewportSize({ width: 320, height: 800 });
+  expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = page.getByRole("region", { name: "Tags by service" });
+  await expect(wide).toHaveAttribute("data-more");
+  await wide.evaluate((of) => of.scrollTo(of.scrollWidth, 0));
+  await expect(wide).not.toHaveAttribute("data-more");
+  await page.goto(`${demoAddress()}/rollouts/checkout`);
+  await expect(page.locator(".guardrails")).toBeVisible();
+  // Copying stands apart from the tabs, and changes no place when it has been done.
+  await expect(page.locator(".tabs button")).toHaveCount(0);
+  const before = await top(page, ".tabs");
+  await page.locator(".of").getByRole("button", { name: "Copy as command" }).click();
+  await expect(page.locator(".of [role=status]").filter({ hasText: "copied" })).toHaveCount(1);
+  expect(await top(page, ".tabs")).toBe(before);
+  await page.keyboard.press("?");
+  const keys = page.getByRole("region", { name: "Keys" });
+  await expect(keys).toHaveAttribute("data-below");
+  await keys.evaluate((of) => of.scrollTo(0, of.scrollHeight));
+  await expect(keys).not.toHaveAttribute("data-below");
+  await accessible(page);
+  expect(said).toEqual([]);
+});
+
+test("in the demo it is told that the log has a clock of its own, and the button says which colours are seen", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  for (const path of ["/", "/rollouts/checkout", "/hooks"]) {
+    await page.goto(demoAddress() + path);
+    await expect(page.getByRole("note")).toContainText(/^Log time runs ahead of the clock, now by /);
+  }
+  const colours = page.getByRole("button", { name: /colours/i });
+  await expect(colours).toHaveAccessibleName(/auto colours, now light/);
+  const ground = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const before = await ground();
+  await colours.click();
+  await expect(colours).toHaveAccessibleName(/dark/);
+  expect(await ground()).not.toBe(before);
+});
+
+test("columns of the list keep their places, and a row that became worse has its mark at once", async ({ page }) => {
+  const program = await run("rollouts:\n- {name: shop, services: [shop]}\n");
+  await page.goto(program.address);
+  const row = page.getByRole("row", { name: /shop/ });
+  await expect(row).toContainText("Waiting");
+  const places = (): Promise<number[]> => page.locator("thead th").evaluateAll((list) => list.map((of) => Math.round(of.getBoundingClientRect().left)));
+  const before = await places();
+  const mark = row.locator("td").first();
+  await expect(mark).toHaveCSS("box-shadow", "none");
+  await send(program, lines({ errors: [0.01, 0.4] }));
+  await expect(row).toContainText("Worse");
+  await expect(mark).toHaveCSS("box-shadow", /inset/);
+  expect(await places()).toEqual(before);
+  await stop(program);
+});

@@ -129,8 +129,8 @@ test("arms that were watched for different times are compared at one age, which 
 test("of the arm that goes on it is told what it had while both ran", async ({ page }) => {
   await page.goto(`${demoAddress()}/rollouts/checkout`);
   await expect(page.locator("main")).toContainText("The canary was last heard of at");
-  await expect(page.getByRole("row", { name: /users with errors/ }).locator("td.baseline")).toContainText(/% while both ran/);
-  await expect(page.getByRole("row", { name: /users with errors/ }).locator("td.candidate")).not.toContainText("while both ran");
+  await expect(page.getByRole("row", { name: /errors per request/ }).locator("td.baseline")).toContainText(/% while both ran/);
+  await expect(page.getByRole("row", { name: /errors per request/ }).locator("td.candidate")).not.toContainText("while both ran");
   // Both arms of the same time, held against each other.
   await page.getByRole("link", { name: "Compare the arms" }).click();
   await expect(page).toHaveURL(/\/compare\?.*from=.*to=/);

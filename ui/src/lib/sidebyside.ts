@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { armQuery, canSearch } from "../components/Lines";
 import { get } from "./api";
+import { useTries } from "./behind";
 import { useSteady } from "./steady";
 import type { Comparison, GroupTable, Num } from "./types";
 
@@ -42,7 +43,8 @@ export function useSideBySide(comparison: Comparison): { until: string; longer: 
   const values = useSignal<Map<string, Num>>(new Map());
   const apart = apartOf(comparison);
   const search = canSearch();
-  useSteady([comparison.service, comparison.candidate, apart?.until, search].join("\n"), 0, async (signal) => {
+  const tries = useTries(!apart || !search || values.value.size > 0, apart?.until ?? "");
+  useSteady([comparison.service, comparison.candidate, apart?.until, search].join("\n"), tries, async (signal) => {
     if (!apart || !search) return;
     // Without them the rest is said all the same.
     const found = await valuesUntil(comparison, apart.longer, apart.until, signal).catch(() => null);

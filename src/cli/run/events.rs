@@ -144,10 +144,12 @@ pub(super) async fn listen(State(shared): State<Arc<Shared>>, headers: HeaderMap
                 return;
             }
             let pause = tokio::time::sleep(PAUSE);
+            // Whoever waits for a value has seen all that came before it: what changes in the pause is to be seen after it.
+            let mut ending = versions.clone();
             tokio::select! {
                 () = pause => {}
                 () = sender.closed() => return,
-                _ = versions.wait_for(|versions| versions.ended) => continue,
+                _ = ending.wait_for(|versions| versions.ended) => continue,
             }
             let changed = tokio::select! {
                 changed = tokio::time::timeout(QUIET, versions.changed()) => changed,
@@ -192,6 +194,25 @@ mod tests {
                 "{id}"
             );
         }
+    }
+
+    #[test]
+    fn what_changes_in_the_pause_is_told_after_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let shared = Arc::new(Shared::default());
+            let response = listen(State(Arc::clone(&shared)), HeaderMap::new()).await;
+            let mut body = response.into_body();
+            let next = async |body: &mut Body| {
+                let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
+                String::from_utf8(frame.unwrap().unwrap().into_data().unwrap().to_vec()).unwrap()
+            };
+            let first = next(&mut body).await;
+            assert!(first.contains("event: report"), "{first}");
+            shared.news.report();
+            let second = next(&mut body).await;
+            assert!(second.contains("event: report") && second.contains("\"version\":1"), "{second}");
+        });
     }
 
     #[test]

@@ -150,7 +150,7 @@ fn how_often_users_do_something_may_be_a_guardrail() {
     for second in 0..3_000_u64 {
         for _ in 0..6 {
             let user = random.below(3_000);
-            let (arm, again) = if user % 3 == 0 { ("canary", 4) } else { ("baseline", 1) };
+            let (arm, again) = if user.is_multiple_of(3) { ("canary", 4) } else { ("baseline", 1) };
             let reloads = if random.chance(0.05) { again } else { 0 };
             for part in 0..=reloads {
                 let path = if part == 0 { "/cart" } else { "/reload" };

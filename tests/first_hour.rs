@@ -318,6 +318,10 @@ fn calls_to_others_are_no_requests_where_a_service_logs_its_own() {
     };
     let (alone, _) = compared(log(|of, _| own(of)));
     for url in [
+        "\"url\":\"http://prices/x\",\"path\":\"/x\"",
+        "\"request\":{\"url\":\"http://prices/x\"}",
+        "\"Uri\":\"http://prices/x\",\"SourceContext\":\"System.Net.Http.HttpClient.Prices.ClientHandler\"",
+        "\"peer.service\":\"prices\",\"path\":\"/x\"",
         "\"url.full\":\"http://prices/x\"",
         "\"http.url\":\"https://prices/x\"",
         "\"peer.service\":\"prices\"",
@@ -326,7 +330,10 @@ fn calls_to_others_are_no_requests_where_a_service_logs_its_own() {
         let (beside, notes) = compared(log(|of, _| format!("{}\n{}", call(of, url), own(of))));
         assert_eq!(beside, alone, "{url}: {notes}");
         assert!(notes.contains("calls to others") && notes.contains("=outgoing"), "{notes}");
-        // Where nothing else looks like a request, they are.
+        // Where nothing else looks like a request, they are; a probe is none.
+        let (probed, notes) =
+            compared(log(|of, _| format!("{}\n{}", call(of, url), own(of).replace("/a", "/healthz"))));
+        assert_eq!(probed, alone, "{url}: {notes}");
         let (calls, notes) = compared(log(|of, _| call(of, url)));
         assert_eq!(calls, alone, "{url}: {notes}");
     }
@@ -347,4 +354,70 @@ fn users_that_are_taken_out_are_said_and_are_nobody() {
     let folder = folder_with(&[("app.log", text.as_bytes())]);
     let report = serin(folder.path(), &["compare", "app.log", "--format", "json"]).out;
     assert!(serde_json::from_str::<Value>(&report).unwrap()["comparisons"][0]["unit"] == "request", "{report}");
+}
+
+#[test]
+fn values_in_text_are_read_as_they_are_written() {
+    for (line, parts) in [
+        ("INFO shop: request user=u7 path=/a status=200 duration_ms=1,234.5", &["a request", "1234.5 ms"][..]),
+        ("INFO shop: request user=u7 path=/a status=200 duration=5ms.", &["a request", "5 ms"]),
+        ("INFO request user=u7 path=/a status=200 duration_ms=3 {\"request_id\":\"x\"} []", &["a request", "3 ms"]),
+        (
+            "INFO request path=/a status=500 duration_ms=3 error='upstream said status=200 ok' said status=204",
+            &["a request", "5xx"],
+        ),
+        ("INFO request user='ann b' path='/a' status='200' sql='x = 7'", &["a request", "2xx"]),
+    ] {
+        let said = explained(&format!("2026-06-01T10:00:00Z {line}\n").repeat(5));
+        for part in parts {
+            assert!(said.contains(part), "{line}: no {part} in {said}");
+        }
+    }
+}
+
+#[test]
+fn services_of_compose_are_told_whatever_they_are_called() {
+    let inner = "{\"ts\":\"2026-06-01T10:00:00Z\",\"status\":200,\"path\":\"/a\"}";
+    for name in ["web-1", "web_1", "web"] {
+        let said = explained(&format!("{name}  | {inner}\n").repeat(5));
+        assert!(said.contains("a request") && said.contains("service from app = web"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_format_that_is_of_utc_stays_so() {
+    let text = "#Fields: date time cs-method cs-uri-stem sc-status time-taken\n2026-06-01 10:00:00 GET /a 200 5\n";
+    let folder = folder_with(&[("iis.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["explain", "iis.log", "--zone", "Europe/Berlin"]);
+    assert!(said.out.contains("10:00:00Z"), "{}{}", said.out, said.err);
+}
+
+/// What fails is written by another clock, two hours ahead.
+#[test]
+fn nothing_passes_while_lines_far_ahead_may_be_the_failures() {
+    let traffic = Traffic {
+        seed: 7,
+        users: 6_000,
+        requests: 24_000,
+        minutes: 120,
+        errors: vec![0.005, 0.03],
+        slower: vec![1.0; 2],
+        ..Traffic::default()
+    };
+    let mut text = String::new();
+    for line in traffic.lines() {
+        let line = line.text();
+        let ahead = line.contains("\"status\":503");
+        text.push_str(&if ahead {
+            line.replacen("T09:", "T13:", 1).replacen("T10:", "T14:", 1).replacen("T11:", "T15:", 1)
+        } else {
+            line
+        });
+        text.push('\n');
+    }
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--segment", "none"]);
+    let words = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.status, 3, "{words}");
+    assert!(words.contains("failures may be among them, so nothing passes"), "{words}");
 }

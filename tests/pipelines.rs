@@ -199,6 +199,12 @@ fn tests_are_told_where_they_fail_and_can_be_written_anew() {
     assert_eq!(serin(folder.path(), &["test", "mine.yaml"]).status, 0);
     let written = std::fs::read_to_string(folder.path().join("mine.yaml")).unwrap();
     assert_eq!(written.replace("5xx", "2xx").replace("'it''s'", "it's"), text);
+    // What could not be read again is not written.
+    let inline = "pipeline: a\ntests:\n  - lines: ['{\"ts\":\"2026-06-01T10:00:00Z\"}']\n    gives: [{line: x}]\n";
+    let kept = folder_with(&[("a.yaml", inline.as_bytes())]);
+    let said = serin(kept.path(), &["test", "a.yaml", "--update"]);
+    assert!(said.status == 2 && said.err.contains("Nothing was changed"), "{}{}", said.out, said.err);
+    assert_eq!(std::fs::read_to_string(kept.path().join("a.yaml")).unwrap(), inline);
     let wrong = folder_with(&[("wrong.yaml", b"pipeline: a\nunit: users\nset: [{}]\n")]);
     for command in [&["test", "wrong.yaml"][..], &["check", "wrong.yaml"]] {
         let said = serin(wrong.path(), command);

@@ -340,6 +340,8 @@ pub(super) fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
         ("outgoing", RequestSource::Outgoing),
     ];
     let parts = text.split_once('=').and_then(|(service, name)| {
+        // As reports call a service that has no name.
+        let service = if service == "(unnamed service)" { "" } else { service };
         sources.into_iter().find(|(known, _)| *known == name).map(|(_, source)| (service.to_owned(), source))
     });
     parts
@@ -357,10 +359,12 @@ fn windowing(how: &HowArguments) -> anyhow::Result<Windowing> {
     if !(SECOND..=crate::sketch::rows::WINDOW_MAX).contains(&window) {
         bail!("--window: must be between 1s and 1h, got {}", how.window);
     }
+    let zone = how.zone.as_deref().and_then(|zone| Zone::parse(zone).ok()).unwrap_or_default();
     let time = |text: &Option<String>, option: &str| -> anyhow::Result<Option<Timestamp>> {
         text.as_deref()
             .map(|text| {
-                clock::parse_time(text).map_err(|_| anyhow!("{option}: `{text}` is not a time (2026-06-01T12:00:00Z)"))
+                let mut clock = clock::Clock::within(None, zone.clone());
+                clock.parse_time(text).map_err(|_| anyhow!("{option}: `{text}` is not a time (2026-06-01T12:00:00Z)"))
             })
             .transpose()
     };

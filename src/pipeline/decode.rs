@@ -53,14 +53,22 @@ const PROXY_TROUBLE: &str = "err_trace";
 /// Fields that only servers and proxies write: nginx, Caddy, Traefik, Cloudflare.
 const PROXY_FIELDS: [&str; 4] = ["body_bytes_sent", "resp_headers", "DownstreamStatus", "EdgeResponseStatus"];
 
-/// Fields that hold whole URLs, beside those that may hold a route.
-const URL_FIELDS: [&str; 6] = [
+/// Fields that hold whole URLs where a call is meant, beside those that may hold a route.
+const URL_FIELDS: [&str; 13] = [
     "url.full",
     "Attributes.url.full",
     "attributes.url.full",
     "http.url",
     "Attributes.http.url",
     "attributes.http.url",
+    "url",
+    "request.url",
+    "request_url",
+    "http.request.url",
+    "target_url",
+    "target",
+    // Of .NET's HttpClient.
+    "Uri",
 ];
 /// Field that names whom the service asked.
 const PEER: &str = "peer.service";

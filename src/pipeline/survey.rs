@@ -156,6 +156,8 @@ pub struct Survey {
     pub paths: BTreeSet<String>,
     /// Access-log lines among those looked at.
     pub access_lines: u64,
+    /// Lines that look like requests and are taken for calls to others, and those that are requests beside them, of the same services.
+    pub calls_set_aside: (u64, u64),
     /// Lines that both arm queries match.
     pub both_queries: u64,
     /// Fields whose dates do not tell day and month apart.
@@ -195,6 +197,21 @@ fn note_misses(heads: &[Head<'_>], wishes: &Wishes, tables: &[Table], notes: &mu
             "pattern: {misses} of {all} lines of text fit no pattern of the pipelines, and count by what else is known of them or not at all. `serin explain` shows them; a pattern for each kind makes requests of those that are some"
         ));
     }
+}
+
+/// Lines that are taken for calls to others, and the requests beside them.
+fn set_aside(
+    seen: &BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>,
+    chosen: &BTreeMap<ServiceKey, RequestSource>,
+) -> (u64, u64) {
+    let mut all = (0, 0);
+    for (service, by_source) in seen {
+        let Some(source) = chosen.get(service).filter(|source| **source != RequestSource::Outgoing) else { continue };
+        if let Some(calls) = by_source.get(&RequestSource::Outgoing) {
+            all = (all.0 + calls, all.1 + by_source.get(source).copied().unwrap_or(0));
+        }
+    }
+    all
 }
 
 /// Says which fields that tell users apart are taken out of lines.
@@ -258,7 +275,9 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     };
     plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
     let (arm_candidates, sources) = look_at_services(heads, &plan);
+    let seen_by_source = sources.clone();
     plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
+    let calls_set_aside = set_aside(&seen_by_source, &plan.sources);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),
         None => choose_arms(&arm_candidates, wishes.service.as_ref(), &mut notes),
@@ -328,6 +347,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         guessed_units,
         paths: paths.into_keys().collect(),
         access_lines,
+        calls_set_aside,
         ambiguous_dates,
         both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),

@@ -257,7 +257,8 @@ pub fn is_empty_json(raw: &str) -> bool {
 /// has it (`PT0.7S`) or as a time span of .NET (`00:00:00.0441234`, `1.02:00:00`).
 pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
     if let [b'0'..=b'9', .., b'0'..=b'9'] = text.as_bytes() {
-        return decimal_us(text, unit).or_else(|| time_span_us(text));
+        let read = decimal_us(text, unit).or_else(|| time_span_us(text));
+        return read.or_else(|| decimal_us(&without_thousands(text)?, unit));
     }
     let text = text.trim();
     match text.bytes().last() {
@@ -268,6 +269,14 @@ pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
         },
         None => None,
     }
+}
+
+/// `1,234.5` without its commas. `1,234` may be a fraction as well, and is neither.
+fn without_thousands(text: &str) -> Option<String> {
+    let (whole, _) = text.split_once('.')?;
+    let mut groups = whole.split(',');
+    let first = groups.next().filter(|first| (1..=3).contains(&first.len()))?;
+    (first.len() < whole.len() && groups.all(|group| group.len() == 3)).then(|| text.replace(',', ""))
 }
 
 /// The part of an ISO 8601 duration behind `PT`: `1H2M3.5S`, each part at most once and in this order.

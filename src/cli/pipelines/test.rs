@@ -296,8 +296,19 @@ fn update(
         lines.splice(first..end - trailing, block);
     }
     if changed > 0 {
-        std::fs::write(path, lines.join("\n") + "\n")
-            .with_context(|| format!("{}: cannot be written", source.shown))?;
+        let written = lines.join("\n") + "\n";
+        // What could not be read again would be no pipeline any more.
+        let is_whole = parse(&written).is_ok_and(|again| {
+            let gives = again.tests.iter().map(|test| &test.gives);
+            gives.zip(results).all(|(gives, (_, seen))| gives.len() == seen.len())
+        });
+        if !is_whole {
+            bail!(
+                "{}: the results could not be put into this file; write each test's `gives` as a list of lines below it, or leave it out, and try again. Nothing was changed",
+                source.shown
+            );
+        }
+        std::fs::write(path, written).with_context(|| format!("{}: cannot be written", source.shown))?;
     }
     let _infallible = writeln!(text, "{}: {} written anew", source.shown, count(changed, "test"));
     Ok(())

@@ -255,7 +255,8 @@ impl Judged<'_> {
 
     /// What has to be true for the verdict to mean what it says, where nothing in the logs can show it; at most two.
     pub(in crate::cli) fn conditions(&self) -> Vec<String> {
-        self.assignment_condition().into_iter().chain(self.instance_condition()).collect()
+        let calls = self.calls_condition();
+        self.assignment_condition().into_iter().chain(self.instance_condition()).chain(calls).collect()
     }
 
     /// The candidate ran on one instance alone: nothing tells its doing from that of the code. Semantics 6: one bad pod may
@@ -275,6 +276,17 @@ impl Judged<'_> {
             )),
             Verdict::Pass | Verdict::Invalid | Verdict::Inconclusive => None,
         }
+    }
+
+    /// Lines that look like requests were set aside as calls to others.
+    fn calls_condition(&self) -> Option<String> {
+        let (calls, requests) = self.survey.calls_set_aside;
+        (calls * 10 > calls + requests).then(|| {
+            format!(
+                "{} of the lines that look like requests name a whole URL or a peer, and are taken for calls to others (see the notes)",
+                percent(calls as f64 / (calls + requests) as f64)
+            )
+        })
     }
 
     /// Each request counts by itself.
@@ -527,6 +539,12 @@ impl Judged<'_> {
                 "Lines of one arm come too late far more often; give a longer --lateness.{}",
                 self.latest_instance().map_or(String::new(), |words| format!(" {words}."))
             ),
+            Flaw::SomeLate if comparison.read.ahead > comparison.totals.first().map_or(0, |of| of.iter().map(|t| t.late).sum()) => {
+                format!(
+                    "{} lines lie far ahead of those beside them and are in no test, more than the error rate may rise: failures may be among them, so nothing passes. If some are in local time and name no zone, say so: --zone.",
+                    grouped(comparison.read.ahead)
+                )
+            }
             Flaw::SomeLate => format!(
                 "More lines of one arm come too late than the error rate may rise: failures may be among them, so nothing passes. Give a longer --lateness.{}",
                 self.latest_instance().map_or(String::new(), |words| format!(" {words}."))

@@ -140,11 +140,9 @@ impl Decoder<'_> {
     fn is_outgoing(&self, line: &str) -> bool {
         let is_whole = |text: &str| text.contains("://");
         let mut urls = self.url_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
-        match self.first(Role::Route) {
-            Some((slot, _)) => is_whole(&slot.text(line)),
-            None if urls.any(|slot| slot.is_scalar() && is_whole(&slot.text(line))) => true,
-            None => self.slots.get(usize::from(self.peer_slot)).is_some_and(Slot::is_scalar),
-        }
+        self.first(Role::Route).is_some_and(|(slot, _)| is_whole(&slot.text(line)))
+            || urls.any(|slot| slot.is_scalar() && is_whole(&slot.text(line)))
+            || self.slots.get(usize::from(self.peer_slot)).is_some_and(Slot::is_scalar)
     }
 
     #[inline(never)]

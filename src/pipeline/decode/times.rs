@@ -5,7 +5,7 @@ use crate::pipeline::clock;
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::roles::Role;
-use crate::time::{Micros, Timestamp};
+use crate::time::{Micros, SECOND, Timestamp};
 
 impl Decoder<'_> {
     #[inline]
@@ -34,6 +34,9 @@ impl Decoder<'_> {
             return NO_LATENCY;
         }
         let start = self.text(Role::Start, line).and_then(|text| self.clock.parse_time(&text).ok());
+        // Whole seconds tell nothing of a request that takes less.
+        let is_coarse = |time: Timestamp| time.0 % SECOND == 0;
+        let start = start.filter(|start| !(is_coarse(*start) && is_coarse(end)));
         start.and_then(|start| u64::try_from(end.0 - start.0).ok()).unwrap_or(NO_LATENCY)
     }
 }

@@ -209,7 +209,7 @@ pub struct Redaction {
     /// Fields that hold a secret by their name are taken out too.
     secrets: bool,
     /// `name=value` and `"name": "value"` in text, where fields are named.
-    in_text: Option<Regex>,
+    in_text: Option<InText>,
     finder: Finder,
     key: Key,
 }
@@ -314,6 +314,8 @@ impl Redaction {
             let way = self.way(&path);
             let with = match (kind, way) {
                 (Kind::Null, _) | (Kind::True | Kind::False, None) => None,
+                // `has_password` is none.
+                (Kind::True | Kind::False, Some(_)) if !self.is_named(&path) => None,
                 (Kind::Plain, Some(way)) => Some(self.value(way, raw)),
                 (Kind::Escaped, Some(way)) => Some(self.value(way, &json::unescape(raw))),
                 (Kind::Plain, None) => self.text(raw).map(|found| escaped(&found)),
@@ -356,18 +358,24 @@ impl Redaction {
                 None => false,
             },
             Tree::Array(list) => list.iter_mut().fold(false, |any, item| self.tree(item, path, depth + 1) | any),
-            Tree::Object(fields) => fields.iter_mut().fold(false, |any, (key, item)| {
-                let path = format!("{path}.{key}");
-                let done = match self.way(&path) {
-                    Some(way) => {
-                        let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
-                        *item = Tree::from(self.value(way, &text));
-                        true
-                    }
-                    None => self.tree(item, &path, depth + 1),
-                };
-                done | any
-            }),
+            Tree::Object(fields) => {
+                let mut any = false;
+                for (key, mut item) in std::mem::take(fields) {
+                    let path = format!("{path}.{key}");
+                    any |= match self.way(&path).filter(|_| !item.is_boolean() || self.is_named(&path)) {
+                        Some(way) => {
+                            let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+                            item = Tree::from(self.value(way, &text));
+                            true
+                        }
+                        None => self.tree(&mut item, &path, depth + 1),
+                    };
+                    let found = self.found_in(&key);
+                    any |= found.is_some();
+                    fields.insert(found.unwrap_or(key), item);
+                }
+                any
+            }
         }
     }
 
@@ -405,6 +413,11 @@ impl Redaction {
         Some(edits)
     }
 
+    /// A field is named by the user.
+    fn is_named(&self, path: &str) -> bool {
+        self.fields.iter().any(|(name, _)| is_end_of(path, name))
+    }
+
     /// What becomes of a field.
     fn way(&self, path: &str) -> Option<Way> {
         let named = self.fields.iter().find(|(name, _)| is_end_of(path, name)).map(|(_, way)| *way);
@@ -426,22 +439,37 @@ impl Redaction {
         let found = self.found_in(text);
         // By their names go values that do not look like what they are.
         let has_pair = memchr::memchr2(b'=', b':', text.as_bytes()).is_some();
-        let named = self.in_text.as_ref().filter(|_| has_pair).map(|names| {
-            names.replace_all(found.as_deref().unwrap_or(text), |of: &Captures<'_>| {
-                let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
-                if let Some(value) = of.name("inside") {
-                    let way = self.way(part("of")).unwrap_or(Way::Removed);
-                    return format!("{}{}", part("before"), self.value(way, value.as_str()));
-                }
-                let way = self.way(part("name")).unwrap_or(Way::Removed);
-                let value = part("value");
-                let quote = if value.starts_with('"') { "\"" } else { "" };
-                format!("{}{quote}{}{quote}", part("head"), self.value(way, value.trim_matches(['"', '\''])))
+        let Some(names) = self.in_text.as_ref().filter(|_| has_pair) else { return found };
+        let of_header = names.headers.as_ref().map(|headers| {
+            let text = found.as_deref().unwrap_or(text);
+            headers.replace_all(text, |of: &Captures<'_>| {
+                format!("{}{REDACTED}", of.name("header").map_or("", |part| part.as_str()))
             })
         });
+        let text_now = match &of_header {
+            Some(Cow::Owned(text)) => text.as_str(),
+            _ => found.as_deref().unwrap_or(text),
+        };
+        let named = names.pairs.replace_all(text_now, |of: &Captures<'_>| {
+            let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+            if let Some(value) = of.name("inside") {
+                let way = self.way(part("of")).unwrap_or(Way::Removed);
+                return format!("{}{}", part("before"), self.value(way, value.as_str()));
+            }
+            let way = self.way(part("name")).unwrap_or(Way::Removed);
+            let value = part("value");
+            // A name in quotes has a value in quotes, as JSON needs it.
+            let quote = match part("q") {
+                "" if value.starts_with('"') => "\"",
+                "'" if !value.starts_with('\'') => "",
+                quote => quote,
+            };
+            format!("{}{quote}{}{quote}", part("head"), self.value(way, value.trim_matches(['"', '\''])))
+        });
         match named {
-            Some(Cow::Owned(named)) if named != text => Some(named),
-            _ => found,
+            Cow::Owned(named) if named != text => Some(named),
+            _ if text_now != text => Some(text_now.to_owned()),
+            _ => None,
         }
     }
 
@@ -456,19 +484,30 @@ fn is_told(line: &str) -> bool {
     line.trim_ascii().is_empty() || is_crash(line)
 }
 
-/// Names of fields with their values in text; what was taken out already is no value.
-fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<Regex> {
+/// Names of fields with their values in text.
+#[derive(Debug)]
+struct InText {
+    pairs: Regex,
+    /// Headers whose whole rest is secret.
+    headers: Option<Regex>,
+}
+
+/// What is found in text by its name; what was taken out already is no value.
+fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<InText> {
     let mut names: Vec<String> = fields.iter().map(|(name, _)| regex::escape(name)).collect();
     names.extend(secrets.then(|| SECRET_NAMES.to_owned()));
     if names.is_empty() {
         return None;
     }
     let names = names.join("|");
-    // Objects in strings in strings have quotes with escapes before them; such a value ends at the next.
-    let source = format!(
-        r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*[=:]\s*\\+["'])(?P<inside>[^"'\\]+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))["']?\s*[=:]\s*)(?P<value>"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&}}<"'][^\s,;&}}"']*)"#
+    // Objects in strings in strings have quotes with escapes before them; such a value ends at the next. A value may be a list, an object,
+    // a text as Python (`b'..'`) and Rust (`Some("..")`) write it, or a word; Ruby writes `=>`.
+    let pairs = format!(
+        r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*(?:=>|[=:])\s*\\+")(?P<inside>(?:[^"\\]|\\+[^"\\])+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))(?P<q>\\*["'])?\s*(?:=>|[=:])\s*)(?P<value>\[[^\]]*\]?|\{{[^}}]*\}}?|(?:[A-Za-z]{{1,16}}\()?[bu]?"(?:[^"\\]|\\.)*"?\)?|(?:[A-Za-z]{{1,16}}\()?[bu]?'(?:[^'\\]|\\.)*'?\)?|[^\s,;&}}<"'\\][^\s,;&}}"'\\]*)"#
     );
-    RegexBuilder::new(&source).case_insensitive(true).size_limit(16 << 20).build().ok()
+    let headers = r#"(?P<header>(?:^|[^A-Za-z0-9_])(?:(?:set-)?cookie|(?:proxy-)?authorization)["']?\s*:\s*["']?(?:(?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256)\s+)?)[^"'\r\n<][^"'\r\n]*"#;
+    let build = |source: &str| RegexBuilder::new(source).case_insensitive(true).size_limit(16 << 20).build().ok();
+    Some(InText { pairs: build(&pairs)?, headers: if secrets { build(headers) } else { None } })
 }
 
 /// What stands in a line, and what comes in its place.

@@ -40,6 +40,10 @@ pub(super) fn items(text: &str) -> Vec<Item<'_>> {
                 // A quote that never ends is part of the text.
                 None => list.push(Item::Pair(key, Cow::Borrowed(start))),
             }
+        } else if let Some((value, len)) = single_quoted(&rest[key.len() + 1..]) {
+            list.push(Item::Pair(key, Cow::Borrowed(value)));
+            rest = rest[key.len() + 1 + len..].trim_ascii_start();
+            continue;
         } else {
             list.push(Item::Pair(key, Cow::Borrowed(start)));
         }
@@ -67,6 +71,15 @@ fn quoted(text: &str) -> Option<(String, usize)> {
     None
 }
 
+/// The text between single quotes at the start, and how long it is with them. They end where a blank or nothing follows: others are
+/// apostrophes.
+fn single_quoted(text: &str) -> Option<(&str, usize)> {
+    let inside = text.strip_prefix('\'')?;
+    let is_last = |at: &usize| matches!(inside.as_bytes().get(at + 1), None | Some(b' ' | b'\t'));
+    let end = inside.match_indices('\'').map(|(at, _)| at).find(is_last)?;
+    Some((inside.get(..end)?, end + 2))
+}
+
 /// A line of logfmt: it begins with a pair, and words between pairs belong to the value before them.
 pub(super) fn object(line: &str) -> Option<String> {
     let first = line.find(['=', ' ', '"']).filter(|at| line.as_bytes().get(*at) == Some(&b'='))?;
@@ -74,15 +87,23 @@ pub(super) fn object(line: &str) -> Option<String> {
         return None;
     }
     let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::new();
+    let mut is_repeated = false;
     for item in items(line) {
-        match (item, pairs.last_mut()) {
-            (Item::Pair(key, value), _) => pairs.push((key, value)),
-            (Item::Word(word), Some((_, value))) => {
+        match item {
+            Item::Pair(key, value) => {
+                // The first of a name is of the line.
+                is_repeated = pairs.iter().any(|(known, _)| *known == key);
+                if !is_repeated {
+                    pairs.push((key, value));
+                }
+            }
+            Item::Word(_) if is_repeated => {}
+            Item::Word(word) => {
+                let (_, value) = pairs.last_mut()?;
                 let value = value.to_mut();
                 value.push(' ');
                 value.push_str(word);
             }
-            (Item::Word(_), None) => return None,
         }
     }
     if pairs.len() < PAIRS_MIN {

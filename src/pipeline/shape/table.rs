@@ -148,7 +148,8 @@ impl Table {
 impl Table {
     /// A line of the access log that such a table is.
     fn w3c(&self, line: &str, row: &[Cow<'_, str>]) -> Option<String> {
-        let time = format!("{} {}", row.get(self.time)?, row.get(self.time + 1)?);
+        // The format is of UTC (W3C's draft, CloudFront, IIS).
+        let time = format!("{} {}Z", row.get(self.time)?, row.get(self.time + 1)?);
         if !is_time(&time) {
             return None;
         }

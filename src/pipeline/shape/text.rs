@@ -149,6 +149,9 @@ fn put_said(level: Option<&str>, logger: Option<&str>, message: &str, object: &m
     let mut said = Object::new();
     let is_request = match object_in(message) {
         Some(fields) => {
+            // Pairs stand before it.
+            let before = (fields.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
+            pairs_of(message.get(..before).unwrap_or_default(), &mut said);
             said.fields_of(fields);
             false
         }
@@ -281,7 +284,7 @@ pub(super) fn pairs_of(message: &str, object: &mut Object) {
         return;
     }
     let spaced = match memchr::memchr3(b'{', b'}', b',', message.as_bytes()) {
-        Some(_) => Cow::Owned(message.replace(['{', '}', ','], " ")),
+        Some(_) => Cow::Owned(without_marks(message)),
         None => Cow::Borrowed(message),
     };
     let items = items(&spaced);
@@ -296,7 +299,25 @@ pub(super) fn pairs_of(message: &str, object: &mut Object) {
         },
         Item::Word(_) => None,
     });
+    // What comes first is of the line; what repeats its name is told of something else (`error=upstream said status=200`).
+    let mut seen: Vec<&str> = Vec::new();
     for (key, value) in pairs.take(PAIRS_MAX).filter(|(key, value)| is_key(key) && !value.is_empty()) {
-        object.value(key, value.trim_end_matches([':', ';', ')']));
+        if seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        object.value(key, value.trim_end_matches([':', ';', ')', '.']));
     }
+}
+
+/// A text without braces and without commas, but for those within a number: `1,234.5`.
+fn without_marks(message: &str) -> String {
+    let bytes = message.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let of = |(at, c): (usize, char)| match c {
+        ',' if is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)) => c,
+        '{' | '}' | ',' => ' ',
+        _ => c,
+    };
+    message.char_indices().map(of).collect()
 }

@@ -188,7 +188,12 @@ fn compose(line: &str, depth: usize) -> Option<String> {
     let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let service = match swarm {
         Some((service, _)) => service,
-        None => name.rsplit_once('-').filter(|(_, number)| is_number(number))?.0,
+        None => match name.rsplit_once(['-', '_']).filter(|(_, number)| is_number(number)) {
+            Some((service, _)) => service,
+            // A name of one's own (`container_name`).
+            None if says_more(inner.trim_ascii_start()) => name,
+            None => return None,
+        },
     };
     let mut object = Object::new();
     object.text("app", service);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Intern, Kind, ServiceKey};
+use crate::event::{self, Intern, Kind, ServiceKey};
 use crate::pipeline::decode::{Decoded, Decoder, without_mark};
 use crate::pipeline::json::{self, Value};
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource};
@@ -64,8 +64,12 @@ pub(super) fn look_at_services(
             let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
             let source = decoder.source();
             let services = &decoder.interner().names().services;
-            let Some(service) = services.get(usize::from(event.service)) else { continue };
-            if event.kind == Kind::Request || source == RequestSource::Outgoing {
+            let Some(service) = services.get(usize::from(event.service)).cloned() else { continue };
+            let service = &service;
+            // Probes of health are no log of what a service is asked, beside lines that may be.
+            let route = event::name_at(&decoder.interner().names().routes, event.route);
+            let is_probe = source == RequestSource::Application && route.is_some_and(|route| is_probe(route));
+            if (event.kind == Kind::Request && !is_probe) || source == RequestSource::Outgoing {
                 *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
             for (at, (role, path)) in fields.iter().enumerate() {
@@ -113,6 +117,25 @@ pub(super) fn look_at_services(
     // Fields that a pipeline names may have no value here.
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));
     (candidates, sources)
+}
+
+/// A route that is asked to see whether a service is there.
+fn is_probe(route: &str) -> bool {
+    const PROBES: [&str; 11] = [
+        "ping",
+        "health",
+        "healthz",
+        "healthcheck",
+        "ready",
+        "readyz",
+        "readiness",
+        "live",
+        "livez",
+        "liveness",
+        "metrics",
+    ];
+    let last = route.trim_end_matches('/').rsplit(['/', ' ']).next().unwrap_or_default();
+    PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
 }
 
 /// A value is the version of a protocol, which is none of a service.
@@ -220,15 +243,16 @@ pub(super) fn choose_sources(
         let calls = several.get(&RequestSource::Outgoing).copied().unwrap_or(0);
         if best != RequestSource::Outgoing && calls > 0 {
             notes.push(format!(
-                "requests: {calls} lines of {key} name a whole URL or a peer and no path; they are taken for its calls to others, not for requests of its own. If they are its requests: --requests-from {}=outgoing",
+                "requests: {calls} lines of {key} name a whole URL or a peer; they are taken for its calls to others, not for requests of its own. If they are its requests: --requests-from {}=outgoing",
                 shown(&key.service)
             ));
         }
         let own = several.keys().filter(|source| **source != RequestSource::Outgoing).count();
         if own > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
-                "requests of {key} are logged by several sources; its {} counts, so that none counts twice",
-                best.name()
+                "requests of {key} are logged by several sources; its {} counts, so that none counts twice (--requests-from {}=application, or another, if the other is meant)",
+                best.name(),
+                shown(&key.service)
             ));
         }
         sources.insert(key, best);

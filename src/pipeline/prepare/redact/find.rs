@@ -11,7 +11,7 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// An address as people have them: of what RFC 5322 allows before the `@`, only what does not end words of addresses and of text; the domain ends in letters, which versions of packages
 /// (`react@18.2.0`) do not; the sign also as addresses of pages and strings in strings write it.
-const EMAIL: &str = r"[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}(?:@|%40|\\u0040)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z][A-Za-z0-9-]{1,62}";
+const EMAIL: &str = r"(?P<local>[\pL\pN][\pL\pN._%+'-]*)(?:@|%40|\\u0040)(?P<domain>[\pL\pN][\pL\pN-]*(?:\.[\pL\pN-]+)*\.\pL[\pL\pN-]+)";
 
 /// Secrets by their form. `keep`: what stands before one and stays.
 ///
@@ -31,7 +31,7 @@ const TOKEN: &str = concat!(
     r"|\bnpm_[A-Za-z0-9]{36}",
     r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----|[^-]*)",
-    r"|(?P<scheme>://)[^\s/:@]+:[^\s/@]+(?P<host>@)",
+    r"|(?P<scheme>://)[^\s/:@\x22'<>]*:[^\s/\x22'<>]+(?P<host>@)",
 );
 
 /// Bytes of the shortest of them: `://a:b@`.
@@ -69,7 +69,11 @@ impl Finder {
             && !is_id
             && memchr::memchr2(b'@', b'0', text_now.as_bytes()).is_some()
             && let std::borrow::Cow::Owned(found) =
-                email.replace_all(text_now, |of: &Captures<'_>| format!("<email:{}>", hash(&of[0])))
+                email.replace_all(text_now, |of: &Captures<'_>| match is_address(of) {
+                    true => format!("<email:{}>", hash(&of[0])),
+                    false => of[0].to_owned(),
+                })
+            && found != text_now
         {
             done = Some(found);
         }
@@ -80,6 +84,14 @@ impl Finder {
         }
         done
     }
+}
+
+/// No version of a package (`lodash@4.17.21-beta.rc`), and no place of a repository (`git@host:path`).
+fn is_address(of: &Captures<'_>) -> bool {
+    let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+    let is_number = |label: Option<&str>| label.is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    let mut labels = part("domain").split('.');
+    part("local") != "git" && !(is_number(labels.next()) && is_number(labels.next()))
 }
 
 /// A text without numbers of cards; `None` where there are none.
@@ -121,6 +133,7 @@ fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
     let mut number: Vec<u8> = Vec::with_capacity(*CARD_DIGITS.end());
     let mut at = start;
     let mut end = None;
+    let mut dots = 0;
     while number.len() <= *CARD_DIGITS.end() {
         let group = bytes.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if group == 0 {
@@ -130,13 +143,16 @@ fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
         at += group;
         let next = bytes.get(at).copied();
         let ends = next.is_none_or(|byte| !is_part(byte) || byte == b'.' && !followed_by_digit(bytes, at));
-        if ends && CARD_DIGITS.contains(&number.len()) && is_card(&number) {
+        // A number with a fraction is none: full stops part all groups or none.
+        if ends && dots != 1 && CARD_DIGITS.contains(&number.len()) && is_card(&number) {
             end = Some(at);
         }
         match next {
             Some(b' ' | b'-') => at += 1,
-            // Full stops stand in numbers too: they part the groups of a card alone.
-            Some(b'.') if matches!(group, 4 | 6) && followed_by_digit(bytes, at) => at += 1,
+            Some(b'.') if matches!(group, 4 | 6) && followed_by_digit(bytes, at) => {
+                at += 1;
+                dots += 1;
+            }
             _ => break,
         }
     }

@@ -63,7 +63,21 @@ fn what_looks_like_a_secret_is_found() {
         ("a4111111111111111", "a4111111111111111"),
         ("0.4111111111111111", "0.4111111111111111"),
         ("4111111111111111111111", "4111111111111111111111"),
-        ("Authorization: Bearer abc.def-123456", "Authorization: <redacted> <token>"),
+        ("Authorization: Bearer hun2", "Authorization: <redacted> <redacted>"),
+        ("Authorization: Negotiate YIIabc def", "Authorization: <redacted> <redacted>"),
+        ("Cookie: a=b; session=hunter2; sid=hunter3", "Cookie: <redacted>"),
+        (r#"Parameters: {"password"=>"hunter2", "n"=>1}"#, r#"Parameters: {"password"=>"<redacted>", "n"=>1}"#),
+        (
+            r#"{"password":["hunter2"],"credentials":{"old":"hunter3"},"n":1}"#,
+            r#"{"password":"<redacted>","credentials":"<redacted>","n":1}"#,
+        ),
+        (r#"{"password":99887766,"n":1}"#, r#"{"password":"<redacted>","n":1}"#),
+        ("{'password': b'hunter2', 'n': 1}", "{'password': <redacted>, 'n': 1}"),
+        (r#"Login { password: Some("hunter2"), n: 1 }"#, "Login { password: <redacted>, n: 1 }"),
+        ("redis://:hunter2@cache:6379", "redis://<token>@cache:6379"),
+        ("postgres://ann:hun@ter2@db/x", "postgres://<token>@db/x"),
+        ("lodash@4.17.21-beta.rc git@github.com:org/repo", "lodash@4.17.21-beta.rc git@github.com:org/repo"),
+        ("took 4111.111111111111 ms", "took 4111.111111111111 ms"),
         ("bearer abcdefgh12345678", "bearer <token>"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "<token>"),
         ("key AKIAIOSFODNN7EXAMPLE used", "key <token> used"),
@@ -83,13 +97,21 @@ fn what_looks_like_a_secret_is_found() {
     let deep =
         serde_json::json!({ "b": serde_json::json!({ "password": "hun ter2", "n": 1 }).to_string() }).to_string();
     let deeper = serde_json::json!({ "a": deep }).to_string();
-    for text in [deep, deeper] {
+    let apostrophe =
+        serde_json::json!({ "b": serde_json::json!({ "password": "it's hun ter2", "n": 1 }).to_string() }).to_string();
+    for text in [deep, deeper, apostrophe] {
         let told = found(&text);
         assert!(told.contains("<redacted>") && !told.contains("hun") && !told.contains("ter2"), "{told}");
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert!(serde_json::from_str::<serde_json::Value>(told["message"].as_str().unwrap()).is_ok(), "{told}");
     }
+    assert_eq!(line(&of, r#"{"has_password":true,"n":1}"#), r#"{"has_password":true,"n":1}"#);
+    for address in ["ann@münchen.de", "jürgen@example.com", "o'brien@example.com"] {
+        let told = found(address);
+        assert!(told.starts_with("{\"message\":\"<email:"), "{address}: {told}");
+    }
     // A name of a field may be an address.
+    assert!(!line(&of, r#"{"list":[{"ann@example.com":3}]}"#).contains("ann@"));
     let told = line(&of, r#"{"by_user":{"ann@example.com":3,"a\"b":1}}"#);
     assert!(!told.contains("ann@") && told.contains("<email:") && told.contains(r#""a\"b":1"#), "{told}");
     let told = found("mail ann@example.com\nand ann@EXAMPLE.com, bob@example.com");

@@ -124,7 +124,10 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
             flaws.push(Flaw::Lateness);
         } else if differs(pair.map(|t| t.late), pair.map(|t| t.lines + t.late), margins.errors) {
             flaws.push(Flaw::SomeLate);
-        } else if read.ahead >= COVERAGE_MIN && read.ahead as f64 > margins.errors * read.events as f64 {
+        } else if !flaws.contains(&Flaw::MostlyLate)
+            && read.ahead >= COVERAGE_MIN
+            && read.ahead as f64 > margins.errors * read.events as f64
+        {
             // Whose they are is not known; failures may be written by another clock.
             flaws.push(Flaw::SomeLate);
         }

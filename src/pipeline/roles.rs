@@ -1,6 +1,6 @@
 //! Roles that fields play, and the names by which fields of known loggers are recognised.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::LazyLock;
 
 /// What a field means.
@@ -382,6 +382,8 @@ impl Role {
                 "@duration",
                 "TimeTaken",
                 "latencies.request",
+                "EdgeTimeToFirstByteMs",
+                "OriginResponseDurationMs",
             ],
             Role::Status => &[
                 "status",

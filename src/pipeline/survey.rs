@@ -352,7 +352,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         both_queries: read.rejects.get(&RejectReason::BothArms).copied().unwrap_or(0),
         first_line: heads.iter().find_map(|head| head.lines.first()).map(|line| (*line).to_owned()),
     };
-    say_what_is_missing(&mut survey);
+    say_what_is_missing(&mut survey, read.timed);
     survey
 }
 
@@ -447,7 +447,8 @@ impl Survey {
     }
 }
 
-fn say_what_is_missing(survey: &mut Survey) {
+/// `timed`: requests whose latency is told.
+fn say_what_is_missing(survey: &mut Survey, timed: u64) {
     let mut notes = Vec::new();
     let has = |role: Role| survey.roles.iter().any(|report| report.role == role);
     if !has(Role::Time) && !has(Role::Start) {
@@ -467,6 +468,12 @@ fn say_what_is_missing(survey: &mut Survey) {
     let has_ends = has(Role::Start) && survey.roles.iter().any(|role| role.role == Role::Time && is_end(role));
     if !has(Role::Latency) && !has_ends && survey.requests > 0 {
         notes.push("latency: no field is recognised; it is not judged. Name it with --role latency=FIELD".to_owned());
+    }
+    if !has(Role::Latency) && has_ends && timed == 0 && survey.requests > 0 {
+        notes.push(
+            "latency: requests say when they began and ended in whole seconds alone, which tells nothing of their latency; it is not judged. Name a field with --role latency=FIELD"
+                .to_owned(),
+        );
     }
     if !has(Role::Status) && !has(Role::Error) && survey.requests > 0 {
         notes.push(

@@ -289,7 +289,14 @@ const LOGS: &[Log] = &[
         "Cloudflare",
         &[(
             r#"{"ClientIP":"10.0.0.7","ClientRequestMethod":"GET","ClientRequestURI":"/cart?x=1","EdgeEndTimestamp":"2026-06-01T10:00:00Z","EdgeResponseStatus":500,"EdgeStartTimestamp":"2026-06-01T09:59:59Z","RayID":"3a6050bcbe121a87"}"#,
-            "kind=request failed=true us=1000000 route=/cart time=2026-06-01T10:00:00Z",
+            "kind=request failed=true us=- route=/cart time=2026-06-01T10:00:00Z",
+        )],
+    ),
+    (
+        "Cloudflare, with what it took",
+        &[(
+            r#"{"ClientIP":"10.0.0.7","ClientRequestMethod":"GET","ClientRequestURI":"/cart?x=1","EdgeEndTimestamp":"2026-06-01T10:00:00Z","EdgeResponseStatus":500,"EdgeStartTimestamp":"2026-06-01T09:59:59Z","EdgeTimeToFirstByteMs":124,"RayID":"3a6050bcbe121a87"}"#,
+            "kind=request failed=true us=124000 route=/cart time=2026-06-01T10:00:00Z",
         )],
     ),
     (

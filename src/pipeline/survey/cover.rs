@@ -22,6 +22,8 @@ pub(super) struct Counts {
 pub(super) struct Covered {
     pub(super) roles: BTreeMap<Role, Counts>,
     pub(super) requests: u64,
+    /// Requests whose latency is told.
+    pub(super) timed: u64,
     pub(super) rejects: BTreeMap<RejectReason, u64>,
     pub(super) services: BTreeMap<ServiceKey, ServiceReport>,
     /// Traces with more than one line.
@@ -92,6 +94,7 @@ pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             }
             let is_request = event.kind == Kind::Request;
             covered.requests += u64::from(is_request);
+            covered.timed += u64::from(is_request && event.latency_us != NO_LATENCY);
             covered.rates_unread += u64::from(event.rate_unread);
             for (role, field) in decoder.covered(line) {
                 let Some(field) = field else { continue };

@@ -83,7 +83,13 @@ test("o, u and s open a part of the verdict and go to it; what is told of lines 
   await page.keyboard.press("Tab");
   await expect(page.locator("#lines :focus")).toHaveCount(1);
   await expect(page.getByRole("region", { name: "Services by arm" }).getByRole("row", { name: /checkout.*canary/ }).first()).toContainText("×");
-  const shown = async (): Promise<number> => Number(/\((\d+)\)/.exec(await page.locator("#lines > summary").innerText())![1]);
+  // Requests on which the verdict does not rest stand under their own heading, with their own count.
+  const counts = async (of: string): Promise<[number, number]> => {
+    const [, first, all] = /\(([\d,]+)(?: shown of ([\d,]+))?\)/.exec(await page.locator(of).innerText())!;
+    return [Number(first!.replace(",", "")), Number((all ?? first)!.replace(",", ""))];
+  };
+  const shown = async (): Promise<number> => (await counts("#lines > summary"))[0] + (await counts("#lines h3:has-text('does not rest')"))[0];
+  expect((await counts("#lines > summary"))[0]).toBeLessThan((await counts("#lines > summary"))[1]);
   await expect.poll(() => page.locator("#lines .places > li").count()).toBe(await shown());
   const more = page.locator("#lines").getByRole("button", { name: /^\d+ more$/ });
   const before = await shown();
@@ -100,6 +106,9 @@ test("in a narrow window the frame is small, what scrolls says so, and the help 
   await page.goto(`${demoAddress()}/status`);
   await expect(page.getByRole("heading", { name: "Status" })).toBeVisible();
   expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  const screens = page.locator(".top .screens");
+  const hidden = (): Promise<number> => screens.evaluate((of) => of.scrollWidth - of.clientWidth);
+  expect(await hidden()).toBe(0);
   await page.setViewportSize({ width: 320, height: 800 });
   expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
   await page.setViewportSize({ width: 390, height: 844 });

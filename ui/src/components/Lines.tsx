@@ -8,7 +8,7 @@ import { grouped, harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
-import type { Comparison, FoundLine, Place } from "../lib/types";
+import type { Comparison, Evidence, FoundLine, Place } from "../lib/types";
 import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
 
@@ -98,21 +98,49 @@ const OF_TEMPLATE = 3;
 /** What lines of the canary are called: only a failure is shown by some. */
 export const linesWords = (comparison: Comparison): string => (comparison.verdict === "fail" ? "Lines that show it" : "Lines of the canary to look at");
 
+/** Requests, each with its line. */
+function Requests({ list }: { list: Evidence[] }) {
+  return (
+    <ol class="places">
+      {list.map((line) => (
+        <li key={`${line.stream}/${line.offset}`}>
+          <p>
+            <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)} <Time at={line.time} />{" "}
+            <small>
+              {harmless(line.stream, 80)}, byte {grouped(line.offset)}
+            </small>
+          </p>
+          <LineAt place={line} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 /** What shows the verdict: first lines of the templates that carried it, then requests, slow ones first where it is about latency. */
 export function Lines({ comparison, open }: { comparison: Comparison; open: Signal<boolean> }) {
   const isOpen = useComputed(() => open.value).value;
   const [all, setAll] = useState(false);
+  const [more, setMore] = useState(false);
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id) && of.canary.length > 0);
   const regressed = comparison.guardrails.filter((of) => of.finding === "regressed").map((of) => of.guardrail);
   const isSlow = regressed.length > 0 && regressed.every((name) => name.startsWith("latency"));
   // What stands above as a new line is not told again.
   const above = new Set(failing.flatMap((of) => of.canary.slice(0, OF_TEMPLATE).map((place) => `${place.stream}/${place.offset}`)));
-  const list = comparison.evidence.filter((of) => !above.has(`${of.stream}/${of.offset}`)).toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
-  if (list.length === 0 && failing.length === 0) return null;
+  const lines = comparison.evidence.filter((of) => !above.has(`${of.stream}/${of.offset}`)).toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
+  if (lines.length === 0 && failing.length === 0) return null;
+  // Of a failure only requests of what became worse show it; all others are told apart.
+  const isFailed = comparison.verdict === "fail";
+  const isWorse = { error: regressed.some((name) => name.startsWith("error")), slow: regressed.some((name) => name.startsWith("latency")) };
+  const isTold = isFailed && (failing.length > 0 || isWorse.error || isWorse.slow);
+  const list = isTold ? lines.filter((of) => isWorse[of.class]) : lines;
+  const others = isTold ? lines.filter((of) => !isWorse[of.class]) : [];
+  const drawn = failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length));
+  const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + list.length;
   return (
     <details class="more" id="lines" open={isOpen} onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>
-        {linesWords(comparison)} ({failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length))})
+        {linesWords(comparison)} ({drawn < there ? `${grouped(drawn)} shown of ${grouped(there)}` : grouped(there)})
       </summary>
       {isOpen &&
         failing.map((of) => (
@@ -142,24 +170,24 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
         ))}
       {isOpen && list.length > 0 && (
         <>
-          <h3>{failing.length > 0 ? "Other requests of the canary that failed or were slow" : "Requests of the canary that failed or were slow"}</h3>
-          <ol class="places">
-            {list.slice(0, all ? list.length : SHOWN).map((line) => (
-              <li key={`${line.stream}/${line.offset}`}>
-                <p>
-                  <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)}{" "}
-                  <Time at={line.time} />{" "}
-                  <small>
-                    {harmless(line.stream, 80)}, byte {grouped(line.offset)}
-                  </small>
-                </p>
-                <LineAt place={line} />
-              </li>
-            ))}
-          </ol>
+          <h3>{isTold ? `Requests of the canary that ${isWorse.error ? (isWorse.slow ? "failed or were slow" : "failed") : "were slow"}` : "Requests of the canary that failed or were slow"}</h3>
+          <Requests list={all ? list : list.slice(0, SHOWN)} />
           {!all && list.length > SHOWN && (
             <button type="button" onClick={() => setAll(true)}>
               {list.length - SHOWN} more
+            </button>
+          )}
+        </>
+      )}
+      {isOpen && others.length > 0 && (
+        <>
+          <h3>
+            Other requests of the canary that failed or were slow; the verdict does not rest on them ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
+          </h3>
+          <Requests list={more ? others : others.slice(0, SHOWN)} />
+          {!more && others.length > SHOWN && (
+            <button type="button" onClick={() => setMore(true)}>
+              {others.length - SHOWN} more
             </button>
           )}
         </>

@@ -11,13 +11,16 @@ import type { Comparison, GroupTable, Num } from "./types";
 const APART_MS = 60_000;
 
 /** The time until which both arms were heard of, and the arm that goes on; `null` where both end together. */
-export function apartOf(comparison: Comparison): { until: string; longer: 0 | 1 } | null {
+export function apartOf(comparison: Pick<Comparison, "active_until">): { until: string; longer: 0 | 1 } | null {
   const [a, b] = comparison.active_until ?? [];
   if (!a || !b || Math.abs(Date.parse(a) - Date.parse(b)) <= APART_MS) return null;
   return Date.parse(a) > Date.parse(b) ? { until: b, longer: 0 } : { until: a, longer: 1 };
 }
 
 const QUANTILES: Record<string, string> = { latency_p50: "0.5", latency_p90: "0.9", latency_p99: "0.99" };
+
+/** The name under which the number of units is among the values. */
+export const UNITS = "_unit";
 
 /** Of the arm that was heard of for longer, the values of guardrails while both ran. */
 export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: string, signal: AbortSignal): Promise<Map<string, Num>> {
@@ -27,6 +30,7 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
   const [group] = all.groups;
   const found = new Map<string, Num>();
   if (!group || group.lines === 0) return found;
+  if (group.distinct !== undefined) found.set(UNITS, group.distinct);
   for (const row of comparison.guardrails) {
     const share = QUANTILES[row.guardrail];
     if (share) found.set(row.guardrail, group.quantiles?.[share] ?? null);

@@ -464,7 +464,7 @@ export interface FoundLine {
 export interface Found {
   query: string;
   lines: FoundLine[];
-  total: { lines: number; is_exact: boolean };
+  total: { lines: number; is_exact: boolean; is_estimate?: boolean };
   partial: string | null;
   next: string | null;
   took_ms: number;

@@ -11,7 +11,14 @@ import { grouped, harmless, millis, percent, three } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
 import { param, setQuery } from "../lib/router";
-import type { Found, GroupTable } from "../lib/types";
+import type { Found, GroupTable, Report } from "../lib/types";
+
+/** What is counted: the unit of the comparisons whose service the filters name, else that of the log. */
+export function unitOf(filters: string[], from: Pick<Report, "comparisons" | "survey"> | null): string {
+  const named = filters.flatMap((text) => [...text.matchAll(/(?:^|[\s(])_service:("(?:[^"\\]|\\.)*"|[^\s()]+)/g)].map((of) => of[1]!.replace(/^"|"$/g, "")));
+  const units = new Set((from?.comparisons ?? []).filter((of) => named.includes(of.service.replace(/ in \S+$/, ""))).map((of) => of.unit));
+  return units.size === 1 ? [...units][0]! : (from?.survey?.unit ?? "user");
+}
 
 /** Fields whose values are held against each other, of those that every line has. */
 const FIELDS = ["_service", "_route", "_status", "_level", "_kind"];
@@ -258,7 +265,7 @@ export function Compare() {
           <p class="aside">
             These are plain counts of one look: they describe, and no error level holds for them. Whether a version is worse is what <a href="/">rollouts</a> say.
           </p>
-          <FiguresTable figures={of.figures} queryOf={queryOf} />
+          <FiguresTable figures={of.figures} queryOf={queryOf} unit={unitOf([a, b], report.value)} />
           <Scroll label="Templates">
             <table class="templates cards-if-narrow">
               <caption>Log lines whose share differs most, of the {TEMPLATES} most frequent of each side; for 1,000 requests (without requests: lines)</caption>
@@ -330,28 +337,31 @@ export function Compare() {
   );
 }
 
-function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (side: 0 | 1, more?: string) => string }) {
+export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>; queryOf: (side: 0 | 1, more?: string) => string; unit: string }) {
+  const units = unit === "client address" ? "client addresses" : `${unit}s`;
   const ms = (of: Figures, share: string): number | null => of.quantiles[share] ?? null;
   const rows: { name: string; more: string; value: (of: Figures) => string; number: (of: Figures) => number | null }[] = [
     { name: "lines", more: "", value: (of) => grouped(of.lines), number: (of) => of.lines },
     { name: "requests", more: "_kind:request", value: (of) => grouped(of.requests), number: (of) => of.requests },
     { name: "failed requests", more: "_kind:request _failed:true", value: (of) => percent(of.requests > 0 ? of.failed / of.requests : null), number: (of) => (of.requests > 0 ? of.failed / of.requests : null) },
     {
-      name: "users with a failed request [95 %, for one look]",
+      name: `${units} with a failed request [95 %, for one look]`,
       more: "_kind:request _failed:true",
       value: (of) => (of.share ? `${percent(of.share.share)} [${percent(of.share.low)}, ${percent(of.share.high)}]` : "–"),
       number: (of) => of.share?.share ?? null,
     },
     { name: "error lines for 1,000 requests", more: "_level:>=error", value: (of) => (of.requests > 0 ? three((of.errors / of.requests) * 1_000) : grouped(of.errors)), number: (of) => (of.requests > 0 ? of.errors / of.requests : null) },
-    { name: "users", more: "_kind:request", value: (of) => (of.users === null ? "–" : grouped(of.users)), number: (of) => of.users },
+    { name: units, more: "_kind:request", value: (of) => (of.users === null ? "–" : grouped(of.users)), number: (of) => of.users },
     { name: "latency p50", more: "_kind:request", value: (of) => millis(ms(of, "0.5")), number: (of) => ms(of, "0.5") },
     { name: "latency p95", more: "_kind:request", value: (of) => millis(ms(of, "0.95")), number: (of) => ms(of, "0.95") },
     { name: "latency p99", more: "_kind:request", value: (of) => millis(ms(of, "0.99")), number: (of) => ms(of, "0.99") },
   ];
+  // Where requests are the unit, those are told already.
+  const shown = rows.filter((row) => unit !== "request" || !row.name.startsWith(units) || row.name === "requests").filter((row, at, all) => all.findIndex((of) => of.name === row.name) === at);
   return (
     <Scroll label="Figures">
       <table class="numbers">
-        <caption>Both sides</caption>
+        <caption>Both sides. Percentiles are those of search, in steps of about 1&nbsp;%: those of a verdict may differ by so much</caption>
         <thead>
           <tr>
             <th scope="col">figure</th>
@@ -361,7 +371,7 @@ function FiguresTable({ figures, queryOf }: { figures: Two<Figures>; queryOf: (s
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => {
+          {shown.map((row) => {
             const [x, y] = [row.number(figures[0]), row.number(figures[1])];
             return (
               <tr key={row.name}>

@@ -138,6 +138,9 @@ const SHOWN = 30;
 /** How many more units of the canary were met than would be as in the baseline. */
 const excessOf = (cell: Cell): number => cell.met[1] - cell.of[1] * (cell.of[0] > 0 ? cell.met[0] / cell.of[0] : 0);
 
+/** A value that the units of one arm alone have (its version, its instances) names the arm, and says nothing of whom something met. */
+export const namesArm = (cell: Pick<Cell, "of">): boolean => cell.of[0] === 0 || cell.of[1] === 0;
+
 function Counted({ comparison, list, chosen }: { comparison: Comparison; list: Carrier[]; chosen: Carrier }) {
   const found = useSignal<{ name: string; split: Split } | null>(null);
   const problem = useSignal("");
@@ -156,7 +159,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
   const { unit } = comparison;
   const of = found.value?.name === chosen.name ? found.value.split : null;
   const met = (of?.cells ?? []).filter((cell) => cell.met[0] + cell.met[1] > 0);
-  const rows = met.filter((cell) => cell.of[0] + cell.of[1] >= least()).toSorted((a, b) => excessOf(b) - excessOf(a));
+  const rows = met.filter((cell) => cell.of[0] + cell.of[1] >= least()).toSorted((a, b) => Number(namesArm(a)) - Number(namesArm(b)) || excessOf(b) - excessOf(a));
   const shown = all.value ? rows : rows.slice(0, SHOWN);
   const part = (cell: Pick<Cell, "met" | "of">, side: 0 | 1): number => (cell.of[side] > 0 ? Math.min(1, cell.met[side] / cell.of[side]) : 0);
   const most = Math.max(0, ...rows.flatMap((cell) => [part(cell, 0), part(cell, 1)]));
@@ -186,7 +189,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
               ))}{" "}
               {chosen.met}
             </p>
-            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. Segments in which few were met differ by chance.</p>
+            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within strata (stretches of time with one share of the canary), and need not be the plain difference of these shares. Segments in which few were met differ by chance.</p>
           </section>
           {rows.length === 0 ? (
             <p>No field of the lines tells them apart.</p>
@@ -194,7 +197,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
             <Scroll label="Segments">
               <table class="segments cards-if-narrow">
                 <caption>
-                  Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give
+                  Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give; values that one arm alone has come last
                 </caption>
                 <thead>
                   <tr>
@@ -216,6 +219,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
                     <tr key={`${cell.field}=${cell.value}`}>
                       <th scope="row">
                         {harmless(cell.field.replace(/^_/, ""), 60)} = {harmless(cell.value, 80)}
+                        {namesArm(cell) && <small>in the {cell.of[0] === 0 ? "canary" : "baseline"} alone</small>}
                       </th>
                       {sides.map((side) => (
                         <td class="number" data-of={name(side)} key={side}>

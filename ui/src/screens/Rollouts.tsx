@@ -12,9 +12,10 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
+import { apartOf } from "../lib/sidebyside";
 import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
-import { CHANGES, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
+import { CHANGES, findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
 const SHOWN = 200;
@@ -61,13 +62,14 @@ function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string
 /** Height of a row of a long list in pixels, as the style sheet has it. */
 const ROW = 76;
 
-function Course({ row, comparison, sparks }: { row: RolloutRow; comparison: Comparison; sparks: Spark[] }) {
+function Course({ comparison, sparks }: { comparison: Comparison; sparks: Spark[] }) {
   const spark = sparks.find((of) => of.service === comparison.service && of.control === comparison.control && of.candidate === comparison.candidate);
   const guardrail = comparison.guardrails.find((of) => of.guardrail === spark?.guardrail);
   if (!spark || !guardrail?.effect) return null;
   return (
     <>
-      <Sparkline spark={spark} kind={guardrail.effect.kind} look={lookOfRollout(row)} label={guardrail.label} />
+      {/* Its own colour: what is worse may be something else. */}
+      <Sparkline spark={spark} kind={guardrail.effect.kind} look={findingLook(guardrail.finding)} label={guardrail.label} />
       <span class="effect">
         {guardrail.label} <span class="whole">{effectWords(guardrail.effect)}</span>
       </span>
@@ -89,10 +91,23 @@ function Calibration({ row }: { row: RolloutRow }) {
   );
 }
 
-/** How much of the units the canary has. */
-function Share({ of }: { of: Comparison }) {
+/** How much of the units the canary has; where one arm has stopped, of which times both numbers are. */
+export function shareWords(of: Pick<Comparison, "units" | "unit" | "started_at" | "ended_at" | "active_until">): string {
   const all = of.units[0] + of.units[1];
-  return all > 0 ? <small>{percent(of.units[1] / all)} of {of.unit}s</small> : null;
+  if (all === 0) return "";
+  const words = `${percent(of.units[1] / all)} of ${of.unit}s`;
+  const apart = apartOf(of);
+  if (!apart) return words;
+  return `${words} of ${span(between(of.started_at, of.ended_at))}; the ${apart.longer === 0 ? "canary" : "baseline"} ran for ${span(between(of.started_at, apart.until))}`;
+}
+
+/** What a verdict rests on besides the lines: that, and that nobody should act on it alone, is told here too. */
+export function conditionWords(row: Pick<RolloutRow, "verdict" | "reason">, comparison: Pick<Comparison, "verdict" | "assumption" | "reasons"> | undefined): string[] {
+  if (row.verdict !== "fail" && row.verdict !== "pass") return [];
+  const own = comparison?.verdict === row.verdict ? comparison : undefined;
+  const isOn = row.reason.includes("on one condition") || Boolean(own?.assumption) || Boolean(own?.reasons[0]?.includes(", on one condition"));
+  const isForPeople = own?.reasons.some((of) => /^(Nobody should act on it|It is not enough to act on) without a person/.test(of));
+  return [...(isOn ? ["on one condition"] : []), ...(isForPeople ? ["a person must decide"] : [])];
 }
 
 /** What a hook was told last, and whether it heard. */
@@ -211,6 +226,9 @@ export function Rollouts() {
                 <tr key={row.id} class={lookOfRollout(row).tone} aria-rowindex={(isLong ? from : 0) + number + 2}>
                   <td>
                     <Badge look={lookOfRollout(row)} />
+                    {conditionWords(row, comparison).map((words) => (
+                      <small key={words}>{words}</small>
+                    ))}
                   </td>
                   <th scope="row">
                     <a class="row" data-at={(isLong ? from : 0) + number} href={rolloutPath(row.id)} onClick={(event) => {
@@ -230,10 +248,10 @@ export function Rollouts() {
                   <td class="evidence">
                     <Said words={evidenceOf(row, comparison).slice(0, 220)} />
                   </td>
-                  <td class="course">{comparison && <Course row={row} comparison={comparison} sparks={sparks} />}</td>
+                  <td class="course">{comparison && <Course comparison={comparison} sparks={sparks} />}</td>
                   <td data-of="step">
                     {row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}
-                    {comparison && <Share of={comparison} />}
+                    {comparison && <small>{shareWords(comparison)}</small>}
                   </td>
                   <td data-of="began">
                     {row.began ? <Time at={row.began} /> : "–"}

@@ -204,6 +204,7 @@ export function Search() {
             <summary>Narrow by value</summary>
             {names.map((field) => {
               const groups = facets.value[field] ?? [];
+              const none = groups.find((of) => of.key[field] === null);
               return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
                 <section key={field}>
                   <h2>{harmless(field.replace(/^_/, ""), 40)}</h2>
@@ -218,6 +219,13 @@ export function Search() {
                           </button>
                         </li>
                       ))}
+                    {none && none.lines > 0 && (
+                      <li>
+                        <button type="button" class="quiet" title="lines without this field" onClick={() => narrow(`NOT ${field}:*`)}>
+                          (none) <small>{grouped(none.lines)}</small>
+                        </button>
+                      </li>
+                    )}
                   </ul>
                 </section>
               );
@@ -226,7 +234,7 @@ export function Search() {
         </aside>
         <div class="found">
           <p class="aside" role="status">
-            {busy.value && !total ? "Searching…" : total ? `${total.is_exact ? "" : "at least "}${grouped(total.lines)} ${total.lines === 1 ? "line" : "lines"}, newest first${found.value?.partial ? `; not all were looked at (${found.value.partial})` : ""}` : ""}
+            {busy.value && !total ? "Searching…" : total ? totalWords(total, found.value?.partial ?? null) : ""}
           </p>
           {total && total.lines > 0 && (
             <div class="histogram-place">{bars.value.length > 0 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}</div>
@@ -275,6 +283,15 @@ export function Search() {
       </div>
     </>
   );
+}
+
+/** How many lines there are; where that is not counted to the end, why. */
+export function totalWords(total: Found["total"], partial: string | null): string {
+  const lines = `${grouped(total.lines)} ${total.lines === 1 ? "line" : "lines"}`;
+  const more = partial ? `; not all were looked at (${partial})` : "";
+  if (total.is_exact) return `${lines}, newest first${more}`;
+  if (total.is_estimate) return `about ${lines} (estimated: only a part of the lines is kept), newest first${more}`;
+  return `at least ${lines}${partial ? "" : " (so many are not counted to the end; a term or a time leaves fewer)"}, newest first${more}`;
 }
 
 /** No line is kept yet: whatever is asked for, nothing can be found. */

@@ -169,6 +169,9 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
   );
 }
 
+/** Why a difference is not that of the numbers beside it. */
+export const WITHIN = "A difference is estimated within strata (stretches of time with one share of the canary), and need not be the plain difference of the numbers of both arms.";
+
 /** Both ends of a scale. */
 function scaleEnds(kind: Effect["kind"], domain: number): string {
   const words = scaleWords(kind, domain);
@@ -188,7 +191,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
     <Scroll label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Intervals hold however often one looks; shaded is more than a pass allows.{kinds.includes("difference") && " pp are percentage points."}{" "}
+          Intervals hold however often one looks; shaded is more than a pass allows. {WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
           {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
@@ -228,6 +231,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                     <small>
                       of <PlaceLink query={armQuery(comparison, arm === "baseline" ? 0 : 1, "_kind:request")}>{grouped(row.counts[arm === "baseline" ? 0 : 1])}</PlaceLink>
                     </small>
+                    {row.above && row.above[arm] !== null && <small>{percent(row.above[arm])} slower</small>}
                     {both && (both.longer === 0 ? "baseline" : "canary") === arm && both.values.has(row.guardrail) && <small>{valueOf(both.values.get(row.guardrail)!, row.values_in)} while both ran</small>}
                   </td>
                 ))}
@@ -274,6 +278,9 @@ function toPart(id: string): void {
     part?.scrollIntoView({ block: "start" });
   });
 }
+
+/** Sentences that come once all else has been said. */
+const isLate = (sentence: string): boolean => sentence.startsWith("The rollout ended") || /^(Enough|It is not enough) to act on without a person/.test(sentence);
 
 /** Both arms as two filters, of the time while both ran. */
 function comparePath(comparison: Comparison): string {
@@ -361,7 +368,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         <p class="headline">
           <Badge look={look} /> <span>{harmless(headline ?? "", 400)}</span>
         </p>
-        {reasons.filter((sentence) => !sentence.startsWith("To accept it, --policy")).map((sentence) => (
+        {reasons.filter((sentence) => !sentence.startsWith("To accept it, --policy") && !isLate(sentence)).map((sentence) => (
           <p key={sentence}>
             <Said words={sentence} />
           </p>
@@ -370,11 +377,6 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         {comparison.changed_groups.length > 0 && comparison.verdict === "inconclusive" && (
           <p>
             <b>Next:</b> somebody accepts each change (<a href="#act">Act on it</a>, or <code>expect: [{comparison.changed_groups.join(", ")}]</code> in the policy of the next rollout), or rolls back.
-          </p>
-        )}
-        {then && (
-          <p>
-            <b>{then[0]}:</b> {harmless(then[1], 400)}
           </p>
         )}
         <p class="links">
@@ -392,6 +394,17 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           {canSearch() && <a href={comparePath(comparison)}>Compare the arms</a>}
           <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
+        {/* What comes while somebody reads moves no link from under the pointer. */}
+        {then && (
+          <p>
+            <b>{then[0]}:</b> {harmless(then[1], 400)}
+          </p>
+        )}
+        {reasons.filter(isLate).map((sentence) => (
+          <p key={sentence}>
+            <Said words={sentence} />
+          </p>
+        ))}
       </section>
       {comparison.verdict === "invalid" && (
         <Note tone="invalid" title="Invalid comparison">

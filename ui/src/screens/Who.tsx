@@ -2,11 +2,12 @@
 
 import { armQuery, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Badge, Scroll } from "../components/parts";
+import { Badge, Scroll, Time } from "../components/parts";
 import { effectWords, fixed, grouped, harmless, percent, swapped } from "../lib/format";
 import { report } from "../lib/live";
 import type { Comparison, RolloutFull } from "../lib/types";
 import { findingLook } from "../lib/words";
+import { UNITS, useSideBySide } from "../lib/sidebyside";
 import { Feature } from "./Feature";
 import { isSwapped } from "./Rollout";
 
@@ -14,6 +15,10 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
   const swap = isSwapped();
   const [control, canary] = comparison.units;
   const all = control + canary;
+  const both = useSideBySide(comparison);
+  const there = both?.values.get(UNITS);
+  // Of the arm that has stopped all units are of that time.
+  const shareThen = both && there != null && there > 0 ? (both.longer === 0 ? canary / (canary + there) : there / (control + there)) : null;
   const fields = [...new Set((comparison.segments?.cells ?? []).filter((cell) => cell.segment.length === 1).map((cell) => cell.segment[0]!.field))];
   /** The field that names an instance. */
   const instance = report.value?.survey.roles.instance?.fields[0]?.path;
@@ -29,6 +34,11 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
             <span class="candidate">canary</span>: {percent(all > 0 ? canary / all : 0)}
             {comparison.declared_share !== null && ` (declared ${percent(comparison.declared_share)})`}.
           </p>
+          {both && (
+            <p>
+              That is of all the time. The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />{shareThen !== null && <>; while both ran the canary had <b>{percent(shareThen)}</b></>}.
+            </p>
+          )}
         </div>
         <div class="card">
           <h3>{grouped(comparison.requests[0] + comparison.requests[1])} requests</h3>
@@ -89,6 +99,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
 <table class="numbers">
           <caption>
             {comparison.unit}s by {harmless(field, 60)}
+            {both && ", over all the time"}
             {comparison.strata > 1 && `. Who was there in several of the ${comparison.strata} stretches of time with another share counts in each, so these are more than above`}
           </caption>
           <thead>

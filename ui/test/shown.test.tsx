@@ -1,0 +1,109 @@
+// What numbers are of, and what is told apart: shares, units, lines, totals.
+
+import { signal } from "@preact/signals";
+import { cleanup, render, screen } from "@testing-library/preact";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Lines } from "../src/components/Lines";
+import { report, status } from "../src/lib/live";
+import { UNITS, valuesUntil } from "../src/lib/sidebyside";
+import type { Comparison, Evidence, Report, RolloutFull, Status } from "../src/lib/types";
+
+// jsdom draws nothing, and knows no scheme.
+vi.mock("uplot", () => ({ default: Object.assign(class { destroy() {} setSize() {} }, { paths: { stepped: () => null } }) }));
+vi.stubGlobal("ResizeObserver", class { observe() {} disconnect() {} });
+vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener() {}, removeEventListener() {} }));
+const { FiguresTable, unitOf } = await import("../src/screens/Compare");
+const { namesArm } = await import("../src/screens/Explain");
+const { conditionWords, shareWords } = await import("../src/screens/Rollouts");
+const { totalWords } = await import("../src/screens/Search");
+const { VerdictScreen, WITHIN } = await import("../src/screens/Verdict");
+
+beforeEach(() => {
+  status.value = { index: undefined } as unknown as Status;
+  vi.stubGlobal("fetch", async () => new Response("{}"));
+});
+afterEach(() => {
+  cleanup();
+  report.value = null;
+});
+
+it("says of which times a share is once one arm has stopped", () => {
+  const of = { units: [27_266, 1_900] as [number, number], unit: "user", started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z" };
+  expect(shareWords(of)).toBe("6.51\u00a0% of users");
+  expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:33:30Z"] })).toBe("6.51\u00a0% of users");
+  expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"] })).toBe("6.51\u00a0% of users of 34 min; the canary ran for 4 min");
+  expect(shareWords({ ...of, units: [0, 0] })).toBe("");
+});
+
+it("counts the users of the arm that goes on while both ran", async () => {
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify({ groups: [{ key: {}, lines: 90, distinct: 76, quantiles: {} }] })));
+  const of = { service: "shop", control: "1", candidate: "2", started_at: "a", ended_at: "b", guardrails: [] } as unknown as Comparison;
+  expect((await valuesUntil(of, 0, "2026-06-01T09:04:00Z", new AbortController().signal)).get(UNITS)).toBe(76);
+});
+
+it("says in the list that a verdict is on a condition, and that a person must decide", () => {
+  const own = { verdict: "fail" as const, assumption: null, reasons: ["2 is worse than 1, on one condition.", "Nobody should act on it without a person: it is not known."] };
+  expect(conditionWords({ verdict: "fail", reason: "" }, own)).toEqual(["on one condition", "a person must decide"]);
+  expect(conditionWords({ verdict: "fail", reason: "worse on one condition" }, undefined)).toEqual(["on one condition"]);
+  expect(conditionWords({ verdict: "fail", reason: "worse" }, { ...own, reasons: ["2 is worse than 1."] })).toEqual([]);
+  expect(conditionWords({ verdict: "inconclusive", reason: "" }, own)).toEqual([]);
+});
+
+it("calls what is compared by its unit", () => {
+  const from = { survey: { unit: "user" }, comparisons: [{ service: "front in prod", unit: "trace" }, { service: "shop", unit: "user" }] } as unknown as Report;
+  expect(unitOf(["_service:front _arm:a", '_service:"front" _arm:b'], from)).toBe("trace");
+  expect(unitOf(["_service:front", "_service:shop"], from)).toBe("user");
+  expect(unitOf(["x"], null)).toBe("user");
+  const figures = { lines: 9, requests: 9, failed: 1, errors: 1, users: 4, quantiles: {}, share: null };
+  const names = (unit: string): string[] => {
+    render(<FiguresTable figures={[figures, figures]} queryOf={() => ""} unit={unit} />);
+    const found = screen.getAllByRole("rowheader").map((of) => of.textContent ?? "");
+    cleanup();
+    return found;
+  };
+  expect(names("trace")).toContain("traces with a failed request [95 %, for one look]");
+  expect(names("trace").some((name) => name.includes("users"))).toBe(false);
+  expect(names("request").filter((name) => name.startsWith("requests"))).toEqual(["requests"]);
+});
+
+it("knows values that one arm alone has", () => {
+  expect([[0, 9], [9, 0], [9, 9]].map((of) => namesArm({ of: of as [number, number] }))).toEqual([true, true, false]);
+});
+
+it("says why lines are not counted to the end", () => {
+  expect(totalWords({ lines: 1, is_exact: true }, null)).toBe("1 line, newest first");
+  expect(totalWords({ lines: 15_617, is_exact: false }, null)).toContain("at least 15,617 lines (so many are not counted to the end");
+  expect(totalWords({ lines: 900, is_exact: false, is_estimate: true }, null)).toContain("about 900 lines (estimated");
+});
+
+const request = (offset: number, is: Evidence["class"]): Evidence => ({ stream: "a", offset, time: "2026-06-01T09:00:00Z", class: is, route: "/cart", status: "503", latency_ms: 5 });
+const template = { id: "00000000000000aa", text: "no price list", level: "error or worse", change: "new", lines: [0, 14, 0], units: [0, 12], log_e: 9, canary: [1, 2, 3, 4].map((offset) => ({ stream: "a", offset, time: "2026-06-01T09:00:00Z" })) };
+const failed = (more: object = {}): Comparison =>
+  ({
+    service: "shop", services: ["shop"], control: "1", candidate: "2", unit: "user", units: [900, 100], verdict: "fail", held_back_by_change: false, started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z",
+    reasons: ["2 is worse than 1.", "A new error line.", "The rollout ended at 2026-06-01T09:04:00Z."], changed_groups: [], guardrails: [], needs: [], flaws: [], declared_share: null, sample_ratio: null, routing: "sticky", bounds_met: [], limits: [], by_service: [],
+    segments: null, evidence: [request(8, "error"), request(9, "slow")], templates: { failing: [template.id], listed: [template] }, ...more,
+  }) as unknown as Comparison;
+
+it("counts the lines that show it, and sets other requests apart", () => {
+  render(<Lines comparison={failed()} open={signal(true)} />);
+  expect(screen.getByText("Lines that show it (3 shown of 14)")).toBeDefined();
+  expect(screen.getByText(/the verdict does not rest on them \(2\)/)).toBeDefined();
+  cleanup();
+  render(<Lines comparison={failed({ templates: { failing: [], listed: [] }, guardrails: [{ guardrail: "latency_p50", finding: "regressed" }] })} open={signal(true)} />);
+  expect(screen.getByText("Lines that show it (1)")).toBeDefined();
+  expect(screen.getByText("Requests of the canary that were slow")).toBeDefined();
+  expect(screen.getByText(/the verdict does not rest on them \(1\)/)).toBeDefined();
+});
+
+it("tells what comes later below the links, and what a difference is", () => {
+  const rollout = { id: "a", services: ["shop"], deliveries: [{ hook: "deploys", event: "rollback", state: "taken", decided_ms: Date.parse("2026-06-01T09:34:00Z") }] } as unknown as RolloutFull;
+  render(<VerdictScreen rollout={rollout} comparison={failed()} />);
+  const box = screen.getByRole("region", { name: "Verdict" });
+  const order = [...box.querySelectorAll("p")].map((of) => of.textContent ?? "");
+  const links = order.findIndex((words) => words.includes("Decisions"));
+  expect(order.findIndex((words) => words.includes("A new error line"))).toBeLessThan(links);
+  expect(order.findIndex((words) => words.includes("was told"))).toBeGreaterThan(links);
+  expect(order.findIndex((words) => words.startsWith("The rollout ended"))).toBeGreaterThan(links);
+  expect(screen.getByText((_, of) => of?.tagName === "CAPTION" && (of.textContent ?? "").includes(WITHIN))).toBeDefined();
+});

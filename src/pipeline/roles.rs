@@ -1,7 +1,8 @@
 //! Roles that fields play, and the names by which fields of known loggers are recognised.
 
-use hashbrown::HashMap;
 use std::sync::LazyLock;
+
+use hashbrown::HashMap;
 
 /// What a field means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

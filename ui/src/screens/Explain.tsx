@@ -189,7 +189,7 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
               ))}{" "}
               {chosen.met}
             </p>
-            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within strata (stretches of time with one share of the canary), and need not be the plain difference of these shares. Segments in which few were met differ by chance.</p>
+            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within stretches of time, and need not be the plain difference of these shares. Segments in which few were met differ by chance.</p>
           </section>
           {rows.length === 0 ? (
             <p>No field of the lines tells them apart.</p>

@@ -170,7 +170,7 @@ function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: Ro
 }
 
 /** Why a difference is not that of the numbers beside it. */
-export const WITHIN = "A difference is estimated within strata (stretches of time with one share of the canary), and need not be the plain difference of the numbers of both arms.";
+export const WITHIN = "A difference is estimated within stretches of time, and need not be the plain difference of the numbers of both arms.";
 
 /** Both ends of a scale. */
 function scaleEnds(kind: Effect["kind"], domain: number): string {

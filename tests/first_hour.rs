@@ -421,3 +421,29 @@ fn nothing_passes_while_lines_far_ahead_may_be_the_failures() {
     assert_eq!(said.status, 3, "{words}");
     assert!(words.contains("failures may be among them, so nothing passes"), "{words}");
 }
+
+/// The address of each line is the gateway's; it passes on whose requests they are.
+#[test]
+fn behind_a_gateway_the_client_is_who_it_passes_on() {
+    let units = |form: fn(&str) -> String| -> Value {
+        let text = log(|of, _| {
+            let user: u64 = text_of(of, "user").bytes().fold(7, |hash, byte| hash * 31 % 65_521 + u64::from(byte));
+            let client = format!("10.9.{}.{}", user / 256, user % 256);
+            format!("{{\"ts\":{},\"cohort\":{},\"status\":200,{}}}", of["ts"], of["cohort"], form(&client))
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--segment", "none", "--format", "json"]);
+        serde_json::from_str::<Value>(&said.out).unwrap()["comparisons"][0]["units"].clone()
+    };
+    let plain = units(|client| format!("\"remote_addr\":\"{client}\""));
+    assert!(plain.is_array(), "{plain}");
+    for form in [
+        (|client: &str| format!("\"remote_addr\":\"127.0.0.6\",\"http_x_forwarded_for\":\"{client}, 10.0.0.1\""))
+            as fn(&str) -> String,
+        |client| format!("\"downstream_remote_address\":\"10.0.0.1:443\",\"x_forwarded_for\":\"{client}\""),
+        // Where it passes on nobody, the address is all that there is.
+        |client| format!("\"remote_addr\":\"{client}\",\"http_x_forwarded_for\":\"-\""),
+    ] {
+        assert_eq!(units(form), plain);
+    }
+}

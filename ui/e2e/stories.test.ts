@@ -323,6 +323,8 @@ test("a tab that nobody sees rests, and asks once when it is looked at again", a
     }, isHidden);
   await hide(true);
   await expect(live).toHaveText(/paused/);
+  // What was asked before is answered.
+  await page.waitForLoadState("networkidle");
   const asked: string[] = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   await send(program, lines({ errors: [0.01, 0.01] }));

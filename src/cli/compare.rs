@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 use anyhow::{Context, anyhow, bail};
 
 use crate::cli::arguments::{CompareArguments, Format, HowArguments, JudgeArguments};
+use crate::cli::clock::today;
 use crate::cli::html::{self, Around, Courses};
 use crate::cli::report::{Noticed, Report};
 use crate::cli::terminal::{Progress, harmless};
@@ -262,18 +263,6 @@ fn unknown(option: &str, name: &str, what: &str, kind: &str, there: &BTreeSet<&s
 
 /// The year in which times without one lie ends a day ahead, by which clocks may differ: a later one is of the year before.
 const YEAR: Micros = 364 * DAY;
-
-/// What the clock of the machine shows.
-pub(super) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// When the day begins that the clock of the machine shows.
-pub(super) fn today() -> Timestamp {
-    let now = now().0;
-    Timestamp(now - now.rem_euclid(DAY))
-}
 
 /// What the user has said of how to read logs.
 pub(super) fn wishes(how: &HowArguments, arms: Option<ArmRule>) -> anyhow::Result<Wishes> {

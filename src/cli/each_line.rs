@@ -1,10 +1,10 @@
 //! Every line of files with what decoding says of it, for queries.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
 
+use crate::cli::clock::now;
 use crate::cli::terminal::Progress;
 use crate::event::{Event, Intern, Names, RejectReason};
 use crate::index::{Aliases, Told, ToldRecord, is_derived, unknown};
@@ -127,12 +127,6 @@ impl<'p> EachLine<'p> {
             None => Ok(()),
         }
     }
-}
-
-/// The time of the clock.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Calls `see` with each condition and its path.

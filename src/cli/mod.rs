@@ -5,6 +5,7 @@ mod backtest;
 mod bench;
 mod buckets;
 mod calibrate;
+mod clock;
 mod compare;
 #[cfg(feature = "serve")]
 mod config;

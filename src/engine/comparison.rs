@@ -36,9 +36,10 @@ use crate::engine::totals::Totals;
 use crate::engine::unanswered::Unanswered;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
+use crate::event::RejectReason;
 use crate::pipeline::plan::Conversions;
 use crate::pipeline::plan::UnitKind;
-use crate::sketch::partial::GAPS;
+use crate::sketch::partial::{GAPS, Tally};
 use crate::time::Timestamp;
 
 pub use input::{Activity, CompleteTrace, Evidence, WindowInput};
@@ -105,6 +106,22 @@ pub struct ReadSoFar {
     pub events: u64,
     /// Those of them whose window had closed.
     pub late: u64,
+}
+
+impl ReadSoFar {
+    /// Of all logs; the events of a release are still to be told.
+    pub(super) fn of(tally: &Tally) -> ReadSoFar {
+        let count = |is_one: fn(RejectReason) -> bool| {
+            let rejects = RejectReason::ALL.into_iter().zip(tally.rejects);
+            rejects.filter(|(reason, _)| is_one(*reason)).map(|(_, count)| count).sum()
+        };
+        ReadSoFar {
+            records: tally.records,
+            damaged: count(RejectReason::is_damage),
+            ahead: count(|reason| reason == RejectReason::Quarantined),
+            ..ReadSoFar::default()
+        }
+    }
 }
 
 /// How the candidate failed.

@@ -9,21 +9,15 @@
 //! unit that was not active there enters no test: there is no N that it would be part of.
 //!
 //! An event may be one that is met so many times ([`Conversion::at_least`]): how often units do something is then tested as whether
-//! they do. Times are counted only for units that met it once; past a bound, of units that meet it for the first time only a hash sample
-//! is followed, which looks at no arm (as in [`crate::engine::storms`]).
+//! they do ([`Counted`]).
 
 use crate::compare::share;
+use crate::engine::counted::Counted;
 use crate::engine::first_events::FirstEvents;
 use crate::engine::flaws::{UNIT_DIFFERENCE, differs_from};
 use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::partial::pair_hash;
-
-/// Units whose times are counted, past which of further ones only every second is; past half as many again every fourth.
-const COUNTED_MAX: usize = 65_536;
-
-type Counts = hashbrown::HashMap<u64, u16, foldhash::fast::FixedState>;
 
 /// Lines of each arm before it is compared what they lack: fewer prove no fall.
 const LINES_MIN: u64 = 10;
@@ -51,9 +45,7 @@ pub struct Conversion {
     /// Times that a unit meets it before it counts; from 1.
     pub at_least: u16,
     /// How often those units met it that have, and still not often enough.
-    counted: Counts,
-    /// Units whose keyed hash is above this are not followed, where times are counted.
-    range: u64,
+    counted: Counted,
     /// Units at risk, and those that had it, by stratum.
     pub units: FirstEvents,
     /// Lines since the comparison began.
@@ -75,8 +67,7 @@ impl Conversion {
             name: name.to_owned(),
             harms,
             at_least: at_least.max(1),
-            counted: Counts::default(),
-            range: u64::MAX,
+            counted: Counted::default(),
             units: FirstEvents::default(),
             lines: 0,
             without_unit: 0,
@@ -114,7 +105,7 @@ impl Conversion {
     }
 
     fn follows(&self, unit: u64) -> bool {
-        self.at_least <= 1 || pair_hash(unit) <= self.range || self.counted.contains_key(&unit)
+        self.at_least <= 1 || self.counted.follows_new(unit) || self.counted.of(unit).is_some()
     }
 
     /// A unit that has not met it often enough meets it so many times more; whether that is enough.
@@ -122,46 +113,31 @@ impl Conversion {
         if self.at_least <= 1 {
             return true;
         }
-        if !self.follows(unit) {
-            return false;
-        }
-        let count = self.counted.entry(unit).or_insert(0);
-        *count = u64::from(*count).saturating_add(times).min(u64::from(self.at_least)) as u16;
-        let is_enough = *count >= self.at_least;
+        let is_enough = self.counted.add(unit, times, self.at_least).is_some_and(|(_, count)| count >= self.at_least);
         if is_enough {
-            self.counted.remove(&unit);
+            self.counted.remove(unit);
         }
         is_enough
     }
 
     /// Called at the close of a window.
     pub fn keep_bound(&mut self) {
-        let room = COUNTED_MAX + COUNTED_MAX / 2 * self.range.leading_zeros() as usize;
-        if self.counted.len() > room {
-            self.range >>= 1;
-        }
+        self.counted.keep_bound();
     }
 
     /// Nothing more comes: what is remembered of units goes, what was counted stays.
     pub fn forget_units(&mut self) {
-        self.counted = Counts::default();
+        self.counted.forget();
     }
 
     /// Bytes on the heap.
     pub fn bytes(&self) -> u64 {
-        memory::text(&self.name) + self.units.bytes() + memory::table::<(u64, u16)>(self.counted.len())
+        memory::text(&self.name) + self.units.bytes() + self.counted.bytes()
     }
 
     /// Writes what is remembered of units.
     pub fn write_units(&self, w: &mut Writer) {
-        w.fixed(self.range);
-        let mut counts: Vec<(u64, u16)> = self.counted.iter().map(|(unit, count)| (*unit, *count)).collect();
-        counts.sort_unstable();
-        w.length(counts.len());
-        for (unit, count) in counts {
-            w.fixed(unit);
-            w.uint(u64::from(count));
-        }
+        self.counted.write(w);
     }
 
     /// Reads what [`Conversion::write_units`] wrote.
@@ -169,12 +145,7 @@ impl Conversion {
     /// # Errors
     /// [`Damaged`] for any other bytes.
     pub fn read_units(&mut self, r: &mut Reader<'_>) -> Result<(), Damaged> {
-        self.range = r.fixed()?;
-        for _ in 0..r.length()? {
-            let unit = r.fixed()?;
-            let count = r.uint16()?;
-            self.counted.insert(unit, count);
-        }
+        self.counted = Counted::read(r)?;
         Ok(())
     }
 
@@ -201,8 +172,7 @@ impl Conversion {
             name,
             harms,
             at_least,
-            counted: Counts::default(),
-            range: u64::MAX,
+            counted: Counted::default(),
             units,
             lines: r.uint()?,
             without_unit: r.uint()?,
@@ -237,7 +207,7 @@ mod tests {
     fn past_the_bound_a_sample_of_new_units_is_at_risk_and_counted_alike() {
         let mut of = Conversion::new("reload", true, 2);
         let unit = |n: u64| crate::event::mix(n, 77);
-        (0..=COUNTED_MAX as u64).for_each(|n| assert!(!of.meets(unit(n), 1)));
+        (0..=crate::engine::counted::COUNTED_MAX as u64).for_each(|n| assert!(!of.meets(unit(n), 1)));
         of.keep_bound();
         let mut enough = 0;
         for n in 200_000..210_000 {

@@ -9,6 +9,7 @@ mod attempts;
 pub mod bucket_sums;
 pub mod comparison;
 pub mod conversions;
+pub mod counted;
 pub mod ending;
 mod entries;
 mod fail;
@@ -55,7 +56,7 @@ use crate::engine::release::{Common, Entry, ReleaseState};
 use crate::engine::shared_units::SharedUnits;
 use crate::engine::shedding::{Shed, Sizes};
 use crate::engine::traces::OpenTraces;
-use crate::event::{NO_NAME, NameId, RejectReason, ServiceKey};
+use crate::event::{NO_NAME, NameId, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -445,7 +446,7 @@ impl Engine {
             last => WindowPartial::merge(window, partials.into_iter().chain(last)),
         };
         self.tally.add(&merged.tally);
-        let read = self.read_so_far();
+        let read = ReadSoFar::of(&self.tally);
         self.make_room();
         if self.settings.releases.is_empty() {
             self.discover(&merged);
@@ -541,20 +542,6 @@ impl Engine {
         self.notifications.told()
     }
 
-    fn read_so_far(&self) -> ReadSoFar {
-        let tally = &self.tally;
-        let count = |is_one: fn(RejectReason) -> bool| {
-            let rejects = RejectReason::ALL.into_iter().zip(tally.rejects);
-            rejects.filter(|(reason, _)| is_one(*reason)).map(|(_, count)| count).sum()
-        };
-        ReadSoFar {
-            records: tally.records,
-            damaged: count(RejectReason::is_damage),
-            ahead: count(|reason| reason == RejectReason::Quarantined),
-            ..ReadSoFar::default()
-        }
-    }
-
     /// Services that take requests are releases of their own when none were named.
     fn discover(&mut self, merged: &WindowPartial) {
         for (at, key) in merged.names.services.iter().enumerate() {
@@ -590,7 +577,7 @@ impl Engine {
             return;
         }
         self.finished = true;
-        let read = self.read_so_far();
+        let read = ReadSoFar::of(&self.tally);
         let positions: BTreeMap<String, u64> =
             self.streams.iter().map(|(name, state)| (name.clone(), state.at)).collect();
         let mut looks = Looks {

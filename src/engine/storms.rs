@@ -2,37 +2,23 @@
 //! errors.
 //!
 //! A share test on "so many failed requests of one unit", for each of [`LEVELS`], from the start of the comparison
-//! (statistics design 4.6). Failed requests are counted only for units that had one; the set is bounded as those of the pair
-//! tests are: past the bound, of units that fail for the first time only a hash sample is counted, which looks at no arm.
+//! (statistics design 4.6). Failed requests are counted only for units that had one ([`Counted`]).
 
+use crate::engine::counted::Counted;
 use crate::engine::first_events::FirstEvents;
-use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::partial::pair_hash;
 
 /// Failed requests of one unit that are an event.
 pub const LEVELS: [u16; 2] = [8, 64];
-/// Units with a failed request past which of further ones only every second is counted; past half as many again every fourth.
-const UNITS_MAX: usize = 65_536;
-
-type Counts = hashbrown::HashMap<u64, u16, foldhash::fast::FixedState>;
 
 /// State of the tests.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Storms {
     /// Failed requests of each unit that had one, at most the highest level.
-    counts: Counts,
-    /// Units whose keyed hash is above this are not counted when they fail for the first time.
-    range: u64,
+    counts: Counted,
     /// Units that reached each level.
     reached: [FirstEvents; LEVELS.len()],
-}
-
-impl Default for Storms {
-    fn default() -> Self {
-        Storms { counts: Counts::default(), range: u64::MAX, reached: Default::default() }
-    }
 }
 
 impl Storms {
@@ -40,8 +26,8 @@ impl Storms {
     #[inline]
     pub fn enter(&mut self, unit: u64, arm: Arm, erred: bool) {
         let had = match erred {
-            false if pair_hash(unit) <= self.range => 0,
-            true if let Some(had) = self.counts.get(&unit) => *had,
+            false if self.counts.follows_new(unit) => 0,
+            true if let Some(had) = self.counts.of(unit) => had,
             // It is not counted.
             _ => return,
         };
@@ -55,14 +41,9 @@ impl Storms {
     /// Requests of a unit have failed; it has entered the stratum.
     pub fn fail(&mut self, unit: u64, arm: Arm, errors: u64) {
         let [.., highest] = LEVELS;
-        if !self.counts.contains_key(&unit) && pair_hash(unit) > self.range {
-            return;
-        }
-        let count = self.counts.entry(unit).or_insert(0);
-        let before = *count;
-        *count = u64::from(before).saturating_add(errors).min(u64::from(highest)) as u16;
+        let Some((before, count)) = self.counts.add(unit, errors, highest) else { return };
         for (cell, level) in self.reached.iter_mut().zip(LEVELS) {
-            if before < level && *count >= level {
+            if before < level && count >= level {
                 cell.first(arm, 1);
             }
         }
@@ -77,25 +58,22 @@ impl Storms {
 
     /// Called at the close of a window.
     pub fn keep_bound(&mut self) {
-        let room = UNITS_MAX + UNITS_MAX / 2 * self.range.leading_zeros() as usize;
-        if self.counts.len() > room {
-            self.range >>= 1;
-        }
+        self.counts.keep_bound();
     }
 
     /// Nothing more comes: what is remembered of units goes, what was counted stays.
     pub fn forget_units(&mut self) {
-        self.counts = Counts::default();
+        self.counts.forget();
     }
 
     /// Bytes on the heap.
     pub fn bytes(&self) -> u64 {
-        memory::table::<(u64, u16)>(self.counts.len()) + self.reached.iter().map(FirstEvents::bytes).sum::<u64>()
+        self.counts.bytes() + self.reached.iter().map(FirstEvents::bytes).sum::<u64>()
     }
 
     /// Share of units whose failed requests are counted.
     pub fn followed(&self) -> f64 {
-        self.range as f64 / u64::MAX as f64
+        self.counts.followed()
     }
 
     /// Units that reached a level, by its place in [`LEVELS`].
@@ -122,14 +100,7 @@ impl Storms {
 
     /// Writes what is remembered of units.
     pub fn write_units(&self, w: &mut Writer) {
-        w.fixed(self.range);
-        let mut counts: Vec<(u64, u16)> = self.counts.iter().map(|(unit, count)| (*unit, *count)).collect();
-        counts.sort_unstable();
-        w.length(counts.len());
-        for (unit, count) in counts {
-            w.fixed(unit);
-            w.uint(u64::from(count));
-        }
+        self.counts.write(w);
     }
 
     /// Reads what [`Storms::write_units`] wrote.
@@ -137,13 +108,7 @@ impl Storms {
     /// # Errors
     /// [`Damaged`] for any other bytes.
     pub fn read_units(r: &mut Reader<'_>) -> Result<Storms, Damaged> {
-        let mut storms = Storms { range: r.fixed()?, ..Storms::default() };
-        for _ in 0..r.length()? {
-            let unit = r.fixed()?;
-            let count = u16::try_from(r.uint()?).map_err(|_| Damaged("too many failed requests"))?;
-            storms.counts.insert(unit, count);
-        }
-        Ok(storms)
+        Ok(Storms { counts: Counted::read(r)?, ..Storms::default() })
     }
 }
 
@@ -182,7 +147,7 @@ mod tests {
     fn past_the_bound_a_sample_of_new_units_is_counted_and_those_at_risk_alike() {
         let mut storms = Storms::default();
         let unit = |n: u64| crate::event::mix(n, 77);
-        for n in 0..UNITS_MAX as u64 + 1 {
+        for n in 0..crate::engine::counted::COUNTED_MAX as u64 + 1 {
             storms.fail(unit(n), Arm::Control, 1);
         }
         storms.keep_bound();

@@ -275,9 +275,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     };
     plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
     let (arm_candidates, sources) = look_at_services(heads, &plan);
-    let seen_by_source = sources.clone();
-    plan.sources = choose_sources(sources, &wishes.sources, &mut notes);
-    let calls_set_aside = set_aside(&seen_by_source, &plan.sources);
+    plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
+    let calls_set_aside = set_aside(&sources, &plan.sources);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),
         None => choose_arms(&arm_candidates, wishes.service.as_ref(), &mut notes),

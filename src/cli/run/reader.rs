@@ -25,7 +25,7 @@ use crate::cli::run::state::State;
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
 use crate::cli::terminal::harmless;
-use crate::cli::{compare, pipelines, replay};
+use crate::cli::{clock, compare, pipelines, replay};
 use crate::engine::policy::Policy;
 use crate::engine::{Engine, Settings};
 use crate::pipeline::decode::Decoder;
@@ -498,10 +498,10 @@ impl Reader<'_> {
         let RunArguments { how, judge, .. } = self.arguments;
         let ground = compare::ground_with(how, judge, self.policy.clone(), |wishes| {
             // What comes lies ahead, and a little of what was written before.
-            let from = Timestamp(compare::today().0 - YEARLESS_BACK);
+            let from = Timestamp(clock::today().0 - YEARLESS_BACK);
             let years_from = if wishes.names_years { wishes.years_from } else { Some(from) };
             let mut looked =
-                compare::look_at_heads(texts, &Wishes { years_from, now: Some(compare::now()), ..wishes.clone() })?;
+                compare::look_at_heads(texts, &Wishes { years_from, now: Some(clock::now()), ..wishes.clone() })?;
             looked.is_all = false;
             Ok(looked)
         });

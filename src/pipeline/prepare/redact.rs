@@ -210,6 +210,8 @@ pub struct Redaction {
     secrets: bool,
     /// `name=value` and `"name": "value"` in text, where fields are named.
     in_text: Option<InText>,
+    /// What is to be found in text could not be put into an expression (so many names are asked for): no text is kept.
+    is_blind: bool,
     finder: Finder,
     key: Key,
 }
@@ -258,7 +260,11 @@ impl Redaction {
         let fields: Vec<(String, Way)> = hashed.chain(removed).collect();
         let secrets = redact.looks.contains(&Looks::Token);
         let finder = Finder::new(&redact.looks);
-        Redaction { in_text: in_text(&fields, secrets), fields, secrets, finder, key: key.clone() }
+        let (in_text, is_blind) = match in_text(&fields, secrets) {
+            Ok(in_text) => (in_text, finder.is_blind()),
+            Err(_) => (None, true),
+        };
+        Redaction { in_text, is_blind, fields, secrets, finder, key: key.clone() }
     }
 
     /// A line, which may be of a table, without what is taken out.
@@ -436,6 +442,9 @@ impl Redaction {
 
     /// A text without what is taken out; `None` where it stays.
     fn text(&self, text: &str) -> Option<String> {
+        if self.is_blind {
+            return Some(REDACTED.to_owned());
+        }
         let found = self.found_in(text);
         // By their names go values that do not look like what they are.
         let has_pair = memchr::memchr2(b'=', b':', text.as_bytes()).is_some();
@@ -493,11 +502,14 @@ struct InText {
 }
 
 /// What is found in text by its name; what was taken out already is no value.
-fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<InText> {
+///
+/// # Errors
+/// More names than an expression may have.
+fn in_text(fields: &[(String, Way)], secrets: bool) -> Result<Option<InText>, regex::Error> {
     let mut names: Vec<String> = fields.iter().map(|(name, _)| regex::escape(name)).collect();
     names.extend(secrets.then(|| SECRET_NAMES.to_owned()));
     if names.is_empty() {
-        return None;
+        return Ok(None);
     }
     let names = names.join("|");
     // Objects in strings in strings have quotes with escapes before them; such a value ends at the next. A value may be a list, an object,
@@ -506,8 +518,9 @@ fn in_text(fields: &[(String, Way)], secrets: bool) -> Option<InText> {
         r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*(?:=>|[=:])\s*\\+")(?P<inside>(?:[^"\\]|\\+[^"\\])+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))(?P<q>\\*["'])?\s*(?:=>|[=:])\s*)(?P<value>\[[^\]]*\]?|\{{[^}}]*\}}?|(?:[A-Za-z]{{1,16}}\()?[bu]?"(?:[^"\\]|\\.)*"?\)?|(?:[A-Za-z]{{1,16}}\()?[bu]?'(?:[^'\\]|\\.)*'?\)?|[^\s,;&}}<"'\\][^\s,;&}}"'\\]*)"#
     );
     let headers = r#"(?P<header>(?:^|[^A-Za-z0-9_])(?:(?:set-)?cookie|(?:proxy-)?authorization)["']?\s*:\s*["']?(?:(?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256)\s+)?)[^"'\r\n<][^"'\r\n]*"#;
-    let build = |source: &str| RegexBuilder::new(source).case_insensitive(true).size_limit(16 << 20).build().ok();
-    Some(InText { pairs: build(&pairs)?, headers: if secrets { build(headers) } else { None } })
+    let build = |source: &str| RegexBuilder::new(source).case_insensitive(true).size_limit(16 << 20).build();
+    let headers = secrets.then(|| build(headers)).transpose()?;
+    Ok(Some(InText { pairs: build(&pairs)?, headers }))
 }
 
 /// What stands in a line, and what comes in its place.

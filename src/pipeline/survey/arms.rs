@@ -224,7 +224,7 @@ fn some_of(values: &BTreeSet<String>) -> String {
 }
 
 pub(super) fn choose_sources(
-    seen: BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>,
+    seen: &BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>,
     asked: &BTreeMap<String, RequestSource>,
     notes: &mut Vec<String>,
 ) -> BTreeMap<ServiceKey, RequestSource> {
@@ -239,7 +239,6 @@ pub(super) fn choose_sources(
         if let Some(asked) = asked.filter(|asked| !several.contains_key(asked)) {
             notes.push(format!("{key} has no requests from its {}; its {} counts", asked.name(), best.name()));
         }
-        // Beside roots, lines that look like requests are the work inside them.
         let calls = several.get(&RequestSource::Outgoing).copied().unwrap_or(0);
         if best != RequestSource::Outgoing && calls > 0 {
             notes.push(format!(
@@ -247,6 +246,7 @@ pub(super) fn choose_sources(
                 shown(&key.service)
             ));
         }
+        // Beside roots, lines that look like requests are the work inside them.
         let own = several.keys().filter(|source| **source != RequestSource::Outgoing).count();
         if own > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
@@ -255,7 +255,7 @@ pub(super) fn choose_sources(
                 shown(&key.service)
             ));
         }
-        sources.insert(key, best);
+        sources.insert(key.clone(), best);
     }
     sources
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::cli::each_line::now;
+use crate::cli::clock::now;
 use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::{WAITING, shares, table, tail};

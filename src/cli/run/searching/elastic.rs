@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use self::figures::{Counting, Levels};
 use self::query::Reader;
-use crate::cli::each_line::now;
+use crate::cli::clock::now;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api;
 use crate::index::{Asked, Cursor, Found, Index, Partial};

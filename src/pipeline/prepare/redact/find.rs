@@ -43,12 +43,23 @@ pub(super) struct Finder {
     email: Option<Regex>,
     token: Option<Regex>,
     card: bool,
+    /// Something is asked for that cannot be looked for.
+    is_blind: bool,
 }
 
 impl Finder {
     pub(super) fn new(looks: &BTreeSet<Looks>) -> Finder {
-        let of = |which: Looks, source: &str| looks.contains(&which).then(|| Regex::new(source).ok()).flatten();
-        Finder { email: of(Looks::Email, EMAIL), token: of(Looks::Token, TOKEN), card: looks.contains(&Looks::Card) }
+        let of = |which: Looks, source: &str| looks.contains(&which).then(|| Regex::new(source)).transpose();
+        let card = looks.contains(&Looks::Card);
+        match (of(Looks::Email, EMAIL), of(Looks::Token, TOKEN)) {
+            (Ok(email), Ok(token)) => Finder { email, token, card, is_blind: false },
+            _ => Finder { email: None, token: None, card, is_blind: true },
+        }
+    }
+
+    /// Something is asked for that cannot be looked for: nothing may be kept.
+    pub(super) fn is_blind(&self) -> bool {
+        self.is_blind
     }
 
     /// A text without what is looked for; `None` where there is nothing of it. `hash`: what stands for an address.

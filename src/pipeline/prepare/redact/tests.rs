@@ -159,3 +159,18 @@ fn hash_is_hmac_sha_256() {
     // RFC 4231, test case 2, the first 64 bits.
     assert_eq!(hex(&Key::new(b"Jefe").hash(b"what do ya want for nothing?")), "5bdcc146bf60754e");
 }
+
+/// What cannot be looked for is not kept.
+#[test]
+fn past_what_an_expression_may_hold_no_text_is_kept() {
+    let names: Vec<String> =
+        (0..3_000).map(|n| format!("a rather long name of a field, number {n}").repeat(3)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let of = redaction(&names, &[], &[]);
+    assert_eq!(
+        line(&of, r#"{"message":"password=hunter2","status":200}"#),
+        r#"{"message":"<redacted>","status":"<redacted>"}"#
+    );
+    let of = redaction(&["password"], &[], &Looks::ALL);
+    assert!(!of.is_blind, "what is usual can be looked for");
+}

@@ -116,6 +116,13 @@ pub const SEGMENT_FIELDS_MAX: usize = 4;
 /// [`Event::segments`] of a line that names none.
 pub const NO_SEGMENTS: [NameId; SEGMENT_FIELDS_MAX] = [NO_NAME; SEGMENT_FIELDS_MAX];
 
+/// Metrics of one's own, in one plan.
+pub const METRICS_MAX: usize = 4;
+
+/// [`Event::metrics`] of a line that says nothing of any; one that does has for it one more than a bin of
+/// [`crate::sketch::latency`]: of a ratio 0 or 1, of a gauge that of its thousandths.
+pub const NO_METRICS: [u16; METRICS_MAX] = [0; METRICS_MAX];
+
 /// [`Event::sampling`] where the plan reads no sampling rate.
 pub const NOT_SAMPLED: u16 = 0;
 
@@ -170,6 +177,9 @@ pub struct Event {
     pub segments: [NameId; 4],
     /// Number of the business event, as the plan counts those that it names, plus one; 0 for any other line.
     pub conversion: u8,
+    /// What the line says of each metric of the plan.
+    // A number in place of METRICS_MAX, as for segments.
+    pub metrics: [u16; 4],
     /// The piece of work failed.
     pub error: bool,
     /// Id of the line's template, [`NO_TEMPLATE`] where its text is not looked at; its text stands in [`Names::templates`].

@@ -447,3 +447,120 @@ fn behind_a_gateway_the_client_is_who_it_passes_on() {
         assert_eq!(units(form), plain);
     }
 }
+
+/// Lines of one pod that begin with blanks behind their own time are lines of their own: Spring Boot and Rust's tracing write levels to
+/// the right.
+#[test]
+fn lines_with_their_level_to_the_right_are_counted_one_by_one() {
+    for level in [" INFO", "INFO ", "ERROR"] {
+        for prefix in ["", "[pod/shop-5f6d7c8b9f-x2x4z/app] ", "web-1  | ", "2026-06-01T10:00:01.5Z stdout F "] {
+            let line = |n: usize| {
+                let at = format!("2026-06-01T10:00:{:02}.343Z", n % 60);
+                format!(
+                    "{prefix}{at} {level} 1 --- [nio-1] c.e.R : method=GET uri=/a status=200 took=6{n}ms user=u{n}\n"
+                )
+            };
+            let said = explained(&(0..30).map(line).collect::<String>());
+            assert!(said.contains("The first 30 lines: 100.0 % a request"), "{prefix:?} {level:?}: {said}");
+        }
+    }
+    // A trace of such a pod stays with its line.
+    let trace = "[pod/a-1/b] 2026-06-01T10:00:00.343Z ERROR 1 --- [x] c.e.R : it failed user=u1\n\
+                 [pod/a-1/b] 2026-06-01T10:00:00.344Z java.lang.IllegalStateException: no stock\n\
+                 [pod/a-1/b] 2026-06-01T10:00:00.344Z \tat c.e.Cart.get(Cart.java:42)\n";
+    let said = explained(&trace.repeat(10));
+    assert!(said.contains("The first 10 lines"), "{said}");
+}
+
+#[test]
+fn what_a_library_logs_is_no_request_of_the_service() {
+    let request = log(|of, n| {
+        format!(
+            "{{\"@t\":{},\"@mt\":\"HTTP {{RequestMethod}} responded\",\"RequestMethod\":\"GET\",\"RequestPath\":\"/a\",\"StatusCode\":{},\
+             \"Elapsed\":{},\"UserId\":{},\"SourceContext\":\"Serilog.AspNetCore.RequestLoggingMiddleware\",\"Version\":{}}}\n\
+             {{\"@t\":{},\"@mt\":\"Executed DbCommand ({{elapsed}}ms)\",\"elapsed\":\"3\",\"RequestPath\":\"/a\",\"UserId\":{},\
+             \"SourceContext\":\"Microsoft.EntityFrameworkCore.Database.Command\",\"Version\":{},\"n\":{n}}}",
+            of["ts"], of["status"], of["latency_ms"], of["user"], of["cohort"], of["ts"], of["user"], of["cohort"]
+        )
+    });
+    let requests = |text: &str| {
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        serin(folder.path(), &["compare", "app.log", "--format", "json"]).json()["comparisons"][0]["requests"].clone()
+    };
+    let alone: String =
+        request.lines().filter(|line| !line.contains("Executed")).map(|line| line.to_owned() + "\n").collect();
+    assert_eq!(requests(&request), requests(&alone));
+    assert!(requests(&alone)[1].as_u64().unwrap() > 100);
+}
+
+#[test]
+fn logs_of_clouds_are_read_with_their_own_names() {
+    // API Gateway: the time of a request is no latency, and the canary is told by its deployment.
+    let text = log(|of, _| {
+        format!(
+            "{{\"requestId\":\"r\",\"ip\":\"10.0.0.1\",\"requestTime\":\"01/Jun/2026:10:00:00 +0000\",\"ts\":{},\"httpMethod\":\"GET\",\
+             \"path\":\"/a\",\"status\":\"{}\",\"responseLatency\":\"{}\",\"integrationLatency\":\"1\",\"user\":{},\"cohort\":{}}}",
+            of["ts"], of["status"], of["latency_ms"], of["user"], of["cohort"]
+        )
+    });
+    let said = explained(&text);
+    assert!(said.contains("latency from responseLatency") && !said.contains("requestTime = "), "{said}");
+    // Cloud Run: its own lines are the requests, whole URLs and all.
+    let text = log(|of, _| {
+        format!(
+            "{{\"httpRequest\":{{\"requestMethod\":\"GET\",\"requestUrl\":\"https://shop.example.com/a\",\"status\":{},\"latency\":\"0.01s\"}},\
+             \"timestamp\":{},\"severity\":\"INFO\",\"user\":{},\"cohort\":{}}}\n\
+             {{\"jsonPayload\":{{\"message\":\"handled\",\"status\":200,\"path\":\"/a\",\"user\":{}}},\"timestamp\":{},\"cohort\":{}}}",
+            of["status"], of["ts"], of["user"], of["cohort"], of["user"], of["ts"], of["cohort"]
+        )
+    });
+    let folder = folder_with(&[("run.log", text.as_bytes())]);
+    let report = serin(folder.path(), &["compare", "run.log", "--format", "json"]).json();
+    let services = report["comparisons"][0]["by_service"].as_array().unwrap();
+    let errors: u64 =
+        services.iter().flat_map(|of| [&of["baseline"], &of["canary"]]).filter_map(|of| of["errors"].as_u64()).sum();
+    assert!(errors > 10, "{services:?}");
+    // Application Insights.
+    let text = log(|of, _| {
+        format!(
+            "{{\"TimeGenerated\":{},\"time\":{},\"Name\":\"GET /a\",\"Success\":\"{}\",\"ResultCode\":\"{}\",\"DurationMs\":{},\"UserId\":{},\"cohort\":{}}}",
+            of["ts"],
+            of["ts"],
+            of["status"] == 200,
+            of["status"],
+            of["latency_ms"],
+            of["user"],
+            of["cohort"]
+        )
+    });
+    let said = explained(&text);
+    assert!(said.contains("status from ResultCode") && said.contains("1,200 lines: 100.0 % a request"), "{said}");
+}
+
+#[test]
+fn a_header_that_is_a_list_of_one_is_its_value() {
+    let text = log(|of, _| {
+        format!(
+            "{{\"ts\":{},\"request\":{{\"method\":\"GET\",\"uri\":\"/a\"}},\"resp_headers\":{{\"X-App-Version\":[{}]}},\"status\":{},\"user\":{}}}",
+            of["ts"], of["cohort"], of["status"], of["user"]
+        )
+    });
+    let folder = folder_with(&[("caddy.log", text.as_bytes())]);
+    let arguments =
+        ["compare", "caddy.log", "--arm-by", "resp_headers.X-App-Version", "--control", "baseline", "--format", "json"];
+    let report = serin(folder.path(), &arguments).json();
+    assert_eq!(report["comparisons"][0]["candidate"], "canary");
+}
+
+#[test]
+fn the_short_form_of_morgan_names_client_and_user() {
+    let text = log(|of, _| {
+        let user = text_of(of, "user");
+        format!(
+            "{{\"log\":\"10.0.0.1 {user} GET /a HTTP/1.1 {} 512 - {} ms\\n\",\"stream\":\"stdout\",\"time\":{}}}",
+            of["status"], of["latency_ms"], of["ts"]
+        )
+    });
+    let said = explained(&text);
+    assert!(said.contains("user from user"), "{said}");
+}

@@ -89,6 +89,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 sampling: event::NOT_SAMPLED,
                 rate_unread: false,
                 conversion: 0,
+                metrics: serin::event::NO_METRICS,
                 segments: event::NO_SEGMENTS,
                 latency_form: serin::event::FieldForm::Absent,
                 status_form: serin::event::FieldForm::Absent,

@@ -41,7 +41,9 @@ const LAYERS: [(&str, u32); 26] = [
 ];
 
 /// Uses inside a layer: (who, whom). A new one is a decision, not a habit.
-const SAME_LAYER: [(&str, &str); 9] = [
+const SAME_LAYER: [(&str, &str); 10] = [
+    // An event is small: what a gauge says is a bin from the start.
+    ("pipeline", "sketch"),
     // Arms are found by queries, and the decoder says what a query sees.
     ("pipeline", "query"),
     // Evidence, errors and latency of the rules that people use today come from the real tests.

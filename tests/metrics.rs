@@ -1,204 +1,238 @@
-//! `/metrics` of `serin run`: the text format, read strictly, and what its series say.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+//! Metrics of one's own: what a pipeline measures fails a rollout where it goes the way that does harm, and only then.
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use common::{Case, Line, Random, Traffic, bytes_of, entries, folder_with, ledger_values, serin};
+use serde_json::Value;
+use serin::compare::verdict::{Finding, Verdict};
+use serin::engine::policy::Policy;
+use serin::engine::{Engine, Input};
+use serin::pipeline::metric::{Metric, MetricKind};
+use serin::pipeline::survey::Wishes;
+use serin::time::SECOND;
 
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{Traffic, folder_with};
+const PIPELINE: &str = r#"pipeline: shop
+metrics:
+  - {name: cache hits, where: 'cache:hit', of: '_exists_:cache', harm: falls}
+  - {name: database calls, where: 'call:db', harm: rises}
+  - {name: render time, field: render_ms, harm: rises}
+  - {name: cart, field: cart.value, where: 'status:200', harm: falls}
+tests:
+  - about: what lines say of each metric
+    lines:
+      - '{"ts":"2026-06-01T10:00:00Z","service":"shop","cohort":"canary","user":"u1","status":200,"latency_ms":5,"cache":"hit","render_ms":12.5,"cart":{"value":20}}'
+      - '{"ts":"2026-06-01T10:00:01Z","service":"shop","cohort":"canary","user":"u1","status":500,"latency_ms":5,"cache":"miss","render_ms":-1,"cart":{"value":20}}'
+      - '{"ts":"2026-06-01T10:00:02Z","service":"shop","cohort":"canary","user":"u1","msg":"select","call":"db"}'
+      - '{"ts":"2026-06-01T10:00:03Z","service":"shop","cohort":"canary","user":"u1","msg":"nothing to measure"}'
+    gives:
+      - {metrics: 'cache hits 1, render time 12.416, cart 19.968'}
+      - {metrics: cache hits 0}
+      - {metrics: database calls 1}
+      - {kind: log}
+"#;
+const NAMES: [&str; 4] = ["cache hits", "database calls", "render time", "cart"];
 
-/// Series by name and labels, as in the text.
-type Series = BTreeMap<(String, BTreeMap<String, String>), f64>;
-
-/// Reads the text format of Prometheus (version 0.0.4), and takes nothing that it does not allow: each family has a help and a
-/// type before its series, once; names are of the program and say their unit; series are there once; histograms add up.
-fn read(text: &str) -> Series {
-    assert!(text.ends_with('\n'));
-    let (mut series, mut families) = (Series::new(), BTreeSet::new());
-    let mut family: Option<(String, String)> = None;
-    let mut help: Option<String> = None;
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            let (name, words) = rest.split_once(' ').unwrap();
-            assert!(help.is_none() && !words.is_empty() && families.insert(name.to_owned()), "{line}");
-            help = Some(name.to_owned());
-            continue;
-        }
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(help.take().as_deref(), Some(name), "the help stands before: {line}");
-            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
-            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
-            assert!(name.starts_with("serin_") && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{line}");
-            family = Some((name.to_owned(), kind.to_owned()));
-            continue;
-        }
-        let (family, kind) = family.as_ref().expect("a type stands before");
-        let name_end = line.find(['{', ' ']).unwrap();
-        let name = &line[..name_end];
-        let ending = name.strip_prefix(family.as_str()).expect("series of a family stand together");
-        match kind.as_str() {
-            "histogram" => assert!(["_bucket", "_sum", "_count"].contains(&ending), "{line}"),
-            _ => assert_eq!(ending, "", "{line}"),
-        }
-        let (labels, rest) = labels(&line[name_end..]);
-        let value = match rest.strip_prefix(' ').unwrap() {
-            "+Inf" => f64::INFINITY,
-            "-Inf" => f64::NEG_INFINITY,
-            "NaN" => f64::NAN,
-            number => number.parse().unwrap(),
-        };
-        assert!(kind != "counter" || value >= 0.0, "{line}");
-        assert!(series.insert((name.to_owned(), labels), value).is_none(), "twice: {line}");
-    }
-    assert!(help.is_none());
-    for ((name, labels), count) in &series {
-        let Some(family) = name.strip_suffix("_count") else { continue };
-        let of = |series: &Series, le: &str| {
-            let mut labels = labels.clone();
-            labels.insert("le".to_owned(), le.to_owned());
-            series.get(&(format!("{family}_bucket"), labels)).copied()
-        };
-        assert_eq!(of(&series, "+Inf"), Some(*count));
-        let mut buckets: Vec<(f64, f64)> = series
-            .iter()
-            .filter(|((name, _), _)| *name == format!("{family}_bucket"))
-            .map(|((_, labels), count)| (labels["le"].replace('+', "").parse().unwrap(), *count))
-            .collect();
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        assert!(buckets.len() > 2 && buckets.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{buckets:?}");
-    }
-    series
-}
-
-/// Labels, and what stands behind them.
-fn labels(text: &str) -> (BTreeMap<String, String>, &str) {
-    let mut labels = BTreeMap::new();
-    let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
-    loop {
-        let (name, value) = rest.split_once("=\"").unwrap();
-        assert!(!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{text}");
-        let (mut unescaped, mut chars) = (String::new(), value.char_indices());
-        let end = loop {
-            match chars.next().unwrap() {
-                (at, '"') => break at,
-                (_, '\\') => match chars.next().unwrap().1 {
-                    'n' => unescaped.push('\n'),
-                    c @ ('\\' | '"') => unescaped.push(c),
-                    c => panic!("\\{c} in {text}"),
-                },
-                (_, c) => unescaped.push(c),
-            }
-        };
-        assert!(labels.insert(name.to_owned(), unescaped).is_none(), "{text}");
-        match value[end + 1..].split_at(1) {
-            (",", more) => rest = more,
-            ("}", more) => return (labels, more),
-            _ => panic!("{text}"),
-        }
+/// Users who come often, alike in both arms.
+fn shop(seed: u64) -> Traffic {
+    Traffic {
+        seed,
+        users: 1_500,
+        requests: 24_000,
+        minutes: 60,
+        shares: vec![0.4],
+        errors: vec![0.005; 2],
+        slower: vec![1.0; 2],
+        ..Traffic::default()
     }
 }
 
-/// The value of a series, told by its name and some of its labels.
-fn value(series: &Series, name: &str, some: &[(&str, &str)]) -> Option<f64> {
-    let is = |(of, labels): &&(String, BTreeMap<String, String>)| {
-        of == name && some.iter().all(|(label, value)| labels.get(*label).is_some_and(|of| of == value))
+/// Requests that say what the pipeline measures, and calls that name neither arm nor cohort; `worse`: the metric that is worse in the
+/// canary by a quarter or so. Users differ in all of them.
+fn measured(traffic: &Traffic, worse: Option<usize>) -> Vec<Line> {
+    let mut random = Random::new(traffic.seed ^ 0x3e);
+    let mut lines = Vec::new();
+    for mut line in traffic.lines() {
+        let is_worse = |at: usize| line.arm == 1 && worse == Some(at);
+        let of_user = (line.user * 7 % 10) as f64 / 10.0;
+        let hit = random.chance(0.85 + of_user * 0.1 - if is_worse(0) { 0.06 } else { 0.0 });
+        let spread = |random: &mut Random| 0.5 + random.chance(0.5) as u64 as f64 + random.below(100) as f64 / 100.0;
+        let render = 40.0 * (1.0 + of_user) * spread(&mut random) * if is_worse(2) { 1.25 } else { 1.0 };
+        let cart = 20.0 * (1.0 + of_user) * spread(&mut random) * if is_worse(3) { 0.8 } else { 1.0 };
+        let calls = random.below(3) + if is_worse(1) { u64::from(random.chance(0.4)) } else { 0 };
+        let text = line.text.strip_suffix('}').expect("an object").to_owned();
+        let cache = if hit { "hit" } else { "miss" };
+        line.text =
+            format!("{text},\"cache\":\"{cache}\",\"render_ms\":{render:.3},\"cart\":{{\"value\":{cart:.2}}}}}");
+        for n in 0..calls {
+            let fields = format!("\"service\":\"shop\",\"msg\":\"select\",\"call\":\"db\",\"user\":\"u{}\"", line.user);
+            lines.push(Line::new(line.at + SECOND + n as i64, line.user, line.arm, &fields));
+        }
+        lines.push(line);
+    }
+    lines.sort_by_key(|line| line.at);
+    lines
+}
+
+#[test]
+fn each_kind_fails_where_it_is_worse_and_nowhere_else() {
+    for worse in [None, Some(0), Some(1), Some(2), Some(3)] {
+        let lines = bytes_of(&measured(&shop(3), worse));
+        let folder = folder_with(&[("shop.log", &lines), ("p.yaml", PIPELINE.as_bytes())]);
+        let arguments = ["compare", "shop.log", "--pipeline", "p.yaml", "--format", "json"];
+        let run = serin(folder.path(), &arguments);
+        assert_eq!(run.status == 1, worse.is_some(), "{worse:?}: {}", run.err);
+        let report = run.json();
+        let list = report["comparisons"][0]["metrics"].as_array().unwrap();
+        assert_eq!(list.len(), NAMES.len());
+        for (at, (of, name)) in list.iter().zip(NAMES).enumerate() {
+            assert_eq!(of["metric"], *name);
+            let finding = if worse == Some(at) { "regressed" } else { "undecided" };
+            assert_eq!(of["finding"], finding, "{worse:?}: {of}");
+            assert_eq!(of["unassigned"].as_u64(), Some(0), "{of}");
+        }
+        let guardrails = report["comparisons"][0]["guardrails"].as_array().unwrap();
+        assert!(guardrails.iter().all(|row| row["finding"] != "regressed"), "{guardrails:?}");
+    }
+}
+
+#[test]
+fn values_are_those_of_the_log() {
+    let lines = measured(&shop(5), Some(2));
+    let folder = folder_with(&[("shop.log", &bytes_of(&lines)), ("p.yaml", PIPELINE.as_bytes())]);
+    let arguments = ["compare", "shop.log", "--pipeline", "p.yaml", "--format", "json"];
+    let report = serin(folder.path(), &arguments).expect(1).json();
+    let of = |name: &str| {
+        let list = report["comparisons"][0]["metrics"].as_array().unwrap();
+        list.iter().find(|of| of["metric"] == name).unwrap().clone()
     };
-    let mut found = series.keys().filter(is);
-    let value = series[found.next()?];
-    assert!(found.next().is_none(), "{name} {some:?} are several");
-    Some(value)
-}
-
-fn scrape(running: &Running) -> Series {
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", running.address);
-    let (status, head, body) = running.exchange_bytes(request.as_bytes()).unwrap();
-    assert_eq!(status, 200);
-    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
-    read(&String::from_utf8(body).unwrap())
-}
-
-#[test]
-fn what_is_scraped_is_what_came_and_what_is_said_of_it() {
-    let receiver = Receiver::start(|_, _| Answer::Status(200, String::new()));
-    let folder = folder_with(&[]);
-    let config = configure(folder.path(), &receiver.address, "");
-    let running = Running::start(&["--config", &config], &folder.path().join("state"));
-    let before = scrape(&running);
-    assert_eq!(value(&before, "serin_verdict_seconds_count", &[]), Some(0.0));
-    assert!(value(&before, "serin_data_lag_seconds", &[]).unwrap().is_nan());
-    let text = broken() + "not a line\n";
-    post(&running, &text);
-    until("it has failed", || rollout(&running).filter(|rollout| rollout["phase"] == "rolled back"));
-    until("it was told", || {
-        (value(&scrape(&running), "serin_hook_deliveries", &[("end", "taken")])? >= 1.0).then_some(())
-    });
-    until("all is read", || {
-        (value(&scrape(&running), "serin_source_lag_bytes", &[("source", "http")])? == 0.0).then_some(())
-    });
-    let report = running.settled(|report| report["comparisons"][0]["verdict"] == "fail");
-    #[cfg(feature = "index")]
-    until("each line can be searched", || {
-        (value(&scrape(&running), "serin_index_lines", &[])? == text.lines().count() as f64).then_some(())
-    });
-    let series = scrape(&running);
-    let one =
-        |name: &str, some: &[(&str, &str)]| value(&series, name, some).unwrap_or_else(|| panic!("{name} {some:?}"));
-    let http = [("source", "http")];
-    assert_eq!(one("serin_source_lines_total", &http), text.lines().count() as f64);
-    assert_eq!(one("serin_source_bytes_total", &http), text.len() as f64);
-    let records = &report["records"];
-    assert_eq!(one("serin_records_total", &[]), records["read"].as_f64().unwrap());
-    assert_eq!(one("serin_late_records_total", &[]), records["late"].as_f64().unwrap());
-    for (reason, count) in records["rejects"].as_object().unwrap() {
-        assert_eq!(one("serin_rejected_records_total", &[("reason", reason)]), count.as_f64().unwrap());
-    }
-    assert!(one("serin_role_coverage_ratio", &[("role", "user")]) > 0.9);
-    assert!(one("serin_windows_total", &[]) > 50.0 && one("serin_verdict_seconds_count", &[]) >= 1.0);
-    assert!(one("serin_data_lag_seconds", &[]) > 0.0 && one("serin_ledger_entries_total", &[]) > 2.0);
-    let arms = [("service", "shop"), ("control", "baseline"), ("candidate", "canary")];
-    let of = |more: &[(&'static str, &'static str)]| [&arms[..], more].concat();
-    for (verdict, is) in [("fail", 1.0), ("pass", 0.0), ("inconclusive", 0.0), ("invalid", 0.0)] {
-        assert_eq!(one("serin_rollout_verdict", &of(&[("verdict", verdict)])), is);
-    }
-    assert!(one("serin_rollout_log_e", &of(&[])) > 7.0);
-    assert!(one("serin_guardrail_log_e", &of(&[("guardrail", "error_units")])) > 7.0);
-    let errors = [("guardrail", "error_volume"), ("kind", "difference")];
-    let end = |end: &'static str| one("serin_guardrail_delta", &of(&[errors[0], errors[1], ("end", end)]));
-    assert!(end("low") > 0.1 && end("low") < end("estimate") && end("estimate") < end("high"));
-    let units = &report["comparisons"][0]["candidate"]["units"];
-    if let Some(units) = units.as_f64() {
-        assert_eq!(one("serin_rollout_units", &of(&[("arm", "candidate")])), units);
-    }
-    assert_eq!(one("serin_hook_state", &[("hook", "pager"), ("state", "ok")]), 1.0);
-    assert_eq!(one("serin_memory_limit_bytes", &[("bound", "state")]), (4u64 << 30) as f64);
-    assert!(one("serin_ready", &[]) == 1.0 && one("serin_rollouts_not_exported", &[]) == 0.0);
-}
-
-/// Of more rollouts than have series of their own the others are counted.
-#[test]
-fn series_of_rollouts_are_bounded_and_the_others_counted() {
-    let folder = folder_with(&[]);
-    let running = Running::start(&["--idle", "1s"], &folder.path().join("state"));
-    let traffic = Traffic { requests: 200, users: 200, minutes: 2, errors: vec![0.0, 0.0], ..Traffic::default() };
-    let lines = traffic.lines();
-    let mut text = String::new();
-    // Line by line, so that all services run side by side.
-    for line in &lines {
-        for number in 0..203 {
-            text.push_str(&line.text().replace("\"shop\"", &format!("\"shop-{number}\"")));
-            text.push('\n');
+    let objects: Vec<(usize, Value)> =
+        lines.iter().map(|line| (line.arm, serde_json::from_str(&line.text()).unwrap())).collect();
+    for (arm, key) in ["baseline", "canary"].into_iter().enumerate() {
+        let ours = || objects.iter().filter(|(of, _)| *of == arm).map(|(_, object)| object);
+        let requests = ours().filter(|object| object.get("status").is_some()).count() as f64;
+        let hits = ours().filter(|object| object["cache"] == "hit").count() as f64;
+        assert_eq!(of("cache hits")[key].as_f64(), Some(hits / requests));
+        let calls = ours().filter(|object| object.get("call").is_some()).count() as f64;
+        assert_eq!(of("database calls")[key].as_f64(), Some(calls / requests));
+        let renders: Vec<f64> = ours().filter_map(|object| object.get("render_ms")?.as_f64()).collect();
+        let typical = (renders.iter().map(|value| value.ln()).sum::<f64>() / renders.len() as f64).exp();
+        let said = of("render time")[key].as_f64().unwrap();
+        assert!((said / typical - 1.0).abs() < 0.005, "{said} {typical}");
+        let mut sorted = renders;
+        sorted.sort_by(f64::total_cmp);
+        for (place, share) in [0.5, 0.9, 0.99].into_iter().enumerate() {
+            let exact = sorted[(sorted.len() as f64 * share) as usize];
+            let said = of("render time")["percentiles"][key][place].as_f64().unwrap();
+            assert!((said / exact - 1.0).abs() < 0.02, "p{share}: {said} {exact}");
         }
     }
-    post(&running, &text);
-    let more = until("there are more than have series", || {
-        let series = scrape(&running);
-        value(&series, "serin_rollouts_not_exported", &[]).filter(|more| *more > 0.0).map(|more| (series, more))
-    });
-    let verdicts = more.0.keys().filter(|(name, _)| name == "serin_rollout_log_e").count();
-    assert_eq!(verdicts, 200);
+}
+
+#[test]
+fn a_worse_metric_is_said_everywhere() {
+    let lines = bytes_of(&measured(&shop(9), Some(2)));
+    let folder = folder_with(&[("shop.log", &lines), ("p.yaml", PIPELINE.as_bytes())]);
+    let folder = folder.path();
+    let compare = |format: &str| {
+        let logs = ["compare", "shop.log", "--pipeline", "p.yaml", "--ledger", "l.ndjson", "--format", format];
+        serin(folder, &logs).expect(1).out
+    };
+    let text = compare("text");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "FAIL shop: canary was worse than baseline",
+        "render time rises: ",
+        " (typical) in the canary, ",
+        "render time: 24,000 lines, ",
+    ] {
+        assert!(words.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().any(|line| line.contains("render time, typical") && line.ends_with(" rose")), "{text}");
+    assert!(text.lines().any(|line| line.contains("cache hits") && line.ends_with(" undecided")), "{text}");
+    assert!(text.lines().any(|line| line.contains("database calls, per request")), "{text}");
+    let page = compare("html");
+    assert!(page.contains("render time rises") && page.contains("fails when it falls"));
+    let ledger = std::fs::read_to_string(folder.join("l.ndjson")).unwrap();
+    let values = ledger_values(&ledger);
+    let begin = values.iter().find(|entry| entry["kind"] == "begin").unwrap();
+    let each = begin["metrics"].as_object().unwrap();
+    assert!(each.len() == 4 && each.values().all(|weight| weight.as_f64() == Some(0.12 / 5.0)), "{begin:?}");
+    let failed = values.iter().find(|entry| entry.get("verdict").is_some_and(|verdict| verdict == "fail")).unwrap();
+    assert_eq!(failed["metrics"]["render time"]["finding"], "regressed");
+    assert!(serin(folder, &["show", "l.ndjson"]).expect(0).out.contains(", worse: render time"));
+    let again = serin(folder, &["replay", "l.ndjson", "shop.log", "--threads", "3"]).expect(0);
+    assert!(again.out.contains("Every byte agrees"), "{}", again.out);
+    serin(folder, &["test", "p.yaml"]).expect(0);
+}
+
+/// Fields that hold what is measured, without rules.
+fn case(lines: &[Line]) -> Case {
+    let metric =
+        |name: &str, kind, field: &str| Metric { name: name.to_owned(), kind, field: field.to_owned(), harms: true };
+    let metrics = vec![
+        metric("render", MetricKind::Gauge, "render_ms"),
+        metric("never", MetricKind::Count, "not.there"),
+        metric("calls", MetricKind::Count, "one"),
+    ];
+    let policy = Policy { metrics: metrics.clone(), ..Policy::default() };
+    let mut case = Case::new("metrics", vec![("shop.log".to_owned(), bytes_of(lines))], &Wishes::default(), policy);
+    case.plan.metrics = metrics;
+    case
+}
+
+#[test]
+fn a_restored_engine_goes_on_alike() {
+    let mut lines = measured(&shop(8), Some(2));
+    lines.iter_mut().for_each(|line| line.text = line.text.replace("\"call\":\"db\"", "\"one\":1"));
+    let case = case(&lines);
+    let fed = case.inputs(20_000, &mut Random::new(1));
+    let (mut engine, _) = case.engine();
+    let (before, after) = fed.split_at(fed.len() / 2);
+    for input in before {
+        engine.apply(input.input());
+    }
+    let mut again = Engine::restore(case.settings.clone(), &engine.snapshot()).unwrap();
+    assert!(again.snapshot() == engine.snapshot());
+    assert!(engine.comparison(0, 0).unwrap().metrics[2].counted[1] > 10);
+    for input in after {
+        assert_eq!(entries(engine.apply(input.input())), entries(again.apply(input.input())));
+    }
+    assert_eq!(entries(engine.apply(Input::Finish)), entries(again.apply(Input::Finish)));
+    assert!(again.snapshot() == engine.snapshot());
+    assert_eq!(engine.verdict(), Some(Verdict::Fail));
+    let comparison = engine.comparison(0, 0).unwrap();
+    let findings = [0, 1, 2].map(|at| comparison.metric_finding(at));
+    assert_eq!(findings, [Finding::Regressed, Finding::NoData, Finding::Undecided]);
+    assert_eq!(comparison.failure.as_ref().unwrap().metrics, [0]);
+}
+
+#[test]
+fn what_is_wrong_in_a_metric_is_said_with_its_place() {
+    for (metric, words) in [
+        ("{where: 'a:b', harm: rises}", "metrics: a name is needed"),
+        ("{name: a, where: 'a:b'}", "metrics: `a` needs `harm: rises` or `harm: falls`"),
+        ("{name: a, where: 'a:b', harm: up}", "metrics.harm: `up` is unknown; there are falls, rises"),
+        (
+            "{name: a, harm: rises}",
+            "metrics: `a` needs `where` (a count), `where` and `of` (a ratio) or `field` (a gauge)",
+        ),
+        ("{name: a, where: 'a:(', harm: rises}", "metrics.where: "),
+        (
+            "{name: a, of: 'a:b', field: c, harm: rises}",
+            "a ratio has `where` and `of`, a gauge has a `field`; this has both",
+        ),
+        ("{name: a, field: ' ', harm: rises}", "metrics.field: the field has no name"),
+        ("{name: a, mean: b, harm: rises}", "`metrics.mean` is unknown; there are name, where, of, field, harm"),
+    ] {
+        let text = format!("pipeline: p\nmetrics:\n  - {metric}\n");
+        let folder = folder_with(&[("p.yaml", text.as_bytes())]);
+        let said = serin(folder.path(), &["check", "p.yaml"]).expect(2);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains(words) && all.contains("3"), "{metric}: {all}");
+    }
+    let twice = "pipeline: p\nmetrics:\n  - {name: a b, where: 'x:y', harm: rises}\n  - {name: A.B, where: 'x:z', harm: rises}\n";
+    let log = bytes_of(&shop(1).lines());
+    let folder = folder_with(&[("p.yaml", twice.as_bytes()), ("shop.log", &log)]);
+    let said = serin(folder.path(), &["compare", "shop.log", "--pipeline", "p.yaml"]).expect(2);
+    assert!(said.err.contains("metrics `a b` and `A.B` are the same"), "{}", said.err);
 }

@@ -83,6 +83,7 @@ impl World {
                     sampling: event::sampling_group(Some(request.route)),
                     rate_unread: false,
                     conversion: 0,
+                    metrics: serin::event::NO_METRICS,
                     segments: event::NO_SEGMENTS,
                     kind: Kind::Request,
                     level: Level::Info,

@@ -112,6 +112,7 @@ mod tests {
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
+            metrics: crate::event::NO_METRICS,
             segments: event::NO_SEGMENTS,
             latency_form: event::FieldForm::Absent,
             status_form: event::FieldForm::Absent,

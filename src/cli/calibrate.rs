@@ -41,7 +41,7 @@ const NOISY_SHARE: f64 = 0.1;
 pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     let plant = Change::parse(&arguments.plant).map_err(|error| anyhow!("--plant: {error}"))?;
     let share_ppm = parts_per_million(&arguments.share).context("--share")?;
-    let policy = match &arguments.policy {
+    let mut policy = match &arguments.policy {
         Some(path) => policy_file::read(path)?,
         None => Policy::default(),
     };
@@ -60,6 +60,8 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     check_roles(&found, &arguments.logs.how)?;
     check_segments(&found)?;
     found.plan.conversions = policy.conversions.clone();
+    found.plan.metrics = wishes.metrics.clone();
+    policy.metrics = wishes.metrics;
     let release = choose(&found, arguments)?;
     let mut settings = settings(&found, two_arms(), policy);
     settings.releases = vec![found.releases[release].services.clone()];

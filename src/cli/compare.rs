@@ -227,6 +227,8 @@ pub(super) fn ground_with(
     found.notes.extend(notes);
     policy.conversions = with_events(policy.conversions, &wishes)?;
     found.plan.conversions = policy.conversions.clone();
+    policy.metrics.clone_from(&wishes.metrics);
+    found.plan.metrics = wishes.metrics;
     let settings = Settings { memory: judge.memory, ..settings(&found, arm_choice(judge, &found), policy) };
     Ok((found, settings))
 }
@@ -664,6 +666,7 @@ pub(super) fn settings(found: &Survey, arms: ArmChoice, policy: Policy) -> Setti
     for of_rollout in &mut policy.rollouts {
         of_rollout.policy.segments = policy.segments.clone();
         of_rollout.policy.conversions = policy.conversions.clone();
+        of_rollout.policy.metrics = policy.metrics.clone();
     }
     Settings {
         windowing: found.plan.windowing,

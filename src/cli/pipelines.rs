@@ -1,9 +1,10 @@
 //! Pipelines: how the lines of one kind of log are read, as a file in YAML that carries its own tests.
 //!
 //! A pipeline does three things: it changes lines before they are read ([`crate::pipeline::prepare`]), it says what the survey would
-//! else find (roles, arms, unit, segments), and it names business events. Some are part of the program; `pipelines/` has their text.
+//! else find (roles, arms, unit, segments), and it names business events and metrics. Some are part of the program; `pipelines/` has their text.
 
 mod keys;
+mod metrics;
 mod parse;
 mod shipped;
 mod test;
@@ -16,6 +17,8 @@ use anyhow::{Context, bail};
 use crate::cli::arguments::HowArguments;
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::Problem;
+use crate::event::METRICS_MAX;
+use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::prepare::{GIVEN, Key, Preparation, STAGES_MAX, Stage};
 use crate::pipeline::roles::Role;
@@ -50,6 +53,8 @@ pub(super) struct Pipeline {
     pub harms: BTreeSet<String>,
     /// How many times a unit meets one before it counts, where that is not once.
     pub at_least: BTreeMap<String, u16>,
+    /// Metrics of one's own.
+    pub metrics: Vec<Metric>,
     pub tests: Vec<Test>,
 }
 
@@ -213,6 +218,14 @@ fn join(list: Vec<Pipeline>, key: Key, wishes: &mut Wishes) -> anyhow::Result<()
         }
         wishes.harms.extend(pipeline.harms);
         wishes.at_least.extend(pipeline.at_least);
+        for metric in pipeline.metrics {
+            // Fields are told apart by what is left of a name; two of one field would be one.
+            let is_alike = |known: &Metric| known.name == metric.name || known.field == metric.field;
+            if let Some(known) = wishes.metrics.iter().find(|known| is_alike(known)) {
+                bail!("--pipeline: metrics `{}` and `{}` are the same; name each once", known.name, metric.name);
+            }
+            wishes.metrics.push(metric);
+        }
         wishes.preparation.stages.push(pipeline.stage);
     }
     // What a rule gives a role counts most.
@@ -221,6 +234,9 @@ fn join(list: Vec<Pipeline>, key: Key, wishes: &mut Wishes) -> anyhow::Result<()
     }
     if wishes.events.len() > CONVERSIONS_MAX {
         bail!("--pipeline: {} business events; at most {CONVERSIONS_MAX} are tested", wishes.events.len());
+    }
+    if wishes.metrics.len() > METRICS_MAX {
+        bail!("--pipeline: {} metrics; at most {METRICS_MAX} are tested", wishes.metrics.len());
     }
     wishes.arms = wishes.arms.take().or(arms.map(|(_, rule)| rule));
     wishes.unit = wishes.unit.or(unit.map(|(_, kind)| kind));

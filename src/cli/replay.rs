@@ -17,8 +17,8 @@ use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::ledger;
 use crate::pipeline::plan::Plan;
-use crate::pipeline::plan_text;
 use crate::pipeline::prepare::Key;
+use crate::pipeline::{metric, plan_text};
 use crate::source::files;
 use crate::source::run::{Observer, Options, run as run_streams};
 use crate::time::SECOND;
@@ -229,6 +229,7 @@ fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
     Ok(Policy {
         segments: plan.segments.clone(),
         conversions,
+        metrics: metric::from_json(policy.get("metrics")).ok_or_else(|| anyhow!("policy.metrics"))?,
         limits,
         errors: flag("errors")?,
         latency: flag("latency")?,

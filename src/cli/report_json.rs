@@ -14,6 +14,7 @@ use crate::engine::units::Arm;
 use crate::event::{RejectReason, ServiceKey};
 use crate::ledger::rounded;
 use crate::math;
+use crate::pipeline::metric::MetricKind;
 use crate::pipeline::plan::ArmRule;
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::SegmentsFrom;
@@ -26,7 +27,7 @@ use super::exit_status;
 use super::html;
 use super::report::queries;
 use super::report::{
-    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, Report, Row, SegmentRow, Shared, strength,
+    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, MetricRow, Report, Row, SegmentRow, Shared, strength,
 };
 
 /// Version of this document.
@@ -337,6 +338,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
         fields.insert("limits".to_owned(), limits(judged));
         fields.insert("templates".to_owned(), templates(judged));
         fields.insert("conversions".to_owned(), judged.conversions.iter().map(conversion).collect());
+        fields.insert("metrics".to_owned(), judged.metrics.iter().map(metric).collect());
         fields.insert("segments".to_owned(), segments(judged));
         fields.insert("changes".to_owned(), changes(judged));
     }
@@ -533,6 +535,31 @@ fn conversion(row: &ConversionRow) -> Value {
         "lines": lines,
         "without_unit": without_unit,
         "unassigned": unassigned,
+    })
+}
+
+/// A metric of one's own.
+fn metric(row: &MetricRow) -> Value {
+    let [lines, without_unit, unassigned] = row.lines;
+    let of = |arm: usize| json!(row.quantiles[arm].map(|value| value.map(number)));
+    let is_gauge = row.kind == MetricKind::Gauge;
+    json!({
+        "metric": row.name,
+        "field": row.field,
+        "kind": row.kind.name(),
+        "harms": row.harms,
+        "finding": row.finding.name(),
+        "baseline": row.values[0].map(number),
+        "canary": row.values[1].map(number),
+        "percentiles": if is_gauge { json!({ "baseline": of(0), "canary": of(1) }) } else { Value::Null },
+        "effect": effect(row.effect),
+        "log_e": rounded(row.log_e),
+        "evidence": strength(row.log_e),
+        "counts": row.events,
+        "lines": lines,
+        "without_unit": without_unit,
+        "unassigned": unassigned,
+        "beyond": row.beyond,
     })
 }
 

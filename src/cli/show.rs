@@ -93,6 +93,11 @@ fn describe_look(entry: &Map<String, Value>) -> String {
         .filter(|(_, event)| event.get("finding").and_then(Value::as_str) == Some("regressed"))
         .map(|(name, _)| name.clone())
         .collect();
+    let metrics = entry.get("metrics").and_then(Value::as_object).into_iter().flatten();
+    let metrics: Vec<String> = metrics
+        .filter(|(_, metric)| metric.get("finding").and_then(Value::as_str) == Some("regressed"))
+        .map(|(name, _)| name.clone())
+        .collect();
     let limits = entry.get("limits").and_then(Value::as_object).into_iter().flatten();
     let beyond: Vec<String> = limits
         .filter(|(_, limit)| limit.get("broken").and_then(Value::as_bool) == Some(true))
@@ -104,7 +109,7 @@ fn describe_look(entry: &Map<String, Value>) -> String {
         .flatten()
         .filter_map(|of| Some(format!("{} in segment {}", of.get(1)?.as_str()?, of.get(0)?.as_u64()? + 1)))
         .collect();
-    let regressed = [regressed, segments].concat();
+    let regressed = [regressed, segments, metrics].concat();
     for (what, list) in [("worse", regressed), ("fewer", fell), ("flaws", flaws), ("beyond the limit", beyond)] {
         if !list.is_empty() {
             line.push_str(&format!(", {what}: {}", harmless(&list.join(", "), 120)));

@@ -60,9 +60,9 @@ pub const RESTARTS_ALIVE: u32 = 8;
 /// ln e is clipped here; only to keep sums finite, no verdict needs more.
 pub const LOG_E_MAX: f64 = 600.0;
 
-/// Weight of each of the other guardrails: the deficit, and so many business events that may not become rarer.
-pub fn other_guardrail_weight(conversions: usize) -> f64 {
-    OTHER_GUARDRAILS / (1 + conversions) as f64
+/// Weight of each of the other guardrails: the deficit, and so many of one's own, which are business events and metrics.
+pub fn other_guardrail_weight(own: usize) -> f64 {
+    OTHER_GUARDRAILS / (1 + own) as f64
 }
 
 /// Weight of one test of one segment when `num_tests` (cells x tests) are configured.
@@ -117,9 +117,9 @@ mod tests {
             assert!((sum - RESTARTS).abs() < 1e-14, "{num_opened} restarts: {sum}");
         }
         assert_eq!(other_guardrail_weight(0).to_bits(), OTHER_GUARDRAILS.to_bits(), "without events nothing changes");
-        for conversions in 0..=8 {
-            let sum = (0..=conversions).map(|_| other_guardrail_weight(conversions)).sum::<f64>();
-            assert!((sum - OTHER_GUARDRAILS).abs() < 1e-15, "{conversions} events: {sum}");
+        for own in 0..=12 {
+            let sum = (0..=own).map(|_| other_guardrail_weight(own)).sum::<f64>();
+            assert!((sum - OTHER_GUARDRAILS).abs() < 1e-15, "{own} of one's own: {sum}");
         }
         assert_eq!(segment_weight(3), SEGMENTS / 100.0);
         assert_eq!(segment_weight(200), SEGMENTS / 200.0);

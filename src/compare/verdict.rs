@@ -76,8 +76,8 @@ impl Cell {
         }
     }
 
-    /// Its weight in the error budget; `conversions`: business events that share the part of the deficit.
-    pub fn weight(self, conversions: usize) -> f64 {
+    /// Its weight in the error budget; `own`: guardrails of one's own that share the part of the deficit.
+    pub fn weight(self, own: usize) -> f64 {
         match self {
             Cell::ErrorUnits => budget::ERRORS_SHARE,
             Cell::ErrorVolume => budget::ERRORS_BUCKET,
@@ -86,7 +86,7 @@ impl Cell {
             Cell::LatencyP90 => budget::LATENCY_P90,
             Cell::LatencyP99 => budget::LATENCY_P99_BUCKET,
             Cell::LatencyP99Units => budget::LATENCY_P99_SHARE,
-            Cell::Deficit => budget::other_guardrail_weight(conversions),
+            Cell::Deficit => budget::other_guardrail_weight(own),
             Cell::ErrorUnits8 | Cell::ErrorUnits64 | Cell::Unanswered => budget::REST / 3.0,
         }
     }

@@ -24,6 +24,7 @@ use crate::engine::instances::Instances;
 use crate::engine::latency_tests::{LatencyTests, Level};
 use crate::engine::limits::{Limit, Limits, Watch};
 use crate::engine::look::{CellLook, Look};
+use crate::engine::metrics::{Measured, MetricTest};
 use crate::engine::pair_test::{self, PairTest};
 use crate::engine::policy::Policy;
 use crate::engine::restarts::Restarts;
@@ -37,6 +38,7 @@ use crate::engine::unanswered::Unanswered;
 use crate::engine::units::{Arm, UnitStore};
 use crate::engine::user_effects::Effects;
 use crate::event::RejectReason;
+use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::Conversions;
 use crate::pipeline::plan::UnitKind;
 use crate::sketch::partial::{GAPS, Tally};
@@ -139,6 +141,8 @@ pub struct Failure {
     pub limits: Vec<Limit>,
     /// Business events that carried the evidence, by their place in the policy.
     pub conversions: Vec<usize>,
+    /// Metrics of one's own that did, by their place in the policy.
+    pub metrics: Vec<usize>,
     /// Templates of level error or worse that carried the evidence, by id.
     pub templates: Vec<u64>,
     /// Segments that carried the evidence, strongest first.
@@ -252,6 +256,8 @@ pub struct Comparison {
     pub evidence: [Vec<Evidence>; 2],
     /// Business events that may not become rarer, or more frequent.
     pub conversions: Vec<Conversion>,
+    /// Metrics of one's own.
+    pub metrics: Vec<MetricTest>,
     /// Absolute limits; `None` where the policy has none.
     pub limits: Option<Watch>,
     /// Units of (control, candidate) in the first window. The candidate came within it: units of the control are too many there.
@@ -347,6 +353,7 @@ impl Comparison {
             instances: Instances::default(),
             evidence: Default::default(),
             conversions: Vec::new(),
+            metrics: Vec::new(),
             limits: None,
             first_window: [0; 2],
             stratum_from: [0; 2],
@@ -383,6 +390,12 @@ impl Comparison {
         let times = |name: &String| events.at_least.get(name).copied().unwrap_or(1);
         let new = |name: &String| Conversion::new(name, events.harms.contains(name), times(name));
         Comparison { conversions: events.names.iter().map(new).collect(), ..self }
+    }
+
+    /// The same, testing metrics of one's own.
+    #[must_use]
+    pub fn with_metrics(self, metrics: &[Metric]) -> Comparison {
+        Comparison { metrics: metrics.iter().cloned().map(MetricTest::new).collect(), ..self }
     }
 
     /// The same, testing segments.
@@ -433,6 +446,16 @@ impl Comparison {
         }
     }
 
+    /// What lines of a window say of metrics, whose units have been joined.
+    pub(super) fn measure(&mut self, list: &[Measured], start: Timestamp, end: Timestamp) {
+        for said in list {
+            let Some(of) = self.metrics.get_mut(usize::from(said.metric)) else { continue };
+            let unit = if self.routing == Routing::PerRequest { None } else { self.store.get(said.unit) };
+            of.add(said, unit.filter(|unit| unit.stratum == self.stratum).map(|unit| unit.arm()));
+        }
+        self.metrics.iter_mut().for_each(|of| of.close_window(start, end));
+    }
+
     /// Templates of a window whose units have been joined, or in which nothing else was seen.
     pub(super) fn take_templates(&mut self, start: Timestamp, input: &TemplateInput<'_>) {
         self.templates.take_lines(start, &input.lines);
@@ -474,6 +497,35 @@ impl Comparison {
             false if is_broken => Finding::BrokenMeasurement,
             false => Finding::Undecided,
         }
+    }
+
+    /// What each metric of one's own says now.
+    pub(super) fn metrics_now(&self) -> Vec<CellLook> {
+        let now = |of: &MetricTest| {
+            let log_e = of.log_e();
+            // What is not measured alike does not fail.
+            let said = log_e.map_or(0.0, |log_e| if of.is_broken() { log_e.min(0.0) } else { log_e });
+            CellLook::of(log_e.is_some(), said)
+        };
+        self.metrics.iter().map(now).map(|said| CellLook { log_e: said.log_start, ..said }).collect()
+    }
+
+    /// What the statistics say of a metric of one's own, at the latest look.
+    pub fn metric_finding(&self, at: usize) -> Finding {
+        let carried = self.failure.as_ref().is_some_and(|failure| {
+            failure.metrics.contains(&at) || self.look.own_contribution(self.look.metric(at)) >= self.log_fail
+        });
+        match carried {
+            true => Finding::Regressed,
+            false if !self.look.metric(at).has_data => Finding::NoData,
+            false if self.metrics.get(at).is_some_and(MetricTest::is_broken) => Finding::BrokenMeasurement,
+            false => Finding::Undecided,
+        }
+    }
+
+    /// Guardrails of one's own: business events and metrics.
+    pub fn own_guardrails(&self) -> usize {
+        self.conversions.len() + self.metrics.len()
     }
 
     /// Units are requests: each counts by itself.

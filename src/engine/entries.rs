@@ -16,7 +16,7 @@ use crate::engine::segments::{self, SegmentTest};
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{self, RejectReason, ServiceKey};
 use crate::ledger::{LEDGER_VERSION, rounded};
-use crate::pipeline::plan_text;
+use crate::pipeline::{metric, plan_text};
 use crate::sketch::latency::bin_low;
 use crate::sketch::partial::Tally;
 use crate::time::Timestamp;
@@ -77,6 +77,9 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
     if !policy.conversions.is_empty() {
         of_policy.insert("conversions".to_owned(), plan_text::conversions_to_json(&policy.conversions));
     }
+    if !policy.metrics.is_empty() {
+        of_policy.insert("metrics".to_owned(), metric::to_json(&policy.metrics));
+    }
     if !policy.expect_templates.is_empty() {
         of_policy.insert("expect_templates".to_owned(), hexes(&policy.expect_templates));
     }
@@ -109,7 +112,7 @@ pub(super) fn begin(
 ) -> Map<String, Value> {
     let conversions = &comparison.conversions;
     let weights: BTreeMap<&str, f64> =
-        Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight(conversions.len()))).collect();
+        Cell::ALL.into_iter().map(|cell| (cell.name(), cell.weight(comparison.own_guardrails()))).collect();
     let mut begin = object(json!({
         "service": name,
         "services": services(list),
@@ -125,10 +128,14 @@ pub(super) fn begin(
     if !comparison.segments.is_none() {
         begin.insert("segment_weight".to_owned(), json!(segments::weight()));
     }
+    let weight = budget::other_guardrail_weight(comparison.own_guardrails());
     if !conversions.is_empty() {
-        let weight = budget::other_guardrail_weight(conversions.len());
         let each: BTreeMap<&str, f64> = conversions.iter().map(|of| (of.name.as_str(), weight)).collect();
         begin.insert("conversions".to_owned(), json!(each));
+    }
+    if !comparison.metrics.is_empty() {
+        let each: BTreeMap<&str, f64> = comparison.metrics.iter().map(|of| (of.metric.name.as_str(), weight)).collect();
+        begin.insert("metrics".to_owned(), json!(each));
     }
     begin
 }
@@ -162,6 +169,7 @@ pub(super) fn status(comparison: &Comparison) -> String {
         .collect();
     let conversions: Vec<&str> =
         (0..comparison.conversions.len()).map(|at| comparison.conversion_finding(at).name()).collect();
+    let metrics: Vec<&str> = (0..comparison.metrics.len()).map(|at| comparison.metric_finding(at).name()).collect();
     let is_automatic = comparison.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
     let segments = look.leading_segments(comparison.log_fail).into_iter();
     let regressed: Vec<_> = segments
@@ -169,7 +177,7 @@ pub(super) fn status(comparison: &Comparison) -> String {
         .map(|(at, test)| (at, test.name()))
         .collect();
     format!(
-        "{} {is_automatic} {} {:?} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {regressed:?}",
+        "{} {is_automatic} {} {:?} {flaws:?} {changed:?} {findings:?} {} {limits:?} {conversions:?} {metrics:?} {regressed:?}",
         look.verdict.name(),
         look.would_pass,
         look.step,
@@ -268,6 +276,27 @@ pub(super) fn look(
         .collect();
     if !conversions.is_empty() {
         entry.insert("conversions".to_owned(), Value::Object(conversions));
+    }
+    let metrics: Map<String, Value> = comparison
+        .metrics
+        .iter()
+        .enumerate()
+        .map(|(at, of)| {
+            let value = json!({
+                "kind": of.metric.kind.name(),
+                "harms": of.metric.harms,
+                "log_e": rounded(look.metric(at).log_e),
+                "finding": comparison.metric_finding(at).name(),
+                "events": of.events(),
+                "lines": of.lines,
+                "without_unit": of.without_unit,
+                "unassigned": of.unassigned,
+            });
+            (of.metric.name.clone(), value)
+        })
+        .collect();
+    if !metrics.is_empty() {
+        entry.insert("metrics".to_owned(), Value::Object(metrics));
     }
     if comparison.templates.tested() != [0, 0] {
         entry.insert("templates".to_owned(), templates(comparison));

@@ -57,6 +57,8 @@ pub struct Look {
     pub cells: [CellLook; Cell::ALL.len()],
     /// Business events of the policy, in its order; they are tested from the start alone.
     pub conversions: Vec<CellLook>,
+    /// Metrics of one's own, in the order of the policy; from the start alone, too.
+    pub metrics: Vec<CellLook>,
     /// ln of the weighted sum.
     pub log_sum: f64,
     /// ln e of behaviours in the order of [`Behaviour::ALL`].
@@ -90,6 +92,7 @@ impl Default for Look {
         Look {
             cells: [CellLook::default(); Cell::ALL.len()],
             conversions: Vec::new(),
+            metrics: Vec::new(),
             log_sum: 0.0,
             changed: [0.0; Behaviour::ALL.len()],
             log_changed: 0.0,
@@ -110,7 +113,7 @@ impl Default for Look {
 impl Look {
     /// Bytes on the heap.
     pub fn bytes(&self) -> u64 {
-        memory::list::<CellLook>(self.conversions.len()) + memory::list::<Flaw>(self.flaws.len())
+        memory::list::<CellLook>(self.own()) + memory::list::<Flaw>(self.flaws.len())
     }
 
     /// What a cell says.
@@ -120,7 +123,28 @@ impl Look {
 
     /// ln of a cell's contribution to the sum.
     pub fn contribution(&self, cell: Cell) -> f64 {
-        math::ln(cell.weight(self.conversions.len())) + self.cell(cell).log_e
+        math::ln(cell.weight(self.own())) + self.cell(cell).log_e
+    }
+
+    /// Guardrails of one's own: business events and metrics.
+    fn own(&self) -> usize {
+        self.conversions.len() + self.metrics.len()
+    }
+
+    /// ln of the contribution of a guardrail of one's own.
+    pub fn own_contribution(&self, said: CellLook) -> f64 {
+        math::ln(budget::other_guardrail_weight(self.own())) + said.log_e
+    }
+
+    /// What a metric of one's own says; nothing where the policy has no such metric.
+    pub fn metric(&self, at: usize) -> CellLook {
+        self.metrics.get(at).copied().unwrap_or_default()
+    }
+
+    /// Metrics of one's own that carry the evidence, as [`Look::leading`] has it.
+    pub fn leading_metrics(&self, log_fail: f64) -> Vec<usize> {
+        let least = log_fail.min(self.log_sum - math::ln(10.0));
+        (0..self.metrics.len()).filter(|at| self.own_contribution(self.metric(*at)) >= least).collect()
     }
 
     /// What a business event says; nothing where the policy has no such event.
@@ -130,7 +154,7 @@ impl Look {
 
     /// ln of a business event's contribution to the sum.
     pub fn conversion_contribution(&self, at: usize) -> f64 {
-        math::ln(budget::other_guardrail_weight(self.conversions.len())) + self.conversion(at).log_e
+        self.own_contribution(self.conversion(at))
     }
 
     /// Business events that carry the evidence, as [`Look::leading`] has it.
@@ -198,7 +222,8 @@ impl Look {
     /// Writes the look.
     pub fn write(&self, w: &mut Writer) {
         w.length(self.conversions.len());
-        for cell in self.cells.iter().chain(&self.conversions) {
+        w.length(self.metrics.len());
+        for cell in self.cells.iter().chain(&self.conversions).chain(&self.metrics) {
             w.flag(cell.has_data);
             w.float(cell.log_e);
             w.float(cell.log_start);
@@ -240,7 +265,10 @@ impl Look {
         for _ in 0..r.length()? {
             look.conversions.push(CellLook::default());
         }
-        for cell in look.cells.iter_mut().chain(&mut look.conversions) {
+        for _ in 0..r.length()? {
+            look.metrics.push(CellLook::default());
+        }
+        for cell in look.cells.iter_mut().chain(&mut look.conversions).chain(&mut look.metrics) {
             *cell = CellLook {
                 has_data: r.flag()?,
                 log_e: r.float()?,
@@ -348,12 +376,13 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     }
     look_at_segments(&mut look, comparison, of_segments, &broken);
     look.conversions = comparison.conversions_now();
-    let conversions = look.conversions.len();
-    let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(conversions), look.cell(cell).log_e));
-    let weight = budget::other_guardrail_weight(conversions);
+    look.metrics = comparison.metrics_now();
+    let own = look.own();
+    let of_cells = Cell::ALL.into_iter().map(|cell| (cell.weight(own), look.cell(cell).log_e));
+    let weight = budget::other_guardrail_weight(own);
+    let of_own = look.conversions.iter().chain(&look.metrics).map(|said| (weight, said.log_e));
     let of_templates = look.templates.log_errors.map(|log_e| (budget::TEMPLATES, log_e));
-    let mut parts: Vec<(f64, f64)> =
-        of_cells.chain(look.conversions.iter().map(|said| (weight, said.log_e))).chain(of_templates).collect();
+    let mut parts: Vec<(f64, f64)> = of_cells.chain(of_own).chain(of_templates).collect();
     parts.extend(look.segments.iter().flatten().flatten().map(|log_e| (segments::weight(), *log_e)));
     let idle = 1.0 - parts.iter().map(|(weight, _)| weight).sum::<f64>();
     look.log_sum = budget::log_sum(&parts, idle);

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod look;
 mod lookup;
 mod memory;
+pub mod metrics;
 pub mod notifications;
 pub mod pair_test;
 pub mod pass;
@@ -508,7 +509,8 @@ impl Engine {
     /// Releases that a window brings something to, in order: thousands of services are not walked for the lines of a few.
     fn concerned(&self, merged: &WindowPartial) -> BTreeSet<usize> {
         let damaged = cells_of(merged, Some(NO_NAME)).iter().any(|(_, _, cell)| cell.damaged > 0);
-        if damaged || !merged.exposures.is_empty() || !merged.conversions.is_empty() {
+        let of_units = !merged.exposures.is_empty() || !merged.conversions.is_empty() || !merged.metrics.is_empty();
+        if damaged || of_units {
             // Of no service, or of whichever service's environment: it may concern each.
             return (0..self.releases.len()).collect();
         }

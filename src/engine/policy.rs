@@ -3,6 +3,7 @@
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
 use crate::event::ServiceKey;
+use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::Conversions;
 use crate::time::{MINUTE, Micros};
 
@@ -30,6 +31,8 @@ pub struct Policy {
     pub release: Vec<String>,
     /// Business events that may not become rarer in the candidate.
     pub conversions: Conversions,
+    /// Metrics of one's own that may not become worse.
+    pub metrics: Vec<Metric>,
     /// What both arms together may not exceed.
     pub limits: Limits,
     /// Templates, by id, whose change is expected and accepted; of level error or worse they fail nothing.
@@ -111,6 +114,7 @@ impl Default for Policy {
             declared_share: None,
             release: Vec::new(),
             conversions: Conversions::default(),
+            metrics: Vec::new(),
             limits: Limits::default(),
             expect_templates: Vec::new(),
             segments: Vec::new(),

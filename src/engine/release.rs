@@ -16,6 +16,7 @@ use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::lookup::{cells_of, of_service, place, row_environment};
+use crate::engine::metrics::Measured;
 use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
 use crate::engine::traces::{OpenTraces, Trace};
@@ -421,7 +422,10 @@ impl ReleaseState {
         );
         let effects = self.history.as_mut().and_then(|history| history.freeze(control));
         let comparison = comparison.with_effects(effects).with_limits(policy.limits).with_steps(policy);
-        let comparison = comparison.with_conversions(&policy.conversions).with_segments(&policy.segments);
+        let comparison = comparison
+            .with_conversions(&policy.conversions)
+            .with_metrics(&policy.metrics)
+            .with_segments(&policy.segments);
         self.comparisons.push(comparison);
     }
 
@@ -592,10 +596,26 @@ impl ReleaseState {
             .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
             .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
             .collect();
+        let ours: Vec<NameId> = self.services.iter().filter_map(|key| place(&merged.names.services, key)).collect();
+        let metrics: Vec<Measured> = merged
+            .metrics
+            .as_slice()
+            .iter()
+            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .map(|row| Measured {
+                unit: row.unit,
+                metric: row.metric,
+                bin: row.bin,
+                lines: row.count,
+                // What another service calls its versions says nothing of this one's.
+                arm: arm_of_id(row.arm).filter(|_| ours.contains(&row.service)),
+            })
+            .collect();
         let templates = TemplateInput::of(merged, entry, arm_of_id, &comparison.instances, start);
         if activities.is_empty() && complete.is_empty() {
             // No look and no stratum comes from what users do (CP-4).
             comparison.convert(&conversions);
+            comparison.measure(&metrics, start, settings.windowing.end_of(merged.window));
             comparison.take_templates(start, &templates);
             return false;
         }
@@ -625,6 +645,7 @@ impl ReleaseState {
             gaps,
             without_unit,
             conversions: &conversions,
+            metrics: &metrics,
             exposed_elsewhere,
             weights,
             routes,

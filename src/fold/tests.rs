@@ -80,6 +80,7 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         sampling: NOT_SAMPLED,
         rate_unread: false,
         conversion: 0,
+        metrics: crate::event::NO_METRICS,
         segments: [
             names.segment(0, ["jp", "us", "de"][unit as usize % 3]),
             names.segment(1, ["old", "new"][(seconds / 30) as usize % 2]),

@@ -125,6 +125,16 @@ fn of_runtime(line: &[u8]) -> Option<(Around<'_>, &[u8])> {
     Some((Around::Runtime(stream, goes_on), inner))
 }
 
+/// A time was looked through too, before the line or behind its prefix: it may be the line's own.
+fn is_stamped(line: &[u8], around: Around<'_>, inner: &[u8]) -> bool {
+    match around {
+        Around::Stamp => true,
+        // Two bytes stand between a prefix and its line at most.
+        Around::Prefix(prefix) => line.len() > prefix.len() + inner.len() + 2,
+        Around::Nothing | Around::Runtime(..) | Around::Docker => false,
+    }
+}
+
 /// What stands behind a time that is one word: `2026-06-01T10:00:00.123456789Z `, `2026-06-01T10:00:00+02:00 `.
 fn behind_stamp(line: &[u8]) -> Option<&[u8]> {
     if line.get(10) != Some(&b'T') || line.get(4) != Some(&b'-') {
@@ -193,7 +203,7 @@ fn is_first(line: &[u8]) -> bool {
     let (around, inner) = look_through(line);
     // Levels stand to the right in some programs' text.
     let inner = match inner.trim_ascii_start() {
-        text if around == Around::Stamp && begins_with_level(text) => text,
+        text if is_stamped(line, around, inner) && begins_with_level(text) => text,
         _ => inner,
     };
     match inner {
@@ -296,8 +306,8 @@ impl<'a> Record<'a> {
             return false;
         }
         // Programs put a time before each of their lines too: then only a trace goes on.
-        if around == Around::Stamp && !(self.is_bad() || self.is_python || self.is_go || self.is_node || self.is_thrown)
-        {
+        let is_stamped = is_stamped(line, around, inner);
+        if is_stamped && !(self.is_bad() || self.is_python || self.is_go || self.is_node || self.is_thrown) {
             return false;
         }
         let (was_indented, after_panic) = (self.indented, std::mem::take(&mut self.panicked));
@@ -314,7 +324,7 @@ impl<'a> Record<'a> {
         if is_panic(inner) {
             return false;
         }
-        let words = if around == Around::Stamp { &STAMPED_WORDS[..] } else { &WORDS };
+        let words = if is_stamped { &STAMPED_WORDS[..] } else { &WORDS };
         if words.iter().any(|word| inner.starts_with(word.as_bytes())) {
             self.is_go |= inner.starts_with(b"goroutine ");
             return true;

@@ -51,7 +51,8 @@ const PROXY_FLAGS: &str = "response_flags";
 /// Field of Caddy's log of errors, which has the requests of its access log once more.
 const PROXY_TROUBLE: &str = "err_trace";
 /// Fields that only servers and proxies write: nginx, Caddy, Traefik, Cloudflare.
-const PROXY_FIELDS: [&str; 4] = ["body_bytes_sent", "resp_headers", "DownstreamStatus", "EdgeResponseStatus"];
+const PROXY_FIELDS: [&str; 5] =
+    ["body_bytes_sent", "resp_headers", "DownstreamStatus", "EdgeResponseStatus", "httpRequest.requestMethod"];
 
 /// Fields that hold whole URLs where a call is meant, beside those that may hold a route.
 const URL_FIELDS: [&str; 13] = [
@@ -69,6 +70,17 @@ const URL_FIELDS: [&str; 13] = [
     "target",
     // Of .NET's HttpClient.
     "Uri",
+];
+/// Fields that name the logger of a line.
+const LOGGER_FIELDS: [&str; 8] = [
+    "SourceContext",
+    "Properties.SourceContext",
+    "logger",
+    "logger_name",
+    "loggerName",
+    "log.logger",
+    "Category",
+    "category",
 ];
 /// Field that names whom the service asked.
 const PEER: &str = "peer.service";
@@ -123,6 +135,8 @@ pub struct Decoder<'p> {
     arm_slot: Option<u8>,
     /// Slots of the fields that may name a business event.
     event_names: Vec<u8>,
+    /// Slots of the fields of metrics.
+    metric_slots: Vec<u8>,
     /// Slots of the fields whose values are segments.
     segment_slots: Vec<u8>,
     /// Slot of the status as proxies call it.
@@ -138,6 +152,7 @@ pub struct Decoder<'p> {
     /// Slots of [`URL_FIELDS`] and of [`PEER`].
     url_slots: [u8; URL_FIELDS.len()],
     peer_slot: u8,
+    logger_slots: [u8; LOGGER_FIELDS.len()],
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -191,6 +206,7 @@ impl<'p> Decoder<'p> {
             access_len: None,
             arm_slot: None,
             event_names: Vec::new(),
+            metric_slots: Vec::new(),
             segment_slots: Vec::new(),
             proxy_status: None,
             record_slots: Vec::new(),
@@ -200,6 +216,7 @@ impl<'p> Decoder<'p> {
             trouble_slot: 0,
             url_slots: [0; URL_FIELDS.len()],
             peer_slot: 0,
+            logger_slots: [0; LOGGER_FIELDS.len()],
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -279,8 +296,11 @@ impl<'p> Decoder<'p> {
         decoder.trouble_slot = decoder.want(PROXY_TROUBLE);
         decoder.url_slots = URL_FIELDS.map(|path| decoder.want(path));
         decoder.peer_slot = decoder.want(PEER);
+        decoder.logger_slots = LOGGER_FIELDS.map(|path| decoder.want(path));
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
+        decoder.metric_slots =
+            plan.metrics.iter().take(event::METRICS_MAX).map(|metric| decoder.want(&metric.field)).collect();
         let segments = plan.segments.iter().take(event::SEGMENT_FIELDS_MAX);
         decoder.segment_slots = segments.map(|path| decoder.want(path)).collect();
         decoder
@@ -545,6 +565,7 @@ impl<'p> Decoder<'p> {
         let chosen = self.source_of(service);
         let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
         let (kind, conversion) = self.conversion(line, kind);
+        let metrics = self.metrics(line);
         self.source = source;
         // A service that is not known takes its requests from anything but what looks like its calls to others.
         let is_others = chosen.map_or(source == RequestSource::Outgoing, |chosen| chosen != source);
@@ -627,6 +648,7 @@ impl<'p> Decoder<'p> {
             status_class: status.map_or(0, |status| status.class),
             segments,
             conversion,
+            metrics,
             error,
             template,
         }))

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ServiceKey;
 use crate::pipeline::clock::Zone;
+use crate::pipeline::metric::Metric;
 use crate::pipeline::prepare::{GIVEN_EVENT, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
 use crate::pipeline::shape::table::Table;
@@ -237,6 +238,8 @@ pub struct Plan {
     pub tables: Vec<Table>,
     /// Business events that are tested.
     pub conversions: Conversions,
+    /// Metrics of one's own that are tested; at most [`METRICS_MAX`](super::metric::METRICS_MAX).
+    pub metrics: Vec<Metric>,
     /// Fields whose values are segments: groups of units that are looked at by themselves. At most
     /// [`SEGMENT_FIELDS_MAX`](crate::event::SEGMENT_FIELDS_MAX).
     pub segments: Vec<String>,

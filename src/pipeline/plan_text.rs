@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::clock::Zone;
+use crate::pipeline::metric;
 use crate::pipeline::plan::{
     ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, TIMES_MAX, UnitKind,
 };
@@ -77,6 +78,11 @@ pub fn to_json(plan: &Plan) -> Value {
         && let Some(fields) = value.as_object_mut()
     {
         fields.insert("conversions".to_owned(), conversions_to_json(&plan.conversions));
+    }
+    if !plan.metrics.is_empty()
+        && let Some(fields) = value.as_object_mut()
+    {
+        fields.insert("metrics".to_owned(), metric::to_json(&plan.metrics));
     }
     if !plan.segments.is_empty()
         && let Some(fields) = value.as_object_mut()
@@ -196,6 +202,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         zone: zone_from_json(value.get("zone"))?,
         tables: tables_from_json(value.get("tables"))?,
         conversions: conversions_from_json(value.get("conversions"))?,
+        metrics: metric::from_json(value.get("metrics")).ok_or_else(|| bad("metrics"))?,
         segments: segments_from_json(value.get("segments"))?,
         preparation: preparation_from_json(value.get("preparation"))?,
         windowing: Windowing::default(),

@@ -386,6 +386,7 @@ impl Role {
                 "latencies.request",
                 "EdgeTimeToFirstByteMs",
                 "OriginResponseDurationMs",
+                "responseLatency",
             ],
             Role::Status => &[
                 "status",
@@ -418,6 +419,10 @@ impl Role {
                 "EdgeResponseStatus",
                 "httpStatus",
                 "httpStatusCode",
+                "http.status",
+                "response_status",
+                "ResultCode",
+                "resultCode",
                 "status.code",
                 "otel.status_code",
             ],
@@ -431,6 +436,7 @@ impl Role {
                 "exception.type",
                 "event.outcome",
                 "success",
+                "Success",
             ],
             Role::Level => &[
                 "level",
@@ -840,7 +846,7 @@ impl ErrorNotation {
     /// The notation of a field, by the last part of its path.
     pub fn of_field(path: &str) -> ErrorNotation {
         match path.rsplit('.').next() {
-            Some("success" | "succeeded") => ErrorNotation::Success,
+            Some("success" | "Success" | "succeeded") => ErrorNotation::Success,
             Some("outcome") => ErrorNotation::Outcome,
             _ => ErrorNotation::Failed,
         }

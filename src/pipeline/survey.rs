@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::decode::without_mark;
+use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
 use crate::pipeline::prepare::{Preparation, Preparer, Redact};
 use crate::pipeline::roles::{self, Role};
@@ -54,6 +55,8 @@ pub struct Wishes {
     pub harms: BTreeSet<String>,
     /// How many times a unit meets one before it counts, where that is not once.
     pub at_least: BTreeMap<String, u16>,
+    /// Metrics of one's own.
+    pub metrics: Vec<Metric>,
     /// What the unit of assignment is.
     pub unit: Option<UnitKind>,
     /// The service whose rollout is judged.
@@ -268,6 +271,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         zone: wishes.zone.clone(),
         tables,
         conversions: Conversions::default(),
+        metrics: Vec::new(),
         segments: Vec::new(),
         // The lines here have been prepared.
         preparation: wishes.preparation.of_prepared(),

@@ -523,6 +523,7 @@ impl World {
             sampling,
             rate_unread: false,
             conversion: 0,
+            metrics: crate::event::NO_METRICS,
             segments: match self.traffic.segments {
                 true => [segment_of(of.unit), NO_NAME, NO_NAME, NO_NAME],
                 false => event::NO_SEGMENTS,
@@ -689,6 +690,7 @@ impl Window {
             sampling: event::NOT_SAMPLED,
             rate_unread: false,
             conversion: 0,
+            metrics: crate::event::NO_METRICS,
             instance: NO_NAME,
             template: event::NO_TEMPLATE,
             segments: event::NO_SEGMENTS,

@@ -13,8 +13,8 @@ mod templates;
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
-    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow,
-    Row, Rows, SegmentRow, TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow,
+    OutcomeRow, PairRow, Row, Rows, SegmentRow, TraceRow, UnitRow,
 };
 use crate::sketch::templates::{CLASSES, TemplatePairs, TemplateRow};
 use crate::sketch::weights::WeightTable;
@@ -296,6 +296,8 @@ pub struct WindowPartial {
     pub attempts: Rows<AttemptRow>,
     /// Units that met a business event of the plan.
     pub conversions: Rows<ConversionRow>,
+    /// What units' lines said of the metrics of the plan.
+    pub metrics: Rows<MetricRow>,
     /// (unit, route), of units in `pair_range`.
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
@@ -332,6 +334,7 @@ impl WindowPartial {
             outcomes: Rows::default(),
             attempts: Rows::default(),
             conversions: Rows::default(),
+            metrics: Rows::default(),
             pairs: Rows::default(),
             pair_range: u64::MAX,
             traces: Rows::default(),
@@ -365,6 +368,7 @@ impl WindowPartial {
             + self.outcomes.len()
             + self.attempts.len()
             + self.conversions.len()
+            + self.metrics.len()
             + self.pairs.len()
             + self.traces.len()
             + self.evidence.len()
@@ -415,6 +419,7 @@ impl WindowPartial {
         self.outcomes.settle();
         self.attempts.settle();
         self.conversions.settle();
+        self.metrics.settle();
         self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
@@ -578,6 +583,14 @@ impl WindowPartial {
             let (unit, service) = (event.unit, event.service);
             let arm = if unit == 0 { event.arm } else { NO_NAME };
             self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
+        }
+        if event.metrics != event::NO_METRICS {
+            for (metric, said) in (0u8..).zip(event.metrics) {
+                if let Some(bin) = said.checked_sub(1) {
+                    let (unit, service, arm) = (event.unit, event.service, event.arm);
+                    self.metrics.add(MetricRow { unit, count: 1, service, arm, metric, bin });
+                }
+            }
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;

@@ -513,6 +513,41 @@ impl Row for ConversionRow {
     }
 }
 
+/// Lines of a unit said so of a metric of the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MetricRow {
+    /// Hash of the unit; 0 where lines name none.
+    pub unit: u64,
+    /// Lines.
+    pub count: u32,
+    /// Service that logged them.
+    pub service: NameId,
+    /// Arm that they name, or [`event::NO_NAME`].
+    pub arm: NameId,
+    /// What they said, as [`crate::event::Event::metrics`] has it, less one.
+    pub bin: u16,
+    /// Number of the metric in the plan.
+    pub metric: u8,
+}
+
+impl Row for MetricRow {
+    type Key = (u64, u8, u16, NameId, NameId);
+    fn key(&self) -> Self::Key {
+        (self.unit, self.metric, self.bin, self.arm, self.service)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        self.unit
+    }
+    fn combine(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
+        self.service = names.service(self.service);
+    }
+}
+
 /// Which segments a unit came with, and how long its requests there took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentRow {

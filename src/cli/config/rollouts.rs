@@ -89,6 +89,7 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     let mut of_policy = Problems::default();
     let mut policy = policy_file::policy(fields, base, &mut of_policy);
     policy.conversions = base.conversions.clone();
+    policy.metrics = base.metrics.clone();
     policy.segments = base.segments.clone();
     policy.release = if services.len() > 1 { services.clone() } else { Vec::new() };
     policy.rollouts = Vec::new();

@@ -12,6 +12,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::look::{LOG_PASS, Margins};
 use crate::engine::pass::required;
 use crate::math;
+use crate::pipeline::metric::MetricKind;
 use crate::sketch::latency::bin_middle;
 
 /// Longest name of a service, arm, route or stream that is shown, in characters.
@@ -20,6 +21,8 @@ pub(super) const NAME_MAX: usize = 60;
 const LINES_MAX: usize = 10;
 /// ln 1.5: the scale of a ratio without a margin.
 const LOG_HALF_MORE: f64 = 0.405_465_108_108_164_4;
+/// Scale on which differences of shares of one's own are drawn: two points.
+const POINTS_SHOWN: f64 = 0.02;
 
 /// How a verdict looks: class, sign, word.
 pub(super) fn looks(verdict: Verdict, held_back: bool) -> (&'static str, &'static str, &'static str) {
@@ -233,18 +236,22 @@ fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
             }
             for (row, cells) in judged.conversions.iter().zip(all.iter().skip(judged.rows.len())) {
                 let allowed = Allowed { margin: LOG_HALF_MORE, is_asked: false };
-                let looks = match row.finding {
-                    Finding::Regressed if row.has_receded() => ("open", "\u{25b3}"),
-                    Finding::Regressed => ("fail", "\u{25b2}"),
-                    Finding::NoData => ("open", "\u{2013}"),
-                    Finding::BrokenMeasurement => ("invalid", "!"),
-                    Finding::Undecided | Finding::Held | Finding::Changed => ("open", "\u{25cb}"),
-                };
+                let looks = own_looks(row.finding, row.has_receded());
                 let words = match row.harms {
                     true => "business event that does harm: fails when it rises",
                     false => "business event: fails when it falls",
                 };
                 guardrail(m, (row.effect, allowed, words), looks, cells);
+            }
+            let metrics = all.iter().skip(judged.rows.len() + judged.conversions.len());
+            for (row, cells) in judged.metrics.iter().zip(metrics) {
+                let margin = if row.kind == MetricKind::Ratio { POINTS_SHOWN } else { margin::LATENCY_MEAN };
+                let words = match row.harms {
+                    true => "metric of one\u{2019}s own: fails when it rises",
+                    false => "metric of one\u{2019}s own: fails when it falls",
+                };
+                let looks = own_looks(row.finding, row.has_receded());
+                guardrail(m, (row.effect, Allowed { margin, is_asked: false }, words), looks, cells);
             }
         });
     });
@@ -259,6 +266,17 @@ fn guardrails(m: &mut Markup, judged: &Judged<'_>) {
             millis(above.1)
         );
         m.words("p", "note", &very_slow);
+    }
+}
+
+/// Class and sign of the finding of a guardrail of one's own.
+fn own_looks(finding: Finding, has_receded: bool) -> (&'static str, &'static str) {
+    match finding {
+        Finding::Regressed if has_receded => ("open", "\u{25b3}"),
+        Finding::Regressed => ("fail", "\u{25b2}"),
+        Finding::NoData => ("open", "\u{2013}"),
+        Finding::BrokenMeasurement => ("invalid", "!"),
+        Finding::Undecided | Finding::Held | Finding::Changed => ("open", "\u{25cb}"),
     }
 }
 

@@ -38,7 +38,7 @@ const fn key(path: &'static str, takes: Takes, about: &'static str) -> Key {
 }
 
 /// Every key, in the order in which a file has them.
-pub(in crate::cli) const KEYS: [Key; 38] = [
+pub(in crate::cli) const KEYS: [Key; 44] = [
     key("pipeline", Takes::Text, "Name of the pipeline: letters, digits, `-`. Needed."),
     key("about", Takes::Text, "What it reads, in a sentence."),
     key(
@@ -112,6 +112,24 @@ pub(in crate::cli) const KEYS: [Key; 38] = [
         "How many times a unit meets it before it counts, from 1 (which counts without this key) to 1000: `3` tests the share of units that meet it three times and more, so that how often units do something has a guardrail.",
     ),
     key(
+        "metrics",
+        Takes::ListBelow,
+        "Metrics of one's own, at most four: a count (`where`), a ratio (`where` and `of`) or a gauge (`field`). Each is a guardrail: where it goes the way that does harm, the rollout fails.",
+    ),
+    key("metrics[].name", Takes::Text, "Name of the metric."),
+    key(
+        "metrics[].where",
+        Takes::Text,
+        "Query of the lines that are counted: alone a count, held against the requests of the same arm; with `of` the part of a ratio; with `field` the lines of a gauge.",
+    ),
+    key("metrics[].of", Takes::Text, "Query of the lines that are the whole of a ratio."),
+    key(
+        "metrics[].field",
+        Takes::Text,
+        "Field with the number of a gauge, from 0.001 to 68 million; below 0 it is not read.",
+    ),
+    key("metrics[].harm", Takes::Word(&["falls", "rises"]), "Which way it does harm. Needed."),
+    key(
         "redact",
         Takes::Below,
         "What is taken out before lines are counted, indexed or kept. The write-ahead log alone holds lines as they came.",
@@ -151,7 +169,7 @@ pub(in crate::cli) const KEYS: [Key; 38] = [
     key(
         "tests[].gives[].*",
         Takes::Text,
-        "`time`, `environment`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, or any field of the line as it is read.",
+        "`time`, `environment`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, `metrics` (`NAME VALUE`, with commas between them), or any field of the line as it is read.",
     ),
 ];
 

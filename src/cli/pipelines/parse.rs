@@ -10,6 +10,7 @@ use crate::pipeline::prepare::{GIVEN_EVENT, LinePattern, Redact, Rule, Words};
 use crate::pipeline::roles::Role;
 use crate::query::{Query, suggest};
 
+use super::metrics::metrics;
 use super::{Pipeline, Test};
 
 /// Patterns of one pipeline.
@@ -117,6 +118,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
         }
     }
     events(&mut fields, &mut pipeline, &mut problems);
+    metrics(&mut fields, &mut pipeline, &mut problems);
     if let Some(node) = fields.get("redact") {
         pipeline.stage.redact = redact(node, &mut problems);
     }
@@ -127,7 +129,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
     if problems.0.is_empty() { Ok(pipeline) } else { Err(problems.sorted()) }
 }
 
-fn at_most(most: usize, count: usize, name: &str, at: Place, problems: &mut Problems) {
+pub(super) fn at_most(most: usize, count: usize, name: &str, at: Place, problems: &mut Problems) {
     if count > most {
         problems.add(at, format!("{name}: {count} of them; at most {most} are taken"));
     }
@@ -144,7 +146,7 @@ fn entries<'a>(node: &'a Node, name: &str, problems: &mut Problems) -> &'a [(Str
     }
 }
 
-fn query((text, at): Located<String>, name: &str, problems: &mut Problems) -> Option<Query> {
+pub(super) fn query((text, at): Located<String>, name: &str, problems: &mut Problems) -> Option<Query> {
     match Query::parse(&text) {
         Ok(query) => Some(query),
         Err(error) => {

@@ -10,9 +10,12 @@ use crate::cli::terminal::{self, harmless};
 use crate::event::{Event, Intern, Level, NO_LATENCY, Names, name_at};
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
+use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
+use crate::pipeline::plan::Plan;
 use crate::pipeline::prepare::Key;
 use crate::pipeline::survey::{Head, Wishes, survey};
 use crate::query::{Record as _, Value};
+use crate::sketch::latency::bin_low;
 
 use super::keys::schema;
 use super::{Pipeline, Source, Test, join, parse, shipped_names, sources, told};
@@ -133,6 +136,7 @@ pub(super) fn read(pipeline: &Pipeline, test: &Test) -> Vec<Seen> {
     let head = Head { stream: &test.stream, lines: lines.clone() };
     let mut plan = survey(&[head], &wishes).plan;
     plan.conversions.names.clone_from(&wishes.events);
+    plan.metrics.clone_from(&wishes.metrics);
     let mut decoder = Decoder::new(&plan, &test.stream);
     let mut reader = FieldReader::default();
     lines
@@ -140,7 +144,7 @@ pub(super) fn read(pipeline: &Pipeline, test: &Test) -> Vec<Seen> {
         .map(|line| {
             let line = decoder.prepared(line).into_owned();
             let keys = match decoder.decode_prepared(&line, 0) {
-                Ok(Decoded::Event(event)) => keys(&event, Intern::names(decoder.interner()), &plan.conversions.names),
+                Ok(Decoded::Event(event)) => keys(&event, Intern::names(decoder.interner()), &plan),
                 Ok(Decoded::Outside) => vec![("kind", "outside".to_owned())],
                 Err(reason) => vec![("rejected", reason.name().to_owned())],
             };
@@ -161,7 +165,7 @@ pub(super) fn read(pipeline: &Pipeline, test: &Test) -> Vec<Seen> {
         .collect()
 }
 
-fn keys(event: &Event, names: &Names, events: &[String]) -> Vec<(&'static str, String)> {
+fn keys(event: &Event, names: &Names, plan: &Plan) -> Vec<(&'static str, String)> {
     let named = |list: &[String], id| name_at(list, id).cloned().unwrap_or_default();
     let service = names.services.get(usize::from(event.service));
     let mut keys = vec![
@@ -184,8 +188,20 @@ fn keys(event: &Event, names: &Names, events: &[String]) -> Vec<(&'static str, S
     if event.level != Level::Unknown {
         keys.push(("level", event.level.name().to_owned()));
     }
-    if let Some(name) = event.conversion.checked_sub(1).and_then(|at| events.get(usize::from(at))) {
+    if let Some(name) = event.conversion.checked_sub(1).and_then(|at| plan.conversions.names.get(usize::from(at))) {
         keys.push(("event", name.clone()));
+    }
+    let said = event.metrics.iter().zip(&plan.metrics).filter_map(|(said, metric)| {
+        let bin = said.checked_sub(1)?;
+        let value = match metric.kind {
+            MetricKind::Ratio | MetricKind::Count => f64::from(bin),
+            MetricKind::Gauge => bin_low(bin) as f64 / GAUGE_PARTS as f64,
+        };
+        Some(format!("{} {value}", metric.name))
+    });
+    let said: Vec<String> = said.collect();
+    if !said.is_empty() {
+        keys.push(("metrics", said.join(", ")));
     }
     keys
 }

@@ -190,6 +190,9 @@ impl Judged<'_> {
         for row in &self.conversions {
             list.check("business event", self.conversion_check(row));
         }
+        for row in &self.metrics {
+            list.check("metric", self.metric_check(row));
+        }
         if let Some(words) = self.segments_check() {
             list.check("segments", words);
         }

@@ -389,7 +389,7 @@ impl Judged<'_> {
             let evidence = if row.finding == Finding::NoData { "-" } else { strength(row.log_e) };
             [self.name_of(row), control, candidate, effect, evidence.to_owned(), row.finding_words().to_owned()]
         };
-        self.rows.iter().map(cells).chain(self.conversion_cells()).collect()
+        self.rows.iter().map(cells).chain(self.conversion_cells()).chain(self.metric_cells()).collect()
     }
 }
 

@@ -6,6 +6,7 @@ mod cut_overs;
 mod guardrails;
 mod limits;
 mod markdown;
+mod metrics;
 mod next;
 mod noticed;
 pub(super) mod queries;
@@ -21,6 +22,7 @@ use std::fmt::Write as _;
 pub(super) use self::conversions::ConversionRow;
 pub(super) use self::guardrails::{Effect, EffectKind, Row, rows, show_effect, strength};
 pub(super) use self::markdown::of_text as markdown_of_text;
+pub(super) use self::metrics::MetricRow;
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::noticed::Noticed;
 use self::noticed::{Crashes, OfKafka};
@@ -208,6 +210,8 @@ pub(super) struct Judged<'a> {
     pub rows: Vec<Row>,
     /// Business events that may not become rarer.
     pub conversions: Vec<ConversionRow>,
+    /// Metrics of one's own.
+    pub metrics: Vec<MetricRow>,
     /// Segments, those that explain most first.
     pub segments: SegmentRows,
     /// What PASS still needs.
@@ -345,6 +349,7 @@ impl<'a> Report<'a> {
                     comparison,
                     rows: rows(comparison, policy),
                     conversions: conversions::rows(comparison),
+                    metrics: metrics::rows(comparison),
                     segments: segments::rows(comparison),
                     // What is over passes no more.
                     needs: if comparison.end.is_none() { needs(comparison, policy) } else { Vec::new() },

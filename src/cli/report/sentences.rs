@@ -5,7 +5,7 @@ use super::guardrails::{RATIO_LIMIT, Row, typical_ms};
 use super::next::FORECAST_MAX;
 use super::templates::shown;
 use super::text::{count, grouped, millis, percent, span, times};
-use super::{Judged, SILENT, list_of_arms};
+use super::{Judged, MetricRow, SILENT, list_of_arms};
 use crate::cli::terminal::harmless;
 use crate::compare::budget;
 use crate::compare::verdict::{Behaviour, Cell, Finding, Flaw, Verdict};
@@ -144,6 +144,7 @@ impl Judged<'_> {
     fn is_by_limit_alone(&self) -> bool {
         self.leading().is_empty()
             && self.fallen().next().is_none()
+            && self.worsened().next().is_none()
             && self.failing_templates().is_empty()
             && self.failed_segments().is_empty()
             && self.failed_limits().is_some()
@@ -158,7 +159,9 @@ impl Judged<'_> {
         }
         let (receded, lasting): (Vec<&Row>, Vec<&Row>) = self.leading().into_iter().partition(|row| row.has_receded());
         let mut list: Vec<String> = lasting.iter().filter_map(|row| self.worse(row)).collect();
-        let fewer: Vec<String> = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row)).collect();
+        let fewer = self.fallen().filter(|row| !row.has_receded()).map(|row| self.fewer(row));
+        let worse = self.worsened().filter(|row| !row.has_receded()).map(|row| self.worsening(row));
+        let fewer: Vec<String> = fewer.chain(worse).collect();
         let failing = self.failing_templates();
         let lines: Vec<String> =
             failing.iter().filter(|(_, lasts)| *lasts).map(|(template, _)| self.failing_line(template)).collect();
@@ -177,7 +180,9 @@ impl Judged<'_> {
             let fallen = self.fallen().map(|row| self.conversion_name(row));
             let lines = failing.iter().map(|(template, _)| format!("the error line `{}`", shown(template)));
             let names = receded.iter().map(|row| self.name_of(row));
-            let by: Vec<String> = names.chain(fallen).chain(lines).chain(self.failed_segments()).collect();
+            let worsened = self.worsened().map(MetricRow::shown);
+            let by: Vec<String> =
+                names.chain(fallen).chain(worsened).chain(lines).chain(self.failed_segments()).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
             let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
             if !receded.is_empty() && receded.iter().all(is_broken) {
@@ -202,7 +207,8 @@ impl Judged<'_> {
         let failure = self.comparison.failure.as_ref()?;
         let since = failure.automatic_at.map(|at| span(at.0 - failure.at.0));
         // A limit is the team's own line: no evidence is weighed.
-        let is_by_evidence = !failure.cells.is_empty() || !failure.conversions.is_empty();
+        let is_by_evidence =
+            !failure.cells.is_empty() || !failure.conversions.is_empty() || !failure.metrics.is_empty();
         match since {
             _ if !is_by_evidence => None,
             Some(later) if later == span(0) => None,

@@ -1,6 +1,7 @@
 //! What a window brings to a comparison.
 
 use crate::engine::conversions::Converted;
+use crate::engine::metrics::Measured;
 use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
 use crate::engine::units::Arm;
@@ -56,6 +57,8 @@ pub struct WindowInput<'a> {
     pub without_unit: [[u64; 2]; 2],
     /// Business events of the policy.
     pub conversions: &'a [Converted],
+    /// What lines say of the metrics of the policy.
+    pub metrics: &'a [Measured],
     /// Units that another service gave an arm, and when, in order of services and units.
     pub exposed_elsewhere: Vec<(u64, Arm, Timestamp)>,
     /// Sampling weights of requests of (control, candidate).

@@ -11,6 +11,7 @@ use crate::engine::latency_tests::LatencyTests;
 use crate::engine::limits::Watch;
 use crate::engine::look::Look;
 use crate::engine::memory;
+use crate::engine::metrics::MetricTest;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
@@ -25,6 +26,8 @@ impl Comparison {
         let share_tests = [&self.error_units, &self.slow_units, &self.crossover];
         let plain = [&self.error_volume, &self.lines, &self.retried, &self.warnings, &self.other_lines];
         let sums = plain.into_iter().chain(&self.early).chain(&self.gaps);
+        let of_metrics =
+            memory::list::<MetricTest>(self.metrics.len()) + self.metrics.iter().map(MetricTest::bytes).sum::<u64>();
         let of_totals = |pair: &[Totals; 2]| pair.iter().map(Totals::bytes).sum::<u64>();
         let of_line = |line: &Evidence| memory::text(&line.stream) + memory::text(&line.route);
         let of_evidence =
@@ -43,7 +46,7 @@ impl Comparison {
                     + memory::list::<Conversion>(self.conversions.len())
                     + self.conversions.iter().map(Conversion::bytes).sum::<u64>(),
             ),
-            ("bucket tests", sums.map(BucketSums::bytes).sum::<u64>() + self.since_cut.bytes()),
+            ("bucket tests", sums.map(BucketSums::bytes).sum::<u64>() + self.since_cut.bytes() + of_metrics),
             ("latency tests", self.latency.bytes()),
             ("restarts", self.restarts.bytes()),
             ("sampling", self.sampling.bytes()),
@@ -100,6 +103,7 @@ impl Comparison {
             [&mut self.error_volume, &mut self.lines, &mut self.retried, &mut self.warnings, &mut self.other_lines];
         sums.into_iter().chain(&mut self.early).chain(&mut self.gaps).for_each(BucketSums::forget);
         self.latency = LatencyTests::default();
+        self.metrics.iter_mut().for_each(MetricTest::keep_the_gist);
         self.restarts = Restarts::default();
         self.since_cut = SinceCut::default();
         self.sampling = Sampling::default();

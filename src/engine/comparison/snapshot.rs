@@ -13,6 +13,7 @@ use crate::engine::instances::Instances;
 use crate::engine::latency_tests::LatencyTests;
 use crate::engine::limits::{Limit, Watch};
 use crate::engine::look::Look;
+use crate::engine::metrics::MetricTest;
 use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
@@ -37,6 +38,7 @@ impl Comparison {
             watch.write(&mut w);
         }
         self.conversions.iter().for_each(|conversion| conversion.write(&mut w));
+        self.metrics.iter().for_each(|metric| metric.write(&mut w));
         self.segments.write_counters(&mut w);
         xxhash_rust::xxh3::xxh3_64(&w.bytes)
     }
@@ -89,6 +91,8 @@ impl Comparison {
             failure.cells.iter().for_each(|cell| w.byte(*cell as u8));
             w.length(failure.conversions.len());
             failure.conversions.iter().for_each(|at| w.uint(*at as u64));
+            w.length(failure.metrics.len());
+            failure.metrics.iter().for_each(|at| w.uint(*at as u64));
             w.length(failure.limits.len());
             failure.limits.iter().for_each(|limit| w.byte(*limit as u8));
             w.length(failure.templates.len());
@@ -166,6 +170,8 @@ impl Comparison {
             conversion.write(w);
             conversion.write_units(w);
         }
+        w.length(self.metrics.len());
+        self.metrics.iter().for_each(|metric| metric.write(w));
         w.flag(self.limits.is_some());
         if let Some(watch) = &self.limits {
             watch.write(w);
@@ -214,6 +220,7 @@ impl Comparison {
                 },
                 cells: Vec::new(),
                 conversions: Vec::new(),
+                metrics: Vec::new(),
                 limits: Vec::new(),
                 templates: Vec::new(),
                 segments: Vec::new(),
@@ -224,6 +231,9 @@ impl Comparison {
             }
             for _ in 0..r.length()? {
                 failure.conversions.push(usize::from(r.uint16()?));
+            }
+            for _ in 0..r.length()? {
+                failure.metrics.push(usize::from(r.uint16()?));
             }
             for _ in 0..r.length()? {
                 let limit = Limit::ALL.get(usize::from(r.byte()?)).copied();
@@ -307,6 +317,9 @@ impl Comparison {
             let mut conversion = Conversion::read(r)?;
             conversion.read_units(r)?;
             c.conversions.push(conversion);
+        }
+        for _ in 0..r.length()? {
+            c.metrics.push(MetricTest::read(r)?);
         }
         c.limits = if r.flag()? { Some(Watch::read(r)?) } else { None };
         c.look = Look::read(r)?;

@@ -72,6 +72,7 @@ impl Comparison {
         }
         let arms_active = self.join(&input);
         self.convert(input.conversions);
+        self.measure(input.metrics, input.start, input.end);
         self.take_templates(input.start, &input.templates);
         self.take_exposures(&input);
         let by_request = self.by_request();
@@ -257,6 +258,7 @@ impl Comparison {
             {
                 self.error_volume.add(arm, bucket, n, errors as i64, i128::from(errors));
                 self.retried.add(arm, bucket, n, recovered as i64, i128::from(recovered));
+                self.metrics.iter_mut().for_each(|of| of.requests(arm, bucket, n));
                 self.warnings.add(arm, bucket, n, 0, 0);
                 self.other_lines.add(arm, bucket, n, 0, 0);
                 // How a value is written is asked of requests that did not fail.

@@ -51,6 +51,7 @@ impl ReleaseState {
                     automatic_at: None,
                     cells: if regressed { look.leading(comparison.log_fail) } else { Vec::new() },
                     conversions: if regressed { look.leading_conversions(comparison.log_fail) } else { Vec::new() },
+                    metrics: if regressed { look.leading_metrics(comparison.log_fail) } else { Vec::new() },
                     segments: if regressed { look.leading_segments(comparison.log_fail) } else { Vec::new() },
                     limits,
                     templates,

@@ -1,12 +1,35 @@
 //! What a line says of a piece of work: whether it is a request, how it ended, how bad that was, how many it stands for.
 
-use crate::event::{FieldForm, Kind, Level, WEIGHT_ONE};
+use crate::event::{self, FieldForm, Kind, Level, METRICS_MAX, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::decode::{Decoder, FIELDS_MAX};
+use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
+use crate::pipeline::number;
 use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::{ErrorNotation, Role, StatusNotation};
 use crate::pipeline::sampling::{self, Rate};
 use crate::pipeline::values;
+use crate::sketch::latency::bin_of;
+
+/// What a library does for the service that logs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Library {
+    /// It asks a database.
+    Database,
+    /// It asks another service.
+    Client,
+}
+
+/// How the names of loggers of libraries begin.
+const LIBRARIES: [(&str, Library); 7] = [
+    ("Microsoft.EntityFrameworkCore", Library::Database),
+    ("Npgsql", Library::Database),
+    ("MySqlConnector", Library::Database),
+    ("org.hibernate", Library::Database),
+    ("sqlalchemy", Library::Database),
+    ("System.Net.Http.HttpClient", Library::Client),
+    ("httpx", Library::Client),
+];
 
 /// What a line's fields about failures say.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -132,8 +155,22 @@ impl Decoder<'_> {
         if has_parent || root == Some(false) || chosen == Some(RequestSource::RootSpan) {
             return (Kind::Span, RequestSource::RootSpan);
         }
-        let source = if self.is_outgoing(line) { RequestSource::Outgoing } else { RequestSource::Application };
-        (Kind::Request, source)
+        match self.library(line) {
+            Some(Library::Database) => (Kind::Log, RequestSource::Application),
+            Some(Library::Client) => (Kind::Request, RequestSource::Outgoing),
+            None if self.is_outgoing(line) => (Kind::Request, RequestSource::Outgoing),
+            None => (Kind::Request, RequestSource::Application),
+        }
+    }
+
+    /// The library whose own logger wrote the line: what it says beside the fields of the request that it is part of is its own.
+    fn library(&self, line: &str) -> Option<Library> {
+        let slots = self.logger_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
+        let names = slots.filter(|slot| slot.form == Form::Plain).map(|slot| slot.raw(line));
+        names.into_iter().find_map(|name| {
+            let (_, library) = LIBRARIES.iter().find(|(prefix, _)| name.starts_with(prefix))?;
+            Some(*library)
+        })
     }
 
     /// The line looks like a call to somebody else: whole URLs are those of clients (OpenTelemetry: `url.full`), as peers are.
@@ -174,6 +211,26 @@ impl Decoder<'_> {
                 None => (kind, 0),
             },
         }
+    }
+
+    /// What the line says of each metric of the plan. What is no number, or below 0, says nothing.
+    #[inline]
+    pub(super) fn metrics(&self, line: &str) -> [u16; METRICS_MAX] {
+        let mut said = event::NO_METRICS;
+        for ((said, slot), metric) in said.iter_mut().zip(&self.metric_slots).zip(&self.plan.metrics) {
+            let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
+            let text = slot.text(line);
+            let bin = match metric.kind {
+                MetricKind::Gauge => number::micros_from_decimal(text.trim(), GAUGE_PARTS, 1).map(bin_of),
+                MetricKind::Ratio | MetricKind::Count => match &*text {
+                    "0" => Some(0),
+                    "1" => Some(1),
+                    _ => None,
+                },
+            };
+            *said = bin.map_or(0, |bin| bin + 1);
+        }
+        said
     }
 
     /// Number of the first event of the plan that one of the first `most` fields names.

@@ -121,7 +121,7 @@ pub(super) fn scan(
 ) -> Result<(), json::Malformed> {
     let (Some(level), Some(text)) = (nodes.get_mut(node), line.get(object.clone())) else { return Ok(()) };
     let own = nested.len();
-    let mut fill = Fill { level, slots, from: object.start, place: 0, step: Step::default(), nested };
+    let mut fill = Fill { level, slots, text, from: object.start, place: 0, step: Step::default(), nested };
     json::visit_object(text, &mut fill)?;
     let end = nested.len();
     for at in own..end {
@@ -133,6 +133,14 @@ pub(super) fn scan(
     Ok(())
 }
 
+/// From where to where the text of a list stands in it, whose one item is a text without escapes.
+fn only_text(list: &str) -> Option<(usize, usize)> {
+    let inner = list.strip_prefix('[')?.strip_suffix(']')?;
+    let text = inner.trim_ascii().strip_prefix('"')?.strip_suffix('"')?;
+    let from = (text.as_ptr() as usize).wrapping_sub(list.as_ptr() as usize);
+    (!text.contains(['"', '\\'])).then_some((from, from + text.len()))
+}
+
 /// Objects that are still to be looked into: trie level, and from where to where each stands in the line.
 pub(super) type Nested = Vec<(u16, u32, u32)>;
 
@@ -140,6 +148,8 @@ pub(super) type Nested = Vec<(u16, u32, u32)>;
 struct Fill<'n> {
     level: &'n mut Node,
     slots: &'n mut [Slot],
+    /// The object.
+    text: &'n str,
     /// Where the object stands in the line.
     from: usize,
     /// Keys so far.
@@ -178,7 +188,16 @@ impl<'a> json::Visit<'a> for Fill<'_> {
             ValueKind::Number => stands(Form::Number),
             ValueKind::Plain => stands(Form::Plain),
             ValueKind::Escaped => stands(Form::Escaped),
-            ValueKind::Object | ValueKind::Array => stands(Form::Nested),
+            ValueKind::Object => stands(Form::Nested),
+            ValueKind::Array => match only_text(self.text.get(from..until).unwrap_or_default()) {
+                // Headers are lists of one (Caddy, Go's own).
+                Some((start, end)) => Slot {
+                    from: (self.from + from + start) as u32,
+                    until: (self.from + from + end) as u32,
+                    form: Form::Plain,
+                },
+                None => stands(Form::Nested),
+            },
         };
         if let Some(slot) = self.step.slot
             && let Some(slot) = self.slots.get_mut(usize::from(slot))

@@ -28,6 +28,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         zone: Zone::default(),
         tables: Vec::new(),
         conversions: Conversions::default(),
+        metrics: Vec::new(),
         segments: Vec::new(),
         preparation: Preparation::default(),
         windowing: Windowing::default(),

@@ -423,7 +423,7 @@ fn morgan(line: &str) -> Option<String> {
         [status, took, "ms", "-", bytes] | [status, bytes, "-", took, "ms"] => (*status, *took, *bytes),
         _ => return None,
     };
-    of_morgan(line, (method, path), (status, took, bytes))
+    of_morgan(line, ["-"; 2], (method, path), (status, took, bytes))
 }
 
 /// `CLIENT USER METHOD PATH HTTP/1.1 STATUS BYTES - 1.2 ms` (`short`) of morgan.
@@ -433,22 +433,27 @@ fn morgan_short(line: &str) -> Option<String> {
     }
     let words: Vec<&str> = line.split(' ').take(PARTS_MAX).collect();
     match words.as_slice() {
-        [_, _, method, path, protocol, status, bytes, "-", took, "ms"]
+        [client, user, method, path, protocol, status, bytes, "-", took, "ms"]
             if METHODS.contains(method) && protocol.starts_with("HTTP/") =>
         {
-            of_morgan(line, (method, path), (status, took, bytes))
+            of_morgan(line, [client, user], (method, path), (status, took, bytes))
         }
         _ => None,
     }
 }
 
-fn of_morgan(line: &str, (method, path): (&str, &str), (status, took, bytes): (&str, &str, &str)) -> Option<String> {
+fn of_morgan(
+    line: &str,
+    [client, user]: [&str; 2],
+    (method, path): (&str, &str),
+    (status, took, bytes): (&str, &str, &str),
+) -> Option<String> {
     if !is_status(status) && status != "-" {
         return None;
     }
     let mut object = begun();
     object.text("message", line);
-    put_texts(&mut object, &[("method", method), ("path", path)]);
+    put_texts(&mut object, &[("client_ip", client), ("user", user), ("method", method), ("path", path)]);
     put_numbers(&mut object, &[("status", status), ("duration_ms", took), ("bytes", bytes)]);
     Some(object.end())
 }

@@ -244,7 +244,10 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             .map(|path| FieldRef { path: (*path).to_owned(), unit: None })
             .collect();
         if role == Role::Latency {
-            let is_there = |count: &PathCount| count.scalars > 0;
+            // API Gateway calls the time of a request `requestTime`.
+            let is_read = |text: &String| values::latency_us(text, LatencyUnit::Millis).is_some();
+            let is_there =
+                |count: &PathCount| count.scalars > 0 && (count.values.is_empty() || count.values.iter().any(is_read));
             let by_rule = paths.iter().filter(|(path, count)| is_there(count) && roles::is_latency(path));
             fields.extend(by_rule.map(|(path, _)| FieldRef { path: path.clone(), unit: None }));
         }

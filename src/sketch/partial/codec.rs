@@ -5,8 +5,8 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{Cell, PARTIAL_VERSION, WindowPartial};
 use crate::sketch::rows::{
-    AttemptRow, ConversionRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, OutcomeRow, PairRow, Rows,
-    TraceRow, UnitRow,
+    AttemptRow, ConversionRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow, OutcomeRow, PairRow,
+    Rows, TraceRow, UnitRow,
 };
 
 impl WindowPartial {
@@ -92,6 +92,15 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
             w.byte(row.event);
+        }
+        w.length(self.metrics.as_slice().len());
+        for row in self.metrics.as_slice() {
+            w.fixed(row.unit);
+            w.uint(u64::from(row.count));
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.uint(u64::from(row.bin));
+            w.byte(row.metric);
         }
         w.fixed(self.pair_range);
         w.length(self.pairs.as_slice().len());
@@ -246,6 +255,18 @@ impl WindowPartial {
             });
         }
         partial.conversions = Rows::from_vec(rows);
+        let mut rows = Vec::new();
+        for _ in 0..r.length()? {
+            rows.push(MetricRow {
+                unit: r.fixed()?,
+                count: r.uint32()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                bin: r.uint16()?,
+                metric: r.byte()?,
+            });
+        }
+        partial.metrics = Rows::from_vec(rows);
         partial.pair_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {

@@ -136,6 +136,7 @@ impl WindowPartial {
         self.outcomes.append(other.outcomes);
         self.attempts.append(other.attempts);
         self.conversions.append(other.conversions);
+        self.metrics.append(other.metrics);
         self.pairs.append(other.pairs);
         self.traces.append(other.traces);
         self.evidence.append(other.evidence);

@@ -105,6 +105,7 @@ impl WindowPartial {
         self.outcomes.rename(renaming);
         self.attempts.rename(renaming);
         self.conversions.rename(renaming);
+        self.metrics.rename(renaming);
         self.pairs.rename(renaming);
         self.traces.rename(renaming);
         self.evidence.rename(renaming);

@@ -140,6 +140,7 @@ export interface Need {
 
 export interface Conversion {
   event: string;
+  harms: boolean;
   finding: Finding;
   baseline: Num;
   canary: Num;
@@ -152,6 +153,27 @@ export interface Conversion {
   lines: number;
   without_unit: number;
   unassigned: number;
+}
+
+/** A metric of one's own. */
+export interface Metric {
+  metric: string;
+  kind: "ratio" | "count" | "gauge";
+  /** Field of lines that holds what they say. */
+  field: string;
+  harms: boolean;
+  finding: Finding;
+  baseline: Num;
+  canary: Num;
+  percentiles: Record<"baseline" | "canary", Num[]> | null;
+  effect: Effect | null;
+  log_e: number | string | null;
+  evidence: string | null;
+  counts: Pair<number>;
+  lines: number;
+  without_unit: number;
+  unassigned: number;
+  beyond: number;
 }
 
 export interface Totals {
@@ -233,6 +255,7 @@ export interface Comparison {
   limits: Limit[];
   templates: Templates;
   conversions: Conversion[];
+  metrics?: Metric[];
   segments: Segments | null;
   instances: Record<"baseline" | "canary", { seen: number; more: boolean; list: { instance: string; lines: number; requests: number; late: number }[] }>;
 }

@@ -6,6 +6,7 @@ import { Affected } from "../components/Affected";
 import { DeltaChart } from "../components/DeltaChart";
 import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
+import { ownEffects, OwnRows } from "../components/OwnRows";
 import { Badge, Note, Said, Scroll, Time } from "../components/parts";
 import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { carriersOf } from "../lib/affected";
@@ -183,7 +184,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
   const adjusted = param("adj") === "mix";
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const empty = comparison.guardrails.filter((row) => !rows.includes(row));
-  const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
+  const domains = new Map(KINDS.map((kind) => [kind, domainOf([...rows, ...ownEffects(comparison)], kind)]));
   const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
   const both = useSideBySide(comparison);
   const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
@@ -247,6 +248,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
               </tr>
             );
           })}
+          <OwnRows comparison={comparison} swap={swap} domains={domains} />
         </tbody>
       </table>
       {both && (

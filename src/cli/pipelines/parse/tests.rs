@@ -44,7 +44,7 @@ colour: red
             "line 12 column 54: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",
             "line 14 column 9: tests: lines are needed, as a text or a list",
-            "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, redact, tests",
+            "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, metrics, redact, tests",
         ]
     );
     assert_eq!(said("about: x"), ["line 1 column 1: pipeline: a name is needed"]);

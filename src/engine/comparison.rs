@@ -619,10 +619,9 @@ impl Comparison {
         }
     }
 
-    /// Some line has said how a request ended, or that something was wrong: a status, a failure, a line of level warn or worse. Where none
-    /// has, no failure would be seen.
+    /// Some request of the entry service has said how it ended: a status, a failure. Where none has, no failure would be seen.
     pub fn tells_errors(&self) -> bool {
-        self.totals.iter().flatten().any(Totals::tells_errors)
+        self.totals.first().is_some_and(|entry| entry.iter().any(Totals::tells_errors))
     }
 
     /// What PASS at a latency level is asked of.

@@ -101,9 +101,9 @@ impl Totals {
         }
     }
 
-    /// Some request has a status or failed, or a line is of level warn or worse.
+    /// Some request has a status, or failed. Lines of other work that are bad say nothing of requests that do not tell how they ended.
     pub fn tells_errors(&self) -> bool {
-        self.errors + self.warn_lines + self.error_lines + self.status.iter().skip(1).sum::<u64>() > 0
+        self.errors + self.status.iter().skip(1).sum::<u64>() > 0
     }
 
     /// Adds requests that were joined to this arm by their unit; `latency`: their bin plus one, 0 without; `status_class`:

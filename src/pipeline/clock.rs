@@ -179,6 +179,12 @@ fn minute_start(minute: &[u8; MINUTE_LEN]) -> Option<Micros> {
     date_t_time(&whole)
 }
 
+/// `DateTime.Ticks` of .NET of the years 2000 to 2099: tenths of microseconds since the year 1. As nanoseconds since 1970 they would be of
+/// 1990, of which nobody logs any.
+const TICKS: std::ops::Range<u128> = 630_822_816_000_000_000..662_380_416_000_000_000;
+/// Microseconds from the year 1 to 1970.
+const TICKS_TO_1970: i64 = 62_135_596_800_000_000;
+
 /// Parses a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
 ///
 /// The number may have a fraction or an exponent. Without a unit the magnitude decides: from 1980 to 2199 the four units
@@ -189,6 +195,10 @@ pub fn parse_epoch(number_text: &str, unit: Option<EpochUnit>) -> Result<Timesta
         None => Decimal::parse(number_text).ok_or(TimeError::NotATime)?,
     };
     let whole = number.whole_times_power(0).ok_or(TimeError::OutOfRange)?;
+    if unit.is_none() && TICKS.contains(&whole) {
+        let micros = i64::try_from(whole / 10).map_err(|_| TimeError::OutOfRange)?;
+        return in_range(micros - TICKS_TO_1970);
+    }
     let unit = unit.unwrap_or(match whole {
         ..100_000_000_000 => EpochUnit::Seconds,
         100_000_000_000..100_000_000_000_000 => EpochUnit::Millis,

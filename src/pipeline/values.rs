@@ -85,7 +85,9 @@ pub fn status(text: &str) -> Option<Status> {
 }
 
 fn any_status(text: &str) -> Option<Status> {
-    if let Some(number) = number::parse_u64(text.trim()) {
+    // `200.0`, of a table that pandas wrote.
+    let text = text.trim();
+    if let Some(number) = number::parse_u64(text.strip_suffix(".0").unwrap_or(text)) {
         return match number {
             100..=599 => Some(Status { class: (number / 100) as u8, error: number >= 500 }),
             0 => Some(Status { class: 0, error: true }),
@@ -299,7 +301,7 @@ fn time_span_us(text: &str) -> Option<u64> {
     let number = |text: &str, below: u64| text.parse::<u64>().ok().filter(|number| text.len() <= 8 && *number < below);
     let two = |text: &str, below: u64| number(text, below).filter(|_| text.len() == 2);
     two(seconds.get(..2)?, 60)?;
-    let whole = number(days, 100_000)? * 86_400 + two(hours, 24)? * 3_600 + two(minutes, 60)? * 60;
+    let whole = number(days, 100_000)? * 86_400 + number(hours, 24).filter(|_| hours.len() <= 2)? * 3_600 + two(minutes, 60)? * 60;
     decimal_us(seconds, LatencyUnit::Seconds)?.checked_add(whole * 1_000_000)
 }
 

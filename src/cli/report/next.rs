@@ -48,7 +48,7 @@ impl Judged<'_> {
                 continue;
             }
             if matches!(need.cell, Cell::ErrorUnits | Cell::ErrorVolume) && !self.comparison.tells_errors() {
-                let words = "no line tells a failure: none has a status that is read, none failed, and none is of level warn or worse. \
+                let words = "no request tells a failure: none has a status that is read, and none failed. \
                              Name the field (--role status=FIELD, or --role error=FIELD)";
                 list.push((need.cell, name, words.to_owned()));
                 continue;

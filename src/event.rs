@@ -385,6 +385,8 @@ pub const KEY_TIE: u64 = 5;
 pub const KEY_STORE: u64 = 6;
 /// Cell of the user effects.
 pub const KEY_EFFECTS: u64 = 8;
+/// Key of the sample of units whose exposures are remembered.
+pub const KEY_EXPOSED: u64 = 11;
 /// Key of the sample of units that are followed when it is asked who uses a feature.
 pub const KEY_ADOPTION: u64 = 9;
 /// Key of the sample of them whose first uses are weighed.

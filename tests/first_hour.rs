@@ -7,7 +7,7 @@ use common::{Random, Traffic, folder_with, serin};
 use serde_json::{Map, Value};
 
 /// Requests of two versions, as lines of a form; none fails but by chance.
-fn log(form: impl Fn(&Map<String, Value>, usize) -> String) -> String {
+fn log(mut form: impl FnMut(&Map<String, Value>, usize) -> String) -> String {
     let traffic = Traffic { seed: 91, requests: 1_200, users: 300, ..Traffic::default() };
     let line = |(number, line): (usize, &common::Line)| {
         form(&serde_json::from_str::<Map<String, Value>>(&line.text()).unwrap(), number) + "\n"
@@ -152,13 +152,12 @@ fn where_nothing_can_tell_a_failure_nothing_passes() {
         let mut text = String::new();
         for number in 0..60_000_u64 {
             let (user, second) = (random.below(20_000), number * 7_200 / 60_000);
+            let time = format!("2026-06-01T{:02}:{:02}:{:02}Z", 9 + second / 3_600, second / 60 % 60, second % 60);
             text.push_str(&format!(
-                "{{\"time\":\"2026-06-01T{:02}:{:02}:{:02}Z\",\"duration_ms\":{},\"path\":\"/a\",\"user\":\"u{user}\",\"version\":\"v{}\"{rest}}}\n",
-                9 + second / 3_600,
-                second / 60 % 60,
-                second % 60,
+                "{{\"time\":\"{time}\",\"duration_ms\":{},\"path\":\"/a\",\"user\":\"u{user}\",\"version\":\"v{}\"{}}}\n",
                 30 + random.below(30),
-                1 + user % 2
+                1 + user % 2,
+                rest.replace("TIME", &time)
             ));
         }
         let folder = folder_with(&[("app.log", text.as_bytes())]);
@@ -174,6 +173,10 @@ fn where_nothing_can_tell_a_failure_nothing_passes() {
         (",\"status\":\"200 OK\"", "held"),
         ("", "no data"),
         (",\"outcome_code\":200", "no data"),
+        (",\"status\":200.0", "held"),
+        (",\"http\":{\"status\":200}", "held"),
+        // That something else is bad tells nothing of how a request ended.
+        ("}\n{\"time\":\"TIME\",\"level\":\"warn\",\"msg\":\"cache cold\",\"version\":\"v1\"", "no data"),
     ] {
         assert_eq!(errors(rest), finding, "{rest}");
     }
@@ -563,4 +566,111 @@ fn the_short_form_of_morgan_names_client_and_user() {
     });
     let said = explained(&text);
     assert!(said.contains("user from user"), "{said}");
+}
+
+#[test]
+fn lines_with_a_path_and_a_duration_are_work_where_requests_have_a_status() {
+    let text = log(|of, n| {
+        let step = format!(
+            "{{\"ts\":{},\"level\":30,\"req\":{{\"method\":\"GET\",\"url\":\"/a\"}},\"duration_ms\":{},\"msg\":\"db query\",\"user\":{},\"cohort\":{}}}\n",
+            of["ts"],
+            2 + n % 3,
+            of["user"],
+            of["cohort"]
+        );
+        let end = format!(
+            "{{\"ts\":{},\"level\":30,\"req\":{{\"method\":\"GET\",\"url\":\"/a\"}},\"res\":{{\"statusCode\":{}}},\"responseTime\":{},\"user\":{},\"cohort\":{}}}",
+            of["ts"], of["status"], of["latency_ms"], of["user"], of["cohort"]
+        );
+        step.repeat(12) + &end
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let requests: u64 = said["comparisons"][0]["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert!((1_000..=1_200).contains(&requests), "{requests}");
+    assert!(explained(&text).contains("work inside its requests"));
+    // Where nothing has a status they are all that there is.
+    let alone: String =
+        text.lines().filter(|line| line.contains("db query")).map(|line| line.to_owned() + "\n").collect();
+    assert!(explained(&alone).contains("100.0 % a request"));
+}
+
+#[test]
+fn behind_a_gateway_the_client_of_an_access_line_is_who_it_passes_on() {
+    let text: String = (0..40)
+        .map(|n| format!("10.0.0.1 - - [01/Jun/2026:10:00:{n:02} +0000] \"GET /a HTTP/1.1\" 200 5 \"-\" \"curl\" \"203.0.113.{n}\"\n"))
+        .collect();
+    let said = explained(&text);
+    assert!(said.contains("client forwarded_for in 100.0 %"), "{said}");
+}
+
+#[test]
+fn a_time_under_the_name_of_a_latency_hides_none() {
+    for time in ["\"2026-06-01 10:00:00\"", "1780308000"] {
+        let text = log(|of, _| {
+            format!(
+                "{{\"ts\":{},\"request_time\":{time},\"elapsed_ms\":{},\"status\":{},\"path\":\"/a\",\"user\":{},\"cohort\":{}}}",
+                of["ts"], of["latency_ms"], of["status"], of["user"], of["cohort"]
+            )
+        });
+        let said = explained(&text);
+        assert!(said.contains("latency elapsed_ms in 100.0 %"), "{time}: {said}");
+    }
+}
+
+#[test]
+fn what_logstash_keeps_is_read_and_what_an_application_says_stays() {
+    let inner = r#"{\"status\":200,\"path\":\"/a\",\"duration_ms\":3,\"user\":\"u1\"}"#;
+    let text = format!("{{\"@timestamp\":\"2026-06-01T10:00:00Z\",\"@version\":\"1\",\"message\":\"{inner}\"}}\n");
+    assert!(explained(&text.repeat(20)).contains("100.0 % a request"));
+    let own = format!(
+        "{{\"@timestamp\":\"2026-06-01T10:00:00Z\",\"@version\":\"1\",\"level\":\"INFO\",\"message\":\"{inner}\"}}\n"
+    );
+    assert!(!explained(&own.repeat(20)).contains("100.0 % a request"));
+}
+
+/// A flag that is evaluated once for each user, in the first minutes too.
+#[test]
+fn users_whose_flag_was_evaluated_before_both_variants_were_seen_count() {
+    let mut seen = std::collections::BTreeSet::new();
+    let text = log(|of, _| {
+        let exposure = if seen_first(&mut seen, &text_of(of, "user")) {
+            format!(
+                "{{\"timestamp\":{},\"service.name\":\"shop\",\"event.name\":\"feature_flag.evaluation\",\"feature_flag.key\":\"new\",\
+                 \"feature_flag.result.variant\":{},\"user.id\":{}}}\n",
+                of["ts"], of["cohort"], of["user"]
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "{exposure}{{\"timestamp\":{},\"service.name\":\"shop\",\"http.response.status_code\":{},\"url.path\":\"/a\",\"duration_ms\":{},\"user.id\":{}}}",
+            of["ts"], of["status"], of["latency_ms"], of["user"]
+        )
+    });
+    let pipeline = b"pipeline: flag\narms: {flag: new}\nunit: user\n";
+    let folder = folder_with(&[("app.log", text.as_bytes()), ("flag.yaml", pipeline)]);
+    let report = serin(folder.path(), &["compare", "app.log", "--pipeline", "flag.yaml", "--format", "json"]).json();
+    let of = &report["comparisons"][0];
+    // Only those of the windows before the candidate was large enough are not compared.
+    let compared: u64 = of["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+    assert!(compared > 1_050, "{compared}, {} of nobody", of["unassigned"]);
+    assert!(of["unassigned"].as_u64().unwrap() < 10, "{}", of["unassigned"]);
+}
+
+fn seen_first(seen: &mut std::collections::BTreeSet<String>, user: &str) -> bool {
+    seen.insert(user.to_owned())
+}
+
+#[test]
+fn what_a_message_lost_no_field_of_it_keeps() {
+    let lines = "2026-11-20T09:00:00Z INFO shop: hdr Cookie: theme=dark; _shop_session=hunter2\n\
+                 2026-11-20T09:00:01Z INFO shop: Authorization: AWS4-HMAC-SHA256 Credential=A/b, SignedHeaders=host, Signature=hunter2 status=200\n\
+                 2026-11-20T09:00:02Z INFO shop: Authorization: OAuth oauth_nonce=\"hunter2\", oauth_signature=\"hunter2\" user=u1\n";
+    let folder = folder_with(&[
+        ("app.log", lines.repeat(10).as_bytes()),
+        ("r.yaml", b"pipeline: r\nredact: {looks: [email, card, token]}\n"),
+    ]);
+    let said = serin(folder.path(), &["explain", "app.log", "--pipeline", "r.yaml"]).expect(0);
+    assert!(!said.out.contains("hunter2") && said.out.contains("u1") && said.out.contains("200"), "{}", said.out);
 }

@@ -174,7 +174,7 @@ pub(super) struct HowArguments {
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,
     /// Where the requests of a service are taken from, where several lines tell of one: SERVICE=access-log, root-span,
-    /// application or outgoing (default: the outermost that is logged)
+    /// application, timed or outgoing (default: the outermost that is logged)
     #[arg(long = "requests-from", value_name = "SERVICE=SOURCE")]
     pub requests_from: Vec<String>,
     /// A pipeline, which says how lines of one kind of log are read: one that is part of the program (nginx, kubernetes, ...;

@@ -328,6 +328,7 @@ pub(super) fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
         ("access-log", RequestSource::AccessLog),
         ("root-span", RequestSource::RootSpan),
         ("application", RequestSource::Application),
+        ("timed", RequestSource::Timed),
         ("outgoing", RequestSource::Outgoing),
     ];
     let parts = text.split_once('=').and_then(|(service, name)| {
@@ -335,8 +336,9 @@ pub(super) fn source(text: &str) -> anyhow::Result<(String, RequestSource)> {
         let service = if service == "(unnamed service)" { "" } else { service };
         sources.into_iter().find(|(known, _)| *known == name).map(|(_, source)| (service.to_owned(), source))
     });
-    parts
-        .ok_or_else(|| anyhow!("--requests-from {text}: write SERVICE=access-log, root-span, application or outgoing."))
+    parts.ok_or_else(|| {
+        anyhow!("--requests-from {text}: write SERVICE=access-log, root-span, application, timed or outgoing.")
+    })
 }
 
 fn unit(text: &str) -> anyhow::Result<UnitKind> {

@@ -12,6 +12,7 @@ pub mod conversions;
 pub mod counted;
 pub mod ending;
 mod entries;
+mod exposed;
 mod fail;
 pub mod first_events;
 pub mod flaws;
@@ -49,6 +50,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Comparison, ReadSoFar};
+use crate::engine::exposed::Exposed;
 use crate::engine::levels::{Levels, TOGETHER};
 use crate::engine::lookup::cells_of;
 use crate::engine::notifications::{Notifications, Told};
@@ -486,6 +488,8 @@ impl Engine {
         if !merged.is_empty() {
             self.common.traces.sweep(window);
         }
+        // What a unit is given later in a window is not known of its requests before.
+        self.common.exposed.take(&merged);
         concerned.iter().for_each(|at| self.hand_over_gone(*at, outputs));
         self.tell(&told, outputs);
         self.keep_bound(&concerned, outputs);
@@ -639,6 +643,7 @@ impl Engine {
         w.length(self.releases.len());
         self.releases.iter().for_each(|release| release.write(&mut w));
         self.common.traces.write(&mut w);
+        self.common.exposed.write(&mut w);
         self.shed.write(&mut w);
         w.flag(self.common.is_full);
         w.length(self.unplanned.len());
@@ -703,6 +708,7 @@ impl Engine {
             engine.releases.push(ReleaseState::read(&mut r)?);
         }
         engine.common.traces = OpenTraces::read(&mut r)?;
+        engine.common.exposed = Exposed::read(&mut r)?;
         engine.shed = Shed::read(&mut r)?;
         engine.common.is_full = r.flag()?;
         for _ in 0..r.length()? {

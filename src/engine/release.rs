@@ -14,6 +14,7 @@ use crate::engine::attempts::{OpenAttempt, OpenAttempts, joined_requests, reques
 use crate::engine::comparison::{Activity, Between, Comparison, CompleteTrace, ControlFrom, Evidence, WindowInput};
 use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
+use crate::engine::exposed::Exposed;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::lookup::{cells_of, of_service, place, row_environment};
 use crate::engine::metrics::Measured;
@@ -74,6 +75,8 @@ pub(super) struct ReleaseState {
 pub(super) struct Common {
     /// Traces that may still grow.
     pub(super) traces: OpenTraces,
+    /// Arms of units that were exposed in earlier windows.
+    pub(super) exposed: Exposed,
     /// Room for the activities of a window: a list made anew in each would be fresh memory every time.
     activities: Vec<Activity>,
     /// Rows of instances of a service in the window whose warnings, which name no arm, were given one in some comparison.
@@ -505,7 +508,7 @@ impl ReleaseState {
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
-        let Common { traces, activities, attributed, .. } = common;
+        let Common { traces, exposed, activities, attributed, .. } = common;
         activities.clear();
         activities.extend(of_entry.iter().filter_map(|row| {
             arm_of_id(row.arm).map(|arm| Activity {
@@ -545,10 +548,10 @@ impl ReleaseState {
             joined_requests(comparison, of_service(merged.outcomes.as_slice(), entry, |row| row.service), attempts);
         if !joined.is_empty() {
             activities.sort_by_key(|a| (a.unit, a.first));
-            let exposed = activities.len();
+            let listed = activities.len();
             for request in joined {
                 // Without an arm of its own: that of the latest exposure before it in this window, else its unit's.
-                let known = activities.get(..exposed).unwrap_or(&[]);
+                let known = activities.get(..listed).unwrap_or(&[]);
                 let from = known.partition_point(|a| a.unit < request.unit);
                 let in_window = known
                     .iter()
@@ -556,7 +559,15 @@ impl ReleaseState {
                     .take_while(|a| a.unit == request.unit && a.first <= request.at)
                     .last()
                     .map(|a| a.arm);
-                let Some(arm) = request.arm.or(in_window).or_else(|| comparison.arm_of(request.unit)) else {
+                let known = request.arm.or(in_window).or_else(|| comparison.arm_of(request.unit));
+                let before = || {
+                    let arms = [comparison.control.as_str(), comparison.candidate.as_str()];
+                    Some(match exposed.arm_of(request.unit, environment.unwrap_or(""), arms)? {
+                        0 => Arm::Control,
+                        _ => Arm::Candidate,
+                    })
+                };
+                let Some(arm) = known.or_else(before) else {
                     comparison.unassigned += u64::from(request.count);
                     continue;
                 };

@@ -38,6 +38,8 @@ const FLOOR: u64 = 16 << 10;
 
 /// Fewest open traces that are halved: fewer cost little.
 const TRACES_LEAST: usize = 1_024;
+/// The same of exposed units.
+const EXPOSED_LEAST: usize = 1_024;
 /// Fewest remembered pairs for which a test is stopped.
 const PAIRS_LEAST: usize = 1_024;
 /// Fewest units that are halved: with a sample of fewer a rollout of thousands is hardly judged any more.
@@ -134,6 +136,7 @@ impl Engine {
 
     fn measure_rest(&mut self) {
         self.sizes.rest = self.common.traces.bytes()
+            + self.common.exposed.bytes()
             + self.levels.bytes()
             + self.notifications.bytes()
             + memory::tree::<ServiceKey, u64>(self.unplanned.len())
@@ -144,6 +147,7 @@ impl Engine {
     pub fn state_parts(&self) -> Vec<(&'static str, u64)> {
         let mut parts: Vec<(&'static str, u64)> = vec![
             ("open traces", self.common.traces.bytes()),
+            ("exposed units", self.common.exposed.bytes()),
             ("error levels and notifications", self.levels.bytes() + self.notifications.bytes()),
         ];
         for (name, bytes) in self.releases.iter().flat_map(|release| release.parts()) {
@@ -250,6 +254,10 @@ impl Engine {
             self.common.traces.halve();
             self.measure_rest();
             self.shed.traces += 1;
+        }
+        while self.state_bytes() > aim && self.common.exposed.len() > EXPOSED_LEAST {
+            self.common.exposed.halve();
+            self.measure_rest();
         }
     }
 

@@ -82,8 +82,8 @@ const LOGGER_FIELDS: [&str; 8] = [
     "Category",
     "category",
 ];
-/// Field that names whom the service asked.
-const PEER: &str = "peer.service";
+/// Fields that name whom the service asked.
+const PEERS: [&str; 5] = ["peer.service", "upstream_service", "target_service", "remote_service", "config.baseURL"];
 
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
@@ -149,9 +149,9 @@ pub struct Decoder<'p> {
     proxy_slots: [u8; PROXY_FIELDS.len()],
     flags_slot: u8,
     trouble_slot: u8,
-    /// Slots of [`URL_FIELDS`] and of [`PEER`].
+    /// Slots of [`URL_FIELDS`] and of [`PEERS`].
     url_slots: [u8; URL_FIELDS.len()],
-    peer_slot: u8,
+    peer_slots: [u8; PEERS.len()],
     logger_slots: [u8; LOGGER_FIELDS.len()],
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
@@ -215,7 +215,7 @@ impl<'p> Decoder<'p> {
             flags_slot: 0,
             trouble_slot: 0,
             url_slots: [0; URL_FIELDS.len()],
-            peer_slot: 0,
+            peer_slots: [0; PEERS.len()],
             logger_slots: [0; LOGGER_FIELDS.len()],
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
@@ -295,7 +295,7 @@ impl<'p> Decoder<'p> {
         decoder.flags_slot = decoder.want(PROXY_FLAGS);
         decoder.trouble_slot = decoder.want(PROXY_TROUBLE);
         decoder.url_slots = URL_FIELDS.map(|path| decoder.want(path));
-        decoder.peer_slot = decoder.want(PEER);
+        decoder.peer_slots = PEERS.map(|path| decoder.want(path));
         decoder.logger_slots = LOGGER_FIELDS.map(|path| decoder.want(path));
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();

@@ -138,6 +138,9 @@ pub enum RequestSource {
     RootSpan,
     /// The application's own request log.
     Application,
+    /// Lines of the application with a path and a duration, and without a word of how it ended: the request as others say it that take
+    /// part in it, such as a database's library. They are requests where a service logs none with a status.
+    Timed,
     /// Lines of the application that look like its calls to others: a whole URL and no path of its own, or a peer. They are requests
     /// where a service logs nothing else that looks like one.
     Outgoing,
@@ -150,15 +153,15 @@ impl RequestSource {
             RequestSource::AccessLog => "access log",
             RequestSource::RootSpan => "root span",
             RequestSource::Application => "application log",
+            RequestSource::Timed => "timed work",
             RequestSource::Outgoing => "outgoing calls",
         }
     }
 
     /// The source of a word.
     pub fn from_name(name: &str) -> Option<RequestSource> {
-        [RequestSource::AccessLog, RequestSource::RootSpan, RequestSource::Application, RequestSource::Outgoing]
-            .into_iter()
-            .find(|source| source.name() == name)
+        use RequestSource::{AccessLog, Application, Outgoing, RootSpan, Timed};
+        [AccessLog, RootSpan, Application, Timed, Outgoing].into_iter().find(|source| source.name() == name)
     }
 }
 

@@ -387,6 +387,11 @@ impl Role {
                 "EdgeTimeToFirstByteMs",
                 "OriginResponseDurationMs",
                 "responseLatency",
+                "duration_in_ms",
+                "TotalMilliseconds",
+                "x_runtime",
+                "dur",
+                "ms",
             ],
             Role::Status => &[
                 "status",
@@ -437,6 +442,10 @@ impl Role {
                 "event.outcome",
                 "success",
                 "Success",
+                "isSuccess",
+                "is_success",
+                "ok",
+                "outcome",
             ],
             Role::Level => &[
                 "level",
@@ -846,7 +855,7 @@ impl ErrorNotation {
     /// The notation of a field, by the last part of its path.
     pub fn of_field(path: &str) -> ErrorNotation {
         match path.rsplit('.').next() {
-            Some("success" | "Success" | "succeeded") => ErrorNotation::Success,
+            Some("success" | "Success" | "succeeded" | "isSuccess" | "is_success" | "ok") => ErrorNotation::Success,
             Some("outcome") => ErrorNotation::Outcome,
             _ => ErrorNotation::Failed,
         }

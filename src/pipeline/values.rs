@@ -99,12 +99,23 @@ fn any_status(text: &str) -> Option<Status> {
         return any_status(number).filter(|status| status.class > 0);
     }
     let is = |word: &str| text.eq_ignore_ascii_case(word);
+    // Reason phrases (RFC 9110).
+    if ["internal server error", "bad gateway", "service unavailable", "gateway timeout"].iter().any(|word| is(word)) {
+        return Some(Status { class: 5, error: true });
+    }
     if ["ok", "success", "succeeded", "completed"].iter().any(|word| is(word)) {
         return Some(Status { class: 2, error: false });
     }
     let server =
         ["unknown", "deadlineexceeded", "deadline_exceeded", "unimplemented", "internal", "unavailable", "dataloss"];
-    if server.iter().any(|word| is(word)) || is("data_loss") || is("error") || is("failed") || is("failure") {
+    if server.iter().any(|word| is(word))
+        || is("data_loss")
+        || is("error")
+        || is("failed")
+        || is("failure")
+        || is("fail")
+        || is("timeout")
+    {
         return Some(Status { class: 5, error: true });
     }
     let client = [
@@ -301,7 +312,9 @@ fn time_span_us(text: &str) -> Option<u64> {
     let number = |text: &str, below: u64| text.parse::<u64>().ok().filter(|number| text.len() <= 8 && *number < below);
     let two = |text: &str, below: u64| number(text, below).filter(|_| text.len() == 2);
     two(seconds.get(..2)?, 60)?;
-    let whole = number(days, 100_000)? * 86_400 + number(hours, 24).filter(|_| hours.len() <= 2)? * 3_600 + two(minutes, 60)? * 60;
+    let whole = number(days, 100_000)? * 86_400
+        + number(hours, 24).filter(|_| hours.len() <= 2)? * 3_600
+        + two(minutes, 60)? * 60;
     decimal_us(seconds, LatencyUnit::Seconds)?.checked_add(whole * 1_000_000)
 }
 

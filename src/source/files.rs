@@ -80,7 +80,7 @@ pub fn find(arguments: &[String]) -> Result<Vec<Stream>, FilesError> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut stdin = false;
     for argument in arguments {
-        if argument == "-" {
+        if argument == "-" || argument == "/dev/stdin" {
             stdin = true;
             continue;
         }
@@ -115,12 +115,12 @@ pub fn find(arguments: &[String]) -> Result<Vec<Stream>, FilesError> {
     let mut distinct = Vec::new();
     for path in files {
         let unreadable = |error| FilesError::Unreadable { path: path.display().to_string(), error };
+        if !path.metadata().map_err(unreadable)?.is_file() {
+            return Err(FilesError::NotAFile { path: path.display().to_string() });
+        }
         // By another way, or by a link, it is the same file, and its lines count once.
         if !known.insert(path.canonicalize().map_err(unreadable)?) {
             continue;
-        }
-        if !path.metadata().map_err(unreadable)?.is_file() {
-            return Err(FilesError::NotAFile { path: path.display().to_string() });
         }
         File::open(&path).map_err(unreadable)?;
         distinct.push(path);

@@ -92,7 +92,7 @@ pub(in crate::cli) const KEYS: [Key; 44] = [
     key(
         "requests_from",
         Takes::Names,
-        "Where the requests of a service are taken from: `access-log`, `root-span`, `application` or `outgoing` (what looks like calls to others).",
+        "Where the requests of a service are taken from: `access-log`, `root-span`, `application`, `timed` (a path and a duration, and no status) or `outgoing` (what looks like calls to others).",
     ),
     key(
         "events",

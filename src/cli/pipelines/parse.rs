@@ -111,7 +111,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
                 Err(_) => problems.add(
                     *at,
                     format!(
-                        "requests_from.{service}: `{text}` is unknown; there are access-log, root-span, application, outgoing"
+                        "requests_from.{service}: `{text}` is unknown; there are access-log, root-span, application, timed, outgoing"
                     ),
                 ),
             }

@@ -10,6 +10,7 @@ pub(super) fn access_field<'a>(line: &access::Access<'a>, path: &str) -> AccessF
         "bytes" => return line.bytes.map_or(AccessField::Absent, AccessField::Number),
         "time" => Some(line.time),
         "client" => Some(line.client),
+        FORWARDED_FOR => line.forwarded_for,
         "user" => line.user,
         "method" => line.method,
         "path" => line.path,
@@ -35,9 +36,13 @@ pub(super) enum AccessField<'a> {
 /// line, the time of the line is when the request was received.
 pub const ACCESS_DURATION: &str = "access_duration";
 
-/// Roles of access-log lines.
-pub const ACCESS_ROLES: [(Role, &str); 7] = [
+/// What the addresses in a quoted field behind the combined format are called (nginx's `$http_x_forwarded_for`).
+pub(super) const FORWARDED_FOR: &str = "forwarded_for";
+
+/// Roles of access-log lines. Behind a gateway every address is its own, but for the one that it passes on.
+pub const ACCESS_ROLES: [(Role, &str); 8] = [
     (Role::Time, "time"),
+    (Role::Client, FORWARDED_FOR),
     (Role::Client, "client"),
     (Role::User, "user"),
     (Role::Status, "status"),

@@ -122,6 +122,7 @@ impl Decoder<'_> {
             !text.is_empty() && !text.bytes().all(|b| b == b'0')
         });
         let said = self.text(Role::Kind, line);
+        let mut is_timed = false;
         let kind = match said.as_deref() {
             Some("request") => Kind::Request,
             Some("span") if root == Some(true) => Kind::Request,
@@ -136,6 +137,7 @@ impl Decoder<'_> {
             Some(kind) if kind.starts_with("SPAN_KIND_") => Kind::Span,
             _ => {
                 let has_route = self.first(Role::Route).is_some() || self.first(Role::Method).is_some();
+                is_timed = root != Some(true) && !has_status;
                 if root == Some(true) || has_status || (has_latency && has_route) { Kind::Request } else { Kind::Log }
             }
         };
@@ -159,6 +161,9 @@ impl Decoder<'_> {
             Some(Library::Database) => (Kind::Log, RequestSource::Application),
             Some(Library::Client) => (Kind::Request, RequestSource::Outgoing),
             None if self.is_outgoing(line) => (Kind::Request, RequestSource::Outgoing),
+            None if is_timed && self.failed(line).is_none_or(|failed| failed == Failed::No) => {
+                (Kind::Request, RequestSource::Timed)
+            }
             None => (Kind::Request, RequestSource::Application),
         }
     }
@@ -179,7 +184,7 @@ impl Decoder<'_> {
         let mut urls = self.url_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
         self.first(Role::Route).is_some_and(|(slot, _)| is_whole(&slot.text(line)))
             || urls.any(|slot| slot.is_scalar() && is_whole(&slot.text(line)))
-            || self.slots.get(usize::from(self.peer_slot)).is_some_and(Slot::is_scalar)
+            || self.peer_slots.iter().any(|at| self.slots.get(usize::from(*at)).is_some_and(Slot::is_scalar))
     }
 
     #[inline(never)]

@@ -267,7 +267,8 @@ fn what_a_line_says_of_its_sampling_comes_before_what_its_trace_says() {
         (r#""sample_rate":null,"tracestate":"congo=1""#, one, false),
         (r#""_sample_rate":2"#, one, true),
         (r#""tracestate":"ot=th:C""#, one, true),
-        (r#""tracestate":["ot=th:c"]"#, one, true),
+        (r#""tracestate":["ot=th:c"]"#, 4 * one, false),
+        (r#""tracestate":["congo=1","ot=th:c"]"#, one, true),
         (r#""sample_rate":true"#, one, true),
         (r#""Attributes.sampling.threshold":8"#, one, true),
     ] {

@@ -146,7 +146,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// How the names of fields end that hold a secret, in small letters without `_` and `-`, where secrets are taken out.
-const SECRET_FIELDS: [&str; 18] = [
+const SECRET_FIELDS: [&str; 24] = [
     "password",
     "passwd",
     "pwd",
@@ -165,14 +165,25 @@ const SECRET_FIELDS: [&str; 18] = [
     "cookie",
     "jwt",
     "sessionid",
+    "sessid",
+    "accountkey",
+    "encryptionkey",
+    "signingkey",
+    "masterkey",
+    "signature",
 ];
 
+/// Names that hold one where they are the last word of a field's name.
+const SECRET_WORDS: [&str; 5] = ["pass", "otp", "cvv", "cvc", "sig"];
+
 /// The same in text.
-const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|session[_-]?id)";
+const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private|account|encryption|signing|master)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|sess(?:ion)?[_-]?id|signature)|(?:[A-Za-z0-9_-]*?[_-])?(?:otp|cvv|cvc)|[A-Za-z0-9_-]*?[_.-](?:pass|sig)";
 
 /// A field holds a secret by its name.
 fn is_secret_name(path: &str) -> bool {
+    let last = path.rsplit(['.', '_', '-', '[']).next().unwrap_or(path).trim_end_matches(']');
     SECRET_FIELDS.iter().any(|end| name_ends_with(path, end))
+        || SECRET_WORDS.iter().any(|word| last.eq_ignore_ascii_case(word))
 }
 
 fn is_session_name(path: &str) -> bool {
@@ -182,8 +193,11 @@ fn is_session_name(path: &str) -> bool {
 /// The last part of a path ends with these letters, in any case, whatever `_` and `-` are among its own.
 fn name_ends_with(path: &str, end: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    let mut letters =
-        name.bytes().rev().filter(|byte| !matches!(byte, b'_' | b'-')).map(|byte| byte.to_ascii_lowercase());
+    let mut letters = name
+        .bytes()
+        .rev()
+        .filter(|byte| !matches!(byte, b'_' | b'-' | b'[' | b']'))
+        .map(|byte| byte.to_ascii_lowercase());
     end.bytes().rev().all(|byte| letters.next() == Some(byte))
 }
 
@@ -296,7 +310,39 @@ impl Redaction {
     fn of_object(&self, line: &str) -> Option<Vec<Edit>> {
         let mut edits = Vec::new();
         self.object(line, 0, "", 0, &mut edits).ok()?;
+        if self.secrets && !edits.is_empty() {
+            self.of_texts(line, &mut edits).ok()?;
+        }
         Some(edits)
+    }
+
+    /// Fields that were cut out of a text which has lost them: `Cookie: a=b` is a secret, and `a` alone looks like none.
+    fn of_texts(&self, line: &str, edits: &mut Vec<Edit>) -> Result<(), Malformed> {
+        let mut fields = Fields { object: line, list: Vec::new(), key: Default::default() };
+        json::visit_object(line, &mut fields)?;
+        let raw = |field: &Field| line.get(field.from..field.until).unwrap_or_default();
+        let text = |field: &Field| match field.kind {
+            Kind::Escaped => json::unescape(raw(field)),
+            _ => raw(field).to_owned(),
+        };
+        let texts = fields.list.iter().filter(|field| matches!(field.kind, Kind::Plain | Kind::Escaped));
+        let lost: Vec<(String, String)> = texts
+            .map(text)
+            .filter(|text| text.contains(['=', ':']) && text.contains(' '))
+            .filter_map(|text| self.text(&text).map(|left| (text, left)))
+            .collect();
+        for field in fields.list.iter().filter(|field| matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number))
+        {
+            let value = text(field);
+            let is_known = edits.iter().any(|(from, _, _)| *from == field.from);
+            let is_lost =
+                || lost.iter().any(|(before, left)| stands_as_value(before, &value) && !left.contains(&value));
+            if !is_known && !value.is_empty() && is_lost() {
+                let quotes = if field.kind == Kind::Number { "\"" } else { "" };
+                edits.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
+            }
+        }
+        Ok(())
     }
 
     /// Edits of an object that stands at `at` in the line.
@@ -447,7 +493,18 @@ impl Redaction {
         }
         let found = self.found_in(text);
         // By their names go values that do not look like what they are.
-        let has_pair = memchr::memchr2(b'=', b':', text.as_bytes()).is_some();
+        let has = |part: &[u8]| memchr::memmem::find(text.as_bytes(), part).is_some();
+        let found = match &self.in_text {
+            Some(names) if has(b"</") || has(b"--") => {
+                let now = found.as_deref().unwrap_or(text);
+                match names.others.replace_all(now, |of: &Captures<'_>| format!("{}{REDACTED}", &of["head"])) {
+                    Cow::Owned(text) => Some(text),
+                    Cow::Borrowed(_) => found,
+                }
+            }
+            _ => found,
+        };
+        let has_pair = memchr::memchr2(b'=', b':', text.as_bytes()).is_some() || has(b"%3");
         let Some(names) = self.in_text.as_ref().filter(|_| has_pair) else { return found };
         let of_header = names.headers.as_ref().map(|headers| {
             let text = found.as_deref().unwrap_or(text);
@@ -488,6 +545,17 @@ impl Redaction {
     }
 }
 
+/// A text has this as the value of a pair: behind `=`, `:` or a quote, up to a blank, a separator or a quote.
+fn stands_as_value(text: &str, value: &str) -> bool {
+    let is_end = |c: char| c.is_whitespace() || ",;&\"')}]".contains(c);
+    text.match_indices(value).any(|(at, _)| {
+        let before = text.get(..at).unwrap_or_default();
+        let behind = text.get(at + value.len()..).unwrap_or_default();
+        let begins = before.trim_end_matches(' ').ends_with(['=', ':']) || before.ends_with(['"', '\'']);
+        begins && behind.chars().next().is_none_or(is_end)
+    })
+}
+
 /// A line says something though it has no fields: a program died, or there is nothing in it.
 fn is_told(line: &str) -> bool {
     line.trim_ascii().is_empty() || is_crash(line)
@@ -499,6 +567,8 @@ struct InText {
     pairs: Regex,
     /// Headers whose whole rest is secret.
     headers: Option<Regex>,
+    /// Elements of XML, and options of a command line.
+    others: Regex,
 }
 
 /// What is found in text by its name; what was taken out already is no value.
@@ -515,12 +585,14 @@ fn in_text(fields: &[(String, Way)], secrets: bool) -> Result<Option<InText>, re
     // Objects in strings in strings have quotes with escapes before them; such a value ends at the next. A value may be a list, an object,
     // a text as Python (`b'..'`) and Rust (`Some("..")`) write it, or a word; Ruby writes `=>`.
     let pairs = format!(
-        r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*(?:=>|[=:])\s*\\+")(?P<inside>(?:[^"\\]|\\+[^"\\])+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))(?P<q>\\*["'])?\s*(?:=>|[=:])\s*)(?P<value>\[[^\]]*\]?|\{{[^}}]*\}}?|(?:[A-Za-z]{{1,16}}\()?[bu]?"(?:[^"\\]|\\.)*"?\)?|(?:[A-Za-z]{{1,16}}\()?[bu]?'(?:[^'\\]|\\.)*'?\)?|[^\s,;&}}<"'\\][^\s,;&}}"'\\]*)"#
+        r#"(?P<before>(?:^|[^A-Za-z0-9_])(?P<of>(?:{names}))(?:\\*["'])?\s*(?:=>|[=:])\s*\\+")(?P<inside>(?:[^"\\]|\\+[^"\\])+)|(?P<head>(?:^|[^A-Za-z0-9_])(?P<name>(?:{names}))(?:\]|%5D)?(?P<q>\\*["']|%22)?\s*(?:=>|[=:]|%3D|%3A)\s*)(?P<value>\[[^\]]*\]?|\{{[^}}]*\}}?|(?:[A-Za-z]{{1,16}}\()?[bu]?"(?:[^"\\]|\\.)*"?\)?|(?:[A-Za-z]{{1,16}}\()?[bu]?'(?:[^'\\]|\\.)*'?\)?|[^\s,;&}}<"'\\][^\s,;&}}"'\\]*)"#
     );
-    let headers = r#"(?P<header>(?:^|[^A-Za-z0-9_])(?:(?:set-)?cookie|(?:proxy-)?authorization)["']?\s*:\s*["']?(?:(?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256)\s+)?)[^"'\r\n<][^"'\r\n]*"#;
+    // Of a header the credentials go: a list of parameters, cookies, the one word of a scheme; of any other the whole rest.
+    let headers = r#"(?P<header>(?:^|[^A-Za-z0-9_])(?:(?:set-)?cookie|(?:proxy-)?authorization)["']?\s*:\s*["']?(?:(?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256|oauth)\s+)?)(?:[A-Za-z0-9_.-]+=(?:"[^"\r\n]*"|[^\s",;]*)(?:[,;]\s*[A-Za-z0-9_.-]+(?:=(?:"[^"\r\n]*"|[^\s",;]*))?)*|[^"'\r\n<][^"'\r\n]*)"#;
     let build = |source: &str| RegexBuilder::new(source).case_insensitive(true).size_limit(16 << 20).build();
     let headers = secrets.then(|| build(headers)).transpose()?;
-    Ok(Some(InText { pairs: build(&pairs)?, headers }))
+    let others = format!(r"(?P<head><(?:{names})>|(?:^|\s)--(?:{names})\s+)[^<\s-][^<\s]*");
+    Ok(Some(InText { pairs: build(&pairs)?, headers, others: build(&others)? }))
 }
 
 /// What stands in a line, and what comes in its place.

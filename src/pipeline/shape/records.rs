@@ -10,7 +10,7 @@ use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::roles::{self, Role};
 
 /// Keys of an object by one of which such a record is told.
-pub const KEYS: [&str; 9] = [
+pub const KEYS: [&str; 10] = [
     "textPayload",
     "ingestionTime",
     "@message",
@@ -20,6 +20,7 @@ pub const KEYS: [&str; 9] = [
     "input",
     "podName",
     "record",
+    "@version",
 ];
 
 /// Bytes of a line in which a record of Datadog shows what it is.
@@ -39,7 +40,8 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
         }
     })
     .ok()?;
-    let [text_payload, ingestion_time, message, short_message, stream, source_type, input, pod, record] = found;
+    let [text_payload, ingestion_time, message, short_message, stream, source_type, input, pod, record, version] =
+        found;
     if record {
         lambda(line)
     } else if pod {
@@ -55,9 +57,21 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
         inside(line, "@message", depth)
     } else if stream || source_type || input {
         inside(line, "log", depth).or_else(|| inside(line, "message", depth))
+    } else if version && holds_no_request(line) {
+        inside(line, "message", depth)
     } else {
         None
     }
+}
+
+/// Logstash keeps a line as it read it beside nothing that plays a role in a request; an application that writes its `@version` says a level.
+fn holds_no_request(line: &str) -> bool {
+    let mut says = false;
+    let read = json::scan_object(line, &mut |key: Str<'_>, _: Value<'_>| {
+        says |=
+            matches!(roles::role_of_known(key.raw()), Some(Role::Status | Role::Latency | Role::Level | Role::User));
+    });
+    read.is_ok() && !says
 }
 
 /// The line in what a collector stored.

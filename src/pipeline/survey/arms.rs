@@ -68,7 +68,8 @@ pub(super) fn look_at_services(
             let service = &service;
             // Probes of health are no log of what a service is asked, beside lines that may be.
             let route = event::name_at(&decoder.interner().names().routes, event.route);
-            let is_probe = source == RequestSource::Application && route.is_some_and(|route| is_probe(route));
+            let is_own = matches!(source, RequestSource::Application | RequestSource::Timed);
+            let is_probe = is_own && route.is_some_and(|route| is_probe(route));
             if (event.kind == Kind::Request && !is_probe) || source == RequestSource::Outgoing {
                 *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
@@ -231,7 +232,9 @@ pub(super) fn choose_sources(
     let mut sources = BTreeMap::new();
     for (key, several) in seen {
         // A few health probes in an access log are no log of the service's requests.
-        let most = several.values().max().copied().unwrap_or(0);
+        // Nor are many lines of a database's library its requests.
+        let whole = several.iter().filter(|(source, _)| **source != RequestSource::Timed);
+        let most = whole.map(|(_, requests)| *requests).max().unwrap_or(0);
         let is_one = |(_, requests): &(&RequestSource, &u64)| **requests * SOURCE_SHARE >= most;
         let Some(outermost) = several.iter().find(is_one).map(|(source, _)| *source) else { continue };
         let asked = asked.get(&key.service).copied();
@@ -246,8 +249,16 @@ pub(super) fn choose_sources(
                 shown(&key.service)
             ));
         }
+        let timed = several.get(&RequestSource::Timed).copied().unwrap_or(0);
+        if best == RequestSource::Application && timed > 0 {
+            notes.push(format!(
+                "requests: {timed} lines of {key} have a path and a duration, and no status; they are taken for work inside its requests, which have one. If they are its requests: --requests-from {}=timed",
+                shown(&key.service)
+            ));
+        }
         // Beside roots, lines that look like requests are the work inside them.
-        let own = several.keys().filter(|source| **source != RequestSource::Outgoing).count();
+        let set_aside = [RequestSource::Timed, RequestSource::Outgoing];
+        let own = several.keys().filter(|source| !set_aside.contains(source)).count();
         if own > 1 && best != RequestSource::RootSpan {
             notes.push(format!(
                 "requests of {key} are logged by several sources; its {} counts, so that none counts twice (--requests-from {}=application, or another, if the other is meant)",

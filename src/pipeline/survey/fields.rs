@@ -202,6 +202,9 @@ fn count_path(paths: &mut BTreeMap<String, PathCount>, known: &BTreeSet<&str>, p
     }
 }
 
+/// Numbers of seconds since 1970, from 2001 to 2099, read as milliseconds, in microseconds.
+const SECONDS_AS_MILLIS: std::ops::Range<u64> = 1_000_000_000_000..4_100_000_000_000;
+
 /// What nginx calls the line of a request in full; it says method and route.
 const REQUEST_LINE: &str = "request";
 
@@ -281,6 +284,22 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
                 f.path != "msec" || paths.get("msec").is_some_and(|count| count.values.iter().all(is_time))
             });
         }
+        if role == Role::Latency {
+            // Some call the time of a request so, and its latency otherwise.
+            let is_preferred = |path: &String| {
+                wishes.preferred.get(&role).is_some_and(|list| list.iter().any(|field| field.path == *path))
+            };
+            let is_no_latency = |count: &PathCount| {
+                !count.values.is_empty()
+                    && count.values.iter().all(|text| {
+                        values::latency_us(text, LatencyUnit::Millis).is_none_or(|us| SECONDS_AS_MILLIS.contains(&us))
+                    })
+            };
+            let is_told = |path: &String| !is_preferred(path) && paths.get(path).is_some_and(is_no_latency);
+            if fields.iter().any(|field| !is_told(&field.path)) {
+                fields.retain(|field| !is_told(&field.path));
+            }
+        }
         if role == Role::Status {
             // A field of this name that holds no statuses ("status": "shipped") must not hide one that does.
             let is_preferred = |path: &String| {
@@ -289,10 +308,10 @@ pub(super) fn choose_fields(seen: &Seen, wishes: &Wishes) -> BTreeMap<Role, Vec<
             let is_status = |path: &String| paths.get(path).is_some_and(|count| count.mostly_statuses(path));
             fields.retain(|field| is_preferred(&field.path) || is_status(&field.path));
         }
-        if access
-            && let Some((_, path)) = ACCESS_ROLES.iter().find(|(r, _)| *r == role)
-            && fields.iter().all(|field| field.path != *path)
-        {
+        for (_, path) in ACCESS_ROLES.iter().filter(|(of, _)| access && *of == role) {
+            if fields.iter().any(|field| field.path == *path) {
+                continue;
+            }
             let unit = (role == Role::Latency).then_some(LatencyUnit::Seconds);
             fields.push(FieldRef { path: (*path).to_owned(), unit });
             if role == Role::Latency && seen.has_durations() {

@@ -39,7 +39,7 @@ colour: red
             "line 8 column 7: arms: one way is needed: a field, or baseline and canary, or flag, or hash",
             "line 9 column 7: unit: `users` is unknown; there are user, session, client, trace, instance, request",
             "line 10 column 11: segments: at most 4 fields can be taken, got 5",
-            "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application, outgoing",
+            "line 11 column 17: requests_from.shop: `proxy` is unknown; there are access-log, root-span, application, timed, outgoing",
             "line 12 column 10: events: a name is needed",
             "line 12 column 54: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",

@@ -89,6 +89,26 @@ fn what_looks_like_a_secret_is_found() {
             "accessToken=<redacted> DB_PASSWORD=<redacted> x-auth-token: <redacted>",
         ),
         ("max_tokens=512 tokens: 7", "max_tokens=512 tokens: 7"),
+        (
+            "user[password]=hunter2 user%5Bpassword%5D=hunter3 x",
+            "user[password]=<redacted> user%5Bpassword%5D=<redacted> x",
+        ),
+        (
+            "q=password%3Dhunter2 DB_PASS=hunter3 tests pass: 12",
+            "q=password%3D<redacted> DB_PASS=<redacted> tests pass: 12",
+        ),
+        ("<login><password>hun ter2</password></login>", "<login><password><redacted> ter2</password></login>"),
+        ("mysql --password hunter2 -h db", "mysql --password <redacted> -h db"),
+        ("PHPSESSID=hunter2 otp=123456 sig: x", "PHPSESSID=<redacted> otp=<redacted> sig: x"),
+        (
+            "Authorization: OAuth oauth_nonce=\"hunter2\", oauth_signature=\"hunter3\" status=200",
+            "Authorization: <redacted> <redacted> status=200",
+        ),
+        (
+            "Authorization: AWS4-HMAC-SHA256 Credential=A/b, SignedHeaders=host, Signature=hunter2 status=200",
+            "Authorization: <redacted> <redacted> status=200",
+        ),
+        ("Cookie: theme=dark; _shop_session=hunter2 status=200", "Cookie: <redacted> status=200"),
     ] {
         let told: serde_json::Value = serde_json::from_str(&found(before)).unwrap();
         assert_eq!(told["message"].as_str().unwrap(), after, "{before}");

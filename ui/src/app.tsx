@@ -221,7 +221,6 @@ export function App() {
           </button>
         </p>
       )}
-      {!needsLogin.value && <Clocks />}
       <main id="main" tabIndex={-1}>
         {needsLogin.value ? (
           <section class="card login">
@@ -233,6 +232,8 @@ export function App() {
         )}
       </main>
       <Foot />
+      {/* Below all else: when it comes while somebody reads, nothing moves. */}
+      {!needsLogin.value && <Clocks />}
       <Palette />
       <Help />
       <Login />

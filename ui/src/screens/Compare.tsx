@@ -394,7 +394,7 @@ export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>
   return (
     <Scroll label="Figures">
       <table class="numbers">
-        <caption>Both sides. Percentiles are those of search, in steps of about 1&nbsp;%: those of a verdict may differ by so much</caption>
+        <caption>Both sides. Percentiles are the middles of steps of 1.6&nbsp;% at most, as those of a verdict are</caption>
         <thead>
           <tr>
             <th scope="col">figure</th>

@@ -125,7 +125,8 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
                         <Said words={whyWords(one, list.length > 1)} />
                       </p>
                     ))
-                  : of.reason && <p>{harmless(reasonWords(of.reason), 400)}</p>}
+                  : // What came after the verdict and left it as it was has the reason that stands below.
+                    of.reason && !(same !== null && of.number > same && of.verdict === of.verdict_before) && <p>{harmless(reasonWords(of.reason), 400)}</p>}
                 {deliveries.length > 0 && (
                   <ul>
                     {deliveries.map((one) => (

@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { armQuery, canSearch } from "../components/Lines";
 import { get } from "./api";
+import { useAsked } from "./ask";
 import { useTries } from "./behind";
 import { useSteady } from "./steady";
 import type { Comparison, Counted, Course, Effect, GroupTable, Guardrail, Num } from "./types";
@@ -97,4 +98,47 @@ export function useSideBySide(comparison: Comparison): { until: string; longer: 
     if (found && !signal.aborted) values.value = found;
   });
   return apart && { ...apart, values: values.value };
+}
+
+/** One arm's value by a guardrail: of the time while both ran, where that is known. */
+export interface Told {
+  value: Num;
+  count: number;
+  slower: Num;
+  /** The time to which it is; `null`: to that of the report. */
+  until: string | null;
+  /** It is of all the time, though one arm has stopped. */
+  isOfAll: boolean;
+}
+
+/** Of the arm that goes on it is what it had while both ran; shares of units are of that time as they come. */
+export function told(row: Guardrail, side: 0 | 1, both: ReturnType<typeof useSideBySide>): Told {
+  const arm = side === 0 ? "baseline" : "canary";
+  const goesOn = both?.longer === side ? both : null;
+  const isOfUnits = row.lines?.[arm]?.counted === "_unit";
+  const count = goesOn?.values.get(isOfUnits ? UNITS : REQUESTS);
+  const isThen = goesOn !== null && count != null && (isOfUnits || goesOn.values.get(row.guardrail) != null);
+  return {
+    value: isThen && !isOfUnits ? goesOn.values.get(row.guardrail)! : row[arm],
+    count: isThen ? count : row.counts[side],
+    slower: (isThen ? goesOn.values.get(above(row.guardrail)) : null) ?? row.above?.[arm] ?? null,
+    until: isThen ? goesOn.until : null,
+    isOfAll: goesOn !== null && !isThen,
+  };
+}
+
+/** Where one arm has stopped, the course to the last look that had both; else `null`. */
+export function useSettled(comparison: Comparison): Course | null {
+  const until = apartOf(comparison)?.until;
+  const never = useSignal(0);
+  const query = new URLSearchParams({ service: comparison.service, control: comparison.control, candidate: comparison.candidate });
+  const course = useAsked<Course>(until ? `/v1/course?${query}` : "", never).value.value;
+  return until && course ? courseUntil(course, until) : null;
+}
+
+/** The same guardrail with the difference of that look. */
+export function settled(row: Guardrail, course: Course | null): Guardrail {
+  const last = course?.points.at(-1);
+  const effect = course && last && row.effect ? effectThen(course, row, last.at) : null;
+  return effect ? { ...row, effect } : row;
 }

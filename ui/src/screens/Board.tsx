@@ -17,6 +17,7 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
+import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
 import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName } from "../lib/words";
 
 const KINDS = ["quantile", "distinct"];
@@ -214,29 +215,46 @@ function DeltasPanel({ service }: { service: string }) {
           </tr>
         </thead>
         <tbody>
-          {list.flatMap((comparison) =>
-            comparison.guardrails
-              .filter((row) => row.finding !== "no data")
-              .map((row, at) => (
-                <tr key={`${comparison.service}${comparison.candidate}${row.guardrail}`}>
-                  <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
-                  <td>{row.label}</td>
-                  <td class="number">
-                    <PlaceLink query={row.lines?.baseline?.query}>{valueOf(row.baseline, row.values_in)}</PlaceLink>
-                  </td>
-                  <td class="number">
-                    <PlaceLink query={row.lines?.canary?.query}>{valueOf(row.canary, row.values_in)}</PlaceLink>
-                  </td>
-                  <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
-                  <td>
-                    <Badge look={findingLook(row.finding)} />
-                  </td>
-                </tr>
-              )),
-          )}
+          {list.map((comparison) => (
+            <Deltas key={`${comparison.service}${comparison.candidate}`} comparison={comparison} />
+          ))}
         </tbody>
       </table>
+      {list.some((of) => apartOf(of)) && <p class="aside">Where one arm was heard of no more: of the time while both ran, as the verdict has it.</p>}
     </Scroll>
+  );
+}
+
+/** The guardrails of one comparison, as its verdict has them. */
+function Deltas({ comparison }: { comparison: Comparison }) {
+  const both = useSideBySide(comparison);
+  const course = useSettled(comparison);
+  return (
+    <>
+      {comparison.guardrails
+        .filter((row) => row.finding !== "no data")
+        .map((of) => settled(of, course))
+        .map((row, at) => (
+          <tr key={row.guardrail}>
+            <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
+            <td>{row.label}</td>
+            {([0, 1] as const).map((side) => {
+              const of = told(row, side, both);
+              const query = row.lines?.[side === 0 ? "baseline" : "canary"]?.query;
+              return (
+                <td class="number" key={side}>
+                  <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                  {of.isOfAll && <small>of all the time</small>}
+                </td>
+              );
+            })}
+            <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
+            <td>
+              <Badge look={findingLook(row.finding)} />
+            </td>
+          </tr>
+        ))}
+    </>
   );
 }
 

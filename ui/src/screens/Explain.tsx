@@ -321,7 +321,7 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
     return (
       <section class="empty">
         <h2>No segments</h2>
-        <p>No field of the first lines says who the {comparison.unit}s are (region, client, tier, ...), or has too many values for it. Name some: `segments: [region]` in the policy, or --segments region.</p>
+        <p>No field of the first lines says who the {comparison.unit}s are (region, client, tier, ...), or has too many values for it. Name some: <code>segments: [region]</code> in the policy, or <code>--segments region</code>.</p>
       </section>
     );
   }

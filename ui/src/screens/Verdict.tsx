@@ -16,7 +16,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
-import { above, apartOf, courseUntil, effectThen, REQUESTS, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
+import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
@@ -196,7 +196,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
   const until = apartOf(comparison)?.until;
   const rows = comparison.guardrails
     .filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null)
-    .map((row) => (until && course && row.effect ? { ...row, effect: effectThen(course, row, until) ?? row.effect } : row));
+    .map((row) => (until && course ? settled(row, courseUntil(course, until)) : row));
   const empty = comparison.guardrails.filter((row) => !rows.some((of) => of.guardrail === row.guardrail));
   const domains = new Map(KINDS.map((kind) => [kind, domainOf(rows, kind)]));
   const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
@@ -242,22 +242,16 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                 </th>
                 {[first, second].map((arm) => {
                   const side = arm === "baseline" ? 0 : 1;
-                  // Of the arm that goes on: what it had while both ran. Shares of units are of that time as they come.
-                  const goesOn = both?.longer === side ? both : null;
-                  const isOfUnits = row.lines?.[arm]?.counted === "_unit";
-                  const count = goesOn?.values.get(isOfUnits ? UNITS_THEN : REQUESTS);
-                  const then = goesOn && count != null && (isOfUnits || goesOn.values.get(row.guardrail) != null) ? goesOn : null;
-                  const value = then && !isOfUnits ? then.values.get(row.guardrail)! : row[arm];
+                  const of = told(row, side, both);
                   const query = row.lines?.[arm]?.query;
-                  const slower = (then && then.values.get(above(row.guardrail))) ?? row.above?.[arm] ?? null;
                   return (
                     <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
-                      <PlaceLink query={row[arm] === null ? null : then && query ? untilThen(query, comparison, then.until) : query}>{valueOf(value, row.values_in)}</PlaceLink>
+                      <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
                       <small>
-                        of <PlaceLink query={armQuery(comparison, side, "_kind:request", then?.until)}>{grouped(then ? count! : row.counts[side])}</PlaceLink>
+                        of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
                       </small>
-                      {row.above && slower !== null && <small>{percent(slower)} slower</small>}
-                      {goesOn && !then && <small>of all the time</small>}
+                      {row.above && of.slower !== null && <small>{percent(of.slower)} slower</small>}
+                      {of.isOfAll && <small>of all the time</small>}
                     </td>
                   );
                 })}

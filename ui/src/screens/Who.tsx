@@ -38,7 +38,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
           </p>
           {both && (
             <p>
-              While both ran, until <Time at={both.until} />, when the {both.longer === 0 ? "canary" : "baseline"} was last heard of{shareThen !== null ? <>: the canary had <b>{percent(shareThen)}</b></> : ", shares were others"}.
+              The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />{shareThen !== null && <>; while both ran, until then, the canary had <b>{percent(shareThen)}</b></>}.
             </p>
           )}
         </div>

@@ -138,6 +138,10 @@ test("in the demo it is told that the log has a clock of its own, and the button
   for (const path of ["/", "/rollouts/checkout", "/hooks"]) {
     await page.goto(demoAddress() + path);
     await expect(page.getByRole("note")).toContainText(/^Log time runs ahead of the clock, now by /);
+    // It comes while one reads, and nothing moves for it.
+    const [bottom, top] = await page.evaluate(() => [document.querySelector(".top")!.getBoundingClientRect().bottom, document.querySelector("main")!.getBoundingClientRect().top]);
+    expect(top! - bottom!).toBeLessThan(5);
+    await expect(page.getByRole("note")).toHaveCSS("position", "fixed");
   }
   const colours = page.getByRole("button", { name: /colours/i });
   await expect(colours).toHaveAccessibleName(/auto colours, now light/);

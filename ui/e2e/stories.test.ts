@@ -136,8 +136,18 @@ test("a tour with the keyboard alone", SEVEN, async ({ page }) => {
 test("an empty installation says what it looks for, and takes the first lines without a reload", SEVEN, async ({ page }) => {
   const said = complaints(page);
   const program = await run();
-  await page.goto(program.address);
+  // Nor is anything asked for that a program without lines refuses: a console is empty on the first visit of each screen.
+  const refused: string[] = [];
+  page.on("response", (response) => {
+    if (response.status() >= 400) refused.push(`${response.status()} ${response.url()}`);
+  });
+  for (const path of ["/search", "/compare", "/d", "/d/service-overview", "/d/ingest-health", "/hooks", "/status", "/"]) {
+    await page.goto(program.address + path);
+    await expect(page.locator("main h1, main h2").first()).toBeVisible();
+    await page.waitForLoadState("load");
+  }
   await expect(page.getByRole("heading", { name: "No rollouts seen" })).toBeVisible();
+  expect(refused).toEqual([]);
   await expect(page.locator(".empty")).toContainText(`curl --data-binary @app.log ${program.address}/ingest`);
   await page.getByText("Field names that are looked for").click();
   await expect(page.locator(".empty")).toContainText("service.version");

@@ -166,6 +166,10 @@ test("old lines are called stale, and a program that has gone is told of", SEVEN
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.0.0 is worse than 1.0.0");
   await stop(program);
   await expect(page.getByRole("button", { name: /not connected/ })).toBeVisible();
+  // It is said though nobody asks for anything, and what is asked for says it in words.
+  await expect(page.getByRole("alert")).toHaveText("The program does not answer. What is shown is of before; it is asked again.");
+  await page.getByRole("link", { name: "Hooks", exact: true }).click();
+  await expect(page.locator("main")).toContainText("the program does not answer");
 });
 
 test("a person logs in, holds with a reason, and stands in the timeline", async ({ page }) => {

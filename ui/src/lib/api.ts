@@ -18,6 +18,18 @@ export const session = signal<Session | null>(null);
 /** Reading needs a token, and there is none. */
 export const needsLogin = signal(false);
 
+/** What is said where there is no answer at all: a browser has words of its own for it. */
+export const SILENT = "the program does not answer";
+
+async function reach(path: string, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Error(SILENT);
+  }
+}
+
 /** Characters of an answer after which drawing waits a moment. */
 const LONG = 300_000;
 
@@ -64,7 +76,7 @@ async function beThere(path: string): Promise<void> {
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   await beThere(path);
-  const response = await fetch(path, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
+  const response = await reach(path, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
   if (response.status === 401) needsLogin.value = true;
   return (await answered(response)) as T;
 }
@@ -72,20 +84,20 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 /** The same, with a header of the answer. */
 export async function getWith<T>(path: string, header: string): Promise<[T, string | null]> {
   await beThere(path);
-  const response = await fetch(path, { headers: { accept: "application/json" } });
+  const response = await reach(path, { headers: { accept: "application/json" } });
   if (response.status === 401) needsLogin.value = true;
   return [(await answered(response)) as T, response.headers.get(header)];
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await fetch(path, signal ? { signal } : {});
+  const response = await reach(path, signal ? { signal } : {});
   if (!response.ok) throw new Refused(response.status, (await response.text()).slice(0, 300));
   return response.text();
 }
 
 async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const csrf = session.peek()?.csrf;
-  const response = await fetch(path, {
+  const response = await reach(path, {
     method,
     headers: { "content-type": "application/json", ...(csrf ? { "x-csrf-token": csrf } : {}) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

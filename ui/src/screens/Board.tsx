@@ -4,7 +4,7 @@ import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Problem, Said, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { usualTime } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
@@ -18,7 +18,8 @@ import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName } from "../lib/words";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { comparisonOf, evidenceOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -188,7 +189,9 @@ function RolloutsPanel({ show }: { show: string }) {
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
-              <td>{harmless(reasonWords(row.reason), 160)}</td>
+              <td>
+                <Said words={evidenceOf(row, comparisonOf(row, report.value?.comparisons ?? [])).slice(0, 220)} />
+              </td>
             </tr>
           ))}
         </tbody>

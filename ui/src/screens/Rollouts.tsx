@@ -36,7 +36,7 @@ export function comparisonOf(row: RolloutRow, list: Comparison[]): Comparison | 
 }
 
 /** The strongest thing that is known, in one sentence. */
-function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
+export function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
   if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {

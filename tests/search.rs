@@ -104,6 +104,13 @@ fn what_was_taken_is_found_with_its_surroundings_fields_and_figures() {
     // Names are checked, and parameters too.
     let (status, body) = asked(&running, "/v1/search?", "staus:500").unwrap();
     assert_eq!((status, &body["from"], &body["help"]), (400, &0.into(), &"did you mean `status`?".into()), "{body}");
+    // What decoding says in numbers is compared with numbers; a line's own field may hold text.
+    let (status, body) = asked(&running, "/v1/search?", "_latency:>100j").unwrap();
+    assert_eq!((status, &body["from"], &body["to"]), (400, &10.into(), &14.into()), "{body}");
+    for own in ["latency_ms:>100j", "_latency:>100ms", "_time:>now-15m"] {
+        let (status, body) = asked(&running, "/v1/search?", own).unwrap();
+        assert_eq!(status, 200, "{own}: {body}");
+    }
     let (status, body) = asked(&running, "/v1/search?size=5&", "*").unwrap();
     assert_eq!(status, 400, "{body}");
     let (_, fields) = asked(&running, "/v1/fields?", "*").unwrap();

@@ -506,6 +506,7 @@ impl Cells<'_> {
     fn new_cell(&self) -> Cell {
         let sums = self.asked.metrics.iter().map(|metric| match metric {
             Metric::Distinct(_) => Sum::Distinct(HashSet::default(), HashMap::default()),
+            Metric::Quantiles(path, _) if path == Derived::Latency.path() => Sum::Quantiles(Histogram::of_latencies()),
             Metric::Quantiles(..) => Sum::Quantiles(Histogram::default()),
             Metric::Stats(_) => Sum::Stats { count: 0, min: 0.0, max: 0.0, sum: 0.0 },
         });

@@ -86,6 +86,24 @@ impl Derived {
         }
     }
 
+    /// Its values are numbers or times, whatever a line writes: none is text.
+    pub(super) fn is_number(self) -> bool {
+        match self {
+            Derived::Time | Derived::Position | Derived::Latency | Derived::Weight => true,
+            Derived::Stream
+            | Derived::Service
+            | Derived::Arm
+            | Derived::Route
+            | Derived::Kind
+            | Derived::Failed
+            | Derived::Template
+            | Derived::Reject
+            | Derived::Level
+            | Derived::Status
+            | Derived::Unit => false,
+        }
+    }
+
     /// The field of a path.
     pub(super) fn of(path: &str) -> Option<Derived> {
         if path == STREAM_PATH {

@@ -1,4 +1,5 @@
-//! Quantiles of numbers by bins of 1/64 octave: at most .8 % from the value.
+//! Quantiles of numbers by bins of 1/64 octave: at most .8 % from the value. Those of latencies are the bins that verdicts count by,
+//! so that both say the same of the same requests.
 
 /// Numbers in bins of 1/64 octave.
 #[derive(Clone, Default, Debug)]
@@ -8,15 +9,25 @@ pub(super) struct Histogram {
     counts: Vec<u64>,
     /// Zero and below.
     least: u64,
+    /// Values are milliseconds, and bins are of whole microseconds.
+    is_latency: bool,
     min: f64,
     max: f64,
     values: u64,
 }
 
+/// Microseconds of a millisecond.
+const MICROS: f64 = 1e3;
+
 /// Bits of a number below its bin: sign, exponent and six bits of the fraction make the bin.
 const BELOW_BIN: u32 = 52 - 6;
 
 impl Histogram {
+    /// Of latencies in milliseconds.
+    pub(super) fn of_latencies() -> Histogram {
+        Histogram { is_latency: true, ..Histogram::default() }
+    }
+
     /// Counts a value so many times.
     pub(super) fn add(&mut self, value: f64, weight: u64) {
         (self.min, self.max) =
@@ -26,7 +37,8 @@ impl Histogram {
             self.least += weight;
             return;
         }
-        let bin = (value.to_bits() >> BELOW_BIN) as u32;
+        let placed = if self.is_latency { (value * MICROS).round().max(1.0) } else { value };
+        let bin = (placed.to_bits() >> BELOW_BIN) as u32;
         if self.counts.is_empty() {
             self.low = bin;
         }
@@ -44,7 +56,8 @@ impl Histogram {
         }
     }
 
-    /// The value with this share of values at or below it: the middle of its bin, and no further out than any value.
+    /// The value with this share of values at or below it: the middle of its bin, and (but for latencies, of which a verdict says the
+    /// middle) no further out than any value.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
         if self.values == 0 {
             return None;
@@ -59,7 +72,8 @@ impl Histogram {
             if seen >= rank {
                 let edge = |bin: u32| f64::from_bits(u64::from(bin) << BELOW_BIN);
                 let bin = self.low + at as u32;
-                return Some(((edge(bin) + edge(bin + 1)) / 2.0).clamp(self.min, self.max));
+                let middle = (edge(bin) + edge(bin + 1)) / 2.0;
+                return Some(if self.is_latency { middle / MICROS } else { middle.clamp(self.min, self.max) });
             }
         }
         Some(self.max)
@@ -69,6 +83,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sketch::latency;
 
     #[test]
     fn quantiles_are_within_a_bin() {
@@ -85,5 +100,17 @@ mod tests {
         histogram.add(-3.0, 1);
         histogram.add(0.0, 1);
         assert_eq!(histogram.quantile(0.0), Some(-3.0));
+    }
+
+    /// Whatever latencies there are, a search and a verdict say the same of them.
+    #[test]
+    fn latencies_have_the_bins_of_verdicts() {
+        for us in (64..200_000u64).step_by(97).chain([1_000, 1_023, 1_024, 1_025, 30_847, 30_848, 99_999_999]) {
+            let mut histogram = Histogram::of_latencies();
+            histogram.add(us as f64 / 1e3, 1);
+            let of_verdict = latency::bin_middle(latency::bin_of(us)) / 1e3;
+            let said = histogram.quantile(0.5).unwrap();
+            assert!((said - of_verdict).abs() < 1e-9 * of_verdict, "{us}: {said}, and {of_verdict} in a verdict");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::index::layout::{BEYOND, LINE_ONLY, MESSAGE_MARK, SEPARATOR, is_plain}
 use crate::index::store::{Index, Part};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::roles::Role;
-use crate::query::{self, Condition, Node, ParseError, Query, suggest};
+use crate::query::{self, Bound, Condition, Edge, Node, ParseError, Query, suggest};
 
 /// Names of a segment that are listed.
 const LISTED_MAX: usize = 10_000;
@@ -99,8 +99,12 @@ impl Index {
     /// A tree in which names are paths.
     ///
     /// # Errors
-    /// A name that is no path and no role, with one that may be meant. The outer error is a part that cannot be read.
+    /// A name that is no path and no role, with one that may be meant; a range of text where values are numbers. The outer error is a
+    /// part that cannot be read.
     pub fn resolve(&self, query: &Query, aliases: &Aliases) -> Result<Result<Node, Unknown>, tantivy::TantivyError> {
+        if let Some((path, text)) = range_of_text(query.tree()) {
+            return Ok(Err(no_number(query, path, text)));
+        }
         let parts = self.parts();
         let mut known = BTreeSet::new();
         for path in query.fields() {
@@ -146,6 +150,38 @@ pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k st
         at: place(query.source(), name),
         help: meant.map(|meant| format!("did you mean `{meant}`?")),
         query: query.source().to_owned(),
+    }
+}
+
+/// What is said of a range of text where values are numbers: it would find nothing, whatever lines there are.
+fn no_number(query: &Query, path: &str, text: &str) -> Unknown {
+    let source = query.source();
+    let is_time = path == Derived::Time.path();
+    ParseError {
+        message: format!("`{path}` is a {}, and `{text}` is none", if is_time { "time" } else { "number" }),
+        at: source.find(text).map_or(0..0, |at| at..at + text.len()),
+        help: Some(if is_time { "2026-06-01T10:00:00Z, now-15m" } else { "500, 1.5, 250ms, 2s" }.to_owned()),
+        query: source.to_owned(),
+    }
+}
+
+/// A range that ends at text, of what decoding says in numbers: its path, and the text.
+fn range_of_text(node: &Node) -> Option<(&str, &str)> {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().find_map(range_of_text),
+        Node::Not(node) => range_of_text(node),
+        Node::Is(path, Condition::Between(low, high)) if Derived::of(path).is_some_and(Derived::is_number) => {
+            text_of(low).or_else(|| text_of(high)).map(|text| (path.as_str(), text))
+        }
+        Node::Is(..) | Node::All => None,
+    }
+}
+
+/// The text at the end of a range, where it is text.
+fn text_of(edge: &Edge) -> Option<&str> {
+    match edge {
+        Edge::With(Bound::Text(text)) | Edge::Without(Bound::Text(text)) => Some(text),
+        Edge::With(_) | Edge::Without(_) | Edge::Open => None,
     }
 }
 

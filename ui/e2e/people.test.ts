@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { accessible, complaints, demoAddress } from "./shared";
-import { ask, lines, run, send, stop, until } from "./program";
+import { ask, lines, type Program, run, send, stop, until } from "./program";
 
 test("a failure by new lines leads to the users that met them, each with their lines, and to what they have in common", async ({ page }) => {
   const said = complaints(page);
@@ -112,7 +112,7 @@ test("arms that were watched for different times are compared at one age, which 
   const said = complaints(page);
   await page.goto(`${demoAddress()}/rollouts/checkout/who?used=${encodeURIComponent('_service:checkout _route:"/api/checkout" _failed:false')}`);
   const table = page.getByRole("region", { name: "By arm" });
-  const head = table.getByRole("columnheader", { name: /^within .* \[95 %\]$/ });
+  const head = table.getByRole("columnheader", { name: /^used it within .* \[95 %\]$/ });
   await expect(head).toBeVisible();
   const age = /within (.*) \[/.exec(await head.innerText())![1]!;
   await expect(table.locator("caption")).toContainText(`${age} after they were exposed, the longest that both arms were watched`);
@@ -122,6 +122,8 @@ test("arms that were watched for different times are compared at one age, which 
   expect(seconds(age)).toBeGreaterThan(0);
   expect(seconds(age)).toBeLessThanOrEqual(seconds(await watched.innerText()));
   await expect(table.locator("tbody tr").first().locator("td").first()).toContainText("%");
+  // Two periods stand in one table: it says which of them is to compare.
+  await expect(table.locator("thead")).toContainText("so far, not to compare");
   await accessible(page);
   expect(said).toEqual([]);
 });
@@ -129,8 +131,21 @@ test("arms that were watched for different times are compared at one age, which 
 test("of the arm that goes on it is told what it had while both ran", async ({ page }) => {
   await page.goto(`${demoAddress()}/rollouts/checkout`);
   await expect(page.locator("main")).toContainText("The canary was last heard of at");
-  await expect(page.getByRole("row", { name: /errors per request/ }).locator("td.baseline")).toContainText(/% while both ran/);
-  await expect(page.getByRole("row", { name: /errors per request/ }).locator("td.candidate")).not.toContainText("while both ran");
+  await expect(page.locator("main")).toContainText("of the time while both ran");
+  const baseline = (name: RegExp) => page.getByRole("row", { name }).locator("td.baseline");
+  await expect(baseline(/errors per request/)).not.toContainText("of all the time");
+  await expect(baseline(/latency, typical/)).toHaveText(/ms/);
+  // Nothing of it moves any more, whatever the baseline does since.
+  const before = await page.locator("table.guardrails tbody").innerText();
+  const looks = async (): Promise<number> => ((await ask<{ comparisons: { service: string; looks: number }[] }>({ address: demoAddress() } as Program, "/v1/report"))?.comparisons.find((of) => of.service.startsWith("ranking"))?.looks ?? 0);
+  const at = await looks();
+  await expect.poll(looks).toBeGreaterThan(at + 1);
+  expect(await page.locator("table.guardrails tbody").innerText()).toBe(before);
+  // The list and the chart have the same.
+  const [, interval] = /users with errors[\s\S]*?(×[\d.]+ \[[^\]]+\])/.exec(before)!;
+  await page.goto(demoAddress());
+  await expect(page.getByRole("row", { name: /checkout/ })).toContainText(interval!);
+  await page.goBack();
   // Both arms of the same time, held against each other.
   await page.getByRole("link", { name: "Compare the arms" }).click();
   await expect(page).toHaveURL(/\/compare\?.*from=.*to=/);

@@ -136,8 +136,18 @@ test("a tour with the keyboard alone", SEVEN, async ({ page }) => {
 test("an empty installation says what it looks for, and takes the first lines without a reload", SEVEN, async ({ page }) => {
   const said = complaints(page);
   const program = await run();
-  await page.goto(program.address);
+  // Nor is anything asked for that a program without lines refuses: a console is empty on the first visit of each screen.
+  const refused: string[] = [];
+  page.on("response", (response) => {
+    if (response.status() >= 400) refused.push(`${response.status()} ${response.url()}`);
+  });
+  for (const path of ["/search", "/compare", "/d", "/d/service-overview", "/d/ingest-health", "/hooks", "/status", "/"]) {
+    await page.goto(program.address + path);
+    await expect(page.locator("main h1, main h2").first()).toBeVisible();
+    await page.waitForLoadState("load");
+  }
   await expect(page.getByRole("heading", { name: "No rollouts seen" })).toBeVisible();
+  expect(refused).toEqual([]);
   await expect(page.locator(".empty")).toContainText(`curl --data-binary @app.log ${program.address}/ingest`);
   await page.getByText("Field names that are looked for").click();
   await expect(page.locator(".empty")).toContainText("service.version");
@@ -156,6 +166,10 @@ test("old lines are called stale, and a program that has gone is told of", SEVEN
   await expect(page.getByRole("region", { name: "Verdict" })).toContainText("2.0.0 is worse than 1.0.0");
   await stop(program);
   await expect(page.getByRole("button", { name: /not connected/ })).toBeVisible();
+  // It is said though nobody asks for anything, and what is asked for says it in words.
+  await expect(page.getByRole("alert")).toHaveText("The program does not answer. What is shown is of before; it is asked again.");
+  await page.getByRole("link", { name: "Hooks", exact: true }).click();
+  await expect(page.locator("main")).toContainText("the program does not answer");
 });
 
 test("a person logs in, holds with a reason, and stands in the timeline", async ({ page }) => {

@@ -5,7 +5,7 @@ import { Clocks } from "./components/Clocks";
 import { Login, LoginForm, Who } from "./components/Login";
 import { canSearch } from "./components/Lines";
 import { Help, isHelp, isPalette, Palette } from "./components/Palette";
-import { needsLogin } from "./lib/api";
+import { needsLogin, SILENT } from "./lib/api";
 import { TimeRange } from "./components/TimeRange";
 import { withKeys } from "./lib/keys";
 import { isLive, link, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
@@ -202,7 +202,7 @@ export function App() {
       )}
       {trouble.value && link.value !== "live" && (
         <p class="banner" role="alert">
-          The program does not answer ({harmless(trouble.value, 200)}). What is shown is of before; it is asked again.
+          The program does not answer{trouble.value === SILENT ? "" : ` (${harmless(trouble.value, 200)})`}. What is shown is of before; it is asked again.
         </p>
       )}
       {param("asof") && (
@@ -221,7 +221,6 @@ export function App() {
           </button>
         </p>
       )}
-      {!needsLogin.value && <Clocks />}
       <main id="main" tabIndex={-1}>
         {needsLogin.value ? (
           <section class="card login">
@@ -233,6 +232,8 @@ export function App() {
         )}
       </main>
       <Foot />
+      {/* Below all else: when it comes while somebody reads, nothing moves. */}
+      {!needsLogin.value && <Clocks />}
       <Palette />
       <Help />
       <Login />

@@ -33,6 +33,20 @@ it("shares one scale among rows of a kind, on which the margin can be seen", () 
   expect(domainOf(rows, "change")).toBe(1);
 });
 
+it("has what failed in the picture, and cuts only what is far out", () => {
+  const at = (low: number, estimate: number, high: number | null): Effect => ({ kind: "difference", estimate, low, high });
+  // Without a failure the margin decides how far the scale goes; with one its interval is inside.
+  const failed = at(0.3, 0.4, 0.5);
+  expect(domainOf([{ effect: failed, margin: 0.01 }], "difference")).toBeLessThan(0.07);
+  expect(domainOf([{ effect: failed, margin: 0.01, finding: "regressed" }], "difference")).toBeGreaterThan(0.5);
+  // An end that is nowhere ends in an arrow, and the estimate is there all the same.
+  for (const high of [null, 5]) {
+    const domain = domainOf([{ effect: at(0.3, 0.4, high), margin: 0.01, finding: "regressed" }], "difference");
+    expect(domain).toBeGreaterThan(0.4);
+    expect(domain).toBeLessThan(0.7);
+  }
+});
+
 it("says a verdict with a word and a sign, and a time in UTC", () => {
   const { container } = render(
     <p>

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(super) const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 /// First words of paths that are screens. Others that nobody answers are those of clients of Elasticsearch.
-const SCREENS: [&str; 7] = ["rollouts", "search", "compare", "templates", "d", "hooks", "status"];
+const SCREENS: [&str; 8] = ["rollouts", "search", "compare", "templates", "d", "dashboards", "hooks", "status"];
 
 /// A file of the UI.
 struct Asset {
@@ -140,9 +140,16 @@ mod tests {
     #[test]
     fn browsers_get_screens_and_nobody_else_does() {
         let html = "text/html,application/xhtml+xml,*/*;q=0.8";
-        for path in
-            ["/", "/rollouts/shop@prod", "/rollouts/api-2.5.0", "/rollouts/x/timeline", "/search", "/hooks", "/status"]
-        {
+        for path in [
+            "/",
+            "/rollouts/shop@prod",
+            "/rollouts/api-2.5.0",
+            "/rollouts/x/timeline",
+            "/search",
+            "/dashboards",
+            "/hooks",
+            "/status",
+        ] {
             assert_eq!(asked(path, html), Some("/"), "{path}");
             assert_eq!(asked(path, "application/json"), None, "{path}");
         }

@@ -192,6 +192,22 @@ fn bytes_are_golden() {
 }
 
 #[test]
+fn both_lines_of_a_failure_are_of_one_thing() {
+    let out = all_bytes(&story("few-users-broken"), SEED);
+    let mut vouchers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in std::str::from_utf8(&out).unwrap().lines() {
+        let line: Fields<'_> = serde_json::from_str(line).unwrap();
+        if let Some((_, rest)) = line.message.split_once("voucher ") {
+            let id = rest.split(' ').next().unwrap_or_default();
+            vouchers.entry(line.trace_id.to_owned()).or_default().push(id.to_owned());
+        }
+    }
+    // The second line of the last failure may come after the end.
+    assert!(vouchers.values().filter(|ids| ids.len() == 2).count() > 50, "{}", vouchers.len());
+    assert!(vouchers.values().all(|ids| ids.iter().all(|id| *id == ids[0])), "{vouchers:?}");
+}
+
+#[test]
 fn healthy_arms_are_alike() {
     let m = measure(&story("healthy"));
     check_near("requests", m.baseline.requests + m.canary.requests, 720_000.0, 15_000.0);

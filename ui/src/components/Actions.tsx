@@ -87,7 +87,7 @@ export function Actions({ rollout }: { rollout: RolloutFull }) {
           <span class="aside">as {harmless(who?.name ?? "", 60)}</span>
         </p>
       ) : who && !who.commands ? (
-        <p>Read only: no token for commands is configured (operate_token_file in serin.yaml, or `serin token NAME --for operate`).</p>
+        <p>Read only: no token for commands is configured (<code>operate_token_file</code> in serin.yaml, or <code>serin token NAME --for operate</code>).</p>
       ) : (
         <p>
           Read only.{" "}

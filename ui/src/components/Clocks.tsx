@@ -18,7 +18,7 @@ export function Clocks() {
   if (!ahead) return null;
   return (
     <p class="clocks" role="note">
-      Log time runs ahead of the clock, now by {ahead}: data and decisions have times of the log, what hooks were told and links have times of the clock.
+      Log time runs ahead of the clock, now by {ahead}: data and decisions have times of the log, hooks and links those of the clock.
     </p>
   );
 }

@@ -1,7 +1,7 @@
 // An interval on the scale that all rows of its kind share. What is further out ends in an arrow; the numbers stand beside it.
 
 import { effectValue, onScale } from "../lib/format";
-import type { Effect, Num } from "../lib/types";
+import type { Effect, Finding, Num } from "../lib/types";
 import type { Look } from "../lib/words";
 
 const WIDTH = 220;
@@ -11,11 +11,15 @@ const PAD = 9;
 export interface Row {
   effect: Effect | null;
   margin: Num;
+  finding?: Finding;
 }
 
-/** Half the width of the scale of a kind: what the rows need, and never so much that a margin cannot be seen. */
+/** Times what else would be the reach that an end of an interval may need: one further out ends in an arrow. */
+const FAR = 3;
+
+/** Half the width of the scale of a kind: what the rows need, and never so much that a margin cannot be seen, unless that is where what failed lies. */
 export function domainOf(rows: Row[], kind: Effect["kind"]): number {
-  const of = rows.filter((row): row is { effect: Effect; margin: Num } => row.effect?.kind === kind);
+  const of = rows.filter((row): row is Row & { effect: Effect } => row.effect?.kind === kind);
   const margins = of.flatMap((row) => (row.margin === null ? [] : [Math.abs(onScale(kind, row.margin, 0))]));
   const ends = of.flatMap((row) =>
     [row.effect.low, row.effect.high, row.effect.estimate].flatMap((value) => {
@@ -25,7 +29,19 @@ export function domainOf(rows: Row[], kind: Effect["kind"]): number {
   );
   const margin = Math.max(0, ...margins);
   const most = Math.max(0, ...ends);
-  const reach = margin > 0 ? Math.min(Math.max(most, 1.5 * margin), 6 * margin) : most;
+  // What failed is in the picture with its estimate and the nearer end, and the other end too where it is not far beyond.
+  const failed = Math.max(
+    0,
+    ...of
+      .filter((row) => row.finding === "regressed")
+      .map((row) => {
+        const [low, high, estimate] = [row.effect.low, row.effect.high, row.effect.estimate].map((value) => Math.abs(onScale(kind, value, Infinity))) as [number, number, number];
+        const middle = Number.isFinite(estimate) ? estimate : Math.min(low, high);
+        const end = Math.max(low, high);
+        return Number.isFinite(middle) ? (end <= FAR * middle ? end : 1.25 * middle) : 0;
+      }),
+  );
+  const reach = Math.max(failed, margin > 0 ? Math.min(Math.max(most, 1.5 * margin), 6 * margin) : most);
   return reach > 0 ? reach * 1.08 : 1;
 }
 

@@ -1,7 +1,7 @@
 // Questions to the program. Every answer is data; nothing of it is ever markup.
 
 import { signal } from "@preact/signals";
-import type { Session, Trial } from "./types";
+import type { Session, Status, Trial } from "./types";
 
 /** An answer that is none: the status, and the words that came with it. */
 export class Refused extends Error {
@@ -17,6 +17,18 @@ export class Refused extends Error {
 export const session = signal<Session | null>(null);
 /** Reading needs a token, and there is none. */
 export const needsLogin = signal(false);
+
+/** What is said where there is no answer at all: a browser has words of its own for it. */
+export const SILENT = "the program does not answer";
+
+async function reach(path: string, init?: RequestInit): Promise<Response> {
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Error(SILENT);
+  }
+}
 
 /** Characters of an answer after which drawing waits a moment. */
 const LONG = 300_000;
@@ -38,28 +50,54 @@ async function answered(response: Response): Promise<unknown> {
   throw new Refused(response.status, words || `status ${response.status}`);
 }
 
+/** What there is, as far as is known: a program that has just begun has neither, and is not asked for them. */
+const isThere = { report: false, index: false };
+let standing: Promise<Pick<Status, "waiting_for" | "index"> | null> | null = null;
+
+/** What a question needs; `null`: nothing. */
+function needOf(path: string): keyof typeof isThere | null {
+  if (/^\/v1\/report\b/.test(path)) return "report";
+  return /^\/v1\/(search|aggregate|fields|shares)\b/.test(path) ? "index" : null;
+}
+
+/** Refuses what the program would refuse because nothing has come yet: how it stands is an answer, and its refusal an error of the browser's console. */
+async function beThere(path: string): Promise<void> {
+  const need = needOf(path);
+  if (need === null || isThere[need]) return;
+  standing ??= fetch("/v1/status", { headers: { accept: "application/json" } })
+    .then(async (response) => (response.ok ? ((await response.json()) as Status) : null))
+    .catch(() => null)
+    .finally(() => (standing = null));
+  const of = await standing;
+  if (of && need === "report" && of.waiting_for) throw new Refused(503, of.waiting_for);
+  if (of && need === "index" && of.index && !of.index.is_off && of.index.lines === null) throw new Refused(503, "nothing is indexed yet");
+  isThere[need] = of !== null;
+}
+
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const response = await fetch(path, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
+  await beThere(path);
+  const response = await reach(path, { headers: { accept: "application/json" }, ...(signal ? { signal } : {}) });
   if (response.status === 401) needsLogin.value = true;
   return (await answered(response)) as T;
 }
 
 /** The same, with a header of the answer. */
 export async function getWith<T>(path: string, header: string): Promise<[T, string | null]> {
-  const response = await fetch(path, { headers: { accept: "application/json" } });
+  await beThere(path);
+  const response = await reach(path, { headers: { accept: "application/json" } });
   if (response.status === 401) needsLogin.value = true;
   return [(await answered(response)) as T, response.headers.get(header)];
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await fetch(path, signal ? { signal } : {});
+  const response = await reach(path, signal ? { signal } : {});
   if (!response.ok) throw new Refused(response.status, (await response.text()).slice(0, 300));
   return response.text();
 }
 
 async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const csrf = session.peek()?.csrf;
-  const response = await fetch(path, {
+  const response = await reach(path, {
     method,
     headers: { "content-type": "application/json", ...(csrf ? { "x-csrf-token": csrf } : {}) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -37,7 +37,7 @@ export function fromFrozen(path: string): unknown {
 /** Points of a course that is drawn in a row of a list. */
 const SPARK_POINTS = 30;
 
-function sparkOf(of: Course): Spark {
+export function sparkOf(of: Course): Spark {
   const place = of.leading === null ? -1 : of.guardrails.indexOf(of.leading);
   const step = Math.max(1, Math.ceil(of.points.length / SPARK_POINTS));
   const points = of.points.filter((_, at) => (of.points.length - 1 - at) % step === 0);

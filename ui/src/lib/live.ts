@@ -127,6 +127,8 @@ export function listen(): void {
   events.onopen = () => {
     clearInterval(poll);
     link.value = "live";
+    // What it said while nobody heard it.
+    if (trouble.peek()) refresh();
   };
   events.addEventListener("report", refreshReport);
   events.addEventListener("rollouts", refreshRollouts);
@@ -136,6 +138,8 @@ export function listen(): void {
       stop("lost");
       return;
     }
+    // Whether it is gone altogether is told at once, and not when somebody asks for something.
+    refreshRollouts();
     // Refused for good (too many listen): the browser does not try again by itself.
     if (events.readyState === EventSource.CLOSED && source === events) {
       source = null;

@@ -2,6 +2,11 @@
 
 import { batch, signal } from "@preact/signals";
 
+/** What people type who have not looked at the address of a screen, as it is. */
+export const usual = (at: string): string => at.replace(/^\/dashboards(?=\/|$)/, "/d");
+
+if (usual(location.pathname) !== location.pathname) history.replaceState(null, "", usual(location.pathname) + location.search);
+
 export const path = signal(location.pathname);
 export const query = signal(new URLSearchParams(location.search));
 

@@ -3,9 +3,10 @@
 import { useSignal } from "@preact/signals";
 import { armQuery, canSearch } from "../components/Lines";
 import { get } from "./api";
+import { useAsked } from "./ask";
 import { useTries } from "./behind";
 import { useSteady } from "./steady";
-import type { Comparison, GroupTable, Num } from "./types";
+import type { Comparison, Counted, Course, Effect, GroupTable, Guardrail, Num } from "./types";
 
 /** Arms that end so far apart, in milliseconds, are told of. */
 const APART_MS = 60_000;
@@ -19,26 +20,68 @@ export function apartOf(comparison: Pick<Comparison, "active_until">): { until: 
 
 const QUANTILES: Record<string, string> = { latency_p50: "0.5", latency_p90: "0.9", latency_p99: "0.99" };
 
-/** The name under which the number of units is among the values. */
+/** The middles of so many equal parts of the requests: the mean of their logarithms is that of all requests, to the width of a bin. */
+const PARTS = Array.from({ length: 100 }, (_, part) => ((part + 0.5) / 100).toFixed(3));
+
+/** The name under which the number of units, and that of requests, is among the values. */
 export const UNITS = "_unit";
+export const REQUESTS = "_request";
+/** The name of the part that is slower than what is tested. */
+export const above = (guardrail: string): string => `${guardrail} above`;
+
+/** What is typical: the geometric mean, out of values that are equally many requests apart. */
+export function typical(quantiles: Record<string, Num>): Num {
+  const values = PARTS.map((share) => quantiles[String(Number(share))] ?? quantiles[share] ?? null);
+  if (values.some((value) => value === null || value <= 0)) return null;
+  return Math.exp(values.reduce<number>((sum, value) => sum + Math.log(value!), 0) / values.length);
+}
+
+/** The same query, of the time until then. */
+export const untilThen = (query: string, comparison: Pick<Comparison, "ended_at">, until: string): string => query.replaceAll(` TO ${comparison.ended_at}`, ` TO ${until}`);
+
+/** A comparison whose lines are those of the time while both arms ran; itself where both end together. */
+export function whileBoth(comparison: Comparison): Comparison {
+  const until = apartOf(comparison)?.until;
+  if (!until) return comparison;
+  const of = (counted: Counted | null): Counted | null => counted && { ...counted, query: untilThen(counted.query, comparison, until) };
+  const guardrails = comparison.guardrails.map((row) => (row.lines ? { ...row, lines: { baseline: of(row.lines.baseline), canary: of(row.lines.canary) } } : row));
+  return { ...comparison, ended_at: until, guardrails };
+}
+
+/** What a course says at the first look that had all lines of the time while both ran: what comes later is of one arm alone. */
+export const lookOf = (course: Course, until: string): Course["points"][number] | null => course.points.find((point) => Date.parse(point.at) >= Date.parse(until)) ?? null;
+
+/** The same course, to that look. */
+export function courseUntil(course: Course, until: string): Course {
+  const last = lookOf(course, until);
+  return last ? { ...course, points: course.points.slice(0, course.points.indexOf(last) + 1) } : course;
+}
+
+/** The difference by one guardrail at that look. */
+export function effectThen(course: Course, guardrail: Guardrail, until: string): Effect | null {
+  const of = lookOf(course, until)?.effects[course.guardrails.indexOf(guardrail.guardrail)];
+  return of && guardrail.effect ? { kind: guardrail.effect.kind, low: of[0], estimate: of[1], high: of[2] } : null;
+}
 
 /** Of the arm that was heard of for longer, the values of guardrails while both ran. */
 export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: string, signal: AbortSignal): Promise<Map<string, Num>> {
   const arm = side === 0 ? "baseline" : "canary";
   const ask = (q: string, more: Record<string, string>): Promise<GroupTable> => get<GroupTable>(`/v1/aggregate?${new URLSearchParams({ q, by: "_service", until, ...more })}`, signal);
-  const all = await ask(armQuery(comparison, side, "_kind:request"), { distinct: "_unit", quantiles: "_latency", shares: Object.values(QUANTILES).join() });
+  const all = await ask(armQuery(comparison, side, "_kind:request"), { distinct: "_unit", quantiles: "_latency", shares: [...Object.values(QUANTILES), ...PARTS].join() });
   const [group] = all.groups;
   const found = new Map<string, Num>();
   if (!group || group.lines === 0) return found;
   if (group.distinct !== undefined) found.set(UNITS, group.distinct);
+  found.set(REQUESTS, group.lines);
   for (const row of comparison.guardrails) {
     const share = QUANTILES[row.guardrail];
     if (share) found.set(row.guardrail, group.quantiles?.[share] ?? null);
+    if (row.guardrail === "latency_mean") found.set(row.guardrail, typical(group.quantiles ?? {}));
     const counted = row.lines?.[arm];
     // Shares of units are of the same time as they come.
-    if (row.values_in !== "share" || !counted || counted.counted === "_unit") continue;
+    if (!counted || counted.counted === "_unit" || (row.values_in !== "share" && !row.above)) continue;
     const met = (await ask(counted.query, {})).groups[0];
-    found.set(row.guardrail, (met?.lines ?? 0) / group.lines);
+    found.set(row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines);
   }
   return found;
 }
@@ -55,4 +98,47 @@ export function useSideBySide(comparison: Comparison): { until: string; longer: 
     if (found && !signal.aborted) values.value = found;
   });
   return apart && { ...apart, values: values.value };
+}
+
+/** One arm's value by a guardrail: of the time while both ran, where that is known. */
+export interface Told {
+  value: Num;
+  count: number;
+  slower: Num;
+  /** The time to which it is; `null`: to that of the report. */
+  until: string | null;
+  /** It is of all the time, though one arm has stopped. */
+  isOfAll: boolean;
+}
+
+/** Of the arm that goes on it is what it had while both ran; shares of units are of that time as they come. */
+export function told(row: Guardrail, side: 0 | 1, both: ReturnType<typeof useSideBySide>): Told {
+  const arm = side === 0 ? "baseline" : "canary";
+  const goesOn = both?.longer === side ? both : null;
+  const isOfUnits = row.lines?.[arm]?.counted === "_unit";
+  const count = goesOn?.values.get(isOfUnits ? UNITS : REQUESTS);
+  const isThen = goesOn !== null && count != null && (isOfUnits || goesOn.values.get(row.guardrail) != null);
+  return {
+    value: isThen && !isOfUnits ? goesOn.values.get(row.guardrail)! : row[arm],
+    count: isThen ? count : row.counts[side],
+    slower: (isThen ? goesOn.values.get(above(row.guardrail)) : null) ?? row.above?.[arm] ?? null,
+    until: isThen ? goesOn.until : null,
+    isOfAll: goesOn !== null && !isThen,
+  };
+}
+
+/** Where one arm has stopped, the course to the last look that had both; else `null`. */
+export function useSettled(comparison: Comparison): Course | null {
+  const until = apartOf(comparison)?.until;
+  const never = useSignal(0);
+  const query = new URLSearchParams({ service: comparison.service, control: comparison.control, candidate: comparison.candidate });
+  const course = useAsked<Course>(until ? `/v1/course?${query}` : "", never).value.value;
+  return until && course ? courseUntil(course, until) : null;
+}
+
+/** The same guardrail with the difference of that look. */
+export function settled(row: Guardrail, course: Course | null): Guardrail {
+  const last = course?.points.at(-1);
+  const effect = course && last && row.effect ? effectThen(course, row, last.at) : null;
+  return effect ? { ...row, effect } : row;
 }

@@ -4,7 +4,7 @@ import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Loading, Note, Problem, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Problem, Said, Scroll } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { usualTime } from "../components/TimeRange";
 import { get, getText } from "../lib/api";
@@ -17,7 +17,9 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName } from "../lib/words";
+import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { comparisonOf, evidenceOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -187,7 +189,9 @@ function RolloutsPanel({ show }: { show: string }) {
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
-              <td>{harmless(reasonWords(row.reason), 160)}</td>
+              <td>
+                <Said words={evidenceOf(row, comparisonOf(row, report.value?.comparisons ?? [])).slice(0, 220)} />
+              </td>
             </tr>
           ))}
         </tbody>
@@ -214,29 +218,46 @@ function DeltasPanel({ service }: { service: string }) {
           </tr>
         </thead>
         <tbody>
-          {list.flatMap((comparison) =>
-            comparison.guardrails
-              .filter((row) => row.finding !== "no data")
-              .map((row, at) => (
-                <tr key={`${comparison.service}${comparison.candidate}${row.guardrail}`}>
-                  <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
-                  <td>{row.label}</td>
-                  <td class="number">
-                    <PlaceLink query={row.lines?.baseline?.query}>{valueOf(row.baseline, row.values_in)}</PlaceLink>
-                  </td>
-                  <td class="number">
-                    <PlaceLink query={row.lines?.canary?.query}>{valueOf(row.canary, row.values_in)}</PlaceLink>
-                  </td>
-                  <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
-                  <td>
-                    <Badge look={findingLook(row.finding)} />
-                  </td>
-                </tr>
-              )),
-          )}
+          {list.map((comparison) => (
+            <Deltas key={`${comparison.service}${comparison.candidate}`} comparison={comparison} />
+          ))}
         </tbody>
       </table>
+      {list.some((of) => apartOf(of)) && <p class="aside">Where one arm was heard of no more: of the time while both ran, as the verdict has it.</p>}
     </Scroll>
+  );
+}
+
+/** The guardrails of one comparison, as its verdict has them. */
+function Deltas({ comparison }: { comparison: Comparison }) {
+  const both = useSideBySide(comparison);
+  const course = useSettled(comparison);
+  return (
+    <>
+      {comparison.guardrails
+        .filter((row) => row.finding !== "no data")
+        .map((of) => settled(of, course))
+        .map((row, at) => (
+          <tr key={row.guardrail}>
+            <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
+            <td>{row.label}</td>
+            {([0, 1] as const).map((side) => {
+              const of = told(row, side, both);
+              const query = row.lines?.[side === 0 ? "baseline" : "canary"]?.query;
+              return (
+                <td class="number" key={side}>
+                  <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                  {of.isOfAll && <small>of all the time</small>}
+                </td>
+              );
+            })}
+            <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
+            <td>
+              <Badge look={findingLook(row.finding)} />
+            </td>
+          </tr>
+        ))}
+    </>
   );
 }
 

@@ -27,6 +27,8 @@ const MORE_FIELDS = 8;
 /** Templates that are asked for, and shown. */
 const TEMPLATES = 400;
 const SHOWN = 20;
+/** Templates whose texts are asked for: some turn out to be one. */
+const LOOKED_AT = 30;
 /** Values of a field that are shown. */
 const VALUES = 4;
 /** Two sides: the baseline always first. */
@@ -48,8 +50,9 @@ interface Shares {
   groups: { share: number | null; low: number | null; high: number | null; of: number }[];
 }
 
-interface Row {
-  id: string;
+export interface Row {
+  /** Templates that it is of, the most frequent first. */
+  ids: string[];
   counts: Two<number>;
   rates: Two<number>;
   text: string;
@@ -100,6 +103,33 @@ async function fieldNames(signal: AbortSignal): Promise<string[]> {
   return [...FIELDS, ...own.slice(0, MORE_FIELDS)];
 }
 
+/** What an id looks like that has no digit by chance: the program takes it for a word, and each for a text of its own. */
+const WORDLIKE = /^(?:[a-z]{1,3}[-_])?[a-f]{6,}$/;
+
+/** A text with its values left out, those that look like words as well. */
+export const masked = (text: string): string =>
+  text
+    .split(/([\s()[\]{}=,;"'<>|]+)/)
+    .map((token) => (/\d/.test(token) || token === "*" || WORDLIKE.test(token) ? "*" : token))
+    .join("")
+    .replaceAll("<*>", "*");
+
+/** Rows whose texts differ by their values alone are one, named by the most frequent. */
+export function merged(rows: Row[]): Row[] {
+  const byText = new Map<string, Row>();
+  for (const row of rows.toSorted((x, y) => y.counts[0] + y.counts[1] - x.counts[0] - x.counts[1])) {
+    const key = masked(row.text);
+    const known = byText.get(key);
+    if (!known) byText.set(key, { ...row });
+    else {
+      known.ids = [...known.ids, ...row.ids];
+      known.counts = [known.counts[0] + row.counts[0], known.counts[1] + row.counts[1]];
+      known.rates = [known.rates[0] + row.rates[0], known.rates[1] + row.rates[1]];
+    }
+  }
+  return [...byText.values()];
+}
+
 /** How far two shares are apart, in standard errors: an order, and no test. */
 function apart([a, b]: Two<number>, [n, m]: Two<number>): number {
   const pooled = (a * n + b * m) / Math.max(1, n + m);
@@ -128,16 +158,19 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
   const total: Two<number> = [figuresA.lines, figuresB.lines];
   const per: Two<number> = [Math.max(1, figuresA.requests || figuresA.lines), Math.max(1, figuresB.requests || figuresB.lines)];
   const score = (counts: Two<number>): number => apart([counts[0] / Math.max(1, total[0]), counts[1] / Math.max(1, total[1])], total);
-  const found = [...(await of("_template", TEMPLATES))].toSorted((x, y) => score(y[1]) - score(x[1])).slice(0, SHOWN);
+  const found = [...(await of("_template", TEMPLATES))].toSorted((x, y) => score(y[1]) - score(x[1])).slice(0, LOOKED_AT);
   const texts = new Map((report.peek()?.comparisons ?? []).flatMap((one) => one.templates.listed.map((of) => [of.id, of.text] as const)));
-  const templates = await Promise.all(
+  const rows = await Promise.all(
     found.map(async ([id, counts]): Promise<Row> => {
       const known = texts.get(id);
       const line = known ? null : await get<Found>(`/v1/search?limit=1&count=0&q=_template:${id}${times}`, signal).catch(() => null);
       const text = known ?? (line?.lines[0] ? fieldsOf(line.lines[0].line).message : id);
-      return { id, counts, rates: [(counts[0] / per[0]) * 1_000, (counts[1] / per[1]) * 1_000], text };
+      return { ids: [id], counts, rates: [(counts[0] / per[0]) * 1_000, (counts[1] / per[1]) * 1_000], text };
     }),
   );
+  const templates = merged(rows)
+    .toSorted((x, y) => score(y.counts) - score(x.counts))
+    .slice(0, SHOWN);
   const values: Value[] = [];
   for (const field of names) {
     // A name that no line has is none.
@@ -279,15 +312,15 @@ export function Compare() {
               </thead>
               <tbody>
                 {of.templates.map((row) => (
-                  <tr key={row.id}>
+                  <tr key={row.ids[0]}>
                     <th scope="row">
-                      <a href={`/templates/${row.id}`}>
+                      <a href={`/templates/${row.ids[0]}`}>
                         <code>{harmless(row.text, 200)}</code>
                       </a>
                     </th>
                     {SIDES.map((side) => (
                       <td class="number" key={side} data-of={side === 0 ? "A / 1k" : "B / 1k"}>
-                        <PlaceLink timed query={queryOf(side, `_template:${row.id}`)}>{three(row.rates[side])}</PlaceLink>
+                        <PlaceLink timed query={queryOf(side, row.ids.length > 1 ? `(${row.ids.map((id) => `_template:${id}`).join(" OR ")})` : `_template:${row.ids[0]}`)}>{three(row.rates[side])}</PlaceLink>
                       </td>
                     ))}
                     <td class="number" data-of="B : A">{row.counts[0] === 0 ? "only B" : row.counts[1] === 0 ? "only A" : `×${three(row.rates[1] / row.rates[0])}`}</td>
@@ -361,7 +394,7 @@ export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>
   return (
     <Scroll label="Figures">
       <table class="numbers">
-        <caption>Both sides. Percentiles are those of search, in steps of about 1&nbsp;%: those of a verdict may differ by so much</caption>
+        <caption>Both sides. Percentiles are the middles of steps of 1.6&nbsp;% at most, as those of a verdict are</caption>
         <thead>
           <tr>
             <th scope="col">figure</th>

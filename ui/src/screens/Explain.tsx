@@ -2,9 +2,10 @@
 
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
-import { Badge, Loading, Note, Pill, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Pill, Scroll, Time } from "../components/parts";
 import { type Carrier, carriersOf, type Cell, type Split, splitOf } from "../lib/affected";
 import { effectWords, EVIDENCE, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
 import { useHeld } from "../lib/held";
@@ -12,6 +13,7 @@ import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { go, param, setQuery } from "../lib/router";
 import { useTries } from "../lib/behind";
+import { whileBoth } from "../lib/sidebyside";
 import { useSteady } from "../lib/steady";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -128,7 +130,10 @@ export function Explain({ comparison }: { comparison: Comparison }) {
   const list = canSearch() ? carriersOf(comparison) : [];
   const chosen = explained(list, param("metric"));
   // Of users with errors the report has more than counts; whatever else there is can be counted by its lines.
-  if (chosen && (chosen.name !== "error_units" || !comparison.segments)) return <Counted comparison={comparison} list={list} chosen={chosen} />;
+  if (chosen && (chosen.name !== "error_units" || !comparison.segments)) {
+    const both = whileBoth(comparison);
+    return <Counted comparison={both} list={list} chosen={carriersOf(both).find((of) => of.name === chosen.name) ?? chosen} until={both === comparison ? null : both.ended_at} />;
+  }
   return <Segments comparison={comparison} list={list} chosen={chosen} />;
 }
 
@@ -138,15 +143,47 @@ const SHOWN = 30;
 /** How many more units of the canary were met than would be as in the baseline. */
 const excessOf = (cell: Cell): number => cell.met[1] - cell.of[1] * (cell.of[0] > 0 ? cell.met[0] / cell.of[0] : 0);
 
-/** A value that the units of one arm alone have (its version, its instances) names the arm, and says nothing of whom something met. */
+/** A value that the units of one arm alone have. */
 export const namesArm = (cell: Pick<Cell, "of">): boolean => cell.of[0] === 0 || cell.of[1] === 0;
 
-function Counted({ comparison, list, chosen }: { comparison: Comparison; list: Carrier[]; chosen: Carrier }) {
+/** Part of either arm's units with a value that the other arm never has, from which on a field is another one because the arm is. */
+const APART = 0.9;
+
+/** Fields that name the arm (its version, its instances): they say nothing of whom something met. */
+export function armFields(cells: Pick<Cell, "field" | "of">[]): Set<string> {
+  const sums = new Map<string, { all: [number, number]; own: [number, number] }>();
+  for (const { field, of } of cells) {
+    const sum = sums.get(field) ?? { all: [0, 0], own: [0, 0] };
+    for (const side of [0, 1] as const) {
+      sum.all[side] += of[side];
+      if (of[side === 0 ? 1 : 0] === 0) sum.own[side] += of[side];
+    }
+    sums.set(field, sum);
+  }
+  const isApart = ({ all, own }: { all: [number, number]; own: [number, number] }): boolean => all[0] > 0 && all[1] > 0 && (own[0] >= APART * all[0] || own[1] >= APART * all[1]);
+  return new Set([...sums].filter(([, sum]) => isApart(sum)).map(([field]) => field));
+}
+
+/** What is told of values by which the arms differ, whatever the code does. */
+function OfArms({ count, children }: { count: number; children: ComponentChildren }) {
+  if (count === 0) return null;
+  return (
+    <details class="more">
+      <summary>
+        {grouped(count)} {count === 1 ? "value" : "values"} of fields that differ because the arm differs
+      </summary>
+      {children}
+    </details>
+  );
+}
+
+/** `until`: the time to which both arms were heard of, where one goes on. */
+function Counted({ comparison, list, chosen, until }: { comparison: Comparison; list: Carrier[]; chosen: Carrier; until: string | null }) {
   const found = useSignal<{ name: string; split: Split } | null>(null);
   const problem = useSignal("");
   const all = useSignal(false);
   const tries = useTries((found.value?.split.met[1] ?? 0) > 0, `${chosen.name}\n${chosen.version}`);
-  useSteady(`${comparison.service}\n${comparison.candidate}\n${chosen.name}`, `${chosen.version}\n${tries}`, async (signal) => {
+  useSteady(`${comparison.service}\n${comparison.candidate}\n${chosen.name}\n${until ?? ""}`, `${chosen.version}\n${tries}`, async (signal) => {
     try {
       const split = await splitOf(comparison, chosen, signal);
       found.value = { name: chosen.name, split };
@@ -159,16 +196,64 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
   const { unit } = comparison;
   const of = found.value?.name === chosen.name ? found.value.split : null;
   const met = (of?.cells ?? []).filter((cell) => cell.met[0] + cell.met[1] > 0);
-  const rows = met.filter((cell) => cell.of[0] + cell.of[1] >= least()).toSorted((a, b) => Number(namesArm(a)) - Number(namesArm(b)) || excessOf(b) - excessOf(a));
+  const apart = armFields(of?.cells ?? []);
+  const sorted = met.filter((cell) => cell.of[0] + cell.of[1] >= least()).toSorted((a, b) => Number(namesArm(a)) - Number(namesArm(b)) || excessOf(b) - excessOf(a));
+  const rows = sorted.filter((cell) => !apart.has(cell.field));
+  const ofArms = sorted.filter((cell) => apart.has(cell.field));
   const shown = all.value ? rows : rows.slice(0, SHOWN);
   const part = (cell: Pick<Cell, "met" | "of">, side: 0 | 1): number => (cell.of[side] > 0 ? Math.min(1, cell.met[side] / cell.of[side]) : 0);
-  const most = Math.max(0, ...rows.flatMap((cell) => [part(cell, 0), part(cell, 1)]));
+  const most = Math.max(0, ...sorted.flatMap((cell) => [part(cell, 0), part(cell, 1)]));
   const sides: (0 | 1)[] = swap ? [1, 0] : [0, 1];
   const name = (side: 0 | 1): "baseline" | "canary" => (side === 0 ? "baseline" : "canary");
   const tone = (side: 0 | 1): string => (side === 0 ? "baseline" : "candidate");
+  const table = (cells: Cell[], caption: ComponentChildren, label = "Segments") => (
+    <Scroll label={label}>
+      <table class="segments cards-if-narrow">
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            <th scope="col">segment</th>
+            {sides.map((side) => (
+              <th scope="col" class={`number ${tone(side)}`} key={side}>
+                {name(side)}
+              </th>
+            ))}
+            <th scope="col">
+              <span class="unseen">drawn</span>
+            </th>
+            <th scope="col" class="number">of those of the canary</th>
+            <th scope="col" class="number">of all of the canary</th>
+          </tr>
+        </thead>
+        <tbody>
+          {cells.map((cell) => (
+            <tr key={`${cell.field}=${cell.value}`}>
+              <th scope="row">
+                {harmless(cell.field.replace(/^_/, ""), 60)} = {harmless(cell.value, 80)}
+                {namesArm(cell) && <small>in the {cell.of[0] === 0 ? "canary" : "baseline"} alone</small>}
+              </th>
+              {sides.map((side) => (
+                <td class="number" data-of={name(side)} key={side}>
+                  {cell.of[side] > 0 ? percent(part(cell, side)) : "–"}
+                  <small>
+                    <PlaceLink query={`${chosen.queries[side]} ${term(cell.field, cell.value)}`}>{grouped(cell.met[side])}</PlaceLink> of {grouped(cell.of[side])}
+                  </small>
+                </td>
+              ))}
+              <td>
+                <Pair a={part(cell, 0)} b={part(cell, 1)} most={most} />
+              </td>
+              <td class="number" data-of="of those of the canary">{of && of.met[1] > 0 ? percent(cell.met[1] / of.met[1]) : "–"}</td>
+              <td class="number" data-of="of all of the canary">{of && of.of[1] > 0 ? percent(cell.of[1] / of.of[1]) : "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
   return (
     <>
-      <Choice list={list} chosen={chosen} unit={unit} hidden={met.length - rows.length} />
+      <Choice list={list} chosen={chosen} unit={unit} hidden={met.length - sorted.length} />
       {problem.value && (
         <Note tone="invalid" title="No answer">
           <p>{harmless(problem.value, 400)}</p>
@@ -189,62 +274,15 @@ function Counted({ comparison, list, chosen }: { comparison: Comparison; list: C
               ))}{" "}
               {chosen.met}
             </p>
-            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within stretches of time, and need not be the plain difference of these shares. Segments in which few were met differ by chance.</p>
+            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within stretches of time, and need not be the plain difference of these shares. Segments in which few were met differ by chance.{until && <> Counted is the time while both arms ran, to <Time at={until} />.</>}</p>
           </section>
-          {rows.length === 0 ? (
-            <p>No field of the lines tells them apart.</p>
-          ) : (
-            <Scroll label="Segments">
-              <table class="segments cards-if-narrow">
-                <caption>
-                  Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give; values that one arm alone has come last
-                </caption>
-                <thead>
-                  <tr>
-                    <th scope="col">segment</th>
-                    {sides.map((side) => (
-                      <th scope="col" class={`number ${tone(side)}`} key={side}>
-                        {name(side)}
-                      </th>
-                    ))}
-                    <th scope="col">
-                      <span class="unseen">drawn</span>
-                    </th>
-                    <th scope="col" class="number">of those of the canary</th>
-                    <th scope="col" class="number">of all of the canary</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {shown.map((cell) => (
-                    <tr key={`${cell.field}=${cell.value}`}>
-                      <th scope="row">
-                        {harmless(cell.field.replace(/^_/, ""), 60)} = {harmless(cell.value, 80)}
-                        {namesArm(cell) && <small>in the {cell.of[0] === 0 ? "canary" : "baseline"} alone</small>}
-                      </th>
-                      {sides.map((side) => (
-                        <td class="number" data-of={name(side)} key={side}>
-                          {cell.of[side] > 0 ? percent(part(cell, side)) : "–"}
-                          <small>
-                            <PlaceLink query={`${chosen.queries[side]} ${term(cell.field, cell.value)}`}>{grouped(cell.met[side])}</PlaceLink> of {grouped(cell.of[side])}
-                          </small>
-                        </td>
-                      ))}
-                      <td>
-                        <Pair a={part(cell, 0)} b={part(cell, 1)} most={most} />
-                      </td>
-                      <td class="number" data-of="of those of the canary">{of.met[1] > 0 ? percent(cell.met[1] / of.met[1]) : "–"}</td>
-                      <td class="number" data-of="of all of the canary">{of.of[1] > 0 ? percent(cell.of[1] / of.of[1]) : "–"}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </Scroll>
-          )}
+          {rows.length === 0 ? <p>No field of the lines tells them apart.</p> : table(shown, <>Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give; values that one arm alone has come last</>)}
           {rows.length > shown.length && (
             <button type="button" onClick={() => (all.value = true)}>
               {grouped(rows.length - shown.length)} more
             </button>
           )}
+          <OfArms count={ofArms.length}>{table(ofArms, <>Values that name the arm, its version or its instances: whom something met they do not say</>, "Values that name the arm")}</OfArms>
         </>
       )}
     </>
@@ -256,7 +294,11 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
   const { segments } = comparison;
   const box = useRef<HTMLTableSectionElement>(null);
   const min = least();
-  const cells = useMemo(() => (segments?.cells ?? []).filter((cell) => cell.units[0] + cell.units[1] >= min), [segments, min]);
+  const large = useMemo(() => (segments?.cells ?? []).filter((cell) => cell.units[0] + cell.units[1] >= min), [segments, min]);
+  const apart = useMemo(() => armFields((segments?.cells ?? []).flatMap((cell) => (cell.segment.length === 1 ? [{ field: cell.segment[0]!.field, of: cell.units }] : []))), [segments]);
+  const isOfArm = (cell: SegmentCell): boolean => cell.segment.some((of) => apart.has(of.field));
+  const cells = useMemo(() => large.filter((cell) => !isOfArm(cell)), [large, apart]);
+  const ofArms = large.filter(isOfArm);
   const held = useHeld(cells, name, box);
   useLayoutEffect(
     () => withKeys([{ key: ".", words: "apply changes of order, else pause or resume", run: () => (held.pending > 0 ? held.apply() : toggleLive()) }]),
@@ -267,7 +309,7 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
   const isOther = list.length === 0 && (failed.length > 0 || comparison.templates.failing.length > 0);
   const choice = (
     <>
-      <Choice list={list} chosen={chosen} unit={comparison.unit} hidden={(segments?.cells.length ?? 0) - cells.length} />
+      <Choice list={list} chosen={chosen} unit={comparison.unit} hidden={(segments?.cells.length ?? 0) - large.length} />
       {isOther && (
         <Note tone="invalid" title="This is not what failed.">
           What failed is {[...(comparison.templates.failing.length > 0 ? ["a new error line"] : []), ...failed.map((of) => of.label)].join(", ")}; whom that met is told from lines, and this program keeps none.
@@ -279,7 +321,7 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
     return (
       <section class="empty">
         <h2>No segments</h2>
-        <p>No field of the first lines says who the {comparison.unit}s are (region, client, tier, ...), or has too many values for it. Name some: `segments: [region]` in the policy, or --segments region.</p>
+        <p>No field of the first lines says who the {comparison.unit}s are (region, client, tier, ...), or has too many values for it. Name some: <code>segments: [region]</code> in the policy, or <code>--segments region</code>.</p>
       </section>
     );
   }
@@ -382,6 +424,9 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
           </table>
         </Scroll>
       )}
+      <OfArms count={ofArms.length}>
+        <p>Whom something met they do not say: {ofArms.map((cell) => `${harmless(name(cell), 80)} (${grouped(cell.units[0])} and ${grouped(cell.units[1])} ${comparison.unit}s)`).join(", ")}.</p>
+      </OfArms>
       <p class="aside">
         Fields: {segments.fields.map((field) => harmless(field, 60)).join(", ")} ({segments.found ? "found in the first lines" : "asked for"}).{" "}
         {segments.more > 0 && `${grouped(segments.more)} more segments are not listed. `}

@@ -81,7 +81,7 @@ export function Feature({ rollout, comparison }: { rollout: RolloutFull; compari
       <Form unit={comparison.unit} />
       {problem.value && (
         <Note tone="invalid" title="No answer">
-          <p>{harmless(problem.value, 400)}</p>
+          <pre class="said">{harmless(problem.value, 1_000)}</pre>
         </Note>
       )}
       {!to && (list.value === null ? !problem.value && <Loading what="Looking for routes…" /> : <Offers list={list.value} unit={comparison.unit} />)}
@@ -105,7 +105,7 @@ export function Feature({ rollout, comparison }: { rollout: RolloutFull; compari
 }
 
 function Offers({ list, unit }: { list: Offer[]; unit: string }) {
-  if (list.length === 0) return <p>No request names a route, so nothing can be offered: a query says what a use is, for example <code>path:/export status:&lt;400</code>.</p>;
+  if (list.length === 0) return <p>No request names a route, so nothing can be offered: a query says what a use is, for example <code>message:exported</code>.</p>;
   return (
     <div class="card">
       <p>What is a use of it? A query says so, or one of the routes that are asked for:</p>
@@ -138,20 +138,20 @@ function Form({ unit }: { unit: string }) {
     <form key={key} class="who" onSubmit={submit}>
       <label class="block">
         A use is
-        <input type="text" name="used" spellcheck={false} placeholder="path:/export status:<400" defaultValue={param("used")} />
+        <input type="text" name="used" spellcheck={false} placeholder={'_route:"/export" _failed:false'} defaultValue={param("used")} />
       </label>
       <label class="block">
         Who could have used it <small class="inline">left empty: exposures that are logged, else everybody who was served by one of the arms</small>
-        <input type="text" name="exposed" spellcheck={false} placeholder="path:/menu" defaultValue={param("exposed")} />
+        <input type="text" name="exposed" spellcheck={false} placeholder={'_route:"/menu"'} defaultValue={param("exposed")} />
       </label>
       <details open={more}>
         <summary>Funnel and segments</summary>
         <label class="block">
           Steps of a funnel, in order: NAME=QUERY, a line each
-          <textarea name="steps" rows={3} spellcheck={false} placeholder={"cart=path:/cart\npay=path:/checkout/pay"} defaultValue={param("steps")} />
+          <textarea name="steps" rows={3} spellcheck={false} placeholder={'cart=_route:"/cart"\npay=_route:"/checkout/pay"'} defaultValue={param("steps")} />
         </label>
         <label class="block">
-          The whole way within
+          Funnel: from the first step to the last within
           <input type="text" name="within" placeholder="1h" defaultValue={param("within")} />
         </label>
         <label class="block">
@@ -202,7 +202,7 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
         </p>
         <p>
           Between {percent(of.adopted.rate?.low ?? null)} and {percent(of.adopted.rate?.high ?? null)} with a certainty of 95 %, for one look alone. {median === null ? "Fewer than half have used it within this time." : `Half have used it within ${span(median)}.`} Exposed:{" "}
-          {harmless(of.asked.exposed, 200)}. <Time at={of.span[0]} /> to <Time at={of.span[1]} />.
+          {harmless(of.asked.exposed, 200)}. Read were all lines from <Time at={of.span[0]} /> to <Time at={of.span[1]} />.
         </p>
         <Caveats of={of} />
       </div>
@@ -211,20 +211,31 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
           <table class="numbers">
             <caption>
               By arm, which is the first that a {unit} met.{" "}
-              {age !== null && <>Arms are compared at one age: what {unit}s had used {span(age)} after they were exposed, the longest that both arms were watched. </>}
+              {age !== null && <>To compare the arms: what {unit}s had used {span(age)} after they were exposed, the longest that both arms were watched. What has come so far depends on how long each was watched. </>}
               Intervals are for one look alone; what a release does to business events is tested where the policy names them.
             </caption>
             <thead>
+              {age !== null && (
+                <tr>
+                  <td />
+                  <th scope="colgroup" class="number">
+                    to compare
+                  </th>
+                  <th scope="colgroup" colSpan={3} class="number">
+                    so far, not to compare
+                  </th>
+                </tr>
+              )}
               <tr>
                 <th scope="col">arm</th>
                 {age !== null && (
                   <th scope="col" class="number">
-                    within {span(age)} [95 %]
+                    used it within {span(age)} [95 %]
                   </th>
                 )}
-                <th scope="col" class="number">exposed so far</th>
-                <th scope="col" class="number">used it so far</th>
-                <th scope="col" class="number">watched</th>
+                <th scope="col" class="number">exposed</th>
+                <th scope="col" class="number">used it</th>
+                <th scope="col" class="number">watched for</th>
               </tr>
             </thead>
             <tbody>

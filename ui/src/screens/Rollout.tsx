@@ -216,7 +216,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
         ) : tab === "who" ? (
           <Who rollout={rollout} comparison={comparison!} />
         ) : tab === "timeline" ? (
-          <TimelineScreen rollout={rollout} />
+          <TimelineScreen rollout={rollout} list={list} />
         ) : (
           <VerdictScreen rollout={rollout} comparison={comparison!} />
         ))}

@@ -6,13 +6,13 @@ import { Badge, Loading, Pill, Problem, Said, Time } from "../components/parts";
 import { Empty } from "../components/Empty";
 import { Sparkline } from "../components/Sparkline";
 import { useAsked } from "../lib/ask";
-import { frozen } from "../lib/asof";
+import { frozen, sparkOf } from "../lib/asof";
 import { between, effectWords, grouped, harmless, percent, span } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
-import { apartOf } from "../lib/sidebyside";
+import { apartOf, settled, useSettled } from "../lib/sidebyside";
 import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
 import { CHANGES, findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
@@ -36,7 +36,7 @@ export function comparisonOf(row: RolloutRow, list: Comparison[]): Comparison | 
 }
 
 /** The strongest thing that is known, in one sentence. */
-function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
+export function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
   if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   if (comparison.verdict === "fail") {
@@ -64,12 +64,14 @@ const ROW = 76;
 
 function Course({ comparison, sparks }: { comparison: Comparison; sparks: Spark[] }) {
   const spark = sparks.find((of) => of.service === comparison.service && of.control === comparison.control && of.candidate === comparison.candidate);
-  const guardrail = comparison.guardrails.find((of) => of.guardrail === spark?.guardrail);
+  const course = useSettled(comparison);
+  const found = comparison.guardrails.find((of) => of.guardrail === spark?.guardrail);
+  const guardrail = found && settled(found, course);
   if (!spark || !guardrail?.effect) return null;
   return (
     <>
       {/* Its own colour: what is worse may be something else. */}
-      <Sparkline spark={spark} kind={guardrail.effect.kind} look={findingLook(guardrail.finding)} label={guardrail.label} />
+      <Sparkline spark={course ? sparkOf({ ...course, leading: spark.guardrail }) : spark} kind={guardrail.effect.kind} look={findingLook(guardrail.finding)} label={guardrail.label} />
       <span class="effect">
         {guardrail.label} <span class="whole">{effectWords(guardrail.effect)}</span>
       </span>

@@ -2,7 +2,7 @@
 
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { armQuery, PlaceLink } from "../components/Lines";
-import { Badge, Loading, Pill, Problem, Scroll, Time } from "../components/parts";
+import { Badge, Loading, Pill, Problem, Said, Scroll, Time } from "../components/parts";
 import { frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { EVIDENCE, evidence, grouped, harmless, local } from "../lib/format";
@@ -10,7 +10,7 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { rolloutsVersion, toggleLive } from "../lib/live";
 import { rolloutPath } from "../lib/router";
-import type { Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
+import type { Comparison, Delivery, RolloutFull, Timeline, TimelineEvent } from "../lib/types";
 import { CHANGES, GUARDRAILS, lookOf, PHASES, reasonWords } from "../lib/words";
 
 const isChange = (of: TimelineEvent): boolean => of.compared.some((one) => one.changed.length > 0);
@@ -57,7 +57,23 @@ function DeliveryLine({ of, decided }: { of: Delivery; decided: number | null })
   );
 }
 
-export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
+/**
+ * The entry that made the verdict which the report gives reasons for: the latest in which the verdict became what it is.
+ * Its reasons are those of the Verdict, in the same words.
+ */
+export function decided(events: TimelineEvent[], list: Pick<Comparison, "verdict" | "candidate">[]): number | null {
+  const last = events.find((of) => of.command === null && of.verdict !== of.verdict_before);
+  const isStanding = last !== undefined && last.verdict_before !== null && list.length > 0 && list.every((one) => one.verdict === last.verdict && last.compared.some((of) => of.candidate === one.candidate));
+  return isStanding ? last.number : null;
+}
+
+/** Why, in the words of the Verdict: what it is, and what it rests on most. */
+export const whyWords = (of: Pick<Comparison, "service" | "reasons">, isOneOfMany: boolean): string => {
+  const [headline, strongest] = of.reasons;
+  return `${isOneOfMany ? `${of.service}: ` : ""}${[headline, strongest && !/^(The logs proved|The rollout ended|Nobody should|It is not enough|Enough)/.test(strongest) ? strongest : ""].filter(Boolean).join(" ")}`;
+};
+
+export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: Comparison[] }) {
   const asked = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
   const { value, error } = asked.value;
   const box = useRef<HTMLOListElement>(null);
@@ -72,6 +88,7 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
   );
   if (!value) return error ? <Problem words={error} /> : <Loading what="Asking for decisions…" />;
   const events = held.rows;
+  const same = decided(wanted, list);
   if (events.length === 0) return <p>Nothing was decided yet.</p>;
   return (
     <>
@@ -102,7 +119,14 @@ export function TimelineScreen({ rollout }: { rollout: RolloutFull }) {
                   {of.phase_before !== null && of.phase !== of.phase_before && of.verdict !== of.verdict_before && `; ${PHASES[of.phase] ?? of.phase}`}
                 </p>
                 {of.command_reason && <p>“{harmless(of.command_reason, 500)}”</p>}
-                {of.reason && <p>{harmless(reasonWords(of.reason), 400)}</p>}
+                {of.number === same
+                  ? list.map((one) => (
+                      <p key={`${one.service}${one.candidate}`}>
+                        <Said words={whyWords(one, list.length > 1)} />
+                      </p>
+                    ))
+                  : // What came after the verdict and left it as it was has the reason that stands below.
+                    of.reason && !(same !== null && of.number > same && of.verdict === of.verdict_before) && <p>{harmless(reasonWords(of.reason), 400)}</p>}
                 {deliveries.length > 0 && (
                   <ul>
                     {deliveries.map((one) => (

@@ -17,7 +17,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
-import { apartOf, useSideBySide } from "../lib/sidebyside";
+import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
@@ -136,19 +136,22 @@ export function mixAdjusted(comparison: Comparison): Effect | null {
 }
 
 /** Error lines that are new: they carry verdicts, and are no guardrail with an interval. */
-function NewLines({ comparison, rollout }: { comparison: Comparison; rollout: RolloutFull }) {
+function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollout: RolloutFull; both: ReturnType<typeof useSideBySide> }) {
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
   if (failing.length === 0) return null;
   const swap = isSwapped();
   const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
-  const cell = (side: 0 | 1) => (
-    <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
-      <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
-      <small>
-        of <PlaceLink query={armQuery(comparison, side, "_kind:request")}>{grouped(comparison.units[side])}</PlaceLink>
-      </small>
-    </td>
-  );
+  const cell = (side: 0 | 1) => {
+    const then = both?.longer === side ? both.values.get(UNITS_THEN) : null;
+    return (
+      <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
+        <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
+        <small>
+          of <PlaceLink query={armQuery(comparison, side, "_kind:request", then != null ? both!.until : undefined)}>{grouped(then ?? comparison.units[side])}</PlaceLink>
+        </small>
+      </td>
+    );
+  };
   return (
     <tr>
       <th scope="row">
@@ -179,11 +182,23 @@ function scaleEnds(kind: Effect["kind"], domain: number): string {
   return `${words[0]} to ${words.at(-1)}`;
 }
 
-function Guardrails({ comparison, rollout, selected, select }: { comparison: Comparison; rollout: RolloutFull; selected: string; select: (name: string) => void }) {
+interface GuardrailsOf {
+  comparison: Comparison;
+  rollout: RolloutFull;
+  /** Where one arm has stopped, differences are those of the last look with both. */
+  course: Course | null;
+  selected: string;
+  select: (name: string) => void;
+}
+
+function Guardrails({ comparison, rollout, course, selected, select }: GuardrailsOf) {
   const swap = isSwapped();
   const adjusted = param("adj") === "mix";
-  const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
-  const empty = comparison.guardrails.filter((row) => !rows.includes(row));
+  const until = apartOf(comparison)?.until;
+  const rows = comparison.guardrails
+    .filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null)
+    .map((row) => (until && course ? settled(row, courseUntil(course, until)) : row));
+  const empty = comparison.guardrails.filter((row) => !rows.some((of) => of.guardrail === row.guardrail));
   const domains = new Map(KINDS.map((kind) => [kind, domainOf([...rows, ...ownEffects(comparison)], kind)]));
   const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
   const both = useSideBySide(comparison);
@@ -212,7 +227,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
           </tr>
         </thead>
         <tbody>
-          <NewLines comparison={comparison} rollout={rollout} />
+          <NewLines comparison={comparison} rollout={rollout} both={both} />
           {rows.map((row) => {
             const look = findingLook(row.finding);
             const mixed = adjusted && row.guardrail === "error_units" ? mixAdjusted(comparison) : null;
@@ -226,16 +241,21 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
                   </button>
                   {row.above?.threshold_ms != null && <small title="The baseline’s value when the comparison began: what is tested is which part of the requests takes longer.">tested: part slower than {millis(row.above.threshold_ms)}</small>}
                 </th>
-                {[first, second].map((arm) => (
-                  <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
-                    <PlaceLink query={row[arm] === null ? null : row.lines?.[arm]?.query}>{valueOf(row[arm], row.values_in)}</PlaceLink>
-                    <small>
-                      of <PlaceLink query={armQuery(comparison, arm === "baseline" ? 0 : 1, "_kind:request")}>{grouped(row.counts[arm === "baseline" ? 0 : 1])}</PlaceLink>
-                    </small>
-                    {row.above && row.above[arm] !== null && <small>{percent(row.above[arm])} slower</small>}
-                    {both && (both.longer === 0 ? "baseline" : "canary") === arm && both.values.has(row.guardrail) && <small>{valueOf(both.values.get(row.guardrail)!, row.values_in)} while both ran</small>}
-                  </td>
-                ))}
+                {[first, second].map((arm) => {
+                  const side = arm === "baseline" ? 0 : 1;
+                  const of = told(row, side, both);
+                  const query = row.lines?.[arm]?.query;
+                  return (
+                    <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
+                      <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                      <small>
+                        of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
+                      </small>
+                      {row.above && of.slower !== null && <small>{percent(of.slower)} slower</small>}
+                      {of.isOfAll && <small>of all the time</small>}
+                    </td>
+                  );
+                })}
                 <td class="number difference">
                   {effect ? effectWords(effect) : "needs more data"}
                   {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
@@ -253,7 +273,7 @@ function Guardrails({ comparison, rollout, selected, select }: { comparison: Com
       </table>
       {both && (
         <p class="aside">
-          The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />, and the numbers of the {both.longer === 0 ? "baseline" : "canary"} go on. Differences and evidence are of the time while both ran.
+          The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />. Numbers here are of the time while both ran, until then, but for those that say otherwise; the {both.longer === 0 ? "baseline" : "canary"} goes on.
         </p>
       )}
       {empty.length > 0 && <p class="aside">No data yet: {empty.map((row) => row.label).join(", ")}.</p>}
@@ -297,6 +317,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const query = new URLSearchParams({ service: comparison.service, control: comparison.control, candidate: comparison.candidate });
   const course = useAsked<Course>(`/v1/course?${query}`, reportVersion);
   const timeline = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
+  const until = apartOf(comparison)?.until;
   const look = lookOfComparison(comparison);
   // Whether lines are shown is in the address, as all that one sees.
   const showLines = useSignal(param("lines") === "1");
@@ -422,9 +443,9 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       <Needs comparison={comparison} />
       <Checks comparison={comparison} />
       {param("adj") === "mix" && !mixAdjusted(comparison) && <p class="swap">Mix-adjusted was asked for, and there is no segment by which it can be told. Press <kbd>m</kbd> for raw numbers.</p>}
-      <Guardrails comparison={comparison} rollout={rollout} selected={selected} select={select} />
+      <Guardrails comparison={comparison} rollout={rollout} course={course.value.value} selected={selected} select={select} />
       {course.value.value && row?.effect && (
-        <DeltaChart course={course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
+        <DeltaChart course={until ? courseUntil(course.value.value, until) : course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
       {comparison.limits.length > 0 && (
         <Scroll label="Absolute limits"><table class="numbers">

@@ -28,7 +28,9 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
       <h2 class="apart">Who is in which arm</h2>
       <section class="cards">
         <div class="card">
-          <h3>{grouped(all)} {comparison.unit}s</h3>
+          <h3>
+            {grouped(all)} {comparison.unit}s{both && ", of all the time"}
+          </h3>
           <p>
             <PlaceLink query={armQuery(comparison, 0, "_kind:request")}>{grouped(control)}</PlaceLink> in the <span class="baseline">baseline</span>, <PlaceLink query={armQuery(comparison, 1, "_kind:request")}>{grouped(canary)}</PlaceLink> in the{" "}
             <span class="candidate">canary</span>: {percent(all > 0 ? canary / all : 0)}
@@ -36,12 +38,14 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
           </p>
           {both && (
             <p>
-              That is of all the time. The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />{shareThen !== null && <>; while both ran the canary had <b>{percent(shareThen)}</b></>}.
+              The {both.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={both.until} />{shareThen !== null && <>; while both ran, until then, the canary had <b>{percent(shareThen)}</b></>}.
             </p>
           )}
         </div>
         <div class="card">
-          <h3>{grouped(comparison.requests[0] + comparison.requests[1])} requests</h3>
+          <h3>
+            {grouped(comparison.requests[0] + comparison.requests[1])} requests{both && ", of all the time"}
+          </h3>
           <p>
             {control > 0 && `${fixed(comparison.requests[0] / control, 1)} for each ${comparison.unit} of the baseline`}
             {canary > 0 && `, ${fixed(comparison.requests[1] / canary, 1)} of the canary`}. {comparison.unassigned > 0 && `${grouped(comparison.unassigned)} of nobody that an exposure names.`}

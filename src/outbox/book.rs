@@ -306,6 +306,16 @@ impl Book {
         self.rollouts.get(id)
     }
 
+    /// The rollout of an id; or the only one of what was declared under this name without an environment. Of several, each has an id of its
+    /// own, and the name is none of them.
+    pub fn rollout_called(&self, name: &str) -> Option<&Rollout> {
+        self.rollout(name).or_else(|| {
+            let at = self.declared.iter().position(|declared| declared.name == name)?;
+            let mut all = self.rollouts.values().filter(|rollout| rollout.declared == Some(at));
+            all.next().filter(|_| all.next().is_none())
+        })
+    }
+
     /// What it was declared as.
     pub fn declaration(&self, rollout: &Rollout) -> Option<&Declared> {
         rollout.declared.and_then(|at| self.declared.get(at))

@@ -92,6 +92,25 @@ fn a_rollout_that_nobody_declared_only_notifies() {
 }
 
 #[test]
+fn the_name_of_a_declaration_is_its_only_rollout_and_of_several_none() {
+    let mut ledger = Ledger::default();
+    let mut book = Book::new(vec![declared()]);
+    assert!(book.rollout_called("checkout").is_none());
+    for (environment, alone) in [("prod", true), ("staging", false)] {
+        ledger.add(
+            "begin",
+            json!({ "service": format!("web in {environment}"), "services": [{"environment": environment, "service": "web"}],
+                "control": "1", "candidate": "2", "at": at(0).to_string() }),
+        );
+        book.entry(ledger.lines.last().unwrap());
+        let id = format!("checkout@{environment}");
+        assert_eq!(book.rollout(&id).map(|of| of.id.as_str()), Some(id.as_str()));
+        assert_eq!(book.rollout_called("checkout").is_some(), alone, "{environment}");
+    }
+    assert!(book.rollout_called("checkout@staging").is_some() && book.rollout_called("other").is_none());
+}
+
+#[test]
 fn a_pass_needs_every_service_and_an_accepted_change_counts_as_none() {
     let mut ledger = Ledger::default();
     let both = Declared { services: vec!["web".to_owned(), "api".to_owned()], ..declared() };

@@ -262,7 +262,7 @@ async fn rollouts(State(api): State<Api>) -> Response {
 
 async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
     let view = api.desk.view();
-    let Some(rollout) = view.book.rollout(&id) else {
+    let Some(rollout) = view.book.rollout_called(&id) else {
         return match view.book.declared().iter().find(|declared| declared.name == id) {
             Some(declared) => {
                 axum::Json(waiting(&declared.name, declared.environment.as_deref(), &declared.services)).into_response()
@@ -348,10 +348,11 @@ fn delivery_json(delivery: &Delivery) -> Value {
 /// What happened to a rollout.
 async fn timeline(State(api): State<Api>, Path(id): Path<String>) -> Response {
     let view = api.desk.view();
-    if view.book.rollout(&id).is_none() && !view.book.declared().iter().any(|declared| declared.name == id) {
+    let rollout = view.book.rollout_called(&id);
+    if rollout.is_none() && !view.book.declared().iter().any(|declared| declared.name == id) {
         return problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them");
     }
-    axum::Json(view.history.of(&id)).into_response()
+    axum::Json(view.history.of(rollout.map_or(&id, |rollout| &rollout.id))).into_response()
 }
 
 /// Who is told, and what became of it.
@@ -493,9 +494,10 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
             return problem(StatusCode::BAD_REQUEST, &format!("{name}: 1 to {most} characters are needed"));
         }
     }
-    if !api.desk.view().book.rollouts().any(|rollout| rollout.id == id) {
+    let known = api.desk.view().book.rollout_called(&id).map(|rollout| rollout.id.clone());
+    let Some(id) = known else {
         return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
-    }
+    };
     let what = What::Command { rollout: id.clone(), command, finding, actor, reason };
     match journalled(&api, what).await {
         Ok(()) => rollout(State(api), Path(id)).await,

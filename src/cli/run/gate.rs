@@ -341,7 +341,7 @@ fn answer(api: &Api, question: &Question, asked: &Asked) -> Value {
 /// The answer about a rollout by its id; `None` where there is none.
 pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
     let view = api.desk.view();
-    let Some(rollout) = view.book.rollout(id) else {
+    let Some(rollout) = view.book.rollout_called(id) else {
         let declared = view.book.declared().iter().find(|declared| declared.name == id)?;
         let why = api.shared.gate().err().unwrap_or_else(|| {
             let services = count(declared.services.len() as u64, "service");

@@ -182,11 +182,11 @@ fn bytes_are_golden() {
         })
         .collect();
     let expect = [
-        0x9f3a_946b_29e6_d209,
-        0xdef0_da36_5fe4_f0db,
-        0x08fc_c92b_6c47_73c6,
-        0x2839_bcb7_f2a4_6739,
-        0x7c45_73f9_a133_e8fc,
+        0x2ace_d48a_234d_3b6f,
+        0x7c0c_30b8_ab13_1058,
+        0x6e43_ee5f_5826_6f27,
+        0xd744_e5ef_041b_0185,
+        0xefa3_554d_3c50_3e1e,
     ];
     assert_eq!(golden, expect, "{golden:#x?}");
 }

@@ -205,7 +205,10 @@ fn usage_is_2_and_says_what_to_do() {
         (&["compare", "app.log", "--since", "yesterday"], "--since"),
         (&["compare", "app.log", "--threads", "many"], "--threads"),
         (&["compare", "app.log", "--unit", "pod"], "user, session, client, trace, instance, request"),
-        (&["compare", "app.log", "--requests-from", "shop=proxy"], "access-log, root-span, application or outgoing"),
+        (
+            &["compare", "app.log", "--requests-from", "shop=proxy"],
+            "access-log, root-span, application, timed or outgoing",
+        ),
         (&["compare", "app.log", "--arm-by", "hash(user)"], "hash(unit, 5%, seed)"),
         (&["judge"], "unrecognized subcommand"),
     ] {

@@ -373,6 +373,49 @@ mod tests {
         }
     }
 
+    /// Users differ a lot, and a few do most of all; arms are theirs for ever. Nothing is worse, and every look may tell otherwise.
+    #[test]
+    fn a_healthy_candidate_is_hardly_ever_found_worse() {
+        const RUNS: u64 = 150;
+        let uniform = |of: u64| (of >> 11) as f64 / (1u64 << 53) as f64;
+        for (kind, harms) in MetricKind::ALL.into_iter().flat_map(|kind| [(kind, true), (kind, false)]) {
+            let mut found = 0;
+            for seed in 0..RUNS {
+                let mut of = metric(kind, harms);
+                let mut most = 0.0f64;
+                for window in 0..40i64 {
+                    for n in 0..150u64 {
+                        let unit = event::mix(n, seed + 1_000);
+                        let random = event::mix(unit ^ window as u64, 3);
+                        let level = uniform(event::mix(unit, 8));
+                        // A tenth of users is there in each window, the others in one of four.
+                        if n >= 15 && random.is_multiple_of(4) {
+                            continue;
+                        }
+                        let arm = if event::mix(unit, 4).is_multiple_of(3) { Arm::Candidate } else { Arm::Control };
+                        let lines = if n < 15 { 6 } else { 1 };
+                        of.requests(arm, event::bucket_of(unit) as usize, u64::from(lines));
+                        let is_met = uniform(event::mix(random, 5)) < 0.1 + 0.3 * level;
+                        let bin = match kind {
+                            MetricKind::Gauge => {
+                                bin_of((100.0 * (1.0 + 9.0 * level) * (0.3 + uniform(event::mix(random, 6)))) as u64)
+                            }
+                            MetricKind::Ratio | MetricKind::Count => u16::from(is_met),
+                        };
+                        if kind != MetricKind::Count || is_met {
+                            of.add(&Measured { unit, metric: 0, bin, lines, arm: None }, Some(arm));
+                        }
+                    }
+                    of.close_window(Timestamp(window * MINUTE), Timestamp((window + 1) * MINUTE));
+                    most = most.max(of.log_e().unwrap_or(0.0));
+                }
+                found += u64::from(most >= math::ln(20.0));
+            }
+            // One in twenty at most, by what an e-value is.
+            assert!(found * 20 <= RUNS, "{kind:?} {harms}: {found} of {RUNS}");
+        }
+    }
+
     #[test]
     fn values_are_in_the_words_of_the_log() {
         let mut of = metric(MetricKind::Gauge, true);

@@ -568,7 +568,7 @@ impl<'p> Decoder<'p> {
         let metrics = self.metrics(line);
         self.source = source;
         // A service that is not known takes its requests from anything but what looks like its calls to others.
-        let is_others = chosen.map_or(source == RequestSource::Outgoing, |chosen| chosen != source);
+        let is_others = chosen.map_or(source == RequestSource::Outgoing, |chosen| !chosen.takes(source));
         let kind = if kind == Kind::Request && is_others {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log

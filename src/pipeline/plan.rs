@@ -138,8 +138,10 @@ pub enum RequestSource {
     RootSpan,
     /// The application's own request log.
     Application,
+    /// Of it, the lines that say how a request ended; those without are work inside requests. No line is of this source: it is one to take.
+    Answered,
     /// Lines of the application with a path and a duration, and without a word of how it ended: the request as others say it that take
-    /// part in it, such as a database's library. They are requests where a service logs none with a status.
+    /// part in it, such as a database's library; or a request whose line lacks its status.
     Timed,
     /// Lines of the application that look like its calls to others: a whole URL and no path of its own, or a peer. They are requests
     /// where a service logs nothing else that looks like one.
@@ -153,15 +155,27 @@ impl RequestSource {
             RequestSource::AccessLog => "access log",
             RequestSource::RootSpan => "root span",
             RequestSource::Application => "application log",
+            RequestSource::Answered => "application log with a status",
             RequestSource::Timed => "timed work",
             RequestSource::Outgoing => "outgoing calls",
         }
     }
 
+    /// Requests are taken from lines of a source, where this one was chosen.
+    pub fn takes(self, line: RequestSource) -> bool {
+        match self {
+            RequestSource::Application => matches!(line, RequestSource::Application | RequestSource::Timed),
+            RequestSource::Answered => line == RequestSource::Application,
+            RequestSource::AccessLog | RequestSource::RootSpan | RequestSource::Timed | RequestSource::Outgoing => {
+                line == self
+            }
+        }
+    }
+
     /// The source of a word.
     pub fn from_name(name: &str) -> Option<RequestSource> {
-        use RequestSource::{AccessLog, Application, Outgoing, RootSpan, Timed};
-        [AccessLog, RootSpan, Application, Timed, Outgoing].into_iter().find(|source| source.name() == name)
+        use RequestSource::{AccessLog, Answered, Application, Outgoing, RootSpan, Timed};
+        [AccessLog, RootSpan, Application, Answered, Timed, Outgoing].into_iter().find(|source| source.name() == name)
     }
 }
 

@@ -211,7 +211,8 @@ fn set_aside(
     for (service, by_source) in seen {
         let Some(source) = chosen.get(service).filter(|source| **source != RequestSource::Outgoing) else { continue };
         if let Some(calls) = by_source.get(&RequestSource::Outgoing) {
-            all = (all.0 + calls, all.1 + by_source.get(source).copied().unwrap_or(0));
+            let own: u64 = by_source.iter().filter(|(of, _)| source.takes(**of)).map(|(_, lines)| lines).sum();
+            all = (all.0 + calls, all.1 + own);
         }
     }
     all

@@ -54,6 +54,7 @@ pub(super) fn look_at_services(
         .into_iter()
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
+    let mut alike = Alike::default();
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
     // Fields that name a protocol.
     let mut of_protocols: BTreeSet<usize> = BTreeSet::new();
@@ -68,6 +69,7 @@ pub(super) fn look_at_services(
             let service = &service;
             // Probes of health are no log of what a service is asked, beside lines that may be.
             let route = event::name_at(&decoder.interner().names().routes, event.route);
+            alike.note(line, service, source, plan);
             let is_own = matches!(source, RequestSource::Application | RequestSource::Timed);
             let is_probe = is_own && route.is_some_and(|route| is_probe(route));
             if (event.kind == Kind::Request && !is_probe) || source == RequestSource::Outgoing {
@@ -117,7 +119,61 @@ pub(super) fn look_at_services(
     candidates.retain(|candidate| candidate.role != Role::Instance || (!has_field && !candidate.values.is_empty()));
     // Fields that a pipeline names may have no value here.
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));
+    // A request whose line lacks its status is one, and one arm may lack it more often.
+    for (service, by_source) in &mut sources {
+        if alike.is_so(service)
+            && let Some(timed) = by_source.remove(&RequestSource::Timed)
+        {
+            *by_source.entry(RequestSource::Application).or_default() += timed;
+        }
+    }
     (candidates, sources)
+}
+
+/// Whether the lines of a service with a path and a duration and no status are those of its requests, but for the status: they have the same
+/// fields.
+#[derive(Default)]
+struct Alike {
+    /// Sets of fields of lines with a status, and of lines without with how many there are.
+    of: BTreeMap<ServiceKey, (BTreeSet<u64>, BTreeMap<u64, u64>)>,
+}
+
+/// Sets of fields of one service that are told apart.
+const SETS_MAX: usize = 256;
+
+impl Alike {
+    fn note(&mut self, line: &str, service: &ServiceKey, source: RequestSource, plan: &Plan) {
+        if !matches!(source, RequestSource::Application | RequestSource::Timed) {
+            return;
+        }
+        let statuses: BTreeSet<&str> =
+            plan.fields(Role::Status).iter().filter_map(|field| field.path.split('.').next()).collect();
+        let mut set = 0u64;
+        let read = json::scan_object(without_mark(line), &mut |key: json::Str<'_>, value: json::Value<'_>| {
+            let key = key.get();
+            // Levels and errors vary with how it ended.
+            let is_told = !matches!(value, json::Value::Null) && !statuses.contains(key.as_ref());
+            if is_told {
+                set = set.wrapping_add(event::mix(event::identity_hash(key.as_bytes()), 1));
+            }
+        });
+        let (with, without) = self.of.entry(service.clone()).or_default();
+        match source {
+            _ if read.is_err() => {}
+            RequestSource::Timed if without.len() < SETS_MAX => *without.entry(set).or_default() += 1,
+            RequestSource::Application if with.len() < SETS_MAX => {
+                with.insert(set);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_so(&self, service: &ServiceKey) -> bool {
+        let Some((with, without)) = self.of.get(service) else { return false };
+        let all: u64 = without.values().sum();
+        let alike: u64 = without.iter().filter(|(set, _)| with.contains(*set)).map(|(_, lines)| lines).sum();
+        alike * 2 >= all && all > 0
+    }
 }
 
 /// A route that is asked to see whether a service is there.
@@ -250,9 +306,9 @@ pub(super) fn choose_sources(
             ));
         }
         let timed = several.get(&RequestSource::Timed).copied().unwrap_or(0);
-        if best == RequestSource::Application && timed > 0 {
+        if best == RequestSource::Application && timed > 0 && asked.is_none() {
             notes.push(format!(
-                "requests: {timed} lines of {key} have a path and a duration, and no status; they are taken for work inside its requests, which have one. If they are its requests: --requests-from {}=timed",
+                "requests: {timed} lines of {key} have a path and a duration, and no status; they are taken for work inside its requests, which have one. If they are requests that lack their status: --requests-from {}=application",
                 shown(&key.service)
             ));
         }
@@ -266,7 +322,8 @@ pub(super) fn choose_sources(
                 shown(&key.service)
             ));
         }
-        sources.insert(key.clone(), best);
+        let is_answered = best == RequestSource::Application && timed > 0 && asked.is_none();
+        sources.insert(key.clone(), if is_answered { RequestSource::Answered } else { best });
     }
     sources
 }

@@ -589,7 +589,18 @@ fn lines_with_a_path_and_a_duration_are_work_where_requests_have_a_status() {
     let requests: u64 = said["comparisons"][0]["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert!((1_000..=1_200).contains(&requests), "{requests}");
     assert!(explained(&text).contains("work inside its requests"));
-    // Where nothing has a status they are all that there is.
+    // Where nothing has a status they are all that there is, and those that failed count with them.
+    for told in [",\"error\":\"boom\"", ",\"error\":\"boom\",\"status\":500"] {
+        let line = |n: u64| {
+            let rest = if n.is_multiple_of(10) { told } else { "" };
+            format!(
+                "{{\"ts\":\"2026-06-01T10:00:{:02}Z\",\"path\":\"/a\",\"duration_ms\":{n},\"user\":\"u{n}\"{rest}}}\n",
+                n % 60
+            )
+        };
+        let said = explained(&(0..200).map(line).collect::<String>());
+        assert!(said.contains("100.0 % a request"), "{told}: {said}");
+    }
     let alone: String =
         text.lines().filter(|line| line.contains("db query")).map(|line| line.to_owned() + "\n").collect();
     assert!(explained(&alone).contains("100.0 % a request"));

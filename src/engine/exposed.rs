@@ -1,5 +1,5 @@
-//! Arms that units were given before their rollout was seen: a flag is evaluated once, and the users of its first minutes, or of the weeks in
-//! which only one variant was given, ask for as long as the others.
+//! Arms that units were given before their rollout was compared: a flag may be evaluated once, and the users of its first minutes ask for as
+//! long as the others.
 //!
 //! Only who asks is counted: what is remembered here answers whose a request is, and puts nobody into a comparison who stays away.
 
@@ -13,14 +13,14 @@ pub(super) const EXPOSED_MAX: usize = 262_144;
 /// Arms that are told apart, over all environments; units of further ones are not remembered.
 const ARMS_MAX: usize = 4_096;
 
-type Units = hashbrown::HashMap<u64, u16, foldhash::fast::FixedState>;
+type Units = hashbrown::HashMap<u64, (u16, i64), foldhash::fast::FixedState>;
 
 /// The latest arm of each unit that was exposed.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Exposed {
     /// (environment, arm), by first appearance.
     arms: Vec<(String, String)>,
-    /// Index of the arm of each unit.
+    /// Index of the arm of each unit, and the start of the window in which it was exposed.
     units: Units,
     /// Units whose keyed hash is above this are not remembered.
     range: u64,
@@ -34,7 +34,10 @@ impl Default for Exposed {
 
 impl Exposed {
     /// Exposures of a window that has closed.
-    pub(super) fn take(&mut self, merged: &WindowPartial) {
+    pub(super) fn take(&mut self, merged: &WindowPartial, start: i64) {
+        if self.arms.len() >= ARMS_MAX {
+            self.drop_unused();
+        }
         let rows = merged.exposures.as_slice();
         let mut latest: Vec<(u64, u32, usize)> = Vec::with_capacity(rows.len());
         for row in rows.iter().filter(|row| row.arm != NO_NAME && hash(row.unit) <= self.range) {
@@ -55,7 +58,7 @@ impl Exposed {
         latest.sort_unstable();
         for (unit, _, arm) in latest {
             if let Ok(arm) = u16::try_from(arm) {
-                self.units.insert(unit, arm);
+                self.units.insert(unit, (arm, start));
             }
         }
         while self.units.len() > EXPOSED_MAX {
@@ -63,10 +66,34 @@ impl Exposed {
         }
     }
 
-    /// Which of two arms a unit was given last, in an environment; one without a name is any.
-    pub(super) fn arm_of(&self, unit: u64, environment: &str, arms: [&str; 2]) -> Option<usize> {
-        let (of, name) = self.arms.get(usize::from(*self.units.get(&unit)?))?;
-        if !of.is_empty() && !environment.is_empty() && of != environment {
+    /// Arms that no unit has any more make room for others.
+    fn drop_unused(&mut self) {
+        let mut used = vec![false; self.arms.len()];
+        for (arm, _) in self.units.values() {
+            if let Some(used) = used.get_mut(usize::from(*arm)) {
+                *used = true;
+            }
+        }
+        let mut places = Vec::with_capacity(used.len());
+        let mut kept = Vec::new();
+        for (arm, is_used) in std::mem::take(&mut self.arms).into_iter().zip(used) {
+            places.push(kept.len() as u16);
+            if is_used {
+                kept.push(arm);
+            }
+        }
+        self.arms = kept;
+        for (arm, _) in self.units.values_mut() {
+            *arm = places.get(usize::from(*arm)).copied().unwrap_or(u16::MAX);
+        }
+    }
+
+    /// Which of two arms a unit was given last, in an environment (one without a name is any), since a time: what was given before the other
+    /// arm was there may have been changed since, and nobody has said so yet.
+    pub(super) fn arm_of(&self, unit: u64, since: i64, environment: &str, arms: [&str; 2]) -> Option<usize> {
+        let (arm, at) = self.units.get(&unit)?;
+        let (of, name) = self.arms.get(usize::from(*arm))?;
+        if *at < since || !of.is_empty() && !environment.is_empty() && of != environment {
             return None;
         }
         arms.iter().position(|arm| arm == name)
@@ -87,7 +114,7 @@ impl Exposed {
 
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> u64 {
-        memory::table::<(u64, u16)>(self.units.len())
+        memory::table::<(u64, (u16, i64))>(self.units.len())
             + memory::list::<(String, String)>(self.arms.len())
             + self.arms.iter().map(|(of, name)| memory::text(of) + memory::text(name)).sum::<u64>()
     }
@@ -100,12 +127,13 @@ impl Exposed {
             w.text(arm);
         }
         w.fixed(self.range);
-        let mut units: Vec<(u64, u16)> = self.units.iter().map(|(unit, arm)| (*unit, *arm)).collect();
+        let mut units: Vec<(u64, (u16, i64))> = self.units.iter().map(|(unit, of)| (*unit, *of)).collect();
         units.sort_unstable();
         w.length(units.len());
-        for (unit, arm) in units {
+        for (unit, (arm, at)) in units {
             w.fixed(unit);
             w.uint(u64::from(arm));
+            w.int(at);
         }
     }
 
@@ -121,7 +149,7 @@ impl Exposed {
         exposed.range = r.fixed()?;
         for _ in 0..r.length()? {
             let unit = r.fixed()?;
-            exposed.units.insert(unit, r.uint16()?);
+            exposed.units.insert(unit, (r.uint16()?, r.int()?));
         }
         Ok(exposed)
     }
@@ -129,4 +157,53 @@ impl Exposed {
 
 fn hash(unit: u64) -> u64 {
     event::mix(unit, event::KEY_EXPOSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Names, ServiceKey};
+    use crate::sketch::rows::ExposureRow;
+
+    fn window(of: &[(u64, &str)]) -> WindowPartial {
+        let mut partial = WindowPartial::new(0);
+        let mut arms: Vec<String> = of.iter().map(|(_, arm)| (*arm).to_owned()).collect();
+        arms.sort();
+        arms.dedup();
+        for (at, (unit, arm)) in of.iter().enumerate() {
+            let arm = arms.iter().position(|known| known == arm).unwrap() as u16;
+            partial.exposures.add(ExposureRow { unit: *unit, at: at as u32, count: 1, service: 0, arm });
+        }
+        let service = ServiceKey { environment: "prod".to_owned(), service: "shop".to_owned() };
+        partial.names = Names { services: vec![service], arms, ..Names::default() };
+        partial
+    }
+
+    #[test]
+    fn the_latest_arm_of_a_unit_counts_since_both_are_there() {
+        let mut exposed = Exposed::default();
+        exposed.take(&window(&[(1, "off"), (2, "on"), (2, "off")]), 10);
+        exposed.take(&window(&[(3, "on")]), 20);
+        let arm = |exposed: &Exposed, unit, since| exposed.arm_of(unit, since, "prod", ["off", "on"]);
+        assert_eq!([1, 2, 3, 4].map(|unit| arm(&exposed, unit, 10)), [Some(0), Some(0), Some(1), None]);
+        assert_eq!([1, 2, 3].map(|unit| arm(&exposed, unit, 11)), [None, None, Some(1)]);
+        assert_eq!(exposed.arm_of(3, 0, "staging", ["off", "on"]), None);
+        assert_eq!(exposed.arm_of(3, 0, "", ["a", "b"]), None);
+        let mut w = Writer::default();
+        exposed.write(&mut w);
+        assert_eq!(Exposed::read(&mut Reader::new(&w.bytes)).unwrap(), exposed);
+    }
+
+    #[test]
+    fn units_and_arms_have_bounds() {
+        let mut exposed = Exposed::default();
+        for unit in 0..(ARMS_MAX as u64 + 10) {
+            let arm = format!("v{unit}");
+            exposed.take(&window(&[(7, arm.as_str())]), unit as i64);
+        }
+        assert!(exposed.arms.len() <= ARMS_MAX && exposed.arm_of(7, 0, "", ["a", "v4105"]) == Some(1));
+        let many: Vec<(u64, &str)> = (0..EXPOSED_MAX as u64 + 1_000).map(|n| (event::mix(n, 7), "on")).collect();
+        exposed.take(&window(&many), 0);
+        assert!(exposed.len() <= EXPOSED_MAX && exposed.len() > EXPOSED_MAX / 3, "{}", exposed.len());
+    }
 }

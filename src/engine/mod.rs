@@ -75,7 +75,7 @@ const RELEASES_MAX: usize = 32_768;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 16_384;
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 3;
 
 /// Which arm is the control and which are candidates.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -489,7 +489,7 @@ impl Engine {
             self.common.traces.sweep(window);
         }
         // What a unit is given later in a window is not known of its requests before.
-        self.common.exposed.take(&merged);
+        self.common.exposed.take(&merged, self.settings.windowing.start_of(window).0);
         concerned.iter().for_each(|at| self.hand_over_gone(*at, outputs));
         self.tell(&told, outputs);
         self.keep_bound(&concerned, outputs);

@@ -477,6 +477,7 @@ impl ReleaseState {
     ) -> bool {
         self.count_totals(at, merged);
         let environment = self.services.first().map(|entry| entry.environment.as_str());
+        let here_since = self.arms.here_since(&self.comparisons[at].candidate).unwrap_or(i64::MAX);
         let comparison = &mut self.comparisons[at];
         let ids = [&comparison.control, &comparison.candidate].map(|name| place(&merged.names.arms, name));
         let arm_of_id = |id: NameId| {
@@ -561,8 +562,11 @@ impl ReleaseState {
                     .map(|a| a.arm);
                 let known = request.arm.or(in_window).or_else(|| comparison.arm_of(request.unit));
                 let before = || {
+                    if comparison.by_request() {
+                        return None;
+                    }
                     let arms = [comparison.control.as_str(), comparison.candidate.as_str()];
-                    Some(match exposed.arm_of(request.unit, environment.unwrap_or(""), arms)? {
+                    Some(match exposed.arm_of(request.unit, here_since, environment.unwrap_or(""), arms)? {
                         0 => Arm::Control,
                         _ => Arm::Candidate,
                     })

@@ -24,7 +24,7 @@ pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
-pub const PARTIAL_VERSION: u8 = 1;
+pub const PARTIAL_VERSION: u8 = 2;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;

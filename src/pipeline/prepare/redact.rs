@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::pipeline::access;
 use crate::pipeline::decode::is_crash;
 use crate::pipeline::json::{self, Kind, Malformed, Str};
+use crate::pipeline::roles;
 use crate::pipeline::shape;
 use crate::pipeline::shape::table::Table;
 
@@ -22,6 +23,9 @@ use find::Finder;
 
 /// What stands where something was taken out.
 pub const REDACTED: &str = "<redacted>";
+
+/// Bytes of texts in which values of fields are looked for, of one line.
+const LOOKED_AT_MAX: usize = 16 << 20;
 
 /// Objects in objects that are looked into; what lies deeper is taken out as a whole.
 const DEPTH_MAX: usize = 32;
@@ -331,13 +335,19 @@ impl Redaction {
             .filter(|text| text.contains(['=', ':']) && text.contains(' '))
             .filter_map(|text| self.text(&text).map(|left| (text, left)))
             .collect();
-        for field in fields.list.iter().filter(|field| matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number))
-        {
-            let value = text(field);
-            let is_known = edits.iter().any(|(from, _, _)| *from == field.from);
-            let is_lost =
-                || lost.iter().any(|(before, left)| stands_as_value(before, &value) && !left.contains(&value));
-            if !is_known && !value.is_empty() && is_lost() {
+        let known: BTreeSet<usize> = edits.iter().map(|(from, _, _)| *from).collect();
+        let mut looked_at = 0;
+        for field in fields.list {
+            let is_value = matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number);
+            // What plays a role is no secret that looks like none.
+            if !is_value || known.contains(&field.from) || roles::role_of_known(&field.key).is_some() {
+                continue;
+            }
+            let value = text(&field);
+            looked_at += lost.iter().map(|(before, _)| before.len()).sum::<usize>();
+            let is_lost = |(before, left): &(String, String)| stands_as_value(before, &value) && !left.contains(&value);
+            // Of a line of thousands of fields the rest goes unasked.
+            if !lost.is_empty() && !value.is_empty() && (looked_at > LOOKED_AT_MAX || lost.iter().any(is_lost)) {
                 let quotes = if field.kind == Kind::Number { "\"" } else { "" };
                 edits.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
             }

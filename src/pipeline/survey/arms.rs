@@ -69,7 +69,12 @@ pub(super) fn look_at_services(
             let service = &service;
             // Probes of health are no log of what a service is asked, beside lines that may be.
             let route = event::name_at(&decoder.interner().names().routes, event.route);
-            alike.note(line, service, source, plan);
+            // That it failed is said by errors too; a status makes a request of a line.
+            let source = match source {
+                RequestSource::Application if event.status_class == 0 => RequestSource::Timed,
+                source => source,
+            };
+            alike.note(line, (service, source, event.status_class), plan);
             let is_own = matches!(source, RequestSource::Application | RequestSource::Timed);
             let is_probe = is_own && route.is_some_and(|route| is_probe(route));
             if (event.kind == Kind::Request && !is_probe) || source == RequestSource::Outgoing {
@@ -136,15 +141,20 @@ pub(super) fn look_at_services(
 struct Alike {
     /// Sets of fields of lines with a status, and of lines without with how many there are.
     of: BTreeMap<ServiceKey, (BTreeSet<u64>, BTreeMap<u64, u64>)>,
+    /// Services some of whose lines have a status that is no failure.
+    succeed: BTreeSet<ServiceKey>,
 }
 
 /// Sets of fields of one service that are told apart.
 const SETS_MAX: usize = 256;
 
 impl Alike {
-    fn note(&mut self, line: &str, service: &ServiceKey, source: RequestSource, plan: &Plan) {
+    fn note(&mut self, line: &str, (service, source, class): (&ServiceKey, RequestSource, u8), plan: &Plan) {
         if !matches!(source, RequestSource::Application | RequestSource::Timed) {
             return;
+        }
+        if matches!(class, 2 | 3) {
+            self.succeed.insert(service.clone());
         }
         let statuses: BTreeSet<&str> =
             plan.fields(Role::Status).iter().filter_map(|field| field.path.split('.').next()).collect();
@@ -169,6 +179,10 @@ impl Alike {
     }
 
     fn is_so(&self, service: &ServiceKey) -> bool {
+        // Where only failures have a status, those without have succeeded.
+        if !self.succeed.contains(service) {
+            return true;
+        }
         let Some((with, without)) = self.of.get(service) else { return false };
         let all: u64 = without.values().sum();
         let alike: u64 = without.iter().filter(|(set, _)| with.contains(*set)).map(|(_, lines)| lines).sum();
@@ -322,8 +336,15 @@ pub(super) fn choose_sources(
                 shown(&key.service)
             ));
         }
-        let is_answered = best == RequestSource::Application && timed > 0 && asked.is_none();
-        sources.insert(key.clone(), if is_answered { RequestSource::Answered } else { best });
+        sources.insert(
+            key.clone(),
+            match best {
+                RequestSource::Application if timed > 0 && asked.is_none() => RequestSource::Answered,
+                // None has a status: those that failed count with them.
+                RequestSource::Timed if asked.is_none() => RequestSource::Application,
+                best => best,
+            },
+        );
     }
     sources
 }

@@ -83,7 +83,7 @@ const LOGGER_FIELDS: [&str; 8] = [
     "category",
 ];
 /// Fields that name whom the service asked.
-const PEERS: [&str; 5] = ["peer.service", "upstream_service", "target_service", "remote_service", "config.baseURL"];
+const PEERS: [&str; 2] = ["peer.service", "config.baseURL"];
 
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;

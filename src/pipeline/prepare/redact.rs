@@ -6,7 +6,7 @@
 mod find;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regex::{Captures, Regex, RegexBuilder};
@@ -329,29 +329,35 @@ impl Redaction {
             Kind::Escaped => json::unescape(raw(field)),
             _ => raw(field).to_owned(),
         };
+        let known: BTreeMap<usize, &str> = edits.iter().map(|(from, _, with)| (*from, with.as_str())).collect();
         let texts = fields.list.iter().filter(|field| matches!(field.kind, Kind::Plain | Kind::Escaped));
         let lost: Vec<(String, String)> = texts
-            .map(text)
-            .filter(|text| text.contains(['=', ':']) && text.contains(' '))
-            .filter_map(|text| self.text(&text).map(|left| (text, left)))
+            .filter_map(|field| Some((text(field), json::unescape(known.get(&field.from)?))))
+            .filter(|(before, _)| before.contains(['=', ':']) && before.contains(' '))
             .collect();
-        let known: BTreeSet<usize> = edits.iter().map(|(from, _, _)| *from).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let mut more = Vec::new();
         let mut looked_at = 0;
         for field in fields.list {
             let is_value = matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number);
             // What plays a role is no secret that looks like none.
-            if !is_value || known.contains(&field.from) || roles::role_of_known(&field.key).is_some() {
+            if !is_value || known.contains_key(&field.from) || roles::role_of_known(&field.key).is_some() {
                 continue;
             }
             let value = text(&field);
             looked_at += lost.iter().map(|(before, _)| before.len()).sum::<usize>();
-            let is_lost = |(before, left): &(String, String)| stands_as_value(before, &value) && !left.contains(&value);
+            let is_lost = |(before, left): &(String, String)| {
+                has_pair(before, &field.key, &value) && !has_pair(left, &field.key, &value)
+            };
             // Of a line of thousands of fields the rest goes unasked.
-            if !lost.is_empty() && !value.is_empty() && (looked_at > LOOKED_AT_MAX || lost.iter().any(is_lost)) {
+            if !value.is_empty() && (looked_at > LOOKED_AT_MAX || lost.iter().any(is_lost)) {
                 let quotes = if field.kind == Kind::Number { "\"" } else { "" };
-                edits.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
+                more.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
             }
         }
+        edits.extend(more);
         Ok(())
     }
 
@@ -555,14 +561,14 @@ impl Redaction {
     }
 }
 
-/// A text has this as the value of a pair: behind `=`, `:` or a quote, up to a blank, a separator or a quote.
-fn stands_as_value(text: &str, value: &str) -> bool {
+/// A text has this pair: the name, `=` or `:`, and the value up to a blank, a separator or a quote.
+fn has_pair(text: &str, name: &str, value: &str) -> bool {
     let is_end = |c: char| c.is_whitespace() || ",;&\"')}]".contains(c);
-    text.match_indices(value).any(|(at, _)| {
-        let before = text.get(..at).unwrap_or_default();
-        let behind = text.get(at + value.len()..).unwrap_or_default();
-        let begins = before.trim_end_matches(' ').ends_with(['=', ':']) || before.ends_with(['"', '\'']);
-        begins && behind.chars().next().is_none_or(is_end)
+    text.match_indices(name).any(|(at, _)| {
+        let behind = text.get(at + name.len()..).unwrap_or_default().trim_start_matches(['"', '\'']);
+        let told = behind.strip_prefix(['=', ':']).map(|told| told.trim_start_matches([' ', '"', '\'']));
+        let rest = told.and_then(|told| told.strip_prefix(value));
+        rest.is_some_and(|rest| rest.chars().next().is_none_or(is_end))
     })
 }
 

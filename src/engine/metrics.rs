@@ -243,7 +243,7 @@ impl MetricTest {
 
     /// Nothing more comes: what only further values need goes.
     pub fn keep_the_gist(&mut self) {
-        let mean = std::mem::replace(&mut self.gauge.tests, LatencyTests::default()).mean;
+        let mean = std::mem::take(&mut self.gauge.tests).mean;
         self.gauge.tests.mean = mean;
     }
 

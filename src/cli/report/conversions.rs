@@ -1,7 +1,7 @@
 //! Business events that may not become rarer: their rows, and what they mean in words.
 
 use super::Judged;
-use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, show_effect, strength};
+use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, own_finding_words, show_effect, strength};
 use super::text::{count, grouped, percent, times};
 use crate::cli::terminal::harmless;
 use crate::compare::share;
@@ -52,13 +52,7 @@ impl ConversionRow {
 
     /// What the finding is called for people.
     fn finding_words(&self) -> &'static str {
-        match self.finding {
-            Finding::Regressed if self.has_receded() && self.harms => "rose earlier",
-            Finding::Regressed if self.has_receded() => "fell earlier",
-            Finding::Regressed if self.harms => "rose",
-            Finding::Regressed => "fell",
-            finding => finding.name(),
-        }
+        own_finding_words(self.finding, self.harms, self.has_receded())
     }
 }
 

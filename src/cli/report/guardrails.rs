@@ -239,6 +239,17 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
         .collect()
 }
 
+/// What the finding of a guardrail of one's own is called for people: it goes one way, which does harm.
+pub(super) fn own_finding_words(finding: Finding, harms: bool, has_receded: bool) -> &'static str {
+    match (finding, harms, has_receded) {
+        (Finding::Regressed, true, true) => "rose earlier",
+        (Finding::Regressed, false, true) => "fell earlier",
+        (Finding::Regressed, true, false) => "rose",
+        (Finding::Regressed, false, false) => "fell",
+        (finding, _, _) => finding.name(),
+    }
+}
+
 type RowParts = (&'static str, [Option<f64>; 2], Option<Effect>, [u64; 2]);
 
 /// Share of the control's units that would have had the event if they had come when the candidate's did: in each stratum, what the

@@ -1,7 +1,7 @@
 //! Metrics of one's own: their rows, and what they mean in words.
 
 use super::Judged;
-use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, show_effect, strength};
+use super::guardrails::{ALPHA_SHOWN, Effect, EffectKind, LOG_WEAK, own_finding_words, show_effect, strength};
 use super::text::{count, grouped, percent};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Finding;
@@ -62,12 +62,8 @@ impl MetricRow {
     /// What the finding is called for people.
     fn finding_words(&self) -> &'static str {
         match self.finding {
-            Finding::Regressed if self.has_receded() && self.harms => "rose earlier",
-            Finding::Regressed if self.has_receded() => "fell earlier",
-            Finding::Regressed if self.harms => "rose",
-            Finding::Regressed => "fell",
             Finding::NoData if self.values.iter().all(Option::is_some) => "too few to test",
-            finding => finding.name(),
+            finding => own_finding_words(finding, self.harms, self.has_receded()),
         }
     }
 

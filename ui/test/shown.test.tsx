@@ -81,7 +81,7 @@ const template = { id: "00000000000000aa", text: "no price list", level: "error 
 const failed = (more: object = {}): Comparison =>
   ({
     service: "shop", services: ["shop"], control: "1", candidate: "2", unit: "user", units: [900, 100], verdict: "fail", held_back_by_change: false, started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z",
-    reasons: ["2 is worse than 1.", "A new error line.", "The rollout ended at 2026-06-01T09:04:00Z."], changed_groups: [], guardrails: [], needs: [], flaws: [], declared_share: null, sample_ratio: null, routing: "sticky", bounds_met: [], limits: [], by_service: [],
+    reasons: ["2 is worse than 1.", "A new error line.", "The rollout ended at 2026-06-01T09:04:00Z."], changed_groups: [], guardrails: [], conversions: [], needs: [], flaws: [], declared_share: null, sample_ratio: null, routing: "sticky", bounds_met: [], limits: [], by_service: [],
     segments: null, evidence: [request(8, "error"), request(9, "slow")], templates: { failing: [template.id], listed: [template] }, ...more,
   }) as unknown as Comparison;
 

@@ -123,6 +123,9 @@ pub const METRICS_MAX: usize = 4;
 /// [`crate::sketch::latency`]: of a ratio 0 or 1, of a gauge that of its thousandths.
 pub const NO_METRICS: [u16; METRICS_MAX] = [0; METRICS_MAX];
 
+/// [`Event::metrics`] of a line whose gauge has a value that is no number from 0 on.
+pub const METRIC_UNREAD: u16 = u16::MAX;
+
 /// [`Event::sampling`] where the plan reads no sampling rate.
 pub const NOT_SAMPLED: u16 = 0;
 
@@ -391,6 +394,8 @@ pub const KEY_EXPOSED: u64 = 11;
 pub const KEY_ADOPTION: u64 = 9;
 /// Key of the sample of them whose first uses are weighed.
 pub const KEY_ADOPTION_USES: u64 = 10;
+/// Key of the sample of units whose metrics are followed.
+pub const KEY_METRICS: u64 = 12;
 
 /// Bucket (0..64) of a unit for the bucket test.
 pub fn bucket_of(unit: u64) -> u32 {

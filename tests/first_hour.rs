@@ -588,7 +588,7 @@ fn lines_with_a_path_and_a_duration_are_work_where_requests_have_a_status() {
     let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
     let requests: u64 = said["comparisons"][0]["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert!((1_000..=1_200).contains(&requests), "{requests}");
-    assert!(explained(&text).contains("work inside its requests"));
+    assert!(explained(&text).contains("work inside them"));
     // Where nothing has a status they are all that there is, and those that failed count with them.
     for told in [",\"error\":\"boom\"", ",\"error\":\"boom\",\"status\":500"] {
         let line = |n: u64| {
@@ -604,6 +604,134 @@ fn lines_with_a_path_and_a_duration_are_work_where_requests_have_a_status() {
     let alone: String =
         text.lines().filter(|line| line.contains("db query")).map(|line| line.to_owned() + "\n").collect();
     assert!(explained(&alone).contains("100.0 % a request"));
+}
+
+/// Steps of requests fail and are tried again: with what marks them, they are no requests however they ended. A request that crashed before it had
+/// a status is one.
+#[test]
+fn a_step_that_failed_is_none_of_the_requests_and_a_crash_is_one() {
+    for (mark, told, crashes) in [
+        (",\"sql\":\"select 1\"", true, false),
+        (",\"db\":{\"rows\":3}", true, false),
+        // By its value: requests of this log have a status when they fail.
+        (",\"msg\":\"query\"", true, false),
+        (",\"msg\":\"query\"", true, true),
+        (",\"sql\":\"select 1\"", true, true),
+        // Nothing marks it.
+        ("", false, false),
+    ] {
+        let mut crashed = 0;
+        let text = log(|of, n| {
+            let base = format!(
+                "{{\"ts\":{},\"service\":\"shop\",\"user\":{},\"cohort\":{},\"path\":\"/a\"",
+                of["ts"], of["user"], of["cohort"]
+            );
+            let failed = if n % 8 == 0 { ",\"error\":\"deadlock, tried again\"" } else { "" };
+            let step = format!("{base},\"duration_ms\":3{mark}{failed}}}\n");
+            let is_crash = crashes && n % 10 == 3;
+            crashed += u64::from(is_crash);
+            let status = if n % 50 == 1 { "500" } else { "200" };
+            let end = match is_crash {
+                true => format!("{base},\"duration_ms\":9,\"error\":\"boom\",\"msg\":\"died\"}}"),
+                false => format!("{base},\"duration_ms\":20,\"status\":{status},\"msg\":\"request\"}}"),
+            };
+            step.repeat(3) + &end
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        let requests: u64 = of["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+        let all = text.lines().count() as u64 / 4;
+        assert_eq!((1..=all).contains(&requests), told, "{mark} {crashes}: {requests}");
+        if told {
+            assert!(requests > all - all / 10, "{mark} {crashes}: {requests} of {all}");
+        }
+    }
+}
+
+/// Calls to others with a path and a status of their own, and the lines of error handlers: another line stands for the request.
+#[test]
+fn what_stands_beside_the_line_of_a_request_is_none() {
+    let id = |n: usize| format!("{:08x}-0000-4000-8000-{n:012x}", n * 7_919);
+    // How a line of a request says whose it is, and what is written before it: its form, and whether only failures have it.
+    let cases: [(&str, &str, bool, bool); 7] = [
+        (
+            "request_id",
+            "\"method\":\"GET\",\"path\":\"/stock\",\"component\":\"http-client\",\"status\":STATUS,\"duration_ms\":3",
+            false,
+            true,
+        ),
+        (
+            "trace_id",
+            "\"method\":\"GET\",\"path\":\"/stock\",\"upstream\":\"stock\",\"status\":STATUS,\"duration_ms\":3",
+            false,
+            true,
+        ),
+        ("trace_id", "\"msg\":\"stock responded\",\"status\":STATUS,\"elapsed_ms\":3", false, true),
+        (
+            "request_id",
+            "\"level\":\"error\",\"msg\":\"handler error\",\"err\":\"boom\",\"path\":\"/a\",\"status\":STATUS,\"duration_ms\":3",
+            true,
+            true,
+        ),
+        (
+            "",
+            "\"level\":\"error\",\"msg\":\"boom\",\"url\":\"/a\",\"statusCode\":STATUS,\"stack\":\"Error: boom\"",
+            true,
+            true,
+        ),
+        // Ids of their own: requests of another kind.
+        (
+            "own",
+            "\"method\":\"POST\",\"path\":\"/graphql\",\"operation\":\"cart\",\"status\":STATUS,\"duration_ms\":3",
+            false,
+            false,
+        ),
+        // Nothing tells: they count, as they did.
+        (
+            "",
+            "\"method\":\"POST\",\"path\":\"/graphql\",\"operation\":\"cart\",\"status\":STATUS,\"duration_ms\":3",
+            false,
+            false,
+        ),
+    ];
+    for (by, form, only_failures, is_inside) in cases {
+        let mut others = 0;
+        let text = log(|of, n| {
+            let base = format!(
+                "{{\"ts\":{},\"service\":\"shop\",\"user\":{},\"cohort\":{}",
+                of["ts"], of["user"], of["cohort"]
+            );
+            let failed = of["cohort"] == "canary" && n % 5 == 0;
+            let told = |n: usize| match by {
+                "" => String::new(),
+                "own" => format!(",\"request_id\":\"{}\"", id(n)),
+                by => format!(",\"{by}\":\"{}\"", id(n)),
+            };
+            let (own, inner) = if by == "own" { (told(n), told(n + 1_000_000)) } else { (told(n), told(n)) };
+            let inner = if only_failures { "" } else { &inner };
+            let other = format!("{base}{inner},{}}}\n", form.replace("STATUS", if failed { "500" } else { "200" }));
+            // What calls went wrong was made good; what handlers tell of is how the request ended.
+            let status = if failed && only_failures { 500 } else { 200 };
+            let end = format!(
+                "{base}{own},\"method\":\"GET\",\"path\":\"/a\",\"status\":{status},\"duration_ms\":20,\"msg\":\"request completed\"}}"
+            );
+            let writes = !only_failures || failed;
+            others += u64::from(writes);
+            if writes { other + &end } else { end }
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        let requests: u64 = of["requests"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
+        let own = text.lines().count() as u64 - others;
+        let expected = if is_inside { own } else { own + others };
+        assert!((expected * 9 / 10..=expected).contains(&requests), "{by} {form}: {requests} of {expected}");
+        if !only_failures {
+            assert_eq!(of["verdict"] == "fail", !is_inside, "{by} {form}: {}", of["reasons"]);
+        }
+        assert_eq!(explained(&text).contains("work inside them"), is_inside, "{by} {form}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ tests:
       - '{"ts":"2026-06-01T10:00:03Z","service":"shop","cohort":"canary","user":"u1","msg":"nothing to measure"}'
     gives:
       - {metrics: 'cache hits 1, render time 12.416, cart 19.968'}
-      - {metrics: cache hits 0}
+      - {metrics: 'cache hits 0, render time unreadable'}
       - {metrics: database calls 1}
       - {kind: log}
 "#;
@@ -115,7 +115,7 @@ fn values_are_those_of_the_log() {
         let calls = ours().filter(|object| object.get("call").is_some()).count() as f64;
         assert_eq!(of("database calls")[key].as_f64(), Some(calls / requests));
         let renders: Vec<f64> = ours().filter_map(|object| object.get("render_ms")?.as_f64()).collect();
-        let typical = (renders.iter().map(|value| value.ln()).sum::<f64>() / renders.len() as f64).exp();
+        let typical = (renders.iter().map(|value| value.ln_1p()).sum::<f64>() / renders.len() as f64).exp_m1();
         let said = of("render time")[key].as_f64().unwrap();
         assert!((said / typical - 1.0).abs() < 0.005, "{said} {typical}");
         let mut sorted = renders;
@@ -235,4 +235,75 @@ fn what_is_wrong_in_a_metric_is_said_with_its_place() {
     let folder = folder_with(&[("p.yaml", twice.as_bytes()), ("shop.log", &log)]);
     let said = serin(folder.path(), &["compare", "shop.log", "--pipeline", "p.yaml"]).expect(2);
     assert!(said.err.contains("metrics `a b` and `A.B` are the same"), "{}", said.err);
+}
+
+/// A queue that is empty half of the time: what is shown is in the log, and a change of the other half is found.
+#[test]
+fn a_gauge_that_is_often_zero_is_told_and_tested() {
+    const QUEUE: &[u8] = b"pipeline: queue\nmetrics:\n  - {name: depth, field: depth, harm: rises}\n";
+    for (of_canary, status) in [(3, 0), (5, 1)] {
+        let traffic = shop(15);
+        let mut random = Random::new(77);
+        let mut lines = traffic.lines();
+        for line in &mut lines {
+            let full = if line.arm == 1 { of_canary } else { 3 };
+            let depth = if random.chance(0.5) { 0 } else { full };
+            line.text = format!("{},\"depth\":{depth}}}", line.text.strip_suffix('}').unwrap());
+        }
+        let folder = folder_with(&[("shop.log", &bytes_of(&lines)), ("p.yaml", QUEUE)]);
+        let run = serin(folder.path(), &["compare", "shop.log", "--pipeline", "p.yaml", "--format", "json"]);
+        assert_eq!(run.status == 1, status == 1, "{of_canary}: {}", run.out);
+        let of = &run.json()["comparisons"][0]["metrics"][0];
+        // One more than 0 and one more than 3 have 2 as their geometric mean.
+        let typical = of["baseline"].as_f64().unwrap();
+        assert!((typical - 1.0).abs() < 0.05, "{of}");
+        let percentiles: Vec<f64> = serde_json::from_value(of["percentiles"]["baseline"].clone()).unwrap();
+        assert!(percentiles[0] == 0.0 || (percentiles[0] - 3.0).abs() < 0.05, "{of}");
+        assert!((percentiles[2] - 3.0).abs() < 0.05, "{of}");
+    }
+}
+
+/// A canary that begins to write what is no number drops out of its own guardrail: that is said, and no pass.
+#[test]
+fn a_gauge_that_one_arm_cannot_say_holds_back_a_pass() {
+    const RENDER: &[u8] = b"pipeline: render\nmetrics:\n  - {name: render time, field: render_ms, harm: rises}\n";
+    for (broken, word) in [(None, "pass"), (Some("-1"), "inconclusive"), (Some("\"NaN\""), "inconclusive")] {
+        let mut random = Random::new(78);
+        let mut lines = Traffic { requests: 90_000, users: 9_000, ..shop(16) }.lines();
+        for line in &mut lines {
+            let value = match broken {
+                Some(broken) if line.arm == 1 && random.chance(0.3) => broken.to_owned(),
+                _ => (20 + random.below(40)).to_string(),
+            };
+            line.text = format!("{},\"render_ms\":{value}}}", line.text.strip_suffix('}').unwrap());
+        }
+        let folder = folder_with(&[("shop.log", &bytes_of(&lines)), ("p.yaml", RENDER)]);
+        let said = serin(folder.path(), &["compare", "shop.log", "--pipeline", "p.yaml", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        assert_eq!(of["verdict"], word, "{broken:?}: {}", of["reasons"]);
+        assert_eq!(of["metrics"][0]["unread"][1].as_u64().unwrap() > 0, broken.is_some());
+        let flaws = of["flaws"].to_string();
+        assert_eq!(flaws.contains("own_measurement"), broken.is_some(), "{flaws}");
+        assert_eq!(of["reasons"].to_string().contains("`render time` cannot be compared"), broken.is_some());
+    }
+}
+
+/// However many lines say something, a window keeps so many rows, and a count is that of all.
+#[test]
+fn past_the_bound_a_sample_of_units_stands_for_all() {
+    const CALLS: &[u8] = b"pipeline: calls\nmetrics:\n  - {name: calls, where: 'call:db', harm: rises}\n";
+    let text: String = (0..300_000u64)
+        .flat_map(|n| {
+            let arm = if n % 2 == 0 { "baseline" } else { "canary" };
+            let base = format!("\"ts\":\"2026-06-01T10:00:0{}Z\",\"service\":\"shop\",\"user\":\"u{n}\"", n % 10);
+            let request = format!("{{{base},\"cohort\":\"{arm}\",\"status\":200,\"latency_ms\":5}}\n");
+            [request, format!("{{{base},\"msg\":\"x\",\"call\":\"db\"}}\n")]
+        })
+        .collect();
+    let folder = folder_with(&[("shop.log", text.as_bytes()), ("p.yaml", CALLS)]);
+    let said = serin(folder.path(), &["compare", "shop.log", "--pipeline", "p.yaml", "--format", "json"]).json();
+    let of = &said["comparisons"][0];
+    let shown = ["baseline", "canary"].map(|arm| of["metrics"][0][arm].as_f64().unwrap());
+    assert!(shown.iter().all(|calls| (calls - 1.0).abs() < 0.03), "{shown:?}");
+    assert!(of["bounds_met"].to_string().contains("for metrics of one's own"), "{}", of["bounds_met"]);
 }

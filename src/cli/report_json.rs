@@ -560,6 +560,7 @@ fn metric(row: &MetricRow) -> Value {
         "without_unit": without_unit,
         "unassigned": unassigned,
         "beyond": row.beyond,
+        "unread": row.unread,
     })
 }
 

@@ -262,11 +262,14 @@ pub enum Flaw {
     /// The units of the arms differ by a field of segments: no PASS, nothing invalid, and no FAIL by more than what differs
     /// within segments.
     UnequalSegments,
+    /// Lines behind a business event or a metric of one's own lack their unit, or a value that can be read, more often in one arm: it is not
+    /// tested. No PASS, and nothing invalid.
+    OwnMeasurement,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 21] = [
+    pub const ALL: [Flaw; 22] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -288,6 +291,7 @@ impl Flaw {
         Flaw::StatusType,
         Flaw::UnequalActivity,
         Flaw::UnequalSegments,
+        Flaw::OwnMeasurement,
     ];
 
     /// The word that ledgers use.
@@ -314,6 +318,7 @@ impl Flaw {
             Flaw::StatusType => "status_type",
             Flaw::UnequalActivity => "unequal_activity",
             Flaw::UnequalSegments => "unequal_segments",
+            Flaw::OwnMeasurement => "own_measurement",
         }
     }
 }

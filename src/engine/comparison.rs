@@ -447,11 +447,12 @@ impl Comparison {
     }
 
     /// What lines of a window say of metrics, whose units have been joined.
-    pub(super) fn measure(&mut self, list: &[Measured], start: Timestamp, end: Timestamp) {
+    pub(super) fn measure(&mut self, (list, range): (&[Measured], u64), start: Timestamp, end: Timestamp) {
+        self.metrics.iter_mut().for_each(|of| of.sample(range));
         for said in list {
             let Some(of) = self.metrics.get_mut(usize::from(said.metric)) else { continue };
             let unit = if self.routing == Routing::PerRequest { None } else { self.store.get(said.unit) };
-            of.add(said, unit.filter(|unit| unit.stratum == self.stratum).map(|unit| unit.arm()));
+            of.add(said, unit.filter(|unit| unit.stratum == self.stratum).map(|unit| unit.arm()), range);
         }
         self.metrics.iter_mut().for_each(|of| of.close_window(start, end));
     }
@@ -749,6 +750,8 @@ impl Comparison {
         followed(severe, &format!("{units}, for the error lines that they meet first"));
         followed(self.storms.followed(), &format!("{units} that fail for the first time, for failing again and again"));
         followed(self.unanswered.followed(), &format!("{units} that other services expose"));
+        let of_metrics = self.metrics.iter().map(MetricTest::followed).fold(1.0, f64::min);
+        followed(of_metrics, &format!("{units}, for metrics of one's own"));
         followed(self.segments.followed(), &format!("{units}, for their segments"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {

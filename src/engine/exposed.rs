@@ -7,9 +7,12 @@ use crate::engine::memory;
 use crate::event::{self, NO_NAME};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
+use crate::time::{DAY, Micros};
 
 /// Units that are remembered; past them a hash sample, which looks at no arm.
 pub(super) const EXPOSED_MAX: usize = 262_144;
+/// How long ago units were exposed that go first where there are too many.
+const AGE_MAX: Micros = DAY;
 /// Arms that are told apart, over all environments; units of further ones are not remembered.
 const ARMS_MAX: usize = 4_096;
 
@@ -61,9 +64,21 @@ impl Exposed {
                 self.units.insert(unit, (arm, start));
             }
         }
+        if self.units.len() > EXPOSED_MAX {
+            self.units.retain(|_, (_, at)| *at > start - AGE_MAX);
+        }
         while self.units.len() > EXPOSED_MAX {
             self.halve();
         }
+        // What was much may be over: those who come new are remembered again.
+        if self.units.len() < EXPOSED_MAX / 4 {
+            self.range = self.range.saturating_mul(2).saturating_add(1);
+        }
+    }
+
+    /// Share of units that are remembered, 0 to 1.
+    pub(super) fn followed(&self) -> f64 {
+        self.range as f64 / u64::MAX as f64
     }
 
     /// Arms that no unit has any more make room for others.
@@ -205,5 +220,15 @@ mod tests {
         let many: Vec<(u64, &str)> = (0..EXPOSED_MAX as u64 + 1_000).map(|n| (event::mix(n, 7), "on")).collect();
         exposed.take(&window(&many), 0);
         assert!(exposed.len() <= EXPOSED_MAX && exposed.len() > EXPOSED_MAX / 3, "{}", exposed.len());
+        assert!(exposed.followed() < 0.6);
+        // Days later others come, and those of long ago go first.
+        let others: Vec<(u64, &str)> = (0..EXPOSED_MAX as u64 * 3 / 2).map(|n| (event::mix(n, 8), "on")).collect();
+        let range = exposed.range;
+        exposed.take(&window(&others), 2 * DAY);
+        assert!(exposed.units.values().all(|(_, at)| *at == 2 * DAY) && exposed.range == range);
+        // Where few are left there is room for all again.
+        (0..4).for_each(|_| exposed.halve());
+        (0..5).for_each(|_| exposed.take(&window(&[]), 2 * DAY));
+        assert_eq!(exposed.followed(), 1.0);
     }
 }

@@ -4,7 +4,9 @@ use crate::compare::share::{self, Stratum};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Flaw};
 use crate::engine::comparison::{Comparison, ControlFrom};
+use crate::engine::conversions::Conversion;
 use crate::engine::look::{COVERAGE_MIN, LOG_BROKEN, Margins, rate_changed};
+use crate::engine::metrics::MetricTest;
 use crate::engine::policy::Policy;
 use crate::engine::ratio::SampleRatio;
 
@@ -138,6 +140,10 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
             flaws.push(Flaw::SamplingByOutcome);
         }
     }
+    if comparison.conversions.iter().any(Conversion::is_broken) || comparison.metrics.iter().any(MetricTest::is_broken)
+    {
+        flaws.push(Flaw::OwnMeasurement);
+    }
     flaws
 }
 
@@ -198,7 +204,8 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::MostlyLate
         | Flaw::DamagedLines
         | Flaw::UnequalActivity
-        | Flaw::UnequalSegments => &[],
+        | Flaw::UnequalSegments
+        | Flaw::OwnMeasurement => &[],
     }
 }
 
@@ -216,6 +223,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::UnequalSegments => false,
         // A release may make users do more; only a pass would rest on their being counted alike.
         Flaw::UnequalActivity => false,
+        // The other guardrails are measured.
+        Flaw::OwnMeasurement => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

@@ -5,15 +5,17 @@
 //! (see [`crate::engine::user_effects`]) they are known from the start, and what is usual for each unit is taken from its
 //! values.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::compare::margin;
 use crate::engine::bucket_sums::{BucketSums, Values};
 use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::engine::user_effects::Effects;
+use crate::math;
+use crate::pipeline::metric::GAUGE_PARTS;
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::latency::{Histogram, LatencyTable, log2_fixed};
+use crate::sketch::latency::{BINS, Histogram, LatencyTable, bin_low, bin_middle, log2_fixed};
 use crate::time::Timestamp;
 
 /// A share of requests above a frozen threshold.
@@ -75,11 +77,40 @@ struct Waiting {
     tables: [Vec<(u32, u32)>; 2],
 }
 
+/// What of a value is averaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scale {
+    /// Its binary logarithm.
+    Log2,
+    /// The binary logarithm of one more than it, of values in parts of a gauge: what is 0 has a place, and weighs no more than others.
+    Log2OfOneMore,
+}
+
+/// [`Scale::Log2OfOneMore`] of the middle of each bin, in 16.16 fixed point.
+static OF_ONE_MORE: LazyLock<Vec<i32>> = LazyLock::new(|| {
+    let of = |bin: u16| {
+        let value = if bin_low(bin) == 0 { 0.0 } else { bin_middle(bin) / GAUGE_PARTS as f64 };
+        (math::ln(1.0 + value) / core::f64::consts::LN_2 * 65_536.0).round() as i32
+    };
+    (0..BINS as u16).map(of).collect()
+});
+
+impl Scale {
+    #[inline]
+    fn of(self, bin: u16) -> i32 {
+        match self {
+            Scale::Log2 => log2_fixed(bin),
+            Scale::Log2OfOneMore => OF_ONE_MORE.get(usize::from(bin)).copied().unwrap_or(0),
+        }
+    }
+}
+
 /// State of the latency metrics.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LatencyTests {
-    /// Logarithm of latency.
+    /// Logarithm of latency, or what else the scale is.
     pub mean: BucketSums,
+    scale: Scale,
     /// Shares above thresholds, in the order of [`Level::ALL`].
     pub above: [BucketSums; 3],
     /// Bins above which a request counts, once frozen.
@@ -96,6 +127,7 @@ impl Default for LatencyTests {
     fn default() -> Self {
         LatencyTests {
             mean: BucketSums::new(Values::Log2),
+            scale: Scale::Log2,
             above: [
                 BucketSums::new(Values::Indicator),
                 BucketSums::new(Values::Indicator),
@@ -127,6 +159,11 @@ impl LatencyTests {
         }
     }
 
+    /// Tests of plain values on a scale.
+    pub fn on(scale: Scale) -> LatencyTests {
+        LatencyTests { scale, ..LatencyTests::default() }
+    }
+
     /// What is usual for each unit, where a history tells it.
     pub fn effects(&self) -> Option<&Arc<Effects>> {
         self.effects.as_ref()
@@ -153,9 +190,10 @@ impl LatencyTests {
 
     /// A window closes with these requests of (control, candidate).
     pub fn close_window(&mut self, tables: [&LatencyTable; 2], start: Timestamp, end: Timestamp) {
+        let scale = self.scale;
         for (arm, table) in [Arm::Control, Arm::Candidate].into_iter().zip(tables) {
             for (bucket, bin, count) in table.iter() {
-                let value = i64::from(log2_fixed(bin));
+                let value = i64::from(scale.of(bin));
                 let n = count as i64;
                 let square = if self.effects.is_some() { 0 } else { i128::from(value * value) * i128::from(n) };
                 self.mean.add(arm, bucket, count, value * n, square);
@@ -238,12 +276,12 @@ impl LatencyTests {
         w.fixed(self.effects.as_ref().map_or(0, |effects| effects.digest));
     }
 
-    /// Reads what [`LatencyTests::write`] wrote. `effects`: those that it had.
+    /// Reads what [`LatencyTests::write`] wrote. `effects`, `scale`: those that it had.
     ///
     /// # Errors
     /// [`Damaged`] for any other bytes.
-    pub fn read(r: &mut Reader<'_>, effects: Option<Arc<Effects>>) -> Result<LatencyTests, Damaged> {
-        let mut tests = LatencyTests { effects, mean: BucketSums::read(r)?, ..LatencyTests::default() };
+    pub fn read(r: &mut Reader<'_>, effects: Option<Arc<Effects>>, scale: Scale) -> Result<LatencyTests, Damaged> {
+        let mut tests = LatencyTests { effects, scale, mean: BucketSums::read(r)?, ..LatencyTests::default() };
         for sums in &mut tests.above {
             *sums = BucketSums::read(r)?;
         }
@@ -319,7 +357,7 @@ mod tests {
         assert_eq!(tests.above.each_ref().map(BucketSums::events), [[550, 60]; 3]);
         let mut w = Writer::default();
         tests.write(&mut w);
-        assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes), None).unwrap(), tests);
+        assert_eq!(LatencyTests::read(&mut Reader::new(&w.bytes), None, Scale::Log2).unwrap(), tests);
     }
 
     #[test]

@@ -434,6 +434,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let hides_harm = |flaw: Flaw| look.flaws.contains(&flaw);
     let is_hidden = hides_harm(Flaw::CreepingShare)
         || hides_harm(Flaw::UnequalActivity)
+        || hides_harm(Flaw::OwnMeasurement)
         || policy.errors && hides_harm(Flaw::SomeLate)
         || ratio.is_some_and(|ratio| ratio.is_wrong());
     let is_complete = !is_hidden && look.unequal.is_empty();

@@ -1,8 +1,8 @@
 //! Metrics of one's own: shares of lines, lines for each request, and numbers that lines say.
 //!
 //! Each is a bucket test, as latency is (statistics design 4.2): residuals from the common time course by bucket of units, one-sided in
-//! the direction that does harm. A gauge is its logarithm's mean and the shares above the quantiles of its first values, blind to the arm,
-//! which are together one e-value: a mean of e-values is one.
+//! the direction that does harm. A gauge is the mean of the logarithm of one more than it and the shares above the quantiles of its first
+//! values, blind to the arm, which are together one e-value: a mean of e-values is one.
 //!
 //! A value counts for the arm that its line names, where it is of a service of the release; else for that of its unit in the current
 //! stratum, as business events do.
@@ -12,24 +12,28 @@ use crate::compare::margin;
 use crate::engine::bucket_sums::{BucketSums, Values, View};
 use crate::engine::fail::enough_latencies;
 use crate::engine::flaws::{UNIT_DIFFERENCE, differs_from};
-use crate::engine::latency_tests::{LatencyTests, Level};
+use crate::engine::latency_tests::{LatencyTests, Level, Scale};
 use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::event;
 use crate::math;
 use crate::pipeline::metric::{GAUGE_PARTS, Metric, MetricKind};
 use crate::sketch::codec::{Damaged, Reader, Writer};
-use crate::sketch::latency::{BINS, Histogram, LatencyTable};
+use crate::sketch::latency::{BINS, Histogram, LatencyTable, bin_low, bin_middle};
 use crate::time::Timestamp;
 
 /// Lines of each arm before it is compared what they lack.
 const LINES_MIN: u64 = 10;
+/// Difference in the share of values that cannot be read that breaks a gauge, as of latencies that are missing.
+const UNREAD_DIFFERENCE: f64 = 0.01;
 /// Events of each arm below which nothing is tested.
 const EVENTS_MIN: u64 = 200;
 /// Of what is counted, and of lines of a ratio that are found and that are not, so many in all.
 const HITS_MIN: i64 = 10;
 /// Buckets of units with a value other than 0, over both arms: of fewer, a few units decide.
 const BUCKETS_MIN: usize = 25;
+/// Halvings of the sample that a count makes up for.
+const WEIGHT_BITS_MAX: u32 = 20;
 /// Margin of a count, in parts of its mean over both arms: 5 %, as of latency. It is the scale of the test.
 const COUNT_MARGIN: f64 = 0.05;
 
@@ -40,8 +44,8 @@ pub struct Measured {
     pub unit: u64,
     /// Index of the metric in the policy.
     pub metric: u8,
-    /// What they say: 0 or 1, of a gauge a bin of thousandths.
-    pub bin: u16,
+    /// What they say: 0 or 1, of a gauge a bin of thousandths; `None` where that is no number from 0 on.
+    pub bin: Option<u16>,
     /// Lines.
     pub lines: u32,
     /// Arm that they name, where they are of a service of the release.
@@ -69,16 +73,26 @@ pub struct MetricTest {
     pub unassigned: u64,
     /// Values past the largest that can be told apart.
     pub beyond: u64,
+    /// Lines of (control, candidate) whose value is no number from 0 on.
+    pub unread: [u64; 2],
+    /// The smallest sample of units that a window had, as the largest keyed hash in it.
+    range: u64,
 }
 
 /// State of a gauge.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Gauge {
     tests: LatencyTests,
     /// Values of the open window of (control, candidate).
     window: [LatencyTable; 2],
     /// All values of (control, candidate).
     all: [Histogram; 2],
+}
+
+impl Default for Gauge {
+    fn default() -> Gauge {
+        Gauge { tests: LatencyTests::on(Scale::Log2OfOneMore), window: Default::default(), all: Default::default() }
+    }
 }
 
 impl MetricTest {
@@ -98,7 +112,19 @@ impl MetricTest {
             counted: [0; 2],
             unassigned: 0,
             beyond: 0,
+            unread: [0; 2],
+            range: u64::MAX,
         }
+    }
+
+    /// The lines of the window that come next are those of the units whose keyed hash is at most `range`.
+    pub fn sample(&mut self, range: u64) {
+        self.range = self.range.min(range);
+    }
+
+    /// Share of units that were followed in the busiest window.
+    pub fn followed(&self) -> f64 {
+        self.range as f64 / u64::MAX as f64
     }
 
     /// Requests of the window: what a count is held against.
@@ -108,8 +134,8 @@ impl MetricTest {
         }
     }
 
-    /// Lines say so; `arm`: of their unit, `None` where it has none.
-    pub fn add(&mut self, of: &Measured, arm: Option<Arm>) {
+    /// Lines say so; `arm`: of their unit, `None` where it has none; `range`: the sample of units of the window.
+    pub fn add(&mut self, of: &Measured, arm: Option<Arm>, range: u64) {
         let lines = u64::from(of.lines);
         self.lines += lines;
         if of.unit == 0 {
@@ -124,15 +150,24 @@ impl MetricTest {
             return;
         };
         self.counted[arm.at()] += lines;
+        let Some(bin) = of.bin else {
+            self.unread[arm.at()] += lines;
+            return;
+        };
         let bucket = event::bucket_of(of.unit);
-        let met = i64::from(of.bin.min(1)) * i64::from(of.lines);
+        let met = i64::from(bin.min(1)) * i64::from(of.lines);
         match self.metric.kind {
             MetricKind::Ratio => self.values.add(arm, bucket as usize, lines, met, i128::from(met)),
-            MetricKind::Count => self.values.add(arm, bucket as usize, 0, met, i128::from(met)),
+            MetricKind::Count => {
+                // All requests are counted: each unit of a sample stands for those that are not in it.
+                let weight = 1i64 << range.leading_zeros().min(WEIGHT_BITS_MAX);
+                let square = i128::from(met) * i128::from(weight) * i128::from(weight);
+                self.values.add(arm, bucket as usize, 0, met.saturating_mul(weight), square);
+            }
             MetricKind::Gauge => {
-                self.gauge.window[arm.at()].add_count(bucket, of.bin, of.lines);
-                self.gauge.all[arm.at()].add(of.bin, lines);
-                self.beyond += if usize::from(of.bin) + 1 >= BINS { lines } else { 0 };
+                self.gauge.window[arm.at()].add_count(bucket, bin, of.lines);
+                self.gauge.all[arm.at()].add(bin, lines);
+                self.beyond += if usize::from(bin) + 1 >= BINS { lines } else { 0 };
             }
         }
     }
@@ -149,7 +184,7 @@ impl MetricTest {
         tests.close_window([&tables[0], &tables[1]], start, end);
     }
 
-    /// The sums that are tested and shown: of a gauge, the logarithm of its values.
+    /// The sums that are tested and shown: of a gauge, on its scale.
     fn sums(&self) -> &BucketSums {
         match self.metric.kind {
             MetricKind::Ratio | MetricKind::Count => &self.values,
@@ -164,7 +199,11 @@ impl MetricTest {
         match self.metric.kind {
             MetricKind::Ratio => margin::error_margin(margin::running_base_rate(sum, n)),
             MetricKind::Count => COUNT_MARGIN * sum as f64 / n.max(1) as f64,
-            MetricKind::Gauge => margin::LATENCY_MEAN,
+            // The same relative change moves the logarithm of one more than a value by less where the value is small.
+            MetricKind::Gauge => {
+                let typical = typical(sum as f64 / n.max(1) as f64 * NATURAL);
+                margin::LATENCY_MEAN * typical / (1.0 + typical)
+            }
         }
     }
 
@@ -197,20 +236,22 @@ impl MetricTest {
         bucket::log_e_fail(&turned(candidate), &turned(control), margin, Variance::Adjusted)
     }
 
-    /// Lines of one arm lack their unit more often: what they tell is in no test, and would decide.
+    /// Lines of one arm lack their unit, or a value that can be read, more often: what they tell is in no test, and would decide.
     pub fn is_broken(&self) -> bool {
         let all = [0, 1].map(|arm| self.nobodys[arm].saturating_add(self.counted[arm]));
         differs_from(self.nobodys, all, UNIT_DIFFERENCE, LINES_MIN)
+            || differs_from(self.unread, self.counted, UNREAD_DIFFERENCE, LINES_MIN)
     }
 
-    /// What it is in (control, candidate): a share, lines for each request, or the geometric mean of a gauge.
+    /// What it is in (control, candidate): a share, lines for each request, or the typical value of a gauge: what one more than each value has
+    /// as its geometric mean, less one.
     pub fn values(&self) -> [Option<f64>; 2] {
         let (events, sums) = (self.sums().events(), self.sums().sums());
         [0, 1].map(|arm| {
             let mean = (events[arm] > 0).then(|| sums[arm] as f64 / events[arm] as f64)?;
             Some(match self.metric.kind {
                 MetricKind::Ratio | MetricKind::Count => mean,
-                MetricKind::Gauge => math::exp(mean / 65_536.0 * core::f64::consts::LN_2) / GAUGE_PARTS as f64,
+                MetricKind::Gauge => typical(mean * NATURAL),
             })
         })
     }
@@ -218,7 +259,8 @@ impl MetricTest {
     /// 50th, 90th and 99th percentile of a gauge in (control, candidate).
     pub fn quantiles(&self) -> [[Option<f64>; 3]; 2] {
         let of = |all: &Histogram| {
-            Level::ALL.map(|level| all.quantile_us(level.quantile()).map(|parts| parts / GAUGE_PARTS as f64))
+            let value = |bin: u16| if bin_low(bin) == 0 { 0.0 } else { bin_middle(bin) / GAUGE_PARTS as f64 };
+            Level::ALL.map(|level| all.quantile_bin(level.quantile()).map(value))
         };
         self.gauge.all.each_ref().map(of)
     }
@@ -229,7 +271,7 @@ impl MetricTest {
     }
 
     /// Difference of the candidate's mean to the control's with its interval that holds at any time: (estimate, low, high), of a gauge
-    /// of natural logarithms. `None` where there is too little.
+    /// in parts of the control's typical value. `None` where there is too little.
     pub fn difference(&self, alpha: f64) -> Option<(f64, f64, f64)> {
         let view = self.sums().view();
         let [control, candidate] = match self.metric.kind {
@@ -238,12 +280,22 @@ impl MetricTest {
         };
         let kept = view.kept();
         let (low, high) = bucket::interval(&candidate, &control, self.margin(&view) * kept, alpha);
-        Some(((candidate.mean - control.mean) / kept, low / kept, high / kept))
+        let all = [(candidate.mean - control.mean) / kept, low / kept, high / kept];
+        let [estimate, low, high] = match self.metric.kind {
+            MetricKind::Ratio | MetricKind::Count => all,
+            MetricKind::Gauge => {
+                let mean = self.sums().sums()[0] as f64 / self.sums().events()[0].max(1) as f64 * NATURAL;
+                let base = Some(typical(mean)).filter(|base| *base > 0.0)?;
+                all.map(|more| typical(mean + more).max(0.0) / base - 1.0)
+            }
+        };
+        Some((estimate, low, high))
     }
 
     /// Nothing more comes: what only further values need goes.
     pub fn keep_the_gist(&mut self) {
-        let mean = std::mem::take(&mut self.gauge.tests).mean;
+        let empty = LatencyTests::on(Scale::Log2OfOneMore);
+        let mean = std::mem::replace(&mut self.gauge.tests, empty).mean;
         self.gauge.tests.mean = mean;
     }
 
@@ -264,7 +316,8 @@ impl MetricTest {
         w.text(&self.metric.field);
         w.flag(self.metric.harms);
         [self.lines, self.without_unit, self.unassigned, self.beyond].into_iter().for_each(|count| w.uint(count));
-        self.nobodys.into_iter().chain(self.counted).for_each(|count| w.uint(count));
+        self.nobodys.into_iter().chain(self.counted).chain(self.unread).for_each(|count| w.uint(count));
+        w.fixed(self.range);
         if self.metric.kind != MetricKind::Gauge {
             self.values.write(w);
             return;
@@ -290,11 +343,13 @@ impl MetricTest {
         [of.lines, of.without_unit, of.unassigned, of.beyond] = [r.uint()?, r.uint()?, r.uint()?, r.uint()?];
         of.nobodys = [r.uint()?, r.uint()?];
         of.counted = [r.uint()?, r.uint()?];
+        of.unread = [r.uint()?, r.uint()?];
+        of.range = r.fixed()?;
         if kind != MetricKind::Gauge {
             of.values = BucketSums::read(r)?;
             return Ok(of);
         }
-        of.gauge.tests = LatencyTests::read(r, None)?;
+        of.gauge.tests = LatencyTests::read(r, None, Scale::Log2OfOneMore)?;
         for all in &mut of.gauge.all {
             for _ in 0..r.length()? {
                 let bin = r.uint16()?;
@@ -303,6 +358,14 @@ impl MetricTest {
         }
         Ok(of)
     }
+}
+
+/// One step of [`Scale`] as a natural logarithm.
+const NATURAL: f64 = core::f64::consts::LN_2 / 65_536.0;
+
+/// The value whose natural logarithm of one more this is.
+fn typical(ln_of_one_more: f64) -> f64 {
+    math::exp(ln_of_one_more) - 1.0
 }
 
 /// Minimum rule of ratios and counts: of what is counted some, over users enough.
@@ -335,7 +398,7 @@ mod tests {
                 let unit = event::mix(n, 9);
                 of.requests(arm, event::bucket_of(unit) as usize, 4);
                 let bin = value(event::mix(unit ^ window as u64, 3), window, arm);
-                of.add(&Measured { unit, metric: 0, bin, lines: 1, arm: None }, Some(arm));
+                of.add(&Measured { unit, metric: 0, bin: Some(bin), lines: 1, arm: None }, Some(arm), u64::MAX);
             }
             of.close_window(Timestamp(window * MINUTE), Timestamp((window + 1) * MINUTE));
         }
@@ -403,7 +466,11 @@ mod tests {
                             MetricKind::Ratio | MetricKind::Count => u16::from(is_met),
                         };
                         if kind != MetricKind::Count || is_met {
-                            of.add(&Measured { unit, metric: 0, bin, lines, arm: None }, Some(arm));
+                            of.add(
+                                &Measured { unit, metric: 0, bin: Some(bin), lines, arm: None },
+                                Some(arm),
+                                u64::MAX,
+                            );
                         }
                     }
                     of.close_window(Timestamp(window * MINUTE), Timestamp((window + 1) * MINUTE));
@@ -446,9 +513,10 @@ mod tests {
         run(&mut of, |random, _, _| (random % 2) as u16);
         let before = of.log_e();
         for _ in 0..2_000 {
-            of.add(&Measured { unit: 0, metric: 0, bin: 1, lines: 1, arm: Some(Arm::Candidate) }, None);
+            let nobody = Measured { unit: 0, metric: 0, bin: Some(1), lines: 1, arm: Some(Arm::Candidate) };
+            of.add(&nobody, None, u64::MAX);
         }
-        of.add(&Measured { unit: 7, metric: 0, bin: 1, lines: 3, arm: None }, None);
+        of.add(&Measured { unit: 7, metric: 0, bin: Some(1), lines: 3, arm: None }, None, u64::MAX);
         assert_eq!((of.log_e(), of.without_unit, of.unassigned), (before, 2_000, 3));
         assert!(of.is_broken());
     }

@@ -337,6 +337,12 @@ impl Engine {
         if traces.followed() < 1.0 {
             list.push(format!("{:.2} % of traces are followed", traces.followed() * 100.0));
         }
+        if self.common.exposed.followed() < 1.0 {
+            let share = self.common.exposed.followed() * 100.0;
+            list.push(format!(
+                "{share:.2} % of those who were given an arm before the rollout was compared are remembered"
+            ));
+        }
         if traces.orphans > 0 {
             list.push(format!("{} traces never showed a request of the service", traces.orphans));
         }
@@ -509,13 +515,17 @@ impl Engine {
     /// Releases that a window brings something to, in order: thousands of services are not walked for the lines of a few.
     fn concerned(&self, merged: &WindowPartial) -> BTreeSet<usize> {
         let damaged = cells_of(merged, Some(NO_NAME)).iter().any(|(_, _, cell)| cell.damaged > 0);
-        let of_units = !merged.exposures.is_empty() || !merged.conversions.is_empty() || !merged.metrics.is_empty();
+        let of_units = !merged.exposures.is_empty() || !merged.conversions.is_empty();
         if damaged || of_units {
             // Of no service, or of whichever service's environment: it may concern each.
             return (0..self.releases.len()).collect();
         }
         let named = merged.names.services.iter().filter_map(|key| self.of_service.get(key)).flatten().copied();
         let mut concerned: BTreeSet<usize> = named.collect();
+        if !merged.metrics.is_empty() {
+            let live = self.releases.iter().enumerate().filter(|(_, release)| !release.live().is_empty());
+            concerned.extend(live.map(|(at, _)| at));
+        }
         if !merged.is_empty() {
             concerned.extend(&self.waiting);
             let is_live = |at: &usize| self.releases.get(*at).is_some_and(|release| !release.live().is_empty());

@@ -612,15 +612,14 @@ impl ReleaseState {
             .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
             .collect();
         let ours: Vec<NameId> = self.services.iter().filter_map(|key| place(&merged.names.services, key)).collect();
-        let metrics: Vec<Measured> = merged
-            .metrics
-            .as_slice()
+        let rows = if comparison.metrics.is_empty() { &[] } else { merged.metrics.as_slice() };
+        let metrics: Vec<Measured> = rows
             .iter()
             .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
             .map(|row| Measured {
                 unit: row.unit,
                 metric: row.metric,
-                bin: row.bin,
+                bin: (row.bin + 1 != event::METRIC_UNREAD).then_some(row.bin),
                 lines: row.count,
                 // What another service calls its versions says nothing of this one's.
                 arm: arm_of_id(row.arm).filter(|_| ours.contains(&row.service)),
@@ -630,7 +629,7 @@ impl ReleaseState {
         if activities.is_empty() && complete.is_empty() {
             // No look and no stratum comes from what users do (CP-4).
             comparison.convert(&conversions);
-            comparison.measure(&metrics, start, settings.windowing.end_of(merged.window));
+            comparison.measure((&metrics, merged.metric_range), start, settings.windowing.end_of(merged.window));
             comparison.take_templates(start, &templates);
             return false;
         }
@@ -660,7 +659,7 @@ impl ReleaseState {
             gaps,
             without_unit,
             conversions: &conversions,
-            metrics: &metrics,
+            metrics: (&metrics, merged.metric_range),
             exposed_elsewhere,
             weights,
             routes,

@@ -7,7 +7,7 @@
 //! In this order, until an eighth of the bound is free again:
 //! 1. histories of services without a live rollout, those that learnt least lately first: small shifts of latency will not be found;
 //! 2. sums of rollouts that are over, those that ended first: verdict, evidence and counts stay;
-//! 3. half of the open traces, by keyed hash, and half again;
+//! 3. half of the open traces and of the units that were exposed before, by keyed hash, and half again;
 //! 4. pair tests (routes, status classes, called services) that remember most: their evidence stays what it is;
 //! 5. half of the units, by keyed hash, of the rollout that remembers most, and so on;
 //! 6. discovered rollouts with the fewest units: no longer judged, their last verdict stands;
@@ -54,6 +54,8 @@ pub struct Shed {
     pub gists: u64,
     /// Times that the open traces were halved.
     pub traces: u64,
+    /// Times that the units that were exposed before were halved.
+    pub exposed: u64,
     /// Rollouts whose pair tests stopped.
     pub pairs: u64,
     /// Times that a rollout's units were halved.
@@ -67,12 +69,12 @@ pub struct Shed {
 }
 
 impl Shed {
-    fn counts_mut(&mut self) -> [&mut u64; 8] {
-        let Shed { histories, gists, traces, pairs, units, rollouts, forgotten, full } = self;
-        [histories, gists, traces, pairs, units, rollouts, forgotten, full]
+    fn counts_mut(&mut self) -> [&mut u64; 9] {
+        let Shed { histories, gists, traces, exposed, pairs, units, rollouts, forgotten, full } = self;
+        [histories, gists, traces, exposed, pairs, units, rollouts, forgotten, full]
     }
 
-    fn counts(mut self) -> [u64; 8] {
+    fn counts(mut self) -> [u64; 9] {
         self.counts_mut().map(|count| *count)
     }
 
@@ -82,6 +84,7 @@ impl Shed {
             "services whose history of users was given up",
             "rollouts that were over, of which only verdict, evidence and counts were kept",
             "times only every second of the open traces went on",
+            "times only every second unit that was exposed before was remembered",
             "rollouts whose routes, status classes and called services were no longer compared",
             "times only every second unit of a rollout went on",
             "rollouts that were no longer judged",
@@ -258,6 +261,7 @@ impl Engine {
         while self.state_bytes() > aim && self.common.exposed.len() > EXPOSED_LEAST {
             self.common.exposed.halve();
             self.measure_rest();
+            self.shed.exposed += 1;
         }
     }
 

@@ -42,6 +42,7 @@ use template::Templates;
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
 pub(crate) use crash::is_crash;
+pub(crate) use outcome::is_probe_route;
 pub(crate) use segments::is_no_segment;
 
 /// Status field of Envoy's and Istio's access logs.
@@ -84,6 +85,22 @@ const LOGGER_FIELDS: [&str; 8] = [
 ];
 /// Fields that name whom the service asked.
 const PEERS: [&str; 2] = ["peer.service", "config.baseURL"];
+/// Fields that say which way a request goes, and the words for one that the service makes.
+const DIRECTIONS: [&str; 4] = ["span.kind", "span_kind", "spanKind", "direction"];
+const OUTWARD: [&str; 7] = ["client", "producer", "outbound", "outgoing", "egress", "out", "SPAN_KIND_CLIENT"];
+/// Field in which Azure's Application Insights says what a record is.
+const RECORD_TYPE: &str = "Type";
+/// Fields that name the program that asks.
+const AGENTS: [&str; 8] = [
+    "user_agent",
+    "http_user_agent",
+    "userAgent",
+    "user_agent.original",
+    "http.user_agent",
+    "agent",
+    "req.headers.user-agent",
+    "httpRequest.userAgent",
+];
 
 /// Longest line that is decoded, in bytes.
 pub const LINE_MAX: usize = 16 << 20;
@@ -153,6 +170,13 @@ pub struct Decoder<'p> {
     url_slots: [u8; URL_FIELDS.len()],
     peer_slots: [u8; PEERS.len()],
     logger_slots: [u8; LOGGER_FIELDS.len()],
+    direction_slots: [u8; DIRECTIONS.len()],
+    agent_slots: [u8; AGENTS.len()],
+    type_slot: u8,
+    /// The line that was decoded last asks only whether the service is there.
+    is_probe: bool,
+    /// Slots of what only work inside requests has.
+    inside_slots: Vec<u8>,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -217,6 +241,11 @@ impl<'p> Decoder<'p> {
             url_slots: [0; URL_FIELDS.len()],
             peer_slots: [0; PEERS.len()],
             logger_slots: [0; LOGGER_FIELDS.len()],
+            direction_slots: [0; DIRECTIONS.len()],
+            agent_slots: [0; AGENTS.len()],
+            type_slot: 0,
+            is_probe: false,
+            inside_slots: Vec::new(),
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -297,6 +326,10 @@ impl<'p> Decoder<'p> {
         decoder.url_slots = URL_FIELDS.map(|path| decoder.want(path));
         decoder.peer_slots = PEERS.map(|path| decoder.want(path));
         decoder.logger_slots = LOGGER_FIELDS.map(|path| decoder.want(path));
+        decoder.direction_slots = DIRECTIONS.map(|path| decoder.want(path));
+        decoder.agent_slots = AGENTS.map(|path| decoder.want(path));
+        decoder.type_slot = decoder.want(RECORD_TYPE);
+        decoder.inside_slots = plan.inside.iter().map(|mark| decoder.want(&mark.path)).collect();
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         decoder.metric_slots =
@@ -559,7 +592,7 @@ impl<'p> Decoder<'p> {
             return Err(RejectReason::TooManyNames);
         }
 
-        let first_status = self.first(Role::Status);
+        let first_status = self.first_status(line);
         let status = self.status(line, first_status);
         let level = self.level(line);
         let chosen = self.source_of(service);
@@ -610,6 +643,8 @@ impl<'p> Decoder<'p> {
                 event::mix(event::identity_hash(self.stream.as_bytes()), offset.wrapping_add(1)).max(1)
             }
         };
+        self.is_probe = kind == Kind::Request && self.asks_for_health(line, unit);
+        let kind = if self.is_probe { Kind::Log } else { kind };
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
@@ -681,6 +716,11 @@ impl<'p> Decoder<'p> {
     /// The time of the line that was decoded last named its zone, or needed none.
     pub(crate) fn named_zone(&self) -> bool {
         self.clock.named_zone()
+    }
+
+    /// The line that was decoded last asks only whether the service is there: it looks like a request, and counts as none.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.is_probe
     }
 
     /// Where the line that was decoded last says that its request is logged.

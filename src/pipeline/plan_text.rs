@@ -8,7 +8,7 @@ use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::metric;
 use crate::pipeline::plan::{
-    ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Plan, RequestSource, TIMES_MAX, UnitKind,
+    ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Mark, Plan, RequestSource, TIMES_MAX, UnitKind,
 };
 use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
@@ -65,6 +65,10 @@ pub fn to_json(plan: &Plan) -> Value {
             "trace_bits": w.trace_bits,
         },
     });
+    if let (false, Some(fields)) = (plan.inside.is_empty(), value.as_object_mut()) {
+        let mark = |mark: &Mark| json!({ "field": mark.path, "value": mark.value });
+        fields.insert("inside".to_owned(), plan.inside.iter().map(mark).collect());
+    }
     if let (Some(from), Some(fields)) = (plan.years_from, value.as_object_mut()) {
         fields.insert("years_from_us".to_owned(), json!(from.0));
     }
@@ -165,6 +169,17 @@ fn zone_from_json(value: Option<&Value>) -> Result<Zone, BadPlan> {
     zone.ok_or_else(|| BadPlan("zone".to_owned()))
 }
 
+/// What tells work inside requests; nothing where a plan has no such key.
+fn inside_from_json(value: Option<&Value>) -> Result<BTreeSet<Mark>, BadPlan> {
+    let bad = || BadPlan("inside".to_owned());
+    let Some(value) = value else { return Ok(BTreeSet::new()) };
+    let mark = |mark: &Value| {
+        let path = mark.get("field").and_then(Value::as_str).ok_or_else(bad)?.to_owned();
+        Ok(Mark { path, value: mark.get("value").and_then(Value::as_str).map(str::to_owned) })
+    };
+    value.as_array().ok_or_else(bad)?.iter().map(mark).collect()
+}
+
 /// What is done to lines; nothing where a plan has no such key.
 fn preparation_from_json(value: Option<&Value>) -> Result<Preparation, BadPlan> {
     match value {
@@ -193,6 +208,7 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         unit: UnitKind::from_name(&text(value, "unit")?).ok_or_else(|| bad("unit"))?,
         arms: ArmRule::None,
         sources: std::collections::BTreeMap::new(),
+        inside: inside_from_json(value.get("inside"))?,
         service: optional("service"),
         environment: optional("environment"),
         follow_traces: value.get("follow_traces").and_then(Value::as_bool).ok_or_else(|| bad("follow_traces"))?,

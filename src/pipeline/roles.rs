@@ -401,6 +401,7 @@ impl Role {
                 "statusCode",
                 "response_code",
                 "http_status",
+                "http_status_code",
                 "res.statusCode",
                 "response.status",
                 "http.response.status",

@@ -5,6 +5,7 @@ mod access_duration;
 mod arms;
 mod cover;
 mod fields;
+mod inside;
 mod releases;
 mod segments;
 mod unit;
@@ -263,6 +264,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         unit: UnitKind::Request,
         arms: ArmRule::None,
         sources: BTreeMap::new(),
+        inside: BTreeSet::new(),
         service: wishes.service.clone(),
         environment: wishes.environment.clone(),
         follow_traces: true,
@@ -279,8 +281,10 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         windowing: wishes.windowing,
     };
     plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
-    let (arm_candidates, sources) = look_at_services(heads, &plan);
+    let (arm_candidates, sources, inside) = look_at_services(heads, &plan);
     plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
+    let answered = plan.sources.iter().filter(|(_, source)| **source == RequestSource::Answered);
+    plan.inside = answered.flat_map(|(key, _)| inside.found(key).0).take(inside::KEPT_MAX).collect();
     let calls_set_aside = set_aside(&sources, &plan.sources);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),

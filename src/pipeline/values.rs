@@ -176,29 +176,54 @@ fn span_status(text: &str) -> Option<Status> {
 /// A word that stands where an identity is missing: `anonymous` is nobody, however many requests it makes.
 #[inline]
 pub fn is_nobody(text: &str) -> bool {
-    const WORDS: [&str; 18] = [
-        "-",
-        "0",
-        "-1",
+    const LONGEST: usize = 20;
+    const NIL: &str = "00000000-0000-0000-0000-000000000000";
+    match text.as_bytes() {
+        [] => true,
+        // Ids mostly have a digit, and no such word has.
+        [b'0'] | [b'-'] | [b'-', b'1'] => true,
+        bytes if bytes.len() > LONGEST => text == NIL,
+        bytes if bytes.iter().any(u8::is_ascii_digit) => false,
+        bytes => is_word_for_nobody(bytes),
+    }
+}
+
+#[inline(never)]
+fn is_word_for_nobody(bytes: &[u8]) -> bool {
+    const WORDS: [&str; 19] = [
         "nil",
         "anon",
         "null",
         "none",
         "guest",
+        "visitor",
         "unknown",
         "anonymous",
         "undefined",
-        "(anonymous)",
-        "anonymousUser",
+        "anonymoususer",
+        "unauthenticated",
+        "notauthenticated",
+        "notloggedin",
+        "loggedout",
+        "nouser",
         // What was taken out, here or before.
-        "***",
         "redacted",
-        "<redacted>",
-        "[redacted]",
-        "[filtered]",
+        "filtered",
+        "masked",
+        "removed",
     ];
-    const NIL: &str = "00000000-0000-0000-0000-000000000000";
-    text.is_empty() || (text.len() <= 13 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))) || text == NIL
+    let mut letters = [0u8; 20];
+    let mut len = 0;
+    for byte in bytes.iter().filter(|byte| byte.is_ascii_alphabetic()) {
+        if let Some(letter) = letters.get_mut(len) {
+            *letter = byte.to_ascii_lowercase();
+            len += 1;
+        }
+    }
+    // Letters of other scripts are no signs around a word.
+    let is_plain = bytes.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_ <>()[]{}.*/'\"".contains(byte));
+    let word = letters.get(..len).unwrap_or_default();
+    is_plain && (bytes == b"***" || bytes.eq_ignore_ascii_case(b"n/a") || WORDS.iter().any(|known| known.as_bytes() == word))
 }
 
 /// The client in an address as servers and proxies write it: the first of a list, without its port, which is another for each connection.
@@ -523,10 +548,10 @@ mod tests {
 
     #[test]
     fn nobody() {
-        for text in ["", "-", "0", "null", "None", "nil", "unknown", "Anonymous", "ANON", "guest", "undefined"] {
+        for text in ["", "-", "0", "null", "None", "nil", "unknown", "Anonymous", "ANON", "guest", "undefined", "visitor", "n/a", "not-logged-in", "<anonymous>", "(none)", "***", "[FILTERED]", "AnonymousUser"] {
             assert!(is_nobody(text), "{text}");
         }
-        for text in ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " "] {
+        for text in ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " ", "na", "guests", "\u{e9}none", "system"] {
             assert!(!is_nobody(text), "{text}");
         }
     }

@@ -24,7 +24,7 @@ pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
-pub const PARTIAL_VERSION: u8 = 2;
+pub const PARTIAL_VERSION: u8 = 3;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;
@@ -43,6 +43,8 @@ pub const SEGMENT_VALUES_MAX: usize = 256;
 pub const PAIR_ROWS_MAX: usize = 1 << 15;
 /// (trace, service) rows of one window; past it the sample of traces halves.
 pub const TRACE_ROWS_MAX: usize = 1 << 15;
+/// (unit, metric, value) rows of one window; past it the sample of units halves.
+pub const METRIC_ROWS_MAX: usize = 1 << 17;
 
 /// Counters of one service under one arm.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -296,8 +298,10 @@ pub struct WindowPartial {
     pub attempts: Rows<AttemptRow>,
     /// Units that met a business event of the plan.
     pub conversions: Rows<ConversionRow>,
-    /// What units' lines said of the metrics of the plan.
+    /// What units' lines said of the metrics of the plan, of units in `metric_range`.
     pub metrics: Rows<MetricRow>,
+    /// Largest keyed hash of units in `metrics`: all, or all but for a power of two.
+    pub metric_range: u64,
     /// (unit, route), of units in `pair_range`.
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
@@ -335,6 +339,7 @@ impl WindowPartial {
             attempts: Rows::default(),
             conversions: Rows::default(),
             metrics: Rows::default(),
+            metric_range: u64::MAX,
             pairs: Rows::default(),
             pair_range: u64::MAX,
             traces: Rows::default(),
@@ -419,7 +424,8 @@ impl WindowPartial {
         self.outcomes.settle();
         self.attempts.settle();
         self.conversions.settle();
-        self.metrics.settle();
+        let range = self.metric_range;
+        self.metric_range = settle_sample(&mut self.metrics, range, METRIC_ROWS_MAX, |row| metric_hash(row.unit));
         self.settle_pairs();
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
@@ -584,7 +590,7 @@ impl WindowPartial {
             let arm = if unit == 0 { event.arm } else { NO_NAME };
             self.conversions.add(ConversionRow { unit, count: 1, service, arm, event: number });
         }
-        if event.metrics != event::NO_METRICS {
+        if event.metrics != event::NO_METRICS && metric_hash(event.unit) <= self.metric_range {
             for (metric, said) in (0u8..).zip(event.metrics) {
                 if let Some(bin) = said.checked_sub(1) {
                     let (unit, service, arm) = (event.unit, event.service, event.arm);
@@ -695,6 +701,12 @@ impl Top {
 #[inline]
 pub fn pair_hash(unit: u64) -> u64 {
     event::mix(unit, event::KEY_PAIRS)
+}
+
+/// Place of a unit in the order in which the sample of what metrics say is taken; lines of nobody are always in it.
+#[inline]
+pub fn metric_hash(unit: u64) -> u64 {
+    if unit == 0 { 0 } else { event::mix(unit, event::KEY_METRICS) }
 }
 
 /// Place of a trace in the order in which the sample of traces is taken.

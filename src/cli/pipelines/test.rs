@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::report::count;
 use crate::cli::terminal::{self, harmless};
-use crate::event::{Event, Intern, Level, NO_LATENCY, Names, name_at};
+use crate::event::{Event, Intern, Level, METRIC_UNREAD, NO_LATENCY, Names, name_at};
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
@@ -193,6 +193,9 @@ fn keys(event: &Event, names: &Names, plan: &Plan) -> Vec<(&'static str, String)
     }
     let said = event.metrics.iter().zip(&plan.metrics).filter_map(|(said, metric)| {
         let bin = said.checked_sub(1)?;
+        if *said == METRIC_UNREAD {
+            return Some(format!("{} unreadable", metric.name));
+        }
         let value = match metric.kind {
             MetricKind::Ratio | MetricKind::Count => f64::from(bin),
             MetricKind::Gauge => bin_low(bin) as f64 / GAUGE_PARTS as f64,

@@ -7,7 +7,6 @@ use crate::cli::terminal::harmless;
 use crate::compare::verdict::Finding;
 use crate::engine::comparison::Comparison;
 use crate::engine::metrics::MetricTest;
-use crate::math;
 use crate::pipeline::metric::MetricKind;
 
 /// Characters of a metric's name that are shown.
@@ -24,7 +23,7 @@ pub(in crate::cli) struct MetricRow {
     pub field: String,
     /// It does harm when it rises; else when it falls.
     pub harms: bool,
-    /// Share, lines for each request or geometric mean, of control and candidate.
+    /// Share, lines for each request or typical value, of control and candidate.
     pub values: [Option<f64>; 2],
     /// 50th, 90th and 99th percentile of a gauge, of control and candidate.
     pub quantiles: [[Option<f64>; 3]; 2],
@@ -40,6 +39,8 @@ pub(in crate::cli) struct MetricRow {
     pub lines: [u64; 3],
     /// Values past the largest that can be told apart.
     pub beyond: u64,
+    /// Lines whose value is no number from 0 on, of control and candidate.
+    pub unread: [u64; 2],
 }
 
 impl MetricRow {
@@ -93,7 +94,7 @@ fn effect(of: &MetricTest) -> Option<Effect> {
     let all = |kind, f: &dyn Fn(f64) -> f64| Effect { kind, estimate: f(estimate), low: f(low), high: f(high) };
     match of.metric.kind {
         MetricKind::Ratio => Some(all(EffectKind::Difference, &|d| d)),
-        MetricKind::Gauge => Some(all(EffectKind::Change, &|d| math::exp(d) - 1.0)),
+        MetricKind::Gauge => Some(all(EffectKind::Change, &|d| d)),
         MetricKind::Count => {
             let base = of.values()[0].filter(|base| *base > 0.0)?;
             Some(all(EffectKind::Change, &|d| (d / base).max(-1.0)))
@@ -118,6 +119,7 @@ pub(super) fn rows(comparison: &Comparison) -> Vec<MetricRow> {
             events: of.events(),
             lines: [of.lines, of.without_unit, of.unassigned],
             beyond: of.beyond,
+            unread: of.unread,
         }
     };
     comparison.metrics.iter().enumerate().map(row).collect()
@@ -168,12 +170,20 @@ impl Judged<'_> {
             return format!("{name}: no line says anything of it");
         }
         let broken = match row.finding {
-            Finding::BrokenMeasurement => "; lines of one arm lack it more often, so a change is not tested",
+            Finding::BrokenMeasurement => "; one arm lacks what can be compared more often, so a change is not tested",
             Finding::NoData | Finding::Undecided | Finding::Held | Finding::Regressed | Finding::Changed => "",
         };
         let beyond = match row.beyond {
             0 => String::new(),
             beyond => format!("; {} of them beyond what can be told apart", grouped(beyond)),
+        };
+        let unread = match row.unread {
+            [0, 0] => String::new(),
+            [control, candidate] => format!(
+                "; the values of {} of the baseline and {} of the canary are no numbers from 0 on",
+                grouped(control),
+                grouped(candidate)
+            ),
         };
         let quantiles = match row.quantiles {
             [[Some(a), Some(b), Some(c)], [Some(d), Some(e), Some(f)]] => {
@@ -183,7 +193,7 @@ impl Judged<'_> {
             _ => String::new(),
         };
         format!(
-            "{name}: {}, {} of them without a {unit}{broken}, {} of {} not active in either arm before{beyond}{quantiles}",
+            "{name}: {}, {} of them without a {unit}{broken}, {} of {} not active in either arm before{beyond}{unread}{quantiles}",
             count(lines, "line"),
             grouped(without_unit),
             grouped(unassigned),

@@ -113,7 +113,7 @@ impl Judged<'_> {
             list.extend(look.flaws.contains(&Flaw::MostlyLate).then(|| self.flaw(Flaw::MostlyLate)));
         }
         if look.verdict == Verdict::Inconclusive {
-            for flaw in [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity] {
+            for flaw in [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity, Flaw::OwnMeasurement] {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
             }
         } else {
@@ -615,6 +615,16 @@ impl Judged<'_> {
                 }
             }
             Flaw::UnequalSegments => self.unequal_words(),
+            Flaw::OwnMeasurement => {
+                let events = comparison.conversions.iter().filter(|of| of.is_broken()).map(|of| &of.name);
+                let metrics = comparison.metrics.iter().filter(|of| of.is_broken()).map(|of| &of.metric.name);
+                let names: Vec<String> = events.chain(metrics).map(|name| format!("`{}`", harmless(name, 40))).collect();
+                format!(
+                    "{} cannot be compared: in one arm more of the lines behind it name no {}, or have a value that is no number from 0 on. No pass before both arms say it alike.",
+                    names.join(" and "),
+                    comparison.unit.name()
+                )
+            }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),
             Flaw::SamplingByOutcome => {
                 "Failed requests are sampled at another rate than others in one arm, or fewer of them were kept: error rates cannot be compared.".to_owned()

@@ -58,7 +58,7 @@ pub struct WindowInput<'a> {
     /// Business events of the policy.
     pub conversions: &'a [Converted],
     /// What lines say of the metrics of the policy.
-    pub metrics: &'a [Measured],
+    pub metrics: (&'a [Measured], u64),
     /// Units that another service gave an arm, and when, in order of services and units.
     pub exposed_elsewhere: Vec<(u64, Arm, Timestamp)>,
     /// Sampling weights of requests of (control, candidate).

@@ -10,7 +10,7 @@ use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
 use crate::engine::growth::Growth;
 use crate::engine::instances::Instances;
-use crate::engine::latency_tests::LatencyTests;
+use crate::engine::latency_tests::{LatencyTests, Scale};
 use crate::engine::limits::{Limit, Watch};
 use crate::engine::look::Look;
 use crate::engine::metrics::MetricTest;
@@ -340,7 +340,7 @@ impl Comparison {
         c.error_units = FirstEvents::read(r)?;
         c.error_volume = BucketSums::read(r)?;
         c.slow_units = FirstEvents::read(r)?;
-        c.latency = LatencyTests::read(r, effects)?;
+        c.latency = LatencyTests::read(r, effects, Scale::Log2)?;
         c.lines = BucketSums::read(r)?;
         c.crossover = FirstEvents::read(r)?;
         c.early = [BucketSums::read(r)?, BucketSums::read(r)?];

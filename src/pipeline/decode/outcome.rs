@@ -2,10 +2,10 @@
 
 use crate::event::{self, FieldForm, Kind, Level, METRICS_MAX, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
-use crate::pipeline::decode::{Decoder, FIELDS_MAX};
+use crate::pipeline::decode::{Decoder, FIELDS_MAX, OUTWARD};
 use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
 use crate::pipeline::number;
-use crate::pipeline::plan::RequestSource;
+use crate::pipeline::plan::{RequestSource, UnitKind};
 use crate::pipeline::roles::{ErrorNotation, Role, StatusNotation};
 use crate::pipeline::sampling::{self, Rate};
 use crate::pipeline::values;
@@ -30,6 +30,23 @@ const LIBRARIES: [(&str, Library); 7] = [
     ("System.Net.Http.HttpClient", Library::Client),
     ("httpx", Library::Client),
 ];
+
+/// Last steps of routes that are asked to see whether a service is there, and those of them that are nothing else.
+const PROBES: [&str; 13] = [
+    "ping", "health", "healthz", "healthcheck", "health-check", "ready", "readyz", "readiness", "live", "livez", "liveness", "startupz",
+    "metrics",
+];
+const ONLY_PROBES: [&str; 8] =
+    ["health", "healthz", "healthcheck", "health-check", "readyz", "readiness", "livez", "liveness"];
+/// Programs that ask so.
+const PROBERS: [&str; 7] =
+    ["kube-probe", "ELB-HealthChecker", "GoogleHC", "Prometheus", "Consul Health Check", "HealthCheck", "Uptime"];
+
+/// The last step of a route is one that is asked to see whether a service is there.
+pub(crate) fn is_probe_route(route: &str) -> bool {
+    let last = route.trim_end_matches('/').rsplit(['/', ' ']).next().unwrap_or_default();
+    PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
+}
 
 /// What a line's fields about failures say.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -112,6 +129,9 @@ impl Decoder<'_> {
         if self.slots.get(usize::from(self.trouble_slot)).is_some_and(|slot| slot.form != Form::Absent) {
             return (Kind::Log, RequestSource::Application);
         }
+        if let Some(told) = self.azure_record(line) {
+            return told;
+        }
         let root = match self.first(Role::Root) {
             Some((Slot { form: Form::True, .. }, _)) => Some(true),
             Some((slot, _)) => values::truth(&slot.text(line)),
@@ -161,11 +181,25 @@ impl Decoder<'_> {
             Some(Library::Database) => (Kind::Log, RequestSource::Application),
             Some(Library::Client) => (Kind::Request, RequestSource::Outgoing),
             None if self.is_outgoing(line) => (Kind::Request, RequestSource::Outgoing),
+            None if chosen == Some(RequestSource::Answered) && self.is_inside(line) => {
+                (Kind::Request, RequestSource::Timed)
+            }
+            // A request that failed before it had a status is one.
             None if is_timed && self.failed(line).is_none_or(|failed| failed == Failed::No) => {
                 (Kind::Request, RequestSource::Timed)
             }
             None => (Kind::Request, RequestSource::Application),
         }
+    }
+
+    /// The line has what only the work inside requests has.
+    fn is_inside(&self, line: &str) -> bool {
+        self.plan.inside.iter().zip(&self.inside_slots).any(|(mark, slot)| {
+            let slot = self.slots.get(usize::from(*slot)).filter(|slot| slot.form != Form::Absent);
+            slot.is_some_and(|slot| {
+                mark.value.as_deref().is_none_or(|value| slot.is_scalar() && slot.text(line) == value)
+            })
+        })
     }
 
     /// The library whose own logger wrote the line: what it says beside the fields of the request that it is part of is its own.
@@ -178,6 +212,56 @@ impl Decoder<'_> {
         })
     }
 
+    /// What a record of Azure's Application Insights is, which says so itself.
+    fn azure_record(&self, line: &str) -> Option<(Kind, RequestSource)> {
+        let slot = self.slots.get(usize::from(self.type_slot)).filter(|slot| slot.form == Form::Plain)?;
+        match slot.raw(line) {
+            "AppRequests" => Some((Kind::Request, RequestSource::RootSpan)),
+            "AppDependencies" => Some((Kind::Span, RequestSource::RootSpan)),
+            "AppTraces" | "AppExceptions" | "AppEvents" | "AppPageViews" | "AppPerformanceCounters" | "AppMetrics"
+            | "AppAvailabilityResults" | "AppBrowserTimings" => Some((Kind::Log, RequestSource::Application)),
+            _ => None,
+        }
+    }
+
+    /// The first field with a status in figures; where none is, the first with anything.
+    #[inline]
+    pub(super) fn first_status(&self, line: &str) -> Option<(Slot, usize)> {
+        let first = self.first(Role::Status)?;
+        let is_figure = |slot: &Slot| slot.form == Form::Number || slot.text(line).bytes().all(|b| b.is_ascii_digit());
+        if is_figure(&first.0) {
+            return Some(first);
+        }
+        // `status` may say how the work went, beside the code of the answer.
+        let list = &self.roles[Role::Status as usize];
+        let others = (first.1 + 1..usize::from(list.len).min(FIELDS_MAX)).filter_map(|at| {
+            let slot = self.slots.get(usize::from(list.slots[at])).filter(|slot| slot.is_scalar())?;
+            let is_code = is_figure(slot) && values::status_in(&slot.text(line), StatusNotation::Http).is_some();
+            is_code.then_some((*slot, at))
+        });
+        others.into_iter().find(|(_, at)| self.notations[*at] == StatusNotation::Http).or(Some(first))
+    }
+
+    /// A request that asks only whether the service is there: its path says so, and it is nobody's, or its program says so.
+    #[inline]
+    pub(super) fn asks_for_health(&self, line: &str, unit: u64) -> bool {
+        let is_users = matches!(self.plan.unit, UnitKind::User | UnitKind::Session);
+        if is_users && unit != 0 {
+            return false;
+        }
+        let Some((slot, _)) = self.first(Role::Route) else { return false };
+        let text = slot.text(line);
+        let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let last = path.rsplit(['/', ' ']).next().unwrap_or_default();
+        if !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
+            return false;
+        }
+        let mut agents = self.agent_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
+        is_users
+            || ONLY_PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
+            || agents.any(|slot| slot.is_scalar() && PROBERS.iter().any(|name| slot.text(line).contains(name)))
+    }
+
     /// The line looks like a call to somebody else: whole URLs are those of clients (OpenTelemetry: `url.full`), as peers are.
     fn is_outgoing(&self, line: &str) -> bool {
         let is_whole = |text: &str| text.contains("://");
@@ -185,6 +269,10 @@ impl Decoder<'_> {
         self.first(Role::Route).is_some_and(|(slot, _)| is_whole(&slot.text(line)))
             || urls.any(|slot| slot.is_scalar() && is_whole(&slot.text(line)))
             || self.peer_slots.iter().any(|at| self.slots.get(usize::from(*at)).is_some_and(Slot::is_scalar))
+            || self.direction_slots.iter().any(|at| {
+                let slot = self.slots.get(usize::from(*at)).filter(|slot| slot.form == Form::Plain);
+                slot.is_some_and(|slot| OUTWARD.iter().any(|word| slot.raw(line).eq_ignore_ascii_case(word)))
+            })
     }
 
     #[inline(never)]
@@ -218,22 +306,23 @@ impl Decoder<'_> {
         }
     }
 
-    /// What the line says of each metric of the plan. What is no number, or below 0, says nothing.
+    /// What the line says of each metric of the plan.
     #[inline]
     pub(super) fn metrics(&self, line: &str) -> [u16; METRICS_MAX] {
         let mut said = event::NO_METRICS;
         for ((said, slot), metric) in said.iter_mut().zip(&self.metric_slots).zip(&self.plan.metrics) {
             let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
             let text = slot.text(line);
-            let bin = match metric.kind {
-                MetricKind::Gauge => number::micros_from_decimal(text.trim(), GAUGE_PARTS, 1).map(bin_of),
-                MetricKind::Ratio | MetricKind::Count => match &*text {
-                    "0" => Some(0),
-                    "1" => Some(1),
-                    _ => None,
-                },
+            *said = match (metric.kind, text.trim()) {
+                (MetricKind::Gauge, "" | "-") => 0,
+                (MetricKind::Gauge, text) => {
+                    let parts = number::micros_from_decimal(text, GAUGE_PARTS, 1);
+                    parts.map_or(event::METRIC_UNREAD, |parts| bin_of(parts) + 1)
+                }
+                (MetricKind::Ratio | MetricKind::Count, "0") => 1,
+                (MetricKind::Ratio | MetricKind::Count, "1") => 2,
+                (MetricKind::Ratio | MetricKind::Count, _) => 0,
             };
-            *said = bin.map_or(0, |bin| bin + 1);
         }
         said
     }

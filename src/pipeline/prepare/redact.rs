@@ -24,9 +24,6 @@ use find::Finder;
 /// What stands where something was taken out.
 pub const REDACTED: &str = "<redacted>";
 
-/// Bytes of texts in which values of fields are looked for, of one line.
-const LOOKED_AT_MAX: usize = 16 << 20;
-
 /// Objects in objects that are looked into; what lies deeper is taken out as a whole.
 const DEPTH_MAX: usize = 32;
 
@@ -183,8 +180,61 @@ const SECRET_WORDS: [&str; 5] = ["pass", "otp", "cvv", "cvc", "sig"];
 /// The same in text.
 const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private|account|encryption|signing|master)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|sess(?:ion)?[_-]?id|signature)|(?:[A-Za-z0-9_-]*?[_-])?(?:otp|cvv|cvc)|[A-Za-z0-9_-]*?[_.-](?:pass|sig)";
 
+/// Words before `signature`, `pass` and `sig` with which they name no secret.
+const ORDINARY_BEFORE: [&str; 36] = [
+    // Of what is told apart by it.
+    "error",
+    "crash",
+    "exception",
+    "stack",
+    "method",
+    "function",
+    "type",
+    "call",
+    "class",
+    "template",
+    "issue",
+    "event",
+    "log",
+    "alert",
+    "rule",
+    "attack",
+    "virus",
+    "operation", // What went well, or which round it is.
+    "proxy",
+    "first",
+    "second",
+    "third",
+    "last",
+    "multi",
+    "test",
+    "tests",
+    "check",
+    "checks",
+    "dmarc",
+    "spf",
+    "dkim",
+    "render",
+    "boarding",
+    // How a program ended.
+    "exit",
+    "term",
+    "kill",
+];
+
+/// A name ends as those of secrets do, and is none: `error_signature`, `proxy_pass`, `exit_sig`.
+fn is_ordinary(path: &str) -> bool {
+    let mut words = path.rsplit(['.', '_', '-', '[']).map(|word| word.trim_end_matches(']'));
+    let is_short =
+        words.next().is_some_and(|last| ["signature", "pass", "sig"].iter().any(|of| last.eq_ignore_ascii_case(of)));
+    is_short && words.next().is_some_and(|word| ORDINARY_BEFORE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
 /// A field holds a secret by its name.
 fn is_secret_name(path: &str) -> bool {
+    if is_ordinary(path) {
+        return false;
+    }
     let last = path.rsplit(['.', '_', '-', '[']).next().unwrap_or(path).trim_end_matches(']');
     SECRET_FIELDS.iter().any(|end| name_ends_with(path, end))
         || SECRET_WORDS.iter().any(|word| last.eq_ignore_ascii_case(word))
@@ -338,21 +388,23 @@ impl Redaction {
         if lost.is_empty() {
             return Ok(());
         }
+        let lost: Vec<(Pairs<'_>, Pairs<'_>)> =
+            lost.iter().map(|(before, left)| (Pairs::of(before), Pairs::of(left))).collect();
         let mut more = Vec::new();
-        let mut looked_at = 0;
         for field in fields.list {
             let is_value = matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number);
             // What plays a role is no secret that looks like none.
             if !is_value || known.contains_key(&field.from) || roles::role_of_known(&field.key).is_some() {
                 continue;
             }
+            if !lost.iter().any(|(before, _)| before.has_name(&field.key)) {
+                continue;
+            }
             let value = text(&field);
-            looked_at += lost.iter().map(|(before, _)| before.len()).sum::<usize>();
-            let is_lost = |(before, left): &(String, String)| {
-                has_pair(before, &field.key, &value) && !has_pair(left, &field.key, &value)
+            let is_lost = |(before, left): &(Pairs<'_>, Pairs<'_>)| {
+                before.has(&field.key, &value) && !left.has(&field.key, &value)
             };
-            // Of a line of thousands of fields the rest goes unasked.
-            if !value.is_empty() && (looked_at > LOOKED_AT_MAX || lost.iter().any(is_lost)) {
+            if !value.is_empty() && lost.iter().any(is_lost) {
                 let quotes = if field.kind == Kind::Number { "\"" } else { "" };
                 more.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
             }
@@ -535,8 +587,14 @@ impl Redaction {
         let named = names.pairs.replace_all(text_now, |of: &Captures<'_>| {
             let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
             if let Some(value) = of.name("inside") {
+                if is_ordinary(part("of")) && !self.is_named(part("of")) {
+                    return of.get(0).map_or("", |whole| whole.as_str()).to_owned();
+                }
                 let way = self.way(part("of")).unwrap_or(Way::Removed);
                 return format!("{}{}", part("before"), self.value(way, value.as_str()));
+            }
+            if is_ordinary(part("name")) && !self.is_named(part("name")) {
+                return of.get(0).map_or("", |whole| whole.as_str()).to_owned();
             }
             let way = self.way(part("name")).unwrap_or(Way::Removed);
             let value = part("value");
@@ -561,15 +619,45 @@ impl Redaction {
     }
 }
 
-/// A text has this pair: the name, `=` or `:`, and the value up to a blank, a separator or a quote.
-fn has_pair(text: &str, name: &str, value: &str) -> bool {
-    let is_end = |c: char| c.is_whitespace() || ",;&\"')}]".contains(c);
-    text.match_indices(name).any(|(at, _)| {
-        let behind = text.get(at + name.len()..).unwrap_or_default().trim_start_matches(['"', '\'']);
-        let told = behind.strip_prefix(['=', ':']).map(|told| told.trim_start_matches([' ', '"', '\'']));
-        let rest = told.and_then(|told| told.strip_prefix(value));
-        rest.is_some_and(|rest| rest.chars().next().is_none_or(is_end))
-    })
+/// Where behind each name of a text its value stands: behind `=` or `:`, up to a blank, a separator or a quote.
+struct Pairs<'a> {
+    text: &'a str,
+    /// Names with where their first few values begin.
+    at: hashbrown::HashMap<&'a str, Vec<usize>, foldhash::fast::FixedState>,
+}
+
+/// Values of one name in one text that are looked at.
+const SAME_NAME_MAX: usize = 16;
+
+impl<'a> Pairs<'a> {
+    fn of(text: &'a str) -> Pairs<'a> {
+        let is_of_name = |c: char| c.is_alphanumeric() || "_-.@$/".contains(c);
+        let mut pairs = Pairs { text, at: hashbrown::HashMap::default() };
+        for (sign, _) in text.match_indices(['=', ':']) {
+            let before = text.get(..sign).unwrap_or_default().trim_end_matches(['"', '\'']);
+            let from = before.char_indices().rev().take_while(|(_, c)| is_of_name(*c)).last().map(|(at, _)| at);
+            let Some(name) = from.and_then(|from| before.get(from..)) else { continue };
+            let behind = text.get(sign + 1..).unwrap_or_default();
+            let value = text.len() - behind.trim_start_matches([' ', '"', '\'']).len();
+            let known = pairs.at.entry(name).or_default();
+            if known.len() < SAME_NAME_MAX {
+                known.push(value);
+            }
+        }
+        pairs
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.at.contains_key(name)
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        let is_end = |c: char| c.is_whitespace() || ",;&\"')}]".contains(c);
+        self.at.get(name).into_iter().flatten().any(|at| {
+            let rest = self.text.get(*at..).and_then(|told| told.strip_prefix(value));
+            rest.is_some_and(|rest| rest.chars().next().is_none_or(is_end))
+        })
+    }
 }
 
 /// A line says something though it has no fields: a program died, or there is nothing in it.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{self, Intern, Kind, ServiceKey};
-use crate::pipeline::decode::{Decoded, Decoder, without_mark};
+use crate::pipeline::decode::{Decoded, Decoder, is_probe_route, without_mark};
 use crate::pipeline::json::{self, Value};
 use crate::pipeline::plan::{ArmRule, Plan, RequestSource};
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Head;
+use crate::pipeline::survey::inside::Inside;
 use crate::pipeline::values;
 
 /// A field whose values may be arms.
@@ -44,17 +45,17 @@ const SOURCE_SHARE: u64 = 10;
 /// Distinct values of a field that are kept.
 const ARM_VALUES_MAX: usize = 64;
 
-/// Fields that may give the arms, best first, and the sources that log requests of each service.
+/// Fields that may give the arms, best first, the sources that log requests of each service, and what tells work inside requests.
 pub(super) fn look_at_services(
     heads: &[Head<'_>],
     plan: &Plan,
-) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>) {
+) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>, Inside) {
     let mut sources: BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>> = BTreeMap::new();
     let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version, Role::Instance]
         .into_iter()
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
-    let mut alike = Alike::default();
+    let mut inside = Inside::new(plan);
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
     // Fields that name a protocol.
     let mut of_protocols: BTreeSet<usize> = BTreeSet::new();
@@ -74,9 +75,11 @@ pub(super) fn look_at_services(
                 RequestSource::Application if event.status_class == 0 => RequestSource::Timed,
                 source => source,
             };
-            alike.note(line, (service, source, event.status_class), plan);
+            if event.kind == Kind::Request {
+                inside.note(line, service, source, &event);
+            }
             let is_own = matches!(source, RequestSource::Application | RequestSource::Timed);
-            let is_probe = is_own && route.is_some_and(|route| is_probe(route));
+            let is_probe = is_own && route.is_some_and(|route| is_probe_route(route));
             if (event.kind == Kind::Request && !is_probe) || source == RequestSource::Outgoing {
                 *sources.entry(service.clone()).or_default().entry(source).or_default() += 1;
             }
@@ -126,87 +129,24 @@ pub(super) fn look_at_services(
     candidates.sort_by_key(|candidate| (candidate.values.len() < 2, candidate.values.is_empty(), candidate.rank()));
     // A request whose line lacks its status is one, and one arm may lack it more often.
     for (service, by_source) in &mut sources {
-        if alike.is_so(service)
+        if inside.is_like_requests(service)
             && let Some(timed) = by_source.remove(&RequestSource::Timed)
         {
             *by_source.entry(RequestSource::Application).or_default() += timed;
         }
-    }
-    (candidates, sources)
-}
-
-/// Whether the lines of a service with a path and a duration and no status are those of its requests, but for the status: they have the same
-/// fields.
-#[derive(Default)]
-struct Alike {
-    /// Sets of fields of lines with a status, and of lines without with how many there are.
-    of: BTreeMap<ServiceKey, (BTreeSet<u64>, BTreeMap<u64, u64>)>,
-    /// Services some of whose lines have a status that is no failure.
-    succeed: BTreeSet<ServiceKey>,
-}
-
-/// Sets of fields of one service that are told apart.
-const SETS_MAX: usize = 256;
-
-impl Alike {
-    fn note(&mut self, line: &str, (service, source, class): (&ServiceKey, RequestSource, u8), plan: &Plan) {
-        if !matches!(source, RequestSource::Application | RequestSource::Timed) {
-            return;
-        }
-        if matches!(class, 2 | 3) {
-            self.succeed.insert(service.clone());
-        }
-        let statuses: BTreeSet<&str> =
-            plan.fields(Role::Status).iter().filter_map(|field| field.path.split('.').next()).collect();
-        let mut set = 0u64;
-        let read = json::scan_object(without_mark(line), &mut |key: json::Str<'_>, value: json::Value<'_>| {
-            let key = key.get();
-            // Levels and errors vary with how it ended.
-            let is_told = !matches!(value, json::Value::Null) && !statuses.contains(key.as_ref());
-            if is_told {
-                set = set.wrapping_add(event::mix(event::identity_hash(key.as_bytes()), 1));
+        // What is inside requests is told as one and is none.
+        let (marks, lines) = inside.found(service);
+        if !marks.is_empty()
+            && let Some(own) = by_source.get_mut(&RequestSource::Application)
+        {
+            let lines = lines.min(own.saturating_sub(1));
+            *own -= lines;
+            if lines > 0 {
+                *by_source.entry(RequestSource::Timed).or_default() += lines;
             }
-        });
-        let (with, without) = self.of.entry(service.clone()).or_default();
-        match source {
-            _ if read.is_err() => {}
-            RequestSource::Timed if without.len() < SETS_MAX => *without.entry(set).or_default() += 1,
-            RequestSource::Application if with.len() < SETS_MAX => {
-                with.insert(set);
-            }
-            _ => {}
         }
     }
-
-    fn is_so(&self, service: &ServiceKey) -> bool {
-        // Where only failures have a status, those without have succeeded.
-        if !self.succeed.contains(service) {
-            return true;
-        }
-        let Some((with, without)) = self.of.get(service) else { return false };
-        let all: u64 = without.values().sum();
-        let alike: u64 = without.iter().filter(|(set, _)| with.contains(*set)).map(|(_, lines)| lines).sum();
-        alike * 2 >= all && all > 0
-    }
-}
-
-/// A route that is asked to see whether a service is there.
-fn is_probe(route: &str) -> bool {
-    const PROBES: [&str; 11] = [
-        "ping",
-        "health",
-        "healthz",
-        "healthcheck",
-        "ready",
-        "readyz",
-        "readiness",
-        "live",
-        "livez",
-        "liveness",
-        "metrics",
-    ];
-    let last = route.trim_end_matches('/').rsplit(['/', ' ']).next().unwrap_or_default();
-    PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
+    (candidates, sources, inside)
 }
 
 /// A value is the version of a protocol, which is none of a service.
@@ -322,7 +262,7 @@ pub(super) fn choose_sources(
         let timed = several.get(&RequestSource::Timed).copied().unwrap_or(0);
         if best == RequestSource::Application && timed > 0 && asked.is_none() {
             notes.push(format!(
-                "requests: {timed} lines of {key} have a path and a duration, and no status; they are taken for work inside its requests, which have one. If they are requests that lack their status: --requests-from {}=application",
+                "requests: {timed} lines of {key} look like requests, and are taken for work inside them: they have a path and a duration and no status, where requests have one, or another line stands for the request that they are part of. If they are requests of their own: --requests-from {}=application",
                 shown(&key.service)
             ));
         }

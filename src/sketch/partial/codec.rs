@@ -93,6 +93,7 @@ impl WindowPartial {
             w.uint(u64::from(row.arm));
             w.byte(row.event);
         }
+        w.fixed(self.metric_range);
         w.length(self.metrics.as_slice().len());
         for row in self.metrics.as_slice() {
             w.fixed(row.unit);
@@ -255,6 +256,7 @@ impl WindowPartial {
             });
         }
         partial.conversions = Rows::from_vec(rows);
+        partial.metric_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {
             rows.push(MetricRow {

@@ -140,6 +140,7 @@ impl WindowPartial {
         self.pairs.append(other.pairs);
         self.traces.append(other.traces);
         self.evidence.append(other.evidence);
+        self.metric_range = self.metric_range.min(other.metric_range);
         self.pair_range = self.pair_range.min(other.pair_range);
         self.trace_range = self.trace_range.min(other.trace_range);
         self.tally.add(&other.tally);

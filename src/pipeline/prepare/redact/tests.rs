@@ -78,6 +78,8 @@ fn what_looks_like_a_secret_is_found() {
         ("postgres://ann:hun@ter2@db/x", "postgres://<token>@db/x"),
         ("lodash@4.17.21-beta.rc git@github.com:org/repo", "lodash@4.17.21-beta.rc git@github.com:org/repo"),
         ("took 4111.111111111111 ms", "took 4111.111111111111 ms"),
+        ("first-pass: 12ms, second_pass=9 exit_sig=9", "first-pass: 12ms, second_pass=9 exit_sig=9"),
+        ("error_signature=3f2a x-signature=3f2a", "error_signature=3f2a x-signature=<redacted>"),
         ("bearer abcdefgh12345678", "bearer <token>"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "<token>"),
         ("key AKIAIOSFODNN7EXAMPLE used", "key <token> used"),
@@ -193,4 +195,30 @@ fn past_what_an_expression_may_hold_no_text_is_kept() {
     );
     let of = redaction(&["password"], &[], &Looks::ALL);
     assert!(!of.is_blind, "what is usual can be looked for");
+}
+
+/// What a text lost goes from the field of the same name; a field that has the same value by chance stays.
+#[test]
+fn fields_of_what_a_text_lost_go_by_name() {
+    let of = redaction(&[], &[], &Looks::ALL);
+    for (before, after) in [
+        (
+            r#"{"message":"in Cookie: basket=hunter2; theme=dark","basket":"hunter2","other":"hunter2","theme":"dark"}"#,
+            r#"{"message":"in Cookie: <redacted>","basket":"<redacted>","other":"hunter2","theme":"<redacted>"}"#,
+        ),
+        // Part of another's name.
+        (r#"{"message":"Cookie: basid=1","id":"1"}"#, r#"{"message":"Cookie: <redacted>","id":"1"}"#),
+        (
+            r#"{"error_signature":"a1","proxy_pass":"http://up","tests.pass":12,"signature":"a2","db_pass":"x"}"#,
+            r#"{"error_signature":"a1","proxy_pass":"http://up","tests.pass":12,"signature":"<redacted>","db_pass":"<redacted>"}"#,
+        ),
+    ] {
+        assert_eq!(line(&of, before), after, "{before}");
+    }
+    // However many fields and pairs there are, what was lost is found.
+    let pairs: Vec<String> = (0..3_000).map(|n| format!("f{n}=v{n}")).collect();
+    let fields: Vec<String> = (0..3_000).map(|n| format!("\"f{n}\":\"v{n}\"")).collect();
+    let long = format!(r#"{{"message":"a Cookie: {}",{}}}"#, pairs.join("; "), fields.join(","));
+    let left = line(&of, &long);
+    assert!(!left.contains("v17\"") && !left.contains("v2999\""), "{}", &left[..200]);
 }

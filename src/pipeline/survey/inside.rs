@@ -1,0 +1,378 @@
+//! Which lines of an application's own log are work inside its requests, told as a request is: a call to another service with its status, a
+//! query with the path of the request that it is part of, the line of an error handler beside the one that says how the request ended.
+//!
+//! Lines are told apart by their form: the names of their fields, their logger and their message. A form is inside where nearly all its lines
+//! have an id of a request, or of a trace at the same time, and another line of that id stands for the request: one that says more of it, or
+//! that took longer. Where lines have no ids, a form of which every line failed is inside if nearly all have a failed request of the same user
+//! beside them. And where requests have a status, lines with a path and a duration that succeeded without one are work.
+//!
+//! What has been found in the first lines is told in all others by marks: fields, or values, that a form has and no request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{self, Event, NO_LATENCY, NO_NAME, ServiceKey};
+use crate::pipeline::decode::without_mark;
+use crate::pipeline::json::{self, Value};
+use crate::pipeline::plan::{Mark, Plan, RequestSource};
+use crate::pipeline::roles::Role;
+use crate::pipeline::survey::arms::scalar_text;
+use crate::time::Micros;
+
+/// Forms of one service that are told apart.
+const FORMS_MAX: usize = 256;
+/// Fields and values of one form that are counted.
+const MARKS_MAX: usize = 512;
+/// Bytes of a value that may be a mark.
+const VALUE_MAX: usize = 64;
+/// Lines of one service that are compared with each other.
+const LINES_MAX: usize = 20_000;
+/// Fewest lines of a form that is found inside, by ids and by users.
+const BY_ID_MIN: u64 = 3;
+const BY_USER_MIN: u64 = 5;
+/// Of the lines of a form so many parts in a hundred must be inside requests, and have a mark.
+const PERCENT: u64 = 90;
+/// One in so many lines of work has a mark.
+const SHARE: u64 = 10;
+/// Marks of one form that are kept, and of a plan.
+const OF_FORM: usize = 2;
+pub(super) const KEPT_MAX: usize = 24;
+/// Clocks of one process stand so far apart from line to line.
+const SLACK: Micros = 100_000;
+/// Lines of one failure are so far apart.
+const BESIDE: Micros = 2_000_000;
+/// Last steps of the names of fields whose values tell forms apart, beside loggers and messages.
+const TELLING: [&str; 13] = [
+    "type",
+    "kind",
+    "component",
+    "direction",
+    "event",
+    "category",
+    "target",
+    "module",
+    "logger",
+    "logger_name",
+    "name",
+    "operation",
+    "system",
+];
+
+/// What the lines of services say of work inside requests.
+#[derive(Default)]
+pub(super) struct Inside {
+    of: BTreeMap<ServiceKey, OfService>,
+    /// First steps of paths of fields that vary with how a request ended.
+    of_outcome: BTreeSet<String>,
+    statuses: BTreeSet<String>,
+    /// Paths of fields that play a role whose values differ from request to request.
+    of_roles: BTreeSet<String>,
+    messages: BTreeSet<String>,
+    users: Vec<String>,
+    requests: Vec<String>,
+    traces: Vec<String>,
+}
+
+/// What one service's lines say.
+#[derive(Default)]
+struct OfService {
+    forms: Vec<Form>,
+    of_form: BTreeMap<u64, usize>,
+    /// Sets of fields of lines with a status, and of lines without with how many there are.
+    with: BTreeSet<u64>,
+    without: BTreeMap<u64, u64>,
+    lines: Vec<Seen>,
+    /// Some lines have a status that is no failure, and some one that is a failure of the service.
+    succeeds: bool,
+    fails: bool,
+}
+
+/// Lines of one form.
+#[derive(Default)]
+struct Form {
+    lines: u64,
+    /// Those that succeeded without a status, and all that have none.
+    work: u64,
+    without: u64,
+    failed: u64,
+    marks: BTreeMap<Mark, u64>,
+}
+
+/// What is compared of a line.
+#[derive(Clone, Copy)]
+struct Seen {
+    form: usize,
+    request: u64,
+    trace: u64,
+    user: u64,
+    end: Micros,
+    took: Micros,
+    failed: bool,
+    /// It has a status, a route, and a latency: what says more of a request stands for it.
+    says: u8,
+}
+
+impl Seen {
+    /// How far it stands for the request that it is of; `lines`: of its form.
+    fn rank(&self, forms: &[Form]) -> (u8, Micros, u64) {
+        (self.says, self.took, forms.get(self.form).map_or(0, |form| form.lines))
+    }
+
+    /// It lies within the time of another.
+    fn is_within(&self, other: &Seen) -> bool {
+        self.end <= other.end + SLACK && self.end - self.took >= other.end - other.took - SLACK
+    }
+}
+
+impl Inside {
+    pub(super) fn new(plan: &Plan) -> Inside {
+        let paths = |role: Role| plan.fields(role).iter().map(|field| field.path.clone());
+        let first = |path: String| path.split('.').next().unwrap_or_default().to_owned();
+        let of_outcome = [Role::Error, Role::Level, Role::Stack];
+        let shared = |role: &Role| !matches!(role, Role::Status | Role::Kind | Role::Message);
+        Inside {
+            of: BTreeMap::new(),
+            of_outcome: of_outcome
+                .into_iter()
+                .flat_map(paths)
+                .chain([crate::pipeline::shape::STACK_PATH.to_owned()])
+                .collect(),
+            statuses: paths(Role::Status).map(first).collect(),
+            of_roles: Role::ALL.into_iter().filter(shared).flat_map(paths).collect(),
+            messages: paths(Role::Message).collect(),
+            users: [Role::User, Role::Session, Role::Client].into_iter().flat_map(paths).collect(),
+            requests: paths(Role::Request).collect(),
+            traces: paths(Role::Trace).collect(),
+        }
+    }
+
+    /// A line that looks like a request of its service.
+    pub(super) fn note(&mut self, line: &str, service: &ServiceKey, source: RequestSource, event: &Event) {
+        if !matches!(source, RequestSource::Application | RequestSource::Timed) {
+            return;
+        }
+        let line = without_mark(line);
+        let mut marks = Vec::new();
+        let mut set = 0u64;
+        let read = json::scan_object(line, &mut |key: json::Str<'_>, value: Value<'_>| {
+            let key = key.get();
+            if !matches!(value, Value::Null) {
+                if !self.statuses.contains(key.as_ref()) {
+                    set = set.wrapping_add(event::mix(event::identity_hash(key.as_bytes()), 1));
+                }
+                add_marks(&mut marks, &key, &value, true);
+            }
+        });
+        if read.is_err() {
+            return;
+        }
+        marks.retain(|mark| !self.of_outcome.contains(&mark.path));
+        let form =
+            marks.iter().filter(|mark| self.tells_form(mark)).fold(0u64, |sum, mark| sum.wrapping_add(hash(mark)));
+        marks.retain(|mark| mark.value.is_none() || !self.of_roles.contains(&mark.path));
+
+        let id = |paths: &[String]| {
+            let values = paths.iter().filter_map(|path| json::lookup(line, path).and_then(scalar_text));
+            let told =
+                values.into_iter().find(|text| text.bytes().any(|byte| byte.is_ascii_alphanumeric() && byte != b'0'));
+            told.map_or(0, |text| event::identity_hash(text.as_bytes()).max(1))
+        };
+        let has_status = event.status_class != 0;
+        let took = if event.latency_us == NO_LATENCY { 0 } else { event.latency_us.min(i64::MAX as u64) as Micros };
+        let seen = Seen {
+            form: 0,
+            request: id(&self.requests),
+            trace: id(&self.traces),
+            user: id(&self.users),
+            end: event.time.0,
+            took,
+            failed: event.error,
+            says: u8::from(has_status) + u8::from(event.route != NO_NAME) + u8::from(took > 0),
+        };
+        let of = self.of.entry(service.clone()).or_default();
+        of.succeeds |= matches!(event.status_class, 2 | 3);
+        of.fails |= event.status_class >= 5;
+        if has_status && of.with.len() < FORMS_MAX {
+            of.with.insert(set);
+        } else if !has_status && of.without.len() < FORMS_MAX {
+            *of.without.entry(set).or_default() += 1;
+        }
+        let at = match of.of_form.get(&form) {
+            Some(at) => *at,
+            // What has more forms than that is told apart by other things.
+            None if of.forms.len() >= FORMS_MAX => return,
+            None => {
+                of.forms.push(Form::default());
+                of.of_form.insert(form, of.forms.len() - 1);
+                of.forms.len() - 1
+            }
+        };
+        if let Some(form) = of.forms.get_mut(at) {
+            form.add(marks, has_status, event.error);
+        }
+        if of.lines.len() < LINES_MAX {
+            of.lines.push(Seen { form: at, ..seen });
+        }
+    }
+
+    /// A field, or a value, by which forms of lines are told apart.
+    fn tells_form(&self, mark: &Mark) -> bool {
+        let last = mark.path.rsplit(['.', '_', '-']).next().unwrap_or_default();
+        match &mark.value {
+            None => !self.statuses.contains(mark.path.split('.').next().unwrap_or_default()),
+            Some(text) if self.messages.contains(&mark.path) => {
+                !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'/')
+            }
+            Some(_) => {
+                !self.of_roles.contains(&mark.path)
+                    && TELLING.iter().any(|telling| last.eq_ignore_ascii_case(telling) || mark.path == *telling)
+            }
+        }
+    }
+
+    /// The lines without a status of a service are those of its requests, but for the status: they have the same fields.
+    pub(super) fn is_like_requests(&self, service: &ServiceKey) -> bool {
+        let Some(of) = self.of.get(service) else { return true };
+        // Where only failures have a status, those without have succeeded.
+        if !of.succeeds {
+            return true;
+        }
+        let all: u64 = of.without.values().sum();
+        let alike: u64 = of.without.iter().filter(|(set, _)| of.with.contains(*set)).map(|(_, lines)| lines).sum();
+        alike * 2 >= all && all > 0
+    }
+
+    /// Marks of what is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
+    pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<Mark>, u64) {
+        let Some(of) = self.of.get(service).filter(|of| of.succeeds) else { return Default::default() };
+        let inside = of.inside();
+        let is_work = |form: &Form| form.work > 0 && form.work * SHARE >= form.lines && !self.is_like_requests(service);
+        let is_request = |at: usize, form: &Form| !inside.contains(&at) && !is_work(form);
+        let requests = || of.forms.iter().enumerate().filter(|(at, form)| is_request(*at, form)).map(|(_, form)| form);
+        let mut kept = BTreeSet::new();
+        let mut told = 0;
+        for (at, form) in of.forms.iter().enumerate() {
+            let by_place = inside.contains(&at);
+            if !by_place && !is_work(form) {
+                continue;
+            }
+            // A crash of a request may have the message or the logger of its work, where no request has a status that says so.
+            let may_tell = |mark: &Mark| mark.value.is_none() || by_place || of.fails;
+            let is_of_all = |lines: u64| lines * 100 >= form.lines * PERCENT;
+            let alone = form.marks.iter().filter(|(mark, lines)| {
+                is_of_all(**lines) && may_tell(mark) && requests().all(|of| !of.marks.contains_key(*mark))
+            });
+            let mut alone: Vec<&Mark> = alone.map(|(mark, _)| mark).collect();
+            alone.sort_by_key(|mark| (mark.value.is_some(), mark.path.len()));
+            if !alone.is_empty() && by_place {
+                told += form.lines - form.without;
+            }
+            kept.extend(alone.into_iter().take(OF_FORM).cloned());
+        }
+        (kept, told)
+    }
+}
+
+impl Form {
+    fn add(&mut self, marks: Vec<Mark>, has_status: bool, failed: bool) {
+        self.lines += 1;
+        self.without += u64::from(!has_status);
+        self.work += u64::from(!has_status && !failed);
+        self.failed += u64::from(failed);
+        for mark in marks {
+            if self.marks.len() < MARKS_MAX || self.marks.contains_key(&mark) {
+                *self.marks.entry(mark).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl OfService {
+    /// Forms whose lines are inside requests that other lines stand for.
+    fn inside(&self) -> BTreeSet<usize> {
+        if self.forms.len() < 2 {
+            return BTreeSet::new();
+        }
+        let mut by_request: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut by_trace: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut failed_of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            let lists = [
+                (&mut by_request, line.request),
+                (&mut by_trace, line.trace),
+                (&mut failed_of, line.user * u64::from(line.failed)),
+            ];
+            lists
+                .into_iter()
+                .filter(|(_, key)| *key != 0)
+                .for_each(|(list, key)| list.entry(key).or_default().push(at));
+        }
+        let mut placed = vec![(0u64, 0u64); self.forms.len()];
+        let mut beside = vec![(0u64, 0u64); self.forms.len()];
+        for line in &self.lines {
+            let others = |list: &BTreeMap<u64, Vec<usize>>, key: u64| -> Vec<&Seen> {
+                let all = list.get(&key).into_iter().flatten().filter_map(|at| self.lines.get(*at));
+                all.filter(|other| other.form != line.form).collect()
+            };
+            let rank = line.rank(&self.forms);
+            let stands = |other: &&Seen| other.rank(&self.forms) > rank;
+            let by_id = match (line.request, line.trace) {
+                (0, 0) => None,
+                (0, trace) => Some(others(&by_trace, trace).iter().any(|other| stands(other) && line.is_within(other))),
+                // Attempts share the id of what is attempted, one after the other.
+                (request, _) => {
+                    Some(others(&by_request, request).iter().any(|other| stands(other) && line.is_within(other)))
+                }
+            };
+            if let Some((found, all)) = placed.get_mut(line.form)
+                && let Some(is_inside) = by_id
+            {
+                *all += 1;
+                *found += u64::from(is_inside);
+            }
+            if let Some((found, all)) = beside.get_mut(line.form).filter(|_| line.failed && line.user != 0) {
+                let is_beside = |other: &&Seen| stands(other) && (other.end - line.end).abs() <= BESIDE;
+                *all += 1;
+                *found += u64::from(others(&failed_of, line.user).iter().any(is_beside));
+            }
+        }
+        let nearly = |(found, all): (u64, u64), fewest: u64| all >= fewest && found * 100 >= all * PERCENT;
+        let is_inside = |at: &usize| {
+            let Some(form) = self.forms.get(*at) else { return false };
+            let of_ids = placed.get(*at).copied().unwrap_or_default();
+            let of_users = beside.get(*at).copied().unwrap_or_default();
+            let has_ids = of_ids.1 * 2 >= form.lines;
+            match has_ids {
+                true => nearly(of_ids, BY_ID_MIN),
+                false => form.failed == form.lines && of_users.1 * 2 >= form.lines && nearly(of_users, BY_USER_MIN),
+            }
+        };
+        (0..self.forms.len()).filter(is_inside).collect()
+    }
+}
+
+fn hash(mark: &Mark) -> u64 {
+    let value = mark.value.as_deref().map_or(1, |value| event::identity_hash(value.as_bytes()));
+    event::mix(event::identity_hash(mark.path.as_bytes()), value)
+}
+
+/// A field and its value, and the fields of an object one step in.
+fn add_marks(marks: &mut Vec<Mark>, path: &str, value: &Value<'_>, goes_in: bool) {
+    let here = |value: Option<String>| Mark { path: path.to_owned(), value };
+    match value {
+        Value::Null | Value::Array(_) => {}
+        Value::Object(inner) if goes_in => {
+            // What is damaged further in has been read as far as it goes.
+            let _damaged = json::scan_object(inner, &mut |key: json::Str<'_>, value: Value<'_>| {
+                add_marks(marks, &format!("{path}.{}", key.get()), &value, false);
+            });
+        }
+        Value::Object(_) | Value::Bool(_) | Value::Number(_) => marks.push(here(None)),
+        Value::String(text) => {
+            let text = text.get();
+            marks.push(here(None));
+            if text.len() <= VALUE_MAX {
+                marks.push(here(Some(text.into_owned())));
+            }
+        }
+    }
+}

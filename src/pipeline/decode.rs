@@ -126,7 +126,7 @@ struct RoleSlots {
 const FIELDS_MAX: usize = 6;
 
 /// Distinct fields that a plan may read.
-pub const SLOTS_MAX: usize = 200;
+pub const SLOTS_MAX: usize = 250;
 
 /// Decodes lines of one stream after the other.
 #[derive(Debug)]

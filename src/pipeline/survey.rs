@@ -281,7 +281,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         windowing: wishes.windowing,
     };
     plan.years_from = years_from(&seen, &cover(heads, &plan), &plan, wishes, &mut notes);
-    let (arm_candidates, sources, inside) = look_at_services(heads, &plan);
+    let (arm_candidates, sources, inside) = look_at_services(heads, &plan, &mut notes);
     plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
     let answered = plan.sources.iter().filter(|(_, source)| **source == RequestSource::Answered);
     plan.inside = answered.flat_map(|(key, _)| inside.found(key).0).take(inside::KEPT_MAX).collect();

@@ -94,13 +94,26 @@ fn any_status(text: &str) -> Option<Status> {
             _ => None,
         };
     }
+    // `5xx`
+    if let [hundreds @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] = text.as_bytes() {
+        return Some(Status { class: hundreds - b'0', error: *hundreds == b'5' });
+    }
+    // `HTTP/1.1 500`, `HTTP 500`
+    if let Some(rest) = text.strip_prefix("HTTP").filter(|rest| rest.starts_with([' ', '/'])) {
+        return rest.split_once(' ').and_then(|(_, code)| any_status(code)).filter(|status| status.class > 0);
+    }
     // `500 Internal Server Error`
     if let Some((number, _)) = text.split_once(' ').filter(|(number, _)| number.len() == 3) {
         return any_status(number).filter(|status| status.class > 0);
     }
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     // Reason phrases (RFC 9110).
-    if ["internal server error", "bad gateway", "service unavailable", "gateway timeout"].iter().any(|word| is(word)) {
+    let phrases = ["internal server error", "bad gateway", "service unavailable", "gateway timeout"];
+    let is_phrase = |phrase: &&str| {
+        let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b' ' && b == b'_');
+        phrase.len() == text.len() && phrase.bytes().zip(text.bytes()).all(same)
+    };
+    if phrases.iter().any(is_phrase) {
         return Some(Status { class: 5, error: true });
     }
     if ["ok", "success", "succeeded", "completed"].iter().any(|word| is(word)) {
@@ -223,7 +236,8 @@ fn is_word_for_nobody(bytes: &[u8]) -> bool {
     // Letters of other scripts are no signs around a word.
     let is_plain = bytes.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_ <>()[]{}.*/'\"".contains(byte));
     let word = letters.get(..len).unwrap_or_default();
-    is_plain && (bytes == b"***" || bytes.eq_ignore_ascii_case(b"n/a") || WORDS.iter().any(|known| known.as_bytes() == word))
+    is_plain
+        && (bytes == b"***" || bytes.eq_ignore_ascii_case(b"n/a") || WORDS.iter().any(|known| known.as_bytes() == word))
 }
 
 /// The client in an address as servers and proxies write it: the first of a list, without its port, which is another for each connection.
@@ -303,7 +317,12 @@ pub fn latency_us(text: &str, unit: LatencyUnit) -> Option<u64> {
         Some(b'0'..=b'9' | b'.') => decimal_us(text, unit),
         Some(_) => match text.strip_prefix("PT") {
             Some(parts) => iso_duration_us(parts),
-            None => go_duration_us(text),
+            None => go_duration_us(text).or_else(|| {
+                // `1,012.3 ms`
+                let unit_at = text.find(|c: char| c.is_ascii_alphabetic() || c == ' ')?;
+                let (number, unit) = text.split_at(unit_at);
+                go_duration_us(&(without_thousands(number)? + unit))
+            }),
         },
         None => None,
     }
@@ -548,10 +567,32 @@ mod tests {
 
     #[test]
     fn nobody() {
-        for text in ["", "-", "0", "null", "None", "nil", "unknown", "Anonymous", "ANON", "guest", "undefined", "visitor", "n/a", "not-logged-in", "<anonymous>", "(none)", "***", "[FILTERED]", "AnonymousUser"] {
+        for text in [
+            "",
+            "-",
+            "0",
+            "null",
+            "None",
+            "nil",
+            "unknown",
+            "Anonymous",
+            "ANON",
+            "guest",
+            "undefined",
+            "visitor",
+            "n/a",
+            "not-logged-in",
+            "<anonymous>",
+            "(none)",
+            "***",
+            "[FILTERED]",
+            "AnonymousUser",
+        ] {
             assert!(is_nobody(text), "{text}");
         }
-        for text in ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " ", "na", "guests", "\u{e9}none", "system"] {
+        for text in
+            ["00", "1", "u0", "nobody", "guest1", "anonymous2", "--", " ", "na", "guests", "\u{e9}none", "system"]
+        {
             assert!(!is_nobody(text), "{text}");
         }
     }

@@ -33,14 +33,31 @@ const LIBRARIES: [(&str, Library); 7] = [
 
 /// Last steps of routes that are asked to see whether a service is there, and those of them that are nothing else.
 const PROBES: [&str; 13] = [
-    "ping", "health", "healthz", "healthcheck", "health-check", "ready", "readyz", "readiness", "live", "livez", "liveness", "startupz",
+    "ping",
+    "health",
+    "healthz",
+    "healthcheck",
+    "health-check",
+    "ready",
+    "readyz",
+    "readiness",
+    "live",
+    "livez",
+    "liveness",
+    "startupz",
     "metrics",
 ];
 const ONLY_PROBES: [&str; 8] =
     ["health", "healthz", "healthcheck", "health-check", "readyz", "readiness", "livez", "liveness"];
-/// Programs that ask so.
-const PROBERS: [&str; 7] =
-    ["kube-probe", "ELB-HealthChecker", "GoogleHC", "Prometheus", "Consul Health Check", "HealthCheck", "Uptime"];
+/// How programs that ask nothing else name themselves.
+const PROBERS: [&str; 6] = [
+    "kube-probe/",
+    "ELB-HealthChecker/",
+    "GoogleHC/",
+    "Prometheus/",
+    "Consul Health Check",
+    "Amazon-Route53-Health-Check",
+];
 
 /// The last step of a route is one that is asked to see whether a service is there.
 pub(crate) fn is_probe_route(route: &str) -> bool {
@@ -218,8 +235,14 @@ impl Decoder<'_> {
         match slot.raw(line) {
             "AppRequests" => Some((Kind::Request, RequestSource::RootSpan)),
             "AppDependencies" => Some((Kind::Span, RequestSource::RootSpan)),
-            "AppTraces" | "AppExceptions" | "AppEvents" | "AppPageViews" | "AppPerformanceCounters" | "AppMetrics"
-            | "AppAvailabilityResults" | "AppBrowserTimings" => Some((Kind::Log, RequestSource::Application)),
+            "AppTraces"
+            | "AppExceptions"
+            | "AppEvents"
+            | "AppPageViews"
+            | "AppPerformanceCounters"
+            | "AppMetrics"
+            | "AppAvailabilityResults"
+            | "AppBrowserTimings" => Some((Kind::Log, RequestSource::Application)),
             _ => None,
         }
     }
@@ -250,16 +273,21 @@ impl Decoder<'_> {
             return false;
         }
         let Some((slot, _)) = self.first(Role::Route) else { return false };
+        let agent = self.agent_slots.iter().find_map(|at| {
+            let slot = self.slots.get(usize::from(*at)).filter(|slot| slot.is_scalar())?;
+            Some(slot.text(line))
+        });
+        // Whatever they ask for.
+        if agent.is_some_and(|agent| PROBERS.iter().any(|name| agent.starts_with(name))) {
+            return true;
+        }
         let text = slot.text(line);
         let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         let last = path.rsplit(['/', ' ']).next().unwrap_or_default();
         if !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
             return false;
         }
-        let mut agents = self.agent_slots.iter().filter_map(|at| self.slots.get(usize::from(*at)));
-        is_users
-            || ONLY_PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
-            || agents.any(|slot| slot.is_scalar() && PROBERS.iter().any(|name| slot.text(line).contains(name)))
+        is_users || ONLY_PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
     }
 
     /// The line looks like a call to somebody else: whole URLs are those of clients (OpenTelemetry: `url.full`), as peers are.

@@ -255,6 +255,11 @@ fn name_ends_with(path: &str, end: &str) -> bool {
     end.bytes().rev().all(|byte| letters.next() == Some(byte))
 }
 
+/// A text may be the name of a field, a header or an option.
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
 /// A field is named by its path or by the end of it, in any case.
 fn is_end_of(path: &str, name: &str) -> bool {
     let Some(at) = path.len().checked_sub(name.len()) else { return false };
@@ -442,6 +447,12 @@ impl Redaction {
                 (Kind::Escaped, None) => self.text(&json::unescape(raw)).map(|found| escaped(&found)),
                 (_, Some(way)) => Some(format!("\"{}\"", self.value(way, raw))),
                 (Kind::Number, None) => self.text(raw).map(|found| format!("\"{}\"", escaped(&found))),
+                // A list of a secret's name in the plural.
+                (Kind::Array, None)
+                    if self.way(path.strip_suffix('s').unwrap_or(&path)).is_some() && !is_ordinary(&path) =>
+                {
+                    Some(format!("\"{REDACTED}\""))
+                }
                 (Kind::Array, None) => self.list(raw, &path, depth),
                 (Kind::Object, None) if depth >= DEPTH_MAX => Some(format!("\"{REDACTED}\"")),
                 (Kind::Object, None) => {
@@ -477,9 +488,28 @@ impl Redaction {
                 }
                 None => false,
             },
-            Tree::Array(list) => list.iter_mut().fold(false, |any, item| self.tree(item, path, depth + 1) | any),
-            Tree::Object(fields) => {
+            Tree::Array(list) => {
                 let mut any = false;
+                // Headers and arguments come as a name and, behind it, its value.
+                let names: Vec<Option<Way>> = list
+                    .iter()
+                    .map(|item| item.as_str().filter(|text| is_name(text)))
+                    .map(|name| name.and_then(|name| self.way(name.trim_start_matches('-'))))
+                    .collect();
+                let before = std::iter::once(None).chain(names);
+                for (item, way) in list.iter_mut().zip(before) {
+                    any |= match (way, item.as_str()) {
+                        (Some(way), Some(text)) if !text.is_empty() => {
+                            *item = Tree::from(self.value(way, text));
+                            true
+                        }
+                        _ => self.tree(item, path, depth + 1),
+                    };
+                }
+                any
+            }
+            Tree::Object(fields) => {
+                let mut any = self.named_pair(fields);
                 for (key, mut item) in std::mem::take(fields) {
                     let path = format!("{path}.{key}");
                     any |= match self.way(&path).filter(|_| !item.is_boolean() || self.is_named(&path)) {
@@ -497,6 +527,26 @@ impl Redaction {
                 any
             }
         }
+    }
+
+    /// Takes the value out of an object that is a name and a value (`{"key":"password","value":"x"}`), as OpenTelemetry and lists of headers
+    /// have them; whether it did.
+    fn named_pair(&self, fields: &mut serde_json::Map<String, serde_json::Value>) -> bool {
+        let name = ["key", "name", "Key", "Name"].into_iter().find_map(|key| fields.get(key)?.as_str());
+        let Some(way) = name.filter(|name| is_name(name)).and_then(|name| self.way(name)) else { return false };
+        let Some(value) = ["value", "Value"].into_iter().find(|key| fields.contains_key(*key)) else { return false };
+        let Some(value) = fields.get_mut(value).filter(|value| !value.is_null() && !value.is_boolean()) else {
+            return false;
+        };
+        // OpenTelemetry says of which type a value is.
+        let inner = value.get("stringValue").and_then(serde_json::Value::as_str);
+        let text = inner.or(value.as_str()).map_or_else(|| value.to_string(), str::to_owned);
+        let with = self.value(way, &text);
+        *value = match inner {
+            Some(_) => serde_json::json!({ "stringValue": with }),
+            None => serde_json::Value::from(with),
+        };
+        true
     }
 
     /// Edits of an access log's line; `None` where it is none, or where something is to be taken out of the text itself.

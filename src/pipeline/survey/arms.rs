@@ -49,6 +49,7 @@ const ARM_VALUES_MAX: usize = 64;
 pub(super) fn look_at_services(
     heads: &[Head<'_>],
     plan: &Plan,
+    notes: &mut Vec<String>,
 ) -> (Vec<ArmCandidate>, BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>>, Inside) {
     let mut sources: BTreeMap<ServiceKey, BTreeMap<RequestSource, u64>> = BTreeMap::new();
     let fields: Vec<(Role, &str)> = [Role::Cohort, Role::Variant, Role::Version, Role::Instance]
@@ -56,6 +57,7 @@ pub(super) fn look_at_services(
         .flat_map(|role| plan.fields(role).iter().map(move |field| (role, field.path.as_str())))
         .collect();
     let mut inside = Inside::new(plan);
+    let mut probes: BTreeMap<ServiceKey, u64> = BTreeMap::new();
     let mut found: BTreeMap<(usize, ServiceKey), BTreeSet<String>> = BTreeMap::new();
     // Fields that name a protocol.
     let mut of_protocols: BTreeSet<usize> = BTreeSet::new();
@@ -64,7 +66,7 @@ pub(super) fn look_at_services(
         let mut decoder = Decoder::new(plan, head.stream);
         for (offset, line) in head.lines.iter().enumerate() {
             let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
-            let source = decoder.source();
+            let (source, is_told_probe) = (decoder.source(), decoder.is_probe());
             let services = &decoder.interner().names().services;
             let Some(service) = services.get(usize::from(event.service)).cloned() else { continue };
             let service = &service;
@@ -75,6 +77,9 @@ pub(super) fn look_at_services(
                 RequestSource::Application if event.status_class == 0 => RequestSource::Timed,
                 source => source,
             };
+            if is_told_probe {
+                *probes.entry(service.clone()).or_default() += 1;
+            }
             if event.kind == Kind::Request {
                 inside.note(line, service, source, &event);
             }
@@ -145,6 +150,9 @@ pub(super) fn look_at_services(
                 *by_source.entry(RequestSource::Timed).or_default() += lines;
             }
         }
+    }
+    for (key, lines) in probes {
+        notes.push(format!("requests: {lines} lines of {key} ask only whether it is there (probes of health); they count as no requests"));
     }
     (candidates, sources, inside)
 }

@@ -77,7 +77,7 @@ pub(super) struct Inside {
 struct OfService {
     forms: Vec<Form>,
     of_form: BTreeMap<u64, usize>,
-    /// Sets of fields of lines with a status, and of lines without with how many there are.
+    /// Forms of lines with a status, and of lines without with how many there are.
     with: BTreeSet<u64>,
     without: BTreeMap<u64, u64>,
     lines: Vec<Seen>,
@@ -152,13 +152,9 @@ impl Inside {
         }
         let line = without_mark(line);
         let mut marks = Vec::new();
-        let mut set = 0u64;
         let read = json::scan_object(line, &mut |key: json::Str<'_>, value: Value<'_>| {
             let key = key.get();
             if !matches!(value, Value::Null) {
-                if !self.statuses.contains(key.as_ref()) {
-                    set = set.wrapping_add(event::mix(event::identity_hash(key.as_bytes()), 1));
-                }
                 add_marks(&mut marks, &key, &value, true);
             }
         });
@@ -192,9 +188,9 @@ impl Inside {
         of.succeeds |= matches!(event.status_class, 2 | 3);
         of.fails |= event.status_class >= 5;
         if has_status && of.with.len() < FORMS_MAX {
-            of.with.insert(set);
+            of.with.insert(form);
         } else if !has_status && of.without.len() < FORMS_MAX {
-            *of.without.entry(set).or_default() += 1;
+            *of.without.entry(form).or_default() += 1;
         }
         let at = match of.of_form.get(&form) {
             Some(at) => *at,
@@ -229,7 +225,7 @@ impl Inside {
         }
     }
 
-    /// The lines without a status of a service are those of its requests, but for the status: they have the same fields.
+    /// The lines without a status of a service are those of its requests, but for the status: they have the same form.
     pub(super) fn is_like_requests(&self, service: &ServiceKey) -> bool {
         let Some(of) = self.of.get(service) else { return true };
         // Where only failures have a status, those without have succeeded.

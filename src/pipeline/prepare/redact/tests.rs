@@ -206,6 +206,19 @@ fn fields_of_what_a_text_lost_go_by_name() {
             r#"{"message":"in Cookie: basket=hunter2; theme=dark","basket":"hunter2","other":"hunter2","theme":"dark"}"#,
             r#"{"message":"in Cookie: <redacted>","basket":"<redacted>","other":"hunter2","theme":"<redacted>"}"#,
         ),
+        // Names and values in lists.
+        (
+            r#"{"attributes":[{"key":"api_key","value":{"stringValue":"ak1"}},{"key":"n","value":{"intValue":"3"}}]}"#,
+            r#"{"attributes":[{"key":"api_key","value":{"stringValue":"<redacted>"}},{"key":"n","value":{"intValue":"3"}}]}"#,
+        ),
+        (
+            r#"{"h":[{"name":"password","value":"x"}],"rawHeaders":["Host","a","X-Api-Key","ak1","Accept","b"]}"#,
+            r#"{"h":[{"name":"password","value":"<redacted>"}],"rawHeaders":["Host","a","X-Api-Key","<redacted>","Accept","b"]}"#,
+        ),
+        (
+            r#"{"argv":["run","--token","t1","-v"],"tokens":["a","b"]}"#,
+            r#"{"argv":["run","--token","<redacted>","-v"],"tokens":"<redacted>"}"#,
+        ),
         // Part of another's name.
         (r#"{"message":"Cookie: basid=1","id":"1"}"#, r#"{"message":"Cookie: <redacted>","id":"1"}"#),
         (

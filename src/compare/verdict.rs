@@ -147,7 +147,7 @@ impl Behaviour {
 }
 
 /// What the statistics say of one metric.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Finding {
     /// Nothing, or too little, to test. Never the same as held (CP-1).
     NoData,

@@ -88,8 +88,8 @@ const PEERS: [&str; 2] = ["peer.service", "config.baseURL"];
 /// Fields that say which way a request goes, and the words for one that the service makes.
 const DIRECTIONS: [&str; 4] = ["span.kind", "span_kind", "spanKind", "direction"];
 const OUTWARD: [&str; 7] = ["client", "producer", "outbound", "outgoing", "egress", "out", "SPAN_KIND_CLIENT"];
-/// Field in which Azure's Application Insights says what a record is.
-const RECORD_TYPE: &str = "Type";
+/// Fields in which Azure's Application Insights says what a record is, as a workspace and as its older tables have them.
+const RECORD_TYPES: [&str; 2] = ["Type", "itemType"];
 /// Fields that name the program that asks.
 const AGENTS: [&str; 8] = [
     "user_agent",
@@ -172,7 +172,7 @@ pub struct Decoder<'p> {
     logger_slots: [u8; LOGGER_FIELDS.len()],
     direction_slots: [u8; DIRECTIONS.len()],
     agent_slots: [u8; AGENTS.len()],
-    type_slot: u8,
+    type_slots: [u8; RECORD_TYPES.len()],
     /// The line that was decoded last asks only whether the service is there.
     is_probe: bool,
     /// Slots of what only work inside requests has.
@@ -243,7 +243,7 @@ impl<'p> Decoder<'p> {
             logger_slots: [0; LOGGER_FIELDS.len()],
             direction_slots: [0; DIRECTIONS.len()],
             agent_slots: [0; AGENTS.len()],
-            type_slot: 0,
+            type_slots: [0; RECORD_TYPES.len()],
             is_probe: false,
             inside_slots: Vec::new(),
             end_times: [false; FIELDS_MAX],
@@ -328,7 +328,7 @@ impl<'p> Decoder<'p> {
         decoder.logger_slots = LOGGER_FIELDS.map(|path| decoder.want(path));
         decoder.direction_slots = DIRECTIONS.map(|path| decoder.want(path));
         decoder.agent_slots = AGENTS.map(|path| decoder.want(path));
-        decoder.type_slot = decoder.want(RECORD_TYPE);
+        decoder.type_slots = RECORD_TYPES.map(|path| decoder.want(path));
         decoder.inside_slots = plan.inside.iter().map(|mark| decoder.want(&mark.path)).collect();
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::report::{Effect, Row, rows};
-use crate::compare::verdict::Cell;
+use crate::compare::verdict::{Cell, Finding};
 use crate::engine::Engine;
 use crate::engine::comparison::Comparison;
 use crate::engine::policy::Policy;
@@ -25,6 +25,9 @@ pub(in crate::cli) struct Point {
     pub log_sum: f64,
     /// The difference by each guardrail, in the order of [`Cell::ALL`].
     pub effects: [Option<Effect>; Cell::ALL.len()],
+    /// ln of the evidence of each, and what was said of it; nothing of looks that an earlier version took.
+    #[serde(default)]
+    pub said: [Option<(f64, Finding)>; Cell::ALL.len()],
 }
 
 impl Point {
@@ -35,11 +38,12 @@ impl Point {
 
     /// The same, where its rows are at hand.
     pub(in crate::cli) fn from_rows(comparison: &Comparison, rows: &[Row]) -> Point {
-        let mut effects = [None; Cell::ALL.len()];
+        let (mut effects, mut said) = ([None; Cell::ALL.len()], [None; Cell::ALL.len()]);
         for row in rows {
             effects[row.cell as usize] = row.effect;
+            said[row.cell as usize] = Some((row.log_e, row.finding));
         }
-        Point { at: comparison.ended_at, log_sum: comparison.look.log_sum, effects }
+        Point { at: comparison.ended_at, log_sum: comparison.look.log_sum, effects, said }
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
             let mut course = Course::new();
             for look in 0..looks {
                 let at = Timestamp(look as i64);
-                course.look(at, || Point { at, log_sum: 0.0, effects: Default::default() });
+                course.look(at, || Point { at, log_sum: 0.0, effects: Default::default(), said: Default::default() });
                 course.look(at, || unreachable!("the same look"));
             }
             let times: Vec<i64> = course.points.iter().map(|point| point.at.0).collect();

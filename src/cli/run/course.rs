@@ -77,6 +77,8 @@ pub(super) fn to_json(of: &CourseOf) -> Value {
             "at": point.at.to_string(),
             "log_sum": (point.log_sum * 1e6).round() / 1e6,
             "effects": point.effects.iter().map(effect).collect::<Vec<_>>(),
+            "log_e": point.said.iter().map(|said| said.map(|(log_e, _)| (log_e * 1e6).round() / 1e6)).collect::<Vec<_>>(),
+            "findings": point.said.iter().map(|said| said.map(|(_, finding)| finding.name())).collect::<Vec<_>>(),
         })
     };
     json!({

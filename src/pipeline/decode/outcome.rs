@@ -231,18 +231,28 @@ impl Decoder<'_> {
 
     /// What a record of Azure's Application Insights is, which says so itself.
     fn azure_record(&self, line: &str) -> Option<(Kind, RequestSource)> {
-        let slot = self.slots.get(usize::from(self.type_slot)).filter(|slot| slot.form == Form::Plain)?;
-        match slot.raw(line) {
-            "AppRequests" => Some((Kind::Request, RequestSource::RootSpan)),
-            "AppDependencies" => Some((Kind::Span, RequestSource::RootSpan)),
-            "AppTraces"
-            | "AppExceptions"
-            | "AppEvents"
-            | "AppPageViews"
-            | "AppPerformanceCounters"
-            | "AppMetrics"
-            | "AppAvailabilityResults"
-            | "AppBrowserTimings" => Some((Kind::Log, RequestSource::Application)),
+        let [table, item] =
+            self.type_slots.map(|at| self.slots.get(usize::from(at)).filter(|slot| slot.form == Form::Plain));
+        if let Some(slot) = table {
+            return match slot.raw(line) {
+                "AppRequests" => Some((Kind::Request, RequestSource::RootSpan)),
+                "AppDependencies" => Some((Kind::Span, RequestSource::RootSpan)),
+                "AppTraces"
+                | "AppExceptions"
+                | "AppEvents"
+                | "AppPageViews"
+                | "AppPerformanceCounters"
+                | "AppMetrics"
+                | "AppAvailabilityResults"
+                | "AppBrowserTimings" => Some((Kind::Log, RequestSource::Application)),
+                _ => None,
+            };
+        }
+        match item?.raw(line) {
+            "request" => Some((Kind::Request, RequestSource::RootSpan)),
+            "dependency" => Some((Kind::Span, RequestSource::RootSpan)),
+            "trace" | "exception" | "customEvent" | "pageView" | "performanceCounter" | "customMetric"
+            | "availabilityResult" | "browserTiming" => Some((Kind::Log, RequestSource::Application)),
             _ => None,
         }
     }

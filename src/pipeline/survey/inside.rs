@@ -38,6 +38,8 @@ const OF_FORM: usize = 2;
 pub(super) const KEPT_MAX: usize = 24;
 /// Clocks of one process stand so far apart from line to line.
 const SLACK: Micros = 100_000;
+/// Other lines that one is compared with.
+const OTHERS_MAX: usize = 64;
 /// Lines of one failure are so far apart.
 const BESIDE: Micros = 2_000_000;
 /// Last steps of the names of fields whose values tell forms apart, beside loggers and messages.
@@ -70,6 +72,7 @@ pub(super) struct Inside {
     users: Vec<String>,
     requests: Vec<String>,
     traces: Vec<String>,
+    routes: Vec<String>,
 }
 
 /// What one service's lines say.
@@ -93,6 +96,7 @@ struct Form {
     /// Those that succeeded without a status, and all that have none.
     work: u64,
     without: u64,
+    /// Those that did not do what was asked, whoever was to blame.
     failed: u64,
     marks: BTreeMap<Mark, u64>,
 }
@@ -104,11 +108,27 @@ struct Seen {
     request: u64,
     trace: u64,
     user: u64,
+    route: u64,
     end: Micros,
     took: Micros,
     failed: bool,
     /// It has a status, a route, and a latency: what says more of a request stands for it.
     says: u8,
+}
+
+/// Of the lines of a form.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    /// Those that could be asked, those of them that have others beside them, and those that are inside one.
+    all: u64,
+    with_others: u64,
+    inside: u64,
+}
+
+impl Found {
+    fn is_nearly_all(self, fewest: u64) -> bool {
+        self.all >= fewest && self.inside * 100 >= self.all * PERCENT
+    }
 }
 
 impl Seen {
@@ -142,6 +162,7 @@ impl Inside {
             users: [Role::User, Role::Session, Role::Client].into_iter().flat_map(paths).collect(),
             requests: paths(Role::Request).collect(),
             traces: paths(Role::Trace).collect(),
+            routes: paths(Role::Route).collect(),
         }
     }
 
@@ -179,9 +200,10 @@ impl Inside {
             request: id(&self.requests),
             trace: id(&self.traces),
             user: id(&self.users),
+            route: id(&self.routes),
             end: event.time.0,
             took,
-            failed: event.error,
+            failed: event.error || event.status_class >= 4,
             says: u8::from(has_status) + u8::from(event.route != NO_NAME) + u8::from(took > 0),
         };
         let of = self.of.entry(service.clone()).or_default();
@@ -203,7 +225,7 @@ impl Inside {
             }
         };
         if let Some(form) = of.forms.get_mut(at) {
-            form.add(marks, has_status, event.error);
+            form.add(marks, has_status, seen.failed);
         }
         if of.lines.len() < LINES_MAX {
             of.lines.push(Seen { form: at, ..seen });
@@ -290,56 +312,56 @@ impl OfService {
         }
         let mut by_request: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         let mut by_trace: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        let mut failed_of: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut by_user: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (at, line) in self.lines.iter().enumerate() {
-            let lists = [
-                (&mut by_request, line.request),
-                (&mut by_trace, line.trace),
-                (&mut failed_of, line.user * u64::from(line.failed)),
-            ];
+            let lists = [(&mut by_request, line.request), (&mut by_trace, line.trace), (&mut by_user, line.user)];
             lists
                 .into_iter()
                 .filter(|(_, key)| *key != 0)
                 .for_each(|(list, key)| list.entry(key).or_default().push(at));
         }
-        let mut placed = vec![(0u64, 0u64); self.forms.len()];
-        let mut beside = vec![(0u64, 0u64); self.forms.len()];
+        by_user.values_mut().for_each(|list| list.sort_by_key(|at| self.lines.get(*at).map(|line| line.end)));
+        let mut placed = vec![Found::default(); self.forms.len()];
+        let mut beside = vec![Found::default(); self.forms.len()];
         for line in &self.lines {
-            let others = |list: &BTreeMap<u64, Vec<usize>>, key: u64| -> Vec<&Seen> {
-                let all = list.get(&key).into_iter().flatten().filter_map(|at| self.lines.get(*at));
-                all.filter(|other| other.form != line.form).collect()
-            };
             let rank = line.rank(&self.forms);
             let stands = |other: &&Seen| other.rank(&self.forms) > rank;
-            let by_id = match (line.request, line.trace) {
-                (0, 0) => None,
-                (0, trace) => Some(others(&by_trace, trace).iter().any(|other| stands(other) && line.is_within(other))),
-                // Attempts share the id of what is attempted, one after the other.
-                (request, _) => {
-                    Some(others(&by_request, request).iter().any(|other| stands(other) && line.is_within(other)))
-                }
+            let others = |list: &BTreeMap<u64, Vec<usize>>, key: u64| -> Vec<Seen> {
+                let all = list.get(&key).into_iter().flatten().filter_map(|at| self.lines.get(*at)).copied();
+                all.filter(|other| other.form != line.form).take(OTHERS_MAX).collect()
             };
-            if let Some((found, all)) = placed.get_mut(line.form)
-                && let Some(is_inside) = by_id
-            {
-                *all += 1;
-                *found += u64::from(is_inside);
+            let of_id =
+                if line.request != 0 { others(&by_request, line.request) } else { others(&by_trace, line.trace) };
+            if let Some(found) = placed.get_mut(line.form).filter(|_| line.request != 0 || line.trace != 0) {
+                found.all += 1;
+                found.with_others += u64::from(!of_id.is_empty());
+                // Attempts share the id of what is attempted, one after the other.
+                found.inside += u64::from(of_id.iter().any(|other| stands(&other) && line.is_within(other)));
             }
-            if let Some((found, all)) = beside.get_mut(line.form).filter(|_| line.failed && line.user != 0) {
-                let is_beside = |other: &&Seen| stands(other) && (other.end - line.end).abs() <= BESIDE;
-                *all += 1;
-                *found += u64::from(others(&failed_of, line.user).iter().any(is_beside));
+            if let Some(found) = beside.get_mut(line.form).filter(|_| line.failed && line.user != 0) {
+                let list = by_user.get(&line.user).map_or(&[][..], Vec::as_slice);
+                let end_of = |at: &usize| self.lines.get(*at).map_or(0, |line| line.end);
+                let from = list.partition_point(|at| end_of(at) < line.end - BESIDE);
+                let near = list.iter().skip(from).take_while(|at| end_of(at) <= line.end + BESIDE);
+                let mut near =
+                    near.filter_map(|at| self.lines.get(*at)).filter(|other| other.form != line.form).take(OTHERS_MAX);
+                // It failed too, or was the same once more, as an attempt that the request got over.
+                let is_same = |other: &Seen| {
+                    other.failed || line.route != 0 && other.route == line.route && line.is_within(other)
+                };
+                found.all += 1;
+                found.inside += u64::from(near.any(|other| stands(&other) && is_same(other)));
             }
         }
-        let nearly = |(found, all): (u64, u64), fewest: u64| all >= fewest && found * 100 >= all * PERCENT;
         let is_inside = |at: &usize| {
-            let Some(form) = self.forms.get(*at) else { return false };
-            let of_ids = placed.get(*at).copied().unwrap_or_default();
-            let of_users = beside.get(*at).copied().unwrap_or_default();
-            let has_ids = of_ids.1 * 2 >= form.lines;
-            match has_ids {
-                true => nearly(of_ids, BY_ID_MIN),
-                false => form.failed == form.lines && of_users.1 * 2 >= form.lines && nearly(of_users, BY_USER_MIN),
+            let of = |list: &[Found]| list.get(*at).copied().unwrap_or_default();
+            let (Some(form), of_ids, of_users) = (self.forms.get(*at), of(&placed), of(&beside)) else { return false };
+            // Ids that the others do not have tell nothing.
+            match of_ids.with_others * 2 >= form.lines {
+                true => of_ids.is_nearly_all(BY_ID_MIN),
+                false => {
+                    form.failed == form.lines && of_users.all * 2 >= form.lines && of_users.is_nearly_all(BY_USER_MIN)
+                }
             }
         };
         (0..self.forms.len()).filter(is_inside).collect()

@@ -813,3 +813,105 @@ fn what_a_message_lost_no_field_of_it_keeps() {
     let said = serin(folder.path(), &["explain", "app.log", "--pipeline", "r.yaml"]).expect(0);
     assert!(!said.out.contains("hunter2") && said.out.contains("u1") && said.out.contains("200"), "{}", said.out);
 }
+
+/// The code of an answer counts, whatever a word beside it says.
+#[test]
+fn a_code_counts_before_a_word() {
+    for (word, code) in
+        [("completed", "http_status_code"), ("ok", "statusCode"), ("success", "http.status_code"), ("done", "code")]
+    {
+        let text = log(|of, _| {
+            let status = if of["cohort"] == "canary" { "500" } else { "200" };
+            format!(
+                "{{\"ts\":{},\"status\":\"{word}\",\"{code}\":{status},\"cohort\":{},\"user\":{}}}",
+                of["ts"], of["cohort"], of["user"]
+            )
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        assert_eq!(said["comparisons"][0]["verdict"], "fail", "{word} {code}");
+    }
+}
+
+/// Every pod is asked alike whether it is there, so that a small canary has many such lines.
+#[test]
+fn probes_of_health_are_no_requests() {
+    for probe in [
+        "\"method\":\"GET\",\"path\":\"/healthz\",\"status\":503",
+        "\"path\":\"/actuator/health/readiness\",\"status\":503,\"user_agent\":\"kube-probe/1.29\"",
+        "\"path\":\"/\",\"status\":503,\"user_agent\":\"GoogleHC/1.0\"",
+    ] {
+        let text = log(|of, n| {
+            let probe = match n % 3 {
+                0 => format!("{{\"ts\":{},\"cohort\":\"canary\",{probe}}}\n", of["ts"]),
+                _ => String::new(),
+            };
+            format!(
+                "{probe}{{\"ts\":{},\"path\":\"/a\",\"status\":200,\"cohort\":{},\"user\":{}}}",
+                of["ts"], of["cohort"], of["user"]
+            )
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        assert_eq!(
+            (&of["verdict"], of["flaws"].as_array().unwrap().len()),
+            (&Value::from("inconclusive"), 0),
+            "{probe}: {of}"
+        );
+        assert!(explained(&text).contains("400 lines of (unnamed service) ask only whether it is there"), "{probe}");
+    }
+    // A page of that name that users ask for is a page.
+    let text = log(|of, _| {
+        format!(
+            "{{\"ts\":{},\"path\":\"/live\",\"status\":200,\"cohort\":{},\"user\":{}}}",
+            of["ts"], of["cohort"], of["user"]
+        )
+    });
+    assert!(explained(&text).contains("100.0 % a request"));
+}
+
+#[test]
+fn records_of_application_insights_say_what_they_are() {
+    for [kind, request, dependency, code] in
+        [["Type", "AppRequests", "AppDependencies", "ResultCode"], ["itemType", "request", "dependency", "resultCode"]]
+    {
+        let text = log(|of, _| {
+            let base = format!(
+                "{{\"TimeGenerated\":{},\"AppRoleName\":\"shop\",\"AppVersion\":{},\"UserAuthenticatedId\":{}",
+                of["ts"], of["cohort"], of["user"]
+            );
+            let call = format!(
+                "{base},\"{kind}\":\"{dependency}\",\"Target\":\"db\",\"Success\":true,\"{code}\":\"0\",\"DurationMs\":3}}\n"
+            );
+            call.repeat(2)
+                + &format!(
+                    "{base},\"{kind}\":\"{request}\",\"Url\":\"https://shop.example.com/a\",\"Success\":true,\"{code}\":\"200\",\"DurationMs\":30}}"
+                )
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--control", "baseline", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        let sum = |key: &str| of[key].as_array().unwrap().iter().filter_map(Value::as_u64).sum::<u64>();
+        assert!((1_000..=1_200).contains(&sum("requests")), "{kind}: {}", of["requests"]);
+        assert_eq!(of["unit"], "user");
+    }
+}
+
+#[test]
+fn a_call_says_which_way_it_goes() {
+    for way in ["\"span.kind\":\"client\"", "\"direction\":\"outbound\""] {
+        let text = log(|of, _| {
+            let base = format!(
+                "{{\"ts\":{},\"service\":\"shop\",\"cohort\":{},\"user\":{}",
+                of["ts"], of["cohort"], of["user"]
+            );
+            format!("{base},{way},\"path\":\"/stock\",\"status\":503}}\n{base},\"path\":\"/a\",\"status\":200}}")
+        });
+        assert!(
+            explained(&text).contains("1200 lines of shop name a whole URL or a peer"),
+            "{way}: {}",
+            explained(&text)
+        );
+    }
+}

@@ -14,7 +14,7 @@ use crate::cli::terminal::{self, harmless};
 use crate::event::{Event, Intern, Kind, NO_LATENCY, Names, RejectReason, name_at};
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
-use crate::pipeline::plan::{ArmRule, Plan};
+use crate::pipeline::plan::{ArmRule, Plan, RequestSource};
 use crate::pipeline::roles::Role;
 use crate::pipeline::shape;
 use crate::query::{Record as _, Value as FieldValue};
@@ -117,8 +117,15 @@ fn explain(
     let roles = covered.into_iter().filter_map(role).collect();
     let (fate, says) = match &decoded {
         Ok(Decoded::Event(event)) => {
-            let names = Intern::names(decoder.interner());
-            (kind(event.kind).to_owned(), says(event, names))
+            let (is_probe, is_aside) = (decoder.is_probe(), decoder.is_aside());
+            let fate = match decoder.source() {
+                _ if is_probe => "a probe of health, which is no request",
+                RequestSource::Timed if is_aside => "work inside a request",
+                RequestSource::Outgoing if is_aside => "a call to another service",
+                _ if is_aside => "a request as another source tells it, which counts once",
+                _ => kind(event.kind),
+            };
+            (fate.to_owned(), says(event, Intern::names(decoder.interner())))
         }
         Ok(Decoded::Outside) => ("left out as asked".to_owned(), Vec::new()),
         Err(reason) => (format!("rejected: {}", why(*reason)), Vec::new()),

@@ -173,8 +173,9 @@ pub struct Decoder<'p> {
     direction_slots: [u8; DIRECTIONS.len()],
     agent_slots: [u8; AGENTS.len()],
     type_slots: [u8; RECORD_TYPES.len()],
-    /// The line that was decoded last asks only whether the service is there.
+    /// The line that was decoded last asks only whether the service is there, or is told as a request that is not taken from its source.
     is_probe: bool,
+    is_aside: bool,
     /// Slots of what only work inside requests has.
     inside_slots: Vec<u8>,
     /// Time fields that say when the work ended.
@@ -245,6 +246,7 @@ impl<'p> Decoder<'p> {
             agent_slots: [0; AGENTS.len()],
             type_slots: [0; RECORD_TYPES.len()],
             is_probe: false,
+            is_aside: false,
             inside_slots: Vec::new(),
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
@@ -602,7 +604,8 @@ impl<'p> Decoder<'p> {
         self.source = source;
         // A service that is not known takes its requests from anything but what looks like its calls to others.
         let is_others = chosen.map_or(source == RequestSource::Outgoing, |chosen| !chosen.takes(source));
-        let kind = if kind == Kind::Request && is_others {
+        self.is_aside = kind == Kind::Request && is_others;
+        let kind = if self.is_aside {
             // Another source speaks for this service's requests; this line is work or talk inside them.
             Kind::Log
         } else {
@@ -716,6 +719,11 @@ impl<'p> Decoder<'p> {
     /// The time of the line that was decoded last named its zone, or needed none.
     pub(crate) fn named_zone(&self) -> bool {
         self.clock.named_zone()
+    }
+
+    /// The line that was decoded last is told as a request, of a source of which none are taken; which is [`Decoder::source`].
+    pub(crate) fn is_aside(&self) -> bool {
+        self.is_aside
     }
 
     /// The line that was decoded last asks only whether the service is there: it looks like a request, and counts as none.

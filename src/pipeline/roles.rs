@@ -411,6 +411,7 @@ impl Role {
                 "ms",
                 "DurationMs",
                 "httpResponse.elapsed",
+                "transaction.duration.us",
                 "elapsed_time",
                 "total_ms",
                 "cost_ms",

@@ -19,7 +19,7 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::metric::Metric;
-use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Mark, Plan, RequestSource, UnitKind};
 use crate::pipeline::prepare::{Preparation, Preparer, Redact};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
@@ -231,6 +231,14 @@ fn note_removed_units(plan: &Plan, wishes: &Wishes, notes: &mut Vec<String>) {
     }
 }
 
+/// What marks work inside requests, as a query would say it.
+fn mark_words(mark: &Mark) -> String {
+    match &mark.value {
+        None => format!("`{}`", mark.path),
+        Some(value) => format!("`{}` = `{value}`", mark.path),
+    }
+}
+
 /// Finds the plan.
 pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let mut notes = Vec::new();
@@ -285,6 +293,10 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
     let answered = plan.sources.iter().filter(|(_, source)| **source == RequestSource::Answered);
     plan.inside = answered.flat_map(|(key, _)| inside.found(key).0).take(inside::KEPT_MAX).collect();
+    if !plan.inside.is_empty() {
+        let words: Vec<String> = plan.inside.iter().map(mark_words).collect();
+        notes.push(format!("requests: lines with {} are work inside requests", words.join(", or ")));
+    }
     let calls_set_aside = set_aside(&sources, &plan.sources);
     plan.arms = match &wishes.arms {
         Some(arms) => arms.clone(),

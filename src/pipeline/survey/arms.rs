@@ -263,7 +263,7 @@ pub(super) fn choose_sources(
         let calls = several.get(&RequestSource::Outgoing).copied().unwrap_or(0);
         if best != RequestSource::Outgoing && calls > 0 {
             notes.push(format!(
-                "requests: {calls} lines of {key} name a whole URL or a peer; they are taken for its calls to others, not for requests of its own. If they are its requests: --requests-from {}=outgoing",
+                "requests: {calls} lines of {key} name a whole URL or a peer, or say that they go out; they are taken for its calls to others, not for requests of its own. If they are its requests: --requests-from {}=outgoing",
                 shown(&key.service)
             ));
         }

@@ -16,7 +16,8 @@ const EMAIL: &str = r"(?P<local>[\pL\pN][\pL\pN._%+'-]*)(?:@|%40|\\u0040)(?P<dom
 /// Secrets by their form. `keep`: what stands before one and stays.
 ///
 /// Forms as their issuers document them: JSON Web Tokens (RFC 7519), keys of AWS, GitHub, GitLab, Slack, Stripe, Google and npm, PEM
-/// (RFC 7468), user information in addresses (RFC 3986), HTTP authorization (RFC 9110).
+/// (RFC 7468), user information in addresses (RFC 3986), HTTP authorization (RFC 9110), SQL's `IDENTIFIED BY`, curl's `-u`, data sources of
+/// Go's MySQL driver.
 const TOKEN: &str = concat!(
     r"(?P<keep>(?i:\b(?:bearer|basic|apikey|token)\s+))[A-Za-z0-9._~+/=-]{8,}",
     r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?",
@@ -31,6 +32,10 @@ const TOKEN: &str = concat!(
     r"|\bnpm_[A-Za-z0-9]{36}",
     r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----|[^-]*)",
+    r"|(?P<hook>hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+",
+    r"|(?P<quoted>(?i:\bidentified\s+(?:with\s+\S+\s+)?by\s+))['\x22][^'\x22]*['\x22]",
+    r"|(?P<option>\s(?:-u|--user|--proxy-user)\s+[^\s:'\x22]+:)[^\s'\x22]+",
+    r"|(?P<dsn>\b[A-Za-z0-9_.-]+:)[^\s:@/'\x22]+(?P<net>@(?:tcp|unix)\()",
     r"|(?P<scheme>://)[^\s/:@\x22'<>]*:[^\s/\x22'<>]+(?P<host>@)",
 );
 
@@ -70,7 +75,8 @@ impl Finder {
         if let Some(token) = self.token.as_ref().filter(|_| !is_id && text.len() >= TOKEN_MIN)
             && let std::borrow::Cow::Owned(found) = token.replace_all(text, |of: &Captures<'_>| {
                 let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
-                format!("{}{}<token>{}", part("keep"), part("scheme"), part("host"))
+                let before = ["keep", "hook", "quoted", "option", "dsn", "scheme"].map(part).concat();
+                format!("{before}<token>{}{}", part("net"), part("host"))
             })
         {
             done = Some(found);

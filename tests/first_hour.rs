@@ -814,6 +814,31 @@ fn what_a_message_lost_no_field_of_it_keeps() {
     assert!(!said.out.contains("hunter2") && said.out.contains("u1") && said.out.contains("200"), "{}", said.out);
 }
 
+/// Failures that have a form of their own are the requests; what else of the user failed at the time is another.
+#[test]
+fn requests_that_fail_in_another_form_are_requests() {
+    let text = log(|of, n| {
+        let base =
+            format!("{{\"ts\":{},\"service\":\"shop\",\"user\":{},\"cohort\":{}", of["ts"], of["user"], of["cohort"]);
+        let icon = format!(
+            "{base},\"msg\":\"request completed\",\"path\":\"/favicon.ico\",\"status\":404,\"duration_ms\":30}}\n"
+        );
+        let page = match of["cohort"] == "canary" && n % 5 == 0 {
+            true => format!(
+                "{base},\"msg\":\"request failed\",\"error\":\"boom\",\"path\":\"/a\",\"status\":500,\"duration_ms\":20}}"
+            ),
+            false => {
+                format!("{base},\"msg\":\"request completed\",\"path\":\"/a\",\"status\":200,\"duration_ms\":20}}")
+            }
+        };
+        icon + &page
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    assert_eq!(said["comparisons"][0]["verdict"], "fail", "{}", said["comparisons"][0]["reasons"]);
+    assert!(!explained(&text).contains("work inside"));
+}
+
 /// The code of an answer counts, whatever a word beside it says.
 #[test]
 fn a_code_counts_before_a_word() {

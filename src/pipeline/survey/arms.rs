@@ -81,7 +81,7 @@ pub(super) fn look_at_services(
                 *probes.entry(service.clone()).or_default() += 1;
             }
             if event.kind == Kind::Request {
-                inside.note(line, service, source, &event);
+                inside.note(line, (service, source), (&event, route.map(String::as_str)));
             }
             let is_own = matches!(source, RequestSource::Application | RequestSource::Timed);
             let is_probe = is_own && route.is_some_and(|route| is_probe_route(route));

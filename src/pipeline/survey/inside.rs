@@ -20,8 +20,10 @@ use crate::time::Micros;
 
 /// Forms of one service that are told apart.
 const FORMS_MAX: usize = 256;
-/// Fields and values of one form that are counted.
-const MARKS_MAX: usize = 512;
+/// Fields of one form that are counted.
+const FIELDS_MAX: usize = 512;
+/// Values of one field of a form: one that has more may have any.
+const VALUES_MAX: usize = 32;
 /// Bytes of a value that may be a mark.
 const VALUE_MAX: usize = 64;
 /// Lines of one service that are compared with each other.
@@ -72,7 +74,6 @@ pub(super) struct Inside {
     users: Vec<String>,
     requests: Vec<String>,
     traces: Vec<String>,
-    routes: Vec<String>,
 }
 
 /// What one service's lines say.
@@ -87,6 +88,8 @@ struct OfService {
     /// Some lines have a status that is no failure, and some one that is a failure of the service.
     succeeds: bool,
     fails: bool,
+    /// There are more forms, or fields of one, than are told apart: nothing is known of what else requests have.
+    is_full: bool,
 }
 
 /// Lines of one form.
@@ -98,7 +101,17 @@ struct Form {
     without: u64,
     /// Those that did not do what was asked, whoever was to blame.
     failed: u64,
-    marks: BTreeMap<Mark, u64>,
+    fields: BTreeMap<String, FieldOf>,
+}
+
+/// A field of the lines of one form.
+#[derive(Default)]
+struct FieldOf {
+    lines: u64,
+    /// Short texts, with how many lines have each.
+    values: BTreeMap<String, u64>,
+    /// There are more of them than are counted.
+    varies: bool,
 }
 
 /// What is compared of a line.
@@ -109,6 +122,8 @@ struct Seen {
     trace: u64,
     user: u64,
     route: u64,
+    class: u8,
+    error: bool,
     end: Micros,
     took: Micros,
     failed: bool,
@@ -162,12 +177,16 @@ impl Inside {
             users: [Role::User, Role::Session, Role::Client].into_iter().flat_map(paths).collect(),
             requests: paths(Role::Request).collect(),
             traces: paths(Role::Trace).collect(),
-            routes: paths(Role::Route).collect(),
         }
     }
 
-    /// A line that looks like a request of its service.
-    pub(super) fn note(&mut self, line: &str, service: &ServiceKey, source: RequestSource, event: &Event) {
+    /// A line that looks like a request of its service; `route`: its name.
+    pub(super) fn note(
+        &mut self,
+        line: &str,
+        (service, source): (&ServiceKey, RequestSource),
+        (event, route): (&Event, Option<&str>),
+    ) {
         if !matches!(source, RequestSource::Application | RequestSource::Timed) {
             return;
         }
@@ -200,7 +219,9 @@ impl Inside {
             request: id(&self.requests),
             trace: id(&self.traces),
             user: id(&self.users),
-            route: id(&self.routes),
+            route: route.map_or(0, |route| event::identity_hash(route.as_bytes()).max(1)),
+            class: event.status_class,
+            error: event.error,
             end: event.time.0,
             took,
             failed: event.error || event.status_class >= 4,
@@ -216,8 +237,10 @@ impl Inside {
         }
         let at = match of.of_form.get(&form) {
             Some(at) => *at,
-            // What has more forms than that is told apart by other things.
-            None if of.forms.len() >= FORMS_MAX => return,
+            None if of.forms.len() >= FORMS_MAX => {
+                of.is_full = true;
+                return;
+            }
             None => {
                 of.forms.push(Form::default());
                 of.of_form.insert(form, of.forms.len() - 1);
@@ -225,7 +248,7 @@ impl Inside {
             }
         };
         if let Some(form) = of.forms.get_mut(at) {
-            form.add(marks, has_status, seen.failed);
+            of.is_full |= !form.add(marks, has_status, seen.failed);
         }
         if of.lines.len() < LINES_MAX {
             of.lines.push(Seen { form: at, ..seen });
@@ -261,7 +284,7 @@ impl Inside {
 
     /// Marks of what is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
     pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<Mark>, u64) {
-        let Some(of) = self.of.get(service).filter(|of| of.succeeds) else { return Default::default() };
+        let Some(of) = self.of.get(service).filter(|of| of.succeeds && !of.is_full) else { return Default::default() };
         let inside = of.inside();
         let is_work = |form: &Form| form.work > 0 && form.work * SHARE >= form.lines && !self.is_like_requests(service);
         let is_request = |at: usize, form: &Form| !inside.contains(&at) && !is_work(form);
@@ -276,31 +299,61 @@ impl Inside {
             // A crash of a request may have the message or the logger of its work, where no request has a status that says so.
             let may_tell = |mark: &Mark| mark.value.is_none() || by_place || of.fails;
             let is_of_all = |lines: u64| lines * 100 >= form.lines * PERCENT;
-            let alone = form.marks.iter().filter(|(mark, lines)| {
-                is_of_all(**lines) && may_tell(mark) && requests().all(|of| !of.marks.contains_key(*mark))
-            });
-            let mut alone: Vec<&Mark> = alone.map(|(mark, _)| mark).collect();
+            let alone = form
+                .marks()
+                .filter(|(mark, lines)| is_of_all(*lines) && may_tell(mark) && requests().all(|of| !of.may_have(mark)));
+            let mut alone: Vec<Mark> = alone.map(|(mark, _)| mark).collect();
             alone.sort_by_key(|mark| (mark.value.is_some(), mark.path.len()));
             if !alone.is_empty() && by_place {
                 told += form.lines - form.without;
             }
-            kept.extend(alone.into_iter().take(OF_FORM).cloned());
+            kept.extend(alone.into_iter().take(OF_FORM));
         }
         (kept, told)
     }
 }
 
 impl Form {
-    fn add(&mut self, marks: Vec<Mark>, has_status: bool, failed: bool) {
+    /// A line with these fields and values; whether all of them could be counted.
+    fn add(&mut self, marks: Vec<Mark>, has_status: bool, failed: bool) -> bool {
         self.lines += 1;
         self.without += u64::from(!has_status);
         self.work += u64::from(!has_status && !failed);
         self.failed += u64::from(failed);
-        for mark in marks {
-            if self.marks.len() < MARKS_MAX || self.marks.contains_key(&mark) {
-                *self.marks.entry(mark).or_default() += 1;
+        let mut is_whole = true;
+        for Mark { path, value } in marks {
+            if self.fields.len() >= FIELDS_MAX && !self.fields.contains_key(&path) {
+                is_whole = false;
+                continue;
+            }
+            let field = self.fields.entry(path).or_default();
+            match value {
+                None => field.lines += 1,
+                Some(value) if field.values.len() < VALUES_MAX || field.values.contains_key(&value) => {
+                    *field.values.entry(value).or_default() += 1;
+                }
+                Some(_) => field.varies = true,
             }
         }
+        is_whole
+    }
+
+    /// Fields and values, with how many lines have each.
+    fn marks(&self) -> impl Iterator<Item = (Mark, u64)> + '_ {
+        self.fields.iter().flat_map(|(path, field)| {
+            let here = |value: Option<&String>| Mark { path: path.clone(), value: value.cloned() };
+            let values = field.values.iter().map(move |(value, lines)| (here(Some(value)), *lines));
+            std::iter::once((here(None), field.lines)).chain(values)
+        })
+    }
+
+    /// A line of the form may have this.
+    fn may_have(&self, mark: &Mark) -> bool {
+        let field = self.fields.get(&mark.path);
+        field.is_some_and(|field| match &mark.value {
+            None => true,
+            Some(value) => field.varies || field.values.contains_key(value),
+        })
     }
 }
 
@@ -345,9 +398,12 @@ impl OfService {
                 let near = list.iter().skip(from).take_while(|at| end_of(at) <= line.end + BESIDE);
                 let mut near =
                     near.filter_map(|at| self.lines.get(*at)).filter(|other| other.form != line.form).take(OTHERS_MAX);
-                // It failed too, or was the same once more, as an attempt that the request got over.
+                // It ended the same way, as far as both say how and of what; or it was the same once more, an attempt that it got over.
                 let is_same = |other: &Seen| {
-                    other.failed || line.route != 0 && other.route == line.route && line.is_within(other)
+                    let ended_alike = if line.class == 0 { other.error } else { other.class == line.class };
+                    let may_be = line.route == 0 || other.route == 0 || other.route == line.route;
+                    (other.failed && ended_alike && may_be)
+                        || (line.route != 0 && other.route == line.route && line.is_within(other))
                 };
                 found.all += 1;
                 found.inside += u64::from(near.any(|other| stands(&other) && is_same(other)));

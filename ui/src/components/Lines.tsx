@@ -8,7 +8,7 @@ import { grouped, harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
-import type { Comparison, Evidence, FoundLine, Place } from "../lib/types";
+import type { Comparison, Evidence, Found, FoundLine, Place } from "../lib/types";
 import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
 
@@ -98,6 +98,32 @@ const OF_TEMPLATE = 3;
 /** What lines of the canary are called: only a failure is shown by some. */
 export const linesWords = (comparison: Comparison): string => (comparison.verdict === "fail" ? "Lines that show it" : "Lines of the canary to look at");
 
+/** Lines of what carried the verdict that are asked for, to know them among requests. */
+const CARRYING = 1_000;
+const placeOf = (of: { stream: string; offset: number }): string => `${of.stream}/${of.offset}`;
+
+/** Which places of the canary have a line that carried the verdict; `null` while that is not known. */
+function useCarrying(comparison: Comparison, ids: string[], isOpen: boolean): Set<string> | null {
+  const [found, set] = useState<{ of: string; places: Set<string> } | null>(null);
+  const of = `${comparison.service}\n${comparison.candidate}\n${ids.join()}`;
+  const search = canSearch();
+  const isAsked = isOpen && search && ids.length > 0;
+  const lines = comparison.templates.listed.filter((one) => ids.includes(one.id)).map((one) => one.lines[1]).join();
+  useEffect(() => {
+    if (!isAsked) return;
+    const stopping = new AbortController();
+    const q = armQuery(comparison, 1, `(${ids.map((id) => `_template:${id}`).join(" OR ")})`);
+    get<Found>(`/v1/search?${new URLSearchParams({ q, limit: String(CARRYING), count: "0" })}`, stopping.signal).then(
+      (page) => set({ of, places: new Set(page.lines.map((line) => `${line.stream}/${line.position}`)) }),
+      // Without an answer all are told.
+      () => !stopping.signal.aborted && set({ of, places: new Set() }),
+    );
+    return () => stopping.abort();
+  }, [isAsked, of, lines]);
+  if (ids.length === 0 || !search) return new Set();
+  return found?.of === of ? found.places : null;
+}
+
 /** Requests, each with its line. */
 function Requests({ list }: { list: Evidence[] }) {
   return (
@@ -128,13 +154,15 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
   // What stands above as a new line is not told again.
   const above = new Set(failing.flatMap((of) => of.canary.slice(0, OF_TEMPLATE).map((place) => `${place.stream}/${place.offset}`)));
   const lines = comparison.evidence.filter((of) => !above.has(`${of.stream}/${of.offset}`)).toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
+  const carrying = useCarrying(comparison, failing.map((of) => of.id), isOpen);
   if (lines.length === 0 && failing.length === 0) return null;
   // Of a failure only requests of what became worse show it; all others are told apart.
   const isFailed = comparison.verdict === "fail";
   const isWorse = { error: regressed.some((name) => name.startsWith("error")), slow: regressed.some((name) => name.startsWith("latency")) };
   const isTold = isFailed && (failing.length > 0 || isWorse.error || isWorse.slow);
   const list = isTold ? lines.filter((of) => isWorse[of.class]) : lines;
-  const others = isTold ? lines.filter((of) => !isWorse[of.class]) : [];
+  // A request whose own line carried the verdict is no other one.
+  const others = isTold && carrying ? lines.filter((of) => !isWorse[of.class] && !carrying.has(placeOf(of))) : [];
   const drawn = failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length));
   const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + list.length;
   return (
@@ -182,7 +210,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
       {isOpen && others.length > 0 && (
         <>
           <h3>
-            Other requests of the canary that failed or were slow; the verdict does not rest on them ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
+            {failing.length > 0 && !canSearch() ? "Requests of the canary that failed or were slow; some may have written a new error line" : "Other requests of the canary that failed or were slow; the verdict does not rest on them"} ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
           </h3>
           <Requests list={more ? others : others.slice(0, SHOWN)} />
           {!more && others.length > SHOWN && (

@@ -246,7 +246,7 @@ function Deltas({ comparison }: { comparison: Comparison }) {
               const query = row.lines?.[side === 0 ? "baseline" : "canary"]?.query;
               return (
                 <td class="number" key={side}>
-                  <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                  {of.isAwaited ? "…" : <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>}
                   {of.isOfAll && <small>of all the time</small>}
                 </td>
               );

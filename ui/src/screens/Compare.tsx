@@ -378,7 +378,7 @@ export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>
     { name: "requests", more: "_kind:request", value: (of) => grouped(of.requests), number: (of) => of.requests },
     { name: "failed requests", more: "_kind:request _failed:true", value: (of) => percent(of.requests > 0 ? of.failed / of.requests : null), number: (of) => (of.requests > 0 ? of.failed / of.requests : null) },
     {
-      name: `${units} with a failed request [95 %, for one look]`,
+      name: `${units} with errors [95 %, for one look]`,
       more: "_kind:request _failed:true",
       value: (of) => (of.share ? `${percent(of.share.share)} [${percent(of.share.low)}, ${percent(of.share.high)}]` : "–"),
       number: (of) => of.share?.share ?? null,

@@ -19,7 +19,7 @@ import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
-import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
+import type { Comparison, Course, Effect, Guardrail, RolloutFull, Template, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
@@ -135,6 +135,10 @@ export function mixAdjusted(comparison: Comparison): Effect | null {
   return of && of.estimate !== null ? { kind: "ratio", estimate: of.estimate, low: of.low, high: of.high } : null;
 }
 
+/** The lines of a new error line in one arm: without the arm, a count of none would lead to those of the other. */
+export const newLineQuery = (of: Pick<Template, "query">, comparison: Pick<Comparison, "control" | "candidate">, side: 0 | 1): string | null =>
+  of.query ? `${of.query} AND ${term("_arm", side === 0 ? comparison.control : comparison.candidate)}` : null;
+
 /** Error lines that are new: they carry verdicts, and are no guardrail with an interval. */
 function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollout: RolloutFull; both: ReturnType<typeof useSideBySide> }) {
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
@@ -142,13 +146,20 @@ function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollo
   const swap = isSwapped();
   const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
   const cell = (side: 0 | 1) => {
-    const then = both?.longer === side ? both.values.get(UNITS_THEN) : null;
+    const goesOn = both?.longer === side ? both : null;
+    const then = goesOn?.values.get(UNITS_THEN);
     return (
       <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
-        <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
+        <PlaceLink query={newLineQuery(most, comparison, side)}>{grouped(most.units[side])}</PlaceLink>
         <small>
-          of <PlaceLink query={armQuery(comparison, side, "_kind:request", then != null ? both!.until : undefined)}>{grouped(then ?? comparison.units[side])}</PlaceLink>
+          of{" "}
+          {goesOn?.isAwaited ? (
+            "…"
+          ) : (
+            <PlaceLink query={armQuery(comparison, side, "_kind:request", then != null ? goesOn!.until : undefined)}>{grouped(then ?? comparison.units[side])}</PlaceLink>
+          )}
         </small>
+        {goesOn && !goesOn.isAwaited && then == null && <small>of all the time</small>}
       </td>
     );
   };
@@ -247,9 +258,21 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                   const query = row.lines?.[arm]?.query;
                   return (
                     <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
-                      <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                      {of.isAwaited ? (
+                        <span class="aside">…</span>
+                      ) : (
+                        <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                      )}
                       <small>
-                        of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
+                        {of.count !== null ? (
+                          <>
+                            of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
+                          </>
+                        ) : of.isAwaited ? (
+                          "of …"
+                        ) : (
+                          "while both ran"
+                        )}
                       </small>
                       {row.above && of.slower !== null && <small>{percent(of.slower)} slower</small>}
                       {of.isOfAll && <small>of all the time</small>}

@@ -70,10 +70,13 @@ it("knows values that one arm alone has", () => {
   expect([[0, 9], [9, 0], [9, 9]].map((of) => namesArm({ of: of as [number, number] }))).toEqual([true, true, false]);
 });
 
-it("says why lines are not counted to the end", () => {
-  expect(totalWords({ lines: 1, is_exact: true }, null)).toBe("1 line, newest first");
-  expect(totalWords({ lines: 15_617, is_exact: false }, null)).toContain("at least 15,617 lines (so many are not counted to the end");
-  expect(totalWords({ lines: 900, is_exact: false, is_estimate: true }, null)).toContain("about 900 lines (estimated");
+it("tells one number of lines: that which is counted to the end", () => {
+  expect(totalWords({ lines: 1, is_exact: true }, null, null)).toBe("1 line, newest first");
+  const some = { lines: 15_617, is_exact: false };
+  expect(totalWords(some, null, null)).toBe("Counting… newest first");
+  expect(totalWords(some, null, { lines: 633_046, partial: null })).toBe("633,046 lines, newest first");
+  expect(totalWords(some, null, { lines: 20_000, partial: "time" })).toContain("at least 20,000 lines: counting all takes too long");
+  expect(totalWords({ lines: 900, is_exact: false, is_estimate: true }, null, null)).toContain("about 900 lines (estimated");
 });
 
 const request = (offset: number, is: Evidence["class"]): Evidence => ({ stream: "a", offset, time: "2026-06-01T09:00:00Z", class: is, route: "/cart", status: "503", latency_ms: 5 });
@@ -88,7 +91,7 @@ const failed = (more: object = {}): Comparison =>
 it("counts the lines that show it, and sets other requests apart", () => {
   render(<Lines comparison={failed()} open={signal(true)} />);
   expect(screen.getByText("Lines that show it (3 shown of 14)")).toBeDefined();
-  expect(screen.getByText(/the verdict does not rest on them \(2\)/)).toBeDefined();
+  expect(screen.getByText(/some may have written a new error line \(2\)/)).toBeDefined();
   cleanup();
   render(<Lines comparison={failed({ templates: { failing: [], listed: [] }, guardrails: [{ guardrail: "latency_p50", finding: "regressed" }] })} open={signal(true)} />);
   expect(screen.getByText("Lines that show it (1)")).toBeDefined();

@@ -177,7 +177,7 @@ export function DeltaChart(props: Props) {
     <figure class="chart">
       <figcaption>
         <b>{label}</b> over time: line and the band in which the truth lies, at all looks at once, in 19 of 20 rollouts
-        {edge !== null && "; dashed red: what a pass allows"}
+        {edge !== null && "; dashed red: the margin. A pass is proven by a test of its own, and the band may reach past it all the same"}
       </figcaption>
       <div class="plot" ref={box} role="img" aria-label={words} />
       {marks.length > 0 && (

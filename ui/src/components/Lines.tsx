@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
 import { grouped, harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
+import type { Times } from "../lib/logtime";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
 import type { Comparison, Evidence, Found, FoundLine, Place } from "../lib/types";
@@ -22,11 +23,26 @@ export function searchPath(query: string, times = false): string {
   return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
 }
 
-/** A number as a link to its lines, where there is a query for them; `timed` where it is of the stretch of time that this screen looks at. */
-export function PlaceLink({ query, timed = false, children }: { query: string | null | undefined; timed?: boolean; children: ComponentChildren }) {
+/** An address of the search screen, of a stretch of time. */
+export function inTime(query: string, { since, until }: Times): string {
+  const asked = new URLSearchParams({ q: query, ...(since ? { from: since } : {}), ...(until ? { to: until } : {}) });
+  return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
+}
+
+interface PlaceOf {
+  query: string | null | undefined;
+  /** It is of the stretch of time that the address asks for. */
+  timed?: boolean;
+  /** It is of this stretch of time. */
+  times?: Times;
+  children: ComponentChildren;
+}
+
+/** A number as a link to its lines, where there is a query for them. */
+export function PlaceLink({ query, timed = false, times, children }: PlaceOf) {
   if (!query || !canSearch()) return <>{children}</>;
   return (
-    <a href={searchPath(query, timed)} title="the lines behind this number">
+    <a href={times ? inTime(query, times) : searchPath(query, timed)} title="the lines behind this number">
       {children}
     </a>
   );

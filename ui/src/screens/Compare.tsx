@@ -10,6 +10,7 @@ import { get } from "../lib/api";
 import { grouped, harmless, millis, percent, three } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
+import { inQuery, useTimes } from "../lib/logtime";
 import { param, setQuery } from "../lib/router";
 import type { Found, GroupTable, Report } from "../lib/types";
 
@@ -191,7 +192,8 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
 }
 
 export function Compare() {
-  const [a, b, from, to] = [param("a"), param("b"), param("from"), param("to")];
+  const [a, b] = [param("a"), param("b")];
+  const asked = useTimes();
   const texts = useSignal<Two<string>>([a, b]);
   const found = useSignal<Compared | null>(null);
   const busy = useSignal(false);
@@ -203,9 +205,8 @@ export function Compare() {
     problem.value = "";
     if (!search || (!a && !b)) return;
     const stopping = new AbortController();
-    const times = `${from ? `&since=${encodeURIComponent(from)}` : ""}${to ? `&until=${encodeURIComponent(to)}` : ""}`;
     busy.value = true;
-    compare(a, b, times, stopping.signal)
+    compare(a, b, inQuery(asked), stopping.signal)
       .then((of) => (found.value = of))
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
@@ -214,7 +215,7 @@ export function Compare() {
         if (!stopping.signal.aborted) busy.value = false;
       });
     return () => stopping.abort();
-  }, [a, b, from, to, search]);
+  }, [a, b, asked, search]);
   useEffect(
     () =>
       withKeys([

@@ -341,7 +341,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
       )}
       {templates.listed.length === 0 ? (
         <section class="empty">
-          <h2>No log line differs</h2>
+          <h2>{tested === 0 ? "No log line tested yet" : "No log line differs"}</h2>
           <p>
             {tested === 0
               ? `No template of ${harmless(comparison.service, 80)} could be tested yet: none has been met by enough ${comparison.unit}s.`

@@ -187,6 +187,12 @@ function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollo
 /** Why a difference is not that of the numbers beside it. */
 export const WITHIN = "A difference is estimated within stretches of time, and need not be the plain difference of the numbers of both arms.";
 
+/** What “within bounds” means where the interval does not show it. */
+export const OWN_TEST = "“Within bounds” goes by a test of its own, which asks only whether the canary is worse by the margin; once proven it stands until the data speak against it. The interval looks in both directions and is wider: it may reach past the margin all the same.";
+
+/** Within bounds, and the interval reaches past the margin. */
+export const isPast = (row: Pick<Guardrail, "finding" | "margin" | "effect">): boolean => row.finding === "held" && row.margin !== null && row.effect !== null && (row.effect.high === null || row.effect.high > row.margin);
+
 /** Both ends of a scale. */
 function scaleEnds(kind: Effect["kind"], domain: number): string {
   const words = scaleWords(kind, domain);
@@ -218,7 +224,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
     <Scroll label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Intervals hold however often one looks; shaded is more than a pass allows. {WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
+          Intervals hold however often one looks; shaded is past the margin. {rows.some(isPast) && `${OWN_TEST} `}{WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
           {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
@@ -287,6 +293,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                 <td>
                   <Badge look={look} />
                   <small title={EVIDENCE}>evidence {evidence(row.log_e)}</small>
+                  {isPast(row) && <small title={OWN_TEST}>by a test of its own</small>}
                 </td>
               </tr>
             );
@@ -323,6 +330,9 @@ function toPart(id: string): void {
     part?.scrollIntoView({ block: "start" });
   });
 }
+
+/** Log lines, by text, that could be tested. */
+export const testedOf = (of: Pick<Comparison, "templates">): number => of.templates.below_error.tested + of.templates.error_or_worse.tested;
 
 /** Sentences that come once all else has been said. */
 const isLate = (sentence: string): boolean => sentence.startsWith("The rollout ended") || /^(Enough|It is not enough) to act on without a person/.test(sentence);
@@ -438,7 +448,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
           {canSearch() && <a href={comparePath(comparison)}>Compare the arms</a>}
-          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? (testedOf(comparison) === 0 ? "No log line tested yet" : "No log line differs") : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
         {/* What comes while somebody reads moves no link from under the pointer. */}
         {then && (

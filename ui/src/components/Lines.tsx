@@ -59,6 +59,9 @@ export function armQuery(comparison: Pick<Comparison, "service" | "control" | "c
 const TRIES = 8;
 const PAUSE_MS = 1_500;
 
+/** Lines of a stream come as they were written, which is nearly in order. */
+const inOrderOfTime = (lines: FoundLine[]): FoundLine[] => lines.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time) || a.position - b.position);
+
 /** The text of one line, with some before and behind on request. */
 export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
   const [lines, setLines] = useState<FoundLine[] | string | null>(null);
@@ -95,14 +98,12 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
   if (own < 0) return <span class="aside line-to-be">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
   return (
     <>
-      {lines.map((line, at) => (
-        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} template={at === own ? template : undefined} />
+      {inOrderOfTime(lines).map((line) => (
+        <LogLine key={line.cursor} line={line} isOwn={line === lines[own] && sides > 0} isFine={sides > 0} template={line === lines[own] ? template : undefined} />
       ))}
-      {sides === 0 && (
-        <button type="button" class="quiet small" onClick={() => setSides(5)}>
-          lines around it
-        </button>
-      )}
+      <button type="button" class="link small" aria-expanded={sides > 0} onClick={() => setSides(sides > 0 ? 0 : 5)}>
+        {sides > 0 ? "this line alone" : "lines around it"}
+      </button>
     </>
   );
 }
@@ -176,11 +177,14 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
   const isFailed = comparison.verdict === "fail";
   const isWorse = { error: regressed.some((name) => name.startsWith("error")), slow: regressed.some((name) => name.startsWith("latency")) };
   const isTold = isFailed && (failing.length > 0 || isWorse.error || isWorse.slow);
-  const list = isTold ? lines.filter((of) => isWorse[of.class]) : lines;
+  const byLatency = (a: Evidence, b: Evidence): number => (isSlow ? (b.latency_ms ?? 0) - (a.latency_ms ?? 0) : 0);
+  const list = (isTold ? lines.filter((of) => isWorse[of.class]) : lines).toSorted(byLatency);
+  // The report has some of them; what they are a sample of is counted where a guardrail has its lines.
+  const counted = isTold ? comparison.guardrails.find((of) => of.finding === "regressed" && of.lines?.canary?.counted === "lines" && of.guardrail !== "latency_mean")?.lines?.canary : null;
   // A request whose own line carried the verdict is no other one.
   const others = isTold && carrying ? lines.filter((of) => !isWorse[of.class] && !carrying.has(placeOf(of))) : [];
   const drawn = failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length));
-  const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + list.length;
+  const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + (list.length > 0 ? Math.max(list.length, counted?.count ?? 0) : 0);
   return (
     <details class="more" id="lines" open={isOpen} onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>
@@ -220,6 +224,11 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
             <button type="button" onClick={() => setAll(true)}>
               {list.length - SHOWN} more
             </button>
+          )}
+          {counted && (counted.count ?? 0) > list.length && canSearch() && (
+            <p>
+              A sample{isSlow && ", the slowest first"}. <PlaceLink query={counted.query}>All {grouped(counted.count!)} requests</PlaceLink>
+            </p>
           )}
         </>
       )}

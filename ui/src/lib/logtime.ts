@@ -18,6 +18,9 @@ export function logEnd(until: string | null, clock: number): number | null {
   return Number.isFinite(end) && Math.abs(end - clock) > APART_MS ? end : null;
 }
 
+/** Data have times of another clock than hooks, links and whoever reads them. */
+export const isOtherClock = (until: string | null): boolean => logEnd(until, Date.now()) !== null;
+
 /** What times are counted from. */
 export const logNow = (): number => logEnd(newest.peek(), Date.now()) ?? Date.now();
 

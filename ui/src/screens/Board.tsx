@@ -20,7 +20,8 @@ import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { newLineQuery } from "./Verdict";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
 import { comparisonOf, evidenceOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
@@ -259,8 +260,28 @@ function DeltasPanel({ service }: { service: string }) {
 function Deltas({ comparison }: { comparison: Comparison }) {
   const both = useSideBySide(comparison);
   const course = useSettled(comparison);
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
   return (
     <>
+      {failing.map((of) => (
+        <tr key={of.id}>
+          <th scope="row">
+            <Named comparison={comparison} tab="templates" />
+          </th>
+          <td>new error line</td>
+          {([0, 1] as const).map((side) => (
+            <td class="number" key={side}>
+              <PlaceLink query={newLineQuery(of, comparison, side)}>{grouped(of.units[side])}</PlaceLink> <small>{comparison.unit}s</small>
+            </td>
+          ))}
+          <td>
+            <code>{harmless(of.text || of.id, 80)}</code>
+          </td>
+          <td>
+            <Badge look={{ ...WORSE, word: "worse" }} />
+          </td>
+        </tr>
+      ))}
       {comparison.guardrails
         .filter((row) => row.finding !== "no data")
         .map((of) => settled(of, course))
@@ -358,6 +379,10 @@ const METRICS: Record<string, string> = {
   serin_state_bytes: "state that is kept",
   serin_memory_limit_bytes: "memory it may take",
   serin_buffer_bytes: "memory that waiting lines take",
+  serin_rollout_log_e: "evidence that it is worse",
+  serin_rollout_units: "users and others who were counted",
+  serin_hook_deliveries: "messages to hooks",
+  serin_hook_waiting_deliveries: "messages that no hook has taken yet",
 };
 const YES_OR_NO = new Set(["serin_ready", "serin_caught_up"]);
 
@@ -370,7 +395,8 @@ export function metricValue(row: MetricRow): string {
   if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
     return bytes(row.value);
   }
-  return WORDS.format(row.value);
+  if (row.name === "serin_rollout_log_e") return evidence(row.value);
+  return WORDS.format(row.value).replace("-", "\u2212");
 }
 
 /** Rows of a family that are 0 and shown one by one. */
@@ -420,7 +446,7 @@ function MetricsPanel({ names }: { names: string[] }) {
               <th scope="row" title={`${row.name}: ${row.help}`}>
                 {row.name === "serin_role_coverage_ratio" ? row.labels.replace(/^role /, "") : METRICS[row.name] ?? row.name.replace(/^serin_/, "").replaceAll("_", " ")}
               </th>
-              <td>{row.name === "serin_role_coverage_ratio" ? "named by" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
+              <td>{row.name === "serin_role_coverage_ratio" ? "of all lines" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
               <td class="number">{metricValue(row)}</td>
             </tr>
           ))}

@@ -115,6 +115,13 @@ export const masked = (text: string): string =>
     .join("")
     .replaceAll("<*>", "*");
 
+/** A text as that of its template: of its values none is that of all lines. */
+export const withoutValues = (text: string): string =>
+  text
+    .split(/([\s()[\]{}=,;"'|]+)/)
+    .map((token) => (token !== "<*>" && (/\d/.test(token) || WORDLIKE.test(token)) ? "<*>" : token))
+    .join("");
+
 /** Rows whose texts differ by their values alone are one, named by the most frequent. */
 export function merged(rows: Row[]): Row[] {
   const byText = new Map<string, Row>();
@@ -316,7 +323,7 @@ export function Compare() {
                   <tr key={row.ids[0]}>
                     <th scope="row">
                       <a href={`/templates/${row.ids[0]}`}>
-                        <code>{harmless(row.text, 200)}</code>
+                        <code>{harmless(withoutValues(row.text), 200)}</code>
                       </a>
                     </th>
                     {SIDES.map((side) => (

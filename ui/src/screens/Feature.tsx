@@ -198,7 +198,7 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
   const arms = inOrder(of, comparison);
   const curves: Curve[] =
     arms.length > 1
-      ? arms.slice(0, 2).map((arm, at) => ({ name: arm.arm, tone: at === 0 ? "baseline" : "candidate", points: arm.curve }))
+      ? arms.slice(0, 2).map((arm, at) => ({ name: arm.arm, tone: at === 0 ? "baseline" : "candidate", points: watchedCurve(arm.curve, watchedOf(arm.arm, comparison)) }))
       : [{ name: "all", tone: "ink", points: of.first_use.curve }];
   const median = of.first_use.median_s;
   const watched = (arm: string): number | null => watchedOf(arm, comparison);
@@ -291,6 +291,9 @@ export function commonAge(arms: { curve: CurvePoint[]; watched: number | null }[
   const ages = arms[0]!.curve.map((point) => point.age_s).filter((age) => age > 0 && age <= least);
   return ages.at(-1) ?? null;
 }
+
+/** A curve ends where the arm stopped: nobody was watched for longer. Its later points have no value, so that both arms have the same ages. */
+export const watchedCurve = (curve: CurvePoint[], watched: number | null): CurvePoint[] => (watched === null ? curve : curve.map((point) => (point.age_s <= watched ? point : { ...point, used: { value: null, low: null, high: null } })));
 
 /** What part had used it at an age. */
 export const usedAt = (curve: CurvePoint[], age: number): Estimate | null => curve.findLast((point) => point.age_s <= age)?.used ?? null;

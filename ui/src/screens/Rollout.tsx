@@ -44,6 +44,13 @@ export function comparisonsOf(rollout: RolloutFull, from: Report | null): Compar
 /** Baseline and canary change places: every difference changes its sign. */
 export const isSwapped = (): boolean => param("swap") === "1";
 
+/** What of an address is of all tabs: what is open on one of them is not. */
+export function shared(from: URLSearchParams): string {
+  const of = new URLSearchParams(from);
+  for (const key of ["lines", "users"]) of.delete(key);
+  return of.toString();
+}
+
 const tick = signal(0);
 
 /** Versions that an arm's lines name, at most. */
@@ -175,13 +182,23 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
     return () => clearInterval(timer);
   }, []);
   useLayoutEffect(() => {
-    const to = (name: string) => () => go(rolloutPath(id, name, location.search));
+    const to = (name: string) => () => go(rolloutPath(id, name, shared(query.peek())));
     return withKeys([
       ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
       { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
       { key: "Escape", words: "back to rollouts", run: () => go("/") },
     ]);
   }, [id]);
+  if (!rollout && error?.startsWith("there is no such rollout")) {
+    return (
+      <section class="empty">
+        <h1>No such rollout</h1>
+        <p>
+          None is called {harmless(id, 80)}, or it is forgotten. <a href="/">Rollouts</a>
+        </p>
+      </section>
+    );
+  }
   if (!rollout) return error ? <Problem words={error} /> : <Loading what="Asking for the rollout…" />;
   const screen = !comparison && tab !== "timeline" ? (
     <section class="empty">
@@ -208,7 +225,7 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
       <Stale comparison={comparison} />
       <nav class="tabs" aria-label="Of this rollout">
         {TABS.map(([name, words]) => (
-          <a key={name} href={rolloutPath(id, name, query.value.toString())} {...(name === tab ? { "aria-current": "page" as const } : {})}>
+          <a key={name} href={rolloutPath(id, name, shared(query.value))} {...(name === tab ? { "aria-current": "page" as const } : {})}>
             {words}
             {name === "templates" && comparison ? <span class="count">{grouped(comparison.templates.listed.length)}</span> : null}
           </a>

@@ -202,6 +202,11 @@ export function Search() {
           Search
         </button>
       </form>
+      {templatesIn(q).map(([id, text]) => (
+        <p key={id} class="aside">
+          <code>{id.slice(0, 8)}…</code> is <a href={`/templates/${id}`}><code>{harmless(text, 200)}</code></a>
+        </p>
+      ))}
       {problem.value && (
         <Note tone="invalid" title="This query cannot be answered">
           <pre class="said">{harmless(problem.value, 2_000)}</pre>
@@ -309,6 +314,13 @@ export function totalWords(total: Found["total"], partial: string | null, counte
   if (counted === null) return `Counting… newest first${more}`;
   if (counted.partial) return `at least ${words(Math.max(total.lines, counted.lines))}: counting all takes too long, newest first${more}`;
   return `${words(counted.lines)}, newest first`;
+}
+
+/** Templates that a query names by their ids, with the texts that the report has. */
+export function templatesIn(q: string): [string, string][] {
+  const texts = new Map((report.value?.comparisons ?? []).flatMap((of) => of.templates.listed.map((one) => [one.id, one.text] as const)));
+  const ids = [...q.matchAll(/_template:"?([0-9a-f]{16})\b/g)].map((of) => of[1]!);
+  return [...new Set(ids)].slice(0, 4).flatMap((id): [string, string][] => (texts.get(id) ? [[id, texts.get(id)!]] : []));
 }
 
 /** No line is kept yet: whatever is asked for, nothing can be found. */

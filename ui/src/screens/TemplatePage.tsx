@@ -205,8 +205,8 @@ export function TemplatePage({ id }: { id: string }) {
           </section>
         );
       })}
-      {said.length === 0 && report.value && <p>No comparison of the report says that it differs between arms.</p>}
-      {arms.value && (
+      {said.length === 0 && report.value && <p>{arms.value?.length === 0 ? "No line of it is kept, and no comparison knows it." : "No comparison of the report says that it differs between arms."}</p>}
+      {arms.value && arms.value.length > 0 && (
         <Scroll label="By arm">
           <table class="numbers">
             <caption>

@@ -12,7 +12,7 @@ import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { carriersOf } from "../lib/affected";
 import { useAsked } from "../lib/ask";
 import { frozen } from "../lib/asof";
-import { effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
+import { between, effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
@@ -40,7 +40,7 @@ function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", s
     return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock of this machine" : ""}, ${by}: ${state}.`];
   }
   if (rollout.withheld) return ["Next", `Automatic actions are withheld: ${rollout.withheld}`];
-  if (!rollout.declared) return ["Next", "Nobody declared this rollout (serin.yaml), so nothing acts on it."];
+  if (!rollout.declared) return ["Next", "Nobody declared this rollout, so nothing acts on it: a person rolls it back. Named under rollouts: in serin.yaml (serin run --config), hooks can be told."];
   if (rollout.phase === "failed") return ["Next", "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back."];
   if (rollout.phase === "passed") return ["Next", "The step has passed and waits for its shortest time or for approval."];
   return null;
@@ -107,7 +107,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   const bounds = comparison.bounds_met.map((of) => of.replace(/^(\d+) traces never showed a request of the service$/, (_, count: string) => `${grouped(Number(count))} traces have lines and no request of the service`));
   if (bounds.length > 0) {
     const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are not followed in full`;
-    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is not followed.` });
+    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is left out, so that memory stays within its limit; nothing needs to be done.` });
   }
   return (
     <ul class="chips" aria-label="Checks">
@@ -286,7 +286,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                   );
                 })}
                 <td class="number difference">
-                  {effect ? effectWords(effect) : "needs more data"}
+                  {effect ? effectWords(effect) : comparison.verdict === "invalid" ? "–" : "needs more data"}
                   {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
                 </td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
@@ -356,6 +356,10 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const showLines = useSignal(param("lines") === "1");
   const isShown = showLines.value;
   useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
+  // Who comes by a link, or back, comes to what is open.
+  useEffect(() => {
+    if (param("lines") === "1") toPart("lines");
+  }, []);
   const showUsers = useSignal(param("users") === "1");
   const areShown = showUsers.value;
   useEffect(() => setQuery({ users: areShown ? "1" : null }, false), [areShown]);
@@ -477,6 +481,11 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       <Checks comparison={comparison} />
       {param("adj") === "mix" && !mixAdjusted(comparison) && <p class="swap">Mix-adjusted was asked for, and there is no segment by which it can be told. Press <kbd>m</kbd> for raw numbers.</p>}
       <Guardrails comparison={comparison} rollout={rollout} course={course.value.value} selected={selected} select={select} />
+      {course.value.value && row?.effect && comparison.verdict === "fail" && row.finding !== "regressed" && failing.length > 0 && (
+        <p class="aside">
+          The chart below is not of what failed: that is {failing.length === 1 ? "a new error line" : `${failing.length} new error lines`}, whose course stands under <a href={rolloutPath(rollout.id, "templates", "change=new")}>Templates</a>.
+        </p>
+      )}
       {course.value.value && row?.effect && (
         <DeltaChart course={until ? courseUntil(course.value.value, until) : course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
@@ -562,12 +571,24 @@ const slower = (of: Comparison["by_service"][number]): number => (of.baseline.p5
 
 function Services({ comparison }: { comparison: Comparison }) {
   const rate = (value: number | null | undefined): string => (value == null ? "–" : three(value));
+  const ends = apartOf(comparison);
+  const some = comparison.by_service.filter((of) => of.baseline.requests + of.canary.requests + of.baseline.lines + of.canary.lines > 0);
+  // Nothing is no link.
+  const linked = (count: number, query: string | null | undefined) => <PlaceLink query={count > 0 ? query : null}>{grouped(count)}</PlaceLink>;
   return (
     <details class="more" id="services">
       <summary>Every service of the release, by arm</summary>
       <Scroll label="Services by arm">
         <table class="numbers">
-          <caption>Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.</caption>
+          <caption>
+            Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.
+            {ends && (
+              <>
+                {" "}
+                All the time is counted, {span(between(comparison.started_at, comparison.ended_at))}; the table above is of the time while both ran.
+              </>
+            )}
+          </caption>
           <thead>
             <tr>
               <th scope="col">service</th>
@@ -582,23 +603,23 @@ function Services({ comparison }: { comparison: Comparison }) {
             </tr>
           </thead>
           <tbody>
-            {comparison.by_service.toSorted((x, y) => slower(y) - slower(x)).flatMap((of) =>
+            {some.toSorted((x, y) => slower(y) - slower(x)).flatMap((of) =>
               (["baseline", "canary"] as const).map((arm) => (
                 <tr key={`${of.environment}/${of.service}/${arm}`}>
                   <th scope="row">{harmless(of.service, 60)}</th>
                   <td class={arm === "canary" ? "candidate" : "baseline"}>{arm}</td>
                   <td class="number">
-                    <PlaceLink query={of.queries?.[arm]?.requests}>{grouped(of[arm].requests)}</PlaceLink>
+                    {linked(of[arm].requests, of.queries?.[arm]?.requests)}
                   </td>
                   <td class="number">
-                    <PlaceLink query={of.queries?.[arm]?.errors}>{grouped(of[arm].errors)}</PlaceLink>
+                    {linked(of[arm].errors, of.queries?.[arm]?.errors)}
                   </td>
                   <td class="number">{millis(of[arm].p50_ms)}</td>
                   <td class="number">{arm === "canary" && slower(of) > 0 ? `×${three(slower(of))}` : ""}</td>
                   <td class="number">{millis(of[arm].p99_ms)}</td>
                   <td class="number">{rate(of[arm].per_request.error_lines)}</td>
                   <td class="number">
-                    <PlaceLink query={`${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`}>{grouped(of[arm].lines)}</PlaceLink>
+                    {linked(of[arm].lines, `${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`)}
                   </td>
                 </tr>
               )),

@@ -74,21 +74,20 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
   if (!group || group.lines === 0) return found;
   if (group.distinct !== undefined) found.set(UNITS, group.distinct);
   found.set(REQUESTS, group.lines);
-  for (const row of comparison.guardrails) {
+  const some = comparison.guardrails.map(async (row): Promise<[string, Num][]> => {
     const share = QUANTILES[row.guardrail];
-    if (share) found.set(row.guardrail, group.quantiles?.[share] ?? null);
-    if (row.guardrail === "latency_mean") found.set(row.guardrail, typical(group.quantiles ?? {}));
+    const own: [string, Num][] = share ? [[row.guardrail, group.quantiles?.[share] ?? null]] : row.guardrail === "latency_mean" ? [[row.guardrail, typical(group.quantiles ?? {})]] : [];
     const counted = row.lines?.[arm];
-    if (!counted || (row.values_in !== "share" && !row.above)) continue;
+    if (!counted || (row.values_in !== "share" && !row.above)) return own;
     // The report's share of units has a weight for each stretch of time: the number beside it would not be what it is a part of.
     if (counted.counted === "_unit") {
       const met = (await ask(counted.query, { distinct: "_unit" })).groups[0];
-      if (group.distinct) found.set(row.guardrail, (met?.distinct ?? 0) / group.distinct);
-      continue;
+      return group.distinct ? [...own, [row.guardrail, (met?.distinct ?? 0) / group.distinct]] : own;
     }
     const met = (await ask(counted.query, {})).groups[0];
-    found.set(row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines);
-  }
+    return [...own, [row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines]];
+  });
+  for (const values of await Promise.all(some)) for (const [name, value] of values) found.set(name, value);
   return found;
 }
 

@@ -26,7 +26,9 @@ test("d, [ and ]: the time, the one before and the one after", async ({ page }) 
   await expect(page).toHaveURL(/to=/);
   const [from, to] = at();
   expect(to - from).toBe(3_600_000);
-  expect(Math.abs(Date.now() - 3_600_000 - to)).toBeLessThan(60_000);
+  // The demo's log runs ahead of the clock: hours are counted from its end, which moves on meanwhile.
+  const status = (await (await fetch(`${demoAddress()}/v1/status`)).json()) as { data_until: string };
+  expect(Math.abs(Date.parse(status.data_until) - 3_600_000 - to)).toBeLessThan(1_200_000);
   await expect(time).toHaveValue("named");
   await page.keyboard.press("[");
   await expect.poll(() => at()[1]).toBe(from);

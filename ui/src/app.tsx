@@ -8,7 +8,8 @@ import { Help, isHelp, isPalette, Palette } from "./components/Palette";
 import { needsLogin, SILENT } from "./lib/api";
 import { TimeRange } from "./components/TimeRange";
 import { withKeys } from "./lib/keys";
-import { isLive, link, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
+import { isLive, link, newest, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
+import { isOtherClock } from "./lib/logtime";
 import { nextTheme, shownTheme, theme, type Theme } from "./lib/prefs";
 import { follow, go, param, path, route, setQuery } from "./lib/router";
 import { frozen, lasting } from "./lib/asof";
@@ -29,7 +30,7 @@ import { Copy, Time } from "./components/parts";
 function LivePill() {
   const words = { live: "live", polling: "every 5 s", lost: "not connected", resting: "paused", frozen: "earlier" }[link.value];
   return (
-    <button type="button" class={`quiet live ${link.value}`} aria-pressed={isLive.value} onClick={toggleLive} title="Live updates">
+    <button type="button" class={`quiet live of-${link.value}`} aria-pressed={isLive.value} onClick={toggleLive} title="Live updates">
       <span class="dot" aria-hidden="true" />
       {words}
     </button>
@@ -211,7 +212,8 @@ export function App() {
             <>Not as it was: {harmless(notFrozen.value, 200)}.</>
           ) : frozen.value ? (
             <>
-              As it was at <Time at={frozen.value.asof} />.
+              As it was at <Time at={frozen.value.asof} />
+              {isOtherClock(newest.value) && " by the clock; times of the data are the log's"}.
             </>
           ) : (
             "Asking for an earlier time…"

@@ -5,8 +5,8 @@ import { cleanup, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Lines } from "../src/components/Lines";
 import { report, status } from "../src/lib/live";
-import { UNITS, valuesUntil } from "../src/lib/sidebyside";
-import type { Comparison, Evidence, Report, RolloutFull, Status } from "../src/lib/types";
+import { type SideBySide, told, UNITS, valuesUntil } from "../src/lib/sidebyside";
+import type { Comparison, Evidence, Guardrail, Report, RolloutFull, Status } from "../src/lib/types";
 
 // jsdom draws nothing, and knows no scheme.
 vi.mock("uplot", () => ({ default: Object.assign(class { destroy() {} setSize() {} }, { paths: { stepped: () => null } }) }));
@@ -16,7 +16,7 @@ const { FiguresTable, unitOf } = await import("../src/screens/Compare");
 const { namesArm } = await import("../src/screens/Explain");
 const { conditionWords, shareWords } = await import("../src/screens/Rollouts");
 const { totalWords } = await import("../src/screens/Search");
-const { VerdictScreen, WITHIN } = await import("../src/screens/Verdict");
+const { newLineQuery, VerdictScreen, WITHIN } = await import("../src/screens/Verdict");
 
 beforeEach(() => {
   status.value = { index: undefined } as unknown as Status;
@@ -61,7 +61,7 @@ it("calls what is compared by its unit", () => {
     cleanup();
     return found;
   };
-  expect(names("trace")).toContain("traces with a failed request [95 %, for one look]");
+  expect(names("trace")).toContain("traces with errors [95 %, for one look]");
   expect(names("trace").some((name) => name.includes("users"))).toBe(false);
   expect(names("request").filter((name) => name.startsWith("requests"))).toEqual(["requests"]);
 });
@@ -70,10 +70,13 @@ it("knows values that one arm alone has", () => {
   expect([[0, 9], [9, 0], [9, 9]].map((of) => namesArm({ of: of as [number, number] }))).toEqual([true, true, false]);
 });
 
-it("says why lines are not counted to the end", () => {
-  expect(totalWords({ lines: 1, is_exact: true }, null)).toBe("1 line, newest first");
-  expect(totalWords({ lines: 15_617, is_exact: false }, null)).toContain("at least 15,617 lines (so many are not counted to the end");
-  expect(totalWords({ lines: 900, is_exact: false, is_estimate: true }, null)).toContain("about 900 lines (estimated");
+it("tells one number of lines: that which is counted to the end", () => {
+  expect(totalWords({ lines: 1, is_exact: true }, null, null)).toBe("1 line, newest first");
+  const some = { lines: 15_617, is_exact: false };
+  expect(totalWords(some, null, null)).toBe("Counting… newest first");
+  expect(totalWords(some, null, { lines: 633_046, partial: null })).toBe("633,046 lines, newest first");
+  expect(totalWords(some, null, { lines: 20_000, partial: "time" })).toContain("at least 20,000 lines: counting all takes too long");
+  expect(totalWords({ lines: 900, is_exact: false, is_estimate: true }, null, null)).toContain("about 900 lines (estimated");
 });
 
 const request = (offset: number, is: Evidence["class"]): Evidence => ({ stream: "a", offset, time: "2026-06-01T09:00:00Z", class: is, route: "/cart", status: "503", latency_ms: 5 });
@@ -88,7 +91,7 @@ const failed = (more: object = {}): Comparison =>
 it("counts the lines that show it, and sets other requests apart", () => {
   render(<Lines comparison={failed()} open={signal(true)} />);
   expect(screen.getByText("Lines that show it (3 shown of 14)")).toBeDefined();
-  expect(screen.getByText(/the verdict does not rest on them \(2\)/)).toBeDefined();
+  expect(screen.getByText(/some may have written a new error line \(2\)/)).toBeDefined();
   cleanup();
   render(<Lines comparison={failed({ templates: { failing: [], listed: [] }, guardrails: [{ guardrail: "latency_p50", finding: "regressed" }] })} open={signal(true)} />);
   expect(screen.getByText("Lines that show it (1)")).toBeDefined();
@@ -106,4 +109,31 @@ it("tells what comes later below the links, and what a difference is", () => {
   expect(order.findIndex((words) => words.includes("was told"))).toBeGreaterThan(links);
   expect(order.findIndex((words) => words.startsWith("The rollout ended"))).toBeGreaterThan(links);
   expect(screen.getByText((_, of) => of?.tagName === "CAPTION" && (of.textContent ?? "").includes(WITHIN))).toBeDefined();
+});
+
+it("tells a value and its number of one time, or neither", () => {
+  const row = { guardrail: "error_units", baseline: 0.0082, canary: 0.0132, counts: [29_078, 1_900], values_in: "share", above: null, lines: { baseline: { query: "x", counted: "_unit", count: 395 }, canary: null } } as unknown as Guardrail;
+  const both = (more: Partial<SideBySide>): SideBySide => ({ until: "2026-06-01T09:04:00Z", longer: 0, values: new Map(), isAwaited: false, ...more });
+  expect(told(row, 0, both({ isAwaited: true }))).toMatchObject({ value: null, count: null, isAwaited: true });
+  expect(told(row, 0, both({ values: new Map([[UNITS, 7_571], ["error_units", 0.0079]]) }))).toMatchObject({ value: 0.0079, count: 7_571, until: "2026-06-01T09:04:00Z", isOfAll: false });
+  // The report's share is of that time; its number of users is not.
+  expect(told(row, 0, both({}))).toMatchObject({ value: 0.0082, count: null, isOfAll: false });
+  expect(told({ ...row, guardrail: "error_volume", lines: null }, 0, both({}))).toMatchObject({ count: 29_078, isOfAll: true });
+  expect(told(row, 1, both({ isAwaited: true }))).toMatchObject({ value: 0.0132, count: 1_900, isAwaited: false });
+});
+
+it("says no number of the arm that goes on before it is known of the time while both ran", () => {
+  const ends = { active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"], guardrails: [{ guardrail: "error_units", label: "users with errors", finding: "undecided", baseline: 0.0082, canary: 0.0132, counts: [29_078, 1_900], values_in: "share", above: null, effect: null, margin: null, log_e: 0, lines: null }] };
+  status.value = null;
+  render(<VerdictScreen rollout={{ id: "a", services: ["shop"] } as unknown as RolloutFull} comparison={failed(ends)} />);
+  const table = screen.getByRole("region", { name: "Guardrails" });
+  expect(table.textContent).not.toContain("29,078");
+  expect([...table.querySelectorAll('td[data-of="baseline"]')].map((of) => of.textContent)).toEqual(["0of …", "…of …"]);
+});
+
+it("leads from a new line's count to the lines of that arm", () => {
+  const of = { control: "2.4.0", candidate: "2.5.0" };
+  expect(newLineQuery({ query: "_template:a" }, of, 0)).toBe("_template:a AND _arm:2.4.0");
+  expect(newLineQuery({ query: "_template:a" }, of, 1)).toBe("_template:a AND _arm:2.5.0");
+  expect(newLineQuery({ query: null }, of, 0)).toBeNull();
 });

@@ -1,6 +1,8 @@
 // Who met what a verdict goes by: the users one by one, each with their lines, and beside them what they have in common.
 
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { type Affected as AffectedOf, type Cell, LISTED, splitOf, type Split, unitsOf } from "../lib/affected";
 import { useTries } from "../lib/behind";
 import { grouped, harmless, percent } from "../lib/format";
@@ -8,6 +10,7 @@ import { useSteady } from "../lib/steady";
 import type { Comparison } from "../lib/types";
 import { canSearch, PlaceLink } from "./Lines";
 import { term } from "./LogLine";
+import { useMore } from "./parts";
 
 /** Values of a field that are shown. */
 const VALUES = 5;
@@ -17,6 +20,17 @@ export function commonOf(split: Split): [string, Cell[]][] {
   const byField = new Map<string, Cell[]>();
   for (const cell of split.cells) if (cell.met[1] > 0) byField.set(cell.field, [...(byField.get(cell.field) ?? []), cell]);
   return [...byField].map(([field, cells]): [string, Cell[]] => [field, cells.toSorted((a, b) => b.met[1] - a.met[1] || b.lines[1] - a.lines[1])]);
+}
+
+/** A box with a height of its own, which says that there is more. */
+function Below({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLElement>(null);
+  useMore(box, "below");
+  return (
+    <section aria-label={label} ref={box} tabIndex={0}>
+      {children}
+    </section>
+  );
 }
 
 interface Props {
@@ -55,7 +69,7 @@ export function Affected({ comparison, queries, met, version, expected }: Props)
   const total = of.units.count;
   return (
     <div class="affected">
-      <section aria-label={`The ${unit}s`}>
+      <Below label={`The ${unit}s`}>
         {total === null ? (
           <p>
             <PlaceLink query={query}>{grouped(of.units.lines)} lines</PlaceLink> of the canary; they name nobody.
@@ -87,8 +101,8 @@ export function Affected({ comparison, queries, met, version, expected }: Props)
             </tbody>
           </table>
         )}
-      </section>
-      <section aria-label="What they have in common">
+      </Below>
+      <Below label="What they have in common">
         <table class="numbers">
           <caption>What their lines name, with the {unit}s that have it. Where some lines name it not, {unit}s may be missing.</caption>
           <thead>
@@ -125,7 +139,7 @@ export function Affected({ comparison, queries, met, version, expected }: Props)
             )}
           </tbody>
         </table>
-      </section>
+      </Below>
     </div>
   );
 }

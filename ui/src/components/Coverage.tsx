@@ -22,10 +22,16 @@ interface Tag {
   remedy: string;
 }
 
-const TAGS: Tag[] = [
-  { field: "_arm", name: "version or cohort", remedy: "Log the version on every request line: without it a request counts for no arm." },
-  { field: "_unit", name: "user", remedy: "Log the user or session on every request line: without it each request counts by itself." },
-];
+const ARM: Tag = { field: "_arm", name: "version or cohort", remedy: "Log the version on every request line: without it a request counts for no arm." };
+
+/** What is counted where no line names whom it is of. */
+const NOBODY = ["trace", "request"];
+
+/** The tags that are looked for: what is counted has its own name, and a trace that is counted for want of a user is no user. */
+export function tagsOf(unit: string, trace: string | undefined): Tag[] {
+  const named = NOBODY.includes(unit) ? [] : [{ field: "_unit", name: unit, remedy: `Log the ${unit} on every request line: without it each request counts by itself.` }];
+  return [ARM, ...named, ...(trace ? [{ field: trace, name: "trace", remedy: "Log the trace of each request: what belongs together is told by it." }] : [])];
+}
 
 type Counted = { service: string; requests: number; tagged: Record<string, number | null> };
 
@@ -33,7 +39,8 @@ export function Coverage() {
   const rows = useSignal<Counted[] | null>(null);
   const search = canSearch();
   const trace = report.value?.survey.roles.trace?.fields[0]?.path;
-  const tags = trace ? [...TAGS, { field: trace, name: "trace", remedy: "Log the trace of each request: what belongs together is told by it." }] : TAGS;
+  const unit = report.value?.survey?.unit ?? "user";
+  const tags = tagsOf(unit, trace);
   useEffect(() => {
     if (!search) return;
     const stopping = new AbortController();
@@ -55,7 +62,7 @@ export function Coverage() {
       }
     })();
     return () => stopping.abort();
-  }, [search, trace]);
+  }, [search, trace, unit]);
   if (!search || !rows.value || rows.value.length === 0) return null;
   const lacking = tags.filter((tag) => rows.value!.some((row) => row.tagged[tag.field] != null && row.tagged[tag.field]! / Math.max(1, row.requests) < ENOUGH));
   return (
@@ -100,6 +107,11 @@ export function Coverage() {
           })}
         </tbody>
       </table>
+      {NOBODY.includes(unit) && (
+        <p class="aside">
+          user: no line names one, so each {unit} counts by itself. <code>--role user=FIELD</code> says which field does.
+        </p>
+      )}
       {lacking.map((tag) => (
         <p key={tag.field} class="aside">
           {tag.name}: {tag.remedy}

@@ -27,6 +27,8 @@ const LONG = 60;
 const WORDED = 3;
 /** Rows of the table behind a chart. */
 const NUMBERS = 24;
+/** What the signs of marks are of. */
+const SIGNS: Record<Mark["sign"], string> = { "◆": "decided", "▼": "a hook was told", "●": "a person did it" };
 
 const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
@@ -177,9 +179,12 @@ export function DeltaChart(props: Props) {
     <figure class="chart">
       <figcaption>
         <b>{label}</b> over time: line and the band in which the truth lies, at all looks at once, in 19 of 20 rollouts
-        {edge !== null && "; dashed red: what a pass allows"}
+        {edge !== null && "; dashed red: the margin. A pass is proven by a test of its own, and the band may reach past it all the same"}
       </figcaption>
       <div class="plot" ref={box} role="img" aria-label={words} />
+      {marks.length > 0 && (
+        <p class="aside">{[...new Set(marks.map((mark) => mark.sign))].map((sign) => `${sign} ${SIGNS[sign]}`).join(", ")}</p>
+      )}
       {marks.length > 0 && (
         <ol class="marks" aria-label="Marks of the chart">
           {marks.map((mark) => (

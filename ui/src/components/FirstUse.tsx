@@ -72,7 +72,7 @@ export function FirstUse({ curves, unit }: { curves: Curve[]; unit: string }) {
   return (
     <figure class="chart">
       <figcaption>
-        <b>Time to the first use</b>: part of exposed {unit}s that have used it by then, with a band of 95 % (Kaplan and Meier’s estimate; for one look alone)
+        <b>Time to the first use</b>: part of exposed {unit}s that have used it by then, with a band of 95 % (Kaplan and Meier’s estimate, which leaves out who was not watched for so long: it may be more than the part that has used it so far; for one look alone)
       </figcaption>
       <div class="plot" ref={box} role="img" aria-label={`Time to the first use; after ${span(ages.at(-1)!)} ${words}`} />
       <p class="legend">

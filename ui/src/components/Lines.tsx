@@ -6,9 +6,10 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
 import { grouped, harmless, millis } from "../lib/format";
 import { status } from "../lib/live";
+import type { Times } from "../lib/logtime";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
-import type { Comparison, Evidence, FoundLine, Place } from "../lib/types";
+import type { Comparison, Evidence, Found, FoundLine, Place } from "../lib/types";
 import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
 
@@ -22,11 +23,26 @@ export function searchPath(query: string, times = false): string {
   return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
 }
 
-/** A number as a link to its lines, where there is a query for them; `timed` where it is of the stretch of time that this screen looks at. */
-export function PlaceLink({ query, timed = false, children }: { query: string | null | undefined; timed?: boolean; children: ComponentChildren }) {
+/** An address of the search screen, of a stretch of time. */
+export function inTime(query: string, { since, until }: Times): string {
+  const asked = new URLSearchParams({ q: query, ...(since ? { from: since } : {}), ...(until ? { to: until } : {}) });
+  return `/search?${asked.toString().replaceAll("%3A", ":").replaceAll("%2C", ",")}`;
+}
+
+interface PlaceOf {
+  query: string | null | undefined;
+  /** It is of the stretch of time that the address asks for. */
+  timed?: boolean;
+  /** It is of this stretch of time. */
+  times?: Times;
+  children: ComponentChildren;
+}
+
+/** A number as a link to its lines, where there is a query for them. */
+export function PlaceLink({ query, timed = false, times, children }: PlaceOf) {
   if (!query || !canSearch()) return <>{children}</>;
   return (
-    <a href={searchPath(query, timed)} title="the lines behind this number">
+    <a href={times ? inTime(query, times) : searchPath(query, timed)} title="the lines behind this number">
       {children}
     </a>
   );
@@ -42,6 +58,9 @@ export function armQuery(comparison: Pick<Comparison, "service" | "control" | "c
 /** Search is a second behind what is judged: a line that is not there is asked for so often, with this pause. */
 const TRIES = 8;
 const PAUSE_MS = 1_500;
+
+/** Lines of a stream come as they were written, which is nearly in order. */
+const inOrderOfTime = (lines: FoundLine[]): FoundLine[] => lines.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time) || a.position - b.position);
 
 /** The text of one line, with some before and behind on request. */
 export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
@@ -79,14 +98,12 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
   if (own < 0) return <span class="aside line-to-be">{tries < TRIES ? "not found yet…" : "not kept any more"}</span>;
   return (
     <>
-      {lines.map((line, at) => (
-        <LogLine key={line.cursor} line={line} isOwn={at === own && sides > 0} template={at === own ? template : undefined} />
+      {inOrderOfTime(lines).map((line) => (
+        <LogLine key={line.cursor} line={line} isOwn={line === lines[own] && sides > 0} isFine={sides > 0} template={line === lines[own] ? template : undefined} />
       ))}
-      {sides === 0 && (
-        <button type="button" class="quiet small" onClick={() => setSides(5)}>
-          lines around it
-        </button>
-      )}
+      <button type="button" class="link small" aria-expanded={sides > 0} onClick={() => setSides(sides > 0 ? 0 : 5)}>
+        {sides > 0 ? "this line alone" : "lines around it"}
+      </button>
     </>
   );
 }
@@ -97,6 +114,32 @@ const OF_TEMPLATE = 3;
 
 /** What lines of the canary are called: only a failure is shown by some. */
 export const linesWords = (comparison: Comparison): string => (comparison.verdict === "fail" ? "Lines that show it" : "Lines of the canary to look at");
+
+/** Lines of what carried the verdict that are asked for, to know them among requests. */
+const CARRYING = 1_000;
+const placeOf = (of: { stream: string; offset: number }): string => `${of.stream}/${of.offset}`;
+
+/** Which places of the canary have a line that carried the verdict; `null` while that is not known. */
+function useCarrying(comparison: Comparison, ids: string[], isOpen: boolean): Set<string> | null {
+  const [found, set] = useState<{ of: string; places: Set<string> } | null>(null);
+  const of = `${comparison.service}\n${comparison.candidate}\n${ids.join()}`;
+  const search = canSearch();
+  const isAsked = isOpen && search && ids.length > 0;
+  const lines = comparison.templates.listed.filter((one) => ids.includes(one.id)).map((one) => one.lines[1]).join();
+  useEffect(() => {
+    if (!isAsked) return;
+    const stopping = new AbortController();
+    const q = armQuery(comparison, 1, `(${ids.map((id) => `_template:${id}`).join(" OR ")})`);
+    get<Found>(`/v1/search?${new URLSearchParams({ q, limit: String(CARRYING), count: "0" })}`, stopping.signal).then(
+      (page) => set({ of, places: new Set(page.lines.map((line) => `${line.stream}/${line.position}`)) }),
+      // Without an answer all are told.
+      () => !stopping.signal.aborted && set({ of, places: new Set() }),
+    );
+    return () => stopping.abort();
+  }, [isAsked, of, lines]);
+  if (ids.length === 0 || !search) return new Set();
+  return found?.of === of ? found.places : null;
+}
 
 /** Requests, each with its line. */
 function Requests({ list }: { list: Evidence[] }) {
@@ -128,15 +171,20 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
   // What stands above as a new line is not told again.
   const above = new Set(failing.flatMap((of) => of.canary.slice(0, OF_TEMPLATE).map((place) => `${place.stream}/${place.offset}`)));
   const lines = comparison.evidence.filter((of) => !above.has(`${of.stream}/${of.offset}`)).toSorted((a, b) => Number(isSlow ? a.class !== "slow" : a.class === "slow") - Number(isSlow ? b.class !== "slow" : b.class === "slow"));
+  const carrying = useCarrying(comparison, failing.map((of) => of.id), isOpen);
   if (lines.length === 0 && failing.length === 0) return null;
   // Of a failure only requests of what became worse show it; all others are told apart.
   const isFailed = comparison.verdict === "fail";
   const isWorse = { error: regressed.some((name) => name.startsWith("error")), slow: regressed.some((name) => name.startsWith("latency")) };
   const isTold = isFailed && (failing.length > 0 || isWorse.error || isWorse.slow);
-  const list = isTold ? lines.filter((of) => isWorse[of.class]) : lines;
-  const others = isTold ? lines.filter((of) => !isWorse[of.class]) : [];
+  const byLatency = (a: Evidence, b: Evidence): number => (isSlow ? (b.latency_ms ?? 0) - (a.latency_ms ?? 0) : 0);
+  const list = (isTold ? lines.filter((of) => isWorse[of.class]) : lines).toSorted(byLatency);
+  // The report has some of them; what they are a sample of is counted where a guardrail has its lines.
+  const counted = isTold ? comparison.guardrails.find((of) => of.finding === "regressed" && of.lines?.canary?.counted === "lines" && of.guardrail !== "latency_mean")?.lines?.canary : null;
+  // A request whose own line carried the verdict is no other one.
+  const others = isTold && carrying ? lines.filter((of) => !isWorse[of.class] && !carrying.has(placeOf(of))) : [];
   const drawn = failing.reduce((sum, of) => sum + Math.min(OF_TEMPLATE, of.canary.length), 0) + (all ? list.length : Math.min(SHOWN, list.length));
-  const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + list.length;
+  const there = failing.reduce((sum, of) => sum + Math.max(of.lines[1], of.canary.length), 0) + (list.length > 0 ? Math.max(list.length, counted?.count ?? 0) : 0);
   return (
     <details class="more" id="lines" open={isOpen} onToggle={(event) => (open.value = event.currentTarget.open)}>
       <summary>
@@ -177,12 +225,17 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
               {list.length - SHOWN} more
             </button>
           )}
+          {counted && (counted.count ?? 0) > list.length && canSearch() && (
+            <p>
+              A sample{isSlow && ", the slowest first"}. <PlaceLink query={counted.query}>All {grouped(counted.count!)} requests</PlaceLink>
+            </p>
+          )}
         </>
       )}
       {isOpen && others.length > 0 && (
         <>
           <h3>
-            Other requests of the canary that failed or were slow; the verdict does not rest on them ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
+            {failing.length > 0 && !canSearch() ? "Requests of the canary that failed or were slow; some may have written a new error line" : "Other requests of the canary that failed or were slow; the verdict does not rest on them"} ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
           </h3>
           <Requests list={more ? others : others.slice(0, SHOWN)} />
           {!more && others.length > SHOWN && (

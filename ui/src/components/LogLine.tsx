@@ -72,6 +72,8 @@ export function varying(message: string, template: string): [string, boolean][] 
 interface Props {
   line: FoundLine;
   isOwn?: boolean;
+  /** Its time to the millisecond: lines of one second stand beside each other. */
+  isFine?: boolean;
   /** Adds a term to the query, or its contrary. */
   narrow?: (term: string) => void;
   /** Text of the template that it is of, whose values are set apart. */
@@ -91,14 +93,14 @@ export function latencyOf(line: string, fields: { path: string; unit?: string | 
 }
 
 /** What a line says in one row; `timed`: and how long it took. */
-export function Head({ line, template, timed = false }: { line: FoundLine; template?: string | undefined; timed?: boolean }): ComponentChildren {
+export function Head({ line, template, timed = false, isFine = false }: { line: FoundLine; template?: string | undefined; timed?: boolean; isFine?: boolean }): ComponentChildren {
   const { message, rest } = fieldsOf(line.line);
   const level = line._level ?? rest.find(([name]) => LEVELS.includes(name))?.[1]?.toLowerCase() ?? "";
   const parts = template ? varying(message, template) : null;
   const latency = timed ? latencyOf(line.line, report.value?.survey.roles.latency?.fields ?? []) : null;
   return (
     <>
-      <Time at={line.time} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
+      <Time at={line.time} fine={isFine} /> {level && <span class={`level ${level}`}>{harmless(level, 20)}</span>}{" "}
       {line._service && <span class="service">{harmless(line._service, 40)}</span>} {line._arm && <span class="arm">{harmless(line._arm, 40)}</span>}{" "}
       {latency !== null && <span class="latency">{millis(latency)} </span>}
       <span class="message">{parts ? parts.map(([text, varies], at) => (varies ? <mark key={at}>{harmless(text, SHORT)}</mark> : harmless(text, SHORT))) : harmless(message, SHORT)}</span>
@@ -106,12 +108,13 @@ export function Head({ line, template, timed = false }: { line: FoundLine; templ
   );
 }
 
-export function LogLine({ line, isOwn, narrow, template }: Props) {
+export function LogLine({ line, isOwn, isFine, narrow, template }: Props) {
   const [open, setOpen] = useState(false);
   return (
     <div class={`line ${roleOf(line._service, line._arm)} ${isOwn ? "own" : ""}`}>
       <button type="button" class="quiet line-head" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <Head line={line} template={template} />
+        {isOwn && <span class="unseen">this line: </span>}
+        <Head line={line} template={template} timed={isFine ?? false} isFine={isFine ?? false} />
       </button>
       {open && <LineBody line={line} narrow={narrow} />}
     </div>

@@ -25,7 +25,7 @@ export function LoginForm({ done }: { done: () => void }) {
   return (
     <form onSubmit={(event) => void send(event)}>
       <p>
-        A token of the scope <code>read</code> shows, one of <code>operate</code> may act. <code>serin token NAME --for operate</code> makes one.
+        A token of the scope <code>read</code> shows, one of <code>operate</code> may act. <code>serin token NAME --for operate</code> makes one; a demo tells its own where it was started.
       </p>
       <label class="block">
         Token

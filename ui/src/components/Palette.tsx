@@ -114,7 +114,7 @@ function Keys() {
   };
   return (
     <Dialog title="Keyboard" close={close}>
-      <p class="aside">These do something on this page.</p>
+      <p class="aside">These do something on this page, its own first.</p>
       <div class="keys-box" ref={box} tabIndex={0} role="region" aria-label="Keys">
         <dl class="keys">
           <dt>

@@ -11,6 +11,11 @@ export interface Line {
   name: string;
   /** By time, as `times` has it. */
   values: (number | null)[];
+  /** What it is of, where a comparison has it: its colour. */
+  role?: "baseline" | "candidate";
+  /** Lines of one group share their dashes. */
+  group?: string;
+  words?: string;
 }
 
 interface Props {
@@ -32,19 +37,34 @@ const PENS: [string, number[]][] = [
 ];
 /** Lines that are drawn; the table has all. */
 export const DRAWN = 6;
+/** Arms of comparisons that are drawn: colour tells the arm, and dashes the service. */
+export const DRAWN_ARMS = 8;
+
+/** Colour and dashes of each line that is drawn. */
+export function pensOf(lines: Line[]): [string, number[]][] {
+  if (!lines.some((of) => of.role)) return lines.slice(0, DRAWN).map((_, at) => PENS[at]!);
+  const groups = [...new Set(lines.flatMap((of) => (of.role ? [of.group ?? of.name] : [])))];
+  // What is no arm of a comparison has neither of their colours.
+  const others = PENS.filter(([tone]) => tone !== "baseline" && tone !== "candidate" && tone !== "worse");
+  let other = 0;
+  return lines.slice(0, DRAWN_ARMS).map((of) => (of.role ? [of.role, PENS[groups.indexOf(of.group ?? of.name) % PENS.length]![1]] : others[other++ % others.length]!));
+}
 /** Rows of the table behind a chart. */
 const NUMBERS = 60;
 
 export function SeriesChart({ label, times, lines, digits }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const drawn = lines.slice(0, DRAWN);
-  const key = `${colours.value}:${times.at(0)}:${times.at(-1)}:${lines.map((of) => `${of.name}=${of.values.at(-1)}`).join()}`;
+  const pens = pensOf(lines);
+  const drawn = lines.slice(0, pens.length);
+  const key = `${colours.value}:${times.at(0)}:${times.at(-1)}:${lines.map((of) => `${of.name}${of.role ?? ""}=${of.values.at(-1)}`).join()}`;
   useEffect(() => {
     const element = box.current;
     if (!element || times.length < 2) return;
     const [quiet, faint] = ["quiet", "faint"].map(colour) as [string, string];
     const axis = { stroke: quiet, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 }, font: "12px system-ui, sans-serif" };
     const width = (): number => Math.max(220, element.clientWidth);
+    // What comes first lies above all others.
+    const order = drawn.map((_, at) => drawn.length - 1 - at);
     const plot = new uPlot(
       {
         width: width(),
@@ -53,13 +73,13 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
         legend: { show: false },
         cursor: { y: false, points: { show: false } },
         scales: { x: { time: true }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
-        series: [{}, ...drawn.map((_, at) => ({ stroke: colour(PENS[at]![0]), width: 2, dash: PENS[at]![1], points: { show: false }, spanGaps: true }))],
+        series: [{}, ...order.map((at) => ({ stroke: colour(pens[at]![0]), width: 2, dash: pens[at]![1], points: { show: false }, spanGaps: true }))],
         axes: [
           { ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
           { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) },
         ],
       },
-      [times, ...drawn.map((of) => of.values)],
+      [times, ...order.map((at) => drawn[at]!.values)],
       element,
     );
     const resize = new ResizeObserver(() => plot.setSize({ width: width(), height: 180 }));
@@ -74,17 +94,18 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
   const shown = (value: number | null | undefined): string => (value == null ? "–" : digits === 0 ? grouped(value) : fixed(value, digits));
   return (
     <figure class="chart">
-      <div class="plot small" ref={box} role="img" aria-label={`${label}: ${lines.map((of) => of.name).slice(0, DRAWN).join(", ")}`} />
+      <div class="plot small" ref={box} role="img" aria-label={`${label}: ${drawn.map((of) => of.name).join(", ")}`} />
       <figcaption class="legend">
         {drawn.map((of, at) => (
           <span key={of.name}>
-            <svg width="26" height="8" aria-hidden="true" class={`pen ${PENS[at]![0]}`}>
-              <line x1="0" x2="26" y1="4" y2="4" stroke-dasharray={PENS[at]![1].join(" ")} />
+            <svg width="26" height="8" aria-hidden="true" class={`pen ${pens[at]![0]}`}>
+              <line x1="0" x2="26" y1="4" y2="4" stroke-dasharray={pens[at]![1].join(" ")} />
             </svg>{" "}
             {harmless(of.name, 60)}
+            {of.words && ` (${of.words})`}
           </span>
         ))}
-        {lines.length > DRAWN && <span>{lines.length - DRAWN} more in the table</span>}
+        {lines.length > drawn.length && <span>{lines.length - drawn.length} more in the table</span>}
       </figcaption>
       <details>
         <summary>Show data</summary>

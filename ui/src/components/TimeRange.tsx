@@ -2,31 +2,40 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { local } from "../lib/format";
+import { local, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
+import { newest } from "../lib/live";
+import { ALL, logEnd, logNow } from "../lib/logtime";
 import { param, setQuery } from "../lib/router";
 import { millisOf, shifted } from "../lib/times";
 
-const SINCE: [string, string][] = [
-  ["now-15m", "last 15 min"],
-  ["now-1h", "last hour"],
-  ["now-6h", "last 6 h"],
-  ["now-24h", "last day"],
-  ["now-7d", "last 7 days"],
+/** Value, words, and seconds. */
+const SINCE: [string, string, number][] = [
+  ["now-15m", "last 15 min", 900],
+  ["now-1h", "last hour", 3_600],
+  ["now-6h", "last 6 h", 21_600],
+  ["now-24h", "last day", 86_400],
+  ["now-7d", "last 7 days", 604_800],
 ];
 
-/** What is looked at while the address says nothing, in words: a dashboard has a time of its own. */
-export const usualTime = signal("all time");
+/** What is looked at while the address says nothing, in seconds: a dashboard has a time of its own; `null`: all time. */
+export const usualTime = signal<number | null>(null);
+
+/** A length of time as the list has it. */
+export const lastWords = (seconds: number): string => SINCE.find((of) => of[2] === seconds)?.[1] ?? `last ${span(seconds)}`;
 
 export function TimeRange() {
   // A query may have a time of its own.
-  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as asked for" : usualTime.value;
+  const own = usualTime.value;
+  // Where the log ends long before now, or after, it is the log's time.
+  const ofLog = logEnd(newest.value, Date.now()) === null ? "" : " of the log";
+  const usual = ["q", "a", "b"].some((key) => /(^|[\s(])_time:/.test(param(key))) ? "as asked for" : own === null ? "all time" : `${lastWords(own)}${ofLog}`;
   const select = useRef<HTMLSelectElement>(null);
   const [from, to] = [param("from"), param("to")];
-  const isNamed = from !== "" && !SINCE.some(([value]) => value === from && !to);
+  const isNamed = from !== "" && from !== ALL && !SINCE.some(([value]) => value === from && !to);
   useEffect(() => {
     const shift = (by: -1 | 1) => () => {
-      const next = shifted(param("from") || "now-1h", param("to"), by);
+      const next = shifted(param("from") || `now-${usualTime.peek() ?? 3_600}s`, param("to"), by, logNow());
       if (next) setQuery(next);
     };
     return withKeys([
@@ -52,11 +61,13 @@ export function TimeRange() {
       <span class="unseen">Time</span>
       <select ref={select} value={isNamed ? "named" : from} onChange={(event) => setQuery({ from: event.currentTarget.value, to: null })}>
         <option value="">{usual}</option>
-        {SINCE.map(([value, label]) => (
+        {SINCE.filter(([value, , seconds]) => seconds !== own || value === from).map(([value, label]) => (
           <option key={value} value={value}>
             {label}
+            {ofLog}
           </option>
         ))}
+        {own !== null && <option value={ALL}>all time</option>}
         {isNamed && (
           <option value="named">
             {shown(from)} to {to ? shown(to) : "now"}

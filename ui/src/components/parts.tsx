@@ -3,12 +3,12 @@
 import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { grouped, harmless, local, utc } from "../lib/format";
-import type { Look } from "../lib/words";
+import { type Look, PROGRAM } from "../lib/words";
 
 /** A verdict: sign and word. */
 export function Badge({ look, children }: { look: Look; children?: ComponentChildren }) {
   return (
-    <span class={`badge ${look.tone}`}>
+    <span class={`badge ${look.tone}`} {...(PROGRAM[look.word] ? { title: `for programs and on the command line: ${PROGRAM[look.word]}` } : {})}>
       <span class="sign" aria-hidden="true">
         {look.sign}
       </span>
@@ -18,13 +18,14 @@ export function Badge({ look, children }: { look: Look; children?: ComponentChil
 }
 
 /** A time: here, and in UTC for whoever points at it. */
-export function Time({ at, prefix = "" }: { at: string | number; prefix?: string }) {
+export function Time({ at, prefix = "", fine = false }: { at: string | number; prefix?: string; fine?: boolean }) {
   const date = new Date(at);
   const iso = Number.isNaN(date.getTime()) ? undefined : date.toISOString();
   return (
     <time {...(iso ? { dateTime: iso } : {})} title={utc(at)}>
       {prefix}
       {local(at)}
+      {fine && iso && iso.slice(19, 23)}
     </time>
   );
 }
@@ -81,6 +82,7 @@ export function useMore(box: RefObject<HTMLElement | null>, side: "right" | "bel
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
   useMore(box, "right");
+  useMore(box, "below");
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={label} ref={box}>
       {children}

@@ -2,6 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { report, rollouts } from "./live";
+import { lookOfComparison, type Look } from "./words";
 
 /** Rollouts that are looked at for this. */
 const MOST = 20;
@@ -42,3 +43,33 @@ export const canaryQuery = computed(() =>
     })
     .join(" OR "),
 );
+
+/** An arm of a comparison, where it is one: what it is, and how much it matters (0 most). */
+export interface ArmOf {
+  role: "baseline" | "candidate";
+  /** By the verdict of its comparison; the service that is compared before those that it calls. */
+  rank: number;
+  words: string;
+}
+
+const MATTERS: Record<Look["tone"], number> = { worse: 0, invalid: 1, changed: 2, unclear: 3, better: 4 };
+
+/** Arms by service and version. */
+export const armsOf = computed(() => {
+  const found = new Map<string, ArmOf>();
+  for (const of of (report.value?.comparisons ?? []).toReversed()) {
+    const look = lookOfComparison(of);
+    const plain = (name: string): string => name.replace(/ in \S+$/, "");
+    for (const service of new Set([of.service, ...of.services].map(plain))) {
+      const isOwn = service === plain(of.service);
+      const set = (arm: string, next: ArmOf): void => {
+        const before = found.get(`${service} ${arm}`);
+        if (!before || next.rank < before.rank) found.set(`${service} ${arm}`, next);
+      };
+      const rank = 2 * MATTERS[look.tone] + (isOwn ? 0 : 1);
+      set(of.candidate, { role: "candidate", rank, words: [...(of.candidate === "canary" ? [] : ["canary"]), ...(isOwn ? [look.word.toLowerCase()] : [])].join(": ") });
+      set(of.control, { role: "baseline", rank, words: of.control === "baseline" ? "" : "baseline" });
+    }
+  }
+  return found;
+});

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { get } from "./api";
+import { asked } from "./logtime";
 import { absolute } from "./times";
 import type { Course, Report, RolloutFull, Spark } from "./types";
 
@@ -50,10 +51,11 @@ const OF_REPORT = /^\/($|rollouts|d\/)/;
 export async function lasting(): Promise<string> {
   const url = new URL(location.href);
   const from = url.searchParams.get("from");
-  const now = Date.now();
   if (from) {
-    url.searchParams.set("from", absolute(from, now));
-    url.searchParams.set("to", absolute(url.searchParams.get("to") || "now", now));
+    const { since, until } = asked();
+    // All that is kept stays all.
+    if (since) url.searchParams.set("from", absolute(since));
+    if (since) url.searchParams.set("to", absolute(until || "now"));
   }
   const at = shownAt.peek();
   if (!frozen.peek() && at && OF_REPORT.test(url.pathname)) {

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 /** How often it is asked again, with this pause. */
-const TRIES = 8;
+export const TRIES = 8;
 const PAUSE_MS = 1_500;
 
 /** Counts up while something is not all there; from the beginning when `key` is another one. */

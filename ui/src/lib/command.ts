@@ -1,5 +1,6 @@
 // The question behind what is seen, for programs.
 
+import { asked as timesAsked } from "./logtime";
 import { param, path, query, route } from "./router";
 import { whoPath } from "./who";
 
@@ -10,8 +11,9 @@ export function twins(): string[] {
   const asked = new URLSearchParams();
   if (asof && (at.name === "rollouts" || at.name === "rollout")) return [`/v1/asof?at=${asof}`];
   const times = (): void => {
-    if (param("from")) asked.set("since", param("from"));
-    if (param("to")) asked.set("until", param("to"));
+    const { since, until } = timesAsked();
+    if (since) asked.set("since", since);
+    if (until) asked.set("until", until);
   };
   switch (at.name) {
     case "rollout":

@@ -17,7 +17,9 @@ export const active = signal<Key[]>([]);
 function tell(): void {
   const known = new Map<string, Key>();
   for (const layer of layers) for (const key of layer) known.set(key.key, key);
-  active.value = [...known.values()];
+  // Those of the page come before those of every screen.
+  const own = new Set(layers.slice(1).flat().map((key) => key.key));
+  active.value = [...known.values()].toSorted((a, b) => Number(own.has(b.key)) - Number(own.has(a.key)));
 }
 
 /** Adds keys until the returned function is called; later ones go before earlier ones, and those of every screen behind all others. */

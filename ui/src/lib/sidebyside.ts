@@ -4,7 +4,8 @@ import { useSignal } from "@preact/signals";
 import { armQuery, canSearch } from "../components/Lines";
 import { get } from "./api";
 import { useAsked } from "./ask";
-import { useTries } from "./behind";
+import { TRIES, useTries } from "./behind";
+import { status } from "./live";
 import { useSteady } from "./steady";
 import type { Comparison, Counted, Course, Effect, GroupTable, Guardrail, Num } from "./types";
 
@@ -73,58 +74,79 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
   if (!group || group.lines === 0) return found;
   if (group.distinct !== undefined) found.set(UNITS, group.distinct);
   found.set(REQUESTS, group.lines);
-  for (const row of comparison.guardrails) {
+  const some = comparison.guardrails.map(async (row): Promise<[string, Num][]> => {
     const share = QUANTILES[row.guardrail];
-    if (share) found.set(row.guardrail, group.quantiles?.[share] ?? null);
-    if (row.guardrail === "latency_mean") found.set(row.guardrail, typical(group.quantiles ?? {}));
+    const own: [string, Num][] = share ? [[row.guardrail, group.quantiles?.[share] ?? null]] : row.guardrail === "latency_mean" ? [[row.guardrail, typical(group.quantiles ?? {})]] : [];
     const counted = row.lines?.[arm];
-    // Shares of units are of the same time as they come.
-    if (!counted || counted.counted === "_unit" || (row.values_in !== "share" && !row.above)) continue;
+    if (!counted || (row.values_in !== "share" && !row.above)) return own;
+    // The report's share of units has a weight for each stretch of time: the number beside it would not be what it is a part of.
+    if (counted.counted === "_unit") {
+      const met = (await ask(counted.query, { distinct: "_unit" })).groups[0];
+      return group.distinct ? [...own, [row.guardrail, (met?.distinct ?? 0) / group.distinct]] : own;
+    }
     const met = (await ask(counted.query, {})).groups[0];
-    found.set(row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines);
-  }
+    return [...own, [row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines]];
+  });
+  for (const values of await Promise.all(some)) for (const [name, value] of values) found.set(name, value);
   return found;
 }
 
-export function useSideBySide(comparison: Comparison): { until: string; longer: 0 | 1; values: Map<string, Num> } | null {
-  const values = useSignal<Map<string, Num>>(new Map());
+export interface SideBySide {
+  until: string;
+  longer: 0 | 1;
+  values: Map<string, Num>;
+  /** The values are still asked for: until they are there, nothing is said of that arm. */
+  isAwaited: boolean;
+}
+
+export function useSideBySide(comparison: Comparison): SideBySide | null {
+  const found = useSignal<{ of: string; values: Map<string, Num> }>({ of: "", values: new Map() });
+  const givenUp = useSignal("");
   const apart = apartOf(comparison);
   const search = canSearch();
-  const tries = useTries(!apart || !search || values.value.size > 0, apart?.until ?? "");
-  useSteady([comparison.service, comparison.candidate, apart?.until, search].join("\n"), tries, async (signal) => {
+  const of = [comparison.service, comparison.candidate, apart?.until].join("\n");
+  // Those of another comparison are none.
+  const values = found.value.of === of ? found.value.values : new Map<string, Num>();
+  const tries = useTries(!apart || !search || values.size > 0, of);
+  useSteady(`${of}\n${search}`, tries, async (signal) => {
     if (!apart || !search) return;
     // Without them the rest is said all the same.
-    const found = await valuesUntil(comparison, apart.longer, apart.until, signal).catch(() => null);
-    if (found && !signal.aborted) values.value = found;
+    const some = await valuesUntil(comparison, apart.longer, apart.until, signal).catch(() => null);
+    if (signal.aborted) return;
+    if (some && some.size > 0) found.value = { of, values: some };
+    else if (tries >= TRIES) givenUp.value = of;
   });
-  return apart && { ...apart, values: values.value };
+  return apart && { ...apart, values, isAwaited: values.size === 0 && givenUp.value !== of && (search || status.value === null) };
 }
 
 /** One arm's value by a guardrail: of the time while both ran, where that is known. */
 export interface Told {
   value: Num;
-  count: number;
+  /** `null`: not known of that time. */
+  count: Num;
   slower: Num;
   /** The time to which it is; `null`: to that of the report. */
   until: string | null;
   /** It is of all the time, though one arm has stopped. */
   isOfAll: boolean;
+  /** It is still asked for. */
+  isAwaited: boolean;
 }
 
-/** Of the arm that goes on it is what it had while both ran; shares of units are of that time as they come. */
-export function told(row: Guardrail, side: 0 | 1, both: ReturnType<typeof useSideBySide>): Told {
+/** Guardrails that count units: the report's share of those is of the time while both ran, and its number of units is not. */
+const isOfUnits = (row: Guardrail, arm: "baseline" | "canary"): boolean => row.lines?.[arm]?.counted === "_unit" || row.guardrail.endsWith("_units");
+
+/** Of the arm that goes on it is what it had while both ran: value and number are of one time, or neither is told. */
+export function told(row: Guardrail, side: 0 | 1, both: SideBySide | null): Told {
   const arm = side === 0 ? "baseline" : "canary";
-  const goesOn = both?.longer === side ? both : null;
-  const isOfUnits = row.lines?.[arm]?.counted === "_unit";
-  const count = goesOn?.values.get(isOfUnits ? UNITS : REQUESTS);
-  const isThen = goesOn !== null && count != null && (isOfUnits || goesOn.values.get(row.guardrail) != null);
-  return {
-    value: isThen && !isOfUnits ? goesOn.values.get(row.guardrail)! : row[arm],
-    count: isThen ? count : row.counts[side],
-    slower: (isThen ? goesOn.values.get(above(row.guardrail)) : null) ?? row.above?.[arm] ?? null,
-    until: isThen ? goesOn.until : null,
-    isOfAll: goesOn !== null && !isThen,
-  };
+  const of: Told = { value: row[arm], count: row.counts[side], slower: row.above?.[arm] ?? null, until: null, isOfAll: false, isAwaited: false };
+  if (both?.longer !== side) return of;
+  if (both.isAwaited) return { ...of, value: null, count: null, slower: null, isAwaited: true };
+  const units = isOfUnits(row, arm);
+  const count = both.values.get(units ? UNITS : REQUESTS);
+  const value = both.values.get(row.guardrail);
+  if (count == null || value == null) return units ? { ...of, count: null } : { ...of, isOfAll: true };
+  return { ...of, value, count, slower: both.values.get(above(row.guardrail)) ?? of.slower, until: both.until };
 }
 
 /** Where one arm has stopped, the course to the last look that had both; else `null`. */

@@ -19,6 +19,9 @@ export const CHANGED: Look = { tone: "changed", sign: "\u25c6", word: "Changed" 
 export const PASSED: Look = { tone: "better", sign: "\u2713", word: "Passed" };
 export const WAITING: Look = { tone: "unclear", sign: "\u2013", word: "Waiting" };
 
+/** What the command line and programs call a verdict. */
+export const PROGRAM: Record<string, string> = { Worse: "FAIL", "No worse": "PASS", Unclear: "INCONCLUSIVE", Invalid: "INVALID", Changed: "INCONCLUSIVE, held back by a change" };
+
 export function lookOf(verdict: Verdict, isChanged: boolean): Look {
   switch (verdict) {
     case "fail":

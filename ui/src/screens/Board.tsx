@@ -1,24 +1,27 @@
 // The team's own view, from a file.
 
-import { useSignal, type ReadonlySignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
-import { armQuery, canSearch, PlaceLink, searchPath } from "../components/Lines";
+import { useComputed, useSignal, type ReadonlySignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { armQuery, canSearch, inTime, PlaceLink } from "../components/Lines";
 import { LogLine } from "../components/LogLine";
-import { Badge, Loading, Note, Problem, Said, Scroll } from "../components/parts";
+import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
 import { DRAWN, SeriesChart, type Line } from "../components/SeriesChart";
 import { usualTime } from "../components/TimeRange";
+import { armsOf } from "../lib/arms";
 import { get, getText } from "../lib/api";
 import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
 import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
-import { report, reportVersion, rollouts } from "../lib/live";
+import { newest, report, reportVersion, rollouts, status } from "../lib/live";
+import { ALL, inQuery, logEnd, timesOf, type Times } from "../lib/logtime";
 import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { newLineQuery } from "./Verdict";
+import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
 import { comparisonOf, evidenceOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
@@ -76,9 +79,14 @@ function List({ rows }: { rows: BoardRow[] }) {
 
 function Shown({ board }: { board: BoardOf }) {
   useEffect(() => {
-    usualTime.value = `last ${span(board.duration_seconds)}`;
-    return () => (usualTime.value = "all time");
+    usualTime.value = board.duration_seconds;
+    return () => (usualTime.value = null);
   }, [board.duration_seconds]);
+  const slow = useSlow().value;
+  const isKnown = useComputed(() => newest.value !== null).value;
+  // It moves with the log, and not with each report.
+  const times = useMemo(() => boardTimes(param("from"), param("to"), board.duration_seconds, newest.peek(), Date.now()), [slow, isKnown, param("from"), param("to"), board.duration_seconds]);
+  const hasTime = board.panels.some((of) => ["TimeSeries", "Table", "Lines"].includes(of.kind)) && canSearch();
   const values = Object.fromEntries(board.variables.map((of) => [of.name, param(of.name) || of.default]));
   const services = [...new Set((rollouts.value ?? []).flatMap((row) => row.services))].toSorted();
   const panels = board.panels.toSorted((a, b) => (a.place?.y ?? 1e6) - (b.place?.y ?? 1e6) || (a.place?.x ?? 0) - (b.place?.x ?? 0));
@@ -107,12 +115,23 @@ function Shown({ board }: { board: BoardOf }) {
           </label>
         ))}
         <a href="/d">All dashboards</a>
+        {hasTime && (
+          <span class="aside">
+            {times.since === "" && times.until === "" ? (
+              "all time"
+            ) : (
+              <>
+                {times.since ? <Time at={times.since} /> : "all time"} to {times.until ? <Time at={times.until} /> : "now"}
+              </>
+            )}
+          </span>
+        )}
       </div>
       <div class="grid">
         {panels.map((panel) => (
           <section key={panel.name} class={`panel w${panel.place?.width ?? 12}`} aria-label={panel.title}>
             <h2>{harmless(filled(panel.title, values), 100)}</h2>
-            <PanelBody panel={panel} values={values} duration={board.duration_seconds} />
+            <PanelBody panel={panel} values={values} times={times} version={slow} />
           </section>
         ))}
       </div>
@@ -120,10 +139,19 @@ function Shown({ board }: { board: BoardOf }) {
   );
 }
 
+/** The time that panels are of: what the address asks for, else the last of the log; both ends as times. */
+export function boardTimes(from: string, to: string, duration: number, until: string | null, clock: number): Times {
+  const end = logEnd(until, clock) ?? clock;
+  const of = timesOf(from || `now-${Math.round(duration)}s`, from ? to : "", end);
+  // Until now is open: what comes is there.
+  return end === clock && !to ? { ...of, until: "" } : of;
+}
+
 interface Props {
   panel: Panel;
   values: Record<string, string>;
-  duration: number;
+  times: Times;
+  version: number;
 }
 
 const textOf = (panel: Panel, key: string): string => (typeof panel.spec[key] === "string" ? panel.spec[key] : "");
@@ -144,7 +172,7 @@ function PanelBody(props: Props) {
     case "TimeSeries":
     case "Table":
     case "Lines":
-      return canSearch() ? <QueryPanel {...props} /> : <p class="aside">This program keeps no lines for search.</p>;
+      return status.value === null ? <p class="aside">…</p> : canSearch() ? <QueryPanel {...props} /> : <p class="aside">This program keeps no lines for search.</p>;
   }
 }
 
@@ -232,8 +260,28 @@ function DeltasPanel({ service }: { service: string }) {
 function Deltas({ comparison }: { comparison: Comparison }) {
   const both = useSideBySide(comparison);
   const course = useSettled(comparison);
+  const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
   return (
     <>
+      {failing.map((of) => (
+        <tr key={of.id}>
+          <th scope="row">
+            <Named comparison={comparison} tab="templates" />
+          </th>
+          <td>new error line</td>
+          {([0, 1] as const).map((side) => (
+            <td class="number" key={side}>
+              <PlaceLink query={newLineQuery(of, comparison, side)}>{grouped(of.units[side])}</PlaceLink> <small>{comparison.unit}s</small>
+            </td>
+          ))}
+          <td>
+            <code>{harmless(of.text || of.id, 80)}</code>
+          </td>
+          <td>
+            <Badge look={{ ...WORSE, word: "worse" }} />
+          </td>
+        </tr>
+      ))}
       {comparison.guardrails
         .filter((row) => row.finding !== "no data")
         .map((of) => settled(of, course))
@@ -246,7 +294,7 @@ function Deltas({ comparison }: { comparison: Comparison }) {
               const query = row.lines?.[side === 0 ? "baseline" : "canary"]?.query;
               return (
                 <td class="number" key={side}>
-                  <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                  {of.isAwaited ? "…" : <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>}
                   {of.isOfAll && <small>of all the time</small>}
                 </td>
               );
@@ -331,6 +379,10 @@ const METRICS: Record<string, string> = {
   serin_state_bytes: "state that is kept",
   serin_memory_limit_bytes: "memory it may take",
   serin_buffer_bytes: "memory that waiting lines take",
+  serin_rollout_log_e: "evidence that it is worse",
+  serin_rollout_units: "users and others who were counted",
+  serin_hook_deliveries: "messages to hooks",
+  serin_hook_waiting_deliveries: "messages that no hook has taken yet",
 };
 const YES_OR_NO = new Set(["serin_ready", "serin_caught_up"]);
 
@@ -343,7 +395,8 @@ export function metricValue(row: MetricRow): string {
   if (row.name.endsWith("_bytes") || row.name.endsWith("_bytes_total")) {
     return bytes(row.value);
   }
-  return WORDS.format(row.value);
+  if (row.name === "serin_rollout_log_e") return evidence(row.value);
+  return WORDS.format(row.value).replace("-", "\u2212");
 }
 
 /** Rows of a family that are 0 and shown one by one. */
@@ -393,7 +446,7 @@ function MetricsPanel({ names }: { names: string[] }) {
               <th scope="row" title={`${row.name}: ${row.help}`}>
                 {row.name === "serin_role_coverage_ratio" ? row.labels.replace(/^role /, "") : METRICS[row.name] ?? row.name.replace(/^serin_/, "").replaceAll("_", " ")}
               </th>
-              <td>{row.name === "serin_role_coverage_ratio" ? "named by" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
+              <td>{row.name === "serin_role_coverage_ratio" ? "of all lines" : harmless(row.labels.replaceAll("_", " "), 160) || "–"}</td>
               <td class="number">{metricValue(row)}</td>
             </tr>
           ))}
@@ -405,8 +458,37 @@ function MetricsPanel({ names }: { names: string[] }) {
 
 type Answer = { kind: "series"; times: number[]; lines: Line[] } | { kind: "table"; table: GroupTable } | { kind: "lines"; lines: FoundLine[] };
 
-async function answerOf(panel: Panel, query: string, from: string, to: string, signal: AbortSignal): Promise<Answer> {
-  const times = `&since=${encodeURIComponent(from)}${to ? `&until=${encodeURIComponent(to)}` : ""}`;
+/** The first and the last time at which there are such lines, in milliseconds. */
+async function extentOf(q: string, signal: AbortSignal): Promise<[number, number] | null> {
+  const starts = async (every: string): Promise<number[]> => (await get<GroupTable>(`/v1/aggregate?${q}&every=${every}&size=2000`, signal)).groups.flatMap((of) => (of.from ? [Date.parse(of.from)] : [])).toSorted((a, b) => a - b);
+  const days = await starts("24h");
+  if (days.length === 0) return null;
+  if (days.length > 2) return [days[0]!, days.at(-1)! + 86_400_000];
+  const some = await starts("5m");
+  return some.length === 0 ? null : [some[0]!, some.at(-1)! + 300_000];
+}
+
+/** Series of arms, by service: those of what failed first, in each service the canary first, with what a comparison says of them. */
+export function armLines(lines: Line[]): Line[] {
+  const groupOfLine = (line: Line): string => line.name.split(" ")[0]!;
+  const groups = [...new Set(lines.map(groupOfLine))];
+  const key = (line: Line): [number, number, number] => {
+    const of = armsOf.value.get(line.name);
+    return [of?.rank ?? 99, groups.indexOf(groupOfLine(line)), of?.role === "candidate" ? 0 : 1];
+  };
+  return lines
+    .map((line): Line => {
+      const of = armsOf.value.get(line.name);
+      return of ? { ...line, role: of.role, words: of.words, group: groupOfLine(line) } : line;
+    })
+    .toSorted((x, y) => {
+      const [a, b] = [key(x), key(y)];
+      return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+    });
+}
+
+async function answerOf(panel: Panel, query: string, asked: Times, signal: AbortSignal): Promise<Answer> {
+  const times = inQuery(asked);
   const q = `q=${encodeURIComponent(query || "*")}`;
   if (panel.kind === "Lines") {
     const found = await get<Found>(`/v1/search?${q}&limit=${numberOf(panel, "limit", 20)}&count=0${times}`, signal);
@@ -420,13 +502,16 @@ async function answerOf(panel: Panel, query: string, from: string, to: string, s
     return { kind: "table", table: await get<GroupTable>(`/v1/aggregate?${q}&by=${by.join(",")}&size=${numberOf(panel, "limit", 50)}${more}${times}`, signal) };
   }
   const now = Date.now();
-  const [first, last] = [millisOf(from, now) ?? now - 3_600_000, millisOf(to || "now", now) ?? now];
+  const extent = asked.since ? null : await extentOf(q, signal);
+  const [first, last] = extent ?? [millisOf(asked.since, now) ?? now - 3_600_000, millisOf(asked.until || "now", now) ?? now];
   const every = Math.max(1, barLength((last - first) / 1_000));
   const figure = textOf(panel, "figure") || "lines";
   const by = textOf(panel, "by");
+  // Services may call their versions alike: an arm is told with its service.
+  const isByArm = by === "_arm";
   const share = numberOf(panel, "share", 0.5);
   const more = figure === "quantile" ? `&quantiles=${textOf(panel, "of")}&shares=${share}` : figure === "distinct" ? `&distinct=${textOf(panel, "of")}` : "";
-  const table = await get<GroupTable>(`/v1/aggregate?${q}&every=${every}s&size=2000${by ? `&by=${by}` : ""}${more}${times}`, signal);
+  const table = await get<GroupTable>(`/v1/aggregate?${q}&every=${every}s&size=2000${by ? `&by=${isByArm ? "_service,_arm" : by}` : ""}${more}${times}`, signal);
   const at = [...new Set(table.groups.flatMap((of) => (of.from ? [Date.parse(of.from) / 1_000] : [])))].toSorted((a, b) => a - b);
   // Bars in which nothing came are none, for counts.
   const grid: number[] = [];
@@ -435,7 +520,8 @@ async function answerOf(panel: Panel, query: string, from: string, to: string, s
   const sums = new Map<string, number>();
   for (const of of table.groups) {
     if (!of.from) continue;
-    const name = by ? (of.key[by] ?? "none") : "all";
+    const own = by ? (of.key[by] ?? "none") : "all";
+    const name = isByArm && of.key._service ? `${of.key._service} ${own}` : own;
     const values = lines.get(name) ?? grid.map(() => (KINDS.includes(figure) ? null : 0));
     const place = Math.round((Date.parse(of.from) / 1_000 - (grid[0] ?? 0)) / every);
     values[place] = figure === "quantile" ? (Object.values(of.quantiles ?? {})[0] ?? null) : figure === "distinct" ? (of.distinct ?? null) : figure === "per second" ? of.lines / every : of.lines;
@@ -445,18 +531,49 @@ async function answerOf(panel: Panel, query: string, from: string, to: string, s
   // Those with most lines are drawn, by name; the others follow in the table.
   const order = [...lines.keys()].toSorted((a, b) => sums.get(b)! - sums.get(a)! || (a < b ? -1 : 1));
   const names = [...order.slice(0, DRAWN).toSorted(), ...order.slice(DRAWN, 30)];
-  return { kind: "series", times: grid, lines: names.map((name) => ({ name, values: lines.get(name)! })) };
+  const all = (isByArm ? order : names).map((name) => ({ name, values: lines.get(name)! }));
+  return { kind: "series", times: grid, lines: isByArm ? armLines(all).slice(0, 30) : all };
 }
 
-function QueryPanel({ panel, values, duration }: Props) {
+/** Nothing came in this time: where there is some is said, and one step away. */
+function NoLine({ query, times }: { query: string; times: Times }) {
+  const last = useSignal<string | null | undefined>(undefined);
+  const key = `${query}\n${inQuery(times)}`;
+  useEffect(() => {
+    const stopping = new AbortController();
+    const q = encodeURIComponent(query || "*");
+    get<Found>(`/v1/search?limit=1&count=0&q=${q}`, stopping.signal).then(
+      (found) => (last.value = found.lines[0]?.time ?? null),
+      () => {},
+    );
+    return () => stopping.abort();
+  }, [key]);
+  return (
+    <p class="aside">
+      No line in this time
+      {last.value ? (
+        <>
+          ; the newest such line is of <Time at={last.value} />.{" "}
+          <button type="button" class="link" onClick={() => setQuery({ from: ALL, to: null })}>
+            Show all time
+          </button>
+        </>
+      ) : last.value === null ? (
+        ", nor in any other."
+      ) : (
+        "."
+      )}
+    </p>
+  );
+}
+
+function QueryPanel({ panel, values, times, version }: Props) {
   const answer = useSignal<Answer | null>(null);
   const problem = useSignal("");
-  const slow = useSlow().value;
   const query = filled(textOf(panel, "query"), values);
-  const from = param("from") || `now-${Math.round(duration)}s`;
-  const to = param("from") ? param("to") : "";
-  useSteady([query, from, to].join("\n"), slow, (signal) =>
-    answerOf(panel, query, from, to, signal).then(
+  const isKnown = useComputed(() => newest.value !== null).value;
+  useSteady([query, param("from"), param("to"), isKnown].join("\n"), version, (signal) =>
+    answerOf(panel, query, times, signal).then(
       (of) => {
         answer.value = of;
         problem.value = "";
@@ -477,11 +594,11 @@ function QueryPanel({ panel, values, duration }: Props) {
   if (!of) return <p class="aside">…</p>;
   const link = (
     <p class="aside">
-      <a href={`${searchPath(query || "*")}&${new URLSearchParams({ from, ...(to ? { to } : {}) })}`}>its lines</a>
+      <a href={inTime(query || "*", times)}>its lines</a>
     </p>
   );
   if (of.kind === "series") {
-    if (of.lines.length === 0) return <p class="aside">No line in this time.</p>;
+    if (of.lines.length === 0) return <NoLine query={query} times={times} />;
     const figure = textOf(panel, "figure");
     return (
       <>
@@ -493,13 +610,13 @@ function QueryPanel({ panel, values, duration }: Props) {
   if (of.kind === "lines") {
     return (
       <>
-        {of.lines.length === 0 ? <p class="aside">No line in this time.</p> : of.lines.map((line) => <LogLine key={line.cursor} line={line} />)}
+        {of.lines.length === 0 ? <NoLine query={query} times={times} /> : of.lines.map((line) => <LogLine key={line.cursor} line={line} />)}
         {link}
       </>
     );
   }
   const by = listOf(panel, "by");
-  if (of.table.groups.length === 0) return <p class="aside">No line in this time.</p>;
+  if (of.table.groups.length === 0) return <NoLine query={query} times={times} />;
   const shares = Object.keys(of.table.groups[0]?.quantiles ?? {});
   const hasDistinct = textOf(panel, "distinct") !== "";
   return (
@@ -517,7 +634,7 @@ function QueryPanel({ panel, values, duration }: Props) {
               <th scope="col" class="number">lines</th>
               {hasDistinct && (
                 <th scope="col" class="number">
-                  {textOf(panel, "distinct") === "_unit" ? "users" : "different"}
+                  {textOf(panel, "distinct") === "_unit" ? `${report.value?.survey?.unit ?? "user"}s` : "different"}
                 </th>
               )}
               {shares.map((share) => (
@@ -534,7 +651,7 @@ function QueryPanel({ panel, values, duration }: Props) {
                   <td key={name}>{harmless(group.key[name] ?? "–", 100)}</td>
                 ))}
                 <td class="number">
-                  <PlaceLink query={[query, ...by.flatMap((name) => (group.key[name] == null ? [] : [`${name}:"${group.key[name]!.replaceAll('"', '\\"')}"`]))].join(" ")}>{grouped(group.lines)}</PlaceLink>
+                  <PlaceLink times={times} query={[query, ...by.flatMap((name) => (group.key[name] == null ? [] : [`${name}:"${group.key[name]!.replaceAll('"', '\\"')}"`]))].join(" ")}>{grouped(group.lines)}</PlaceLink>
                 </td>
                 {hasDistinct && <td class="number">{grouped(group.distinct ?? 0)}</td>}
                 {shares.map((share) => (

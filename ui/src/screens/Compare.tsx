@@ -10,6 +10,7 @@ import { get } from "../lib/api";
 import { grouped, harmless, millis, percent, three } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
+import { inQuery, useTimes } from "../lib/logtime";
 import { param, setQuery } from "../lib/router";
 import type { Found, GroupTable, Report } from "../lib/types";
 
@@ -114,6 +115,13 @@ export const masked = (text: string): string =>
     .join("")
     .replaceAll("<*>", "*");
 
+/** A text as that of its template: of its values none is that of all lines. */
+export const withoutValues = (text: string): string =>
+  text
+    .split(/([\s()[\]{}=,;"'|]+)/)
+    .map((token) => (token !== "<*>" && (/\d/.test(token) || WORDLIKE.test(token)) ? "<*>" : token))
+    .join("");
+
 /** Rows whose texts differ by their values alone are one, named by the most frequent. */
 export function merged(rows: Row[]): Row[] {
   const byText = new Map<string, Row>();
@@ -191,7 +199,8 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
 }
 
 export function Compare() {
-  const [a, b, from, to] = [param("a"), param("b"), param("from"), param("to")];
+  const [a, b] = [param("a"), param("b")];
+  const asked = useTimes();
   const texts = useSignal<Two<string>>([a, b]);
   const found = useSignal<Compared | null>(null);
   const busy = useSignal(false);
@@ -203,9 +212,8 @@ export function Compare() {
     problem.value = "";
     if (!search || (!a && !b)) return;
     const stopping = new AbortController();
-    const times = `${from ? `&since=${encodeURIComponent(from)}` : ""}${to ? `&until=${encodeURIComponent(to)}` : ""}`;
     busy.value = true;
-    compare(a, b, times, stopping.signal)
+    compare(a, b, inQuery(asked), stopping.signal)
       .then((of) => (found.value = of))
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
@@ -214,7 +222,7 @@ export function Compare() {
         if (!stopping.signal.aborted) busy.value = false;
       });
     return () => stopping.abort();
-  }, [a, b, from, to, search]);
+  }, [a, b, asked, search]);
   useEffect(
     () =>
       withKeys([
@@ -315,7 +323,7 @@ export function Compare() {
                   <tr key={row.ids[0]}>
                     <th scope="row">
                       <a href={`/templates/${row.ids[0]}`}>
-                        <code>{harmless(row.text, 200)}</code>
+                        <code>{harmless(withoutValues(row.text), 200)}</code>
                       </a>
                     </th>
                     {SIDES.map((side) => (
@@ -378,7 +386,7 @@ export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>
     { name: "requests", more: "_kind:request", value: (of) => grouped(of.requests), number: (of) => of.requests },
     { name: "failed requests", more: "_kind:request _failed:true", value: (of) => percent(of.requests > 0 ? of.failed / of.requests : null), number: (of) => (of.requests > 0 ? of.failed / of.requests : null) },
     {
-      name: `${units} with a failed request [95 %, for one look]`,
+      name: `${units} with errors [95 %, for one look]`,
       more: "_kind:request _failed:true",
       value: (of) => (of.share ? `${percent(of.share.share)} [${percent(of.share.low)}, ${percent(of.share.high)}]` : "–"),
       number: (of) => of.share?.share ?? null,

@@ -7,13 +7,13 @@ import { canSearch, PlaceLink, searchPath } from "../components/Lines";
 import { term } from "../components/LogLine";
 import { Badge, Loading, Note, Pill, Scroll, Time } from "../components/parts";
 import { type Carrier, carriersOf, type Cell, type Split, splitOf } from "../lib/affected";
-import { effectWords, EVIDENCE, evidence, grouped, harmless, percent, signed, swapped } from "../lib/format";
+import { between, effectWords, EVIDENCE, evidence, grouped, harmless, percent, signed, span, swapped } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { go, param, setQuery } from "../lib/router";
 import { useTries } from "../lib/behind";
-import { whileBoth } from "../lib/sidebyside";
+import { apartOf, whileBoth } from "../lib/sidebyside";
 import { useSteady } from "../lib/steady";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
 import { findingLook } from "../lib/words";
@@ -129,10 +129,24 @@ function Choice({ list, chosen, unit, hidden }: { list: Carrier[]; chosen: Carri
 export function Explain({ comparison }: { comparison: Comparison }) {
   const list = canSearch() ? carriersOf(comparison) : [];
   const chosen = explained(list, param("metric"));
-  // Of users with errors the report has more than counts; whatever else there is can be counted by its lines.
-  if (chosen && (chosen.name !== "error_units" || !comparison.segments)) {
-    const both = whileBoth(comparison);
-    return <Counted comparison={both} list={list} chosen={carriersOf(both).find((of) => of.name === chosen.name) ?? chosen} until={both === comparison ? null : both.ended_at} />;
+  const both = whileBoth(comparison);
+  const isApart = both !== comparison;
+  const hasTests = chosen?.name === "error_units" && comparison.segments !== null;
+  // The report's counts are of all the time, and its tests are of both arms: of the time while both ran lines tell, as the verdict does.
+  if (chosen && (!hasTests || isApart)) {
+    return (
+      <>
+        <Counted comparison={both} list={list} chosen={carriersOf(both).find((of) => of.name === chosen.name) ?? chosen} until={isApart ? both.ended_at : null} />
+        {hasTests && (
+          <details class="more">
+            <summary>
+              Tests by segment; counts of all the time, {span(between(comparison.started_at, comparison.ended_at))}
+            </summary>
+            <Segments comparison={comparison} list={[]} chosen={undefined} isWithin />
+          </details>
+        )}
+      </>
+    );
   }
   return <Segments comparison={comparison} list={list} chosen={chosen} />;
 }
@@ -264,6 +278,11 @@ function Counted({ comparison, list, chosen, until }: { comparison: Comparison; 
         <>
           <section class="verdict unclear">
             <p class="headline">
+              {until && (
+                <>
+                  While both arms ran, until <Time at={until} />:{" "}
+                </>
+              )}
               {sides.map((side, at) => (
                 <span key={side}>
                   {at > 0 && ", "}
@@ -274,9 +293,9 @@ function Counted({ comparison, list, chosen, until }: { comparison: Comparison; 
               ))}{" "}
               {chosen.met}
             </p>
-            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within stretches of time, and need not be the plain difference of these shares. Segments in which few were met differ by chance.{until && <> Counted is the time while both arms ran, to <Time at={until} />.</>}</p>
+            <p class="aside">Plain counts of what is kept for search: they say whom it met, and no error level holds for them. The difference of the verdict is estimated within stretches of time, and need not be the plain difference of these shares. Segments in which few were met differ by chance.</p>
           </section>
-          {rows.length === 0 ? <p>No field of the lines tells them apart.</p> : table(shown, <>Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give; values that one arm alone has come last</>)}
+          {rows.length === 0 ? <p>No field of the lines tells them apart.</p> : table(shown, <>Segments in order of how many more {unit}s of the canary there are than as many of the baseline would give{until && ", while both arms ran"}; values that one arm alone has come last</>)}
           {rows.length > shown.length && (
             <button type="button" onClick={() => (all.value = true)}>
               {grouped(rows.length - shown.length)} more
@@ -290,7 +309,7 @@ function Counted({ comparison, list, chosen, until }: { comparison: Comparison; 
 }
 
 /** What the report says of users with errors by segment: with tests that hold however often one looks. */
-function Segments({ comparison, list, chosen }: { comparison: Comparison; list: Carrier[]; chosen: Carrier | undefined }) {
+function Segments({ comparison, list, chosen, isWithin = false }: { comparison: Comparison; list: Carrier[]; chosen: Carrier | undefined; isWithin?: boolean }) {
   const { segments } = comparison;
   const box = useRef<HTMLTableSectionElement>(null);
   const min = least();
@@ -305,6 +324,7 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
     [held.pending],
   );
   const swap = isSwapped();
+  const ends = apartOf(comparison);
   const failed = comparison.guardrails.filter((of) => of.finding === "regressed" && of.guardrail !== "error_units");
   const isOther = list.length === 0 && (failed.length > 0 || comparison.templates.failing.length > 0);
   const choice = (
@@ -331,7 +351,12 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
   const turn = (value: Num): Num => (value === null || !swap ? value : -value);
   return (
     <>
-      {choice}
+      {!isWithin && choice}
+      {ends && (
+        <p>
+          Counts are of all the time, to <Time at={comparison.ended_at} />: the {ends.longer === 0 ? "canary" : "baseline"} was last heard of at <Time at={ends.until} />. The verdict counts the time while both ran.
+        </p>
+      )}
       {of ? (
         <section class="verdict unclear">
           <p class="headline">
@@ -362,6 +387,7 @@ function Segments({ comparison, list, chosen }: { comparison: Comparison; list: 
           <table class="segments cards-if-narrow">
             <caption>
               Segments in order of the {comparison.unit}s with an error that the canary has beyond what the baseline’s part would give (“excess”); baseline above, canary below.
+              {comparison.strata > 1 && ` Who was there in several of the ${comparison.strata} stretches of time with another share counts in each.`}
             </caption>
             <thead>
               <tr>

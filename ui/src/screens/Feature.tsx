@@ -32,12 +32,18 @@ interface Offer {
   users: number;
 }
 
+/** The question for routes: of the arms and of the time that the answer is of, so that both count the same. */
+export function offersAsked(rollout: Pick<RolloutFull, "services">, comparison: Pick<Comparison, "control" | "candidate" | "started_at" | "ended_at">): { service: string; asked: URLSearchParams } {
+  const any = (field: string, values: string[]): string => (values.length > 1 ? `(${values.map((of) => `${field}:${quoted(of)}`).join(" OR ")})` : values.map((of) => `${field}:${quoted(of)}`).join(""));
+  const service = any("_service", rollout.services);
+  const q = ["_kind:request", "_failed:false", service, any("_arm", [comparison.control, comparison.candidate])].filter(Boolean).join(" AND ");
+  return { service, asked: new URLSearchParams({ by: "_route", distinct: "_unit", size: "50", since: comparison.started_at, until: comparison.ended_at, q }) };
+}
+
 /** Routes of the rollout's services with their users: each could be the feature. */
-async function offers(rollout: RolloutFull, since: string, signal: AbortSignal): Promise<Offer[]> {
-  const named = rollout.services.map((of) => `_service:${quoted(of)}`);
-  const service = named.length > 1 ? `(${named.join(" OR ")})` : (named[0] ?? "");
-  const q = service ? `_kind:request AND ${service}` : "_kind:request";
-  const table = await get<GroupTable>(`/v1/aggregate?${new URLSearchParams({ by: "_route", distinct: "_unit", size: "50", since, q })}`, signal);
+async function offers(rollout: RolloutFull, comparison: Comparison, signal: AbortSignal): Promise<Offer[]> {
+  const { service, asked } = offersAsked(rollout, comparison);
+  const table = await get<GroupTable>(`/v1/aggregate?${asked}`, signal);
   return table.groups
     .flatMap((of) => (of.key._route ? [{ query: [service, `_route:${quoted(of.key._route)}`, "_failed:false"].filter(Boolean).join(" "), words: of.key._route, users: of.distinct ?? 0 }] : []))
     .toSorted((a, b) => b.users - a.users)
@@ -68,7 +74,7 @@ export function Feature({ rollout, comparison }: { rollout: RolloutFull; compari
         });
     } else {
       answer.value = null;
-      offers(rollout, comparison.started_at, stopping.signal).then((of) => (list.value = of), fail);
+      offers(rollout, comparison, stopping.signal).then((of) => (list.value = of), fail);
     }
     // Who leaves does not wait: the program stops as well.
     return () => stopping.abort();
@@ -84,7 +90,7 @@ export function Feature({ rollout, comparison }: { rollout: RolloutFull; compari
           <pre class="said">{harmless(problem.value, 1_000)}</pre>
         </Note>
       )}
-      {!to && (list.value === null ? !problem.value && <Loading what="Looking for routes…" /> : <Offers list={list.value} unit={comparison.unit} />)}
+      {!to && (list.value === null ? !problem.value && <Loading what="Looking for routes…" /> : <Offers list={list.value} comparison={comparison} />)}
       {to && !of && !problem.value && <Loading what="Reading the lines of the rollout…" />}
       {of && (
         <>
@@ -104,11 +110,14 @@ export function Feature({ rollout, comparison }: { rollout: RolloutFull; compari
   );
 }
 
-function Offers({ list, unit }: { list: Offer[]; unit: string }) {
+function Offers({ list, comparison }: { list: Offer[]; comparison: Comparison }) {
+  const { unit } = comparison;
   if (list.length === 0) return <p>No request names a route, so nothing can be offered: a query says what a use is, for example <code>message:exported</code>.</p>;
   return (
     <div class="card">
-      <p>What is a use of it? A query says so, or one of the routes that are asked for:</p>
+      <p>
+        What is a use of it? A query says so, or one of the routes that are asked for, here with the {unit}s of both arms from <Time at={comparison.started_at} /> to <Time at={comparison.ended_at} />:
+      </p>
       <ul class="offers">
         {list.map((of) => (
           <li key={of.query}>
@@ -189,7 +198,7 @@ function Answer({ of, comparison }: { of: WhoAnswer; comparison: Comparison }) {
   const arms = inOrder(of, comparison);
   const curves: Curve[] =
     arms.length > 1
-      ? arms.slice(0, 2).map((arm, at) => ({ name: arm.arm, tone: at === 0 ? "baseline" : "candidate", points: arm.curve }))
+      ? arms.slice(0, 2).map((arm, at) => ({ name: arm.arm, tone: at === 0 ? "baseline" : "candidate", points: watchedCurve(arm.curve, watchedOf(arm.arm, comparison)) }))
       : [{ name: "all", tone: "ink", points: of.first_use.curve }];
   const median = of.first_use.median_s;
   const watched = (arm: string): number | null => watchedOf(arm, comparison);
@@ -282,6 +291,9 @@ export function commonAge(arms: { curve: CurvePoint[]; watched: number | null }[
   const ages = arms[0]!.curve.map((point) => point.age_s).filter((age) => age > 0 && age <= least);
   return ages.at(-1) ?? null;
 }
+
+/** A curve ends where the arm stopped: nobody was watched for longer. Its later points have no value, so that both arms have the same ages. */
+export const watchedCurve = (curve: CurvePoint[], watched: number | null): CurvePoint[] => (watched === null ? curve : curve.map((point) => (point.age_s <= watched ? point : { ...point, used: { value: null, low: null, high: null } })));
 
 /** What part had used it at an age. */
 export const usedAt = (curve: CurvePoint[], age: number): Estimate | null => curve.findLast((point) => point.age_s <= age)?.used ?? null;

@@ -9,7 +9,8 @@ import { useAsked } from "../lib/ask";
 import { grouped, harmless } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
-import { rolloutsVersion, toggleLive } from "../lib/live";
+import { newest, rolloutsVersion, toggleLive } from "../lib/live";
+import { isOtherClock } from "../lib/logtime";
 import { rolloutPath } from "../lib/router";
 import type { Delivery, Hook, Trial } from "../lib/types";
 import { OK, UNCLEAR, WORSE, type Look } from "../lib/words";
@@ -134,7 +135,7 @@ export function Hooks() {
             <caption>Deliveries, the latest first: each is repeated until it is acknowledged or means nothing any more</caption>
             <thead>
               <tr>
-                <th scope="col">decided</th>
+                <th scope="col">told{isOtherClock(newest.value) && ", by the clock"}</th>
                 <th scope="col">rollout</th>
                 <th scope="col">event</th>
                 <th scope="col">hook</th>

@@ -9,6 +9,7 @@ import { frozen, lasting } from "../lib/asof";
 import { get } from "../lib/api";
 import { useAsked } from "../lib/ask";
 import { useTries } from "../lib/behind";
+import { silentSince } from "../lib/silence";
 import { useSteady } from "../lib/steady";
 import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
@@ -16,7 +17,7 @@ import { withKeys } from "../lib/keys";
 import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
 import { go, param, query, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, GroupTable, Report, RolloutFull } from "../lib/types";
-import { lookOfComparison, lookOfRollout, PHASES, serviceName } from "../lib/words";
+import { groupOf, lookOfComparison, lookOfRollout, PHASES, serviceName } from "../lib/words";
 import { Explain } from "./Explain";
 import { TemplateDiff } from "./TemplateDiff";
 import { TimelineScreen } from "./Timeline";
@@ -42,6 +43,13 @@ export function comparisonsOf(rollout: RolloutFull, from: Report | null): Compar
 
 /** Baseline and canary change places: every difference changes its sign. */
 export const isSwapped = (): boolean => param("swap") === "1";
+
+/** What of an address is of all tabs: what is open on one of them is not. */
+export function shared(from: URLSearchParams): string {
+  const of = new URLSearchParams(from);
+  for (const key of ["lines", "users"]) of.delete(key);
+  return of.toString();
+}
 
 const tick = signal(0);
 
@@ -85,6 +93,7 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
   const services = rollout.services.join(", ") || rollout.id;
   const versions = useVersions(comparison);
   const until = comparison?.ended_at ?? null;
+  const silent = frozen.value || groupOf(rollout) === "done" ? null : silentSince(comparison, newest.value ? Date.parse(newest.value) : 0);
   const arms = isSwapped() ? "canary against baseline turned round: baseline against canary" : null;
   return (
     <header class="of">
@@ -111,6 +120,11 @@ function Header({ rollout, comparison }: { rollout: RolloutFull; comparison: Com
         ) : null}
         {rollout.phase && <span>{PHASES[rollout.phase] ?? rollout.phase}</span>}
         {!rollout.declared && <span>found, not declared: nothing acts on it</span>}
+        {silent && (
+          <span class="invalid">
+            no line since <Time at={silent} />
+          </span>
+        )}
         {comparison && until && (
           <span>
             {span(between(comparison.started_at, until))} of data, to <Time at={until} />
@@ -132,10 +146,18 @@ const OLD_LOG_S = 7 * 86_400;
 /** After so long without anything new, what is shown may not be what is. */
 const STALE_MS = 120_000;
 
-function Stale() {
+function Stale({ comparison }: { comparison: Comparison | undefined }) {
   void tick.value;
   const until = newest.value;
   if (!until || frozen.value) return null;
+  const silent = silentSince(comparison, Date.parse(until));
+  if (silent) {
+    return (
+      <div class="note stale" role="status">
+        <strong>Silent.</strong> No line of {harmless(comparison!.service, 60)} has come since <Time at={silent} />; the log goes on to <Time at={until} />, {span(between(silent, until))} later. What follows is true of then. Check whether it still runs, and what ships its logs.
+      </div>
+    );
+  }
   const lag = (Date.now() - Date.parse(until)) / 1000;
   const quiet = Date.now() - (heardAt.value ?? Date.now());
   if (lag < 300 || (quiet < 0 && lag < 0)) return null;
@@ -160,13 +182,23 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
     return () => clearInterval(timer);
   }, []);
   useLayoutEffect(() => {
-    const to = (name: string) => () => go(rolloutPath(id, name, location.search));
+    const to = (name: string) => () => go(rolloutPath(id, name, shared(query.peek())));
     return withKeys([
       ...TABS.map(([name, words], at) => ({ key: String(at + 1), words, run: to(name) })),
       { key: "b", words: "swap baseline and canary", run: () => setQuery({ swap: isSwapped() ? null : "1" }) },
       { key: "Escape", words: "back to rollouts", run: () => go("/") },
     ]);
   }, [id]);
+  if (!rollout && error?.startsWith("there is no such rollout")) {
+    return (
+      <section class="empty">
+        <h1>No such rollout</h1>
+        <p>
+          None is called {harmless(id, 80)}, or it is forgotten. <a href="/">Rollouts</a>
+        </p>
+      </section>
+    );
+  }
   if (!rollout) return error ? <Problem words={error} /> : <Loading what="Asking for the rollout…" />;
   const screen = !comparison && tab !== "timeline" ? (
     <section class="empty">
@@ -190,10 +222,10 @@ export function Rollout({ id, tab }: { id: string; tab: string }) {
   return (
     <>
       <Header rollout={rollout} comparison={comparison} />
-      <Stale />
+      <Stale comparison={comparison} />
       <nav class="tabs" aria-label="Of this rollout">
         {TABS.map(([name, words]) => (
-          <a key={name} href={rolloutPath(id, name, query.value.toString())} {...(name === tab ? { "aria-current": "page" as const } : {})}>
+          <a key={name} href={rolloutPath(id, name, shared(query.value))} {...(name === tab ? { "aria-current": "page" as const } : {})}>
             {words}
             {name === "templates" && comparison ? <span class="count">{grouped(comparison.templates.listed.length)}</span> : null}
           </a>

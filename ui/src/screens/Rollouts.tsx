@@ -10,8 +10,9 @@ import { frozen, sparkOf } from "../lib/asof";
 import { between, effectWords, grouped, harmless, percent, span } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
+import { newest, report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
+import { latest as lastKnown, silentSince } from "../lib/silence";
 import { apartOf, settled, useSettled } from "../lib/sidebyside";
 import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
@@ -224,6 +225,7 @@ export function Rollouts() {
               const comparison = comparisonOf(row, found?.comparisons ?? []);
               const until = comparison?.ended_at;
               const latest = deliveries.find((of) => of.rollout === row.id);
+              const silent = frozen.value || groupOf(row) === "done" ? null : silentSince(comparison, lastKnown(newest.value, Date.now()));
               return (
                 <tr key={row.id} class={lookOfRollout(row).tone} aria-rowindex={(isLong ? from : 0) + number + 2}>
                   <td>
@@ -261,6 +263,11 @@ export function Rollouts() {
                   </td>
                   <td data-of="stands">
                     {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
+                    {silent && (
+                      <small class="invalid">
+                        no line since <Time at={silent} />
+                      </small>
+                    )}
                     <Calibration row={row} />
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
                     {latest && <small>{toldWords(latest)}</small>}

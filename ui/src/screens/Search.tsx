@@ -1,7 +1,7 @@
 // Show me the lines.
 
-import { useComputed, useSignal } from "@preact/signals";
-import { useCallback, useEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 import { FoundFields } from "../components/FoundFields";
 import { FoundTemplates } from "../components/FoundTemplates";
 import { Histogram, type Bar } from "../components/Histogram";
@@ -16,7 +16,8 @@ import { canaryQuery } from "../lib/arms";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rolloutsVersion, status, waitingFor } from "../lib/live";
-import { param, query, setQuery } from "../lib/router";
+import { useTimes } from "../lib/logtime";
+import { param, setQuery } from "../lib/router";
 import { barLength } from "../lib/times";
 import { useWide } from "../lib/window";
 import type { Found, FoundLine, Group, GroupTable as Table } from "../lib/types";
@@ -79,13 +80,18 @@ export function Search() {
   const isFirst = useSignal(false);
   const tries = useTries(!isFirst.value, String(rolloutsVersion.value));
   const again = isFirst.value ? `${rolloutsVersion.value} ${tries}` : "";
-  const base = useComputed(() => {
+  /** All lines that match, counted to the end; `null` while they are counted. */
+  const counted = useSignal<Counted | null>(null);
+  const times = useTimes();
+  const base = useMemo(() => {
     const asked = new URLSearchParams();
-    if (query.value.get("q")) asked.set("q", query.value.get("q")!);
-    if (query.value.get("from")) asked.set("since", query.value.get("from")!);
-    if (query.value.get("to")) asked.set("until", query.value.get("to")!);
+    if (q) asked.set("q", q);
+    if (times.since) asked.set("since", times.since);
+    if (times.until) asked.set("until", times.until);
     return asked.toString();
-  });
+  }, [q, times]);
+  const latest = useRef(base);
+  latest.current = base;
   const search = canSearch();
   useEffect(() => {
     text.value = q;
@@ -93,8 +99,9 @@ export function Search() {
     const stopping = new AbortController();
     busy.value = true;
     problem.value = null;
-    const of = base.peek();
+    const of = base;
     const and = of ? `&${of}` : "";
+    counted.value = null;
     get<Found>(`/v1/search?limit=${PAGE}${and}`, stopping.signal)
       .then(async (page) => {
         isEmpty.value = false;
@@ -110,6 +117,8 @@ export function Search() {
           ...facetNames().map(async (field) => {
             const table = await get<Table>(`/v1/aggregate?by=${encodeURIComponent(field)}&size=${VALUES}${and}`, stopping.signal);
             facets.value = { ...facets.peek(), [field]: table.groups };
+            // Search stops counting where there are many; groups are counted to the end.
+            if (field === FACETS[0]) counted.value = { lines: table.lines, partial: table.partial };
           }),
         ]);
         canaries.value = await shareOfCanaries(of, stopping.signal);
@@ -133,7 +142,7 @@ export function Search() {
         if (!stopping.signal.aborted) busy.value = false;
       });
     return () => stopping.abort();
-  }, [base.value, search, again]);
+  }, [base, search, again]);
   useEffect(
     () =>
       withKeys([
@@ -152,10 +161,10 @@ export function Search() {
     // Each page is asked for once.
     if (!next || asking.current === next) return;
     asking.current = next;
-    const of = base.peek();
+    const of = latest.current;
     get<Found>(`/v1/search?limit=${PAGES}&count=0&before=${encodeURIComponent(next)}${of ? `&${of}` : ""}`).then(
       (page) => {
-        if (found.peek()?.next !== next || base.peek() !== of) return;
+        if (found.peek()?.next !== next || latest.current !== of) return;
         found.value = { ...page, total: found.peek()!.total };
         lines.value = lines.peek().concat(page.lines);
       },
@@ -193,6 +202,11 @@ export function Search() {
           Search
         </button>
       </form>
+      {templatesIn(q).map(([id, text]) => (
+        <p key={id} class="aside">
+          <code>{id.slice(0, 8)}…</code> is <a href={`/templates/${id}`}><code>{harmless(text, 200)}</code></a>
+        </p>
+      ))}
       {problem.value && (
         <Note tone="invalid" title="This query cannot be answered">
           <pre class="said">{harmless(problem.value, 2_000)}</pre>
@@ -234,7 +248,7 @@ export function Search() {
         </aside>
         <div class="found">
           <p class="aside" role="status">
-            {busy.value && !total ? "Searching…" : total ? totalWords(total, found.value?.partial ?? null) : ""}
+            {busy.value && !total ? "Searching…" : total ? totalWords(total, found.value?.partial ?? null, counted.value) : ""}
           </p>
           {total && total.lines > 0 && (
             <div class="histogram-place">{bars.value.length > 0 && <Histogram bars={bars.value} choose={(from, to) => setQuery({ from, to })} />}</div>
@@ -276,8 +290,8 @@ export function Search() {
               </ul>
             </section>
           )}
-          {total && total.lines > 0 && tab === "templates" && <FoundTemplates asked={base.value} narrow={narrow} />}
-          {total && total.lines > 0 && tab === "fields" && <FoundFields asked={base.value} narrow={narrow} />}
+          {total && total.lines > 0 && tab === "templates" && <FoundTemplates asked={base} narrow={narrow} />}
+          {total && total.lines > 0 && tab === "fields" && <FoundFields asked={base} narrow={narrow} />}
           {lines.value.length > 0 && tab === "" && <LineList lines={lines.value} more={found.value?.next ? more : null} narrow={narrow} />}
         </div>
       </div>
@@ -285,13 +299,28 @@ export function Search() {
   );
 }
 
-/** How many lines there are; where that is not counted to the end, why. */
-export function totalWords(total: Found["total"], partial: string | null): string {
-  const lines = `${grouped(total.lines)} ${total.lines === 1 ? "line" : "lines"}`;
+/** Lines as groups of them count: to the end, unless it took too long (`partial`). */
+interface Counted {
+  lines: number;
+  partial: string | null;
+}
+
+/** How many lines there are: one number, and where it is not all, why. */
+export function totalWords(total: Found["total"], partial: string | null, counted: Counted | null): string {
+  const words = (lines: number): string => `${grouped(lines)} ${lines === 1 ? "line" : "lines"}`;
   const more = partial ? `; not all were looked at (${partial})` : "";
-  if (total.is_exact) return `${lines}, newest first${more}`;
-  if (total.is_estimate) return `about ${lines} (estimated: only a part of the lines is kept), newest first${more}`;
-  return `at least ${lines}${partial ? "" : " (so many are not counted to the end; a term or a time leaves fewer)"}, newest first${more}`;
+  if (total.is_exact) return `${words(total.lines)}, newest first${more}`;
+  if (total.is_estimate) return `about ${words(total.lines)} (estimated: only a part of the lines is kept), newest first${more}`;
+  if (counted === null) return `Counting… newest first${more}`;
+  if (counted.partial) return `at least ${words(Math.max(total.lines, counted.lines))}: counting all takes too long, newest first${more}`;
+  return `${words(counted.lines)}, newest first`;
+}
+
+/** Templates that a query names by their ids, with the texts that the report has. */
+export function templatesIn(q: string): [string, string][] {
+  const texts = new Map((report.value?.comparisons ?? []).flatMap((of) => of.templates.listed.map((one) => [one.id, one.text] as const)));
+  const ids = [...q.matchAll(/_template:"?([0-9a-f]{16})\b/g)].map((of) => of[1]!);
+  return [...new Set(ids)].slice(0, 4).flatMap((id): [string, string][] => (texts.get(id) ? [[id, texts.get(id)!]] : []));
 }
 
 /** No line is kept yet: whatever is asked for, nothing can be found. */

@@ -6,10 +6,12 @@ import { PlaceLink } from "../components/Lines";
 import { Badge, Loading, Note, Problem, Said, Scroll, Time } from "../components/parts";
 import { getText } from "../lib/api";
 import { bytes, grouped, harmless, local, percent, span } from "../lib/format";
-import { heardAt, link, newest, report, status, trouble } from "../lib/live";
+import { heardAt, link, newest, report, rollouts, status, trouble } from "../lib/live";
 import { metricRows } from "../lib/metrics";
 import type { Status as StatusOf } from "../lib/types";
-import { INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
+import { silentSince } from "../lib/silence";
+import { groupOf, INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
+import { comparisonOf } from "./Rollouts";
 
 function Row({ name, look, value, remedy }: { name: string; look: Look; value: string; remedy?: string | undefined }) {
   return (
@@ -113,6 +115,10 @@ export function Status() {
   const roles = of?.survey.roles ?? {};
   const requests = of?.survey.requests ?? 0;
   const index = said.index;
+  const silent = (rollouts.value ?? []).flatMap((row) => {
+    const since = groupOf(row) === "done" ? null : silentSince(comparisonOf(row, of?.comparisons ?? []), newest.value ? Date.parse(newest.value) : 0);
+    return since ? [`${row.services.join(", ") || row.id} since ${local(since)}`] : [];
+  });
   return (
     <>
       <h1>Status</h1>
@@ -146,7 +152,7 @@ export function Status() {
           <Row
             name="lines"
             look={rate === null ? { ...UNCLEAR, word: "counting" } : rate > 0 ? { ...OK, word: "come" } : { ...UNCLEAR, word: "none now" }}
-            value={rate === null ? "for five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} so far` : ""}`}
+            value={rate === null ? "it takes five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} judged so far` : ""}${index && !index.is_off && index.lines !== null ? `, ${grouped(index.lines)} kept for search` : ""}`}
           />
           <Row
             name="this page"
@@ -154,7 +160,7 @@ export function Status() {
             value={heardAt.value ? `last answer ${span((Date.now() - heardAt.value) / 1000)} ago` : "nothing came yet"}
           />
           <Row name="decisions" look={said.caught_up ? { ...OK, word: "caught up" } : { ...UNCLEAR, word: "reading again" }} value={`${grouped(said.ledger_entries)} entries in the ledger, ${grouped(said.journal_rows)} rows in the journal`} />
-          <Row name="rollouts" look={{ ...OK, word: "listed" }} value={`${grouped(said.declared)} declared, ${grouped(said.found)} found${said.not_listed ? `, ${grouped(said.not_listed)} not listed` : ""}`} />
+          <Row name="rollouts" look={silent.length > 0 ? { ...INVALID, word: silent.length === 1 ? "one is silent" : "some are silent" } : { ...OK, word: "listed" }} remedy={silent.length > 0 ? `No line of ${silent.join(", ")}: what is said of ${silent.length === 1 ? "it" : "them"} is of then.` : undefined} value={`${grouped(said.declared)} declared, ${grouped(said.found)} found${said.not_listed ? `, ${grouped(said.not_listed)} not listed` : ""}`} />
           <Row
             name="hooks"
             look={waiting > 0 ? { ...UNCLEAR, word: "waiting" } : { ...OK, word: said.hooks.length ? "idle" : "none" }}

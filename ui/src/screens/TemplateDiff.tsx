@@ -12,6 +12,7 @@ import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { toggleLive } from "../lib/live";
 import { param, setQuery } from "../lib/router";
+import { type SideBySide, UNITS, useSideBySide } from "../lib/sidebyside";
 import { useSteady } from "../lib/steady";
 import { ratioOf, type Trends, trendsOf } from "../lib/trends";
 import type { Comparison, Muted, Num, RolloutFull, Template } from "../lib/types";
@@ -33,14 +34,17 @@ const EXAMPLES = 3;
 const rate = (value: Num): string => (value === null ? "–" : value === 0 ? "0" : three(value));
 
 /** What a count of zero still allows: 3/n bounds the share at 95 % (Hanley and Lippman-Hand 1983). */
-function zeroWords(comparison: Comparison, side: 0 | 1): string {
-  const units = comparison.units[side];
+export function zeroWords(comparison: Pick<Comparison, "units" | "unit">, side: 0 | 1, both: SideBySide | null): string {
+  // Of an arm that goes on, those who were there while both ran, as the verdict counts: they met it no more than all did.
+  const goesOn = both?.longer === side ? both : null;
+  if (goesOn?.isAwaited) return "…";
+  const units = goesOn?.values.get(UNITS) ?? comparison.units[side];
   return `0 of ${grouped(units)} ${comparison.unit}s: at most ${percent(Math.min(1, 3 / Math.max(1, units)))} (95 %)`;
 }
 
-function ratioWords(of: Template, swap: boolean, comparison: Comparison): string {
-  if (of.change === "new") return zeroWords(comparison, 0);
-  if (of.change === "gone") return zeroWords(comparison, 1);
+function ratioWords(of: Template, swap: boolean, comparison: Comparison, both: SideBySide | null): string {
+  if (of.change === "new") return zeroWords(comparison, 0, both);
+  if (of.change === "gone") return zeroWords(comparison, 1, both);
   const turned = <T,>([x, y]: [T, T]): [T, T] => (swap ? [y, x] : [x, y]);
   const found = ratioOf(turned(of.units), turned(comparison.units));
   return found ? `×${three(found[0])} [${three(found[1])}, ${three(found[2])}]` : "–";
@@ -77,6 +81,7 @@ function toggle(key: string, id: string): void {
 
 interface RowOf {
   trends: Trends | null;
+  both: SideBySide | null;
   of: Template;
   comparison: Comparison;
   rollout: string;
@@ -90,7 +95,7 @@ function sideWords(of: Template, comparison: Comparison, side: 0 | 1): string {
   return rate(of.per_thousand_requests[side]!);
 }
 
-function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
+function Row({ of, comparison, rollout, swap, muted, trends, both }: RowOf) {
   const open = idsOf("sel").includes(of.id);
   const isMarked = idsOf("mark").includes(of.id);
   const change = swap ? TURNED[of.change] : of.change;
@@ -125,7 +130,7 @@ function Row({ of, comparison, rollout, swap, muted, trends }: RowOf) {
           </td>
         ))}
         <td class="ratio" data-of="ratio">
-          {ratioWords(of, swap, comparison)}
+          {ratioWords(of, swap, comparison, both)}
         </td>
         <td class="trend">
           <Trend of={trends?.get(of.id)} swap={swap} />
@@ -216,6 +221,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
   const input = useRef<HTMLInputElement>(null);
   const box = useRef<HTMLTableSectionElement>(null);
   const trends = useSignal<Trends | null>(null);
+  const both = useSideBySide(comparison);
   const sort = ORDERS.find(([name]) => name === param("sort")) ?? ORDERS[0]!;
   const sorted = useMemo(() => {
     const by = sort[2];
@@ -341,7 +347,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
       )}
       {templates.listed.length === 0 ? (
         <section class="empty">
-          <h2>No log line differs</h2>
+          <h2>{tested === 0 ? "No log line tested yet" : "No log line differs"}</h2>
           <p>
             {tested === 0
               ? `No template of ${harmless(comparison.service, 80)} could be tested yet: none has been met by enough ${comparison.unit}s.`
@@ -372,7 +378,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
             </thead>
             <tbody ref={box}>
               {rows.slice(0, most).map((one) => (
-                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={undefined} trends={trends.value} />
+                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={undefined} trends={trends.value} both={both} />
               ))}
               {quiet.length > 0 && (
                 <tr>
@@ -382,7 +388,7 @@ export function TemplateDiff({ rollout, comparison }: { rollout: RolloutFull; co
                 </tr>
               )}
               {quiet.map((one) => (
-                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={muted.get(one.id)} trends={trends.value} />
+                <Row key={one.id} of={one} comparison={comparison} rollout={rollout.id} swap={swap} muted={muted.get(one.id)} trends={trends.value} both={both} />
               ))}
             </tbody>
           </table>

@@ -11,7 +11,8 @@ import { Loading, Note, Scroll, Time } from "../components/parts";
 import { get } from "../lib/api";
 import { EVIDENCE, evidence, grouped, harmless, three } from "../lib/format";
 import { report, rollouts, status } from "../lib/live";
-import { param, rolloutPath, setQuery } from "../lib/router";
+import { useTimes } from "../lib/logtime";
+import { rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Comparison, Found, FoundLine, Group, GroupTable, Template } from "../lib/types";
 import { serviceName } from "../lib/words";
@@ -109,13 +110,14 @@ export function TemplatePage({ id }: { id: string }) {
   const problem = useSignal("");
   const said = saidOf(id);
   const text = said.find((of) => of.template.text)?.template.text;
-  const [from, to] = [param("from"), param("to")];
+  const spanOf = useTimes();
   const search = canSearch();
   useEffect(() => {
     if (!search) return;
     const stopping = new AbortController();
     const asked = new URLSearchParams({ q: `_template:${id}` });
     const times = new URLSearchParams();
+    const { since: from, until: to } = spanOf;
     if (from) times.set("since", from);
     if (to) times.set("until", to);
     const and = `&${asked}${times.size > 0 ? `&${times}` : ""}`;
@@ -130,7 +132,8 @@ export function TemplatePage({ id }: { id: string }) {
     ]).then(
       ([found, by, requests, minutes]) => {
         lines.value = found.lines;
-        total.value = `${found.total.is_exact ? "" : "at least "}${grouped(found.total.lines)}`;
+        // Search stops counting where there are many; groups are counted to the end.
+        total.value = `${found.total.is_exact || !by.partial ? "" : "at least "}${grouped(found.total.is_exact ? found.total.lines : Math.max(found.total.lines, by.lines))}`;
         const name = (of: Group): string => `${of.key._service ?? ""}\n${of.key._arm ?? ""}`;
         const all = new Map(requests.groups.map((of) => [name(of), of.lines]));
         arms.value = by.groups.map((of) => ({
@@ -158,7 +161,7 @@ export function TemplatePage({ id }: { id: string }) {
       if (!stopping.signal.aborted) problem.value = error instanceof Error ? error.message : String(error);
     });
     return () => stopping.abort();
-  }, [id, from, to, search]);
+  }, [id, spanOf, search]);
   if (!status.value) return <Loading what="Asking whether lines are kept…" />;
   return (
     <>
@@ -202,8 +205,8 @@ export function TemplatePage({ id }: { id: string }) {
           </section>
         );
       })}
-      {said.length === 0 && report.value && <p>No comparison of the report says that it differs between arms.</p>}
-      {arms.value && (
+      {said.length === 0 && report.value && <p>{arms.value?.length === 0 ? "No line of it is kept, and no comparison knows it." : "No comparison of the report says that it differs between arms."}</p>}
+      {arms.value && arms.value.length > 0 && (
         <Scroll label="By arm">
           <table class="numbers">
             <caption>

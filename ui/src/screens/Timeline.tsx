@@ -29,6 +29,7 @@ function title(of: TimelineEvent): string {
   if (of.phase !== of.phase_before) return `Now ${PHASES[of.phase] ?? of.phase}`;
   if (of.over) return "The comparison ended";
   if (of.automatic) return "The evidence became enough to act on without a person";
+  if (of.told.some((one) => one.event === "found")) return "The rollout was found in the log";
   return "Judged again: nothing that is told of changed";
 }
 
@@ -127,6 +128,13 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
                     ))
                   : // What came after the verdict and left it as it was has the reason that stands below.
                     of.reason && !(same !== null && of.number > same && of.verdict === of.verdict_before) && <p>{harmless(reasonWords(of.reason), 400)}</p>}
+                {of.over &&
+                  of.verdict === of.verdict_before &&
+                  list.flatMap((one) => one.reasons.filter((sentence) => sentence.startsWith("The rollout ended"))).map((sentence) => (
+                    <p key={sentence}>
+                      <Said words={sentence} />
+                    </p>
+                  ))}
                 {deliveries.length > 0 && (
                   <ul>
                     {deliveries.map((one) => (

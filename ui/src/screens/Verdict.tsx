@@ -12,14 +12,14 @@ import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { carriersOf } from "../lib/affected";
 import { useAsked } from "../lib/ask";
 import { frozen } from "../lib/asof";
-import { effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
+import { between, effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
-import type { Comparison, Course, Effect, Guardrail, RolloutFull, Timeline } from "../lib/types";
+import type { Comparison, Course, Effect, Guardrail, RolloutFull, Template, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
@@ -40,7 +40,7 @@ function next(rollout: RolloutFull, comparison: Comparison): ["Next" | "Done", s
     return [latest.state === "waiting" ? "Next" : "Done", `Hook ${latest.hook} was told “${latest.event}” at ${local(latest.decided_ms)}${isOfClock ? " by the clock of this machine" : ""}, ${by}: ${state}.`];
   }
   if (rollout.withheld) return ["Next", `Automatic actions are withheld: ${rollout.withheld}`];
-  if (!rollout.declared) return ["Next", "Nobody declared this rollout (serin.yaml), so nothing acts on it."];
+  if (!rollout.declared) return ["Next", "Nobody declared this rollout, so nothing acts on it: a person rolls it back. Named under rollouts: in serin.yaml (serin run --config), hooks can be told."];
   if (rollout.phase === "failed") return ["Next", "It is not rolled back yet: the evidence must be ten times as strong for an automatic action, or somebody rolls back."];
   if (rollout.phase === "passed") return ["Next", "The step has passed and waits for its shortest time or for approval."];
   return null;
@@ -107,7 +107,7 @@ function Checks({ comparison }: { comparison: Comparison }) {
   const bounds = comparison.bounds_met.map((of) => of.replace(/^(\d+) traces never showed a request of the service$/, (_, count: string) => `${grouped(Number(count))} traces have lines and no request of the service`));
   if (bounds.length > 0) {
     const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are not followed in full`;
-    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is not followed.` });
+    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is left out, so that memory stays within its limit; nothing needs to be done.` });
   }
   return (
     <ul class="chips" aria-label="Checks">
@@ -135,6 +135,10 @@ export function mixAdjusted(comparison: Comparison): Effect | null {
   return of && of.estimate !== null ? { kind: "ratio", estimate: of.estimate, low: of.low, high: of.high } : null;
 }
 
+/** The lines of a new error line in one arm: without the arm, a count of none would lead to those of the other. */
+export const newLineQuery = (of: Pick<Template, "query">, comparison: Pick<Comparison, "control" | "candidate">, side: 0 | 1): string | null =>
+  of.query ? `${of.query} AND ${term("_arm", side === 0 ? comparison.control : comparison.candidate)}` : null;
+
 /** Error lines that are new: they carry verdicts, and are no guardrail with an interval. */
 function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollout: RolloutFull; both: ReturnType<typeof useSideBySide> }) {
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
@@ -142,13 +146,20 @@ function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollo
   const swap = isSwapped();
   const most = failing.toSorted((a, b) => b.units[1] - a.units[1])[0]!;
   const cell = (side: 0 | 1) => {
-    const then = both?.longer === side ? both.values.get(UNITS_THEN) : null;
+    const goesOn = both?.longer === side ? both : null;
+    const then = goesOn?.values.get(UNITS_THEN);
     return (
       <td class={`number ${side === 1 ? "candidate" : "baseline"}`} data-of={side === 1 ? "canary" : "baseline"}>
-        <PlaceLink query={most.query}>{grouped(most.units[side])}</PlaceLink>
+        <PlaceLink query={newLineQuery(most, comparison, side)}>{grouped(most.units[side])}</PlaceLink>
         <small>
-          of <PlaceLink query={armQuery(comparison, side, "_kind:request", then != null ? both!.until : undefined)}>{grouped(then ?? comparison.units[side])}</PlaceLink>
+          of{" "}
+          {goesOn?.isAwaited ? (
+            "…"
+          ) : (
+            <PlaceLink query={armQuery(comparison, side, "_kind:request", then != null ? goesOn!.until : undefined)}>{grouped(then ?? comparison.units[side])}</PlaceLink>
+          )}
         </small>
+        {goesOn && !goesOn.isAwaited && then == null && <small>of all the time</small>}
       </td>
     );
   };
@@ -175,6 +186,12 @@ function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollo
 
 /** Why a difference is not that of the numbers beside it. */
 export const WITHIN = "A difference is estimated within stretches of time, and need not be the plain difference of the numbers of both arms.";
+
+/** What “within bounds” means where the interval does not show it. */
+export const OWN_TEST = "“Within bounds” goes by a test of its own, which asks only whether the canary is worse by the margin; once proven it stands until the data speak against it. The interval looks in both directions and is wider: it may reach past the margin all the same.";
+
+/** Within bounds, and the interval reaches past the margin. */
+export const isPast = (row: Pick<Guardrail, "finding" | "margin" | "effect">): boolean => row.finding === "held" && row.margin !== null && row.effect !== null && (row.effect.high === null || row.effect.high > row.margin);
 
 /** Both ends of a scale. */
 function scaleEnds(kind: Effect["kind"], domain: number): string {
@@ -207,7 +224,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
     <Scroll label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Intervals hold however often one looks; shaded is more than a pass allows. {WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
+          Intervals hold however often one looks; shaded is past the margin. {rows.some(isPast) && `${OWN_TEST} `}{WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
           {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
@@ -247,9 +264,21 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                   const query = row.lines?.[arm]?.query;
                   return (
                     <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
-                      <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                      {of.isAwaited ? (
+                        <span class="aside">…</span>
+                      ) : (
+                        <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                      )}
                       <small>
-                        of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
+                        {of.count !== null ? (
+                          <>
+                            of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
+                          </>
+                        ) : of.isAwaited ? (
+                          "of …"
+                        ) : (
+                          "while both ran"
+                        )}
                       </small>
                       {row.above && of.slower !== null && <small>{percent(of.slower)} slower</small>}
                       {of.isOfAll && <small>of all the time</small>}
@@ -257,13 +286,14 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                   );
                 })}
                 <td class="number difference">
-                  {effect ? effectWords(effect) : "needs more data"}
+                  {effect ? effectWords(effect) : comparison.verdict === "invalid" ? "–" : "needs more data"}
                   {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
                 </td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>
                   <Badge look={look} />
                   <small title={EVIDENCE}>evidence {evidence(row.log_e)}</small>
+                  {isPast(row) && <small title={OWN_TEST}>by a test of its own</small>}
                 </td>
               </tr>
             );
@@ -301,6 +331,9 @@ function toPart(id: string): void {
   });
 }
 
+/** Log lines, by text, that could be tested. */
+export const testedOf = (of: Pick<Comparison, "templates">): number => of.templates.below_error.tested + of.templates.error_or_worse.tested;
+
 /** Sentences that come once all else has been said. */
 const isLate = (sentence: string): boolean => sentence.startsWith("The rollout ended") || /^(Enough|It is not enough) to act on without a person/.test(sentence);
 
@@ -323,6 +356,10 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const showLines = useSignal(param("lines") === "1");
   const isShown = showLines.value;
   useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
+  // Who comes by a link, or back, comes to what is open.
+  useEffect(() => {
+    if (param("lines") === "1") toPart("lines");
+  }, []);
   const showUsers = useSignal(param("users") === "1");
   const areShown = showUsers.value;
   useEffect(() => setQuery({ users: areShown ? "1" : null }, false), [areShown]);
@@ -415,7 +452,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
           {canSearch() && <a href={comparePath(comparison)}>Compare the arms</a>}
-          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? (testedOf(comparison) === 0 ? "No log line tested yet" : "No log line differs") : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
         </p>
         {/* What comes while somebody reads moves no link from under the pointer. */}
         {then && (
@@ -444,6 +481,11 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       <Checks comparison={comparison} />
       {param("adj") === "mix" && !mixAdjusted(comparison) && <p class="swap">Mix-adjusted was asked for, and there is no segment by which it can be told. Press <kbd>m</kbd> for raw numbers.</p>}
       <Guardrails comparison={comparison} rollout={rollout} course={course.value.value} selected={selected} select={select} />
+      {course.value.value && row?.effect && comparison.verdict === "fail" && row.finding !== "regressed" && failing.length > 0 && (
+        <p class="aside">
+          The chart below is not of what failed: that is {failing.length === 1 ? "a new error line" : `${failing.length} new error lines`}, whose course stands under <a href={rolloutPath(rollout.id, "templates", "change=new")}>Templates</a>.
+        </p>
+      )}
       {course.value.value && row?.effect && (
         <DeltaChart course={until ? courseUntil(course.value.value, until) : course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
@@ -529,12 +571,24 @@ const slower = (of: Comparison["by_service"][number]): number => (of.baseline.p5
 
 function Services({ comparison }: { comparison: Comparison }) {
   const rate = (value: number | null | undefined): string => (value == null ? "–" : three(value));
+  const ends = apartOf(comparison);
+  const some = comparison.by_service.filter((of) => of.baseline.requests + of.canary.requests + of.baseline.lines + of.canary.lines > 0);
+  // Nothing is no link.
+  const linked = (count: number, query: string | null | undefined) => <PlaceLink query={count > 0 ? query : null}>{grouped(count)}</PlaceLink>;
   return (
     <details class="more" id="services">
       <summary>Every service of the release, by arm</summary>
       <Scroll label="Services by arm">
         <table class="numbers">
-          <caption>Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.</caption>
+          <caption>
+            Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.
+            {ends && (
+              <>
+                {" "}
+                All the time is counted, {span(between(comparison.started_at, comparison.ended_at))}; the table above is of the time while both ran.
+              </>
+            )}
+          </caption>
           <thead>
             <tr>
               <th scope="col">service</th>
@@ -549,23 +603,23 @@ function Services({ comparison }: { comparison: Comparison }) {
             </tr>
           </thead>
           <tbody>
-            {comparison.by_service.toSorted((x, y) => slower(y) - slower(x)).flatMap((of) =>
+            {some.toSorted((x, y) => slower(y) - slower(x)).flatMap((of) =>
               (["baseline", "canary"] as const).map((arm) => (
                 <tr key={`${of.environment}/${of.service}/${arm}`}>
                   <th scope="row">{harmless(of.service, 60)}</th>
                   <td class={arm === "canary" ? "candidate" : "baseline"}>{arm}</td>
                   <td class="number">
-                    <PlaceLink query={of.queries?.[arm]?.requests}>{grouped(of[arm].requests)}</PlaceLink>
+                    {linked(of[arm].requests, of.queries?.[arm]?.requests)}
                   </td>
                   <td class="number">
-                    <PlaceLink query={of.queries?.[arm]?.errors}>{grouped(of[arm].errors)}</PlaceLink>
+                    {linked(of[arm].errors, of.queries?.[arm]?.errors)}
                   </td>
                   <td class="number">{millis(of[arm].p50_ms)}</td>
                   <td class="number">{arm === "canary" && slower(of) > 0 ? `×${three(slower(of))}` : ""}</td>
                   <td class="number">{millis(of[arm].p99_ms)}</td>
                   <td class="number">{rate(of[arm].per_request.error_lines)}</td>
                   <td class="number">
-                    <PlaceLink query={`${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`}>{grouped(of[arm].lines)}</PlaceLink>
+                    {linked(of[arm].lines, `${term("_service", of.service)} ${term("_arm", arm === "baseline" ? comparison.control : comparison.candidate)} _time:[${comparison.started_at} TO ${comparison.ended_at}]`)}
                   </td>
                 </tr>
               )),

@@ -104,7 +104,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
           <caption>
             {comparison.unit}s by {harmless(field, 60)}
             {both && ", over all the time"}
-            {comparison.strata > 1 && `. Who was there in several of the ${comparison.strata} stretches of time with another share counts in each, so these are more than above`}
+            {comparison.strata > 1 && `. Who was there in several of the ${comparison.strata} stretches of time with another share counts in each, so these are more than above, and no share is told`}
           </caption>
           <thead>
             <tr>
@@ -127,7 +127,7 @@ export function Who({ rollout, comparison }: { rollout: RolloutFull; comparison:
                   <td class="number">
                     <PlaceLink query={cell.lines?.units?.canary?.query}>{grouped(cell.units[1])}</PlaceLink>
                   </td>
-                  <td class="number">{percent(cell.units[1] / Math.max(1, cell.units[0] + cell.units[1]))}</td>
+                  <td class="number">{comparison.strata > 1 ? "–" : percent(cell.units[1] / Math.max(1, cell.units[0] + cell.units[1]))}</td>
                 </tr>
               ))}
           </tbody>

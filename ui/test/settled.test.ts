@@ -1,7 +1,7 @@
 // What stands once one arm has stopped, and what is asked of a program that has nothing yet.
 
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { courseUntil, effectThen, typical, untilThen, whileBoth } from "../src/lib/sidebyside";
+import { courseUntil, effectThen, settled, typical, untilThen, whileBoth } from "../src/lib/sidebyside";
 import { route, usual } from "../src/lib/router";
 import type { Comparison, Course, Guardrail, TimelineEvent } from "../src/lib/types";
 
@@ -25,6 +25,17 @@ it("shows differences of the last look that had both arms", () => {
   expect(effectThen({ ...course, guardrails: [] }, row, UNTIL)).toBeNull();
   expect(courseUntil(course, UNTIL).points).toHaveLength(2);
   expect(courseUntil(course, ENDED).points).toHaveLength(3);
+});
+
+it("shows what was said at that look, and a failure for good", () => {
+  const point = { at: UNTIL, log_sum: 0, effects: [null, null], log_e: [1.5, 9], findings: ["undecided", "undecided"] };
+  const course = { guardrails: ["error_units", "latency_mean"], points: [point] } as unknown as Course;
+  const row = (guardrail: string, finding: string) => ({ guardrail, finding, log_e: 3, effect: null }) as unknown as Guardrail;
+  expect(settled(row("error_units", "held"), course)).toMatchObject({ finding: "undecided", log_e: 1.5 });
+  expect(settled(row("latency_mean", "regressed"), course)).toMatchObject({ finding: "regressed", log_e: 9 });
+  // Looks of an earlier version had neither.
+  const old = { ...course, points: [{ at: UNTIL, log_sum: 0, effects: [null, null] }] } as unknown as Course;
+  expect(settled(row("error_units", "held"), old)).toMatchObject({ finding: "held", log_e: 3 });
 });
 
 it("asks for lines of the time while both arms ran", () => {

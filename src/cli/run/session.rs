@@ -167,7 +167,7 @@ pub(super) async fn login(State(api): State<Api>, request: Request) -> Response 
     let tokens = api.access.tokens();
     let hash = Hash::of(token.trim().as_bytes());
     if tokens.allow_known(&hash, &[Scope::Read]) != Allowed::Yes {
-        return problem(StatusCode::UNAUTHORIZED, "this token is not known, or not for reading");
+        return problem(StatusCode::UNAUTHORIZED, "this token is not known here, or it has not the scope `read`");
     }
     let opened = api.sessions.open(hash, clock_ms());
     let header =

@@ -158,9 +158,13 @@ export function useSettled(comparison: Comparison): Course | null {
   return until && course ? courseUntil(course, until) : null;
 }
 
-/** The same guardrail with the difference of that look. */
+/** The same guardrail with the difference of that look, its evidence, and what was said of it; what has failed stays so. */
 export function settled(row: Guardrail, course: Course | null): Guardrail {
   const last = course?.points.at(-1);
-  const effect = course && last && row.effect ? effectThen(course, row, last.at) : null;
-  return effect ? { ...row, effect } : row;
+  if (!course || !last) return row;
+  const effect = row.effect ? effectThen(course, row, last.at) : null;
+  const at = course.guardrails.indexOf(row.guardrail);
+  const finding = row.finding === "regressed" ? null : last.findings?.[at];
+  const logE = last.log_e?.[at];
+  return { ...row, ...(effect ? { effect } : {}), ...(finding ? { finding } : {}), ...(typeof logE === "number" ? { log_e: logE } : {}) };
 }

@@ -431,7 +431,8 @@ export interface Course {
   control: string;
   candidate: string;
   guardrails: string[];
-  points: { at: string; log_sum: number; effects: ([Num, Num, Num] | null)[] }[];
+  /** `log_e` and `findings`: of each guardrail; none of looks that an earlier version took. */
+  points: { at: string; log_sum: number; effects: ([Num, Num, Num] | null)[]; log_e?: (number | null)[]; findings?: (Finding | null)[] }[];
 }
 
 export interface TimelineEvent {

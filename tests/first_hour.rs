@@ -814,6 +814,90 @@ fn what_a_message_lost_no_field_of_it_keeps() {
     assert!(!said.out.contains("hunter2") && said.out.contains("u1") && said.out.contains("200"), "{}", said.out);
 }
 
+/// What looks like work inside requests, and is requests: every fifth that the canary is asked fails, and that is found.
+#[test]
+fn requests_of_their_own_are_not_taken_for_work() {
+    type Form = fn(&dyn Fn(u64, &str) -> String, bool) -> String;
+    // One id for two requests, one after the other.
+    let sequence: Form = |line, fails| {
+        let status = if fails { 500 } else { 200 };
+        line(20, "\"request_id\":\"ID\",\"path\":\"/page\",\"status\":200,\"duration_ms\":20")
+            + &line(
+                60,
+                &format!(
+                    "\"request_id\":\"ID\",\"operation\":\"add\",\"path\":\"/add\",\"status\":{status},\"duration_ms\":30"
+                ),
+            )
+    };
+    // What marks the work of one service is in the requests of another.
+    let marks: Form = |line, fails| {
+        let status = if fails { 500 } else { 200 };
+        let of = |at, name: &str, rest: &str| line(at, &format!("\"service\":\"{name}\",\"request_id\":\"ID\",{rest}"));
+        of(10, "gw", "\"operation\":\"ask\",\"path\":\"/ask\",\"status\":200,\"duration_ms\":5")
+            + &of(20, "gw", "\"path\":\"/page\",\"status\":200,\"duration_ms\":19")
+            + &of(
+                30,
+                "shop",
+                &format!("\"operation\":\"cart\",\"path\":\"/cart\",\"status\":{status},\"duration_ms\":9"),
+            )
+    };
+    let word: Form = |line, fails| {
+        let status = if fails { "error" } else { "ok" };
+        line(20, &format!("\"path\":\"/page\",\"status\":\"{status}\",\"statusCode\":200,\"duration_ms\":20"))
+    };
+    // A request that failed says less than the call inside it.
+    let call: Form = |line, fails| {
+        let called = line(
+            10,
+            "\"request_id\":\"ID\",\"upstream\":\"stock\",\"path\":\"/stock\",\"status\":200,\"duration_ms\":5",
+        );
+        let end = match fails {
+            true => line(10, "\"request_id\":\"ID\",\"msg\":\"request failed\",\"path\":\"/page\",\"status\":500"),
+            false => line(
+                20,
+                "\"request_id\":\"ID\",\"msg\":\"request completed\",\"path\":\"/page\",\"status\":200,\"duration_ms\":19",
+            ),
+        };
+        called + &end
+    };
+    // Whoever met a failure asks again.
+    let again: Form = |line, fails| {
+        let first = match fails {
+            true => line(20, "\"msg\":\"request failed\",\"path\":\"/page\",\"status\":500,\"duration_ms\":20"),
+            false => String::new(),
+        };
+        first + &line(70, "\"msg\":\"request completed\",\"path\":\"/page\",\"status\":200,\"duration_ms\":40")
+    };
+    let cases: [(&str, Form, &str); 5] = [
+        ("sequence", sequence, ""),
+        ("marks", marks, "shop"),
+        ("word", word, ""),
+        ("call", call, ""),
+        ("again", again, ""),
+    ];
+    for (what, form, service) in cases {
+        let mut text = String::new();
+        for n in 0..3_000u64 {
+            let (user, arm) = (n * 7 % 401, if n * 7 % 401 % 4 == 0 { "canary" } else { "baseline" });
+            let line = |ms: u64, fields: &str| {
+                let at = n * 997 + ms;
+                let (minutes, seconds, ms) = (at / 60_000, at / 1_000 % 60, at % 1_000);
+                let id = format!("{n:08x}-0000-4000-8000-000000000000");
+                format!(
+                    "{{\"ts\":\"2026-06-01T10:{minutes:02}:{seconds:02}.{ms:03}Z\",\"user\":\"u{user}\",\"cohort\":\"{arm}\",{}}}\n",
+                    fields.replace("ID", &id)
+                )
+            };
+            text += &form(&line, arm == "canary" && n % 5 == 0);
+        }
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let list = said["comparisons"].as_array().unwrap();
+        let of = list.iter().find(|of| service.is_empty() || of["service"] == service).unwrap();
+        assert_eq!(of["verdict"], "fail", "{what}: {} {}", of["reasons"], said["survey"]["notes"]);
+    }
+}
+
 /// Failures that have a form of their own are the requests; what else of the user failed at the time is another.
 #[test]
 fn requests_that_fail_in_another_form_are_requests() {
@@ -925,7 +1009,7 @@ fn records_of_application_insights_say_what_they_are() {
 
 #[test]
 fn a_call_says_which_way_it_goes() {
-    for way in ["\"span.kind\":\"client\"", "\"direction\":\"outbound\""] {
+    for way in ["\"span.kind\":\"client\"", "\"span_kind\":\"SPAN_KIND_CLIENT\""] {
         let text = log(|of, _| {
             let base = format!(
                 "{{\"ts\":{},\"service\":\"shop\",\"cohort\":{},\"user\":{}",

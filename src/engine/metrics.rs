@@ -136,7 +136,9 @@ impl MetricTest {
 
     /// Lines say so; `arm`: of their unit, `None` where it has none; `range`: the sample of units of the window.
     pub fn add(&mut self, of: &Measured, arm: Option<Arm>, range: u64) {
-        let lines = u64::from(of.lines);
+        // Each unit of a sample stands for those that are not in it; lines of nobody are all here.
+        let weight = if of.unit == 0 { 1 } else { 1u64 << range.leading_zeros().min(WEIGHT_BITS_MAX) };
+        let lines = u64::from(of.lines) * weight;
         self.lines += lines;
         if of.unit == 0 {
             self.without_unit += lines;
@@ -157,16 +159,16 @@ impl MetricTest {
         let bucket = event::bucket_of(of.unit);
         let met = i64::from(bin.min(1)) * i64::from(of.lines);
         match self.metric.kind {
-            MetricKind::Ratio => self.values.add(arm, bucket as usize, lines, met, i128::from(met)),
+            MetricKind::Ratio => self.values.add(arm, bucket as usize, u64::from(of.lines), met, i128::from(met)),
             MetricKind::Count => {
-                // All requests are counted: each unit of a sample stands for those that are not in it.
-                let weight = 1i64 << range.leading_zeros().min(WEIGHT_BITS_MAX);
+                // All requests are counted.
+                let weight = weight as i64;
                 let square = i128::from(met) * i128::from(weight) * i128::from(weight);
                 self.values.add(arm, bucket as usize, 0, met.saturating_mul(weight), square);
             }
             MetricKind::Gauge => {
                 self.gauge.window[arm.at()].add_count(bucket, bin, of.lines);
-                self.gauge.all[arm.at()].add(bin, lines);
+                self.gauge.all[arm.at()].add(bin, u64::from(of.lines));
                 self.beyond += if usize::from(bin) + 1 >= BINS { lines } else { 0 };
             }
         }

@@ -619,7 +619,7 @@ impl ReleaseState {
             .map(|row| Measured {
                 unit: row.unit,
                 metric: row.metric,
-                bin: (row.bin + 1 != event::METRIC_UNREAD).then_some(row.bin),
+                bin: (row.bin != event::METRIC_UNREAD - 1).then_some(row.bin),
                 lines: row.count,
                 // What another service calls its versions says nothing of this one's.
                 arm: arm_of_id(row.arm).filter(|_| ours.contains(&row.service)),

@@ -85,9 +85,9 @@ const LOGGER_FIELDS: [&str; 8] = [
 ];
 /// Fields that name whom the service asked.
 const PEERS: [&str; 2] = ["peer.service", "config.baseURL"];
-/// Fields that say which way a request goes, and the words for one that the service makes.
-const DIRECTIONS: [&str; 4] = ["span.kind", "span_kind", "spanKind", "direction"];
-const OUTWARD: [&str; 7] = ["client", "producer", "outbound", "outgoing", "egress", "out", "SPAN_KIND_CLIENT"];
+/// Fields that say which way a request goes, and the words for one that the service makes. (`direction` is also that of a payment.)
+const DIRECTIONS: [&str; 4] = ["span.kind", "span_kind", "spanKind", "grpc.component"];
+const OUTWARD: [&str; 3] = ["client", "producer", "SPAN_KIND_CLIENT"];
 /// Fields in which Azure's Application Insights says what a record is, as a workspace and as its older tables have them.
 const RECORD_TYPES: [&str; 2] = ["Type", "itemType"];
 /// Fields that name the program that asks.
@@ -331,7 +331,7 @@ impl<'p> Decoder<'p> {
         decoder.direction_slots = DIRECTIONS.map(|path| decoder.want(path));
         decoder.agent_slots = AGENTS.map(|path| decoder.want(path));
         decoder.type_slots = RECORD_TYPES.map(|path| decoder.want(path));
-        decoder.inside_slots = plan.inside.iter().map(|mark| decoder.want(&mark.path)).collect();
+        decoder.inside_slots = plan.inside.values().flatten().flatten().map(|mark| decoder.want(&mark.path)).collect();
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         decoder.metric_slots =
@@ -598,7 +598,8 @@ impl<'p> Decoder<'p> {
         let status = self.status(line, first_status);
         let level = self.level(line);
         let chosen = self.source_of(service);
-        let (kind, source) = self.kind(line, status.is_some(), latency_us != NO_LATENCY, access_line, chosen);
+        let (kind, source) =
+            self.kind(line, (status.is_some(), latency_us != NO_LATENCY), access_line, (service, chosen));
         let (kind, conversion) = self.conversion(line, kind);
         let metrics = self.metrics(line);
         self.source = source;

@@ -147,11 +147,11 @@ pub enum RequestSource {
     RootSpan,
     /// The application's own request log.
     Application,
-    /// Of it, the lines that say how a request ended; those without, and those with a mark of [`Plan::inside`], are work inside requests. No
+    /// Of it, the lines that say how a request ended; those without, and those with all marks of a form of [`Plan::inside`], are work inside requests. No
     /// line is of this source: it is one to take.
     Answered,
     /// Lines of the application with a path and a duration, and without a word of how it ended: the request as others say it that take
-    /// part in it, such as a database's library; or a request whose line lacks its status. And whatever has a mark of [`Plan::inside`].
+    /// part in it, such as a database's library; or a request whose line lacks its status. And whatever has all marks of a form of [`Plan::inside`].
     Timed,
     /// Lines of the application that look like its calls to others: a whole URL and no path of its own, or a peer. They are requests
     /// where a service logs nothing else that looks like one.
@@ -247,8 +247,8 @@ pub struct Plan {
     pub arms: ArmRule,
     /// Request source of each service that was seen; an unknown service takes all.
     pub sources: BTreeMap<ServiceKey, RequestSource>,
-    /// What only work inside requests has, of services whose requests are [`RequestSource::Answered`].
-    pub inside: BTreeSet<Mark>,
+    /// What only work inside requests has, of services whose requests are [`RequestSource::Answered`]: the marks of each of its forms.
+    pub inside: BTreeMap<ServiceKey, BTreeSet<BTreeSet<Mark>>>,
     /// Only this service's rollout is judged; lines of others still count in traces.
     pub service: Option<String>,
     /// Only this environment's lines are read.

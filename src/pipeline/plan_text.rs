@@ -67,7 +67,11 @@ pub fn to_json(plan: &Plan) -> Value {
     });
     if let (false, Some(fields)) = (plan.inside.is_empty(), value.as_object_mut()) {
         let mark = |mark: &Mark| json!({ "field": mark.path, "value": mark.value });
-        fields.insert("inside".to_owned(), plan.inside.iter().map(mark).collect());
+        let of_service = |(key, forms): (&ServiceKey, &BTreeSet<BTreeSet<Mark>>)| {
+            let forms: Vec<Vec<Value>> = forms.iter().map(|marks| marks.iter().map(mark).collect()).collect();
+            json!({ "environment": key.environment, "service": key.service, "forms": forms })
+        };
+        fields.insert("inside".to_owned(), plan.inside.iter().map(of_service).collect());
     }
     if let (Some(from), Some(fields)) = (plan.years_from, value.as_object_mut()) {
         fields.insert("years_from_us".to_owned(), json!(from.0));
@@ -170,14 +174,24 @@ fn zone_from_json(value: Option<&Value>) -> Result<Zone, BadPlan> {
 }
 
 /// What tells work inside requests; nothing where a plan has no such key.
-fn inside_from_json(value: Option<&Value>) -> Result<BTreeSet<Mark>, BadPlan> {
+fn inside_from_json(value: Option<&Value>) -> Result<BTreeMap<ServiceKey, BTreeSet<BTreeSet<Mark>>>, BadPlan> {
     let bad = || BadPlan("inside".to_owned());
-    let Some(value) = value else { return Ok(BTreeSet::new()) };
-    let mark = |mark: &Value| {
-        let path = mark.get("field").and_then(Value::as_str).ok_or_else(bad)?.to_owned();
-        Ok(Mark { path, value: mark.get("value").and_then(Value::as_str).map(str::to_owned) })
+    let Some(value) = value else { return Ok(BTreeMap::new()) };
+    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(bad);
+    let mark = |of: &Value| {
+        Ok(Mark { path: text(of, "field")?, value: of.get("value").and_then(Value::as_str).map(str::to_owned) })
     };
-    value.as_array().ok_or_else(bad)?.iter().map(mark).collect()
+    let of_service = |of: &Value| {
+        let key = ServiceKey { environment: text(of, "environment")?, service: text(of, "service")? };
+        let forms = of.get("forms").and_then(Value::as_array).ok_or_else(bad)?;
+        let form = |marks: &Value| {
+            // No marks would be those of every line.
+            let marks = marks.as_array().filter(|marks| !marks.is_empty()).ok_or_else(bad)?;
+            marks.iter().map(mark).collect::<Result<BTreeSet<Mark>, BadPlan>>()
+        };
+        Ok((key, forms.iter().map(form).collect::<Result<BTreeSet<_>, BadPlan>>()?))
+    };
+    value.as_array().ok_or_else(bad)?.iter().map(of_service).collect()
 }
 
 /// What is done to lines; nothing where a plan has no such key.

@@ -415,7 +415,6 @@ impl Role {
                 "elapsed_time",
                 "total_ms",
                 "cost_ms",
-                "lat",
             ],
             Role::Status => &[
                 "status",

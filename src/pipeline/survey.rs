@@ -272,7 +272,7 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
         unit: UnitKind::Request,
         arms: ArmRule::None,
         sources: BTreeMap::new(),
-        inside: BTreeSet::new(),
+        inside: BTreeMap::new(),
         service: wishes.service.clone(),
         environment: wishes.environment.clone(),
         follow_traces: true,
@@ -292,10 +292,15 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     let (arm_candidates, sources, inside) = look_at_services(heads, &plan, &mut notes);
     plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
     let answered = plan.sources.iter().filter(|(_, source)| **source == RequestSource::Answered);
-    plan.inside = answered.flat_map(|(key, _)| inside.found(key).0).take(inside::KEPT_MAX).collect();
-    if !plan.inside.is_empty() {
-        let words: Vec<String> = plan.inside.iter().map(mark_words).collect();
-        notes.push(format!("requests: lines with {} are work inside requests", words.join(", or ")));
+    for (key, _) in answered {
+        let room = inside::KEPT_MAX.saturating_sub(plan.inside.values().map(BTreeSet::len).sum());
+        let marks: BTreeSet<BTreeSet<Mark>> = inside.found(key).0.into_iter().take(room).collect();
+        if !marks.is_empty() {
+            let all = |marks: &BTreeSet<Mark>| marks.iter().map(mark_words).collect::<Vec<_>>().join(" and ");
+            let words: Vec<String> = marks.iter().map(all).collect();
+            notes.push(format!("requests: lines of {key} with {} are work inside requests", words.join(", or ")));
+            plan.inside.insert(key.clone(), marks);
+        }
     }
     let calls_set_aside = set_aside(&sources, &plan.sources);
     plan.arms = match &wishes.arms {

@@ -594,6 +594,8 @@ impl WindowPartial {
             for (metric, said) in (0u8..).zip(event.metrics) {
                 if let Some(bin) = said.checked_sub(1) {
                     let (unit, service, arm) = (event.unit, event.service, event.arm);
+                    // Of lines of nobody it is only counted how many there are.
+                    let bin = if unit == 0 { 0 } else { bin };
                     self.metrics.add(MetricRow { unit, count: 1, service, arm, metric, bin });
                 }
             }

@@ -1,11 +1,11 @@
 //! What a line says of a piece of work: whether it is a request, how it ended, how bad that was, how many it stands for.
 
-use crate::event::{self, FieldForm, Kind, Level, METRICS_MAX, WEIGHT_ONE};
+use crate::event::{self, FieldForm, Intern, Kind, Level, METRICS_MAX, NameId, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::decode::{Decoder, FIELDS_MAX, OUTWARD};
 use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
 use crate::pipeline::number;
-use crate::pipeline::plan::{RequestSource, UnitKind};
+use crate::pipeline::plan::{Mark, RequestSource, UnitKind};
 use crate::pipeline::roles::{ErrorNotation, Role, StatusNotation};
 use crate::pipeline::sampling::{self, Rate};
 use crate::pipeline::values;
@@ -49,6 +49,8 @@ const PROBES: [&str; 13] = [
 ];
 const ONLY_PROBES: [&str; 8] =
     ["health", "healthz", "healthcheck", "health-check", "readyz", "readiness", "livez", "liveness"];
+/// First steps under which programs say how they are.
+const OF_PROGRAMS: [&str; 9] = ["actuator", "api", "internal", "_internal", "-", "_", "management", "system", "q"];
 /// How programs that ask nothing else name themselves.
 const PROBERS: [&str; 6] = [
     "kube-probe/",
@@ -134,10 +136,9 @@ impl Decoder<'_> {
     pub(super) fn kind(
         &self,
         line: &str,
-        has_status: bool,
-        has_latency: bool,
+        (has_status, has_latency): (bool, bool),
         access_line: bool,
-        chosen: Option<RequestSource>,
+        (service, chosen): (NameId, Option<RequestSource>),
     ) -> (Kind, RequestSource) {
         let named = if access_line { Some(RequestSource::AccessLog) } else { self.named_source(line) };
         if named == Some(RequestSource::AccessLog) {
@@ -198,7 +199,7 @@ impl Decoder<'_> {
             Some(Library::Database) => (Kind::Log, RequestSource::Application),
             Some(Library::Client) => (Kind::Request, RequestSource::Outgoing),
             None if self.is_outgoing(line) => (Kind::Request, RequestSource::Outgoing),
-            None if chosen == Some(RequestSource::Answered) && self.is_inside(line) => {
+            None if chosen == Some(RequestSource::Answered) && self.is_inside(line, service) => {
                 (Kind::Request, RequestSource::Timed)
             }
             // A request that failed before it had a status is one.
@@ -210,13 +211,26 @@ impl Decoder<'_> {
     }
 
     /// The line has what only the work inside requests has.
-    fn is_inside(&self, line: &str) -> bool {
-        self.plan.inside.iter().zip(&self.inside_slots).any(|(mark, slot)| {
+    fn is_inside(&self, line: &str, service: NameId) -> bool {
+        if self.inside_slots.is_empty() {
+            return false;
+        }
+        let service = self.names.names().services.get(usize::from(service));
+        let has = |(mark, slot): (&Mark, &u8)| {
             let slot = self.slots.get(usize::from(*slot)).filter(|slot| slot.form != Form::Absent);
             slot.is_some_and(|slot| {
                 mark.value.as_deref().is_none_or(|value| slot.is_scalar() && slot.text(line) == value)
             })
-        })
+        };
+        let mut slots = self.inside_slots.iter();
+        let mut is_inside = false;
+        for (of, forms) in &self.plan.inside {
+            for marks in forms {
+                let all = marks.iter().zip(slots.by_ref()).fold(true, |all, pair| all & has(pair));
+                is_inside |= all && Some(of) == service;
+            }
+        }
+        is_inside
     }
 
     /// The library whose own logger wrote the line: what it says beside the fields of the request that it is part of is its own.
@@ -262,7 +276,11 @@ impl Decoder<'_> {
     pub(super) fn first_status(&self, line: &str) -> Option<(Slot, usize)> {
         let first = self.first(Role::Status)?;
         let is_figure = |slot: &Slot| slot.form == Form::Number || slot.text(line).bytes().all(|b| b.is_ascii_digit());
-        if is_figure(&first.0) {
+        let says_failed = |slot: &Slot, at: usize| {
+            values::status_in(&slot.text(line), self.notations[at]).is_some_and(|status| status.error)
+        };
+        // A word that says that it failed is no less than a code.
+        if is_figure(&first.0) || says_failed(&first.0, first.1) {
             return Some(first);
         }
         // `status` may say how the work went, beside the code of the answer.
@@ -292,9 +310,11 @@ impl Decoder<'_> {
             return true;
         }
         let text = slot.text(line);
-        let path = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-        let last = path.rsplit(['/', ' ']).next().unwrap_or_default();
-        if !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
+        let path = text.split(['?', '#', ' ']).find(|part| part.contains('/')).unwrap_or_default().trim_matches('/');
+        let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
+        // `/insurance/health` is a page.
+        let is_programs = first == last || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of));
+        if !is_programs || !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
             return false;
         }
         is_users || ONLY_PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
@@ -352,7 +372,6 @@ impl Decoder<'_> {
             let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
             let text = slot.text(line);
             *said = match (metric.kind, text.trim()) {
-                (MetricKind::Gauge, "" | "-") => 0,
                 (MetricKind::Gauge, text) => {
                     let parts = number::micros_from_decimal(text, GAUGE_PARTS, 1);
                     parts.map_or(event::METRIC_UNREAD, |parts| bin_of(parts) + 1)

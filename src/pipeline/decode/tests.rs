@@ -24,7 +24,7 @@ fn plan(roles: &[(Role, &str)]) -> Plan {
         follow_traces: false,
         join_attempts: false,
         adds_duration: false,
-        inside: std::collections::BTreeSet::new(),
+        inside: std::collections::BTreeMap::new(),
         years_from: None,
         zone: Zone::default(),
         tables: Vec::new(),

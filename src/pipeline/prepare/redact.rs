@@ -181,7 +181,7 @@ const SECRET_WORDS: [&str; 5] = ["pass", "otp", "cvv", "cvc", "sig"];
 const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private|account|encryption|signing|master)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|sess(?:ion)?[_-]?id|signature)|(?:[A-Za-z0-9_-]*?[_-])?(?:otp|cvv|cvc)|[A-Za-z0-9_-]*?[_.-](?:pass|sig)";
 
 /// Words before `signature`, `pass` and `sig` with which they name no secret.
-const ORDINARY_BEFORE: [&str; 36] = [
+const ORDINARY_BEFORE: [&str; 20] = [
     // Of what is told apart by it.
     "error",
     "crash",
@@ -189,40 +189,24 @@ const ORDINARY_BEFORE: [&str; 36] = [
     "stack",
     "method",
     "function",
-    "type",
     "call",
-    "class",
-    "template",
     "issue",
-    "event",
-    "log",
-    "alert",
-    "rule",
     "attack",
     "virus",
-    "operation", // What went well, or which round it is.
-    "proxy",
+    "operation",
+    // Which round it is, or what was checked.
     "first",
     "second",
     "third",
-    "last",
     "multi",
-    "test",
-    "tests",
-    "check",
-    "checks",
     "dmarc",
     "spf",
-    "dkim",
-    "render",
-    "boarding",
-    // How a program ended.
+    "dkim", // How a program ended.
     "exit",
     "term",
-    "kill",
 ];
 
-/// A name ends as those of secrets do, and is none: `error_signature`, `proxy_pass`, `exit_sig`.
+/// A name ends as those of secrets do, and is none: `error_signature`, `first_pass`, `exit_sig`.
 fn is_ordinary(path: &str) -> bool {
     let mut words = path.rsplit(['.', '_', '-', '[']).map(|word| word.trim_end_matches(']'));
     let is_short =
@@ -393,8 +377,9 @@ impl Redaction {
         if lost.is_empty() {
             return Ok(());
         }
-        let lost: Vec<(Pairs<'_>, Pairs<'_>)> =
-            lost.iter().map(|(before, left)| (Pairs::of(before), Pairs::of(left))).collect();
+        let (before, left): (Vec<&str>, Vec<&str>) =
+            lost.iter().map(|(before, left)| (before.as_str(), left.as_str())).unzip();
+        let (before, left) = (Pairs::of(&before), Pairs::of(&left));
         let mut more = Vec::new();
         for field in fields.list {
             let is_value = matches!(field.kind, Kind::Plain | Kind::Escaped | Kind::Number);
@@ -402,14 +387,11 @@ impl Redaction {
             if !is_value || known.contains_key(&field.from) || roles::role_of_known(&field.key).is_some() {
                 continue;
             }
-            if !lost.iter().any(|(before, _)| before.has_name(&field.key)) {
+            if !before.has_name(&field.key) {
                 continue;
             }
             let value = text(&field);
-            let is_lost = |(before, left): &(Pairs<'_>, Pairs<'_>)| {
-                before.has(&field.key, &value) && !left.has(&field.key, &value)
-            };
-            if !value.is_empty() && lost.iter().any(is_lost) {
+            if !value.is_empty() && before.has(&field.key, &value) && !left.has(&field.key, &value) {
                 let quotes = if field.kind == Kind::Number { "\"" } else { "" };
                 more.push((field.from, field.until, format!("{quotes}{REDACTED}{quotes}")));
             }
@@ -490,10 +472,11 @@ impl Redaction {
             },
             Tree::Array(list) => {
                 let mut any = false;
-                // Headers and arguments come as a name and, behind it, its value.
+                // Headers and options come as a name and, behind it, its value; any other list is one of words.
+                let of_headers = path.to_ascii_lowercase().ends_with("headers");
                 let names: Vec<Option<Way>> = list
                     .iter()
-                    .map(|item| item.as_str().filter(|text| is_name(text)))
+                    .map(|item| item.as_str().filter(|text| is_name(text) && (of_headers || text.starts_with('-'))))
                     .map(|name| name.and_then(|name| self.way(name.trim_start_matches('-'))))
                     .collect();
                 let before = std::iter::once(None).chain(names);
@@ -669,29 +652,29 @@ impl Redaction {
     }
 }
 
-/// Where behind each name of a text its value stands: behind `=` or `:`, up to a blank, a separator or a quote.
+/// Where behind each name of texts its value stands: behind `=` or `:`, up to a blank, a separator or a quote.
 struct Pairs<'a> {
-    text: &'a str,
-    /// Names with where their first few values begin.
-    at: hashbrown::HashMap<&'a str, Vec<usize>, foldhash::fast::FixedState>,
+    /// What stands behind each name: the first few times.
+    at: hashbrown::HashMap<&'a str, Vec<&'a str>, foldhash::fast::FixedState>,
 }
 
-/// Values of one name in one text that are looked at.
-const SAME_NAME_MAX: usize = 16;
+/// Values of one name that are looked at.
+const SAME_NAME_MAX: usize = 64;
 
 impl<'a> Pairs<'a> {
-    fn of(text: &'a str) -> Pairs<'a> {
+    fn of(texts: &[&'a str]) -> Pairs<'a> {
         let is_of_name = |c: char| c.is_alphanumeric() || "_-.@$/".contains(c);
-        let mut pairs = Pairs { text, at: hashbrown::HashMap::default() };
-        for (sign, _) in text.match_indices(['=', ':']) {
-            let before = text.get(..sign).unwrap_or_default().trim_end_matches(['"', '\'']);
-            let from = before.char_indices().rev().take_while(|(_, c)| is_of_name(*c)).last().map(|(at, _)| at);
-            let Some(name) = from.and_then(|from| before.get(from..)) else { continue };
-            let behind = text.get(sign + 1..).unwrap_or_default();
-            let value = text.len() - behind.trim_start_matches([' ', '"', '\'']).len();
-            let known = pairs.at.entry(name).or_default();
-            if known.len() < SAME_NAME_MAX {
-                known.push(value);
+        let mut pairs = Pairs { at: hashbrown::HashMap::default() };
+        for text in texts {
+            for (sign, _) in text.match_indices(['=', ':']) {
+                let before = text.get(..sign).unwrap_or_default().trim_end_matches(['"', '\'']);
+                let from = before.char_indices().rev().take_while(|(_, c)| is_of_name(*c)).last().map(|(at, _)| at);
+                let Some(name) = from.and_then(|from| before.get(from..)) else { continue };
+                let behind = text.get(sign + 1..).unwrap_or_default();
+                let known = pairs.at.entry(name).or_default();
+                if known.len() < SAME_NAME_MAX {
+                    known.push(behind.trim_start_matches([' ', '"', '\'']));
+                }
             }
         }
         pairs
@@ -703,10 +686,11 @@ impl<'a> Pairs<'a> {
 
     fn has(&self, name: &str, value: &str) -> bool {
         let is_end = |c: char| c.is_whitespace() || ",;&\"')}]".contains(c);
-        self.at.get(name).into_iter().flatten().any(|at| {
-            let rest = self.text.get(*at..).and_then(|told| told.strip_prefix(value));
-            rest.is_some_and(|rest| rest.chars().next().is_none_or(is_end))
-        })
+        self.at
+            .get(name)
+            .into_iter()
+            .flatten()
+            .any(|behind| behind.strip_prefix(value).is_some_and(|rest| rest.chars().next().is_none_or(is_end)))
     }
 }
 

@@ -2,11 +2,12 @@
 //! query with the path of the request that it is part of, the line of an error handler beside the one that says how the request ended.
 //!
 //! Lines are told apart by their form: the names of their fields, their logger and their message. A form is inside where nearly all its lines
-//! have an id of a request, or of a trace at the same time, and another line of that id stands for the request: one that says more of it, or
-//! that took longer. Where lines have no ids, a form of which every line failed is inside if nearly all have a failed request of the same user
+//! have an id of a request (or, where they do not say all of one, of a trace), and another line of that id stands for the request at the same
+//! time: one that says more of it, or that took longer. Where lines have no ids, a form of which every line failed is inside if nearly all have a failed request of the same user
 //! beside them. And where requests have a status, lines with a path and a duration that succeeded without one are work.
 //!
-//! What has been found in the first lines is told in all others by marks: fields, or values, that a form has and no request.
+//! What has been found in the first lines is told in all others by the marks of a form: fields and values that all its lines have and no
+//! request. A line that has all of them is work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,19 +32,21 @@ const LINES_MAX: usize = 20_000;
 /// Fewest lines of a form that is found inside, by ids and by users.
 const BY_ID_MIN: u64 = 3;
 const BY_USER_MIN: u64 = 5;
-/// Of the lines of a form so many parts in a hundred must be inside requests, and have a mark.
+/// Of the lines of a form so many parts in a hundred must be inside requests.
 const PERCENT: u64 = 90;
-/// One in so many lines of work has a mark.
+/// One in so many lines of a form is work.
 const SHARE: u64 = 10;
-/// Marks of one form that are kept, and of a plan.
+/// Values of one form that are kept as marks, and fields; and forms of a plan.
 const OF_FORM: usize = 2;
-pub(super) const KEPT_MAX: usize = 24;
-/// Clocks of one process stand so far apart from line to line.
-const SLACK: Micros = 100_000;
+pub(super) const KEPT_MAX: usize = 12;
+/// How far the end of a line lies behind that of the request which it is inside, and its begin before: lines are written one after the other.
+const SLACK: Micros = 2_000;
 /// Other lines that one is compared with.
 const OTHERS_MAX: usize = 64;
 /// Lines of one failure are so far apart.
 const BESIDE: Micros = 2_000_000;
+/// How names begin of fields that tell how something ended.
+const OUTCOMES: [&str; 6] = ["err", "exc", "exception", "stack", "fail", "reason"];
 /// Last steps of the names of fields whose values tell forms apart, beside loggers and messages.
 const TELLING: [&str; 13] = [
     "type",
@@ -152,9 +155,9 @@ impl Seen {
         (self.says, self.took, forms.get(self.form).map_or(0, |form| form.lines))
     }
 
-    /// It lies within the time of another.
-    fn is_within(&self, other: &Seen) -> bool {
-        self.end <= other.end + SLACK && self.end - self.took >= other.end - other.took - SLACK
+    /// It lies within the time of another, but for so much.
+    fn is_within(&self, other: &Seen, slack: Micros) -> bool {
+        self.end <= other.end + slack && self.end - self.took >= other.end - other.took - slack
     }
 }
 
@@ -201,7 +204,13 @@ impl Inside {
         if read.is_err() {
             return;
         }
-        marks.retain(|mark| !self.of_outcome.contains(&mark.path));
+        // Whatever tells how it ended tells nothing else.
+        marks.retain(|mark| {
+            let first = mark.path.split('.').next().unwrap_or_default();
+            let is_told =
+                OUTCOMES.iter().any(|word| first.get(..word.len()).is_some_and(|of| of.eq_ignore_ascii_case(word)));
+            !is_told && !self.of_outcome.contains(&mark.path) && !self.of_outcome.contains(first)
+        });
         let form =
             marks.iter().filter(|mark| self.tells_form(mark)).fold(0u64, |sum, mark| sum.wrapping_add(hash(mark)));
         marks.retain(|mark| mark.value.is_none() || !self.of_roles.contains(&mark.path));
@@ -282,8 +291,8 @@ impl Inside {
         alike * 2 >= all && all > 0
     }
 
-    /// Marks of what is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
-    pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<Mark>, u64) {
+    /// Marks of each form that is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
+    pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<BTreeSet<Mark>>, u64) {
         let Some(of) = self.of.get(service).filter(|of| of.succeeds && !of.is_full) else { return Default::default() };
         let inside = of.inside();
         let is_work = |form: &Form| form.work > 0 && form.work * SHARE >= form.lines && !self.is_like_requests(service);
@@ -298,16 +307,21 @@ impl Inside {
             }
             // A crash of a request may have the message or the logger of its work, where no request has a status that says so.
             let may_tell = |mark: &Mark| mark.value.is_none() || by_place || of.fails;
-            let is_of_all = |lines: u64| lines * 100 >= form.lines * PERCENT;
-            let alone = form
-                .marks()
-                .filter(|(mark, lines)| is_of_all(*lines) && may_tell(mark) && requests().all(|of| !of.may_have(mark)));
-            let mut alone: Vec<Mark> = alone.map(|(mark, _)| mark).collect();
-            alone.sort_by_key(|mark| (mark.value.is_some(), mark.path.len()));
-            if !alone.is_empty() && by_place {
+            let alone = form.marks().filter(|(mark, lines)| {
+                *lines == form.lines && may_tell(mark) && requests().all(|of| !of.may_have(mark))
+            });
+            let (values, fields): (Vec<Mark>, Vec<Mark>) =
+                alone.map(|(mark, _)| mark).partition(|mark| mark.value.is_some());
+            // One field that requests did not have so far may come to them with the next version.
+            if by_place && values.is_empty() && fields.len() < 2 || values.is_empty() && fields.is_empty() {
+                continue;
+            }
+            if by_place {
                 told += form.lines - form.without;
             }
-            kept.extend(alone.into_iter().take(OF_FORM));
+            kept.insert(
+                values.into_iter().take(OF_FORM).chain(fields.into_iter().take(OF_FORM)).collect::<BTreeSet<Mark>>(),
+            );
         }
         (kept, told)
     }
@@ -363,6 +377,15 @@ impl OfService {
         if self.forms.len() < 2 {
             return BTreeSet::new();
         }
+        let first = self.inside_of_others(&BTreeSet::new());
+        // What is inside stands for nothing itself.
+        if first.is_empty() { first } else { self.inside_of_others(&first) }
+    }
+
+    /// The same, where lines of some forms stand for nothing.
+    fn inside_of_others(&self, no_requests: &BTreeSet<usize>) -> BTreeSet<usize> {
+        // Of whole seconds nobody can say what lay within what.
+        let is_fine = self.lines.iter().any(|line| line.end % 1_000_000 != 0);
         let mut by_request: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         let mut by_trace: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         let mut by_user: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
@@ -378,18 +401,19 @@ impl OfService {
         let mut beside = vec![Found::default(); self.forms.len()];
         for line in &self.lines {
             let rank = line.rank(&self.forms);
-            let stands = |other: &&Seen| other.rank(&self.forms) > rank;
+            let stands = |other: &&Seen| other.rank(&self.forms) > rank && !no_requests.contains(&other.form);
             let others = |list: &BTreeMap<u64, Vec<usize>>, key: u64| -> Vec<Seen> {
                 let all = list.get(&key).into_iter().flatten().filter_map(|at| self.lines.get(*at)).copied();
                 all.filter(|other| other.form != line.form).take(OTHERS_MAX).collect()
             };
             let of_id =
                 if line.request != 0 { others(&by_request, line.request) } else { others(&by_trace, line.trace) };
-            if let Some(found) = placed.get_mut(line.form).filter(|_| line.request != 0 || line.trace != 0) {
+            if let Some(found) = placed.get_mut(line.form).filter(|_| is_fine && (line.request != 0 || line.trace != 0))
+            {
                 found.all += 1;
                 found.with_others += u64::from(!of_id.is_empty());
                 // Attempts share the id of what is attempted, one after the other.
-                found.inside += u64::from(of_id.iter().any(|other| stands(&other) && line.is_within(other)));
+                found.inside += u64::from(of_id.iter().any(|other| stands(&other) && line.is_within(other, SLACK)));
             }
             if let Some(found) = beside.get_mut(line.form).filter(|_| line.failed && line.user != 0) {
                 let list = by_user.get(&line.user).map_or(&[][..], Vec::as_slice);
@@ -403,7 +427,7 @@ impl OfService {
                     let ended_alike = if line.class == 0 { other.error } else { other.class == line.class };
                     let may_be = line.route == 0 || other.route == 0 || other.route == line.route;
                     (other.failed && ended_alike && may_be)
-                        || (line.route != 0 && other.route == line.route && line.is_within(other))
+                        || (is_fine && line.route != 0 && other.route == line.route && line.is_within(other, 0))
                 };
                 found.all += 1;
                 found.inside += u64::from(near.any(|other| stands(&other) && is_same(other)));

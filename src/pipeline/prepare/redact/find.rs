@@ -33,9 +33,9 @@ const TOKEN: &str = concat!(
     r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----|[^-]*)",
     r"|(?P<hook>hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+",
-    r"|(?P<quoted>(?i:\bidentified\s+(?:with\s+\S+\s+)?by\s+))['\x22][^'\x22]*['\x22]",
-    r"|(?P<option>\s(?:-u|--user|--proxy-user)\s+[^\s:'\x22]+:)[^\s'\x22]+",
-    r"|(?P<dsn>\b[A-Za-z0-9_.-]+:)[^\s:@/'\x22]+(?P<net>@(?:tcp|unix)\()",
+    r"|(?P<quoted>(?i:\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?))['\x22][^'\x22]*['\x22]",
+    r"|(?P<option>\s(?:-u|--user|--proxy-user)\s+['\x22]?[^\s:'\x22]+:)(?P<word>[^\s'\x22]+)",
+    r"|(?P<dsn>\b[A-Za-z0-9_.-]+:)[^\s:/'\x22]+(?P<net>@(?:tcp|unix)\()",
     r"|(?P<scheme>://)[^\s/:@\x22'<>]*:[^\s/\x22'<>]+(?P<host>@)",
 );
 
@@ -75,6 +75,12 @@ impl Finder {
         if let Some(token) = self.token.as_ref().filter(|_| !is_id && text.len() >= TOKEN_MIN)
             && let std::borrow::Cow::Owned(found) = token.replace_all(text, |of: &Captures<'_>| {
                 let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+                // A number is that of a group, not a password: `docker run -u 1000:1000`.
+                let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                let user = part("option").trim_end_matches(':').rsplit([' ', '\'', '"']).next().unwrap_or_default();
+                if is_number(part("word")) && is_number(user) {
+                    return of[0].to_owned();
+                }
                 let before = ["keep", "hook", "quoted", "option", "dsn", "scheme"].map(part).concat();
                 format!("{before}<token>{}{}", part("net"), part("host"))
             })

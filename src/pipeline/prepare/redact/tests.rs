@@ -79,7 +79,8 @@ fn what_looks_like_a_secret_is_found() {
         ("lodash@4.17.21-beta.rc git@github.com:org/repo", "lodash@4.17.21-beta.rc git@github.com:org/repo"),
         ("took 4111.111111111111 ms", "took 4111.111111111111 ms"),
         ("first-pass: 12ms, second_pass=9 exit_sig=9", "first-pass: 12ms, second_pass=9 exit_sig=9"),
-        ("shop:hunter2@tcp(db:3306)/shop?a=b", "shop:<token>@tcp(db:3306)/shop?a=b"),
+        ("shop:hun@ter2@tcp(db:3306)/shop?a=b", "shop:<token>@tcp(db:3306)/shop?a=b"),
+        ("docker run -u 1000:1000 x; curl -u 'ann:hunter2' y", "docker run -u 1000:1000 x; curl -u 'ann:<token>' y"),
         ("curl -u ann:hunter2 https://x", "curl -u ann:<token> https://x"),
         ("CREATE USER x IDENTIFIED BY 'hunter2'", "CREATE USER x IDENTIFIED BY <token>"),
         ("https://hooks.slack.com/services/T0/B0/abc ok", "https://hooks.slack.com/services/<token> ok"),
@@ -220,14 +221,14 @@ fn fields_of_what_a_text_lost_go_by_name() {
             r#"{"h":[{"name":"password","value":"<redacted>"}],"rawHeaders":["Host","a","X-Api-Key","<redacted>","Accept","b"]}"#,
         ),
         (
-            r#"{"argv":["run","--token","t1","-v"],"tokens":["a","b"]}"#,
-            r#"{"argv":["run","--token","<redacted>","-v"],"tokens":"<redacted>"}"#,
+            r#"{"argv":["run","--token","t1","-v"],"tokens":["a","b"],"scopes":["token","read"]}"#,
+            r#"{"argv":["run","--token","<redacted>","-v"],"tokens":"<redacted>","scopes":["token","read"]}"#,
         ),
         // Part of another's name.
         (r#"{"message":"Cookie: basid=1","id":"1"}"#, r#"{"message":"Cookie: <redacted>","id":"1"}"#),
         (
-            r#"{"error_signature":"a1","proxy_pass":"http://up","tests.pass":12,"signature":"a2","db_pass":"x"}"#,
-            r#"{"error_signature":"a1","proxy_pass":"http://up","tests.pass":12,"signature":"<redacted>","db_pass":"<redacted>"}"#,
+            r#"{"error_signature":"a1","first_pass":12,"signature":"a2","db_pass":"x"}"#,
+            r#"{"error_signature":"a1","first_pass":12,"signature":"<redacted>","db_pass":"<redacted>"}"#,
         ),
     ] {
         assert_eq!(line(&of, before), after, "{before}");

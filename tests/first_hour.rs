@@ -665,7 +665,7 @@ fn what_stands_beside_the_line_of_a_request_is_none() {
             "trace_id",
             "\"method\":\"GET\",\"path\":\"/stock\",\"upstream\":\"stock\",\"status\":STATUS,\"duration_ms\":3",
             false,
-            true,
+            false,
         ),
         ("trace_id", "\"msg\":\"stock responded\",\"status\":STATUS,\"elapsed_ms\":3", false, true),
         (

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Case, Line, Random, Traffic, bytes_of, entries, folder_with, ledger_values, serin};
 use serde_json::Value;
-use serin::compare::verdict::{Finding, Verdict};
+use serin::compare::verdict::{Finding, Flaw, Verdict};
 use serin::engine::policy::Policy;
 use serin::engine::{Engine, Input};
 use serin::pipeline::metric::{Metric, MetricKind};
@@ -283,7 +283,7 @@ fn a_gauge_that_one_arm_cannot_say_holds_back_a_pass() {
         assert_eq!(of["verdict"], word, "{broken:?}: {}", of["reasons"]);
         assert_eq!(of["metrics"][0]["unread"][1].as_u64().unwrap() > 0, broken.is_some());
         let flaws = of["flaws"].to_string();
-        assert_eq!(flaws.contains("own_measurement"), broken.is_some(), "{flaws}");
+        assert_eq!(flaws.contains(Flaw::OwnMeasurement.name()), broken.is_some(), "{flaws}");
         assert_eq!(of["reasons"].to_string().contains("`render time` cannot be compared"), broken.is_some());
     }
 }

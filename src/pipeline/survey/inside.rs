@@ -166,7 +166,7 @@ impl Inside {
         let paths = |role: Role| plan.fields(role).iter().map(|field| field.path.clone());
         let first = |path: String| path.split('.').next().unwrap_or_default().to_owned();
         let of_outcome = [Role::Error, Role::Level, Role::Stack];
-        let shared = |role: &Role| !matches!(role, Role::Status | Role::Kind | Role::Message);
+        let shared = |role: &Role| !matches!(role, Role::Status | Role::Kind | Role::Message | Role::Service);
         Inside {
             of: BTreeMap::new(),
             of_outcome: of_outcome

@@ -408,7 +408,8 @@ impl OfService {
             };
             let of_id =
                 if line.request != 0 { others(&by_request, line.request) } else { others(&by_trace, line.trace) };
-            if let Some(found) = placed.get_mut(line.form).filter(|_| is_fine && (line.request != 0 || line.trace != 0))
+            if let Some(found) =
+                placed.get_mut(line.form).filter(|_| is_fine && (line.request != 0 || line.trace != 0 && line.says < 3))
             {
                 found.all += 1;
                 found.with_others += u64::from(!of_id.is_empty());

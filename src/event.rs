@@ -148,6 +148,10 @@ pub struct Event {
     /// Hash of the request id with unit, route and method; 0 when the line has none that is unique within these, or
     /// attempts are not joined.
     pub request: u64,
+    /// Hash of what all requests have in common that one call from outside makes: the request id with the unit, else the trace; 0
+    /// when the line has none, or is no request.
+    #[serde(default)]
+    pub call: u64,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,
     /// (environment, service), an index into [`Names::services`].
@@ -396,6 +400,8 @@ pub const KEY_ADOPTION: u64 = 9;
 pub const KEY_ADOPTION_USES: u64 = 10;
 /// Key of the sample of units whose metrics are followed.
 pub const KEY_METRICS: u64 = 12;
+/// Key of the sample of calls whose requests are counted.
+pub const KEY_CALLS: u64 = 13;
 
 /// Bucket (0..64) of a unit for the bucket test.
 pub fn bucket_of(unit: u64) -> u32 {

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Random, Traffic, folder_with, serin};
 use serde_json::{Map, Value};
+use serin::compare::verdict::Flaw;
 
 /// Requests of two versions, as lines of a form; none fails but by chance.
 fn log(mut form: impl FnMut(&Map<String, Value>, usize) -> String) -> String {
@@ -923,6 +924,108 @@ fn requests_of_their_own_are_not_taken_for_work() {
         let list = said["comparisons"].as_array().unwrap();
         let of = list.iter().find(|of| service.is_empty() || of["service"] == service).unwrap();
         assert_eq!(of["verdict"], "fail", "{what}: {} {}", of["reasons"], said["survey"]["notes"]);
+    }
+}
+
+/// What happens inside requests, and fails in the canary: no rollback for what requests got over, and no pass over what they did not.
+#[test]
+fn what_happens_inside_requests_decides_nothing_by_itself() {
+    type Form = fn(&dyn Fn(u64, &str) -> String, u64, bool) -> String;
+    const REQUEST: &str = "\"request_id\":\"ID\",\"msg\":\"done\",\"path\":\"/page\",\"status\":200,\"duration_ms\":39";
+    // A call that only the canary makes, which the first lines do not show.
+    let late: Form = |line, n, is_canary| {
+        let status = if n.is_multiple_of(5) { 503 } else { 200 };
+        let call = match is_canary {
+            true => format!(
+                "\"request_id\":\"ID\",\"msg\":\"called\",\"component\":\"stock\",\"path\":\"/stock\",\"status\":{status},\"duration_ms\":5"
+            ),
+            false => return line(40, REQUEST),
+        };
+        line(20, &call) + &line(40, REQUEST)
+    };
+    // One that shares with its request the piece of work of the trace alone.
+    let span: Form = |line, n, is_canary| {
+        let status = if is_canary && n.is_multiple_of(5) { 503 } else { 200 };
+        let ids = "\"traceId\":\"ID\",\"spanId\":\"s-ID\"";
+        line(
+            20,
+            &format!(
+                "{ids},\"msg\":\"called\",\"component\":\"stock\",\"path\":\"/stock\",\"status\":{status},\"duration_ms\":5"
+            ),
+        ) + &line(40, &format!("{ids},\"msg\":\"done\",\"path\":\"/page\",\"status\":200,\"duration_ms\":39"))
+    };
+    // Requests of many optional fields.
+    let wide: Form = |line, n, is_canary| {
+        let status = if is_canary && n.is_multiple_of(5) { 503 } else { 200 };
+        let some: String = (0..9).filter(|bit| n >> bit & 1 == 1).map(|bit| format!(",\"field{bit}\":{n}")).collect();
+        line(
+            20,
+            &format!(
+                "\"request_id\":\"ID\",\"msg\":\"called\",\"component\":\"stock\",\"path\":\"/stock\",\"status\":{status},\"duration_ms\":5"
+            ),
+        ) + &line(40, &format!("{REQUEST}{some}"))
+    };
+    // Many kinds of calls.
+    let kinds: Form = |line, n, is_canary| {
+        let status = if is_canary && n.is_multiple_of(5) { 503 } else { 200 };
+        let kind = n * 7 / 5 % 20;
+        line(
+            20,
+            &format!(
+                "\"request_id\":\"ID\",\"msg\":\"call number {kind}\",\"component\":\"of{kind}\",\"path\":\"/{kind}\",\"status\":{status},\"duration_ms\":5"
+            ),
+        ) + &line(40, REQUEST)
+    };
+    // It is the client's fault, whatever the word beside the code.
+    let jsend: Form = |line, n, is_canary| {
+        let rest = match n % 5 {
+            0 if is_canary => "\"status\":\"fail\",\"statusCode\":404",
+            _ => "\"status\":\"success\",\"statusCode\":200",
+        };
+        line(40, &format!("\"request_id\":\"ID\",\"msg\":\"done\",\"path\":\"/page\",\"duration_ms\":39,{rest}"))
+    };
+    // The answer is one of 200 whatever became of what was asked.
+    let graphql: Form = |line, n, is_canary| {
+        let status = if is_canary && n.is_multiple_of(5) { "error" } else { "ok" };
+        line(
+            38,
+            &format!(
+                "\"request_id\":\"ID\",\"msg\":\"graphql operation\",\"operation\":\"cart\",\"status\":\"{status}\",\"duration_ms\":30"
+            ),
+        ) + &line(40, REQUEST)
+    };
+    let cases: [(&str, Form, &[&str]); 6] = [
+        ("late", late, &["fail", "inconclusive"]),
+        ("span", span, &["inconclusive"]),
+        ("wide", wide, &["inconclusive"]),
+        ("kinds", kinds, &["inconclusive"]),
+        ("jsend", jsend, &["inconclusive"]),
+        ("graphql", graphql, &["inconclusive"]),
+    ];
+    for (what, form, verdicts) in cases {
+        let mut text = String::new();
+        for n in 0..16_000u64 {
+            let user = n * 7 % 1_201;
+            let is_canary = user.is_multiple_of(3) && (what != "late" || n > 6_000);
+            let arm = if is_canary { "canary" } else { "baseline" };
+            let line = |ms: u64, fields: &str| {
+                let at = n * 97 + ms;
+                let (minutes, seconds, ms) = (at / 60_000, at / 1_000 % 60, at % 1_000);
+                let id = format!("{n:08x}-0000-4000-8000-000000000000");
+                format!(
+                    "{{\"ts\":\"2026-06-01T10:{minutes:02}:{seconds:02}.{ms:03}Z\",\"user\":\"u{user}\",\"cohort\":\"{arm}\",{}}}\n",
+                    fields.replace("ID", &id)
+                )
+            };
+            text += &form(&line, n, is_canary);
+        }
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        let told = format!("{what}: {} {} {}", of["reasons"], of["flaws"], said["survey"]["notes"]);
+        assert!(verdicts.iter().any(|verdict| of["verdict"] == *verdict), "{} {told}", of["verdict"]);
+        assert!(of["automatic_at"].is_null(), "{told}");
+        assert_eq!(of["flaws"].to_string().contains(Flaw::UnequalCalls.name()), what == "late", "{told}");
     }
 }
 

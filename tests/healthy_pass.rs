@@ -80,6 +80,7 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 unit: event::mix(user as u64 + 1, 4242),
                 trace: 0,
                 request: 0,
+                call: 0,
                 latency_us: latency as u64,
                 service: 0,
                 arm,

@@ -72,6 +72,7 @@ impl World {
                     unit: event::mix(event::mix(unit, 3), seed),
                     trace: 0,
                     request: 0,
+                    call: 0,
                     latency_us: request.latency_us,
                     service: 0,
                     arm: u16::from(canary),

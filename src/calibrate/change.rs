@@ -103,6 +103,7 @@ mod tests {
             unit: 7,
             trace: 0,
             request: 0,
+            call: 0,
             latency_us: 1_000,
             service: 0,
             arm: event::NO_NAME,

@@ -265,11 +265,14 @@ pub enum Flaw {
     /// Lines behind a business event or a metric of one's own lack their unit, or a value that can be read, more often in one arm: it is not
     /// tested. No PASS, and nothing invalid.
     OwnMeasurement,
+    /// One id is that of several requests more often in one arm: work inside requests may be counted as requests there. No PASS, nothing
+    /// invalid, and no FAIL that acts without a person.
+    UnequalCalls,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 22] = [
+    pub const ALL: [Flaw; 23] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -292,6 +295,7 @@ impl Flaw {
         Flaw::UnequalActivity,
         Flaw::UnequalSegments,
         Flaw::OwnMeasurement,
+        Flaw::UnequalCalls,
     ];
 
     /// The word that ledgers use.
@@ -319,6 +323,7 @@ impl Flaw {
             Flaw::UnequalActivity => "unequal_activity",
             Flaw::UnequalSegments => "unequal_segments",
             Flaw::OwnMeasurement => "own_measurement",
+            Flaw::UnequalCalls => "unequal_calls",
         }
     }
 }

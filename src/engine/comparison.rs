@@ -15,6 +15,7 @@ use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Finding};
 use crate::engine::bucket_sums::{BucketSums, Values, View};
+use crate::engine::calls::Calls;
 use crate::engine::conversions::{Conversion, Converted};
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
 use crate::engine::first_events::FirstEvents;
@@ -236,6 +237,8 @@ pub struct Comparison {
     pub other_lines: BucketSums,
     /// Requests without a latency, without a status, and with either in another form, by bin of the partial's table.
     pub gaps: [BucketSums; GAPS],
+    /// What calls from outside made.
+    pub calls: Calls,
     /// Sampling weights of requests.
     pub sampling: Sampling,
     /// End of the last window in which (control, candidate) was active.
@@ -343,6 +346,7 @@ impl Comparison {
             warnings: BucketSums::new(Values::Count),
             other_lines: BucketSums::new(Values::Count),
             gaps: std::array::from_fn(|_| BucketSums::new(Values::Indicator)),
+            calls: Calls::default(),
             sampling: Sampling::default(),
             active_until: [None; 2],
             read: ReadSoFar::default(),

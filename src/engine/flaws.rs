@@ -140,6 +140,9 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
             flaws.push(Flaw::SamplingByOutcome);
         }
     }
+    if comparison.calls.differ() {
+        flaws.push(Flaw::UnequalCalls);
+    }
     if comparison.conversions.iter().any(Conversion::is_broken) || comparison.metrics.iter().any(MetricTest::is_broken)
     {
         flaws.push(Flaw::OwnMeasurement);
@@ -205,7 +208,8 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::DamagedLines
         | Flaw::UnequalActivity
         | Flaw::UnequalSegments
-        | Flaw::OwnMeasurement => &[],
+        | Flaw::OwnMeasurement
+        | Flaw::UnequalCalls => &[],
     }
 }
 
@@ -225,6 +229,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::UnequalActivity => false,
         // The other guardrails are measured.
         Flaw::OwnMeasurement => false,
+        // A release may ask more of a service; that is for people to say.
+        Flaw::UnequalCalls => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting
         | Flaw::Crossover

@@ -435,6 +435,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let is_hidden = hides_harm(Flaw::CreepingShare)
         || hides_harm(Flaw::UnequalActivity)
         || hides_harm(Flaw::OwnMeasurement)
+        || hides_harm(Flaw::UnequalCalls)
         || policy.errors && hides_harm(Flaw::SomeLate)
         || ratio.is_some_and(|ratio| ratio.is_wrong());
     let is_complete = !is_hidden && look.unequal.is_empty();

@@ -7,6 +7,7 @@
 mod arms;
 mod attempts;
 pub mod bucket_sums;
+pub mod calls;
 pub mod comparison;
 pub mod conversions;
 pub mod counted;

@@ -625,6 +625,11 @@ impl ReleaseState {
                 arm: arm_of_id(row.arm).filter(|_| ours.contains(&row.service)),
             })
             .collect();
+        for row in merged.calls.as_slice().iter().filter(|row| Some(row.service) == entry) {
+            if let Some(arm) = arm_of_id(row.arm).or_else(|| comparison.arm_of(row.unit)) {
+                comparison.calls.add(arm, row);
+            }
+        }
         let templates = TemplateInput::of(merged, entry, arm_of_id, &comparison.instances, start);
         if activities.is_empty() && complete.is_empty() {
             // No look and no stratum comes from what users do (CP-4).

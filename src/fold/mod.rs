@@ -344,6 +344,7 @@ impl<'w> ChunkFold<'w> {
     fn open(&mut self, window: i64) -> usize {
         let mut partial = WindowPartial::new(window);
         partial.pair_range = u64::MAX >> self.windowing.pair_bits.min(63);
+        partial.call_range = u64::MAX >> self.windowing.pair_bits.min(63);
         partial.trace_range = u64::MAX >> self.windowing.trace_bits.min(63);
         let start = self.windowing.start_of(window).0;
         self.windows.push(OpenWindow {

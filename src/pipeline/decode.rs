@@ -22,10 +22,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::event::{
-    self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NO_TEMPLATE, NameId, RejectReason,
+    self, Event, FieldForm, Intern, Kind, Level, NO_LATENCY, NO_NAME, NO_TEMPLATE, NameId, RejectReason, ServiceKey,
 };
 use crate::pipeline::intern::Interner;
-use crate::pipeline::plan::{ArmRule, Plan, RequestSource, SOURCE_PATH, UnitKind};
+use crate::pipeline::plan::{ArmRule, Plan, RequestSource, SOURCE_PATH, UnitKind, WorkForm};
 use crate::pipeline::prepare::Preparer;
 use crate::pipeline::roles::{self, ErrorNotation, LatencyUnit, RateNotation, Role, StatusNotation};
 use crate::pipeline::{access, clock, shape, values};
@@ -176,8 +176,8 @@ pub struct Decoder<'p> {
     /// The line that was decoded last asks only whether the service is there, or is told as a request that is not taken from its source.
     is_probe: bool,
     is_aside: bool,
-    /// Slots of what only work inside requests has.
-    inside_slots: Vec<u8>,
+    /// Of services that have such forms: those of work inside requests, each with the slots of its marks.
+    inside: BTreeMap<&'p ServiceKey, Vec<(&'p WorkForm, Vec<u8>)>>,
     /// Time fields that say when the work ended.
     end_times: [bool; FIELDS_MAX],
     /// Latency fields of lines whose time says when the work began.
@@ -247,7 +247,7 @@ impl<'p> Decoder<'p> {
             type_slots: [0; RECORD_TYPES.len()],
             is_probe: false,
             is_aside: false,
-            inside_slots: Vec::new(),
+            inside: BTreeMap::new(),
             end_times: [false; FIELDS_MAX],
             from_received: [false; FIELDS_MAX],
             notations: [StatusNotation::Http; FIELDS_MAX],
@@ -331,7 +331,11 @@ impl<'p> Decoder<'p> {
         decoder.direction_slots = DIRECTIONS.map(|path| decoder.want(path));
         decoder.agent_slots = AGENTS.map(|path| decoder.want(path));
         decoder.type_slots = RECORD_TYPES.map(|path| decoder.want(path));
-        decoder.inside_slots = plan.inside.values().flatten().flatten().map(|mark| decoder.want(&mark.path)).collect();
+        for (service, forms) in &plan.inside {
+            let mut slots = |form: &WorkForm| form.marks.iter().map(|mark| decoder.want(&mark.path)).collect();
+            let forms = forms.iter().map(|form| (form, slots(form))).collect();
+            decoder.inside.insert(service, forms);
+        }
         decoder.want_records();
         decoder.event_names = plan.conversions.fields().into_iter().map(|path| decoder.want(path)).collect();
         decoder.metric_slots =
@@ -650,6 +654,7 @@ impl<'p> Decoder<'p> {
         self.is_probe = kind == Kind::Request && self.asks_for_health(line, unit);
         let kind = if self.is_probe { Kind::Log } else { kind };
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
+        let call = if kind == Kind::Request { self.call(line, unit) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
         // Where requests are the unit, a line that is none of them and names no arm belongs to nobody.
@@ -659,7 +664,8 @@ impl<'p> Decoder<'p> {
         let (weight, rate_unread) = self.weight(line);
         // The text of an access line says its fields once more.
         let is_access = access_line || source == RequestSource::AccessLog && self.named_source(line).is_some();
-        let template = if is_access { NO_TEMPLATE } else { self.template(line, kind, level) };
+        let failed_inside = self.is_aside && error;
+        let template = if is_access { NO_TEMPLATE } else { self.template(line, kind, level, failed_inside) };
         let sampling = if self.roles[Role::SampleRate as usize].len == 0 {
             event::NOT_SAMPLED
         } else {
@@ -672,6 +678,7 @@ impl<'p> Decoder<'p> {
             unit,
             trace: if plan.follow_traces { trace_hash } else { 0 },
             request,
+            call,
             latency_us,
             service,
             arm,

@@ -32,6 +32,15 @@ pub struct Mark {
     pub value: Option<String>,
 }
 
+/// Lines of one form that are work inside requests.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct WorkForm {
+    /// What each of its lines has, and no request.
+    pub marks: BTreeSet<Mark>,
+    /// None of its lines has a status: one that has is something else, whatever fields it shares with them.
+    pub lacks_status: bool,
+}
+
 /// How a line finds its arm.
 #[expect(clippy::large_enum_variant, reason = "there is one of these in a program")]
 #[derive(Clone, PartialEq, Debug)]
@@ -247,8 +256,8 @@ pub struct Plan {
     pub arms: ArmRule,
     /// Request source of each service that was seen; an unknown service takes all.
     pub sources: BTreeMap<ServiceKey, RequestSource>,
-    /// What only work inside requests has, of services whose requests are [`RequestSource::Answered`]: the marks of each of its forms.
-    pub inside: BTreeMap<ServiceKey, BTreeSet<BTreeSet<Mark>>>,
+    /// What only work inside requests has, of services whose requests are [`RequestSource::Answered`]: each of its forms.
+    pub inside: BTreeMap<ServiceKey, BTreeSet<WorkForm>>,
     /// Only this service's rollout is judged; lines of others still count in traces.
     pub service: Option<String>,
     /// Only this environment's lines are read.

@@ -8,7 +8,7 @@ use crate::event::{SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::metric;
 use crate::pipeline::plan::{
-    ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Mark, Plan, RequestSource, TIMES_MAX, UnitKind,
+    ArmRule, CONVERSIONS_MAX, Conversions, FieldRef, Mark, Plan, RequestSource, TIMES_MAX, UnitKind, WorkForm,
 };
 use crate::pipeline::prepare::{self, Preparation};
 use crate::pipeline::roles::{LatencyUnit, Role};
@@ -67,8 +67,12 @@ pub fn to_json(plan: &Plan) -> Value {
     });
     if let (false, Some(fields)) = (plan.inside.is_empty(), value.as_object_mut()) {
         let mark = |mark: &Mark| json!({ "field": mark.path, "value": mark.value });
-        let of_service = |(key, forms): (&ServiceKey, &BTreeSet<BTreeSet<Mark>>)| {
-            let forms: Vec<Vec<Value>> = forms.iter().map(|marks| marks.iter().map(mark).collect()).collect();
+        let form = |form: &WorkForm| {
+            let marks: Vec<Value> = form.marks.iter().map(mark).collect();
+            json!({ "marks": marks, "lacks_status": form.lacks_status })
+        };
+        let of_service = |(key, forms): (&ServiceKey, &BTreeSet<WorkForm>)| {
+            let forms: Vec<Value> = forms.iter().map(form).collect();
             json!({ "environment": key.environment, "service": key.service, "forms": forms })
         };
         fields.insert("inside".to_owned(), plan.inside.iter().map(of_service).collect());
@@ -174,7 +178,7 @@ fn zone_from_json(value: Option<&Value>) -> Result<Zone, BadPlan> {
 }
 
 /// What tells work inside requests; nothing where a plan has no such key.
-fn inside_from_json(value: Option<&Value>) -> Result<BTreeMap<ServiceKey, BTreeSet<BTreeSet<Mark>>>, BadPlan> {
+fn inside_from_json(value: Option<&Value>) -> Result<BTreeMap<ServiceKey, BTreeSet<WorkForm>>, BadPlan> {
     let bad = || BadPlan("inside".to_owned());
     let Some(value) = value else { return Ok(BTreeMap::new()) };
     let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(bad);
@@ -184,10 +188,12 @@ fn inside_from_json(value: Option<&Value>) -> Result<BTreeMap<ServiceKey, BTreeS
     let of_service = |of: &Value| {
         let key = ServiceKey { environment: text(of, "environment")?, service: text(of, "service")? };
         let forms = of.get("forms").and_then(Value::as_array).ok_or_else(bad)?;
-        let form = |marks: &Value| {
+        let form = |form: &Value| {
             // No marks would be those of every line.
-            let marks = marks.as_array().filter(|marks| !marks.is_empty()).ok_or_else(bad)?;
-            marks.iter().map(mark).collect::<Result<BTreeSet<Mark>, BadPlan>>()
+            let marks =
+                form.get("marks").and_then(Value::as_array).filter(|marks| !marks.is_empty()).ok_or_else(bad)?;
+            let lacks_status = form.get("lacks_status").and_then(Value::as_bool).ok_or_else(bad)?;
+            Ok(WorkForm { marks: marks.iter().map(mark).collect::<Result<_, BadPlan>>()?, lacks_status })
         };
         Ok((key, forms.iter().map(form).collect::<Result<BTreeSet<_>, BadPlan>>()?))
     };

@@ -19,7 +19,7 @@ use crate::event::{RejectReason, ServiceKey};
 use crate::pipeline::clock::Zone;
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::metric::Metric;
-use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Mark, Plan, RequestSource, UnitKind};
+use crate::pipeline::plan::{ArmRule, Conversions, FieldRef, Mark, Plan, RequestSource, UnitKind, WorkForm};
 use crate::pipeline::prepare::{Preparation, Preparer, Redact};
 use crate::pipeline::roles::{self, Role};
 use crate::pipeline::shape;
@@ -293,13 +293,25 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     plan.sources = choose_sources(&sources, &wishes.sources, &mut notes);
     let answered = plan.sources.iter().filter(|(_, source)| **source == RequestSource::Answered);
     for (key, _) in answered {
+        let mut forms = inside.found(key).0;
         let room = inside::KEPT_MAX.saturating_sub(plan.inside.values().map(BTreeSet::len).sum());
-        let marks: BTreeSet<BTreeSet<Mark>> = inside.found(key).0.into_iter().take(room).collect();
-        if !marks.is_empty() {
-            let all = |marks: &BTreeSet<Mark>| marks.iter().map(mark_words).collect::<Vec<_>>().join(" and ");
-            let words: Vec<String> = marks.iter().map(all).collect();
-            notes.push(format!("requests: lines of {key} with {} are work inside requests", words.join(", or ")));
-            plan.inside.insert(key.clone(), marks);
+        if forms.len() > room {
+            notes.push(format!(
+                "requests: {} more forms of lines of {key} are work inside requests; they are too many and count as requests \
+                 (`requests_from:` or a rule for them helps)",
+                forms.len() - room
+            ));
+            forms = forms.into_iter().take(room).collect();
+        }
+        if !forms.is_empty() {
+            let all = |form: &WorkForm| form.marks.iter().map(mark_words).collect::<Vec<_>>().join(" and ");
+            let words: Vec<String> = forms.iter().take(inside::NAMED_MAX).map(all).collect();
+            let more = match forms.len() - words.len() {
+                0 => String::new(),
+                more => format!(", or {more} more"),
+            };
+            notes.push(format!("requests: lines of {key} with {}{more} are work inside requests", words.join(", or ")));
+            plan.inside.insert(key.clone(), forms);
         }
     }
     let calls_set_aside = set_aside(&sources, &plan.sources);

@@ -13,7 +13,7 @@ mod templates;
 use crate::event::{self, FieldForm, Kind, Level, NO_LATENCY, NO_NAME, NameId, Names, RejectReason};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::rows::{
-    AttemptRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow,
+    AttemptRow, CallRow, ConversionRow, EVIDENCE_MAX, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow,
     OutcomeRow, PairRow, Row, Rows, SegmentRow, TraceRow, UnitRow,
 };
 use crate::sketch::templates::{CLASSES, TemplatePairs, TemplateRow};
@@ -24,7 +24,7 @@ pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
-pub const PARTIAL_VERSION: u8 = 3;
+pub const PARTIAL_VERSION: u8 = 4;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;
@@ -45,6 +45,8 @@ pub const PAIR_ROWS_MAX: usize = 1 << 15;
 pub const TRACE_ROWS_MAX: usize = 1 << 15;
 /// (unit, metric, value) rows of one window; past it the sample of units halves.
 pub const METRIC_ROWS_MAX: usize = 1 << 17;
+/// Calls of one window whose requests are counted; past it their sample halves.
+pub const CALL_ROWS_MAX: usize = 1 << 13;
 
 /// Counters of one service under one arm.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -306,6 +308,10 @@ pub struct WindowPartial {
     pub pairs: Rows<PairRow>,
     /// Largest keyed hash of units in `pairs`.
     pub pair_range: u64,
+    /// What calls from outside made, of calls in `call_range`.
+    pub calls: Rows<CallRow>,
+    /// Largest keyed hash of calls in `calls`.
+    pub call_range: u64,
     /// (trace, service), of traces in `trace_range`.
     pub traces: Rows<TraceRow>,
     /// Largest keyed hash of traces in `traces`.
@@ -342,6 +348,8 @@ impl WindowPartial {
             metric_range: u64::MAX,
             pairs: Rows::default(),
             pair_range: u64::MAX,
+            calls: Rows::default(),
+            call_range: u64::MAX,
             traces: Rows::default(),
             trace_range: u64::MAX,
             evidence: Rows::default(),
@@ -375,6 +383,7 @@ impl WindowPartial {
             + self.conversions.len()
             + self.metrics.len()
             + self.pairs.len()
+            + self.calls.len()
             + self.traces.len()
             + self.evidence.len()
             + self.template_rows()
@@ -427,6 +436,8 @@ impl WindowPartial {
         let range = self.metric_range;
         self.metric_range = settle_sample(&mut self.metrics, range, METRIC_ROWS_MAX, |row| metric_hash(row.unit));
         self.settle_pairs();
+        let range = self.call_range;
+        self.call_range = settle_sample(&mut self.calls, range, CALL_ROWS_MAX, |row| call_hash(row.call));
         let range = self.trace_range;
         self.trace_range = settle_sample(&mut self.traces, range, TRACE_ROWS_MAX, |row| trace_hash(row.trace));
         self.settle_evidence();
@@ -600,6 +611,17 @@ impl WindowPartial {
                 }
             }
         }
+        if event.call != 0 && call_hash(event.call) <= self.call_range {
+            self.calls.add(CallRow {
+                call: event.call,
+                unit: event.unit,
+                service: event.service,
+                arm: event.arm,
+                route: event.route,
+                several: false,
+                failed: event.error,
+            });
+        }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {
             let request = event.kind == Kind::Request;
             self.traces.add(TraceRow {
@@ -709,6 +731,12 @@ pub fn pair_hash(unit: u64) -> u64 {
 #[inline]
 pub fn metric_hash(unit: u64) -> u64 {
     if unit == 0 { 0 } else { event::mix(unit, event::KEY_METRICS) }
+}
+
+/// Place of a call in the order in which the sample of calls is taken.
+#[inline]
+pub fn call_hash(call: u64) -> u64 {
+    event::mix(call, event::KEY_CALLS)
 }
 
 /// Place of a trace in the order in which the sample of traces is taken.

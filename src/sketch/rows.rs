@@ -548,6 +548,49 @@ impl Row for MetricRow {
     }
 }
 
+/// Requests of one service that one call from outside made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallRow {
+    /// Hash of what they have in common.
+    pub call: u64,
+    /// Hash of their unit, the largest; 0 where they name none.
+    pub unit: u64,
+    /// Service.
+    pub service: NameId,
+    /// Arm that they name, or [`event::NO_NAME`].
+    pub arm: NameId,
+    /// Route, where all have the same.
+    pub route: NameId,
+    /// They have several routes.
+    pub several: bool,
+    /// One of them failed.
+    pub failed: bool,
+}
+
+impl Row for CallRow {
+    type Key = (u64, NameId, NameId);
+    fn key(&self) -> Self::Key {
+        (self.call, self.service, self.arm)
+    }
+    #[inline]
+    fn place(&self) -> u64 {
+        self.call
+    }
+    fn combine(&mut self, other: &Self) {
+        self.several |= other.several || self.route != other.route;
+        if self.several {
+            self.route = event::NO_NAME;
+        }
+        self.failed |= other.failed;
+        self.unit = self.unit.max(other.unit);
+    }
+    fn rename(&mut self, names: &Renaming) {
+        self.arm = names.arm(self.service, self.arm);
+        self.route = names.route(self.route);
+        self.service = names.service(self.service);
+    }
+}
+
 /// Which segments a unit came with, and how long its requests there took.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentRow {

@@ -113,7 +113,9 @@ impl Judged<'_> {
             list.extend(look.flaws.contains(&Flaw::MostlyLate).then(|| self.flaw(Flaw::MostlyLate)));
         }
         if look.verdict == Verdict::Inconclusive {
-            for flaw in [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity, Flaw::OwnMeasurement] {
+            let of_pass =
+                [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity, Flaw::OwnMeasurement, Flaw::UnequalCalls];
+            for flaw in of_pass {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
             }
         } else {
@@ -220,6 +222,9 @@ impl Judged<'_> {
                  (`assignment: requests` in the policy says so)."
                     .to_owned(),
             ),
+            None if self.comparison.look.flaws.contains(&Flaw::UnequalCalls) => {
+                Some(format!("Nobody should act on it without a person. {}", self.flaw(Flaw::UnequalCalls)))
+            }
             None => Some("It is not enough to act on without a person: that asks for evidence of 1,000.".to_owned()),
         }
     }
@@ -615,6 +620,14 @@ impl Judged<'_> {
                 }
             }
             Flaw::UnequalSegments => self.unequal_words(),
+            Flaw::UnequalCalls => {
+                let [control, candidate] = comparison.calls.shares().map(percent);
+                format!(
+                    "One request id (or trace) is that of several requests in {candidate} of cases in the canary and {control} in the baseline: \
+                     calls and other work inside requests may be counted as requests. `serin explain` shows what counts; `requests_from:` \
+                     or a rule for those lines helps. No pass before both are counted alike."
+                )
+            }
             Flaw::OwnMeasurement => {
                 let events = comparison.conversions.iter().filter(|of| of.is_broken()).map(|of| &of.name);
                 let metrics = comparison.metrics.iter().filter(|of| of.is_broken()).map(|of| &of.metric.name);

@@ -4,6 +4,7 @@ use crate::compare::arrivals::{Block, ShareCuts, ShareCutsParts};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
 use crate::engine::bucket_sums::BucketSums;
+use crate::engine::calls::Calls;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
 use crate::engine::conversions::Conversion;
 use crate::engine::ending::{EndReason, Presence, RolloutEnd};
@@ -64,6 +65,7 @@ impl Comparison {
         self.warnings.write(w);
         self.other_lines.write(w);
         self.gaps.iter().for_each(|sums| sums.write(w));
+        self.calls.write(w);
         self.sampling.write(w);
         self.storms.write_counters(w);
         self.unanswered.write_counters(w);
@@ -354,6 +356,7 @@ impl Comparison {
         for sums in &mut c.gaps {
             *sums = BucketSums::read(r)?;
         }
+        c.calls = Calls::read(r)?;
         c.sampling = Sampling::read(r)?;
         c.storms.read_counters(r)?;
         c.unanswered.read_counters(r)?;

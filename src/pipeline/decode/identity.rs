@@ -30,6 +30,19 @@ impl Decoder<'_> {
         0
     }
 
+    /// Hash of what all requests have in common that one call from outside makes; 0 where nothing says so.
+    #[inline]
+    pub(super) fn call(&self, line: &str, unit: u64) -> u64 {
+        let unit = match self.plan.unit {
+            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
+            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
+        };
+        match self.hash_of(Role::Request, line) {
+            0 => self.hash_of(Role::Trace, line),
+            id => event::mix(id, unit).max(1),
+        }
+    }
+
     /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
     ///
     /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it

@@ -32,8 +32,12 @@ const LIBRARIES: [(&str, Library); 7] = [
 ];
 
 /// Last steps of routes that are asked to see whether a service is there, and those of them that are nothing else.
-const PROBES: [&str; 13] = [
+const PROBES: [&str; 17] = [
     "ping",
+    "up",
+    "hc",
+    "_health",
+    "_healthz",
     "health",
     "healthz",
     "healthcheck",
@@ -47,10 +51,25 @@ const PROBES: [&str; 13] = [
     "startupz",
     "metrics",
 ];
-const ONLY_PROBES: [&str; 8] =
-    ["health", "healthz", "healthcheck", "health-check", "readyz", "readiness", "livez", "liveness"];
+const ONLY_PROBES: [&str; 12] = [
+    "hc",
+    "_health",
+    "_healthz",
+    "health",
+    "healthz",
+    "healthcheck",
+    "health-check",
+    "ready",
+    "readyz",
+    "readiness",
+    "livez",
+    "liveness",
+];
 /// First steps under which programs say how they are.
-const OF_PROGRAMS: [&str; 9] = ["actuator", "api", "internal", "_internal", "-", "_", "management", "system", "q"];
+const OF_PROGRAMS: [&str; 12] =
+    ["actuator", "api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
+/// The step under which a program of Spring says how it is, whatever stands before it.
+const ACTUATOR: &str = "/actuator/";
 /// How programs that ask nothing else name themselves.
 const PROBERS: [&str; 6] = [
     "kube-probe/",
@@ -199,7 +218,7 @@ impl Decoder<'_> {
             Some(Library::Database) => (Kind::Log, RequestSource::Application),
             Some(Library::Client) => (Kind::Request, RequestSource::Outgoing),
             None if self.is_outgoing(line) => (Kind::Request, RequestSource::Outgoing),
-            None if chosen == Some(RequestSource::Answered) && self.is_inside(line, service) => {
+            None if chosen == Some(RequestSource::Answered) && self.is_inside(line, service, has_status) => {
                 (Kind::Request, RequestSource::Timed)
             }
             // A request that failed before it had a status is one.
@@ -210,27 +229,22 @@ impl Decoder<'_> {
         }
     }
 
-    /// The line has what only the work inside requests has.
-    fn is_inside(&self, line: &str, service: NameId) -> bool {
-        if self.inside_slots.is_empty() {
+    /// The line has what only the work inside requests has: all marks of one of its forms.
+    fn is_inside(&self, line: &str, service: NameId, has_status: bool) -> bool {
+        let name = |service: NameId| self.names.names().services.get(usize::from(service));
+        let Some(forms) =
+            (!self.inside.is_empty()).then(|| name(service)).flatten().and_then(|key| self.inside.get(key))
+        else {
             return false;
-        }
-        let service = self.names.names().services.get(usize::from(service));
+        };
         let has = |(mark, slot): (&Mark, &u8)| {
             let slot = self.slots.get(usize::from(*slot)).filter(|slot| slot.form != Form::Absent);
             slot.is_some_and(|slot| {
                 mark.value.as_deref().is_none_or(|value| slot.is_scalar() && slot.text(line) == value)
             })
         };
-        let mut slots = self.inside_slots.iter();
-        let mut is_inside = false;
-        for (of, forms) in &self.plan.inside {
-            for marks in forms {
-                let all = marks.iter().zip(slots.by_ref()).fold(true, |all, pair| all & has(pair));
-                is_inside |= all && Some(of) == service;
-            }
-        }
-        is_inside
+        let mut forms = forms.iter().filter(|(form, _)| !(has_status && form.lacks_status));
+        forms.any(|(form, slots)| form.marks.iter().zip(slots).all(has))
     }
 
     /// The library whose own logger wrote the line: what it says beside the fields of the request that it is part of is its own.
@@ -279,8 +293,7 @@ impl Decoder<'_> {
         let says_failed = |slot: &Slot, at: usize| {
             values::status_in(&slot.text(line), self.notations[at]).is_some_and(|status| status.error)
         };
-        // A word that says that it failed is no less than a code.
-        if is_figure(&first.0) || says_failed(&first.0, first.1) {
+        if is_figure(&first.0) {
             return Some(first);
         }
         // `status` may say how the work went, beside the code of the answer.
@@ -290,7 +303,12 @@ impl Decoder<'_> {
             let is_code = is_figure(slot) && values::status_in(&slot.text(line), StatusNotation::Http).is_some();
             is_code.then_some((*slot, at))
         });
-        others.into_iter().find(|(_, at)| self.notations[*at] == StatusNotation::Http).or(Some(first))
+        let code = others.into_iter().find(|(_, at)| self.notations[*at] == StatusNotation::Http);
+        // A word that says that it failed is no less than a code, but for whose fault it was: `fail` beside 404 (JSend).
+        let blames_client = |(slot, at): &(Slot, usize)| {
+            values::status_in(&slot.text(line), self.notations[*at]).is_some_and(|status| status.class == 4)
+        };
+        code.filter(|code| !says_failed(&first.0, first.1) || blames_client(code)).or(Some(first))
     }
 
     /// A request that asks only whether the service is there: its path says so, and it is nobody's, or its program says so.
@@ -313,7 +331,9 @@ impl Decoder<'_> {
         let path = text.split(['?', '#', ' ']).find(|part| part.contains('/')).unwrap_or_default().trim_matches('/');
         let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
         // `/insurance/health` is a page.
-        let is_programs = first == last || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of));
+        let is_programs = first == last
+            || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of))
+            || path.to_ascii_lowercase().contains(ACTUATOR);
         if !is_programs || !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
             return false;
         }
@@ -369,9 +389,12 @@ impl Decoder<'_> {
     pub(super) fn metrics(&self, line: &str) -> [u16; METRICS_MAX] {
         let mut said = event::NO_METRICS;
         for ((said, slot), metric) in said.iter_mut().zip(&self.metric_slots).zip(&self.plan.metrics) {
-            let Some(slot) = self.slots.get(usize::from(*slot)).filter(|slot| slot.is_scalar()) else { continue };
+            let Some(slot) = self.slots.get(usize::from(*slot)) else { continue };
             let text = slot.text(line);
             *said = match (metric.kind, text.trim()) {
+                // JSON has no NaN: loggers write null for it.
+                (MetricKind::Gauge, _) if slot.is_there_without_value() => event::METRIC_UNREAD,
+                (MetricKind::Gauge, _) if !slot.is_scalar() => continue,
                 (MetricKind::Gauge, text) => {
                     let parts = number::micros_from_decimal(text, GAUGE_PARTS, 1);
                     parts.map_or(event::METRIC_UNREAD, |parts| bin_of(parts) + 1)

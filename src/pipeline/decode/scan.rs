@@ -182,7 +182,7 @@ impl<'a> json::Visit<'a> for Fill<'_> {
         // Lines are shorter than 4 GiB ([`LINE_MAX`]).
         let stands = |form| Slot { from: (self.from + from) as u32, until: (self.from + until) as u32, form };
         let found = match kind {
-            ValueKind::Null => Slot::default(),
+            ValueKind::Null => stands(Form::Absent),
             ValueKind::True => Slot { form: Form::True, ..Slot::default() },
             ValueKind::False => Slot { form: Form::False, ..Slot::default() },
             ValueKind::Number => stands(Form::Number),

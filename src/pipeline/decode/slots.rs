@@ -7,7 +7,7 @@ use crate::pipeline::json;
 /// How a field's value stands in the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum Form {
-    /// Absent or null.
+    /// Absent, or null: then it has a place.
     #[default]
     Absent,
     /// Text without escapes, or a number.
@@ -59,5 +59,14 @@ impl Slot {
     #[inline]
     pub(super) fn is_scalar(&self) -> bool {
         !matches!(self.form, Form::Absent | Form::Nested)
+    }
+
+    /// The field is there, and has neither a text nor a number.
+    pub(super) fn is_there_without_value(&self) -> bool {
+        match self.form {
+            Form::Absent => self.from < self.until,
+            Form::Nested => true,
+            Form::Plain | Form::Number | Form::Escaped | Form::True | Form::False => false,
+        }
     }
 }

@@ -14,6 +14,9 @@ const SEEN_TEXT_MAX: usize = 256;
 /// Bytes of a text that are looked at, with a stack trace behind its first line.
 const TEXT_MAX: usize = 64 << 10;
 
+/// What stands behind the text of work that failed, where the text does not say so by its level.
+const FAILED: &[u8] = b"(failed)";
+
 /// A text as it stands in lines, without a value in it.
 #[derive(Debug)]
 struct Seen {
@@ -31,20 +34,31 @@ pub(super) struct Templates {
 }
 
 impl Decoder<'_> {
-    /// Id of the line's template, whose text is then among the names.
+    /// Id of the line's template, whose text is then among the names. `failed_inside`: it is a piece of work inside a request,
+    /// and failed.
     #[inline]
-    pub(super) fn template(&mut self, line: &str, kind: Kind, level: Level) -> u64 {
+    pub(super) fn template(&mut self, line: &str, kind: Kind, level: Level, failed_inside: bool) -> u64 {
         if kind != Kind::Log && level < Level::Error {
             return NO_TEMPLATE;
         }
+        // Its text may be that of work that did not fail, and no request says that it did.
+        let failed_inside = failed_inside && level < Level::Error;
         match (self.first(Role::Template), self.first(Role::Message)) {
-            (Some((slot, _)), _) => self.template_of(line, slot, Writer::Producer, level),
-            (None, Some((slot, _))) => self.template_of(line, slot, Writer::Message, level),
+            (Some((slot, _)), _) => self.template_of(line, slot, Writer::Producer, level, failed_inside),
+            (None, Some((slot, _))) => self.template_of(line, slot, Writer::Message, level, failed_inside),
+            (None, None) if failed_inside => {
+                self.templates.canonical.mask(b"work inside a request", Writer::Message);
+                self.templates.canonical.add_detail(FAILED, Writer::Message);
+                let canonical = &self.templates.canonical;
+                let id = canonical.id();
+                self.names.template(id, canonical.text());
+                id
+            }
             (None, None) => NO_TEMPLATE,
         }
     }
 
-    fn template_of(&mut self, line: &str, slot: Slot, writer: Writer, level: Level) -> u64 {
+    fn template_of(&mut self, line: &str, slot: Slot, writer: Writer, level: Level, failed_inside: bool) -> u64 {
         let raw = slot.raw(line);
         let trace = self.first(Role::Stack).map(|(slot, _)| slot);
         // "request failed" says little; the error beside it says what happened.
@@ -52,6 +66,7 @@ impl Decoder<'_> {
         let detail = if level < Level::Error { None } else { self.first(Role::Error).map(|(slot, _)| slot) };
         let detail = detail.filter(|detail| is_text(detail) && detail.raw(line) != raw);
         let may_be_seen = trace.is_none()
+            && !failed_inside
             && detail.is_none()
             && raw.len() <= SEEN_TEXT_MAX
             && match slot.form {
@@ -97,6 +112,9 @@ impl Decoder<'_> {
                     canonical.add_stack(start_of(trace.raw(line)));
                 }
             }
+        }
+        if failed_inside {
+            canonical.add_detail(FAILED, Writer::Message);
         }
         if canonical.is_empty() {
             return NO_TEMPLATE;

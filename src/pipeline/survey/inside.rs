@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::{self, Event, NO_LATENCY, NO_NAME, ServiceKey};
 use crate::pipeline::decode::without_mark;
 use crate::pipeline::json::{self, Value};
-use crate::pipeline::plan::{Mark, Plan, RequestSource};
+use crate::pipeline::plan::{Mark, Plan, RequestSource, WorkForm};
 use crate::pipeline::roles::Role;
 use crate::pipeline::survey::arms::scalar_text;
 use crate::time::Micros;
@@ -27,6 +27,11 @@ const FIELDS_MAX: usize = 512;
 const VALUES_MAX: usize = 32;
 /// Bytes of a value that may be a mark.
 const VALUE_MAX: usize = 64;
+/// Forms are told apart by all names of fields, and once more by messages and loggers alone: where some fields are in this line and not in
+/// that there are as many forms as ways to choose them.
+const GRAINS: usize = 2;
+/// Fields that name the piece of work that a line is of.
+const SPANS: [&str; 7] = ["span_id", "spanId", "span.id", "SpanId", "spanID", "dd.span_id", "@sp"];
 /// Lines of one service that are compared with each other.
 const LINES_MAX: usize = 20_000;
 /// Fewest lines of a form that is found inside, by ids and by users.
@@ -36,9 +41,13 @@ const BY_USER_MIN: u64 = 5;
 const PERCENT: u64 = 90;
 /// One in so many lines of a form is work.
 const SHARE: u64 = 10;
-/// Values of one form that are kept as marks, and fields; and forms of a plan.
+/// Values of one form that are kept as marks, and fields; and forms of a plan, with how many of one service are named.
 const OF_FORM: usize = 2;
-pub(super) const KEPT_MAX: usize = 12;
+pub(super) const KEPT_MAX: usize = 256;
+pub(super) const NAMED_MAX: usize = 12;
+/// Fewest lines of a form whose marks may be values that are neither messages nor names of what wrote them: of few lines any value
+/// is the same.
+const ANY_VALUE_MIN: u64 = 30;
 /// How far the end of a line lies behind that of the request which it is inside, and its begin before: lines are written one after the other.
 const SLACK: Micros = 2_000;
 /// Other lines that one is compared with.
@@ -67,7 +76,7 @@ const TELLING: [&str; 13] = [
 /// What the lines of services say of work inside requests.
 #[derive(Default)]
 pub(super) struct Inside {
-    of: BTreeMap<ServiceKey, OfService>,
+    of: BTreeMap<ServiceKey, [OfService; GRAINS]>,
     /// First steps of paths of fields that vary with how a request ended.
     of_outcome: BTreeSet<String>,
     statuses: BTreeSet<String>,
@@ -77,6 +86,7 @@ pub(super) struct Inside {
     users: Vec<String>,
     requests: Vec<String>,
     traces: Vec<String>,
+    spans: Vec<String>,
 }
 
 /// What one service's lines say.
@@ -180,6 +190,7 @@ impl Inside {
             users: [Role::User, Role::Session, Role::Client].into_iter().flat_map(paths).collect(),
             requests: paths(Role::Request).collect(),
             traces: paths(Role::Trace).collect(),
+            spans: SPANS.map(str::to_owned).to_vec(),
         }
     }
 
@@ -211,8 +222,11 @@ impl Inside {
                 OUTCOMES.iter().any(|word| first.get(..word.len()).is_some_and(|of| of.eq_ignore_ascii_case(word)));
             !is_told && !self.of_outcome.contains(&mark.path) && !self.of_outcome.contains(first)
         });
-        let form =
-            marks.iter().filter(|mark| self.tells_form(mark)).fold(0u64, |sum, mark| sum.wrapping_add(hash(mark)));
+        let form_of = |is_coarse: bool| {
+            let told = marks.iter().filter(|mark| self.tells_form(mark) && !(is_coarse && mark.value.is_none()));
+            told.fold(0u64, |sum, mark| sum.wrapping_add(hash(mark)))
+        };
+        let forms = [form_of(false), form_of(true)];
         marks.retain(|mark| mark.value.is_none() || !self.of_roles.contains(&mark.path));
 
         let id = |paths: &[String]| {
@@ -223,10 +237,12 @@ impl Inside {
         };
         let has_status = event.status_class != 0;
         let took = if event.latency_us == NO_LATENCY { 0 } else { event.latency_us.min(i64::MAX as u64) as Micros };
+        let (request, trace, span) = (id(&self.requests), id(&self.traces), id(&self.spans));
         let seen = Seen {
             form: 0,
-            request: id(&self.requests),
-            trace: id(&self.traces),
+            // One piece of work of a trace is one request.
+            request: if request == 0 && trace != 0 && span != 0 { event::mix(trace, span).max(1) } else { request },
+            trace,
             user: id(&self.users),
             route: route.map_or(0, |route| event::identity_hash(route.as_bytes()).max(1)),
             class: event.status_class,
@@ -236,32 +252,16 @@ impl Inside {
             failed: event.error || event.status_class >= 4,
             says: u8::from(has_status) + u8::from(event.route != NO_NAME) + u8::from(took > 0),
         };
-        let of = self.of.entry(service.clone()).or_default();
-        of.succeeds |= matches!(event.status_class, 2 | 3);
-        of.fails |= event.status_class >= 5;
-        if has_status && of.with.len() < FORMS_MAX {
-            of.with.insert(form);
-        } else if !has_status && of.without.len() < FORMS_MAX {
-            *of.without.entry(form).or_default() += 1;
+        let grains = self.of.entry(service.clone()).or_default();
+        for (of, form) in grains.iter_mut().zip(forms) {
+            of.note(seen, form, &marks, has_status);
         }
-        let at = match of.of_form.get(&form) {
-            Some(at) => *at,
-            None if of.forms.len() >= FORMS_MAX => {
-                of.is_full = true;
-                return;
-            }
-            None => {
-                of.forms.push(Form::default());
-                of.of_form.insert(form, of.forms.len() - 1);
-                of.forms.len() - 1
-            }
-        };
-        if let Some(form) = of.forms.get_mut(at) {
-            of.is_full |= !form.add(marks, has_status, seen.failed);
-        }
-        if of.lines.len() < LINES_MAX {
-            of.lines.push(Seen { form: at, ..seen });
-        }
+    }
+
+    /// What is known of a service: by its finest forms, where they could be told apart.
+    fn of_service(&self, service: &ServiceKey) -> Option<&OfService> {
+        let [fine, coarse] = self.of.get(service)?;
+        Some(if fine.is_full { coarse } else { fine })
     }
 
     /// A field, or a value, by which forms of lines are told apart.
@@ -281,7 +281,7 @@ impl Inside {
 
     /// The lines without a status of a service are those of its requests, but for the status: they have the same form.
     pub(super) fn is_like_requests(&self, service: &ServiceKey) -> bool {
-        let Some(of) = self.of.get(service) else { return true };
+        let Some(of) = self.of_service(service) else { return true };
         // Where only failures have a status, those without have succeeded.
         if !of.succeeds {
             return true;
@@ -291,9 +291,11 @@ impl Inside {
         alike * 2 >= all && all > 0
     }
 
-    /// Marks of each form that is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
-    pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<BTreeSet<Mark>>, u64) {
-        let Some(of) = self.of.get(service).filter(|of| of.succeeds && !of.is_full) else { return Default::default() };
+    /// Each form that is inside the requests of a service, and how many of its lines look like requests with a status and are inside them.
+    pub(super) fn found(&self, service: &ServiceKey) -> (BTreeSet<WorkForm>, u64) {
+        let Some(of) = self.of_service(service).filter(|of| of.succeeds && !of.is_full) else {
+            return Default::default();
+        };
         let inside = of.inside();
         let is_work = |form: &Form| form.work > 0 && form.work * SHARE >= form.lines && !self.is_like_requests(service);
         let is_request = |at: usize, form: &Form| !inside.contains(&at) && !is_work(form);
@@ -310,8 +312,11 @@ impl Inside {
             let alone = form.marks().filter(|(mark, lines)| {
                 *lines == form.lines && may_tell(mark) && requests().all(|of| !of.may_have(mark))
             });
-            let (values, fields): (Vec<Mark>, Vec<Mark>) =
+            let (mut values, fields): (Vec<Mark>, Vec<Mark>) =
                 alone.map(|(mark, _)| mark).partition(|mark| mark.value.is_some());
+            values.retain(|mark| form.lines >= ANY_VALUE_MIN || self.tells_form(mark));
+            // What wrote a line says more than what it was about.
+            values.sort_by_key(|mark| (!self.messages.contains(&mark.path), !self.tells_form(mark)));
             // One field that requests did not have so far may come to them with the next version.
             if by_place && values.is_empty() && fields.len() < 2 || values.is_empty() && fields.is_empty() {
                 continue;
@@ -319,9 +324,8 @@ impl Inside {
             if by_place {
                 told += form.lines - form.without;
             }
-            kept.insert(
-                values.into_iter().take(OF_FORM).chain(fields.into_iter().take(OF_FORM)).collect::<BTreeSet<Mark>>(),
-            );
+            let marks = values.into_iter().take(OF_FORM).chain(fields.into_iter().take(OF_FORM)).collect();
+            kept.insert(WorkForm { marks, lacks_status: form.without == form.lines });
         }
         (kept, told)
     }
@@ -329,22 +333,22 @@ impl Inside {
 
 impl Form {
     /// A line with these fields and values; whether all of them could be counted.
-    fn add(&mut self, marks: Vec<Mark>, has_status: bool, failed: bool) -> bool {
+    fn add(&mut self, marks: &[Mark], has_status: bool, failed: bool) -> bool {
         self.lines += 1;
         self.without += u64::from(!has_status);
         self.work += u64::from(!has_status && !failed);
         self.failed += u64::from(failed);
         let mut is_whole = true;
         for Mark { path, value } in marks {
-            if self.fields.len() >= FIELDS_MAX && !self.fields.contains_key(&path) {
+            if self.fields.len() >= FIELDS_MAX && !self.fields.contains_key(path) {
                 is_whole = false;
                 continue;
             }
-            let field = self.fields.entry(path).or_default();
+            let field = self.fields.entry(path.clone()).or_default();
             match value {
                 None => field.lines += 1,
-                Some(value) if field.values.len() < VALUES_MAX || field.values.contains_key(&value) => {
-                    *field.values.entry(value).or_default() += 1;
+                Some(value) if field.values.len() < VALUES_MAX || field.values.contains_key(value) => {
+                    *field.values.entry(value.clone()).or_default() += 1;
                 }
                 Some(_) => field.varies = true,
             }
@@ -361,6 +365,15 @@ impl Form {
         })
     }
 
+    /// Its lines say that something is tried again.
+    fn says_it_tries(&self) -> bool {
+        let says = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            ["retr", "attempt", "tries", "again"].iter().any(|word| text.contains(word))
+        };
+        self.fields.iter().any(|(path, field)| says(path) || field.values.keys().any(|value| says(value)))
+    }
+
     /// A line of the form may have this.
     fn may_have(&self, mark: &Mark) -> bool {
         let field = self.fields.get(&mark.path);
@@ -372,6 +385,35 @@ impl Form {
 }
 
 impl OfService {
+    /// A line of a form.
+    fn note(&mut self, seen: Seen, form: u64, marks: &[Mark], has_status: bool) {
+        self.succeeds |= matches!(seen.class, 2 | 3);
+        self.fails |= seen.class >= 5;
+        if has_status && self.with.len() < FORMS_MAX {
+            self.with.insert(form);
+        } else if !has_status && self.without.len() < FORMS_MAX {
+            *self.without.entry(form).or_default() += 1;
+        }
+        let at = match self.of_form.get(&form) {
+            Some(at) => *at,
+            None if self.forms.len() >= FORMS_MAX => {
+                self.is_full = true;
+                return;
+            }
+            None => {
+                self.forms.push(Form::default());
+                self.of_form.insert(form, self.forms.len() - 1);
+                self.forms.len() - 1
+            }
+        };
+        if let Some(form) = self.forms.get_mut(at) {
+            self.is_full |= !form.add(marks, has_status, seen.failed);
+        }
+        if self.lines.len() < LINES_MAX {
+            self.lines.push(Seen { form: at, ..seen });
+        }
+    }
+
     /// Forms whose lines are inside requests that other lines stand for.
     fn inside(&self) -> BTreeSet<usize> {
         if self.forms.len() < 2 {
@@ -399,6 +441,8 @@ impl OfService {
         by_user.values_mut().for_each(|list| list.sort_by_key(|at| self.lines.get(*at).map(|line| line.end)));
         let mut placed = vec![Found::default(); self.forms.len()];
         let mut beside = vec![Found::default(); self.forms.len()];
+        // Two requests of one user may run at the same time: what was tried again says so.
+        let tries: Vec<bool> = self.forms.iter().map(Form::says_it_tries).collect();
         for line in &self.lines {
             let rank = line.rank(&self.forms);
             let stands = |other: &&Seen| other.rank(&self.forms) > rank && !no_requests.contains(&other.form);
@@ -424,11 +468,16 @@ impl OfService {
                 let mut near =
                     near.filter_map(|at| self.lines.get(*at)).filter(|other| other.form != line.form).take(OTHERS_MAX);
                 // It ended the same way, as far as both say how and of what; or it was the same once more, an attempt that it got over.
+                let tries = tries.get(line.form).copied().unwrap_or_default();
                 let is_same = |other: &Seen| {
                     let ended_alike = if line.class == 0 { other.error } else { other.class == line.class };
                     let may_be = line.route == 0 || other.route == 0 || other.route == line.route;
                     (other.failed && ended_alike && may_be)
-                        || (is_fine && line.route != 0 && other.route == line.route && line.is_within(other, 0))
+                        || (is_fine
+                            && tries
+                            && line.route != 0
+                            && other.route == line.route
+                            && line.is_within(other, 0))
                 };
                 found.all += 1;
                 found.inside += u64::from(near.any(|other| stands(&other) && is_same(other)));

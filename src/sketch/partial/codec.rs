@@ -5,8 +5,8 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{Cell, PARTIAL_VERSION, WindowPartial};
 use crate::sketch::rows::{
-    AttemptRow, ConversionRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow, OutcomeRow, PairRow,
-    Rows, TraceRow, UnitRow,
+    AttemptRow, CallRow, ConversionRow, EvidenceClass, EvidenceRow, ExposureRow, InstanceRow, MetricRow, OutcomeRow,
+    PairRow, Rows, TraceRow, UnitRow,
 };
 
 impl WindowPartial {
@@ -110,6 +110,17 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.route));
             w.byte(row.classes);
+        }
+        w.fixed(self.call_range);
+        w.length(self.calls.as_slice().len());
+        for row in self.calls.as_slice() {
+            w.fixed(row.call);
+            w.fixed(row.unit);
+            w.uint(u64::from(row.service));
+            w.uint(u64::from(row.arm));
+            w.uint(u64::from(row.route));
+            w.flag(row.several);
+            w.flag(row.failed);
         }
         w.fixed(self.trace_range);
         w.length(self.traces.as_slice().len());
@@ -275,6 +286,20 @@ impl WindowPartial {
             rows.push(PairRow { unit: r.fixed()?, service: r.uint16()?, route: r.uint16()?, classes: r.byte()? });
         }
         partial.pairs = Rows::from_vec(rows);
+        partial.call_range = r.fixed()?;
+        let mut rows = Vec::new();
+        for _ in 0..r.length()? {
+            rows.push(CallRow {
+                call: r.fixed()?,
+                unit: r.fixed()?,
+                service: r.uint16()?,
+                arm: r.uint16()?,
+                route: r.uint16()?,
+                several: r.flag()?,
+                failed: r.flag()?,
+            });
+        }
+        partial.calls = Rows::from_vec(rows);
         partial.trace_range = r.fixed()?;
         let mut rows = Vec::new();
         for _ in 0..r.length()? {

@@ -138,10 +138,12 @@ impl WindowPartial {
         self.conversions.append(other.conversions);
         self.metrics.append(other.metrics);
         self.pairs.append(other.pairs);
+        self.calls.append(other.calls);
         self.traces.append(other.traces);
         self.evidence.append(other.evidence);
         self.metric_range = self.metric_range.min(other.metric_range);
         self.pair_range = self.pair_range.min(other.pair_range);
+        self.call_range = self.call_range.min(other.call_range);
         self.trace_range = self.trace_range.min(other.trace_range);
         self.tally.add(&other.tally);
         self.templates.append(other.templates);

@@ -107,6 +107,7 @@ impl WindowPartial {
         self.conversions.rename(renaming);
         self.metrics.rename(renaming);
         self.pairs.rename(renaming);
+        self.calls.rename(renaming);
         self.traces.rename(renaming);
         self.evidence.rename(renaming);
         self.templates.rename(renaming);

@@ -152,6 +152,9 @@ pub struct Event {
     /// when the line has none, or is no request.
     #[serde(default)]
     pub call: u64,
+    /// Hash of the route's text, where there is a call; names past their bound share one, and these must not.
+    #[serde(default)]
+    pub call_route: u32,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,
     /// (environment, service), an index into [`Names::services`].

@@ -1071,6 +1071,25 @@ fn a_code_counts_before_a_word() {
         let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
         assert_eq!(said["comparisons"][0]["verdict"], "fail", "{word} {code}");
     }
+    // Whose fault it was says the code alone.
+    for (word, rest, verdict) in [
+        ("fail", "\"statusCode\":404", "inconclusive"),
+        ("error", "\"grpc_code\":\"NotFound\"", "inconclusive"),
+        ("error", "\"statusCode\":200", "fail"),
+        ("ok", "\"grpc_code\":\"Unavailable\"", "fail"),
+    ] {
+        let text = log(|of, _| {
+            let status = match of["cohort"] == "canary" {
+                true => format!("\"status\":\"{word}\",{rest}"),
+                false if rest.contains("grpc") => "\"status\":\"success\",\"grpc_code\":\"OK\"".to_owned(),
+                false => "\"status\":\"success\",\"statusCode\":200".to_owned(),
+            };
+            format!("{{\"ts\":{},{status},\"cohort\":{},\"user\":{}}}", of["ts"], of["cohort"], of["user"])
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        assert_eq!(said["comparisons"][0]["verdict"], verdict, "{word} {rest}");
+    }
 }
 
 /// Every pod is asked alike whether it is there, so that a small canary has many such lines.
@@ -1080,6 +1099,10 @@ fn probes_of_health_are_no_requests() {
         "\"method\":\"GET\",\"path\":\"/healthz\",\"status\":503",
         "\"path\":\"/actuator/health/readiness\",\"status\":503,\"user_agent\":\"kube-probe/1.29\"",
         "\"path\":\"/\",\"status\":503,\"user_agent\":\"GoogleHC/1.0\"",
+        "\"path\":\"/up\",\"status\":503",
+        "\"path\":\"/_health\",\"status\":503",
+        "\"path\":\"/health/ready\",\"status\":503",
+        "\"path\":\"/shop/actuator/prometheus\",\"status\":503",
     ] {
         let text = log(|of, n| {
             let probe = match n % 3 {
@@ -1099,7 +1122,9 @@ fn probes_of_health_are_no_requests() {
             (&Value::from("inconclusive"), 0),
             "{probe}: {of}"
         );
-        assert!(explained(&text).contains("400 lines of (unnamed service) ask only whether it is there"), "{probe}");
+        // That users have such a path is possible until it is seen that none does.
+        let is_told = explained(&text).contains("400 lines of (unnamed service) ask only whether it is there");
+        assert_eq!(is_told, !probe.contains("/up"), "{probe}");
     }
     // A page of that name that users ask for is a page.
     let text = log(|of, _| {

@@ -679,6 +679,7 @@ impl<'p> Decoder<'p> {
             trace: if plan.follow_traces { trace_hash } else { 0 },
             request,
             call,
+            call_route: if call == 0 { 0 } else { self.route_hash(route) },
             latency_us,
             service,
             arm,

@@ -617,7 +617,7 @@ impl WindowPartial {
                 unit: event.unit,
                 service: event.service,
                 arm: event.arm,
-                route: event.route,
+                route: event.call_route,
                 several: false,
                 failed: event.error,
             });

@@ -559,8 +559,8 @@ pub struct CallRow {
     pub service: NameId,
     /// Arm that they name, or [`event::NO_NAME`].
     pub arm: NameId,
-    /// Route, where all have the same.
-    pub route: NameId,
+    /// Hash of the route's text, where all have the same; else 0.
+    pub route: u32,
     /// They have several routes.
     pub several: bool,
     /// One of them failed.
@@ -579,14 +579,13 @@ impl Row for CallRow {
     fn combine(&mut self, other: &Self) {
         self.several |= other.several || self.route != other.route;
         if self.several {
-            self.route = event::NO_NAME;
+            self.route = 0;
         }
         self.failed |= other.failed;
         self.unit = self.unit.max(other.unit);
     }
     fn rename(&mut self, names: &Renaming) {
         self.arm = names.arm(self.service, self.arm);
-        self.route = names.route(self.route);
         self.service = names.service(self.service);
     }
 }

@@ -1,6 +1,6 @@
 //! Who asked: hashes of units and of request ids.
 
-use crate::event;
+use crate::event::{self, Intern, NameId};
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::plan::UnitKind;
 use crate::pipeline::roles::Role;
@@ -41,6 +41,13 @@ impl Decoder<'_> {
             0 => self.hash_of(Role::Trace, line),
             id => event::mix(id, unit).max(1),
         }
+    }
+
+    /// Hash of a route's text.
+    #[inline]
+    pub(super) fn route_hash(&self, route: NameId) -> u32 {
+        let text = event::name_at(&self.names.names().routes, route);
+        text.map_or(0, |text| (event::identity_hash(text.as_bytes()) >> 32) as u32)
     }
 
     /// Hash of the request id, within what attempts of one request have in common: unit, route and method.

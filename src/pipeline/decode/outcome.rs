@@ -66,10 +66,10 @@ const ONLY_PROBES: [&str; 12] = [
     "liveness",
 ];
 /// First steps under which programs say how they are.
-const OF_PROGRAMS: [&str; 12] =
-    ["actuator", "api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
-/// The step under which a program of Spring says how it is, whatever stands before it.
-const ACTUATOR: &str = "/actuator/";
+const OF_PROGRAMS: [&str; 11] =
+    ["api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
+/// The step under which a program of Spring says how it is, at most one other before it.
+const ACTUATOR: &str = "actuator";
 /// How programs that ask nothing else name themselves.
 const PROBERS: [&str; 6] = [
     "kube-probe/",
@@ -300,10 +300,15 @@ impl Decoder<'_> {
         let list = &self.roles[Role::Status as usize];
         let others = (first.1 + 1..usize::from(list.len).min(FIELDS_MAX)).filter_map(|at| {
             let slot = self.slots.get(usize::from(list.slots[at])).filter(|slot| slot.is_scalar())?;
-            let is_code = is_figure(slot) && values::status_in(&slot.text(line), StatusNotation::Http).is_some();
-            is_code.then_some((*slot, at))
+            let notation = self.notations[at];
+            let is_code = match notation {
+                StatusNotation::Http => is_figure(slot),
+                StatusNotation::Grpc => true,
+                StatusNotation::Span => false,
+            };
+            (is_code && values::status_in(&slot.text(line), notation).is_some()).then_some((*slot, at))
         });
-        let code = others.into_iter().find(|(_, at)| self.notations[*at] == StatusNotation::Http);
+        let code = others.into_iter().next();
         // A word that says that it failed is no less than a code, but for whose fault it was: `fail` beside 404 (JSend).
         let blames_client = |(slot, at): &(Slot, usize)| {
             values::status_in(&slot.text(line), self.notations[*at]).is_some_and(|status| status.class == 4)
@@ -330,10 +335,12 @@ impl Decoder<'_> {
         let text = slot.text(line);
         let path = text.split(['?', '#', ' ']).find(|part| part.contains('/')).unwrap_or_default().trim_matches('/');
         let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
+        // All that is under it is of the program.
+        if path.to_ascii_lowercase().split('/').take(2).any(|step| step == ACTUATOR) {
+            return true;
+        }
         // `/insurance/health` is a page.
-        let is_programs = first == last
-            || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of))
-            || path.to_ascii_lowercase().contains(ACTUATOR);
+        let is_programs = first == last || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of));
         if !is_programs || !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
             return false;
         }

@@ -147,7 +147,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// How the names of fields end that hold a secret, in small letters without `_` and `-`, where secrets are taken out.
-const SECRET_FIELDS: [&str; 24] = [
+const SECRET_FIELDS: [&str; 31] = [
     "password",
     "passwd",
     "pwd",
@@ -172,13 +172,23 @@ const SECRET_FIELDS: [&str; 24] = [
     "signingkey",
     "masterkey",
     "signature",
+    "passwordhash",
+    "passwdhash",
+    "passworddigest",
+    "subscriptionkey",
+    "functionskey",
+    "storagekey",
+    "clientkeydata",
 ];
 
+/// Bytes of the longest of them.
+const SECRET_FIELD_MAX: usize = 20;
+
 /// Names that hold one where they are the last word of a field's name.
-const SECRET_WORDS: [&str; 5] = ["pass", "otp", "cvv", "cvc", "sig"];
+const SECRET_WORDS: [&str; 6] = ["pass", "pw", "otp", "cvv", "cvc", "sig"];
 
 /// The same in text.
-const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?confirmation)?|passwd|pwd|passphrase|secret|token|(?:api|access|secret|private|account|encryption|signing|master)[_-]?key(?:[_-]?id)?|credentials?|authorization|cookie|jwt|sess(?:ion)?[_-]?id|signature)|(?:[A-Za-z0-9_-]*?[_-])?(?:otp|cvv|cvc)|[A-Za-z0-9_-]*?[_.-](?:pass|sig)";
+const SECRET_NAMES: &str = r"[A-Za-z0-9_-]*?(?:password(?:[_-]?(?:confirmation|hash|digest))?|passwd(?:[_-]?hash)?|pwd|passphrase|secret|token|(?:api|access|secret|private|account|encryption|signing|master|subscription|functions|storage)[_-]?key(?:[_-]?id)?|client[_-]?key[_-]?data|credentials?|authorization|cookie|jwt|sess(?:ion)?[_-]?id|signature)|(?:[A-Za-z0-9_-]*?[_-])?(?:otp|cvv|cvc)|[A-Za-z0-9_-]*?(?:[_.-](?:pass|pw|sig)|(?-i:[a-z]Pass))";
 
 /// Words before `signature`, `pass` and `sig` with which they name no secret.
 const ORDINARY_BEFORE: [&str; 20] = [
@@ -206,23 +216,122 @@ const ORDINARY_BEFORE: [&str; 20] = [
     "term",
 ];
 
-/// A name ends as those of secrets do, and is none: `error_signature`, `first_pass`, `exit_sig`.
+/// Words before `token` with which it is a place in a list or the number of a lock: people search by them, and they open nothing.
+const ORDINARY_TOKENS: [&str; 4] = ["page", "next", "continuation", "fencing"];
+
+/// What stands before the last word of a name, and that word: words end at `.`, `_`, `-`, brackets, and where a capital follows a small letter.
+fn last_word(name: &str) -> (&str, &str) {
+    let name = name.trim_end_matches(['.', '_', '-', '[', ']']);
+    let starts = name.as_bytes().windows(2).rposition(|pair| match pair {
+        [b'.' | b'_' | b'-' | b'[' | b']', _] => true,
+        [before, first] => before.is_ascii_lowercase() && first.is_ascii_uppercase(),
+        _ => false,
+    });
+    name.split_at_checked(starts.map_or(0, |at| at + 1)).unwrap_or(("", name))
+}
+
+/// A name ends as those of secrets do, and is none: `error_signature`, `first_pass`, `exit_sig`, `nextPageToken`.
 fn is_ordinary(path: &str) -> bool {
-    let mut words = path.rsplit(['.', '_', '-', '[']).map(|word| word.trim_end_matches(']'));
-    let is_short =
-        words.next().is_some_and(|last| ["signature", "pass", "sig"].iter().any(|of| last.eq_ignore_ascii_case(of)));
-    is_short && words.next().is_some_and(|word| ORDINARY_BEFORE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    let (before, last) = last_word(path);
+    let is_any = |word: &str, of: &[&str]| of.iter().any(|known| word.eq_ignore_ascii_case(known));
+    let with: &[&str] = match last {
+        _ if last.eq_ignore_ascii_case("token") => &ORDINARY_TOKENS,
+        _ if is_any(last, &["signature", "pass", "sig"]) => &ORDINARY_BEFORE,
+        _ => return false,
+    };
+    is_any(last_word(before).1, with)
 }
 
 /// A field holds a secret by its name.
 fn is_secret_name(path: &str) -> bool {
-    if is_ordinary(path) {
-        return false;
-    }
-    let last = path.rsplit(['.', '_', '-', '[']).next().unwrap_or(path).trim_end_matches(']');
-    SECRET_FIELDS.iter().any(|end| name_ends_with(path, end))
-        || SECRET_WORDS.iter().any(|word| last.eq_ignore_ascii_case(word))
+    let (before, last) = last_word(path);
+    // Of the short ones, `dbPass` is of two words; `compass` is of one.
+    let is_whole = before.is_empty() || before.ends_with(['.', '_', '-', '[', ']']);
+    let is_word = || match is_whole {
+        true => SECRET_WORDS.iter().any(|word| last.eq_ignore_ascii_case(word)),
+        false => last == "Pass" || last == "Pw",
+    };
+    (is_word() || Tail::of(path).is_secret()) && !is_ordinary(path)
 }
+
+/// The end of a field's name in small letters, without `_`, `-` and brackets.
+struct Tail {
+    bytes: [u8; SECRET_FIELD_MAX],
+    from: usize,
+}
+
+impl Tail {
+    fn of(path: &str) -> Tail {
+        let mut tail = Tail { bytes: [0; SECRET_FIELD_MAX], from: SECRET_FIELD_MAX };
+        let name = path.bytes().rev().take_while(|byte| *byte != b'.');
+        let letters = name.filter(|byte| !matches!(byte, b'_' | b'-' | b'[' | b']'));
+        for (to, byte) in tail.bytes.iter_mut().rev().zip(letters) {
+            *to = byte.to_ascii_lowercase();
+            tail.from -= 1;
+        }
+        tail
+    }
+
+    fn is_secret(&self) -> bool {
+        let name = self.bytes.get(self.from..).unwrap_or_default();
+        SECRET_FIELDS.iter().any(|end| name.ends_with(end.as_bytes()))
+    }
+}
+
+/// A number under such a name is how many there are: `pass: 17`, `n_cookie: 4`. Of passwords and codes as long, none is sure.
+fn is_count(name: &str, number: &str) -> bool {
+    let last = last_word(name).1;
+    let counted = ["pass", "token", "cookie", "sig"].iter().any(|word| last.eq_ignore_ascii_case(word));
+    counted && (1..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The folder that a shell is in has the name of a password: `PWD=/srv/app`. Connections write it `Pwd`, or behind a semicolon.
+fn is_folder(name: &str, value: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let name = name.rsplit('.').next().unwrap_or(name);
+    matches!(name, "PWD" | "OLDPWD" | "pwd" | "oldpwd") && value.starts_with('/') && value.bytes().all(is_part)
+}
+
+/// Nothing is in a list or an object.
+fn is_hollow(raw: &str) -> bool {
+    raw.bytes().all(|byte| matches!(byte, b'[' | b']' | b'{' | b'}') || byte.is_ascii_whitespace())
+}
+
+/// A list of numbers alone.
+fn is_numbers(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte.is_ascii_digit() || b"[], ".contains(&byte))
+}
+
+/// Where an object says whose value it has, as OpenTelemetry, lists of headers and what checks fields write it.
+const PAIR_NAMES: [&str; 13] = [
+    "key",
+    "name",
+    "Key",
+    "Name",
+    "field",
+    "Field",
+    "property",
+    "propertyName",
+    "PropertyName",
+    "propertyPath",
+    "path",
+    "loc",
+    "param",
+];
+
+/// Where it has the value.
+const PAIR_VALUES: [&str; 10] = [
+    "value",
+    "Value",
+    "rejectedValue",
+    "invalidValue",
+    "attemptedValue",
+    "AttemptedValue",
+    "received",
+    "input",
+    "newValue",
+    "oldValue",
+];
 
 fn is_session_name(path: &str) -> bool {
     name_ends_with(path, "sessionid")
@@ -411,14 +520,17 @@ impl Redaction {
     ) -> Result<(), Malformed> {
         let mut fields = Fields { object, list: Vec::new(), key: Default::default() };
         json::visit_object(object, &mut fields)?;
+        let of_pair = self.way_of_pair(object, &fields.list);
         for Field { key, named, kind, from, until } in fields.list {
             // A name may be an address: users in a map.
             if let Some(found) = self.found_in(&key) {
                 edits.push((at + named.0, at + named.1, escaped(&found)));
             }
+            let of_pair = of_pair.as_ref().filter(|_| PAIR_VALUES.contains(&key.as_str()));
             let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
             let raw = object.get(from..until).unwrap_or_default();
-            let way = self.way(&path);
+            let by_pair = of_pair.filter(|(name, _)| kind != Kind::Number || !is_count(name, raw)).map(|(_, way)| *way);
+            let way = by_pair.or_else(|| self.way(&path).filter(|_| !self.is_none(&path, kind, raw)));
             let with = match (kind, way) {
                 (Kind::Null, _) | (Kind::True | Kind::False, None) => None,
                 // `has_password` is none.
@@ -429,12 +541,8 @@ impl Redaction {
                 (Kind::Escaped, None) => self.text(&json::unescape(raw)).map(|found| escaped(&found)),
                 (_, Some(way)) => Some(format!("\"{}\"", self.value(way, raw))),
                 (Kind::Number, None) => self.text(raw).map(|found| format!("\"{}\"", escaped(&found))),
-                // A list of a secret's name in the plural.
-                (Kind::Array, None)
-                    if self.way(path.strip_suffix('s').unwrap_or(&path)).is_some() && !is_ordinary(&path) =>
-                {
-                    Some(format!("\"{REDACTED}\""))
-                }
+                // A list or an object of a secret's name in the plural.
+                (Kind::Array | Kind::Object, None) if self.is_of_secrets(&path, raw) => Some(format!("\"{REDACTED}\"")),
                 (Kind::Array, None) => self.list(raw, &path, depth),
                 (Kind::Object, None) if depth >= DEPTH_MAX => Some(format!("\"{REDACTED}\"")),
                 (Kind::Object, None) => {
@@ -445,6 +553,54 @@ impl Redaction {
             edits.extend(with.map(|with| (at + from, at + until, with)));
         }
         Ok(())
+    }
+
+    /// What becomes of the values of an object that says whose they are (`{"field":"password","rejectedValue":"x"}`), and the name.
+    fn way_of_pair(&self, object: &str, fields: &[Field]) -> Option<(String, Way)> {
+        fields.iter().find(|field| PAIR_VALUES.contains(&field.key.as_str()))?;
+        let named = fields.iter().filter(|field| PAIR_NAMES.contains(&field.key.as_str()));
+        named.into_iter().find_map(|field| {
+            let raw = object.get(field.from..field.until).unwrap_or_default();
+            let name = match field.kind {
+                Kind::Plain => raw.to_owned(),
+                // Of the steps of a path the last one.
+                Kind::Array => serde_json::from_str::<Vec<serde_json::Value>>(raw).ok()?.pop()?.as_str()?.to_owned(),
+                _ => return None,
+            };
+            let way = is_name(&name).then(|| self.way(&name)).flatten()?;
+            Some((name, way))
+        })
+    }
+
+    /// By its name a value were a secret, and it is none: a count, the folder of a shell, an empty list. What is named by the user is one.
+    fn is_none(&self, path: &str, kind: Kind, raw: &str) -> bool {
+        let is_none = match kind {
+            Kind::Number => is_count(path, raw),
+            Kind::Plain => is_folder(path, raw),
+            Kind::Array | Kind::Object => is_hollow(raw),
+            _ => false,
+        };
+        is_none && !self.is_named(path)
+    }
+
+    /// A name is that of secrets in the plural.
+    fn is_plural(&self, path: &str) -> bool {
+        path.strip_suffix(['s', 'S']).is_some_and(|one| self.way(one).is_some())
+    }
+
+    /// A list or an object is of secrets by its name in the plural. Tokens are also counted: an object without a text in it is one of counts.
+    fn is_of_secrets(&self, path: &str, raw: &str) -> bool {
+        if !self.is_plural(path) || is_hollow(raw) {
+            return false;
+        }
+        let of_tokens = last_word(path).1.eq_ignore_ascii_case("tokens");
+        match raw.trim_ascii_start().starts_with('{') {
+            true => {
+                let behind = |colon: usize| raw.get(colon + 1..).unwrap_or_default().trim_ascii_start();
+                memchr::memchr_iter(b':', raw.as_bytes()).any(|colon| behind(colon).starts_with(['"', '[']))
+            }
+            false => !(of_tokens && is_numbers(raw)),
+        }
     }
 
     /// A list without what is taken out; `None` where it stays.
@@ -481,6 +637,15 @@ impl Redaction {
                     .collect();
                 let before = std::iter::once(None).chain(names);
                 for (item, way) in list.iter_mut().zip(before) {
+                    if let Tree::Array(pair) = item
+                        && let [Tree::String(name), value @ Tree::String(_)] = pair.as_mut_slice()
+                        && let Some(way) = self.way_of_header(name)
+                    {
+                        let text = value.as_str().unwrap_or_default();
+                        *value = Tree::from(self.value(way, text));
+                        any = true;
+                        continue;
+                    }
                     any |= match (way, item.as_str()) {
                         (Some(way), Some(text)) if !text.is_empty() => {
                             *item = Tree::from(self.value(way, text));
@@ -495,7 +660,19 @@ impl Redaction {
                 let mut any = self.named_pair(fields);
                 for (key, mut item) in std::mem::take(fields) {
                     let path = format!("{path}.{key}");
-                    any |= match self.way(&path).filter(|_| !item.is_boolean() || self.is_named(&path)) {
+                    let is_kept = |item: &Tree| match item {
+                        Tree::Bool(_) => true,
+                        Tree::Number(number) => is_count(&path, &number.to_string()),
+                        Tree::String(text) => is_folder(&path, text),
+                        Tree::Array(list) => list.is_empty(),
+                        Tree::Object(fields) => fields.is_empty(),
+                        Tree::Null => false,
+                    };
+                    let way = self.way(&path).filter(|_| !is_kept(&item) || self.is_named(&path));
+                    let may_hold = (item.is_array() || item.is_object()) && self.is_plural(&path);
+                    let is_plural = may_hold && self.is_of_secrets(&path, &item.to_string());
+                    let way = way.or_else(|| is_plural.then_some(Way::Removed));
+                    any |= match way {
                         Some(way) => {
                             let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
                             item = Tree::from(self.value(way, &text));
@@ -512,24 +689,49 @@ impl Redaction {
         }
     }
 
-    /// Takes the value out of an object that is a name and a value (`{"key":"password","value":"x"}`), as OpenTelemetry and lists of headers
-    /// have them; whether it did.
+    /// What becomes of the second of a pair in a list of pairs, by the first. A name without a hyphen must say more than `token` and
+    /// `secret` do: those are also words of scopes.
+    fn way_of_header(&self, name: &str) -> Option<Way> {
+        let is_plain = ["token", "secret", "credential", "credentials", "signature", "jwt", "cookie"];
+        let is_word = is_plain.iter().any(|word| name.eq_ignore_ascii_case(word));
+        (is_name(name) && !is_word).then(|| self.way(name.trim_start_matches('-'))).flatten()
+    }
+
+    /// Takes the values out of an object that is a name and a value (`{"key":"password","value":"x"}`), as OpenTelemetry, lists of headers
+    /// and what checks fields have them; whether it did.
     fn named_pair(&self, fields: &mut serde_json::Map<String, serde_json::Value>) -> bool {
-        let name = ["key", "name", "Key", "Name"].into_iter().find_map(|key| fields.get(key)?.as_str());
-        let Some(way) = name.filter(|name| is_name(name)).and_then(|name| self.way(name)) else { return false };
-        let Some(value) = ["value", "Value"].into_iter().find(|key| fields.contains_key(*key)) else { return false };
-        let Some(value) = fields.get_mut(value).filter(|value| !value.is_null() && !value.is_boolean()) else {
+        if !PAIR_VALUES.iter().any(|key| fields.contains_key(*key)) {
             return false;
+        }
+        let name_in = |value: &serde_json::Value| match value {
+            serde_json::Value::Array(steps) => steps.last().and_then(serde_json::Value::as_str).map(str::to_owned),
+            value => value.as_str().map(str::to_owned),
         };
-        // OpenTelemetry says of which type a value is.
-        let inner = value.get("stringValue").and_then(serde_json::Value::as_str);
-        let text = inner.or(value.as_str()).map_or_else(|| value.to_string(), str::to_owned);
-        let with = self.value(way, &text);
-        *value = match inner {
-            Some(_) => serde_json::json!({ "stringValue": with }),
-            None => serde_json::Value::from(with),
-        };
-        true
+        let named = PAIR_NAMES.into_iter().find_map(|key| {
+            let name = name_in(fields.get(key)?).filter(|name| is_name(name))?;
+            let way = self.way(&name)?;
+            Some((name, way))
+        });
+        let Some((name, way)) = named else { return false };
+        let mut any = false;
+        for key in PAIR_VALUES {
+            let Some(value) = fields.get_mut(key).filter(|value| !value.is_null() && !value.is_boolean()) else {
+                continue;
+            };
+            if value.is_number() && is_count(&name, &value.to_string()) {
+                continue;
+            }
+            // OpenTelemetry says of which type a value is.
+            let inner = value.get("stringValue").and_then(serde_json::Value::as_str);
+            let text = inner.or(value.as_str()).map_or_else(|| value.to_string(), str::to_owned);
+            let with = self.value(way, &text);
+            *value = match inner {
+                Some(_) => serde_json::json!({ "stringValue": with }),
+                None => serde_json::Value::from(with),
+            };
+            any = true;
+        }
+        any
     }
 
     /// Edits of an access log's line; `None` where it is none, or where something is to be taken out of the text itself.
@@ -598,7 +800,10 @@ impl Redaction {
         let found = match &self.in_text {
             Some(names) if has(b"</") || has(b"--") => {
                 let now = found.as_deref().unwrap_or(text);
-                match names.others.replace_all(now, |of: &Captures<'_>| format!("{}{REDACTED}", &of["head"])) {
+                match names.others.replace_all(now, |of: &Captures<'_>| {
+                    let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+                    format!("{}{}{REDACTED}{}", part("tag"), part("head"), part("close"))
+                }) {
                     Cow::Owned(text) => Some(text),
                     Cow::Borrowed(_) => found,
                 }
@@ -629,8 +834,16 @@ impl Redaction {
             if is_ordinary(part("name")) && !self.is_named(part("name")) {
                 return of.get(0).map_or("", |whole| whole.as_str()).to_owned();
             }
-            let way = self.way(part("name")).unwrap_or(Way::Removed);
             let value = part("value");
+            // In an address or a form, and of a connection, it is what the name says.
+            let is_loose = !part("head").starts_with(['?', '&', ';']) && !self.is_named(part("name"));
+            let is_short = || ["pass", "sig"].iter().any(|word| last_word(part("name")).1.eq_ignore_ascii_case(word));
+            let is_hollow = value == "[]" || value == "{}";
+            if is_hollow || is_loose && (is_folder(part("name"), value) || is_short() && is_count(part("name"), value))
+            {
+                return of.get(0).map_or("", |whole| whole.as_str()).to_owned();
+            }
+            let way = self.way(part("name")).unwrap_or(Way::Removed);
             // A name in quotes has a value in quotes, as JSON needs it.
             let quote = match part("q") {
                 "" if value.starts_with('"') => "\"",
@@ -729,7 +942,10 @@ fn in_text(fields: &[(String, Way)], secrets: bool) -> Result<Option<InText>, re
     let headers = r#"(?P<header>(?:^|[^A-Za-z0-9_])(?:(?:set-)?cookie|(?:proxy-)?authorization)["']?\s*:\s*["']?(?:(?:basic|bearer|digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256|oauth)\s+)?)(?:[A-Za-z0-9_.-]+=(?:"[^"\r\n]*"|[^\s",;]*)(?:[,;]\s*[A-Za-z0-9_.-]+(?:=(?:"[^"\r\n]*"|[^\s",;]*))?)*|[^"'\r\n<][^"'\r\n]*)"#;
     let build = |source: &str| RegexBuilder::new(source).case_insensitive(true).size_limit(16 << 20).build();
     let headers = secrets.then(|| build(headers)).transpose()?;
-    let others = format!(r"(?P<head><(?:{names})>|(?:^|\s)--(?:{names})\s+)[^<\s-][^<\s]*");
+    // An element ends at the next; one that nothing ends is a word.
+    let others = format!(
+        r"(?P<tag><(?:[A-Za-z][A-Za-z0-9_-]*:)?(?:{names})(?:\s[^<>]*)?>)(?:[^<]+(?P<close></)|[^<\s-][^<\s]*)|(?P<head>(?:^|\s)--(?:{names})\s+)[^<\s-][^<\s]*"
+    );
     Ok(Some(InText { pairs: build(&pairs)?, headers, others: build(&others)? }))
 }
 

@@ -294,7 +294,7 @@ impl WindowPartial {
                 unit: r.fixed()?,
                 service: r.uint16()?,
                 arm: r.uint16()?,
-                route: r.uint16()?,
+                route: r.uint32()?,
                 several: r.flag()?,
                 failed: r.flag()?,
             });

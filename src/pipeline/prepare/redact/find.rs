@@ -16,8 +16,9 @@ const EMAIL: &str = r"(?P<local>[\pL\pN][\pL\pN._%+'-]*)(?:@|%40|\\u0040)(?P<dom
 /// Secrets by their form. `keep`: what stands before one and stays.
 ///
 /// Forms as their issuers document them: JSON Web Tokens (RFC 7519), keys of AWS, GitHub, GitLab, Slack, Stripe, Google and npm, PEM
-/// (RFC 7468), user information in addresses (RFC 3986), HTTP authorization (RFC 9110), SQL's `IDENTIFIED BY`, curl's `-u`, data sources of
-/// Go's MySQL driver.
+/// (RFC 7468), HTTP authorization (RFC 9110), SQL's `IDENTIFIED BY`, curl's `-u`, passwords of clients of databases and registries, addresses
+/// of hooks, signed addresses of Azure. What may reach far ends at a blank and begins at a word that is seldom: else a long text were
+/// looked through once for each.
 const TOKEN: &str = concat!(
     r"(?P<keep>(?i:\b(?:bearer|basic|apikey|token)\s+))[A-Za-z0-9._~+/=-]{8,}",
     r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?",
@@ -31,16 +32,36 @@ const TOKEN: &str = concat!(
     r"|\bAIza[A-Za-z0-9_-]{35}",
     r"|\bnpm_[A-Za-z0-9]{36}",
     r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,40}PRIVATE KEY-----|[^-]*)",
-    r"|(?P<hook>hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+",
+    r"|\bsk-(?:proj|ant|svcacct)-[A-Za-z0-9_-]{8,}",
+    r"|\bSG\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    r"|\bhv[sbr]\.[A-Za-z0-9_-]{12,}",
+    r"|\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{8,}",
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-[^-])*(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+    r"|(?P<hook>hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/|outlook\.office(?:365)?\.com/webhook/|\.webhook\.office\.com/webhookb2/)[A-Za-z0-9/_@-]+",
+    r"|(?P<bot>api\.telegram\.org/(?:file/)?bot)[0-9]+(?::|%3A)[A-Za-z0-9_-]+",
     r"|(?P<quoted>(?i:\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?))['\x22][^'\x22]*['\x22]",
-    r"|(?P<option>\s(?:-u|--user|--proxy-user)\s+['\x22]?[^\s:'\x22]+:)(?P<word>[^\s'\x22]+)",
-    r"|(?P<dsn>\b[A-Za-z0-9_.-]+:)[^\s:/'\x22]+(?P<net>@(?:tcp|unix)\()",
-    r"|(?P<scheme>://)[^\s/:@\x22'<>]*:[^\s/\x22'<>]+(?P<host>@)",
+    r"|(?P<option>(?:^|\s)(?:-u|--user|--proxy-user)(?P<apart>\s+|=|['\x22])?['\x22]?[^\s:'\x22]+:)(?P<word>[^\s'\x22]+)",
+    r"|(?P<client>\b(?:(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)(?:\s+[^\s|;&]+){0,8}?\s+-p|sshpass\s+-p\s*|(?:docker|podman|nerdctl|az|oc)\s+login(?:\s+[^\s|;&]+){0,8}?\s+-p\s*))(?:'[^'\s]*'|\x22[^\x22\s]*\x22|[^\s'\x22]+)",
+    r"|(?P<form>(?:^|[?&;]|%3F|%26)(?i:pass|sig)(?:=|%3D))(?P<given>[^\s&#;\x22'<>]+)",
 );
 
-/// Bytes of the shortest of them: `://a:b@`.
-const TOKEN_MIN: usize = 7;
+/// Bytes of the shortest that is looked for: `?sig=a`.
+const TOKEN_MIN: usize = 6;
+
+/// What is told by `-u` in these is no user: `rsync -u src:dst`.
+const OTHER_PROGRAMS: [&str; 7] = ["rsync", "deploy", "chown", "cp", "sort", "git", "date"];
+
+/// Bytes before an option in which its program is looked for.
+const PROGRAM_WITHIN: usize = 64;
+
+/// What people are told by in prose: `identified by "email"`. In SQL a password stands there.
+const IDENTIFIERS: [&str; 10] = ["email", "e-mail", "phone", "id", "uuid", "name", "username", "login", "sku", "key"];
+
+/// How words end that follow `basic` or `bearer` in prose: `basic authentication failed`.
+const PROSE: [&str; 6] = ["tion", "ing", "ed", "ment", "required", "credentials"];
+
+/// Ends of what holds a connection's name, user and password together.
+const NETWORKS: [&str; 4] = ["@tcp(", "@unix(", "@(", "@/"];
 
 /// Finds what is asked for.
 #[derive(Debug)]
@@ -72,17 +93,20 @@ impl Finder {
         let mut done: Option<String> = None;
         // Ids and numbers are most of what a line holds; of all that is looked for they can only be a card.
         let is_id = text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'.' | b' '));
-        if let Some(token) = self.token.as_ref().filter(|_| !is_id && text.len() >= TOKEN_MIN)
-            && let std::borrow::Cow::Owned(found) = token.replace_all(text, |of: &Captures<'_>| {
+        let token = self.token.as_ref().filter(|_| !is_id && text.len() >= TOKEN_MIN);
+        // First, since a part of a password may look like a key, and the rest of it like nothing.
+        if token.is_some() {
+            done = without_users(text);
+        }
+        let text_now = done.as_deref().unwrap_or(text);
+        if let Some(token) = token
+            && let std::borrow::Cow::Owned(found) = token.replace_all(text_now, |of: &Captures<'_>| {
                 let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
-                // A number is that of a group, not a password: `docker run -u 1000:1000`.
-                let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let user = part("option").trim_end_matches(':').rsplit([' ', '\'', '"']).next().unwrap_or_default();
-                if is_number(part("word")) && is_number(user) {
+                if is_ordinary(text_now, of) {
                     return of[0].to_owned();
                 }
-                let before = ["keep", "hook", "quoted", "option", "dsn", "scheme"].map(part).concat();
-                format!("{before}<token>{}{}", part("net"), part("host"))
+                let before = ["keep", "hook", "bot", "quoted", "option", "client", "form"].map(part).concat();
+                format!("{before}<token>")
             })
         {
             done = Some(found);
@@ -107,6 +131,130 @@ impl Finder {
         }
         done
     }
+}
+
+/// What looks like a secret is a word of prose, or what another program is told.
+fn is_ordinary(text: &str, of: &Captures<'_>) -> bool {
+    let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let start = of.get(0).map_or(0, |whole| whole.start());
+    if let Some(keep) = of.name("keep") {
+        let word = text.get(keep.end()..of.get(0).map_or(0, |whole| whole.end())).unwrap_or_default();
+        let word = word.trim_end_matches('.');
+        return word.bytes().all(|byte| byte.is_ascii_lowercase()) && PROSE.iter().any(|end| word.ends_with(end));
+    }
+    if let Some(quoted) = of.name("quoted") {
+        let word = of.get(0).map_or("", |whole| whole.as_str()).trim_end_matches(['\'', '"']);
+        let word = word.rsplit(['\'', '"']).next().unwrap_or_default();
+        return quoted.as_str().starts_with('i') && IDENTIFIERS.contains(&word);
+    }
+    if of.name("option").is_some() {
+        // A number is that of a group, not a password: `docker run -u 1000:1000`.
+        let user = part("option").trim_end_matches(':').rsplit([' ', '\'', '"', '=']).next().unwrap_or_default();
+        let user = user.strip_prefix("-u").unwrap_or(user);
+        if is_number(part("word")) && is_number(user) {
+            return true;
+        }
+        let mut from = start.saturating_sub(PROGRAM_WITHIN);
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        let before = text.get(from..start).unwrap_or_default();
+        let has = |programs: &[&str]| before.split_ascii_whitespace().any(|word| programs.contains(&word));
+        // `-uann:x` is curl's; other options begin with these letters too.
+        return has(&OTHER_PROGRAMS) || part("apart").is_empty() && !before.contains("curl");
+    }
+    // At the begin of a text nothing says that it is a form: `pass=true`, `sig=SIGTERM`.
+    let given = part("given");
+    let is_outcome = || matches!(given, "true" | "false" | "yes" | "no" | "ok") || given.starts_with("SIG");
+    part("form").starts_with(|c: char| c.is_ascii_alphabetic()) && (is_outcome() || given.len() < 4 && is_number(given))
+}
+
+/// A text without the users and passwords of addresses (RFC 3986) and of data sources; `None` where there are none.
+///
+/// Passwords have slashes and colons in them as people write them, so that a password ends at the last `@` that may end it before a blank,
+/// a quote or the next address. Each byte is looked at a fixed number of times.
+fn without_users(text: &str) -> Option<String> {
+    let mut last = memchr::memrchr(b'@', text.as_bytes())?;
+    let is_end = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`');
+    let mut cuts: Vec<(usize, usize)> = Vec::new();
+    // From behind: of what has no `@` nothing is looked at.
+    loop {
+        let before = text.as_bytes().get(..last).unwrap_or_default();
+        let from = before.iter().rposition(|byte| is_end(*byte)).map_or(0, |at| at + 1);
+        let until = text.as_bytes().get(last..).unwrap_or_default();
+        let until = until.iter().position(|byte| is_end(*byte)).map_or(text.len(), |at| last + at);
+        of_word(text.get(from..until).unwrap_or_default(), from, &mut cuts);
+        match memchr::memrchr(b'@', text.as_bytes().get(..from).unwrap_or_default()) {
+            Some(at) => last = at,
+            None => break,
+        }
+    }
+    if cuts.is_empty() {
+        return None;
+    }
+    cuts.sort_unstable();
+    let mut done = String::with_capacity(text.len());
+    let mut at = 0;
+    for (from, until) in cuts {
+        done.push_str(text.get(at..from).unwrap_or_default());
+        done.push_str("<token>");
+        at = until;
+    }
+    done.push_str(text.get(at..).unwrap_or_default());
+    Some(done)
+}
+
+/// What is to be cut out of a word that stands at `at`: users and passwords of the addresses in it.
+fn of_word(word: &str, at: usize, cuts: &mut Vec<(usize, usize)>) {
+    let mut signs = memchr::memmem::find_iter(word.as_bytes(), b"://").peekable();
+    let head = word.get(..signs.peek().copied().unwrap_or(word.len())).unwrap_or_default();
+    cuts.extend(of_source(head).map(|(from, until)| (at + from, at + until)));
+    while let Some(sign) = signs.next() {
+        let from = sign + "://".len();
+        let address = word.get(from..signs.peek().copied().unwrap_or(word.len())).unwrap_or_default();
+        if let Some(until) = user_until(address) {
+            cuts.push((at + from, at + from + until));
+        }
+    }
+}
+
+/// Where the user and the password of an address end, behind its `://`.
+fn user_until(address: &str) -> Option<usize> {
+    // Brackets are those of a host by its number.
+    let colon = address.find(['/', ':', '@', '[']).filter(|at| address.as_bytes().get(*at) == Some(&b':'))?;
+    let behind = address.get(colon + 1..)?;
+    let slash = behind.find('/').unwrap_or(behind.len());
+    let is_port = slash < behind.len() && behind.bytes().take(slash).all(|byte| byte.is_ascii_digit());
+    if is_port && slash > 0 {
+        return None;
+    }
+    // Parameters and `/@scope` come behind the host; a password may have their signs.
+    let first = memchr::memchr(b'@', behind.as_bytes())?;
+    let asked = behind.get(first..)?.find(['?', '#']).map_or(behind.len(), |at| first + at);
+    let mut ends = memchr::memrchr_iter(b'@', behind.as_bytes().get(..asked)?);
+    let end = ends.find(|end| *end > 0 && behind.as_bytes().get(end - 1) != Some(&b'/')).or(Some(first))?;
+    (end > 0).then_some(colon + 1 + end)
+}
+
+/// The password of a data source: `user:password@tcp(host)/name` of Go's MySQL driver, whose network may be left out, and
+/// `jdbc:oracle:thin:user/password@host`.
+fn of_source(word: &str) -> Option<(usize, usize)> {
+    if let Some(oracle) = word.find("jdbc:oracle:") {
+        let user = word.get(oracle..)?.find('/').map(|at| oracle + at + 1)?;
+        let end = memchr::memrchr(b'@', word.as_bytes())?;
+        return (user < end).then_some((user, end));
+    }
+    let mut ends = memchr::memrchr_iter(b'@', word.as_bytes());
+    let end = ends.find(|at| {
+        let rest = word.get(*at..).unwrap_or_default();
+        NETWORKS.iter().any(|network| rest.starts_with(network))
+    })?;
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let name = |colon: usize| colon.checked_sub(1).and_then(|at| word.as_bytes().get(at)).copied();
+    let mut colons = memchr::memchr_iter(b':', word.as_bytes().get(..end)?);
+    let colon = colons.find(|colon| name(*colon).is_some_and(is_of_name))?;
+    (colon + 1 < end).then_some((colon + 1, end))
 }
 
 /// No version of a package (`lodash@4.17.21-beta.rc`), and no place of a repository (`git@host:path`).

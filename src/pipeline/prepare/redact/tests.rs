@@ -104,7 +104,7 @@ fn what_looks_like_a_secret_is_found() {
             "q=password%3Dhunter2 DB_PASS=hunter3 tests pass: 12",
             "q=password%3D<redacted> DB_PASS=<redacted> tests pass: 12",
         ),
-        ("<login><password>hun ter2</password></login>", "<login><password><redacted> ter2</password></login>"),
+        ("<login><password>hun ter2</password></login>", "<login><password><redacted></password></login>"),
         ("mysql --password hunter2 -h db", "mysql --password <redacted> -h db"),
         ("PHPSESSID=hunter2 otp=123456 sig: x", "PHPSESSID=<redacted> otp=<redacted> sig: x"),
         (
@@ -239,4 +239,136 @@ fn fields_of_what_a_text_lost_go_by_name() {
     let long = format!(r#"{{"message":"a Cookie: {}",{}}}"#, pairs.join("; "), fields.join(","));
     let left = line(&of, &long);
     assert!(!left.contains("v17\"") && !left.contains("v2999\""), "{}", &left[..200]);
+}
+
+/// Secrets as programs, libraries and services write them in text.
+#[test]
+fn a_secret_is_found_as_it_is_written() {
+    let of = redaction(&[], &[], &[Looks::Card, Looks::Token]);
+    let found = |text: &str| line(&of, &serde_json::json!({ "message": text }).to_string());
+    for (before, after) in [
+        // Addresses that are signed, and forms.
+        ("https://x.blob.net/c?sv=2020&sig=a%2Fb%3D ok", "https://x.blob.net/c?sv=2020&sig=<token> ok"),
+        ("user=ann&pass=hunter2&n=1", "user=ann&pass=<token>&n=1"),
+        ("GET /login?pass=123", "GET /login?pass=<token>"),
+        ("pass=hunter2&user=ann", "pass=<token>&user=ann"),
+        ("next=%2Fx%3Fa%3D1%26sig%3Dhunter2", "next=%2Fx%3Fa%3D1%26sig%3D<token>"),
+        // Users and passwords of addresses and of data sources.
+        ("root:hunter2@(db:3306)/shop", "root:<token>@(db:3306)/shop"),
+        ("root:hunter2@/shop?a=b", "root:<token>@/shop?a=b"),
+        ("dsn=root:p/hun:ter2@tcp(db:3306)/shop", "dsn=root:<token>@tcp(db:3306)/shop"),
+        ("postgres://app:pa/hunter2@db/shop ann", "postgres://<token>@db/shop ann"),
+        ("postgres://app:p:a/hun@ter2@db/shop", "postgres://<token>@db/shop"),
+        ("postgres://app:sk-proj-abcdefgh/hunter2@db/shop", "postgres://<token>@db/shop"),
+        ("a=amqp://g:x1@mq/,b=redis://:x2@h", "a=amqp://<token>@mq/,b=redis://<token>@h"),
+        ("https://ann:x1@npm.x/@scope/pkg?a=b@c", "https://<token>@npm.x/@scope/pkg?a=b@c"),
+        ("jdbc:oracle:thin:app/hun/ter2@//db:1521/x", "jdbc:oracle:thin:app/<token>@//db:1521/x"),
+        ("http://host:8080/@ann http://[::1]:80/a@b", "http://host:8080/@ann http://[::1]:80/a@b"),
+        ("https://x/y:z@w jdbc:oracle:thin:@//db:1521/x", "https://x/y:z@w jdbc:oracle:thin:@//db:1521/x"),
+        // Command lines.
+        ("curl -uann:hunter2 https://x", "curl -uann:<token> https://x"),
+        ("curl -u \"ann:hunter2\" https://x", "curl -u \"ann:<token>\" https://x"),
+        ("curl -u'ann:hunter2' https://x", "curl -u'ann:<token>' https://x"),
+        ("curl --user=ann:hunter2 https://x", "curl --user=ann:<token> https://x"),
+        ("mysql -uroot -phunter2 shop", "mysql -uroot -p<token> shop"),
+        ("mysqldump -u root -h db -p'hunter2' shop", "mysqldump -u root -h db -p<token> shop"),
+        ("sshpass -p hunter2 ssh x", "sshpass -p <token> ssh x"),
+        ("docker login -u ann -p hunter2 reg", "docker login -u ann -p <token> reg"),
+        ("docker run -p 80:80 x; ssh -p 2222 y", "docker run -p 80:80 x; ssh -p 2222 y"),
+        ("rsync -u src:dst; deploy -u region:eu-west-1", "rsync -u src:dst; deploy -u region:eu-west-1"),
+        ("ls -url:x", "ls -url:x"),
+        // Tokens and hooks by their form.
+        ("SG.abcdefgh12.abcdefgh12 hvs.CAESIabcdefgh12", "<token> <token>"),
+        ("dckr_pat_abcdefgh12 sk-proj-abcdefgh12", "<token> <token>"),
+        ("https://discord.com/api/webhooks/1/hunter2", "https://discord.com/api/webhooks/<token>"),
+        ("https://x.webhook.office.com/webhookb2/a@b/c ok", "https://x.webhook.office.com/webhookb2/<token> ok"),
+        ("https://api.telegram.org/bot12:AAx/sendMessage", "https://api.telegram.org/bot<token>/sendMessage"),
+        (
+            "a -----BEGIN PGP PRIVATE KEY BLOCK-----\nComment: a-b\n\nlQhunter2\n-----END PGP PRIVATE KEY BLOCK----- b",
+            "a <token> b",
+        ),
+        // Names.
+        ("client-key-data: hunter2", "client-key-data: <redacted>"),
+        ("Ocp-Apim-Subscription-Key: x1", "Ocp-Apim-Subscription-Key: <redacted>"),
+        ("x-functions-key: x1", "x-functions-key: <redacted>"),
+        ("User{name=ann, passwordHash=$2a$10$x1}", "User{name=ann, passwordHash=<redacted>}"),
+        ("password_digest: x1 dbPass=x2 DB_PW=x3", "password_digest: <redacted> dbPass=<redacted> DB_PW=<redacted>"),
+        ("<wsse:Password Type=\"x\">hun ter2</wsse:Password>", "<wsse:Password Type=\"x\"><redacted></wsse:Password>"),
+        ("Server=x;Uid=app;PWD=/hunter2;", "Server=x;Uid=app;PWD=<redacted>;"),
+    ] {
+        let told: serde_json::Value = serde_json::from_str(&found(before)).unwrap();
+        assert_eq!(told["message"].as_str().unwrap(), after, "{before}");
+    }
+}
+
+/// What people search by and what is counted has names as secrets have, and stays.
+#[test]
+fn what_only_sounds_like_a_secret_stays() {
+    let of = redaction(&[], &[], &Looks::ALL);
+    for text in [
+        "page_token=abc nextToken=abc next_page_token=abc continuation_token: x fencing_token=12",
+        "basic authentication failed",
+        "bearer authentication required",
+        "user identified by \"email\"",
+        "PWD=/srv/app pwd: /app OLDPWD=/srv cwd=/srv",
+        "pass: 12 fail: 3",
+        "tests.pass=17 unit_pass: 9",
+        "pass=true",
+        "sig=SIGTERM",
+        "compass=north bypass=true",
+        "mysql pool -p 5",
+    ] {
+        let text = format!(r#"{{"message":{}}}"#, serde_json::Value::from(text));
+        assert_eq!(line(&of, &text), text);
+    }
+    for text in [
+        r#"{"page_token":"a","nextToken":"b","nextPageToken":"c","ContinuationToken":"d","fencing_token":12}"#,
+        r#"{"pass":17,"tests":{"pass":17},"n_cookie":4,"rate":{"token":4},"list":[{"pass":17}]}"#,
+        r#"{"cookies":[],"cookie":{},"tokens":{"input":12},"prompt_tokens":[5,6],"passwords":[ ]}"#,
+        r#"{"PWD":"/srv/app","env":{"pwd":"/srv"},"compass":"north"}"#,
+        r#"{"feature":{"name":"token","value":3},"name":"cart","value":"x","path":"/token","input":"y"}"#,
+        r#"{"errors":[{"field":"password","message":"too short"}],"scopes":["token","read"],"pairs":[["token","read"]]}"#,
+    ] {
+        assert_eq!(line(&of, text), text);
+    }
+    // Long enough to be one, or where nothing is counted.
+    for text in [r#"{"pass":1234}"#, r#"{"password":17}"#, r#"{"otp":17}"#, r#"{"pwd":"hunter2"}"#, r#"{"Pwd":"/x"}"#] {
+        assert!(line(&of, text).ends_with(r#":"<redacted>"}"#), "{text}");
+    }
+}
+
+/// A value whose name stands beside it, not before it.
+#[test]
+fn a_value_goes_by_the_name_beside_it() {
+    let of = redaction(&[], &[], &Looks::ALL);
+    for (before, after) in [
+        (r#"{"name":"password","value":"x"}"#, r#"{"name":"password","value":"<redacted>"}"#),
+        (r#"{"attr":{"value":"x","name":"password"}}"#, r#"{"attr":{"value":"<redacted>","name":"password"}}"#),
+        (
+            r#"{"key":"apiKey","oldValue":"x","newValue":1}"#,
+            r#"{"key":"apiKey","oldValue":"<redacted>","newValue":"<redacted>"}"#,
+        ),
+        (
+            r#"{"e":[{"field":"password","rejectedValue":"x"}]}"#,
+            r#"{"e":[{"field":"password","rejectedValue":"<redacted>"}]}"#,
+        ),
+        (
+            r#"{"e":{"property":"user.password","value":"x"}}"#,
+            r#"{"e":{"property":"user.password","value":"<redacted>"}}"#,
+        ),
+        (r#"{"e":[{"path":["password"],"received":"x"}]}"#, r#"{"e":[{"path":["password"],"received":"<redacted>"}]}"#),
+        (
+            r#"{"e":{"loc":["body","password"],"input":"x"}}"#,
+            r#"{"e":{"loc":["body","password"],"input":"<redacted>"}}"#,
+        ),
+        (r#"{"name":"password","value":null}"#, r#"{"name":"password","value":null}"#),
+        (r#"{"h":[["X-Api-Key","x"],["Accept","y"]]}"#, r#"{"h":[["X-Api-Key","<redacted>"],["Accept","y"]]}"#),
+        (r#"{"h":[["Authorization","x"],["a","b","c"]]}"#, r#"{"h":[["Authorization","<redacted>"],["a","b","c"]]}"#),
+        (r#"{"cookies":{"sid":"x"},"n":1}"#, r#"{"cookies":"<redacted>","n":1}"#),
+        (r#"{"list":[{"cookies":{"sid":"x"}}]}"#, r#"{"list":[{"cookies":"<redacted>"}]}"#),
+        (r#"{"passwordHash":"x","dbPass":"x"}"#, r#"{"passwordHash":"<redacted>","dbPass":"<redacted>"}"#),
+        (r#"{"DB_PW":"x","x-functions-key":"x"}"#, r#"{"DB_PW":"<redacted>","x-functions-key":"<redacted>"}"#),
+    ] {
+        assert_eq!(line(&of, before), after, "{before}");
+    }
 }

@@ -111,6 +111,7 @@ test("in a narrow window the frame is small, what scrolls says so, and the help 
   expect(await hidden()).toBe(0);
   await page.setViewportSize({ width: 320, height: 800 });
   expect((await page.locator(".top").boundingBox())!.height).toBeLessThan(80);
+  expect(await hidden()).toBe(0);
   await page.setViewportSize({ width: 390, height: 844 });
   const wide = page.getByRole("region", { name: "Tags by service" });
   await expect(wide).toHaveAttribute("data-more");
@@ -153,6 +154,44 @@ test("in the demo it is told that the log has a clock of its own, and the button
   await colours.click();
   await expect(colours).toHaveAccessibleName(/dark/);
   expect(await ground()).not.toBe(before);
+});
+
+test("what lies at the window's edge hides neither the end of a page nor what has the focus", async ({ page }) => {
+  const ofBar = (of: string): Promise<number> => page.evaluate((name) => document.querySelector(name)!.getBoundingClientRect().bottom - document.querySelector(".clocks")!.getBoundingClientRect().top, of);
+  for (const [width, position] of [[1280, "fixed"], [800, "fixed"], [320, "static"]] as const) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const path of ["/status", "/hooks", "/rollouts/checkout"]) {
+      await page.goto(demoAddress() + path);
+      await expect(page.getByRole("note")).toHaveCSS("position", position);
+      await expect(page.locator("main table").first()).toBeVisible();
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      expect(await ofBar(".foot"), `${path} at ${width}`).toBeLessThanOrEqual(0);
+      if (path !== "/rollouts/checkout") continue;
+      await page.evaluate(() => scrollTo(0, 0));
+      // From one to the next until the page has no more; what is as high as the window has no place beside it.
+      let seen = 0;
+      for (; seen < 300; seen += 1) {
+        await page.keyboard.press("Tab");
+        const at = await page.evaluate(() => {
+          const focused = document.activeElement!;
+          const [of, bar] = [focused.getBoundingClientRect(), document.querySelector(".clocks")!.getBoundingClientRect()];
+          const isUnder = of.height < innerHeight / 2 && of.bottom > bar.top + 0.5 && of.top < bar.bottom;
+          return { isEnd: focused === document.body, isUnder, words: `${focused.tagName} ${focused.textContent}`.slice(0, 80) };
+        });
+        if (at.isEnd) break;
+        expect(at.isUnder, `${path} at ${width}: ${at.words}`).toBe(false);
+      }
+      expect(seen).toBeGreaterThan(10);
+    }
+  }
+  // A box as high as the window ends above it.
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.goto(`${demoAddress()}/search?q=level:error`);
+  await page.locator("button.line-head").first().click();
+  await expect(page.locator(".drawer .line").first()).toBeVisible();
+  await page.mouse.wheel(0, 2_000);
+  await expect(async () => expect(await page.evaluate(() => scrollY)).toBeGreaterThan(300)).toPass();
+  expect(await ofBar(".drawer")).toBeLessThanOrEqual(0);
 });
 
 test("columns of the list keep their places, and a row that became worse has its mark at once", async ({ page }) => {

@@ -166,7 +166,9 @@ export function App() {
             </a>
           )}
           <a href="/d" {...here("board")}>
-            Dashboards
+            {/* In the smallest window there is no room for all names. */}
+            <span class="unless-tiny">Dashboards</span>
+            <span class="if-tiny">Boards</span>
           </a>
           <a href="/hooks" {...here("hooks")}>
             Hooks

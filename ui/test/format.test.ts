@@ -11,8 +11,8 @@ describe("numbers in words", () => {
     expect(percent(null)).toBe("\u2013");
     expect(effectWords({ kind: "difference", estimate: 0.0042, low: 0.0021, high: 0.0063 })).toBe("+0.42 pp [+0.21 pp, +0.63 pp]");
     expect(effectWords({ kind: "ratio", estimate: null, low: 3, high: null })).toBe("\u221e [\u00d73.00, \u221e]");
-    expect(span(89)).toBe("89 s");
-    expect(span(600)).toBe("10 min");
+    expect(span(89)).toBe("89\u00a0s");
+    expect(span(600)).toBe("10\u00a0min");
     expect(evidence(Math.log(1000))).toBe("1,000");
     expect(evidence("inf")).toBe("beyond all measure");
     // Below what is called weak it says nothing.

@@ -57,6 +57,11 @@ it("says a verdict with a word and a sign, and a time in UTC", () => {
   expect(container.querySelector("time")?.title).toBe("2026-06-01 09:00:00 UTC");
 });
 
+it("keeps a number and its unit on one line", () => {
+  const { container } = render(<Said words="needs 7 more (about 18 min), 2.5 % of 9 h 3 s; 4 hours" />);
+  expect(container.textContent).toBe("needs 7 more (about 18\u00a0min), 2.5\u00a0% of 9\u00a0h 3\u00a0s; 4 hours");
+});
+
 it("shows markup in a line as text", () => {
   const line = { time: "2026-06-01T09:00:00Z", stream: "http", position: 7, cursor: "c", line: JSON.stringify({ message: "<img src=x onerror=alert(1)>", "<b>": "\u202e" }) } as FoundLine;
   const { container } = render(<LogLine line={line} />);

@@ -59,10 +59,10 @@ it("draws the arms of what failed first, in the colours of the arms, with their 
   const one = (service: string, verdict: string, control: string, candidate: string) => ({ service: `${service} in prod`, services: [`${service} in prod`], verdict, held_back_by_change: false, control, candidate });
   report.value = { comparisons: [one("shop", "fail", "2.4.0", "2.5.0"), one("login", "pass", "5.2.0", "5.3.0")] } as unknown as Report;
   const lines = armLines(["login 5.2.0", "login 5.3.0", "other 1", "shop 2.4.0", "shop 2.5.0"].map((name): Line => ({ name, values: [1, 2] })));
-  expect(lines.map((of) => of.name)).toEqual(["shop 2.5.0", "shop 2.4.0", "login 5.3.0", "login 5.2.0", "other 1"]);
-  expect(lines[0]).toMatchObject({ role: "candidate", words: "canary: worse" });
+  expect(lines.map((of) => of.name)).toEqual(["shop 2.4.0", "shop 2.5.0", "login 5.2.0", "login 5.3.0", "other 1"]);
+  expect(lines[1]).toMatchObject({ role: "candidate", words: "canary: worse" });
   const pens = pensOf(lines);
-  expect(pens.map(([tone]) => tone)).toEqual(["candidate", "baseline", "candidate", "baseline", "better"]);
+  expect(pens.map(([tone]) => tone)).toEqual(["baseline", "candidate", "baseline", "candidate", "better"]);
   // Both arms of a service have its dashes, and services differ in them.
   expect(pens[0]![1]).toEqual(pens[1]![1]);
   expect(pens[0]![1]).not.toEqual(pens[2]![1]);

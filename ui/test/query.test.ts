@@ -60,5 +60,5 @@ it("tells the course of a log line for a thousand requests of each arm", async (
 it("says reasons in words", () => {
   expect(reasonWords("shop: the comparison is broken: sample_ratio")).toBe("shop: the comparison is broken: the split is not the declared one");
   expect(reasonWords("web: changed and not accepted: called_services, faster")).toBe("web: changed and not accepted: services that a request calls, speed (much faster)");
-  expect(span(6 * 3_600)).toBe("6 h");
+  expect(span(6 * 3_600)).toBe("6\u00a0h");
 });

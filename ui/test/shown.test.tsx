@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Lines } from "../src/components/Lines";
 import { report, status } from "../src/lib/live";
 import { type SideBySide, told, UNITS, valuesUntil } from "../src/lib/sidebyside";
-import type { Comparison, Evidence, Guardrail, Report, RolloutFull, Status } from "../src/lib/types";
+import type { Comparison, Evidence, Guardrail, Report, RolloutFull, RolloutRow, Status } from "../src/lib/types";
 
 // jsdom draws nothing, and knows no scheme.
 vi.mock("uplot", () => ({ default: Object.assign(class { destroy() {} setSize() {} }, { paths: { stepped: () => null } }) }));
@@ -14,7 +14,7 @@ vi.stubGlobal("ResizeObserver", class { observe() {} disconnect() {} });
 vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener() {}, removeEventListener() {} }));
 const { FiguresTable, unitOf } = await import("../src/screens/Compare");
 const { namesArm } = await import("../src/screens/Explain");
-const { conditionWords, shareWords } = await import("../src/screens/Rollouts");
+const { conditionWords, evidenceOf, shareWords } = await import("../src/screens/Rollouts");
 const { totalWords } = await import("../src/screens/Search");
 const { newLineQuery, VerdictScreen, WITHIN } = await import("../src/screens/Verdict");
 
@@ -27,11 +27,18 @@ afterEach(() => {
   report.value = null;
 });
 
+it("says of what had passed its last step, and is not decided any more, that both are so", () => {
+  const comparison = { verdict: "inconclusive", needs: [{ needed: 9, have: 2, seconds: 60, counted: "erring units" }], reasons: ["Nothing proves it.", "Watched for 1 h: not decided."] } as unknown as Comparison;
+  const row = { phase: "done", verdict: "inconclusive", reason: "" } as RolloutRow;
+  expect(evidenceOf(row, comparison)).toBe("The last step had passed. Since then: Watched for 1 h: not decided.");
+  expect(evidenceOf({ ...row, phase: "running" }, comparison)).toBe("needs 7 more erring units (about 60\u00a0s)");
+});
+
 it("says of which times a share is once one arm has stopped", () => {
   const of = { units: [27_266, 1_900] as [number, number], unit: "user", started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z" };
   expect(shareWords(of)).toBe("6.51\u00a0% of users");
   expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:33:30Z"] })).toBe("6.51\u00a0% of users");
-  expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"] })).toBe("6.51\u00a0% of users of 34 min; the canary ran for 4 min");
+  expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"] })).toBe("6.51\u00a0% of users of 34\u00a0min; the canary ran for 4\u00a0min");
   expect(shareWords({ ...of, units: [0, 0] })).toBe("");
 });
 

@@ -31,7 +31,7 @@ afterEach(() => {
 
 it("tells how far the log is ahead of the clock, and nothing where it is behind or about right", () => {
   const now = Date.parse("2026-06-01T09:00:00Z");
-  expect(aheadWords("2026-06-01T09:54:00Z", now)).toBe("54 min");
+  expect(aheadWords("2026-06-01T09:54:00Z", now)).toBe("54\u00a0min");
   expect(aheadWords("2026-06-01T09:01:00Z", now)).toBe("");
   expect(aheadWords("2026-06-01T08:00:00Z", now)).toBe("");
   expect(aheadWords(null, now)).toBe("");
@@ -70,8 +70,8 @@ it("tells what the arm that goes on had while both ran", async () => {
 
 it("tells metrics in words for people", () => {
   const row = (name: string, value: number, text = String(value)) => metricValue({ name, value, text, labels: "", help: "" });
-  expect(row("serin_data_lag_seconds", -3_247.03)).toBe("ahead of the clock by 54 min");
-  expect(row("serin_data_lag_seconds", 12)).toBe("12 s");
+  expect(row("serin_data_lag_seconds", -3_247.03)).toBe("ahead of the clock by 54\u00a0min");
+  expect(row("serin_data_lag_seconds", 12)).toBe("12\u00a0s");
   expect(row("serin_ready", 1)).toBe("yes");
   expect(row("serin_caught_up", 0)).toBe("no");
   expect(row("serin_windows_total", 1_390)).toBe("1,390");

@@ -83,7 +83,7 @@ export function DeltaChart(props: Props) {
   useEffect(() => {
     const element = box.current;
     if (!element || points.length < 2) return;
-    const [ink, quiet, faint, line, worse] = ["ink", "quiet", "faint", "candidate", "worse"].map(colour) as [string, string, string, string, string];
+    const [ink, quiet, faint, line, worse, ground] = ["ink", "quiet", "faint", "candidate", "worse", "ground"].map(colour) as [string, string, string, string, string, string];
     const band = colour("band");
     const [least, most] = reachOf(points, edge);
     const cut = (value: number | null, otherwise: number | null): number | null =>
@@ -119,14 +119,22 @@ export function DeltaChart(props: Props) {
       if (edge !== null) level(edge, worse, [4, 3]);
       ctx.font = `${11 * scale}px system-ui, sans-serif`;
       ctx.textBaseline = "top";
-      marks.forEach((mark, number) => {
-        const x = u.valToPos(Date.parse(mark.at) / 1000, "x", true);
+      const places = marks.map((mark) => u.valToPos(Date.parse(mark.at) / 1000, "x", true));
+      for (const x of places) {
         ctx.strokeStyle = ink;
         ctx.setLineDash([2 * scale, 3 * scale]);
         ctx.beginPath();
         ctx.moveTo(x, top);
         ctx.lineTo(x, top + height);
         ctx.stroke();
+      }
+      // After all lines, and with a rim of the ground: words that lie over one can be read.
+      ctx.setLineDash([]);
+      ctx.strokeStyle = ground;
+      ctx.lineWidth = 4 * scale;
+      ctx.lineJoin = "round";
+      marks.forEach((mark, number) => {
+        const x = places[number]!;
         // Few are told where they are; of many, or where there is no room, the list below says what each was.
         // A word that is cut off says nothing: it is the first thing that happened then, whole, or the number alone.
         const first = mark.words.split("; ")[0]!;
@@ -134,7 +142,9 @@ export function DeltaChart(props: Props) {
         const isRight = x > left + width * 0.6;
         ctx.textAlign = isRight ? "right" : "left";
         ctx.fillStyle = ink;
-        ctx.fillText(words, x + (isRight ? -4 : 4) * scale, top + (4 + number * 14) * scale);
+        const place = [words, x + (isRight ? -4 : 4) * scale, top + (4 + number * 14) * scale] as const;
+        ctx.strokeText(...place);
+        ctx.fillText(...place);
       });
       ctx.restore();
     };

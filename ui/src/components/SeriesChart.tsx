@@ -63,8 +63,9 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
     const [quiet, faint] = ["quiet", "faint"].map(colour) as [string, string];
     const axis = { stroke: quiet, grid: { stroke: faint, width: 1 }, ticks: { stroke: faint, width: 1 }, font: "12px system-ui, sans-serif" };
     const width = (): number => Math.max(220, element.clientWidth);
-    // What comes first lies above all others.
-    const order = drawn.map((_, at) => drawn.length - 1 - at);
+    // What comes first lies above all others, and canaries above the baselines they are compared with.
+    const isCanary = (at: number): number => (drawn[at]!.role === "candidate" ? 1 : 0);
+    const order = drawn.map((_, at) => drawn.length - 1 - at).toSorted((a, b) => isCanary(a) - isCanary(b));
     const plot = new uPlot(
       {
         width: width(),

@@ -41,7 +41,7 @@ export function Said({ words }: { words: string }) {
   return (
     <>
       {parts.map((part, at) =>
-        at % 2 === 0 ? harmless(part).replace(THOUSANDS, (number) => grouped(Number(number))).replace(/(\d) (?=(?:%|ms|pp)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
+        at % 2 === 0 ? harmless(part).replace(THOUSANDS, (number) => grouped(Number(number))).replace(/(\d) (?=(?:%|ms|pp|s|min|h)(?!\w))/g, "$1\u00a0") : part.startsWith("`") ? <code key={at}>{harmless(part.slice(1, -1))}</code> : <Time key={at} at={part} />,
       )}
     </>
   );

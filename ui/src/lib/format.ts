@@ -76,13 +76,13 @@ export function fromScale(kind: Effect["kind"], value: number): number {
 
 export function span(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
-  if (s < 90) return `${s} s`;
-  if (s < 600 && s % 60 > 0) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 90) return `${s}\u00a0s`;
+  if (s < 600 && s % 60 > 0) return `${Math.floor(s / 60)}\u00a0min\u00a0${s % 60}\u00a0s`;
   const m = Math.round(s / 60);
-  if (m < 90) return `${m} min`;
+  if (m < 90) return `${m}\u00a0min`;
   const h = s / 3600;
-  if (h < 48) return `${Number(h.toFixed(h < 10 ? 1 : 0))} h`;
-  return `${grouped(h / 24)} days`;
+  if (h < 48) return `${Number(h.toFixed(h < 10 ? 1 : 0))}\u00a0h`;
+  return `${grouped(h / 24)}\u00a0days`;
 }
 
 /** A number of bytes. */

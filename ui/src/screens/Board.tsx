@@ -217,7 +217,7 @@ function RolloutsPanel({ show }: { show: string }) {
                 <span class="baseline">{harmless(row.control ?? "–", 40)}</span> → <span class="candidate">{harmless(row.candidate ?? "–", 40)}</span>
               </td>
               <td>{row.phase ? (PHASES[row.phase] ?? row.phase) : row.over ? "over" : "found"}</td>
-              <td>
+              <td class="evidence">
                 <Said words={evidenceOf(row, comparisonOf(row, report.value?.comparisons ?? [])).slice(0, 220)} />
               </td>
             </tr>
@@ -468,13 +468,13 @@ async function extentOf(q: string, signal: AbortSignal): Promise<[number, number
   return some.length === 0 ? null : [some[0]!, some.at(-1)! + 300_000];
 }
 
-/** Series of arms, by service: those of what failed first, in each service the canary first, with what a comparison says of them. */
+/** Series of arms, by service: those of what failed first, in each service the baseline first, with what a comparison says of them. */
 export function armLines(lines: Line[]): Line[] {
   const groupOfLine = (line: Line): string => line.name.split(" ")[0]!;
   const groups = [...new Set(lines.map(groupOfLine))];
   const key = (line: Line): [number, number, number] => {
     const of = armsOf.value.get(line.name);
-    return [of?.rank ?? 99, groups.indexOf(groupOfLine(line)), of?.role === "candidate" ? 0 : 1];
+    return [of?.rank ?? 99, groups.indexOf(groupOfLine(line)), of?.role === "candidate" ? 1 : 0];
   };
   return lines
     .map((line): Line => {

@@ -369,8 +369,8 @@ async function shareOfCanaries(asked: string, signal: AbortSignal): Promise<Reco
   const of = ofCanaries(asked);
   const found: Record<string, Map<string, number>> = {};
   if (!of) return found;
-  for (const field of FACETS) {
-    const table = await get<Table>(`/v1/aggregate?by=${field}&size=30&${of}`, signal).catch(() => null);
+  for (const field of facetNames()) {
+    const table = await get<Table>(`/v1/aggregate?by=${encodeURIComponent(field)}&size=30&${of}`, signal).catch(() => null);
     if (table) found[field] = new Map(table.groups.flatMap((one) => (one.key[field] == null ? [] : [[one.key[field], one.lines] as const])));
   }
   return found;

@@ -30,7 +30,7 @@ afterEach(() => {
 it("says of what had passed its last step, and is not decided any more, that both are so", () => {
   const comparison = { verdict: "inconclusive", needs: [{ needed: 9, have: 2, seconds: 60, counted: "erring units" }], reasons: ["Nothing proves it.", "Watched for 1 h: not decided."] } as unknown as Comparison;
   const row = { phase: "done", verdict: "inconclusive", reason: "" } as RolloutRow;
-  expect(evidenceOf(row, comparison)).toBe("The last step had passed. Since then: Watched for 1 h: not decided.");
+  expect(evidenceOf(row, comparison)).toBe("The last step had passed. Watched for 1 h: not decided.");
   expect(evidenceOf({ ...row, phase: "running" }, comparison)).toBe("needs 7 more erring units (about 60\u00a0s)");
 });
 

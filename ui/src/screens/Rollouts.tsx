@@ -41,7 +41,7 @@ export function evidenceOf(row: RolloutRow, comparison: Comparison | undefined):
   if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   // Of what has passed its last step nothing is asked any more: what is said is of what came since.
-  if (row.phase === "done" && comparison.verdict === "inconclusive") return `The last step had passed. Since then: ${comparison.reasons[1] ?? comparison.reasons[0] ?? row.reason}`;
+  if (row.phase === "done" && comparison.verdict === "inconclusive") return `The last step had passed. ${comparison.reasons[1] ?? comparison.reasons[0] ?? row.reason}`;
   if (comparison.verdict === "fail") {
     const number = (of: Guardrail): number => (typeof of.log_e === "number" ? of.log_e : of.log_e === "inf" ? Infinity : -Infinity);
     const worst = comparison.guardrails.filter((of) => of.finding === "regressed" && of.effect).toSorted((a, b) => number(b) - number(a))[0];

@@ -119,6 +119,12 @@ it("gives the reason of the Verdict where the decision is the same", async () =>
   expect(decided(events, [])).toBeNull();
   expect(decided(events.slice(2), one("inconclusive"))).toBeNull();
   const of = { service: "shop", reasons: ["2 is worse than 1.", "More users meet errors.", "The logs proved it at …"] };
+  const { saidThen } = await import("../src/screens/Timeline");
+  const list = [{ service: "shop", candidate: "2" }];
+  const then = (verdict: Comparison["verdict"]) => [{ service: "shop", candidate: "2", verdict, reasons: ["then"] }, { service: "cart", candidate: "2", verdict, reasons: [] }];
+  expect(saidThen({ verdict: "fail" }, list, then("fail")).map((one) => one.reasons)).toEqual([["then"]]);
+  expect(saidThen({ verdict: "fail" }, list, then("inconclusive"))).toEqual([]);
+  expect(saidThen({ verdict: "fail" }, list, [])).toEqual([]);
   expect(whyWords(of, false)).toBe("2 is worse than 1. More users meet errors.");
   expect(whyWords({ ...of, reasons: [of.reasons[0]!, of.reasons[2]!] }, true)).toBe("shop: 2 is worse than 1.");
 });

@@ -70,6 +70,8 @@ const OF_PROGRAMS: [&str; 11] =
     ["api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
 /// The step under which a program of Spring says how it is, at most one other before it.
 const ACTUATOR: &str = "actuator";
+/// What is asked of it under that step.
+const OF_ACTUATOR: [&str; 7] = ["health", "info", "metrics", "prometheus", "env", "loggers", "startup"];
 /// How programs that ask nothing else name themselves.
 const PROBERS: [&str; 6] = [
     "kube-probe/",
@@ -335,8 +337,9 @@ impl Decoder<'_> {
         let text = slot.text(line);
         let path = text.split(['?', '#', ' ']).find(|part| part.contains('/')).unwrap_or_default().trim_matches('/');
         let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
-        // All that is under it is of the program.
-        if path.to_ascii_lowercase().split('/').take(2).any(|step| step == ACTUATOR) {
+        let steps = || path.split('/').take(3);
+        let under = steps().zip(steps().skip(1)).find(|(step, _)| step.eq_ignore_ascii_case(ACTUATOR));
+        if under.is_some_and(|(_, of)| OF_ACTUATOR.iter().any(|known| of.eq_ignore_ascii_case(known))) {
             return true;
         }
         // `/insurance/health` is a page.

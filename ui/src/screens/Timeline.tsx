@@ -1,9 +1,10 @@
 // What was decided when, on which evidence, and who or what acted?
 
+import { signal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { armQuery, PlaceLink } from "../components/Lines";
 import { Badge, Loading, Pill, Problem, Said, Scroll, Time } from "../components/parts";
-import { frozen } from "../lib/asof";
+import { type Frozen, frozen } from "../lib/asof";
 import { useAsked } from "../lib/ask";
 import { EVIDENCE, evidence, grouped, harmless, local } from "../lib/format";
 import { useHeld } from "../lib/held";
@@ -39,6 +40,9 @@ const spanOf = (one: TimelineEvent["compared"][number], rollout: RolloutFull) =>
 /** A report is shown a moment after what it says was decided. */
 const AFTER_MS = 1_500;
 
+/** What was said at a time stays. */
+const NEVER = signal(0);
+
 /** Times that are so far apart, in milliseconds, are of two clocks: that of the log and that of the wall. */
 const TWO_CLOCKS_MS = 60_000;
 
@@ -60,7 +64,7 @@ function DeliveryLine({ of, decided }: { of: Delivery; decided: number | null })
 
 /**
  * The entry that made the verdict which the report gives reasons for: the latest in which the verdict became what it is.
- * Its reasons are those of the Verdict, in the same words.
+ * Its reasons are those of the Verdict at the time, in the same words.
  */
 export function decided(events: TimelineEvent[], list: Pick<Comparison, "verdict" | "candidate">[]): number | null {
   const last = events.find((of) => of.command === null && of.verdict !== of.verdict_before);
@@ -73,6 +77,28 @@ export const whyWords = (of: Pick<Comparison, "service" | "reasons">, isOneOfMan
   const [headline, strongest] = of.reasons;
   return `${isOneOfMany ? `${of.service}: ` : ""}${[headline, strongest && !/^(The logs proved|The rollout ended|Nobody should|It is not enough|Enough)/.test(strongest) ? strongest : ""].filter(Boolean).join(" ")}`;
 };
+
+/** Why the verdict became what it is, as the report said it at the time; what the ledger says where that report is not kept. */
+function WhyThen({ of, clock, list }: { of: TimelineEvent; clock: number | null; list: Comparison[] }) {
+  const asked = useAsked<Frozen>(clock === null ? "" : `/v1/asof?at=${encodeURIComponent(new Date(clock + AFTER_MS).toISOString())}`, NEVER);
+  const then = saidThen(of, list, asked.value.value?.report.comparisons ?? []);
+  if (then.length === 0) return of.reason ? <p>{harmless(reasonWords(of.reason), 400)}</p> : null;
+  return (
+    <>
+      {then.map((one) => (
+        <p key={`${one.service}${one.candidate}`}>
+          <Said words={whyWords(one, then.length > 1)} />
+        </p>
+      ))}
+    </>
+  );
+}
+
+/** What a report of the time of a decision says of it: nothing where its verdict is not yet, or no more, the one that was decided. */
+export function saidThen<T extends Pick<Comparison, "service" | "candidate" | "verdict">>(of: Pick<TimelineEvent, "verdict">, list: Pick<Comparison, "service" | "candidate">[], then: T[]): T[] {
+  const said = list.flatMap((one) => then.filter((other) => other.service === one.service && other.candidate === one.candidate));
+  return said.length === list.length && said.every((one) => one.verdict === of.verdict) ? said : [];
+}
 
 export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: Comparison[] }) {
   const asked = useAsked<Timeline>(`/v1/rollouts/${encodeURIComponent(rollout.id)}/timeline`, rolloutsVersion);
@@ -121,11 +147,7 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
                 </p>
                 {of.command_reason && <p>“{harmless(of.command_reason, 500)}”</p>}
                 {of.number === same
-                  ? list.map((one) => (
-                      <p key={`${one.service}${one.candidate}`}>
-                        <Said words={whyWords(one, list.length > 1)} />
-                      </p>
-                    ))
+                  ? <WhyThen of={of} clock={clock} list={list} />
                   : // What came after the verdict and left it as it was has the reason that stands below.
                     of.reason && !(same !== null && of.number > same && of.verdict === of.verdict_before) && <p>{harmless(reasonWords(of.reason), 400)}</p>}
                 {of.over &&

@@ -166,6 +166,12 @@ pub enum TailError {
     /// The pattern is none.
     #[error("{0}: {1}")]
     Pattern(String, String),
+    /// What it names is packed.
+    #[error(
+        "{0}: what is packed is not followed. Send it (gunzip < FILE | curl --data-binary @- http://ADDRESS/ingest), or judge it at once \
+         (serin compare FILE)"
+    )]
+    Packed(String),
     /// The note is none of this version.
     #[error(
         "how far files were read is written in a way that this version cannot read; begin anew with another --state"
@@ -181,10 +187,14 @@ impl Tail {
     /// there is no note yet is not read.
     ///
     /// # Errors
-    /// What is no pattern, or no note.
+    /// What is no pattern, or of packed files, or no note.
     pub fn new(patterns: &[String], from_end: bool, note: &[u8]) -> Result<Tail, TailError> {
         for pattern in patterns {
             glob::Pattern::new(pattern).map_err(|error| TailError::Pattern(pattern.clone(), error.to_string()))?;
+            // Nothing that it finds would ever be read.
+            if PACKED.iter().any(|ending| pattern.ends_with(ending)) {
+                return Err(TailError::Packed(pattern.clone()));
+            }
         }
         let is_first = note.is_empty();
         let note: Note = match note {

@@ -118,7 +118,7 @@ test("arms that were watched for different times are compared at one age, which 
   await expect(table.locator("caption")).toContainText(`${age} after they were exposed, the longest that both arms were watched`);
   // The canary was taken back after some minutes: it is not compared at the age that the baseline has reached.
   const watched = table.locator("tbody tr").nth(1).locator("td").last();
-  const seconds = (text: string): number => [...text.matchAll(/([\d.]+) (s|min|h)/g)].reduce((sum, of) => sum + Number(of[1]) * { s: 1, min: 60, h: 3_600 }[of[2] as "s" | "min" | "h"], 0);
+  const seconds = (text: string): number => [...text.matchAll(/([\d.]+)\s(s|min|h)/g)].reduce((sum, of) => sum + Number(of[1]) * { s: 1, min: 60, h: 3_600 }[of[2] as "s" | "min" | "h"], 0);
   expect(seconds(age)).toBeGreaterThan(0);
   expect(seconds(age)).toBeLessThanOrEqual(seconds(await watched.innerText()));
   await expect(table.locator("tbody tr").first().locator("td").first()).toContainText("%");

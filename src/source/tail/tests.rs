@@ -155,6 +155,14 @@ fn a_file_that_was_emptied_is_read_anew_and_its_copy_from_where_it_was() {
 }
 
 #[test]
+fn a_packed_file_is_not_followed_in_silence() {
+    for pattern in ["app.log.gz", "*.zst"] {
+        let Err(error) = Tail::new(&[pattern.to_owned()], false, &[]) else { panic!("{pattern}") };
+        assert!(error.to_string().starts_with(&format!("{pattern}: what is packed is not followed")), "{error}");
+    }
+}
+
+#[test]
 fn files_that_appear_are_followed_and_those_that_were_there_come_in_order() {
     let mut world = World::new("*.log*");
     world.append("b.log.2", &lines(0, 9_000));

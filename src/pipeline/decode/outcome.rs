@@ -31,26 +31,7 @@ const LIBRARIES: [(&str, Library); 7] = [
     ("httpx", Library::Client),
 ];
 
-/// Last steps of routes that are asked to see whether a service is there, and those of them that are nothing else.
-const PROBES: [&str; 17] = [
-    "ping",
-    "up",
-    "hc",
-    "_health",
-    "_healthz",
-    "health",
-    "healthz",
-    "healthcheck",
-    "health-check",
-    "ready",
-    "readyz",
-    "readiness",
-    "live",
-    "livez",
-    "liveness",
-    "startupz",
-    "metrics",
-];
+/// Last steps of routes that are asked to see whether a service is there, and nothing else.
 const ONLY_PROBES: [&str; 12] = [
     "hc",
     "_health",
@@ -65,6 +46,8 @@ const ONLY_PROBES: [&str; 12] = [
     "livez",
     "liveness",
 ];
+/// The same, which may also be what users ask for.
+const MAY_BE_PROBES: [&str; 5] = ["ping", "up", "live", "startupz", "metrics"];
 /// First steps under which programs say how they are.
 const OF_PROGRAMS: [&str; 11] =
     ["api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
@@ -85,7 +68,11 @@ const PROBERS: [&str; 6] = [
 /// The last step of a route is one that is asked to see whether a service is there.
 pub(crate) fn is_probe_route(route: &str) -> bool {
     let last = route.trim_end_matches('/').rsplit(['/', ' ']).next().unwrap_or_default();
-    PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
+    is_one_of(&ONLY_PROBES, last) || is_one_of(&MAY_BE_PROBES, last)
+}
+
+fn is_one_of(known: &[&str], step: &str) -> bool {
+    known.iter().any(|of| step.eq_ignore_ascii_case(of))
 }
 
 /// What a line's fields about failures say.
@@ -339,15 +326,12 @@ impl Decoder<'_> {
         let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
         let steps = || path.split('/').take(3);
         let under = steps().zip(steps().skip(1)).find(|(step, _)| step.eq_ignore_ascii_case(ACTUATOR));
-        if under.is_some_and(|(_, of)| OF_ACTUATOR.iter().any(|known| of.eq_ignore_ascii_case(known))) {
+        if under.is_some_and(|(_, of)| is_one_of(&OF_ACTUATOR, of)) {
             return true;
         }
         // `/insurance/health` is a page.
-        let is_programs = first == last || OF_PROGRAMS.iter().any(|of| first.eq_ignore_ascii_case(of));
-        if !is_programs || !PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe)) {
-            return false;
-        }
-        is_users || ONLY_PROBES.iter().any(|probe| last.eq_ignore_ascii_case(probe))
+        let is_programs = first == last || is_one_of(&OF_PROGRAMS, first);
+        is_programs && (is_one_of(&ONLY_PROBES, last) || is_users && is_one_of(&MAY_BE_PROBES, last))
     }
 
     /// The line looks like a call to somebody else: whole URLs are those of clients (OpenTelemetry: `url.full`), as peers are.

@@ -1,6 +1,6 @@
 // The frame around every screen.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Clocks } from "./components/Clocks";
 import { Login, LoginForm, Who } from "./components/Login";
 import { canSearch } from "./components/Lines";
@@ -23,9 +23,10 @@ import { Status } from "./screens/Status";
 import { TemplatePage } from "./screens/TemplatePage";
 import { groupOf } from "./lib/words";
 import { asCommand, twins } from "./lib/command";
+import { copyText, said } from "./lib/copied";
 import { harmless } from "./lib/format";
 import { asPanel } from "./lib/panel";
-import { Copy, Time } from "./components/parts";
+import { Copy, Time, useMore } from "./components/parts";
 
 function LivePill() {
   const words = { live: "live", polling: "every 5 s", lost: "not connected", resting: "paused", frozen: "earlier" }[link.value];
@@ -123,6 +124,8 @@ function Foot() {
 
 export function App() {
   const at = route(path.value).name;
+  const screens = useRef<HTMLElement>(null);
+  useMore(screens, "right");
   useEffect(() =>
     withKeys([
       { key: "?", words: "this help", run: () => (isHelp.value = true) },
@@ -132,8 +135,8 @@ export function App() {
       { key: "g d", words: "dashboards", run: () => go("/d") },
       { key: "g h", words: "hooks", run: () => go("/hooks") },
       { key: "g u", words: "status", run: () => go("/status") },
-      { key: "c", words: "copy the link", run: () => void lasting().then((link) => navigator.clipboard?.writeText(link)) },
-      { key: "y", words: "copy as a command for programs", run: () => void navigator.clipboard?.writeText(asCommand()) },
+      { key: "c", words: "copy the link", run: () => void copyText(lasting(), "link copied") },
+      { key: "y", words: "copy as a command for programs", run: () => void copyText(asCommand(), "command copied") },
       { key: ".", words: "pause or resume live updates", run: toggleLive },
       { key: "Escape", words: "back", run: () => history.back() },
     ], true),
@@ -151,7 +154,7 @@ export function App() {
           </svg>
           Serin
         </a>
-        <nav aria-label="Screens" class="screens">
+        <nav aria-label="Screens" class="screens" ref={screens}>
           <a href="/" {...here("rollouts")}>
             Rollouts
           </a>
@@ -238,6 +241,9 @@ export function App() {
       <Foot />
       {/* Below all else: when it comes while somebody reads, nothing moves. */}
       {!needsLogin.value && <Clocks />}
+      <p class={said.value ? "told" : "unseen"} role="status">
+        {said.value}
+      </p>
       <Palette />
       <Help />
       <Login />

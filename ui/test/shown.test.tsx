@@ -119,14 +119,14 @@ it("tells what comes later below the links, and what a difference is", () => {
 });
 
 it("tells a value and its number of one time, or neither", () => {
-  const row = { guardrail: "error_units", baseline: 0.0082, canary: 0.0132, counts: [29_078, 1_900], values_in: "share", above: null, lines: { baseline: { query: "x", counted: "_unit", count: 395 }, canary: null } } as unknown as Guardrail;
+  const row = { guardrail: "error_units", baseline: 0.0082, canary: 25 / 1_900, counts: [29_078, 1_900], values_in: "share", above: null, lines: { baseline: { query: "x", counted: "_unit", count: 395 }, canary: null } } as unknown as Guardrail;
   const both = (more: Partial<SideBySide>): SideBySide => ({ until: "2026-06-01T09:04:00Z", longer: 0, values: new Map(), isAwaited: false, ...more });
   expect(told(row, 0, both({ isAwaited: true }))).toMatchObject({ value: null, count: null, isAwaited: true });
   expect(told(row, 0, both({ values: new Map([[UNITS, 7_571], ["error_units", 0.0079]]) }))).toMatchObject({ value: 0.0079, count: 7_571, until: "2026-06-01T09:04:00Z", isOfAll: false });
   // The report's share is of that time; its number of users is not.
   expect(told(row, 0, both({}))).toMatchObject({ value: 0.0082, count: null, isOfAll: false });
   expect(told({ ...row, guardrail: "error_volume", lines: null }, 0, both({}))).toMatchObject({ count: 29_078, isOfAll: true });
-  expect(told(row, 1, both({ isAwaited: true }))).toMatchObject({ value: 0.0132, count: 1_900, isAwaited: false });
+  expect(told(row, 1, both({ isAwaited: true }))).toMatchObject({ value: 25 / 1_900, count: 1_900, met: 25, isAwaited: false });
 });
 
 it("says no number of the arm that goes on before it is known of the time while both ran", () => {

@@ -65,7 +65,7 @@ it("tells what the arm that goes on had while both ran", async () => {
   answers.set("/v1/aggregate failed", { groups: [{ key: {}, lines: 9, distinct: 4 }], lines: 9 });
   answers.set("/v1/aggregate _kind:request _service:shop _arm:1 _time:[2026-06-01T09:00:00Z TO 2026-06-01T09:34:00Z]", { groups: [{ key: {}, lines: 900, distinct: 400, quantiles: { "0.99": 1_500 } }], lines: 900 });
   const found = await valuesUntil(of, 0, "2026-06-01T09:04:00Z", new AbortController().signal);
-  expect([...found]).toEqual([["_unit", 400], ["_request", 900], ["error_units", 0.01], ["error_volume", 0.01], ["latency_p99", 1_500]]);
+  expect([...found]).toEqual([["_unit", 400], ["_request", 900], ["error_units", 0.01], ["error_units met", 4], ["error_volume", 0.01], ["latency_p99", 1_500]]);
 });
 
 it("tells metrics in words for people", () => {

@@ -24,6 +24,9 @@ export function percent(share: Num): string {
   return `${value.toFixed(Math.abs(value) >= 10 ? 1 : 2)}\u00a0%`;
 }
 
+/** What is said wherever latencies stand that were counted by steps. */
+export const STEPS = "Latencies are counted by steps: a percentile, and how long a request took where “about” stands before it, is the middle of a step of 1.6\u00a0% at most.";
+
 export function millis(value: Num): string {
   if (value === null) return "\u2013";
   if (value >= 10_000) return `${fixed(value / 1000, 1)} s`;

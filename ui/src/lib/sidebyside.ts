@@ -5,8 +5,10 @@ import { armQuery, canSearch } from "../components/Lines";
 import { get } from "./api";
 import { useAsked } from "./ask";
 import { TRIES, useTries } from "./behind";
+import { percent } from "./format";
 import { status } from "./live";
 import { useSteady } from "./steady";
+import { inTurn } from "./turns";
 import type { Comparison, Counted, Course, Effect, GroupTable, Guardrail, Num } from "./types";
 
 /** Arms that end so far apart, in milliseconds, are told of. */
@@ -29,6 +31,8 @@ export const UNITS = "_unit";
 export const REQUESTS = "_request";
 /** The name of the part that is slower than what is tested. */
 export const above = (guardrail: string): string => `${guardrail} above`;
+/** The name of the number of units that a share is of those of. */
+export const met = (guardrail: string): string => `${guardrail} met`;
 
 /** What is typical: the geometric mean, out of values that are equally many requests apart. */
 export function typical(quantiles: Record<string, Num>): Num {
@@ -81,11 +85,11 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
     if (!counted || (row.values_in !== "share" && !row.above)) return own;
     // The report's share of units has a weight for each stretch of time: the number beside it would not be what it is a part of.
     if (counted.counted === "_unit") {
-      const met = (await ask(counted.query, { distinct: "_unit" })).groups[0];
-      return group.distinct ? [...own, [row.guardrail, (met?.distinct ?? 0) / group.distinct]] : own;
+      const units = (await ask(counted.query, { distinct: "_unit" })).groups[0]?.distinct ?? 0;
+      return group.distinct ? [...own, [row.guardrail, units / group.distinct], [met(row.guardrail), units]] : own;
     }
-    const met = (await ask(counted.query, {})).groups[0];
-    return [...own, [row.values_in === "share" ? row.guardrail : above(row.guardrail), (met?.lines ?? 0) / group.lines]];
+    const some = (await ask(counted.query, {})).groups[0];
+    return [...own, [row.values_in === "share" ? row.guardrail : above(row.guardrail), (some?.lines ?? 0) / group.lines]];
   });
   for (const values of await Promise.all(some)) for (const [name, value] of values) found.set(name, value);
   return found;
@@ -119,34 +123,102 @@ export function useSideBySide(comparison: Comparison): SideBySide | null {
   return apart && { ...apart, values, isAwaited: values.size === 0 && givenUp.value !== of && (search || status.value === null) };
 }
 
+/** Guardrails that count units. */
+const isOfUnits = (row: Guardrail, arm: "baseline" | "canary"): boolean => row.lines?.[arm]?.counted === "_unit" || row.guardrail.endsWith("_units");
+
+const ARMS = ["baseline", "canary"] as const;
+
+/** Plain counts of a share of units: who met it, of how many; `null`: their lines could not be counted. */
+type Plain = [number, number] | null;
+const plainName = (guardrail: string, side: 0 | 1): string => `${guardrail} ${side}`;
+
+/**
+ * Plain counts as the report has them. Its shares of units are weighted by stretches of time, and no part of the number of units; `undefined`:
+ * it has none (a unit counts in each stretch with another share, and very slow requests from when it was known what those are).
+ */
+function reported(row: Guardrail, side: 0 | 1, strata: number): Plain | undefined {
+  const arm = ARMS[side];
+  const [value, all, counted] = [row[arm], row.counts[side], row.lines?.[arm]];
+  if (value === null) return undefined;
+  if (counted) return counted.count !== null && strata === 1 ? [Math.min(counted.count, all), all] : undefined;
+  // Without a weight it is a whole number of them.
+  const whole = Math.round(value * all);
+  return Math.abs(value * all - whole) < 1e-6 ? [whole, all] : undefined;
+}
+
+/** Shares of units that the report does not have as plain counts, as lines have them: what links lead to, and Explain counts. */
+export function usePlain(comparison: Comparison): Map<string, Plain> {
+  const found = useSignal<{ of: string; counts: Map<string, Plain> }>({ of: "", counts: new Map() });
+  const search = canSearch();
+  const apart = apartOf(comparison);
+  const wanted = ([0, 1] as const).filter((side) => side !== apart?.longer).flatMap((side) =>
+    comparison.guardrails.flatMap((row) => {
+      const arm = ARMS[side];
+      const query = row.values_in === "share" && row[arm] !== null && isOfUnits(row, arm) ? row.lines?.[arm]?.query : null;
+      return query && reported(row, side, comparison.strata) === undefined ? [{ name: plainName(row.guardrail, side), side, query }] : [];
+    }),
+  );
+  const of = [comparison.service, comparison.control, comparison.candidate, comparison.started_at, wanted.map((one) => one.name).join()].join("\n");
+  const tries = useTries(!search || wanted.length === 0 || [...(found.value.of === of ? found.value.counts.values() : [])].some((one) => one !== null), of);
+  useSteady(`${of}\n${search}`, `${comparison.ended_at}\n${tries}`, async (signal) => {
+    if (!search || wanted.length === 0) return;
+    const units = (q: string): Promise<number> =>
+      inTurn(() => get<GroupTable>(`/v1/aggregate?${new URLSearchParams({ q, by: "_service", distinct: "_unit" })}`, signal), signal).then((table) => table.groups[0]?.distinct ?? 0);
+    const all = new Map<0 | 1, Promise<number>>();
+    for (const { side } of wanted) if (!all.has(side)) all.set(side, units(armQuery(comparison, side, "_kind:request")));
+    const counts = await Promise.all(
+      wanted.map(async ({ name, side, query }): Promise<[string, Plain]> => {
+        const [some, one] = await Promise.all([units(query), all.get(side)!]).catch(() => [0, 0] as const);
+        return [name, one > 0 ? [some, one] : null];
+      }),
+    );
+    if (!signal.aborted) found.value = { of, counts: new Map(counts) };
+  });
+  return found.value.of === of ? found.value.counts : search || status.value === null ? new Map() : new Map(wanted.map((one) => [one.name, null]));
+}
+
 /** One arm's value by a guardrail: of the time while both ran, where that is known. */
 export interface Told {
   value: Num;
-  /** `null`: not known of that time. */
+  /** What the value is a part of; `null`: not known of that time, or the value is no part of a number. */
   count: Num;
+  /** Units that met it, of a share of units. */
+  met: Num;
   slower: Num;
   /** The time to which it is; `null`: to that of the report. */
   until: string | null;
   /** It is of all the time, though one arm has stopped. */
   isOfAll: boolean;
+  /** It is weighted by when units of the other arm came. */
+  isWeighted: boolean;
   /** It is still asked for. */
   isAwaited: boolean;
 }
 
-/** Guardrails that count units: the report's share of those is of the time while both ran, and its number of units is not. */
-const isOfUnits = (row: Guardrail, arm: "baseline" | "canary"): boolean => row.lines?.[arm]?.counted === "_unit" || row.guardrail.endsWith("_units");
-
-/** Of the arm that goes on it is what it had while both ran: value and number are of one time, or neither is told. */
-export function told(row: Guardrail, side: 0 | 1, both: SideBySide | null): Told {
-  const arm = side === 0 ? "baseline" : "canary";
-  const of: Told = { value: row[arm], count: row.counts[side], slower: row.above?.[arm] ?? null, until: null, isOfAll: false, isAwaited: false };
-  if (both?.longer !== side) return of;
-  if (both.isAwaited) return { ...of, value: null, count: null, slower: null, isAwaited: true };
+/** Of the arm that goes on it is what it had while both ran: value and number are of one time, or neither is told. A share of units and its number are of one count. */
+export function told(row: Guardrail, side: 0 | 1, both: SideBySide | null, strata = 1, plain: ReadonlyMap<string, Plain> = new Map()): Told {
+  const arm = ARMS[side];
+  const of: Told = { value: row[arm], count: row.counts[side], met: null, slower: row.above?.[arm] ?? null, until: null, isOfAll: false, isWeighted: false, isAwaited: false };
   const units = isOfUnits(row, arm);
+  if (both?.longer !== side) {
+    if (!units || row.values_in !== "share" || row[arm] === null) return of;
+    const own = reported(row, side, strata) ?? plain.get(plainName(row.guardrail, side));
+    if (own) return { ...of, value: own[1] > 0 ? own[0] / own[1] : null, count: own[1], met: own[0] };
+    if (own === undefined && row.lines?.[arm]) return { ...of, value: null, count: null, isAwaited: true };
+    return { ...of, count: null, isWeighted: true };
+  }
+  if (both.isAwaited) return { ...of, value: null, count: null, slower: null, isAwaited: true };
   const count = both.values.get(units ? UNITS : REQUESTS);
   const value = both.values.get(row.guardrail);
-  if (count == null || value == null) return units ? { ...of, count: null } : { ...of, isOfAll: true };
-  return { ...of, value, count, slower: both.values.get(above(row.guardrail)) ?? of.slower, until: both.until };
+  if (count == null || value == null) return units ? { ...of, count: null, isWeighted: row.values_in === "share" } : { ...of, isOfAll: true };
+  return { ...of, value, count, met: both.values.get(met(row.guardrail)) ?? null, slower: both.values.get(above(row.guardrail)) ?? of.slower, until: both.until };
+}
+
+/** Shares as the difference rests on them, where they are not the plain ones of the cells: [of the baseline, of the canary]. */
+export function weighted(row: Guardrail, cells: [Told, Told]): [number, number] | null {
+  if (row.values_in !== "share" || row.baseline === null || row.canary === null || cells.some((of) => of.isAwaited || of.isOfAll)) return null;
+  const isOther = ARMS.some((arm, side) => cells[side as 0 | 1].value !== null && percent(cells[side as 0 | 1].value) !== percent(row[arm]));
+  return isOther || cells.some((of) => of.isWeighted) ? [row.baseline, row.canary] : null;
 }
 
 /** Where one arm has stopped, the course to the last look that had both; else `null`. */

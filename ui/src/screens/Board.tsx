@@ -19,8 +19,8 @@ import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
-import { apartOf, settled, told, untilThen, useSettled, useSideBySide } from "../lib/sidebyside";
-import { newLineQuery } from "./Verdict";
+import { apartOf, settled, told, untilThen, usePlain, useSettled, useSideBySide } from "../lib/sidebyside";
+import { newLineQuery, SAME_MIX } from "./Verdict";
 import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
 import { comparisonOf, evidenceOf } from "./Rollouts";
 
@@ -259,6 +259,7 @@ function DeltasPanel({ service }: { service: string }) {
 /** The guardrails of one comparison, as its verdict has them. */
 function Deltas({ comparison }: { comparison: Comparison }) {
   const both = useSideBySide(comparison);
+  const plain = usePlain(comparison);
   const course = useSettled(comparison);
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
   return (
@@ -290,12 +291,13 @@ function Deltas({ comparison }: { comparison: Comparison }) {
             <th scope="row">{at === 0 ? <Named comparison={comparison} /> : <span class="unseen">{comparison.service}</span>}</th>
             <td>{row.label}</td>
             {([0, 1] as const).map((side) => {
-              const of = told(row, side, both);
+              const of = told(row, side, both, comparison.strata, plain);
               const query = row.lines?.[side === 0 ? "baseline" : "canary"]?.query;
               return (
                 <td class="number" key={side}>
                   {of.isAwaited ? "…" : <PlaceLink query={of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>}
                   {of.isOfAll && <small>of all the time</small>}
+                  {of.isWeighted && <small title={SAME_MIX}>with the same mix</small>}
                 </td>
               );
             })}

@@ -7,7 +7,7 @@ import { fieldsOf, term } from "../components/LogLine";
 import { Loading, Note, Scroll } from "../components/parts";
 import { QueryInput } from "../components/QueryInput";
 import { get } from "../lib/api";
-import { grouped, harmless, millis, percent, three } from "../lib/format";
+import { grouped, harmless, millis, percent, STEPS, three } from "../lib/format";
 import { withKeys } from "../lib/keys";
 import { report, rollouts, status } from "../lib/live";
 import { inQuery, useTimes } from "../lib/logtime";
@@ -319,6 +319,11 @@ export function Compare() {
                 </tr>
               </thead>
               <tbody>
+                {of.templates.length === 0 && (
+                  <tr>
+                    <td colSpan={4}>none: no line of either side has a text</td>
+                  </tr>
+                )}
                 {of.templates.map((row) => (
                   <tr key={row.ids[0]}>
                     <th scope="row">
@@ -352,6 +357,11 @@ export function Compare() {
                 </tr>
               </thead>
               <tbody>
+                {of.values.length === 0 && (
+                  <tr>
+                    <td colSpan={5}>none</td>
+                  </tr>
+                )}
                 {of.values.map((row) => (
                   <tr key={`${row.field}=${row.value}`}>
                     <td>{harmless(row.field, 60)}</td>
@@ -402,7 +412,7 @@ export function FiguresTable({ figures, queryOf, unit }: { figures: Two<Figures>
   return (
     <Scroll label="Figures">
       <table class="numbers">
-        <caption>Both sides. Percentiles are the middles of steps of 1.6&nbsp;% at most, as those of a verdict are</caption>
+        <caption>Both sides. {STEPS}</caption>
         <thead>
           <tr>
             <th scope="col">figure</th>

@@ -138,17 +138,32 @@ function Form({ unit }: { unit: string }) {
   const more = param("steps") !== "" || param("within") !== "" || param("segment") !== "";
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    const said = new FormData(event.currentTarget as HTMLFormElement);
+    const form = event.currentTarget as HTMLFormElement;
+    const said = new FormData(form);
+    // Without a use there is nothing to show.
+    lacks.value = !String(said.get("used") ?? "").trim();
+    if (lacks.value) {
+      form.querySelector<HTMLInputElement>('[name="used"]')?.focus();
+      return;
+    }
     setQuery(Object.fromEntries(ASKED.map((key) => [key, String(said.get(key) ?? "").trim()])));
   };
+  const lacks = useSignal(false);
   // What the address says fills the fields anew when it changes.
   const key = ASKED.map(param).join("\n");
   return (
     <form key={key} class="who" onSubmit={submit}>
       <label class="block">
         A use is
-        <input type="text" name="used" spellcheck={false} placeholder={'_route:"/export" _failed:false'} defaultValue={param("used")} />
+        <input type="text" name="used" spellcheck={false} placeholder={'_route:"/export" _failed:false'} defaultValue={param("used")} {...(lacks.value ? { "aria-invalid": true, "aria-describedby": "used-lacks" } : {})} />
       </label>
+      <p id="used-lacks" role="alert" class="worse">
+        {lacks.value && (
+          <>
+            Say what a use is: a query like those of Search, for example <code>_route:"/export"</code>, or choose one of the routes below.
+          </>
+        )}
+      </p>
       <label class="block">
         Who could have used it <small class="inline">left empty: exposures that are logged, else everybody who was served by one of the arms</small>
         <input type="text" name="exposed" spellcheck={false} placeholder={'_route:"/menu"'} defaultValue={param("exposed")} />

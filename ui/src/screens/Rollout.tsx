@@ -11,10 +11,11 @@ import { useAsked } from "../lib/ask";
 import { useTries } from "../lib/behind";
 import { silentSince } from "../lib/silence";
 import { useSteady } from "../lib/steady";
+import { waitingLines, waitingWords } from "../lib/waiting";
 import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { heardAt, newest, report, rolloutsVersion, waitingFor } from "../lib/live";
+import { heardAt, newest, report, rolloutsVersion, status, waitingFor } from "../lib/live";
 import { go, param, query, rolloutPath, setQuery } from "../lib/router";
 import type { Comparison, GroupTable, Report, RolloutFull } from "../lib/types";
 import { groupOf, lookOfComparison, lookOfRollout, PHASES, serviceName } from "../lib/words";
@@ -151,10 +152,12 @@ function Stale({ comparison }: { comparison: Comparison | undefined }) {
   const until = newest.value;
   if (!until || frozen.value) return null;
   const silent = silentSince(comparison, Date.parse(until));
+  const count = waitingLines(report.value?.records, status.value?.index);
+  const waits = count > 0 ? ` ${waitingWords(count, grouped)}.` : "";
   if (silent) {
     return (
       <div class="note stale" role="status">
-        <strong>Silent.</strong> No line of {harmless(comparison!.service, 60)} has come since <Time at={silent} />; the log goes on to <Time at={until} />, {span(between(silent, until))} later. What follows is true of then. Check whether it still runs, and what ships its logs.
+        <strong>Silent.</strong> No line of {harmless(comparison!.service, 60)} has come since <Time at={silent} />; the log goes on to <Time at={until} />, {span(between(silent, until))} later. What follows is true of then.{waits} Check whether it still runs, and what ships its logs.
       </div>
     );
   }
@@ -164,7 +167,7 @@ function Stale({ comparison }: { comparison: Comparison | undefined }) {
   return (
     <div class="note stale" role="status">
       <strong>Stale.</strong> The newest line that was judged is {span(lag)} old (<Time at={until} />){quiet > STALE_MS ? `, and nothing has come for ${span(quiet / 1000)}` : ""}.
-      What follows is true of then. {lag > OLD_LOG_S ? "An old log that was sent again looks so." : "Check what ships the logs;"} <a href="/status">Status</a> says how far each source has been read.
+      What follows is true of then.{waits} {lag > OLD_LOG_S ? "An old log that was sent again looks so." : "Check what ships the logs;"} <a href="/status">Status</a> says how far each source has been read.
     </div>
   );
 }

@@ -50,6 +50,28 @@ const OFTEN: [string, string][] = [
   ["_kind:reject", "lines that could not be read"],
 ];
 
+interface Offer {
+  query: string;
+  words: string;
+}
+
+/** Words that people look for levels and failures by; as words they are looked for in messages alone. */
+const MEANT: [RegExp, string, string][] = [
+  [/^(?:errors?|err|fatal|critical|panic)$/i, "level:>=error", "level error or worse"],
+  [/^(?:warn|warning|warnings)$/i, "level:>=warn", "level warn or worse"],
+  [/^(?:fail|fails|failed|failures?)$/i, "_failed:true", "requests that failed"],
+];
+
+/** The same query with such a word taken for what it may mean. */
+export function offersOf(q: string): Offer[] {
+  // Words in quotes and values of fields are what they are.
+  const tokens = q.trim().split(/\s+/);
+  if (q.includes('"')) return [];
+  return tokens.flatMap((token, at) =>
+    MEANT.filter(([word]) => word.test(token)).map(([, query, words]): Offer => ({ query: tokens.map((other, place) => (place === at ? query : other)).join(" "), words })),
+  );
+}
+
 /** The answer of a program that has not indexed a line yet. */
 const isNothingKept = (error: unknown): boolean => error instanceof Refused && error.message.includes("nothing is indexed yet");
 
@@ -82,6 +104,8 @@ export function Search() {
   const again = isFirst.value ? `${rolloutsVersion.value} ${tries}` : "";
   /** All lines that match, counted to the end; `null` while they are counted. */
   const counted = useSignal<Counted | null>(null);
+  /** What may have been meant, where nothing is found. */
+  const offers = useSignal<(Offer & { lines: number })[]>([]);
   const times = useTimes();
   const base = useMemo(() => {
     const asked = new URLSearchParams();
@@ -102,6 +126,7 @@ export function Search() {
     const of = base;
     const and = of ? `&${of}` : "";
     counted.value = null;
+    offers.value = [];
     get<Found>(`/v1/search?limit=${PAGE}${and}`, stopping.signal)
       .then(async (page) => {
         isEmpty.value = false;
@@ -121,6 +146,17 @@ export function Search() {
             if (field === FACETS[0]) counted.value = { lines: table.lines, partial: table.partial };
           }),
         ]);
+        if (page.total.lines === 0) {
+          const times = new URLSearchParams(of);
+          times.delete("q");
+          const found = await Promise.all(
+            offersOf(q).map(async (one) => {
+              const table = await get<Table>(`/v1/aggregate?${new URLSearchParams({ by: "_service", size: "1", q: one.query })}&${times}`, stopping.signal).catch(() => null);
+              return { ...one, lines: table?.lines ?? 0 };
+            }),
+          );
+          offers.value = found.filter((one) => one.lines > 0);
+        }
         canaries.value = await shareOfCanaries(of, stopping.signal);
       })
       .catch((error: unknown) => {
@@ -265,6 +301,18 @@ export function Search() {
           {total && total.lines === 0 && (
             <section class="empty">
               <h2>No line matches</h2>
+              {offers.value.length > 0 && (
+                <ul class="offers">
+                  {offers.value.map((of) => (
+                    <li key={of.query}>
+                      <a href={searchPath(of.query, true)}>
+                        <code>{harmless(of.query, 200)}</code>
+                      </a>{" "}
+                      finds {grouped(of.lines)} {of.lines === 1 ? "line" : "lines"}: {of.words}
+                    </li>
+                  ))}
+                </ul>
+              )}
               <p>
                 {grouped(status.value.index?.lines ?? 0)} lines are kept. Take a term out, or look at another time{since ? "" : "; every line is looked at"}. A word is looked for in messages, whole.
               </p>

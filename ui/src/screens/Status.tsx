@@ -10,6 +10,7 @@ import { heardAt, link, newest, report, rollouts, status, trouble } from "../lib
 import { metricRows } from "../lib/metrics";
 import type { Status as StatusOf } from "../lib/types";
 import { silentSince } from "../lib/silence";
+import { waitingLines, waitingWords } from "../lib/waiting";
 import { groupOf, INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 import { comparisonOf } from "./Rollouts";
 
@@ -115,6 +116,7 @@ export function Status() {
   const roles = of?.survey.roles ?? {};
   const requests = of?.survey.requests ?? 0;
   const index = said.index;
+  const waits = waitingLines(records, index);
   const silent = (rollouts.value ?? []).flatMap((row) => {
     const since = groupOf(row) === "done" ? null : silentSince(comparisonOf(row, of?.comparisons ?? []), newest.value ? Date.parse(newest.value) : 0);
     return since ? [`${row.services.join(", ") || row.id} since ${local(since)}`] : [];
@@ -152,7 +154,7 @@ export function Status() {
           <Row
             name="lines"
             look={rate === null ? { ...UNCLEAR, word: "counting" } : rate > 0 ? { ...OK, word: "come" } : { ...UNCLEAR, word: "none now" }}
-            value={rate === null ? "it takes five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} judged so far` : ""}${index && !index.is_off && index.lines !== null ? `, ${grouped(index.lines)} kept for search` : ""}`}
+            value={rate === null ? "it takes five seconds" : `${grouped(rate)} a second${records ? `, ${grouped(records.read)} judged so far` : ""}${index && !index.is_off && index.lines !== null ? `, ${grouped(index.lines)} kept for search` : ""}${waits > 0 ? `; ${waitingWords(waits, grouped)}` : ""}`}
           />
           <Row
             name="this page"
@@ -219,13 +221,13 @@ export function Status() {
       <Coverage />
       {records && rejected.length === 0 && (
         <p class="aside">
-          {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, none could not be read.
+          {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, none could not be read.{waits > 0 && ` ${waitingWords(waits, grouped)}.`}
         </p>
       )}
       {records && rejected.length > 0 && (
         <Scroll label="Lines that are no events"><table class="numbers">
           <caption>
-            {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read
+            {grouped(records.read)} lines: {grouped(records.on_time)} count, {grouped(records.late)} came too late, {grouped(records.outside)} left out as asked, {grouped(sum)} could not be read{waits > 0 && `; ${waitingWords(waits, grouped)}`}
           </caption>
           <thead>
             <tr>

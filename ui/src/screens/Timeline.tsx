@@ -1,7 +1,7 @@
 // What was decided when, on which evidence, and who or what acted?
 
 import { signal } from "@preact/signals";
-import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { armQuery, PlaceLink } from "../components/Lines";
 import { Badge, Loading, Pill, Problem, Said, Scroll, Time } from "../components/parts";
 import { type Frozen, frozen } from "../lib/asof";
@@ -37,8 +37,33 @@ function title(of: TimelineEvent): string {
 /** What was compared, from when until it was decided. */
 const spanOf = (one: TimelineEvent["compared"][number], rollout: RolloutFull) => ({ ...one, started_at: rollout.compared?.find((of) => of.candidate === one.candidate)?.began ?? rollout.began ?? one.at, ended_at: one.at });
 
+/** When what is told of happened: a comparison began with its first window, and the ledger hears of it at the end of that. */
+export function timeOf(of: Pick<TimelineEvent, "at" | "attempt" | "command" | "verdict_before" | "compared">, rollout: Pick<RolloutFull, "began" | "attempt" | "compared">): string | null {
+  const began = rollout.compared?.find((one) => of.compared.some((other) => other.candidate === one.candidate))?.began ?? rollout.began;
+  const isBegin = of.command === null && of.verdict_before === null && (rollout.attempt === undefined || of.attempt === rollout.attempt);
+  return isBegin && began && of.at && Date.parse(began) < Date.parse(of.at) ? began : of.at;
+}
+
+/** The step as it stands after the decision: what was told of a step is that the one before has passed. */
+export const stepWords = (of: Pick<TimelineEvent, "step" | "told">): string =>
+  of.step > 0 && of.told.some((one) => one.event === "step") ? `step ${of.step} passed, step ${of.step + 1} begins` : `step ${of.step + 1}`;
+
+/**
+ * What a comparison was worse by at a decision: guardrails that the ledger names, and new lines, which the report of that time has. Where it
+ * is not kept (`then`: none), those that the report has now and were seen by then, whose evidence is of now.
+ */
+export function worseBy(one: TimelineEvent["compared"][number], then: Pick<Comparison, "templates"> | undefined, now: Pick<Comparison, "templates"> | undefined): string {
+  const cells = one.regressed.map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`);
+  const failing = (of: Pick<Comparison, "templates"> | undefined): Comparison["templates"]["listed"] => (of?.templates.listed ?? []).filter((line) => of!.templates.failing.includes(line.id));
+  const lines = one.verdict !== "fail" ? [] : then ? failing(then) : failing(now).filter((line) => Date.parse(line.first_seen) <= Date.parse(one.at));
+  const told = lines.map((line) => `new error line “${harmless(line.text || line.id, 80)}” (evidence ${then ? "" : "now "}${evidence(line.log_e)})`);
+  return [...told, ...cells].join(", ") || (one.verdict === "fail" ? "all of its evidence together" : "–");
+}
+
 /** A report is shown a moment after what it says was decided. */
 const AFTER_MS = 1_500;
+
+const asofPath = (clock: number): string => `/v1/asof?at=${encodeURIComponent(new Date(clock + AFTER_MS).toISOString())}`;
 
 /** What was said at a time stays. */
 const NEVER = signal(0);
@@ -80,7 +105,7 @@ export const whyWords = (of: Pick<Comparison, "service" | "reasons">, isOneOfMan
 
 /** Why the verdict became what it is, as the report said it at the time; what the ledger says where that report is not kept. */
 function WhyThen({ of, clock, list }: { of: TimelineEvent; clock: number | null; list: Comparison[] }) {
-  const asked = useAsked<Frozen>(clock === null ? "" : `/v1/asof?at=${encodeURIComponent(new Date(clock + AFTER_MS).toISOString())}`, NEVER);
+  const asked = useAsked<Frozen>(clock === null ? "" : asofPath(clock), NEVER);
   const then = saidThen(of, list, asked.value.value?.report.comparisons ?? []);
   if (then.length === 0) return of.reason ? <p>{harmless(reasonWords(of.reason), 400)}</p> : null;
   return (
@@ -98,6 +123,51 @@ function WhyThen({ of, clock, list }: { of: TimelineEvent; clock: number | null;
 export function saidThen<T extends Pick<Comparison, "service" | "candidate" | "verdict">>(of: Pick<TimelineEvent, "verdict">, list: Pick<Comparison, "service" | "candidate">[], then: T[]): T[] {
   const said = list.flatMap((one) => then.filter((other) => other.service === one.service && other.candidate === one.candidate));
   return said.length === list.length && said.every((one) => one.verdict === of.verdict) ? said : [];
+}
+
+/** What was compared, in numbers of the time. */
+function Numbers({ of, clock, rollout, list }: { of: TimelineEvent; clock: number | null; rollout: RolloutFull; list: Comparison[] }) {
+  const [isOpen, set] = useState(false);
+  const asked = useAsked<Frozen>(isOpen && clock !== null && of.verdict === "fail" ? asofPath(clock) : "", NEVER);
+  const reports = asked.value.value?.report.comparisons;
+  const isOf = (one: TimelineEvent["compared"][number]) => (other: Comparison) => other.candidate === one.candidate && (other.service === one.service || other.service.startsWith(`${one.service} in `));
+  return (
+    <details onToggle={(event) => set(event.currentTarget.open)}>
+      <summary>The numbers as they were</summary>
+      <Scroll label="Numbers at this decision"><table class="numbers">
+        <caption class="unseen">Numbers at this decision</caption>
+        <thead>
+          <tr>
+            <th scope="col">service</th>
+            <th scope="col">verdict</th>
+            <th scope="col" class="number">units</th>
+            <th scope="col" class="number" title="of all guardrails and new lines together, each with its weight">evidence, in sum</th>
+            <th scope="col">worse by</th>
+            <th scope="col">flaws and changes</th>
+          </tr>
+        </thead>
+        <tbody>
+          {of.compared.map((one) => (
+            <tr key={`${one.service}${one.candidate}`}>
+              <th scope="row">
+                {harmless(one.service, 60)}
+                <small>
+                  {harmless(one.control, 40)} → {harmless(one.candidate, 40)}
+                </small>
+              </th>
+              <td>{lookOf(one.verdict, one.changed.length > 0).word}</td>
+              <td class="number">
+                <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
+              </td>
+              <td class="number" title={EVIDENCE}>{evidence(one.log10_e * Math.LN10)}</td>
+              <td>{worseBy(one, reports?.find(isOf(one)), list.find(isOf(one)))}</td>
+              <td>{[...one.flaws, ...one.changed].map((word) => word.replaceAll("_", " ")).join(", ") || "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table></Scroll>
+    </details>
+  );
 }
 
 export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: Comparison[] }) {
@@ -129,7 +199,7 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
           return (
             <li key={of.number} class={lookOf(of.verdict, isChanged).tone}>
               <p class="when">
-                {of.at && <Time at={of.at} />}
+                {of.at && <Time at={timeOf(of, rollout) ?? of.at} />}
                 {clock !== null && (
                   <small>
                     <a href={rolloutPath(rollout.id, "", `asof=${new Date(clock + AFTER_MS).toISOString()}`)}>as it was then</a>
@@ -165,43 +235,9 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
                   </ul>
                 )}
                 {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Event “{of.told.map((one) => one.event).join("”, “")}”: no hook is told of it (or its delivery is no longer kept).</p>}
-                <details>
-                  <summary>The numbers as they were</summary>
-                  <Scroll label="Numbers at this decision"><table class="numbers">
-                    <caption class="unseen">Numbers at this decision</caption>
-                    <thead>
-                      <tr>
-                        <th scope="col">service</th>
-                        <th scope="col">verdict</th>
-                        <th scope="col" class="number">units</th>
-                        <th scope="col" class="number">evidence</th>
-                        <th scope="col">worse by</th>
-                        <th scope="col">flaws and changes</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {of.compared.map((one) => (
-                        <tr key={`${one.service}${one.candidate}`}>
-                          <th scope="row">
-                            {harmless(one.service, 60)}
-                            <small>
-                              {harmless(one.control, 40)} → {harmless(one.candidate, 40)}
-                            </small>
-                          </th>
-                          <td>{lookOf(one.verdict, one.changed.length > 0).word}</td>
-                          <td class="number">
-                            <PlaceLink query={armQuery(spanOf(one, rollout), 0, "_kind:request")}>{grouped(one.units[0])}</PlaceLink> + <PlaceLink query={armQuery(spanOf(one, rollout), 1, "_kind:request")}>{grouped(one.units[1])}</PlaceLink>
-                          </td>
-                          <td class="number" title={EVIDENCE}>{evidence(one.log10_e * Math.LN10)}</td>
-                          <td>{one.regressed.map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`).join(", ") || "–"}</td>
-                          <td>{[...one.flaws, ...one.changed].map((word) => word.replaceAll("_", " ")).join(", ") || "–"}</td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table></Scroll>
-                </details>
+                <Numbers of={of} clock={clock} rollout={rollout} list={list} />
                 <p class="aside">
-                  attempt {of.attempt}, step {of.step + 1}, ledger entry {of.entry}
+                  attempt {of.attempt}, {stepWords(of)}, {of.command === null && of.clock_ms !== null && "decided as time passed, "}after ledger entry {of.entry}
                   {of.finding !== null && (of.command === "mute" || of.command === "unmute") && (
                     <>
                       , <a href={`/templates/${of.finding}`}>the line</a>

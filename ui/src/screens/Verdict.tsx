@@ -17,7 +17,7 @@ import { withKeys } from "../lib/keys";
 import { report, reportVersion, rolloutsVersion } from "../lib/live";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
-import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, useSideBySide } from "../lib/sidebyside";
+import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, type Told, usePlain, useSideBySide, weighted } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Template, Timeline } from "../lib/types";
 import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
@@ -184,6 +184,9 @@ function NewLines({ comparison, rollout, both }: { comparison: Comparison; rollo
   );
 }
 
+/** What “with the same mix” means. */
+export const SAME_MIX = "As if those of the baseline had come when those of the canary did; very slow requests count from when it was known which are. The difference rests on these shares; the numbers beside it are plain counts, those of their links.";
+
 /** Why a difference is not that of the numbers beside it. */
 export const WITHIN = "A difference is estimated within stretches of time, and need not be the plain difference of the numbers of both arms.";
 
@@ -219,6 +222,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
   const domains = new Map(KINDS.map((kind) => [kind, domainOf([...rows, ...ownEffects(comparison)], kind)]));
   const kinds = KINDS.filter((kind) => rows.some((row) => row.effect?.kind === kind));
   const both = useSideBySide(comparison);
+  const plain = usePlain(comparison);
   const [first, second] = swap ? (["canary", "baseline"] as const) : (["baseline", "canary"] as const);
   return (
     <Scroll label="Guardrails">
@@ -250,6 +254,8 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
             const mixed = adjusted && row.guardrail === "error_units" ? mixAdjusted(comparison) : null;
             const raw = mixed ?? row.effect;
             const effect = raw && swap ? swapped(raw) : raw;
+            const cells: [Told, Told] = [told(row, 0, both, comparison.strata, plain), told(row, 1, both, comparison.strata, plain)];
+            const mix = mixed ? null : weighted(row, cells);
             return (
               <tr key={row.guardrail} class={row.guardrail === selected ? "selected" : ""}>
                 <th scope="row">
@@ -260,22 +266,30 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                 </th>
                 {[first, second].map((arm) => {
                   const side = arm === "baseline" ? 0 : 1;
-                  const of = told(row, side, both);
-                  const query = row.lines?.[arm]?.query;
+                  const of = cells[side];
+                  const asked = row.lines?.[arm]?.query;
+                  const query = row[arm] === null ? null : of.until && asked ? untilThen(asked, comparison, of.until) : asked;
                   return (
                     <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
                       {of.isAwaited ? (
                         <span class="aside">…</span>
                       ) : (
-                        <PlaceLink query={row[arm] === null ? null : of.until && query ? untilThen(query, comparison, of.until) : query}>{valueOf(of.value, row.values_in)}</PlaceLink>
+                        <PlaceLink query={query}>{valueOf(of.value, row.values_in)}</PlaceLink>
                       )}
                       <small>
                         {of.count !== null ? (
                           <>
+                            {of.met !== null && (
+                              <>
+                                <PlaceLink query={query}>{grouped(of.met)}</PlaceLink>{" "}
+                              </>
+                            )}
                             of <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
                           </>
                         ) : of.isAwaited ? (
                           "of …"
+                        ) : of.isWeighted ? (
+                          <span title={SAME_MIX}>with the same mix</span>
                         ) : (
                           "while both ran"
                         )}
@@ -287,6 +301,11 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                 })}
                 <td class="number difference">
                   {effect ? effectWords(effect) : comparison.verdict === "invalid" ? "–" : "needs more data"}
+                  {mix && effect && (
+                    <small title={SAME_MIX}>
+                      with the same mix: {percent(mix[first === "baseline" ? 0 : 1])} against {percent(mix[second === "baseline" ? 0 : 1])}
+                    </small>
+                  )}
                   {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
                 </td>
                 <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>

@@ -687,6 +687,11 @@ impl Engine {
         self.open.keys().next().copied()
     }
 
+    /// Lines of windows that have come from a stream and wait for others to pass them.
+    pub fn waiting_records(&self) -> u64 {
+        self.open.values().flat_map(BTreeMap::values).map(|waiting| waiting.partial.tally.records).sum()
+    }
+
     /// Event time up to which every window has closed.
     pub fn closed_until(&self) -> Option<Timestamp> {
         (self.closed_before != i64::MIN && self.closed_before != i64::MAX)

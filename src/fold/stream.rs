@@ -103,6 +103,11 @@ impl StreamFold {
         passed
     }
 
+    /// Lines that were counted in windows which are still open here.
+    pub fn waiting_records(&self) -> u64 {
+        self.open.values().flat_map(|open| &open.parts).map(|part| part.partial.tally.records).sum()
+    }
+
     /// Offsets of lines whose clock is not believed yet: they may still become rejects.
     pub fn held(&self) -> impl Iterator<Item = u64> + '_ {
         self.guard.offsets()

@@ -98,8 +98,11 @@ pub struct Compared {
     pub changed: Vec<String>,
     /// What is out of order.
     pub flaws: Vec<String>,
-    /// Cells that regressed, each with ln e.
+    /// What regressed, each with ln e: cells, metrics and conversions of one's own, and [`ERROR_LINES`].
     pub regressed: Vec<(String, f64)>,
+    /// Limits whose break fails it.
+    #[serde(default)]
+    pub over_limit: Vec<String>,
     /// ln of the weighted sum.
     pub log_sum: f64,
     /// Units of control and candidate.
@@ -203,6 +206,7 @@ impl Rollout {
                     .iter()
                     .map(|(name, log_e)| format!("{} (e {})", name.replace('_', " "), evidence(*log_e)))
                     .collect();
+                cells.extend(compared.over_limit.iter().map(|name| format!("the limit of {name}")));
                 if cells.is_empty() {
                     cells.push(format!("the sum of its evidence (e {})", evidence(compared.log_sum)));
                 }
@@ -407,6 +411,7 @@ impl Book {
             changed: Vec::new(),
             flaws: Vec::new(),
             regressed: Vec::new(),
+            over_limit: Vec::new(),
             log_sum: 0.0,
             units: [0, 0],
             step: None,
@@ -501,6 +506,7 @@ impl Book {
             compared.log_sum = number_of(entry.get("log_sum"));
             compared.flaws = texts(entry.get("flaws"));
             compared.regressed = regressed(entry);
+            compared.over_limit = over_limit(entry);
             compared.changed = changed(entry, expected.unwrap_or_default());
         }
         if rollout.declared.is_none() {
@@ -789,16 +795,35 @@ fn rounded(log_e: f64) -> Value {
     ledger::rounded((log_e / std::f64::consts::LN_10 * 1e3).round() / 1e3)
 }
 
+/// The name of lines of level error or worse that carry a failure, among what regressed.
+pub(crate) const ERROR_LINES: &str = "error_lines";
+
 fn regressed(entry: &Map<String, Value>) -> Vec<(String, f64)> {
-    let cells = entry.get("cells").and_then(Value::as_object);
-    let mut list: Vec<(String, f64)> = cells
-        .into_iter()
+    let mut list: Vec<(String, f64)> = ["cells", "metrics", "conversions"]
+        .iter()
+        .filter_map(|kind| entry.get(*kind)?.as_object())
         .flatten()
         .filter(|(_, cell)| cell.get("finding").and_then(Value::as_str) == Some("regressed"))
         .map(|(name, cell)| (name.clone(), number_of(cell.get("log_e"))))
         .collect();
+    list.extend(error_lines(entry).map(|log_e| (ERROR_LINES.to_owned(), log_e)));
     list.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     list
+}
+
+/// ln e of the one of the error lines that carry a failure for which it is largest.
+fn error_lines(entry: &Map<String, Value>) -> Option<f64> {
+    let list = |name: &str| entry.get("templates")?.get(name)?.as_array();
+    let (failing, listed) = (list("failing")?, list("errors")?);
+    let carries = |line: &&Value| line.get("id").is_some_and(|id| failing.contains(id));
+    listed.iter().filter(carries).map(|line| number_of(line.get("log_e"))).max_by(f64::total_cmp)
+}
+
+/// Limits whose break fails the rollout.
+fn over_limit(entry: &Map<String, Value>) -> Vec<String> {
+    let limits = entry.get("limits").and_then(Value::as_object);
+    let fails = |limit: &Value| limit.get("fails").and_then(Value::as_bool) == Some(true);
+    limits.into_iter().flatten().filter(|(_, limit)| fails(limit)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Behaviours with evidence that they changed, without those that are expected.

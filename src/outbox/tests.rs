@@ -54,6 +54,30 @@ fn topics(decisions: &[Decision]) -> Vec<(&str, u64)> {
 
 const AUTOMATIC: &str = "2026-06-01T00:03:00Z";
 
+/// A reason names whatever carries the failure: guardrails, metrics of one's own, lines of level error, limits.
+#[test]
+fn a_reason_names_what_carries_the_failure() {
+    let error = |id: &str, log_e: f64| json!({ "id": id, "change": "new", "log_e": log_e, "units": [0, 12] });
+    let templates = json!({ "errors": [error("a", 99.0), error("b", 17.0), error("c", 16.5)], "failing": ["b", "c"] });
+    for (more, reason) in [
+        (json!({}), "web: worse by the sum of its evidence (e 8103)"),
+        (json!({ "cells": { "error_units": { "finding": "regressed", "log_e": 5.0 } } }), "web: worse by error units (e 148)"),
+        (json!({ "templates": templates }), "web: worse by error lines (e 10^7)"),
+        (
+            json!({ "metrics": { "paid": { "finding": "regressed", "log_e": 5.0 }, "seen": { "finding": "undecided", "log_e": 1.0 } } }),
+            "web: worse by paid (e 148)",
+        ),
+        (json!({ "limits": { "p99": { "fails": true }, "errors": { "fails": false } } }), "web: worse by the limit of p99"),
+    ] {
+        let mut ledger = Ledger::default();
+        ledger.begin("web", "2", 0);
+        ledger.look("web", "2", 1, "fail", more);
+        let mut book = Book::new(vec![declared()]);
+        read(&mut book, &ledger);
+        assert_eq!(book.rollout("checkout").unwrap().reason(), reason);
+    }
+}
+
 #[test]
 fn a_failure_is_told_and_rolled_back_once_its_evidence_is_automatic() {
     let mut ledger = Ledger::default();

@@ -653,8 +653,9 @@ impl<'p> Decoder<'p> {
         };
         self.is_probe = kind == Kind::Request && self.asks_for_health(line, unit);
         let kind = if self.is_probe { Kind::Log } else { kind };
-        let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit) } else { 0 };
-        let call = if kind == Kind::Request { self.call(line, unit) } else { 0 };
+        let id = if kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
+        let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit, id) } else { 0 };
+        let call = if kind == Kind::Request { self.call(line, unit, id) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
         // Where requests are the unit, a line that is none of them and names no arm belongs to nobody.

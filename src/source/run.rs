@@ -447,6 +447,11 @@ impl<'a> PushedStreams<'a> {
         taken.take(self.plan, engine, folded, self.keep, observer)
     }
 
+    /// Lines of all streams that were counted in windows which are still open.
+    pub fn waiting_records(&self) -> u64 {
+        self.streams.iter().map(|(taken, _)| taken.fold.waiting_records()).sum()
+    }
+
     /// Oldest window that a stream can still add to.
     pub fn oldest_open(&self, stream: usize) -> i64 {
         self.streams.get(stream).map_or(i64::MAX, |(taken, _)| taken.fold.oldest_open())

@@ -372,7 +372,7 @@ impl Judged<'_> {
     /// What plain values are of, where the share of the canary changed, or traffic paused.
     pub(in crate::cli) fn of_several_shares(&self) -> Option<&'static str> {
         (self.comparison.strata() > 1).then_some(
-            "Baseline and canary: of the whole time, in which the share changed; differences compare the same time",
+            "Baseline and canary: of the whole time, in which the share changed; the baseline's shares of units: as if they had come when the canary's did; differences compare the same time",
         )
     }
 

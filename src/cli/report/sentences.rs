@@ -429,9 +429,15 @@ impl Judged<'_> {
                         ));
                     } else {
                         let [control, candidate] = [0, 1].map(|arm| self.lines_per_trace(arm));
-                        list.push(format!(
-                            "What changed: a trace has {candidate:.1} lines instead of {control:.1} (typical)."
-                        ));
+                        list.push(match [0, 1].map(|arm| self.lines_per_request(arm)) {
+                            [Some(control_mean), Some(candidate_mean)] => format!(
+                                "What changed: requests {} {candidate_mean:.1} lines or spans in all services instead of {control_mean:.1} (typically {candidate:.1} instead of {control:.1}).",
+                                if candidate_mean < control_mean { "end after" } else { "have" }
+                            ),
+                            _ => format!(
+                                "What changed: a trace has {candidate:.1} lines instead of {control:.1} (typical)."
+                            ),
+                        });
                     }
                 }
                 Behaviour::CalledServices => {
@@ -475,6 +481,15 @@ impl Judged<'_> {
         let n = self.comparison.lines.events()[arm].max(1) as f64;
         let sum = self.comparison.lines.sums()[arm] as f64 / 65_536.0;
         math::exp(sum / n * core::f64::consts::LN_2)
+    }
+
+    /// Lines of all services for each request of the judged one (mean), where lines name their arm: of the same traces it is no less than
+    /// what is typical.
+    fn lines_per_request(&self, arm: usize) -> Option<f64> {
+        let totals = &self.comparison.totals;
+        let lines: u64 = totals.iter().map(|of| of[arm].lines).sum();
+        let requests = totals.first()?[arm].requests;
+        (requests > 0).then(|| lines as f64 / requests as f64).filter(|mean| *mean >= self.lines_per_trace(arm))
     }
 
     /// Why there is nothing of one arm.

@@ -183,6 +183,7 @@ async fn status(State(api): State<Api>) -> Response {
         let files = files
             .map(|of| json!({ "followed": of.followed, "not_followed": of.not_followed, "unread_bytes": of.unread }));
         body.insert("files".to_owned(), json!(files));
+        body.insert("lines_waiting".to_owned(), Value::from(api.shared.lines_waiting.load(Ordering::Relaxed)));
         body.insert("placebos".to_owned(), placebos_json(view.book.placebos()));
         body.insert("not_reloaded".to_owned(), Value::from(api.shared.not_reloaded()));
         body.insert("declared".to_owned(), Value::from(view.book.declared().len()));

@@ -101,6 +101,9 @@ impl History {
             "phase": stand.phase,
             "phase_before": before.as_ref().map(|before| before.phase),
             "step": stand.step,
+            "step_before": before.as_ref().map(|before| before.step),
+            // What came by the clock or by a command rests on the same entry as what was decided before it.
+            "row": row.map(|_| book.read().rows.saturating_sub(1)),
             "attempt": stand.attempt,
             "over": stand.over,
             "reason": rollout.reason(),
@@ -166,6 +169,7 @@ fn compared(rollout: &Rollout) -> Vec<Value> {
                 "guardrail": name,
                 "log10_e": (log_e / std::f64::consts::LN_10 * 1e3).round() / 1e3,
             })).collect::<Vec<_>>(),
+            "over_limit": of.over_limit,
             "changed": of.changed,
             "flaws": of.flaws,
             "at": of.at.to_string(),

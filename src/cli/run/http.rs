@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub stop: Stop,
     /// Connections past the bound.
     pub connections_refused: AtomicU64,
+    /// Lines that were read and are not judged: their windows wait for later lines.
+    pub lines_waiting: AtomicU64,
     /// The index, and whoever asks it.
     #[cfg(feature = "index")]
     pub searching: crate::cli::run::searching::Searching,
@@ -462,7 +464,12 @@ async fn index(request: Request) -> Response {
 async fn otherwise(elastic: State<Elastic>, request: Request) -> Response {
     match ui::answer(&request) {
         Some(page) => page,
-        None => elastic::any(elastic, request).await,
+        None => {
+            let is_lost = ui::is_lost(&request);
+            let answer = elastic::any(elastic, request).await;
+            let page = (is_lost && answer.status() == StatusCode::NOT_FOUND).then(ui::nothing_here).flatten();
+            page.unwrap_or(answer)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Streams that are followed: lines become windows, windows decisions, and decisions the ledger, the page and checkpoints.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -113,6 +114,8 @@ impl Live<'_> {
                 metrics.streams(&self.names);
                 let lags: Vec<Lag> = (0..self.names.len()).map(|stream| self.inputs.lag(stream)).collect();
                 metrics.lags(&lags);
+                let waiting = self.pushed.waiting_records() + engine.waiting_records();
+                self.reader.shared.lines_waiting.store(waiting, Ordering::Relaxed);
                 self.move_idle(engine, watch)?;
                 looked_for_idle = Instant::now();
             }

@@ -363,6 +363,8 @@ fn of_program(text: &mut Text, api: &Api) {
         let help = "Bytes of files that were not read yet, lines without an end included.";
         text.one("files_unread_bytes", Gauge, help, files.unread as f64);
     }
+    let waiting = api.shared.lines_waiting.load(Ordering::Relaxed);
+    text.one("lines_waiting", Gauge, "Lines that were read, whose windows wait for later lines.", waiting as f64);
     #[cfg(feature = "index")]
     of_search(text, api);
     let (queued, bodies, bodies_max) = api.shared.waiting_bytes();

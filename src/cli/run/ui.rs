@@ -114,17 +114,36 @@ pub(super) fn serve_from(folder: &Path) {
 
 /// The file that a request is for, where it is for one.
 pub(super) fn answer(request: &Request) -> Option<Response> {
-    let path = path_of(request.method(), request.uri().path(), request.headers())?;
+    file(path_of(request.method(), request.uri().path(), request.headers())?, request.headers())
+}
+
+/// Somebody with a browser follows an address that nobody answers: the page says so, and leads back. What begins with `_` or `v1`, or
+/// is called like a file, is asked by programs.
+pub(super) fn is_lost(request: &Request) -> bool {
+    let path = request.uri().path().trim_start_matches('/');
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_browser = request.method() == Method::GET && accept.is_some_and(|accept| accept.contains("text/html"));
+    is_browser && !path.starts_with(['_', '.']) && !path.contains("/_") && !path.starts_with("v1/") && !path.contains('.')
+}
+
+/// The page for an address that nobody answers.
+pub(super) fn nothing_here() -> Option<Response> {
+    let mut page = file("/", &HeaderMap::new())?;
+    *page.status_mut() = StatusCode::NOT_FOUND;
+    Some(page)
+}
+
+fn file(path: &'static str, headers: &HeaderMap) -> Option<Response> {
     if let Some(folder) = FOLDER.get() {
         let asset = ASSETS.iter().find(|asset| asset.path == path)?;
         let name = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
         return Some(match std::fs::read(folder.join(name)) {
-            Ok(bytes) => Asset::new(asset.path, asset.kind, bytes).answer(request.headers()),
+            Ok(bytes) => Asset::new(asset.path, asset.kind, bytes).answer(headers),
             Err(error) => (StatusCode::NOT_FOUND, format!("{name}: {error}\n")).into_response(),
         });
     }
     let asset = ASSETS.iter().find(|asset| asset.path == path)?;
-    Some(asset.answer(request.headers()))
+    Some(asset.answer(headers))
 }
 
 #[cfg(test)]
@@ -158,6 +177,20 @@ mod tests {
         }
         assert_eq!(asked("/app.js", "*/*"), Some("/app.js"));
         assert_eq!(path_of(&Method::POST, "/", &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_browser_that_is_lost_gets_the_page_and_programs_an_error() {
+        let lost = |path: &str, accept: &str| {
+            is_lost(&Request::builder().uri(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap())
+        };
+        let html = "text/html,*/*;q=0.8";
+        assert!(lost("/nosuch", html) && lost("/nosuch/page", html));
+        assert!(!lost("/nosuch", "application/json"));
+        for path in ["/_search", "/logs/_search", "/v1/nosuch", "/robots.txt", "/.env"] {
+            assert!(!lost(path, html), "{path}");
+        }
+        assert_eq!(nothing_here().unwrap().status(), StatusCode::NOT_FOUND);
     }
 
     #[test]

@@ -30,14 +30,14 @@ impl Decoder<'_> {
         0
     }
 
-    /// Hash of what all requests have in common that one call from outside makes; 0 where nothing says so.
+    /// Hash of what all requests have in common that one call from outside makes, by the hash of the request id; 0 where nothing says so.
     #[inline]
-    pub(super) fn call(&self, line: &str, unit: u64) -> u64 {
+    pub(super) fn call(&self, line: &str, unit: u64, id: u64) -> u64 {
         let unit = match self.plan.unit {
             UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
             UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
         };
-        match self.hash_of(Role::Request, line) {
+        match id {
             0 => self.hash_of(Role::Trace, line),
             id => event::mix(id, unit).max(1),
         }
@@ -50,22 +50,24 @@ impl Decoder<'_> {
         text.map_or(0, |text| (event::identity_hash(text.as_bytes()) >> 32) as u32)
     }
 
-    /// Hash of the request id, within what attempts of one request have in common: unit, route and method.
+    /// Hash of the request id, whose own hash is given, within what attempts of one request have in common: unit, route and method.
     ///
     /// An id is passed on to every call that a request makes, and some are counters of a process (`req-1`): alone it
     /// would join calls, and users, that have nothing to do with each other.
-    pub(super) fn request(&self, line: &str, unit: u64) -> u64 {
-        let Some(id) = self.text(Role::Request, line).filter(|id| !values::is_nobody(id)) else { return 0 };
+    pub(super) fn request(&self, line: &str, unit: u64, id: u64) -> u64 {
+        if id == 0 {
+            return 0;
+        }
         let unit = match self.plan.unit {
             UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
             // A trace may begin anew, an instance may change, and each line is a request of its own.
             UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
         };
-        if unit == 0 && id.len() < UNIQUE_ID_MIN {
+        let is_short = || self.text(Role::Request, line).is_none_or(|id| id.len() < UNIQUE_ID_MIN);
+        if unit == 0 && is_short() {
             return 0;
         }
         let within = |hash, role| event::mix(hash, self.hash_of(role, line));
-        let hash = event::mix(event::identity_hash(id.as_bytes()), unit);
-        within(within(hash, Role::Route), Role::Method).max(1)
+        within(within(event::mix(id, unit), Role::Route), Role::Method).max(1)
     }
 }

@@ -8,7 +8,7 @@ import { Help, isHelp, isPalette, Palette } from "./components/Palette";
 import { needsLogin, SILENT } from "./lib/api";
 import { TimeRange } from "./components/TimeRange";
 import { withKeys } from "./lib/keys";
-import { isLive, link, newest, notFrozen, rollouts, status, toggleLive, trouble } from "./lib/live";
+import { isLive, link, newest, notFrozen, report, rollouts, status, toggleLive, trouble } from "./lib/live";
 import { isOtherClock } from "./lib/logtime";
 import { nextTheme, shownTheme, theme, type Theme } from "./lib/prefs";
 import { follow, go, param, path, route, setQuery } from "./lib/router";
@@ -17,7 +17,7 @@ import { Board } from "./screens/Board";
 import { Compare } from "./screens/Compare";
 import { Hooks } from "./screens/Hooks";
 import { Rollout } from "./screens/Rollout";
-import { Rollouts } from "./screens/Rollouts";
+import { Rollouts, silentOf } from "./screens/Rollouts";
 import { Search } from "./screens/Search";
 import { Status } from "./screens/Status";
 import { TemplatePage } from "./screens/TemplatePage";
@@ -63,7 +63,8 @@ function Environment() {
 }
 
 function titleOf(name: string): string {
-  const needs = (rollouts.value ?? []).filter((row) => groupOf(row) === "needs").length;
+  const silent = silentOf(rollouts.value ?? [], report.value?.comparisons ?? [], newest.value ? Date.parse(newest.value) : 0);
+  const needs = (rollouts.value ?? []).filter((row) => groupOf(row, silent.has(row.id)) === "needs").length;
   return `${needs > 0 ? `(${needs}) ` : ""}${name} - Serin`;
 }
 

@@ -28,10 +28,10 @@ afterEach(() => {
 });
 
 it("says of what had passed its last step, and is not decided any more, that both are so", () => {
-  const comparison = { verdict: "inconclusive", needs: [{ needed: 9, have: 2, seconds: 60, counted: "erring units" }], reasons: ["Nothing proves it.", "Watched for 1 h: not decided."] } as unknown as Comparison;
+  const comparison = { verdict: "inconclusive", unit: "user", needs: [{ needed: 9, have: 2, seconds: 60, counted: "erring units" }], reasons: ["Nothing proves it.", "Watched for 1 h: not decided."] } as unknown as Comparison;
   const row = { phase: "done", verdict: "inconclusive", reason: "" } as RolloutRow;
   expect(evidenceOf(row, comparison)).toBe("The last step had passed. Watched for 1 h: not decided.");
-  expect(evidenceOf({ ...row, phase: "running" }, comparison)).toBe("needs 7 more erring units (about 60\u00a0s)");
+  expect(evidenceOf({ ...row, phase: "running" }, comparison)).toBe("needs 7 more users with an error (about 60\u00a0s)");
 });
 
 it("says of which times a share is once one arm has stopped", () => {
@@ -39,6 +39,7 @@ it("says of which times a share is once one arm has stopped", () => {
   expect(shareWords(of)).toBe("6.51\u00a0% of users");
   expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:33:30Z"] })).toBe("6.51\u00a0% of users");
   expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"] })).toBe("6.51\u00a0% of users of 34\u00a0min; the canary ran for 4\u00a0min");
+  expect(shareWords({ ...of, active_until: ["2026-06-01T09:34:00Z", "2026-06-01T09:04:00Z"] }, 7_571)).toBe("20.1\u00a0% of users while both ran (4\u00a0min)");
   expect(shareWords({ ...of, units: [0, 0] })).toBe("");
 });
 

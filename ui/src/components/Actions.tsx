@@ -25,7 +25,7 @@ function hooks(): string {
   return names.length === 0 ? "no hook is configured, so nobody is told" : `hooks are told at once: ${names.join(", ")}`;
 }
 
-function actionsOf(rollout: RolloutFull): Action[] {
+export function actionsOf(rollout: RolloutFull): Action[] {
   const name = rollout.id;
   const phase = rollout.phase ?? "";
   const list: Action[] = [];
@@ -42,12 +42,15 @@ function actionsOf(rollout: RolloutFull): Action[] {
       });
     }
   }
-  if (phase === "running" || phase === "passed") {
+  // What cannot be compared has no evidence, and nothing of it passes.
+  if ((phase === "running" || phase === "passed") && rollout.verdict !== "invalid") {
     list.push({
       word: "approve",
       label: "Approve",
       effect: `Step ${(rollout.step ?? 0) + 1} of ${name} passes once its evidence says so, and ${hooks()}.`,
     });
+  }
+  if (phase === "running" || phase === "passed") {
     list.push({
       word: "hold",
       label: "Hold",
@@ -80,7 +83,7 @@ export function Actions({ rollout }: { rollout: RolloutFull }) {
       {mayOperate ? (
         <p class="buttons">
           {list.map((action) => (
-            <button type="button" key={action.label} class={action.isGrave ? "grave" : ""} onClick={() => (chosen.value = action)}>
+            <button type="button" key={action.label} class={action.isGrave ? "grave" : ""} title={action.effect} onClick={() => (chosen.value = action)}>
               {action.label}
             </button>
           ))}

@@ -4,7 +4,7 @@ import { useComputed, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
-import { grouped, harmless, millis } from "../lib/format";
+import { grouped, harmless, millis, STEPS } from "../lib/format";
 import { status } from "../lib/live";
 import type { Times } from "../lib/logtime";
 import { param } from "../lib/router";
@@ -63,7 +63,7 @@ const PAUSE_MS = 1_500;
 const inOrderOfTime = (lines: FoundLine[]): FoundLine[] => lines.toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time) || a.position - b.position);
 
 /** The text of one line, with some before and behind on request. */
-export function LineAt({ place, wide, template }: { place: Place; wide?: boolean; template?: string }) {
+export function LineAt({ place, wide, template, timed = false }: { place: Place; wide?: boolean; template?: string; timed?: boolean }) {
   const [lines, setLines] = useState<FoundLine[] | string | null>(null);
   const [sides, setSides] = useState(wide ? 5 : 0);
   const [tries, setTries] = useState(0);
@@ -99,7 +99,7 @@ export function LineAt({ place, wide, template }: { place: Place; wide?: boolean
   return (
     <>
       {inOrderOfTime(lines).map((line) => (
-        <LogLine key={line.cursor} line={line} isOwn={line === lines[own] && sides > 0} isFine={sides > 0} template={line === lines[own] ? template : undefined} />
+        <LogLine key={line.cursor} line={line} isOwn={line === lines[own] && sides > 0} isFine={sides > 0} timed={timed || sides > 0} template={line === lines[own] ? template : undefined} />
       ))}
       <button type="button" class="link small" aria-expanded={sides > 0} onClick={() => setSides(sides > 0 ? 0 : 5)}>
         {sides > 0 ? "this line alone" : "lines around it"}
@@ -141,19 +141,19 @@ function useCarrying(comparison: Comparison, ids: string[], isOpen: boolean): Se
   return found?.of === of ? found.places : null;
 }
 
-/** Requests, each with its line. */
-function Requests({ list }: { list: Evidence[] }) {
+/** Requests, each with its line. `timed`: it is about how long they took. */
+function Requests({ list, timed }: { list: Evidence[]; timed: boolean }) {
   return (
     <ol class="places">
       {list.map((line) => (
         <li key={`${line.stream}/${line.offset}`}>
           <p>
-            <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && millis(line.latency_ms)} <Time at={line.time} />{" "}
+            <b>{line.class === "error" ? "failed" : "slow"}</b> {line.status ?? ""} {harmless(line.route, 100)} {line.latency_ms !== null && <span title={STEPS}>about {millis(line.latency_ms)}</span>} <Time at={line.time} />{" "}
             <small>
               {harmless(line.stream, 80)}, byte {grouped(line.offset)}
             </small>
           </p>
-          <LineAt place={line} />
+          <LineAt place={line} timed={timed || line.class === "slow"} />
         </li>
       ))}
     </ol>
@@ -219,7 +219,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
       {isOpen && list.length > 0 && (
         <>
           <h3>{isTold ? `Requests of the canary that ${isWorse.error ? (isWorse.slow ? "failed or were slow" : "failed") : "were slow"}` : "Requests of the canary that failed or were slow"}</h3>
-          <Requests list={all ? list : list.slice(0, SHOWN)} />
+          <Requests list={all ? list : list.slice(0, SHOWN)} timed={isWorse.slow} />
           {!all && list.length > SHOWN && (
             <button type="button" onClick={() => setAll(true)}>
               {list.length - SHOWN} more
@@ -237,7 +237,7 @@ export function Lines({ comparison, open }: { comparison: Comparison; open: Sign
           <h3>
             {failing.length > 0 && !canSearch() ? "Requests of the canary that failed or were slow; some may have written a new error line" : "Other requests of the canary that failed or were slow; the verdict does not rest on them"} ({others.length > SHOWN && !more ? `${SHOWN} shown of ${grouped(others.length)}` : grouped(others.length)})
           </h3>
-          <Requests list={more ? others : others.slice(0, SHOWN)} />
+          <Requests list={more ? others : others.slice(0, SHOWN)} timed={false} />
           {!more && others.length > SHOWN && (
             <button type="button" onClick={() => setMore(true)}>
               {others.length - SHOWN} more

@@ -72,6 +72,8 @@ export function varying(message: string, template: string): [string, boolean][] 
 interface Props {
   line: FoundLine;
   isOwn?: boolean;
+  /** With how long it took. */
+  timed?: boolean;
   /** Its time to the millisecond: lines of one second stand beside each other. */
   isFine?: boolean;
   /** Adds a term to the query, or its contrary. */
@@ -108,13 +110,13 @@ export function Head({ line, template, timed = false, isFine = false }: { line: 
   );
 }
 
-export function LogLine({ line, isOwn, isFine, narrow, template }: Props) {
+export function LogLine({ line, isOwn, isFine, timed, narrow, template }: Props) {
   const [open, setOpen] = useState(false);
   return (
     <div class={`line ${roleOf(line._service, line._arm)} ${isOwn ? "own" : ""}`}>
       <button type="button" class="quiet line-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         {isOwn && <span class="unseen">this line: </span>}
-        <Head line={line} template={template} timed={isFine ?? false} isFine={isFine ?? false} />
+        <Head line={line} template={template} timed={timed ?? isFine ?? false} isFine={isFine ?? false} />
       </button>
       {open && <LineBody line={line} narrow={narrow} />}
     </div>

@@ -3,9 +3,11 @@
 import type { Effect, Num } from "./types";
 
 const MINUS = "\u2212";
+/** One minus wherever a number is negative, and none before nothing. */
+const minus = (text: string): string => (/^-[0.,]*$/.test(text) ? text.slice(1) : text.replace(/^-/, MINUS));
 
 /** A number with so many digits behind the point, and its thousands apart. */
-export const fixed = (value: number, digits: number): string => value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const fixed = (value: number, digits: number): string => minus(value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 
 export function signed(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);
@@ -13,19 +15,19 @@ export function signed(value: number, digits: number): string {
   return (value < 0 ? MINUS : "+") + fixed(Math.abs(value), digits);
 }
 
-export const grouped = (value: number): string => Math.round(value).toLocaleString("en-GB");
+export const grouped = (value: number): string => minus(Math.round(value).toLocaleString("en-GB"));
 
 /** A number with three digits that count, and its thousands apart. */
-export const three = (value: number): string => (Math.abs(value) >= 1_000 ? grouped(value) : value.toPrecision(3));
+export const three = (value: number): string => (Math.abs(value) >= 1_000 ? grouped(value) : minus(value.toPrecision(3)));
 
 export function percent(share: Num): string {
   if (share === null) return "\u2013";
   const value = share * 100;
-  return `${value.toFixed(Math.abs(value) >= 10 ? 1 : 2)}\u00a0%`;
+  return `${minus(value.toFixed(Math.abs(value) >= 10 ? 1 : 2))}\u00a0%`;
 }
 
 /** What is said wherever latencies stand that were counted by steps. */
-export const STEPS = "Latencies are counted by steps: a percentile, and how long a request took where “about” stands before it, is the middle of a step of 1.6\u00a0% at most.";
+export const STEPS = "Latencies are counted in steps of 1.6\u00a0% at most, and told as the middle of their step.";
 
 export function millis(value: Num): string {
   if (value === null) return "\u2013";
@@ -120,6 +122,12 @@ const raised = (value: number): string => [...String(value)].map((digit) => RAIS
 
 /** What evidence says, for whoever points at it. */
 export const EVIDENCE = "By what factor the data speak against “not worse”: weak from 3, clear from 20, strong from 100, very strong from 1,000, decisive from 10,000.";
+
+/** What a pass still needs more of, in words. */
+export function neededWords(counted: string, unit: string): string {
+  const words: Record<string, string> = { "erring units": `${unit}s with an error`, "canary units": `${unit}s of the canary`, "canary requests": "requests of the canary" };
+  return words[counted] ?? counted;
+}
 
 /** An e-value from its natural logarithm: in one notation wherever it stands. Below 3 it says nothing. */
 export function evidence(logE: number | string | null | undefined): string {

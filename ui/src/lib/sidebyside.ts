@@ -95,6 +95,24 @@ export async function valuesUntil(comparison: Comparison, side: 0 | 1, until: st
   return found;
 }
 
+/** Units of the arm that goes on, while both ran; `undefined` while that is asked for, `null` where it is not known or both end together. */
+export function useUnitsThen(comparison: Comparison): number | null | undefined {
+  const found = useSignal<{ of: string; units: Num }>({ of: "", units: null });
+  const apart = apartOf(comparison);
+  const search = canSearch();
+  const of = [comparison.service, comparison.control, comparison.candidate, apart?.until].join("\n");
+  const own = found.value.of === of ? found.value : null;
+  const tries = useTries(!apart || !search || own?.units !== undefined && own?.units !== null, of);
+  useSteady(`${of}\n${search}`, tries, async (signal) => {
+    if (!apart || !search) return;
+    const asked = new URLSearchParams({ q: armQuery(comparison, apart.longer, "_kind:request", apart.until), by: "_service", distinct: "_unit" });
+    const table = await inTurn(() => get<GroupTable>(`/v1/aggregate?${asked}`, signal), signal).catch(() => null);
+    if (!signal.aborted) found.value = { of, units: table?.groups[0]?.distinct || null };
+  });
+  if (!apart || (!search && status.value !== null)) return null;
+  return own ? own.units : undefined;
+}
+
 export interface SideBySide {
   until: string;
   longer: 0 | 1;
@@ -214,9 +232,12 @@ export function told(row: Guardrail, side: 0 | 1, both: SideBySide | null, strat
   return { ...of, value, count, met: both.values.get(met(row.guardrail)) ?? null, slower: both.values.get(above(row.guardrail)) ?? of.slower, until: both.until };
 }
 
-/** Shares as the difference rests on them, where they are not the plain ones of the cells: [of the baseline, of the canary]. */
+/**
+ * Shares of units as the difference rests on them, where they are not the plain ones of the cells: [of the baseline, of the canary]. Once one
+ * arm has stopped the report's are of a later look than the difference.
+ */
 export function weighted(row: Guardrail, cells: [Told, Told]): [number, number] | null {
-  if (row.values_in !== "share" || row.baseline === null || row.canary === null || cells.some((of) => of.isAwaited || of.isOfAll)) return null;
+  if (row.values_in !== "share" || !isOfUnits(row, "canary") || row.baseline === null || row.canary === null || cells.some((of) => of.isAwaited || of.until !== null)) return null;
   const isOther = ARMS.some((arm, side) => cells[side as 0 | 1].value !== null && percent(cells[side as 0 | 1].value) !== percent(row[arm]));
   return isOther || cells.some((of) => of.isWeighted) ? [row.baseline, row.canary] : null;
 }

@@ -22,7 +22,7 @@ import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTab
 import { apartOf, settled, told, untilThen, usePlain, useSettled, useSideBySide } from "../lib/sidebyside";
 import { newLineQuery, SAME_MIX } from "./Verdict";
 import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
-import { comparisonOf, evidenceOf } from "./Rollouts";
+import { comparisonOf, evidenceOf, silentOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
 /** A panel asks again so often at most, in milliseconds. */
@@ -189,7 +189,13 @@ function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string 
 }
 
 function RolloutsPanel({ show }: { show: string }) {
-  const rows = inOrder(rollouts.value ?? [], freshOf(rollouts.value ?? [], report.value?.comparisons ?? [], [], Date.now())).filter((row) => !["needs", "running", "done"].includes(show) || groupOf(row) === show);
+  const [all, list] = [rollouts.value ?? [], report.value?.comparisons ?? []];
+  const silent = silentOf(all, list, newest.value ? Date.parse(newest.value) : 0);
+  const isOf = (row: RolloutRow): boolean => {
+    const group = groupOf(row, silent.has(row.id));
+    return (group === "silent" ? "running" : group) === show;
+  };
+  const rows = inOrder(all, freshOf(all, list, [], Date.now()), silent).filter((row) => !["needs", "running", "done"].includes(show) || isOf(row));
   if (rows.length === 0) return <p class="aside">No rollout.</p>;
   return (
     <Scroll label="Rollouts of the panel">

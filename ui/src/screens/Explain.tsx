@@ -365,7 +365,7 @@ function Segments({ comparison, list, chosen, isWithin = false }: { comparison: 
           {!isProven && <p>It is not proven that there is one: what follows may be chance.</p>}
           <p>
             “Mix” is what comes from the arms holding other {comparison.unit}s by {harmless(of.field, 60)}; “code” is what differs among {comparison.unit}s of the same {harmless(of.field, 60)} (Kitagawa’s way of telling them apart); pp are percentage points.
-            {of.adjusted_ratio && of.adjusted_ratio.estimate !== null && ` Within segments the ratio is ${effectWords({ kind: "ratio", ...of.adjusted_ratio })}.`}
+            {of.adjusted_ratio && of.adjusted_ratio.estimate !== null && ` Within segments the ratio is ${effectWords({ kind: "ratio", ...of.adjusted_ratio })}, for one look alone.`}
           </p>
           <p class="aside">Plain counts, for one look alone: they describe, and no error level holds for them.</p>
         </section>

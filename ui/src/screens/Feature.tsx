@@ -134,7 +134,7 @@ function Offers({ list, comparison }: { list: Offer[]; comparison: Comparison })
   );
 }
 
-function Form({ unit }: { unit: string }) {
+export function Form({ unit }: { unit: string }) {
   const more = param("steps") !== "" || param("within") !== "" || param("segment") !== "";
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();

@@ -157,7 +157,7 @@ function Stale({ comparison }: { comparison: Comparison | undefined }) {
   if (silent) {
     return (
       <div class="note stale" role="status">
-        <strong>Silent.</strong> No line of {harmless(comparison!.service, 60)} has come since <Time at={silent} />; the log goes on to <Time at={until} />, {span(between(silent, until))} later. What follows is true of then.{waits} Check whether it still runs, and what ships its logs.
+        <strong>Silent.</strong> No line of {harmless(comparison!.service, 60)} has come since <Time at={silent} />; the log goes on to <Time at={until} />, {span(between(silent, until))} later. What follows is true of then.{waits} If it was to end there, nothing needs to be done; else check whether it still runs, and what ships its logs.
       </div>
     );
   }

@@ -7,14 +7,14 @@ import { Empty } from "../components/Empty";
 import { Sparkline } from "../components/Sparkline";
 import { useAsked } from "../lib/ask";
 import { frozen, sparkOf } from "../lib/asof";
-import { between, effectWords, grouped, harmless, percent, span } from "../lib/format";
+import { between, effectWords, grouped, harmless, neededWords, percent, span } from "../lib/format";
 import { useHeld } from "../lib/held";
 import { withKeys } from "../lib/keys";
 import { newest, report, reportVersion, rollouts, rolloutsVersion, status, trouble, toggleLive } from "../lib/live";
 import { go, param, rolloutPath, setQuery } from "../lib/router";
 import { latest as lastKnown, silentSince } from "../lib/silence";
-import { apartOf, settled, useSettled } from "../lib/sidebyside";
-import type { Comparison, Delivery, Guardrail, RolloutRow, Spark } from "../lib/types";
+import { apartOf, settled, useSettled, useUnitsThen } from "../lib/sidebyside";
+import type { Comparison, Delivery, Guardrail, Num, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
 import { CHANGES, findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
 
@@ -25,6 +25,7 @@ type Shown = Group | "failed";
 const GROUPS: [Shown, string][] = [
   ["needs", "Needs you"],
   ["failed", "Just failed"],
+  ["silent", "Silent"],
   ["running", "Needs nobody"],
   ["done", "Done"],
 ];
@@ -56,7 +57,7 @@ export function evidenceOf(row: RolloutRow, comparison: Comparison | undefined):
   if (comparison.verdict === "inconclusive" && !comparison.held_back_by_change && need?.needed != null && need.have != null) {
     const more = Math.max(0, Math.ceil(need.needed - need.have));
     const time = need.seconds !== null ? ` (about ${span(need.seconds)})` : "";
-    if (more > 0) return `needs ${grouped(more)} more ${need.counted}${time}`;
+    if (more > 0) return `needs ${grouped(more)} more ${neededWords(need.counted, comparison.unit)}${time}`;
   }
   if (comparison.verdict === "pass") return `no worse: all ${comparison.guardrails.filter((of) => of.finding === "held").length} guardrails within bounds`;
   return comparison.reasons[1] ?? comparison.reasons[0] ?? row.reason;
@@ -96,15 +97,27 @@ function Calibration({ row }: { row: RolloutRow }) {
   );
 }
 
-/** How much of the units the canary has; where one arm has stopped, of which times both numbers are. */
-export function shareWords(of: Pick<Comparison, "units" | "unit" | "started_at" | "ended_at" | "active_until">): string {
-  const all = of.units[0] + of.units[1];
-  if (all === 0) return "";
-  const words = `${percent(of.units[1] / all)} of ${of.unit}s`;
+/** How much of the units the canary has; where one arm has stopped, while both ran: `then` are the units of the arm that goes on until then, where they are known. */
+export function shareWords(of: Pick<Comparison, "units" | "unit" | "started_at" | "ended_at" | "active_until">, then: Num = null): string {
   const apart = apartOf(of);
+  const units: [number, number] = [...of.units];
+  if (apart && then !== null) units[apart.longer] = then;
+  const all = units[0] + units[1];
+  if (all === 0) return "";
+  const words = `${percent(units[1] / all)} of ${of.unit}s`;
   if (!apart) return words;
+  if (then !== null) return `${words} while both ran (${span(between(of.started_at, apart.until))})`;
   return `${words} of ${span(between(of.started_at, of.ended_at))}; the ${apart.longer === 0 ? "canary" : "baseline"} ran for ${span(between(of.started_at, apart.until))}`;
 }
+
+function Share({ comparison }: { comparison: Comparison }) {
+  const then = useUnitsThen(comparison);
+  return <small>{then === undefined ? "…" : shareWords(comparison, then)}</small>;
+}
+
+/** Ids of rollouts of which no line has come for long. */
+export const silentOf = (rows: RolloutRow[], list: Comparison[], now: number): Set<string> =>
+  new Set(rows.filter((row) => groupOf(row) !== "done" && silentSince(comparisonOf(row, list), now) !== null).map((row) => row.id));
 
 /** What a verdict rests on besides the lines: that, and that nobody should act on it alone, is told here too. */
 export function conditionWords(row: Pick<RolloutRow, "verdict" | "reason">, comparison: Pick<Comparison, "verdict" | "assumption" | "reasons"> | undefined): string[] {
@@ -140,22 +153,26 @@ export function Rollouts() {
   const fresh = useMemo(() => freshOf(list ?? [], comparisons ?? [], deliveries, earlier ? Date.parse(earlier) : Date.now()), [list, comparisons, deliveries]);
   // What is fresh is another set with each report; only what it says of the order counts.
   const wrong = useMemo(() => (list ?? []).filter((row) => fresh.has(row.id) && wentWrong(row)).map((row) => row.id), [list, fresh]);
-  const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong)), [list, wrong.join("\n")]);
+  // The end of the log, and not the clock: of an old log all would be silent.
+  const end = newest.value ? Date.parse(newest.value) : 0;
+  const silentIds = useMemo(() => silentOf(list ?? [], comparisons ?? [], earlier ? 0 : end), [list, comparisons, end, earlier]);
+  const isSilent = (row: RolloutRow): boolean => silentIds.has(row.id);
+  const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong), silentIds), [list, wrong.join("\n"), [...silentIds].join("\n")]);
   // Nothing moves under a pointer or the focus: there a pill says that something would.
   const held = useHeld(wanted, (row) => row.id, box);
   const rows = useMemo(() => {
-    const isOf = (row: RolloutRow): boolean => group === "all" || (group === "failed" ? wrong.includes(row.id) : groupOf(row) === group && !wrong.includes(row.id));
+    const isOf = (row: RolloutRow): boolean => group === "all" || (group === "failed" ? wrong.includes(row.id) : groupOf(row, isSilent(row)) === group && !wrong.includes(row.id));
     return held.rows
       .filter(isOf)
       .filter((row) => !environment || row.environment === environment)
       .filter((row) => !filter || `${row.id} ${row.services.join(" ")} ${row.candidate ?? ""}`.toLowerCase().includes(filter));
-  }, [held.rows, group, environment, filter, wrong.join("\n")]);
+  }, [held.rows, group, environment, filter, wrong.join("\n"), silentIds]);
   const counts = useMemo(() => {
-    const all: Record<Shown, number> = { needs: 0, failed: wrong.length, running: 0, done: 0 };
+    const all: Record<Shown, number> = { needs: 0, failed: wrong.length, silent: 0, running: 0, done: 0 };
     // Each rollout is in one of them: what has just failed is not counted as done as well.
-    for (const row of list ?? []) if (!wrong.includes(row.id)) all[groupOf(row)] += 1;
+    for (const row of list ?? []) if (!wrong.includes(row.id)) all[groupOf(row, isSilent(row))] += 1;
     return all;
-  }, [list, wrong.length]);
+  }, [list, wrong.length, silentIds]);
   // A long list draws what is in sight; where rows are cards, it is asked for piece by piece.
   const isWide = useWide();
   const isLong = rows.length > SHOWN && isWide;
@@ -167,7 +184,7 @@ export function Rollouts() {
       { key: "/", words: "filter", run: () => input.current?.focus() },
       { key: "j", words: "next row", run: () => focus(1) },
       { key: "k", words: "previous row", run: () => focus(-1) },
-      { key: "Enter", words: "open the rollout that needs you most", run: openFirst },
+      { key: "Enter", words: "open the first rollout", run: openFirst },
     ]),
   [rows.length, held.pending]);
   const focus = (by: number): void => {
@@ -184,7 +201,7 @@ export function Rollouts() {
           <button type="button" aria-pressed={group === "all"} onClick={() => setQuery({ show: null })}>
             All {grouped(list.length)}
           </button>
-          {GROUPS.filter(([name]) => name !== "failed" || counts.failed > 0 || group === "failed").map(([name, words]) => (
+          {GROUPS.filter(([name]) => (name !== "failed" && name !== "silent") || counts[name] > 0 || group === name).map(([name, words]) => (
             <button type="button" key={name} aria-pressed={group === name} onClick={() => setQuery({ show: name })}>
               {words} {grouped(counts[name])}
             </button>
@@ -209,7 +226,7 @@ export function Rollouts() {
         <Empty />
       ) : (
         <table class={`rollouts cards-if-narrow ${isLong ? "long" : ""}`} aria-rowcount={rows.length + 1}>
-          <caption class="unseen">Rollouts, those that need somebody first</caption>
+          <caption class="unseen">Rollouts: what is worse or has just failed first, then what else needs somebody</caption>
           <thead>
             <tr>
               <th scope="col">verdict</th>
@@ -257,19 +274,19 @@ export function Rollouts() {
                   <td class="course">{comparison && <Course comparison={comparison} sparks={sparks} />}</td>
                   <td data-of="step">
                     {row.steps ? `${(row.step ?? 0) + 1}/${row.steps}` : "–"}
-                    {comparison && <small>{shareWords(comparison)}</small>}
+                    {comparison && <Share comparison={comparison} />}
                   </td>
                   <td data-of="began">
                     {row.began ? <Time at={row.began} /> : "–"}
                     {row.began && until && <small>{span(between(row.began, until))} of data</small>}
                   </td>
                   <td data-of="stands">
-                    {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
                     {silent && (
-                      <small class="invalid">
+                      <div class="invalid">
                         no line since <Time at={silent} />
-                      </small>
+                      </div>
                     )}
+                    {row.phase ? PHASES[row.phase] ?? row.phase : row.over ? "over" : "found, not declared"}
                     <Calibration row={row} />
                     {row.withheld && <small class="invalid">automatic actions withheld</small>}
                     {latest && <small>{toldWords(latest)}</small>}

@@ -257,7 +257,7 @@ export function Search() {
               const none = groups.find((of) => of.key[field] === null);
               return groups.filter((of) => of.key[field] !== null).length === 0 ? null : (
                 <section key={field}>
-                  <h2>{harmless(field.replace(/^_/, ""), 40)}</h2>
+                  <h2>{field === "_failed" ? "request that failed" : harmless(field.replace(/^_/, ""), 40)}</h2>
                   <ul>
                     {groups
                       .filter((of) => of.key[field] !== null)

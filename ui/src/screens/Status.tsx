@@ -70,6 +70,16 @@ function useRate(): number | null {
   return rate;
 }
 
+/** A note of how lines are read. One value of the first lines is no list of arms, least of all where several services have theirs. */
+export const noteWords = (note: string, services: number): string =>
+  services > 1 ? note.replace(/^(arms: the values of `[^`]*`) \([^),]*\)/, "$1, of each service its own") : note;
+
+/** Settings as people read them: without topics lines come over HTTP whatever the switch for that says. */
+export const settingsOf = (all: { name: string; value: string; from: string }[]): { name: string; value: string; from: string }[] => {
+  const hasTopics = all.some((one) => one.name === "brokers");
+  return all.filter((one) => hasTopics || one.name !== "http" || one.from !== "default");
+};
+
 /** What the program goes by: it is changed in files, and read here. */
 function Configuration({ of }: { of: NonNullable<StatusOf["configuration"]> }) {
   return (
@@ -86,7 +96,7 @@ function Configuration({ of }: { of: NonNullable<StatusOf["configuration"]> }) {
           </tr>
         </thead>
         <tbody>
-          {of.settings.map((one) => (
+          {settingsOf(of.settings).map((one) => (
             <tr key={one.name}>
               <th scope="row">
                 <code>{harmless(one.name, 80)}</code>
@@ -115,6 +125,7 @@ export function Status() {
   const waiting = said.hooks.reduce((total, hook) => total + hook.waiting, 0);
   const roles = of?.survey.roles ?? {};
   const requests = of?.survey.requests ?? 0;
+  const services = of?.survey.services?.length ?? 0;
   const index = said.index;
   const waits = waitingLines(records, index);
   const silent = (rollouts.value ?? []).flatMap((row) => {
@@ -143,7 +154,7 @@ export function Status() {
           <Row
             name="health"
             look={said.status === "ok" ? { ...OK, word: "well" } : said.status === "waiting" ? { ...UNCLEAR, word: "waiting" } : { ...WORSE, word: "trouble" }}
-            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}, masks of templates ${said.masker}`)}
+            value={said.trouble ?? (said.waiting_for ? `waiting for ${said.waiting_for}` : `version ${said.version}; texts are told from values by rules of version ${said.masker}`)}
           />
           <Row
             name="data"
@@ -276,7 +287,7 @@ export function Status() {
           </table>
           {of.survey.notes.map((note) => (
             <p key={note} class="aside">
-              <Said words={note.slice(0, 400)} />
+              <Said words={noteWords(note, services).slice(0, 400)} />
             </p>
           ))}
         </Scroll>

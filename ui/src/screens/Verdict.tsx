@@ -12,9 +12,10 @@ import { domainOf, scaleWords, Whisker } from "../components/Whisker";
 import { carriersOf } from "../lib/affected";
 import { useAsked } from "../lib/ask";
 import { frozen } from "../lib/asof";
-import { between, effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, percent, span, swapped, three, valueOf } from "../lib/format";
+import { between, effectValue, effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, neededWords, percent, span, STEPS, swapped, three, valueOf } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, reportVersion, rolloutsVersion } from "../lib/live";
+import { newest, report, reportVersion, rolloutsVersion } from "../lib/live";
+import { isOtherClock } from "../lib/logtime";
 import { marksOf } from "../lib/marks";
 import { param, rolloutPath, setQuery } from "../lib/router";
 import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, type Told, usePlain, useSideBySide, weighted } from "../lib/sidebyside";
@@ -58,7 +59,7 @@ function Needs({ comparison }: { comparison: Comparison }) {
           const more = need.needed !== null && need.have !== null ? Math.max(0, Math.ceil(need.needed - need.have)) : null;
           return (
             <li key={need.guardrail}>
-              {label}: {more !== null ? `${grouped(more)} more ${need.counted} (${grouped(need.have ?? 0)} of ${grouped(need.needed ?? 0)})` : need.counted}
+              {label}: {more !== null ? `${grouped(more)} more ${neededWords(need.counted, comparison.unit)} (${grouped(need.have ?? 0)} of ${grouped(need.needed ?? 0)})` : neededWords(need.counted, comparison.unit)}
               {need.seconds !== null ? `, about ${span(need.seconds)} at this traffic` : need.over_90_days ? ", more than 90 days at this traffic: this will not pass" : ""}
             </li>
           );
@@ -76,6 +77,32 @@ const ROUTINGS: Record<string, (unit: string) => string> = {
   undecided: (unit) => `not known yet whether a ${unit} stays in one arm`,
 };
 
+/**
+ * What of a comparison is not followed in full. Traces without a request are those of the whole log, and go on after a comparison has ended
+ * or one arm has stopped: of such a one they say nothing.
+ */
+export function boundsWords(of: Pick<Comparison, "bounds_met" | "rollout_end" | "active_until">): string[] {
+  const isOver = Boolean(of.rollout_end) || apartOf(of) !== null;
+  return of.bounds_met.flatMap((words) => {
+    const traces = /^(\d+) traces never showed a request of the service$/.exec(words);
+    if (traces) return isOver ? [] : [`${grouped(Number(traces[1]))} traces in the log have no request of a service that is compared, and count for nobody`];
+    const part = /^([\d.]+) % of (\w+)s that come new, for the (.+) are followed$/.exec(words);
+    if (part) return [`which ${part[3]!.replace("services they call", "services are called").replace("routes they request", "routes are asked for")} is followed for ${Number(part[1])}\u00a0% of the ${part[2]}s that come new`];
+    return [words];
+  });
+}
+
+/** Sentences once, and in plain words: what a person has to do stands with why; a condition that says the same is left out. */
+export function plainReasons(sentences: string[], isOtherClock: boolean): string[] {
+  const isAssigned = sentences.some((of) => /^The conditions?: (?:.*; and )?each \w+ counts by itself/.test(of));
+  return sentences.flatMap((of) => {
+    if (/^Nobody should act on it without a person: that requests, not users, are assigned/.test(of) && isAssigned)
+      return ["A person must decide: look at the lines, then roll back or go on. Nothing acts on it by itself while that condition is not known (`assignment: requests` in the policy says that it holds)."];
+    // When hooks were told is of another clock.
+    return [isOtherClock ? of.replace(/^(The logs proved it at \S+Z)/, "$1, by the times in the log") : of];
+  });
+}
+
 function Checks({ comparison }: { comparison: Comparison }) {
   const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === comparison.service);
   const ratio = comparison.sample_ratio;
@@ -86,9 +113,9 @@ function Checks({ comparison }: { comparison: Comparison }) {
   if (!comparison.flaws.includes("sample_ratio")) {
     const detail =
       comparison.declared_share === null
-        ? "No share was declared, so the split cannot be checked (--share)."
+        ? "Nobody said how many users the canary is to get, so it cannot be checked whether it got them (--share says it)."
         : `Declared ${percent(comparison.declared_share)}; evidence against it ${evidence(typeof ratio === "string" ? null : ratio)}.`;
-    chips.push({ name: "split", isWell: comparison.declared_share === null ? null : true, words: comparison.declared_share === null ? "split: not declared" : "split as declared", detail });
+    chips.push({ name: "split", isWell: comparison.declared_share === null ? null : true, words: comparison.declared_share === null ? "share of the canary: none declared, so not checked" : "share of the canary: as declared", detail });
   }
   chips.push({
     name: "routing",
@@ -104,10 +131,10 @@ function Checks({ comparison }: { comparison: Comparison }) {
       ? `Random splits of a day of this service's own traffic (${placebo.day}); up to ${placebo.allowed} may fail. ${placebo.withheld ?? ""}`
       : "Once a day this service's own traffic is split at random; how often that fails says whether verdicts on it can be trusted.",
   });
-  const bounds = comparison.bounds_met.map((of) => of.replace(/^(\d+) traces never showed a request of the service$/, (_, count: string) => `${grouped(Number(count))} traces have lines and no request of the service`));
+  const bounds = boundsWords(comparison);
   if (bounds.length > 0) {
-    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are not followed in full`;
-    chips.push({ name: "bounds", isWell: false, words, detail: `${bounds.join("; ")}. What is past that is left out, so that memory stays within its limit; nothing needs to be done.` });
+    const words = bounds.length === 1 ? bounds[0]! : `${bounds.length} things are followed in part`;
+    chips.push({ name: "bounds", isWell: null, words, detail: `${bounds.join("; ")}. That keeps memory within its limit; nothing needs to be done.` });
   }
   return (
     <ul class="chips" aria-label="Checks">
@@ -228,7 +255,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
     <Scroll label="Guardrails">
       <table class="guardrails cards-if-narrow">
         <caption>
-          Intervals hold however often one looks; shaded is past the margin. {rows.some(isPast) && `${OWN_TEST} `}{WITHIN}{kinds.includes("difference") && " pp are percentage points."}{" "}
+          Intervals hold however often one looks; shaded is past the margin. {rows.some(isPast) && `${OWN_TEST} `}{WITHIN}{kinds.includes("difference") && " pp are percentage points."}{rows.some((row) => row.values_in === "ms") && ` ${STEPS}`}{" "}
           {kinds.length > 0 && `Scale: ${kinds.map((kind) => `${kind === "difference" ? "differences" : kind === "ratio" ? "ratios" : "changes"} ${scaleEnds(kind, domains.get(kind)!)}`).join(", ")}.`}
         </caption>
         <thead>
@@ -255,6 +282,8 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
             const raw = mixed ?? row.effect;
             const effect = raw && swap ? swapped(raw) : raw;
             const cells: [Told, Told] = [told(row, 0, both, comparison.strata, plain), told(row, 1, both, comparison.strata, plain)];
+            // An interval for one look that leaves out “no difference”, beside “not decided”, would be taken for a decision.
+            const isOneLook = mixed !== null && row.finding === "undecided";
             const mix = mixed ? null : weighted(row, cells);
             return (
               <tr key={row.guardrail} class={row.guardrail === selected ? "selected" : ""}>
@@ -262,7 +291,7 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                   <button type="button" class="quiet name" aria-pressed={row.guardrail === selected} onClick={() => select(row.guardrail)}>
                     {row.label}
                   </button>
-                  {row.above?.threshold_ms != null && <small title="The baseline’s value when the comparison began: what is tested is which part of the requests takes longer.">tested: part slower than {millis(row.above.threshold_ms)}</small>}
+                  {row.above?.threshold_ms != null && <small title="The baseline’s value when the comparison began.">tested: which part takes longer than {millis(row.above.threshold_ms)}</small>}
                 </th>
                 {[first, second].map((arm) => {
                   const side = arm === "baseline" ? 0 : 1;
@@ -273,11 +302,16 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                     <td class={`number ${arm === "canary" ? "candidate" : "baseline"}`} data-of={arm} key={arm}>
                       {of.isAwaited ? (
                         <span class="aside">…</span>
+                      ) : row.values_in === null && of.value === null && of.count !== null ? (
+                        // Nothing is a part of the number: it is the number.
+                        <PlaceLink query={armQuery(comparison, side, "_kind:request", of.until ?? undefined)}>{grouped(of.count)}</PlaceLink>
                       ) : (
                         <PlaceLink query={query}>{valueOf(of.value, row.values_in)}</PlaceLink>
                       )}
                       <small>
-                        {of.count !== null ? (
+                        {row.values_in === null && of.value === null ? (
+                          `${comparison.unit}s`
+                        ) : of.count !== null ? (
                           <>
                             {of.met !== null && (
                               <>
@@ -294,21 +328,22 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                           "while both ran"
                         )}
                       </small>
-                      {row.above && of.slower !== null && <small>{percent(of.slower)} slower</small>}
+                      {row.above && of.slower !== null && <small>{percent(of.slower)} take longer</small>}
                       {of.isOfAll && <small>of all the time</small>}
                     </td>
                   );
                 })}
                 <td class="number difference">
-                  {effect ? effectWords(effect) : comparison.verdict === "invalid" ? "–" : "needs more data"}
+                  {effect ? (isOneLook ? effectValue(effect.kind, effect.estimate) : effectWords(effect)) : comparison.verdict === "invalid" ? "–" : "needs more data"}
+                  {row.above?.threshold_ms != null && effect && <small title={WITHIN}>in what takes longer, at like times</small>}
                   {mix && effect && (
                     <small title={SAME_MIX}>
                       with the same mix: {percent(mix[first === "baseline" ? 0 : 1])} against {percent(mix[second === "baseline" ? 0 : 1])}
                     </small>
                   )}
-                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}; for one look alone</small>}
+                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}, for one look alone{isOneLook && "; its interval is shown once it is decided"}</small>}
                 </td>
-                <td class="drawing">{row.effect && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
+                <td class="drawing">{row.effect && !isOneLook && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>
                   <Badge look={look} />
                   <small title={EVIDENCE}>evidence {evidence(row.log_e)}</small>
@@ -354,7 +389,7 @@ function toPart(id: string): void {
 export const testedOf = (of: Pick<Comparison, "templates">): number => of.templates.below_error.tested + of.templates.error_or_worse.tested;
 
 /** Sentences that come once all else has been said. */
-const isLate = (sentence: string): boolean => sentence.startsWith("The rollout ended") || /^(Enough|It is not enough) to act on without a person/.test(sentence);
+const isLate = (sentence: string): boolean => sentence.startsWith("The rollout ended") || /^((Enough|It is not enough) to act on without a person|A person must decide:)/.test(sentence);
 
 /** Both arms as two filters, of the time while both ran. */
 function comparePath(comparison: Comparison): string {
@@ -424,7 +459,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       },
     ]);
   }, [selected, comparison]);
-  const [headline, ...reasons] = comparison.reasons;
+  const [headline, ...reasons] = plainReasons(comparison.reasons, isOtherClock(newest.value));
   const affected = canSearch() ? carriersOf(comparison).find((of) => of.isFailed) : undefined;
   // Of several new lines nobody has counted together whom they met; of one it is known.
   const failing = comparison.templates.listed.filter((of) => comparison.templates.failing.includes(of.id));
@@ -471,7 +506,12 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
           {canSearch() && <a href={comparePath(comparison)}>Compare the arms</a>}
-          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? (testedOf(comparison) === 0 ? "No log line tested yet" : "No log line differs") : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          {comparison.templates.listed.length === 0 && testedOf(comparison) === 0 ? (
+            // Nothing to see there.
+            <span class="aside">No log line could be tested yet</span>
+          ) : (
+          <a href={rolloutPath(rollout.id, "templates")}>{comparison.templates.listed.length === 0 ? "No log line differs" : comparison.templates.listed.length === 1 ? "1 log line differs" : `${comparison.templates.listed.length} log lines differ`}</a>
+          )}
         </p>
         {/* What comes while somebody reads moves no link from under the pointer. */}
         {then && (
@@ -600,7 +640,7 @@ function Services({ comparison }: { comparison: Comparison }) {
       <Scroll label="Services by arm">
         <table class="numbers">
           <caption>
-            Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it.
+            Services of the release by arm, those first that became slowest. Plain counts: a service that waits for another is slow with it. {STEPS}
             {ends && (
               <>
                 {" "}

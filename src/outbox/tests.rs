@@ -61,13 +61,19 @@ fn a_reason_names_what_carries_the_failure() {
     let templates = json!({ "errors": [error("a", 99.0), error("b", 17.0), error("c", 16.5)], "failing": ["b", "c"] });
     for (more, reason) in [
         (json!({}), "web: worse by the sum of its evidence (e 8103)"),
-        (json!({ "cells": { "error_units": { "finding": "regressed", "log_e": 5.0 } } }), "web: worse by error units (e 148)"),
+        (
+            json!({ "cells": { "error_units": { "finding": "regressed", "log_e": 5.0 } } }),
+            "web: worse by error units (e 148)",
+        ),
         (json!({ "templates": templates }), "web: worse by error lines (e 10^7)"),
         (
             json!({ "metrics": { "paid": { "finding": "regressed", "log_e": 5.0 }, "seen": { "finding": "undecided", "log_e": 1.0 } } }),
             "web: worse by paid (e 148)",
         ),
-        (json!({ "limits": { "p99": { "fails": true }, "errors": { "fails": false } } }), "web: worse by the limit of p99"),
+        (
+            json!({ "limits": { "p99": { "fails": true }, "errors": { "fails": false } } }),
+            "web: worse by the limit of p99",
+        ),
     ] {
         let mut ledger = Ledger::default();
         ledger.begin("web", "2", 0);

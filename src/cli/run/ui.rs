@@ -123,7 +123,11 @@ pub(super) fn is_lost(request: &Request) -> bool {
     let path = request.uri().path().trim_start_matches('/');
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let is_browser = request.method() == Method::GET && accept.is_some_and(|accept| accept.contains("text/html"));
-    is_browser && !path.starts_with(['_', '.']) && !path.contains("/_") && !path.starts_with("v1/") && !path.contains('.')
+    is_browser
+        && !path.starts_with(['_', '.'])
+        && !path.contains("/_")
+        && !path.starts_with("v1/")
+        && !path.contains('.')
 }
 
 /// The page for an address that nobody answers.

@@ -30,6 +30,7 @@ test("a copied link shows the same numbers later, when others are true", SEVEN, 
   await until("all windows are judged", async () => ((await ask<{ records: { read: number } }>(program, "/v1/report"))?.records.read ?? 0) >= 2_300);
   await page.reload();
   await expect(row).toContainText("×");
+  await expect(page.locator(".guardrails td[data-of]").filter({ hasText: "…" })).toHaveCount(0);
   const before = await page.locator(".guardrails").innerText();
   await page.keyboard.press("c");
   await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain("asof=");

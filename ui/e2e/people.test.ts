@@ -135,6 +135,7 @@ test("of the arm that goes on it is told what it had while both ran", async ({ p
   const baseline = (name: RegExp) => page.getByRole("row", { name }).locator("td.baseline");
   await expect(baseline(/errors per request/)).not.toContainText("of all the time");
   await expect(baseline(/latency, typical/)).toHaveText(/ms/);
+  await expect(page.locator(".guardrails td[data-of]").filter({ hasText: "…" })).toHaveCount(0);
   // Nothing of it moves any more, whatever the baseline does since.
   const before = await page.locator("table.guardrails tbody").innerText();
   const looks = async (): Promise<number> => ((await ask<{ comparisons: { service: string; looks: number }[] }>({ address: demoAddress() } as Program, "/v1/report"))?.comparisons.find((of) => of.service.startsWith("ranking"))?.looks ?? 0);

@@ -137,6 +137,30 @@ test("in a narrow window the frame is small, what scrolls says so, and the help 
   expect(said).toEqual([]);
 });
 
+test("in the smallest window lines are whole, screens that do not fit are announced, and a key says what it did", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: demoAddress() });
+  const said = complaints(page);
+  await page.setViewportSize({ width: 320, height: 700 });
+  await page.goto(`${demoAddress()}/rollouts/checkout?lines=1`);
+  await expect(page.locator("#lines .places .line-head .message").first()).toContainText("no price list for voucher");
+  // The id of the voucher is the evidence: nothing of a line is cut off.
+  const cut = (): Promise<string[]> => page.locator("#lines .places .line-head").evaluateAll((all) => all.filter((of) => of.scrollHeight > of.clientHeight + 1 || of.scrollWidth > of.clientWidth + 1).map((of) => of.textContent ?? ""));
+  expect(await cut()).toEqual([]);
+  await page.keyboard.press("c");
+  const told = page.locator(".told[role=status]");
+  await expect(told).toHaveText("link copied");
+  await expect(told).toBeInViewport();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("/rollouts/checkout?lines=1");
+  await expect(told).toHaveCount(0);
+  await page.setViewportSize({ width: 260, height: 700 });
+  const screens = page.locator(".top .screens");
+  await expect(screens).toHaveAttribute("data-more");
+  expect(await screens.evaluate((of) => getComputedStyle(of, "::after").content)).toContain("\u2192");
+  await screens.evaluate((of) => of.scrollTo(of.scrollWidth, 0));
+  await expect(screens).not.toHaveAttribute("data-more");
+  expect(said).toEqual([]);
+});
+
 test("in the demo it is told that the log has a clock of its own, and the button says which colours are seen", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "light" });
   for (const path of ["/", "/rollouts/checkout", "/hooks"]) {

@@ -55,6 +55,10 @@ it("counts a share of users by lines, as its link and Explain do, and tells the 
   await waitFor(() => expect(cells()).toEqual(["0.44\u00a0%4 of 904", "2.08\u00a0%10 of 480"]));
   expect(table.textContent).toContain("×1.54 [×0.19, ×17.10]with the same mix: 0.81\u00a0% against 1.25\u00a0%");
   expect([...table.querySelectorAll("td[data-of] a")].map((of) => decodeURIComponent(of.getAttribute("href")!)).filter((of) => of.includes("slow"))).toHaveLength(4);
+  cleanup();
+  // In one stretch of time the number of users is that of the other rows.
+  render(<VerdictScreen rollout={{ id: "a", services: ["shop"] } as unknown as RolloutFull} comparison={comparisonOf({ strata: 1, guardrails: [{ ...slow, counts: [903, 480] }] })} />);
+  await waitFor(() => expect(screen.getByRole("region", { name: "Guardrails" }).querySelector("tbody td[data-of]")!.textContent).toBe("0.44\u00a0%4 of 903"));
 });
 
 it("puts no number of users beside a share that is no part of it", () => {

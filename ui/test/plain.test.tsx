@@ -146,6 +146,10 @@ it("asks nobody for what is silent, unless it is worse, and forgets what failed 
   expect([groupOf(invalid), groupOf(invalid, true), groupOf(rowOf("x", { verdict: "fail", phase: "failed" }), true), groupOf(rowOf("x", { verdict: "fail", phase: "rolled back" }), true)]).toEqual(["needs", "silent", "needs", "done"]);
   expect(inOrder([rowOf("runs"), invalid, rowOf("held", { phase: "held" })], new Set(), new Set(["search"])).map((of) => of.id)).toEqual(["held", "search", "runs"]);
   const failed = rowOf("checkout", { verdict: "fail", phase: "rolled back" });
+  // What failed within a day stands before what asks nothing of anybody, and behind what does.
+  const all = [rowOf("runs"), invalid, failed, rowOf("held", { phase: "held" })];
+  expect(inOrder(all, new Set(), new Set(["search"]), new Set(["checkout"])).map((of) => of.id)).toEqual(["held", "checkout", "search", "runs"]);
+  expect(inOrder(all, new Set(), new Set(["search"])).map((of) => of.id)).toEqual(["held", "search", "runs", "checkout"]);
   const judged = (ended_at: string) => comparisonOf({ service: "checkout", failed_at: "2026-06-01T09:03:30Z", ended_at });
   const told = [{ rollout: "checkout", decided_ms: Date.parse("2026-06-01T08:59:00Z") }] as Delivery[];
   const now = Date.parse("2026-06-01T09:00:00Z");

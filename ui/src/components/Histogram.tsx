@@ -44,7 +44,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span class="what">lines over time; {hasCanary ? "the narrow red bar" : "red"}: how many are errors{hasCanary ? "; the orange part, from the top: how many are of canaries. A line can be both" : ""}</span>
+        <span class="what">lines over time; {hasCanary ? "narrow red bars" : "red"}: errors{hasCanary ? "; orange, from the top: of canaries; some are both" : ""}</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>

@@ -173,7 +173,8 @@ export function usePlain(comparison: Comparison): Map<string, Plain> {
     comparison.guardrails.flatMap((row) => {
       const arm = ARMS[side];
       const query = row.values_in === "share" && row[arm] !== null && isOfUnits(row, arm) ? row.lines?.[arm]?.query : null;
-      return query && reported(row, side, comparison.strata) === undefined ? [{ name: plainName(row.guardrail, side), side, query }] : [];
+      // In one stretch of time the number of units is that of all rows: of users that changed arms lines have some in both.
+      return query && reported(row, side, comparison.strata) === undefined ? [{ name: plainName(row.guardrail, side), side, query, units: comparison.strata === 1 ? row.counts[side] : null }] : [];
     }),
   );
   const of = [comparison.service, comparison.control, comparison.candidate, comparison.started_at, wanted.map((one) => one.name).join()].join("\n");
@@ -183,11 +184,11 @@ export function usePlain(comparison: Comparison): Map<string, Plain> {
     const units = (q: string): Promise<number> =>
       inTurn(() => get<GroupTable>(`/v1/aggregate?${new URLSearchParams({ q, by: "_service", distinct: "_unit" })}`, signal), signal).then((table) => table.groups[0]?.distinct ?? 0);
     const all = new Map<0 | 1, Promise<number>>();
-    for (const { side } of wanted) if (!all.has(side)) all.set(side, units(armQuery(comparison, side, "_kind:request")));
+    for (const { side, units: known } of wanted) if (known === null && !all.has(side)) all.set(side, units(armQuery(comparison, side, "_kind:request")));
     const counts = await Promise.all(
-      wanted.map(async ({ name, side, query }): Promise<[string, Plain]> => {
-        const [some, one] = await Promise.all([units(query), all.get(side)!]).catch(() => [0, 0] as const);
-        return [name, one > 0 ? [some, one] : null];
+      wanted.map(async ({ name, side, query, units: known }): Promise<[string, Plain]> => {
+        const [some, one] = await Promise.all([units(query), known ?? all.get(side)!]).catch(() => [0, 0] as const);
+        return [name, one > 0 ? [Math.min(some, one), one] : null];
       }),
     );
     if (!signal.aborted) found.value = { of, counts: new Map(counts) };

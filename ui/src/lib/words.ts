@@ -75,8 +75,10 @@ export function groupOf(row: RolloutRow, isSilent = false): Group {
   return row.phase === "held" || row.phase === "passed" ? "needs" : "running";
 }
 
-/** For so long what failed and was taken back stands before all that is well: somebody will want to know why. After that it is one of those that are over. */
+/** For so long what failed and was taken back has just failed, and stands before all but what is worse now. */
 export const FRESH_MS = 2 * 3_600_000;
+/** For so long it stands before what asks nothing of anybody: somebody will want to know why. */
+export const LATELY_MS = 24 * 3_600_000;
 
 /** Times of the log and of the clock that are so far apart are of two clocks. */
 const APART_MS = 120_000;
@@ -85,17 +87,24 @@ const APART_MS = 120_000;
 export const wentWrong = (row: RolloutRow): boolean => groupOf(row) === "done" && lookOfRollout(row) === WORSE;
 
 const ORDER: Record<Look["tone"], number> = { worse: 0, invalid: 1, changed: 2, unclear: 3, better: 4 };
-const GROUPS: Record<Group, number> = { needs: 2, silent: 3, running: 4, done: 5 };
+const GROUPS: Record<Group, number> = { needs: 2, silent: 4, running: 5, done: 6 };
 
-/** What is worse and still running, what has just gone wrong, what else needs somebody, what is silent, what runs, what is over. */
-function rank(row: RolloutRow, isFresh: boolean, isSilent: boolean): number {
-  const group = groupOf(row, isSilent);
+interface Known {
+  fresh: ReadonlySet<string>;
+  silent: ReadonlySet<string>;
+  lately: ReadonlySet<string>;
+}
+
+/** What is worse and still running, what has just gone wrong, what else needs somebody, what went wrong lately, what is silent, what runs, what is over. */
+function rank(row: RolloutRow, of: Known): number {
+  const group = groupOf(row, of.silent.has(row.id));
   if (group === "needs" && lookOfRollout(row) === WORSE) return 0;
-  return isFresh && wentWrong(row) ? 1 : GROUPS[group];
+  if (!wentWrong(row)) return GROUPS[group];
+  return of.fresh.has(row.id) ? 1 : of.lately.has(row.id) ? 3 : GROUPS[group];
 }
 
 type Key = [number, number, string, string];
-const keyOf = (row: RolloutRow, isFresh: boolean, isSilent: boolean): Key => [rank(row, isFresh, isSilent), ORDER[lookOfRollout(row).tone], row.began ?? "9", row.id];
+const keyOf = (row: RolloutRow, of: Known): Key => [rank(row, of), ORDER[lookOfRollout(row).tone], row.began ?? "9", row.id];
 
 function before(x: Key, y: Key): number {
   for (let at = 0; at < x.length; at += 1) {
@@ -106,10 +115,10 @@ function before(x: Key, y: Key): number {
   return 0;
 }
 
-/** Rollouts, those first that need somebody now or have just gone wrong; then the worse; then the older. `fresh` has the ids of what is not long past, `silent` those of which no line comes any more. */
-export const inOrder = (rows: RolloutRow[], fresh: ReadonlySet<string> = new Set(), silent: ReadonlySet<string> = new Set()): RolloutRow[] =>
+/** Rollouts, those first that need somebody now or have just gone wrong; then the worse; then the older. `fresh` has the ids of what is not long past, `silent` those of which no line comes any more, `lately` those of the last day. */
+export const inOrder = (rows: RolloutRow[], fresh: ReadonlySet<string> = new Set(), silent: ReadonlySet<string> = new Set(), lately: ReadonlySet<string> = new Set()): RolloutRow[] =>
   rows
-    .map((row): [Key, RolloutRow] => [keyOf(row, fresh.has(row.id), silent.has(row.id)), row])
+    .map((row): [Key, RolloutRow] => [keyOf(row, { fresh, silent, lately }), row])
     .toSorted((x, y) => before(x[0], y[0]))
     .map(([, row]) => row);
 
@@ -117,7 +126,7 @@ export const inOrder = (rows: RolloutRow[], fresh: ReadonlySet<string> = new Set
  * Ids of rollouts of which something was told, judged or begun not long ago. Messages have times of the clock, which say nothing where the
  * log has another one; all else is of the log, and is held against the newest of its lines: of an old log its last hours are the last.
  */
-export function freshOf(rows: RolloutRow[], comparisons: Comparison[], deliveries: Pick<Delivery, "rollout" | "decided_ms">[], now: number): Set<string> {
+export function freshOf(rows: RolloutRow[], comparisons: Comparison[], deliveries: Pick<Delivery, "rollout" | "decided_ms">[], now: number, within = FRESH_MS): Set<string> {
   const newest = comparisons.reduce((latest, of) => Math.max(latest, Date.parse(of.ended_at)), -Infinity);
   const ofLog = Number.isFinite(newest) ? newest : now;
   const told = new Map<string, number>();
@@ -129,10 +138,10 @@ export function freshOf(rows: RolloutRow[], comparisons: Comparison[], deliverie
   }
   const fresh = new Set<string>();
   for (const row of rows) {
-    if (Math.abs(ofLog - now) <= APART_MS && now - (told.get(row.id) ?? -Infinity) < FRESH_MS) fresh.add(row.id);
+    if (Math.abs(ofLog - now) <= APART_MS && now - (told.get(row.id) ?? -Infinity) < within) fresh.add(row.id);
     const judged = row.services.map((service) => byService.get(`${serviceName(service, row.environment)} ${row.candidate}`) ?? -Infinity);
     const last = Math.max(row.began ? Date.parse(row.began) : -Infinity, ...judged);
-    if (ofLog - last < FRESH_MS) fresh.add(row.id);
+    if (ofLog - last < within) fresh.add(row.id);
   }
   return fresh;
 }

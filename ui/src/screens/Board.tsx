@@ -21,7 +21,7 @@ import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, usePlain, useSettled, useSideBySide } from "../lib/sidebyside";
 import { newLineQuery, SAME_MIX } from "./Verdict";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
+import { findingLook, freshOf, groupOf, inOrder, LATELY_MS, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
 import { comparisonOf, evidenceOf, silentOf } from "./Rollouts";
 
 const KINDS = ["quantile", "distinct"];
@@ -195,7 +195,7 @@ function RolloutsPanel({ show }: { show: string }) {
     const group = groupOf(row, silent.has(row.id));
     return (group === "silent" ? "running" : group) === show;
   };
-  const rows = inOrder(all, freshOf(all, list, [], Date.now()), silent).filter((row) => !["needs", "running", "done"].includes(show) || isOf(row));
+  const rows = inOrder(all, freshOf(all, list, [], Date.now()), silent, freshOf(all, list, [], Date.now(), LATELY_MS)).filter((row) => !["needs", "running", "done"].includes(show) || isOf(row));
   if (rows.length === 0) return <p class="aside">No rollout.</p>;
   return (
     <Scroll label="Rollouts of the panel">

@@ -16,7 +16,7 @@ import { latest as lastKnown, silentSince } from "../lib/silence";
 import { apartOf, settled, useSettled, useUnitsThen } from "../lib/sidebyside";
 import type { Comparison, Delivery, Guardrail, Num, RolloutRow, Spark } from "../lib/types";
 import { toRow, useWide, useWindow } from "../lib/window";
-import { CHANGES, findingLook, freshOf, groupOf, inOrder, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
+import { CHANGES, findingLook, FRESH_MS, freshOf, groupOf, inOrder, LATELY_MS, lookOfRollout, PHASES, reasonWords, serviceName, wentWrong, type Group } from "../lib/words";
 
 /** Rows that are drawn before somebody asks for more. */
 const SHOWN = 200;
@@ -150,14 +150,14 @@ export function Rollouts() {
   const earlier = frozen.value?.asof;
   const deliveries = useMemo(() => (told ?? []).filter((of) => !earlier || of.decided_ms <= Date.parse(earlier)), [told, earlier]);
   const comparisons = found?.comparisons;
-  const fresh = useMemo(() => freshOf(list ?? [], comparisons ?? [], deliveries, earlier ? Date.parse(earlier) : Date.now()), [list, comparisons, deliveries]);
+  const [fresh, lately] = useMemo(() => [FRESH_MS, LATELY_MS].map((within) => freshOf(list ?? [], comparisons ?? [], deliveries, earlier ? Date.parse(earlier) : Date.now(), within)) as [Set<string>, Set<string>], [list, comparisons, deliveries]);
   // What is fresh is another set with each report; only what it says of the order counts.
   const wrong = useMemo(() => (list ?? []).filter((row) => fresh.has(row.id) && wentWrong(row)).map((row) => row.id), [list, fresh]);
   // The end of the log, and not the clock: of an old log all would be silent.
   const end = newest.value ? Date.parse(newest.value) : 0;
   const silentIds = useMemo(() => silentOf(list ?? [], comparisons ?? [], earlier ? 0 : end), [list, comparisons, end, earlier]);
   const isSilent = (row: RolloutRow): boolean => silentIds.has(row.id);
-  const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong), silentIds), [list, wrong.join("\n"), [...silentIds].join("\n")]);
+  const wanted = useMemo(() => inOrder(list ?? [], new Set(wrong), silentIds, lately), [list, wrong.join("\n"), [...silentIds].join("\n"), [...lately].join("\n")]);
   // Nothing moves under a pointer or the focus: there a pill says that something would.
   const held = useHeld(wanted, (row) => row.id, box);
   const rows = useMemo(() => {

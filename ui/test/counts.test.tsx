@@ -77,6 +77,11 @@ it("puts no number of users beside a share that is no part of it", () => {
   expect(told(counted, 0, null, 3, new Map([["latency_p99_units 0", [3, 900]]]))).toMatchObject({ value: 3 / 900, count: 900, met: 3 });
   const plain = { ...slow, baseline: 4 / 904, canary: 10 / 480, lines: null } as Guardrail;
   expect(weighted(plain, [told(plain, 0, null), told(plain, 1, null)])).toBeNull();
+  // What is a share of requests has no weights, whatever is told of another time.
+  const volume = { ...slow, guardrail: "error_volume", lines: null } as Guardrail;
+  const other = { ...told(volume, 0, null), value: 0.5 };
+  expect(weighted(volume, [other, told(volume, 1, null)])).toBeNull();
+  expect(weighted(slow, [{ ...other, until: "2026-06-01T09:04:00Z" }, told(volume, 1, null)])).toBeNull();
 });
 
 const compared = { service: "shop", control: "1", candidate: "2", verdict: "fail", units: [1_730, 11], log10_e: 3.362, regressed: [], changed: [], flaws: [], at: "2026-06-01T09:03:30Z" } as unknown as TimelineEvent["compared"][number];
@@ -100,6 +105,7 @@ it("asks for the report of a decision when its numbers are opened, and not befor
   };
   render(<TimelineScreen rollout={{ id: "a", services: ["shop"] } as unknown as RolloutFull} list={[withLine(40)]} />);
   const details = (await screen.findByText("The numbers as they were")).parentElement as HTMLDetailsElement;
+  await new Promise((then) => setTimeout(then, 50));
   expect(paths).not.toContain("/v1/asof");
   details.open = true;
   fireEvent(details, new Event("toggle"));

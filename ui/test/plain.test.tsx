@@ -110,9 +110,26 @@ it("offers the level where its name is no word of a message", async () => {
   expect(link.parentElement!.textContent).toContain("finds 10,746 lines");
 });
 
+it("keeps what is typed while the end of the log comes to be known", async () => {
+  status.value = statusOf();
+  answer = (url) => (url.pathname === "/v1/search" ? { query: "", lines: [], total: { lines: 0, is_exact: true }, partial: null, next: null, took_ms: 1 } : { groups: [], fields: [], lines: 0 });
+  for (const [screen_, name] of [[<Search />, "Query"], [<Compare />, "A"]] as const) {
+    report.value = null;
+    setQuery({ from: "now-1h" });
+    render(screen_);
+    const field = screen.getByRole("combobox", { name });
+    fireEvent.input(field, { target: { value: "voucher" } });
+    report.value = { comparisons: [comparisonOf()], records, survey: { unit: "user", roles: {} } } as unknown as Report;
+    await new Promise((then) => setTimeout(then, 100));
+    expect((screen.getByRole("combobox", { name }) as HTMLInputElement).value).toBe("voucher");
+    cleanup();
+  }
+});
+
 it("says what to type where nothing was typed", () => {
   render(<Form unit="user" />);
   expect(screen.getByRole("alert").textContent).toBe("");
+  fireEvent.input(screen.getByLabelText(/^Who could have used it/), { target: { value: "_route:/menu" } });
   fireEvent.submit(screen.getByRole("button", { name: "Show" }).closest("form")!);
   expect(screen.getByRole("alert").textContent).toContain("Say what a use is");
   expect(screen.getByLabelText("A use is").getAttribute("aria-invalid")).toBe("true");
@@ -222,9 +239,9 @@ const draw = (guardrail: object): HTMLElement => {
 
 it("shows no interval of one look that seems to decide beside what is not decided", () => {
   setQuery({ adj: "mix" });
-  expect(draw(erring("undecided")).querySelector(".difference")!.textContent).toBe("×1.66within segments of tier, for one look alone; its interval is shown once it is decided");
+  expect(draw(erring("undecided")).querySelector(".difference")!.textContent).toBe("×1.66within segments of tierfor one look alone: its interval once it is decided");
   expect(document.querySelector(".drawing svg")).toBeNull();
-  expect(draw(erring("regressed")).querySelector(".difference")!.textContent).toBe("×1.66 [×1.01, ×2.70]within segments of tier, for one look alone");
+  expect(draw(erring("regressed")).querySelector(".difference")!.textContent).toBe("×1.66 [×1.01, ×2.70]within segments of tierfor one look alone");
   expect(document.querySelector(".drawing svg")).not.toBeNull();
 });
 

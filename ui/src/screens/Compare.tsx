@@ -206,8 +206,11 @@ export function Compare() {
   const busy = useSignal(false);
   const problem = useSignal("");
   const search = canSearch();
+  // What somebody types while the page finds out what there is stays.
   useEffect(() => {
     texts.value = [a, b];
+  }, [a, b]);
+  useEffect(() => {
     found.value = null;
     problem.value = "";
     if (!search || (!a && !b)) return;

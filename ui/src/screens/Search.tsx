@@ -117,8 +117,11 @@ export function Search() {
   const latest = useRef(base);
   latest.current = base;
   const search = canSearch();
+  // What somebody types while the page finds out what there is stays.
   useEffect(() => {
     text.value = q;
+  }, [q]);
+  useEffect(() => {
     if (!search) return;
     const stopping = new AbortController();
     busy.value = true;

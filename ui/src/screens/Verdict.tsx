@@ -341,7 +341,8 @@ function Guardrails({ comparison, rollout, course, selected, select }: Guardrail
                       with the same mix: {percent(mix[first === "baseline" ? 0 : 1])} against {percent(mix[second === "baseline" ? 0 : 1])}
                     </small>
                   )}
-                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}, for one look alone{isOneLook && "; its interval is shown once it is decided"}</small>}
+                  {mixed && <small>within segments of {harmless(comparison.segments?.descriptive?.field ?? "", 40)}</small>}
+                  {mixed && <small>for one look alone{isOneLook && ": its interval once it is decided"}</small>}
                 </td>
                 <td class="drawing">{row.effect && !isOneLook && <Whisker effect={effect} margin={row.margin} domain={domains.get(row.effect.kind)!} look={look} swap={swap} />}</td>
                 <td>

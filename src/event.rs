@@ -148,13 +148,10 @@ pub struct Event {
     /// Hash of the request id with unit, route and method; 0 when the line has none that is unique within these, or
     /// attempts are not joined.
     pub request: u64,
-    /// Hash of what all requests have in common that one call from outside makes: the request id with the unit, else the trace; 0
-    /// when the line has none, or is no request.
+    /// Hash of what all requests have in common that one call from outside makes: the trace, else the request id; 0 when the line has
+    /// neither, or is no request.
     #[serde(default)]
     pub call: u64,
-    /// Hash of the route's text, where there is a call; names past their bound share one, and these must not.
-    #[serde(default)]
-    pub call_route: u32,
     /// Latency in microseconds, [`NO_LATENCY`] when the line has none.
     pub latency_us: u64,
     /// (environment, service), an index into [`Names::services`].

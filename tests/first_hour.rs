@@ -995,7 +995,7 @@ fn what_happens_inside_requests_decides_nothing_by_itself() {
         ) + &line(40, REQUEST)
     };
     let cases: [(&str, Form, &[&str]); 6] = [
-        ("late", late, &["fail", "inconclusive"]),
+        ("late", late, &["inconclusive"]),
         ("span", span, &["inconclusive"]),
         ("wide", wide, &["inconclusive"]),
         ("kinds", kinds, &["inconclusive"]),
@@ -1003,22 +1003,7 @@ fn what_happens_inside_requests_decides_nothing_by_itself() {
         ("graphql", graphql, &["inconclusive"]),
     ];
     for (what, form, verdicts) in cases {
-        let mut text = String::new();
-        for n in 0..16_000u64 {
-            let user = n * 7 % 1_201;
-            let is_canary = user.is_multiple_of(3) && (what != "late" || n > 6_000);
-            let arm = if is_canary { "canary" } else { "baseline" };
-            let line = |ms: u64, fields: &str| {
-                let at = n * 97 + ms;
-                let (minutes, seconds, ms) = (at / 60_000, at / 1_000 % 60, at % 1_000);
-                let id = format!("{n:08x}-0000-4000-8000-000000000000");
-                format!(
-                    "{{\"ts\":\"2026-06-01T10:{minutes:02}:{seconds:02}.{ms:03}Z\",\"user\":\"u{user}\",\"cohort\":\"{arm}\",{}}}\n",
-                    fields.replace("ID", &id)
-                )
-            };
-            text += &form(&line, n, is_canary);
-        }
+        let text = of_requests(what == "late", &form);
         let folder = folder_with(&[("app.log", text.as_bytes())]);
         let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
         let of = &said["comparisons"][0];
@@ -1027,6 +1012,132 @@ fn what_happens_inside_requests_decides_nothing_by_itself() {
         assert!(of["automatic_at"].is_null(), "{told}");
         assert_eq!(of["flaws"].to_string().contains(Flaw::UnequalCalls.name()), what == "late", "{told}");
     }
+}
+
+/// Lines of 16,000 requests, a third of them the canary's, which begins late or at once. `form`: the lines of one, by a function that makes a
+/// line of fields so many milliseconds after its begin; `ID` in them is that of the request.
+fn of_requests(is_late: bool, form: &dyn Fn(&dyn Fn(u64, &str) -> String, u64, bool) -> String) -> String {
+    let mut text = String::new();
+    for n in 0..16_000u64 {
+        let user = n * 7 % 1_201;
+        let is_canary = user.is_multiple_of(3) && (!is_late || n > 6_000);
+        let arm = if is_canary { "canary" } else { "baseline" };
+        let line = |ms: u64, fields: &str| {
+            let at = n * 97 + ms;
+            let (minutes, seconds, ms) = (at / 60_000, at / 1_000 % 60, at % 1_000);
+            let id = format!("{n:08x}-0000-4000-8000-000000000000");
+            format!(
+                "{{\"ts\":\"2026-06-01T10:{minutes:02}:{seconds:02}.{ms:03}Z\",\"user\":\"u{user}\",\"cohort\":\"{arm}\",{}}}\n",
+                fields.replace("ID", &id)
+            )
+        };
+        text += &form(&line, n, is_canary);
+    }
+    text
+}
+
+/// A call inside requests that only the canary makes, which the first lines do not show, and whose failures it gets over, is no failure,
+/// whatever ids it has and however often it fails. A canary whose requests fail themselves fails all the same.
+#[test]
+fn failures_that_the_canary_gets_over_are_none() {
+    let ids = "\"request_id\":\"ID\",\"trace_id\":\"t-ID\"";
+    let of_trace = "\"trace_id\":\"t-ID\"";
+    let of_other = "\"request_id\":\"other-ID\",\"trace_id\":\"t-ID\"";
+    for (what, call_ids, path, after, often, fails, itself) in [
+        ("always", ids, "/stock", 20, 1, 1, 0),
+        ("seldom", ids, "/stock", 20, 16, 2, 0),
+        ("same path", ids, "/page", 20, 1, 12, 0),
+        ("behind its answer", ids, "/stock", 60, 1, 12, 0),
+        ("by trace", of_trace, "/stock", 20, 1, 12, 0),
+        ("of another id", of_other, "/stock", 20, 1, 12, 0),
+        ("fails itself", ids, "/stock", 20, 1, 12, 8),
+    ] {
+        let text = of_requests(true, &|line, n, is_canary| {
+            let status = if is_canary && itself > 0 && n % itself == 5 { 500 } else { 200 };
+            let request =
+                line(40, &format!("{ids},\"msg\":\"done\",\"path\":\"/page\",\"status\":{status},\"duration_ms\":39"));
+            let number = n / 3;
+            if !is_canary || !number.is_multiple_of(often) {
+                return request;
+            }
+            let status = if (number / often).is_multiple_of(fails) { 503 } else { 200 };
+            let call = format!(
+                "{call_ids},\"msg\":\"called\",\"component\":\"stock\",\"path\":\"{path}\",\"status\":{status},\"duration_ms\":5"
+            );
+            if after > 40 { request + &line(after, &call) } else { line(after, &call) + &request }
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        let of = &said["comparisons"][0];
+        let told = format!("{what}: {} {}", of["reasons"], of["flaws"]);
+        assert_eq!(of["verdict"], if itself == 0 { "inconclusive" } else { "fail" }, "{told}");
+        assert_eq!(of["automatic_at"].is_null(), itself == 0, "{told}");
+        assert!(of["flaws"].to_string().contains(Flaw::UnequalCalls.name()), "{told}");
+    }
+}
+
+/// All requests of a page have its id and one path: each is a request, and none an attempt of the one before.
+#[test]
+fn requests_of_a_page_under_one_id_are_no_attempts() {
+    let text = of_requests(false, &|line, n, is_canary| {
+        let of = |at: u64, operation: &str, fails: bool| {
+            let status = if fails { 500 } else { 200 };
+            line(
+                at,
+                &format!(
+                    "\"correlation_id\":\"ID\",\"msg\":\"done\",\"path\":\"/graphql\",\"operation\":\"{operation}\",\"status\":{status},\"duration_ms\":9"
+                ),
+            )
+        };
+        of(10, "Cart", is_canary && n.is_multiple_of(11)) + &of(30, "Prices", false) + &of(50, "Banner", false)
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let of = &said["comparisons"][0];
+    assert_eq!(of["verdict"], "fail", "{}", of["reasons"]);
+    assert!(!of["automatic_at"].is_null(), "{}", of["flaws"]);
+}
+
+/// `retrieve` and `against` say nothing of trying again.
+#[test]
+fn words_within_words_make_no_attempts() {
+    // Two requests of one user at once, of which the canary's second fails.
+    for message in ["failed to retrieve the cart", "failed to check against stock", "could not load the cart"] {
+        let text = of_requests(false, &|line, n, is_canary| {
+            let second = match is_canary && n.is_multiple_of(9) {
+                true => format!("\"msg\":\"{message}\",\"path\":\"/cart\",\"status\":500,\"duration_ms\":20"),
+                false => "\"msg\":\"done\",\"path\":\"/cart\",\"status\":200,\"duration_ms\":20".to_owned(),
+            };
+            line(30, &second) + &line(40, "\"msg\":\"done\",\"path\":\"/cart\",\"status\":200,\"duration_ms\":38")
+        });
+        let folder = folder_with(&[("app.log", text.as_bytes())]);
+        let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+        assert_eq!(said["comparisons"][0]["verdict"], "fail", "{message}: {}", said["survey"]["notes"]);
+    }
+}
+
+/// Of services that call each other, that is compared which has two versions.
+#[test]
+fn what_has_one_version_alone_is_not_what_is_compared() {
+    let text = of_requests(false, &|line, n, is_canary| {
+        let status = if is_canary && n.is_multiple_of(5) { 500 } else { 200 };
+        let version = if is_canary { "1.5.0" } else { "1.4.2" };
+        let of = |at: u64, service: &str, version: &str, took: u64| {
+            line(
+                at,
+                &format!(
+                    "\"trace_id\":\"ID\",\"service\":\"{service}\",\"version\":\"{version}\",\"path\":\"/a\",\"status\":{status},\"duration_ms\":{took}"
+                ),
+            )
+            .replace("\"cohort\":\"canary\",", "")
+            .replace("\"cohort\":\"baseline\",", "")
+        };
+        of(20, "shop", version, 20) + &of(30, "gateway", "3", 30)
+    });
+    let folder = folder_with(&[("app.log", text.as_bytes())]);
+    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let of = &said["comparisons"][0];
+    assert_eq!((&of["service"], &of["verdict"]), (&Value::from("shop"), &Value::from("fail")), "{}", of["reasons"]);
 }
 
 /// Failures that have a form of their own are the requests; what else of the user failed at the time is another.
@@ -1103,6 +1214,8 @@ fn probes_of_health_are_no_requests() {
         "\"path\":\"/_health\",\"status\":503",
         "\"path\":\"/health/ready\",\"status\":503",
         "\"path\":\"/shop/actuator/prometheus\",\"status\":503",
+        "\"path\":\"/api/v1/health\",\"status\":503",
+        "\"path\":\"/internal/health/ready\",\"status\":503",
     ] {
         let text = log(|of, n| {
             let probe = match n % 3 {
@@ -1125,6 +1238,20 @@ fn probes_of_health_are_no_requests() {
         // That users have such a path is possible until it is seen that none does.
         let is_told = explained(&text).contains("400 lines of (unnamed service) ask only whether it is there");
         assert_eq!(is_told, !probe.contains("/up"), "{probe}");
+    }
+    // What is ready is what users ask for, though no line names one.
+    for path in ["/api/orders/ready", "/system/patients/health", "/health/plans/ready"] {
+        let text = log(|of, n| {
+            let status = if of["cohort"] == "canary" && n % 5 == 0 { 503 } else { 200 };
+            format!(
+                "{{\"ts\":{},\"path\":\"{path}\",\"status\":{status},\"cohort\":{},\"client_ip\":\"10.0.{}.{}\"}}",
+                of["ts"],
+                of["cohort"],
+                n / 250,
+                n % 250
+            )
+        });
+        assert!(explained(&text).contains("100.0 % a request"), "{path}");
     }
     // A page of that name that users ask for is a page.
     let text = log(|of, _| {

@@ -81,7 +81,6 @@ fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, t
                 trace: 0,
                 request: 0,
                 call: 0,
-                call_route: 0,
                 latency_us: latency as u64,
                 service: 0,
                 arm,

@@ -345,7 +345,8 @@ fn figures(folder: &Path) -> Arc<Index> {
 
 fn counted(index: &Index, text: &str, by: &[&str], every: Option<(i64, i64)>, metrics: &[Metric]) -> Vec<Group> {
     let (tree, by) = (tree(text), by.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    let table = index.aggregate(&Counted { tree: &tree, by: &by, every, metrics, stop: &|| false }).unwrap();
+    let table =
+        index.aggregate(&Counted { tree: &tree, by: &by, ranges: None, every, metrics, stop: &|| false }).unwrap();
     assert_eq!((table.partial, table.not_listed), (None, 0));
     assert_eq!(table.groups.iter().map(|group| group.lines).sum::<u64>(), table.lines);
     table.groups
@@ -375,6 +376,27 @@ fn figures_are_those_of_the_lines() {
         list(counted(&index, "service:s1 AND zone:z2", &["service", "zone"], None, &[])),
         of(&[(&["s1", "z2"], 83)])
     );
+    // Ranges of a column of numbers, within groups: each bound belongs to what lies above it.
+    let (tree, by) = (tree("*"), ["_arm".to_owned()]);
+    let asked = Counted {
+        tree: &tree,
+        by: &by,
+        ranges: Some(("took", &[100.0, 500.0])),
+        every: None,
+        metrics: &[],
+        stop: &|| false,
+    };
+    let ranges = of(&[
+        (&["stable", "500.."], 450),
+        (&["stable", "100..500"], 360),
+        (&["stable", "..100"], 90),
+        (&["canary", "500.."], 50),
+        (&["canary", "100..500"], 40),
+        (&["canary", "..100"], 10),
+    ]);
+    assert_eq!(list(index.aggregate(&asked).unwrap().groups), ranges);
+    let of_text = Counted { ranges: Some(("zone", &[1.0])), by: &[], ..asked };
+    assert_eq!(list(index.aggregate(&of_text).unwrap().groups), of(&[(&[""], 1_000)]), "a text lies in no range");
     // The canary's are each tenth: 0, 10, ..., 990.
     let metrics = [
         Metric::Quantiles("took".to_owned(), vec![0.5, 0.99, 1.0]),

@@ -73,7 +73,6 @@ impl World {
                     trace: 0,
                     request: 0,
                     call: 0,
-                    call_route: 0,
                     latency_us: request.latency_us,
                     service: 0,
                     arm: u16::from(canary),

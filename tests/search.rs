@@ -132,6 +132,13 @@ fn what_was_taken_is_found_with_its_surroundings_fields_and_figures() {
         assert!(group["quantiles"]["0.5"].as_f64().unwrap() > 20.0);
     }
     assert_eq!(table["groups"].as_array().unwrap().len(), 2);
+    let (_, table) = asked(&running, "/v1/aggregate?ranges=status:400,500&", "*").unwrap();
+    let of = |key: &str| {
+        table["groups"].as_array().unwrap().iter().find(|group| group["key"]["status"] == key).unwrap()["lines"].clone()
+    };
+    assert_eq!(of("500.."), asked(&running, "/v1/aggregate?", "status:>=500").unwrap().1["lines"], "{table}");
+    assert_eq!(of("..400"), asked(&running, "/v1/aggregate?", "status:<400").unwrap().1["lines"], "{table}");
+    assert_eq!(asked(&running, "/v1/aggregate?ranges=status:500,400&", "*").unwrap().0, 400);
     let (status, body) = asked(&running, "/v1/aggregate?by=cohrt&", "*").unwrap();
     assert_eq!((status, &body["error"]), (400, &"no line has a field `cohrt`; did you mean `cohort`?".into()));
 

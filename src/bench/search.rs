@@ -115,7 +115,14 @@ fn ask_meanwhile(index: &Index, aliases: &Aliases, stop: &std::sync::atomic::Ato
             let began = Instant::now();
             let Ok(Ok(tree)) = index.resolve(&query, aliases) else { continue };
             let done = if at == 2 {
-                let asked = Counted { tree: &tree, by: &by, every: Some((MINUTE, 0)), metrics: &[], stop: &|| false };
+                let asked = Counted {
+                    tree: &tree,
+                    by: &by,
+                    ranges: None,
+                    every: Some((MINUTE, 0)),
+                    metrics: &[],
+                    stop: &|| false,
+                };
                 index.aggregate(&asked).is_ok()
             } else {
                 let limit = if at == 0 { 50 } else { 0 };
@@ -342,8 +349,14 @@ pub fn queries(file: &Path, folder: &Path, cold: bool) -> anyhow::Result<(f64, V
                 Ask::Table { by, every, metrics } => {
                     let by: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
                     let every = every.then_some((MINUTE, 0));
-                    let Table { lines, .. } =
-                        index.aggregate(&Counted { tree: &tree, by: &by, every, metrics, stop: &|| false })?;
+                    let Table { lines, .. } = index.aggregate(&Counted {
+                        tree: &tree,
+                        by: &by,
+                        ranges: None,
+                        every,
+                        metrics,
+                        stop: &|| false,
+                    })?;
                     lines
                 }
             };

@@ -104,7 +104,6 @@ mod tests {
             trace: 0,
             request: 0,
             call: 0,
-            call_route: 0,
             latency_us: 1_000,
             service: 0,
             arm: event::NO_NAME,

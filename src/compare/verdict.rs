@@ -266,7 +266,7 @@ pub enum Flaw {
     /// tested. No PASS, and nothing invalid.
     OwnMeasurement,
     /// One id is that of several requests more often in one arm: work inside requests may be counted as requests there. No PASS, nothing
-    /// invalid, and no FAIL that acts without a person.
+    /// invalid, and no FAIL by what counts requests unless calls fail as a whole.
     UnequalCalls,
 }
 

@@ -610,7 +610,7 @@ impl Comparison {
             .failure
             .as_ref()
             .is_some_and(|failure| failure.cells.contains(&cell) || self.look.contribution(cell) >= self.log_fail);
-        let broken = self.look.flaws.iter().any(|flaw| flaws::breaks(*flaw).contains(&cell));
+        let broken = self.look.flaws.iter().any(|flaw| flaws::breaks(self, *flaw).contains(&cell));
         if carried {
             Finding::Regressed
         } else if broken && look.has_data {

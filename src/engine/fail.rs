@@ -6,6 +6,7 @@ use crate::compare::{margin, share};
 use crate::engine::bucket_sums::View;
 use crate::engine::comparison::Comparison;
 use crate::engine::first_events::FirstEvents;
+use crate::engine::flaws;
 use crate::engine::latency_tests::Level;
 use crate::engine::look::{CellLook, Margins};
 use crate::engine::ratio::SampleRatio;
@@ -20,8 +21,8 @@ pub(super) type Pair = Option<[ArmStats; 2]>;
 pub(super) struct Tested<'c> {
     error_units: &'c FirstEvents,
     slow_units: &'c FirstEvents,
-    /// Units that fail again and again, and those that others exposed; absent since a restart.
-    whole: Option<(&'c Storms, &'c Unanswered)>,
+    /// Units that fail again and again, where they are active alike, and those that others exposed; absent since a restart.
+    whole: Option<(Option<&'c Storms>, &'c Unanswered)>,
     /// The p99 threshold is known.
     has_threshold: bool,
     /// Errors a request.
@@ -58,7 +59,8 @@ impl<'c> Tested<'c> {
     /// From the start of a comparison.
     pub(super) fn from_start(comparison: &'c Comparison) -> Tested<'c> {
         let first = [&comparison.error_units, &comparison.slow_units];
-        let whole = Some((&comparison.storms, &comparison.unanswered));
+        let storms = (!flaws::succeeds_more(comparison)).then_some(&comparison.storms);
+        let whole = Some((storms, &comparison.unanswered));
         Tested { whole, ..Tested::new(comparison, first, &views(comparison)) }
     }
 
@@ -86,7 +88,7 @@ impl<'c> Tested<'c> {
             })
         };
         let storms = |level: usize| {
-            self.whole.map_or(CellLook::default(), |(storms, _)| {
+            self.whole.and_then(|(storms, _)| storms).map_or(CellLook::default(), |storms| {
                 let reached = storms.reached(level);
                 let [(_, control), (_, candidate)] = reached.totals();
                 CellLook::of(control + candidate > 0, share::log_e_fail(reached.strata(), 1.0))

@@ -140,7 +140,7 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
             flaws.push(Flaw::SamplingByOutcome);
         }
     }
-    if comparison.calls.differ() {
+    if comparison.calls.differ() || comparison.calls.may_be_got_over() {
         flaws.push(Flaw::UnequalCalls);
     }
     if comparison.conversions.iter().any(Conversion::is_broken) || comparison.metrics.iter().any(MetricTest::is_broken)
@@ -180,8 +180,17 @@ fn log_e_leaving(strata: &[Stratum]) -> f64 {
     share::log_e_fail(&at_most, 1.0)
 }
 
-/// Cells whose measurement a flaw breaks. The other flaws break the comparison as a whole.
-pub fn breaks(flaw: Flaw) -> &'static [Cell] {
+/// Cells whose measurement a flaw breaks in a comparison.
+pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
+    match flaw {
+        // However requests are counted: callers see it.
+        Flaw::UnequalCalls if comparison.calls.fail_as_a_whole() => &[],
+        _ => may_break(flaw),
+    }
+}
+
+/// Cells whose measurement a flaw may break. The other flaws break the comparison as a whole.
+fn may_break(flaw: Flaw) -> &'static [Cell] {
     match flaw {
         Flaw::LatencyCoverage => {
             &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
@@ -208,9 +217,40 @@ pub fn breaks(flaw: Flaw) -> &'static [Cell] {
         | Flaw::DamagedLines
         | Flaw::UnequalActivity
         | Flaw::UnequalSegments
-        | Flaw::OwnMeasurement
-        | Flaw::UnequalCalls => &[],
+        | Flaw::OwnMeasurement => &[],
+        // What is no request may be slow, and fail.
+        Flaw::UnequalCalls => &REQUEST_CELLS,
     }
+}
+
+/// Cells that count requests.
+pub(super) const REQUEST_CELLS: [Cell; 9] = [
+    Cell::ErrorUnits,
+    Cell::ErrorVolume,
+    Cell::ErrorUnits8,
+    Cell::ErrorUnits64,
+    Cell::LatencyMean,
+    Cell::LatencyP50,
+    Cell::LatencyP90,
+    Cell::LatencyP99,
+    Cell::LatencyP99Units,
+];
+
+/// Units of the candidate succeed so many times as often as those of the control: whatever has made more of their requests, or of the
+/// lines that tell of them, made more of those that failed. What fails again and again succeeds no more often.
+const SUCCEEDS_MORE: f64 = 1.3;
+/// Units of each arm from which on that is asked.
+const SUCCEEDS_UNITS: u64 = 30;
+
+/// The candidate's units make more requests, those that failed left aside.
+pub(super) fn succeeds_more(comparison: &Comparison) -> bool {
+    let units = comparison.distinct_units();
+    let (requests, failed) = (comparison.error_volume.events(), comparison.error_volume.sums());
+    let of = |arm: usize| {
+        let failed = u64::try_from(failed[arm]).unwrap_or(0);
+        requests[arm].saturating_sub(failed) as f64 / units[arm].max(1) as f64
+    };
+    units.iter().all(|units| *units >= SUCCEEDS_UNITS) && of(1) > SUCCEEDS_MORE * of(0)
 }
 
 /// A flaw that touches a guardrail that PASS needs makes the comparison invalid.
@@ -229,7 +269,7 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::UnequalActivity => false,
         // The other guardrails are measured.
         Flaw::OwnMeasurement => false,
-        // A release may ask more of a service; that is for people to say.
+        // A release may ask more of a service; that is for people to say, and what does not count requests is measured.
         Flaw::UnequalCalls => false,
         Flaw::SampleRatio
         | Flaw::MixedRouting

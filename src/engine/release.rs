@@ -28,7 +28,7 @@ use crate::event::{self, NO_NAME, NameId, ServiceKey};
 use crate::math;
 use crate::sketch::latency::LatencyTable;
 use crate::sketch::partial::{GAP_LATENCY, WindowPartial};
-use crate::sketch::rows::{NEVER, SegmentRow};
+use crate::sketch::rows::{CallRow, NEVER, Row as _, SegmentRow};
 use crate::sketch::weights::WeightTable;
 use crate::time::{MINUTE, Timestamp};
 
@@ -625,9 +625,22 @@ impl ReleaseState {
                 arm: arm_of_id(row.arm).filter(|_| ours.contains(&row.service)),
             })
             .collect();
-        for row in merged.calls.as_slice().iter().filter(|row| Some(row.service) == entry) {
-            if let Some(arm) = arm_of_id(row.arm).or_else(|| comparison.arm_of(row.unit)) {
-                comparison.calls.add(arm, row);
+        for of_call in merged.calls.as_slice().chunk_by(|a, b| a.call == b.call) {
+            let ours = || of_call.iter().filter(|row| Some(row.service) == entry);
+            let named = ours().find_map(|row| arm_of_id(row.arm));
+            let mut sums: [Option<CallRow>; 2] = [None; 2];
+            for row in ours() {
+                // What names no arm is of the arm that others of the call name.
+                let unnamed = || if row.arm == event::NO_NAME { named } else { None };
+                let arm = arm_of_id(row.arm).or_else(unnamed).or_else(|| comparison.arm_of(row.unit));
+                match arm.map(|arm| &mut sums[arm.at()]) {
+                    Some(Some(sum)) => sum.combine(row),
+                    Some(none) => *none = Some(*row),
+                    None => {}
+                }
+            }
+            for (arm, sum) in [Arm::Control, Arm::Candidate].into_iter().zip(sums) {
+                sum.iter().for_each(|sum| comparison.calls.add(arm, sum));
             }
         }
         let templates = TemplateInput::of(merged, entry, arm_of_id, &comparison.instances, start);

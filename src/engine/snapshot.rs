@@ -15,7 +15,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 5;
+const SNAPSHOT_VERSION: u8 = 6;
 
 impl Engine {
     /// The whole state, for [`Engine::restore`].

@@ -68,7 +68,6 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         trace: unit / 3 + 1,
         request: 0,
         call: unit % 5 + 1,
-        call_route: unit as u32 % 3,
         latency_us: if unit % 5 == 0 { NO_LATENCY } else { unit * 37 % 10_000 },
         service: names.service("", ["a", "b"][unit as usize % 2]),
         arm: names.arm(["base", "canary"][usize::from(arm)]),

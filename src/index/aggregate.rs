@@ -47,6 +47,8 @@ pub struct Counted<'a> {
     pub tree: &'a Node,
     /// Fields whose values make groups; `_time` is not one of them.
     pub by: &'a [String],
+    /// A field of numbers whose ranges between these bounds, ascending, make groups: their keys stand behind those of `by`.
+    pub ranges: Option<(&'a str, &'a [f64])>,
     /// Length of a stretch of time, and how far the zone is ahead of UTC; stretches begin in its midnight.
     pub every: Option<(Micros, Micros)>,
     /// What is said of each group.
@@ -78,7 +80,8 @@ pub enum Figure {
 /// A group.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Group {
-    /// Its values, in the order of [`Counted::by`]; `None` where lines have none.
+    /// Its values, in the order of [`Counted::by`], and its range (`..100`, `100..500` with 100 and without 500, `500..`); `None` where
+    /// lines have none.
     pub key: Vec<Option<String>>,
     /// Where its stretch of time begins, in microseconds.
     pub from: Option<i64>,
@@ -378,6 +381,23 @@ impl Opened<'_> {
         Ok(Numbers::Listed(numbers))
     }
 
+    /// In which range between bounds the values of a field lie.
+    fn ranges(&self, path: &str, bounds: &[f64], words: &mut Words) -> Result<Names, Stopped> {
+        let numbers = self.numbers(path)?;
+        let bound = |at: Option<usize>| at.and_then(|at| bounds.get(at)).map_or_else(String::new, f64::to_string);
+        let ids: Vec<u32> = (0..=bounds.len())
+            .map(|above| words.id(&format!("{}..{}", bound(above.checked_sub(1)), bound(Some(above)))))
+            .collect();
+        let mut of = vec![0; self.reader.max_doc() as usize];
+        for document in self.documents.iter() {
+            let above = numbers.of(document).map(|number| bounds.partition_point(|bound| *bound <= number));
+            if let (Some(place), Some(id)) = (of.get_mut(document as usize), above.and_then(|above| ids.get(above))) {
+                *place = *id;
+            }
+        }
+        Ok(Names::Listed(of))
+    }
+
     fn hashes(&self, path: &str, words: &mut Words) -> Result<Hashes, Stopped> {
         let fast = self.reader.fast_fields();
         let name = match self.segment.part.layout.column(path) {
@@ -503,6 +523,11 @@ impl Block {
 }
 
 impl Cells<'_> {
+    /// Parts of a key.
+    fn of_groups(&self) -> usize {
+        self.words.len()
+    }
+
     fn new_cell(&self) -> Cell {
         let sums = self.asked.metrics.iter().map(|metric| match metric {
             Metric::Distinct(_) => Sum::Distinct(HashSet::default(), HashMap::default()),
@@ -524,7 +549,7 @@ impl Cells<'_> {
         let weights = columns.weight().filter(|_| is_estimate);
         let of_units: Vec<bool> =
             self.asked.metrics.iter().map(|metric| matches!(metric, Metric::Distinct(path) if path == UNIT)).collect();
-        let plain = self.asked.by.is_empty() && self.asked.every.is_none() && self.asked.metrics.is_empty();
+        let plain = self.of_groups() == 0 && self.asked.every.is_none() && self.asked.metrics.is_empty();
         if plain || documents.is_empty() {
             return Ok(());
         }
@@ -532,6 +557,9 @@ impl Cells<'_> {
         let mut names = Vec::new();
         for (path, words) in self.asked.by.iter().zip(&mut self.words) {
             names.push(opened.names(path, words)?);
+        }
+        if let (Some((path, bounds)), Some(words)) = (self.asked.ranges, self.words.last_mut()) {
+            names.push(opened.ranges(path, bounds, words)?);
         }
         let mut sources = Vec::new();
         for (metric, words) in self.asked.metrics.iter().zip(&mut self.of_metrics) {
@@ -703,7 +731,7 @@ impl Index {
         let empty = |count: usize| std::iter::repeat_with(Words::default).take(count).collect::<Vec<_>>();
         let mut cells = Cells {
             asked,
-            words: empty(asked.by.len()),
+            words: empty(asked.by.len() + usize::from(asked.ranges.is_some())),
             of_metrics: empty(asked.metrics.len()),
             cells: Vec::new(),
             places: HashMap::default(),

@@ -639,7 +639,7 @@ impl<'p> Decoder<'p> {
             (FieldForm::Absent, FieldForm::Absent)
         };
 
-        let wants_trace = plan.follow_traces || plan.unit == UnitKind::Trace;
+        let wants_trace = plan.follow_traces || plan.unit == UnitKind::Trace || kind == Kind::Request;
         let trace_hash = if wants_trace { self.hash_of(Role::Trace, line) } else { 0 };
         let unit = match plan.unit {
             UnitKind::User => self.hash_of(Role::User, line),
@@ -655,7 +655,7 @@ impl<'p> Decoder<'p> {
         let kind = if self.is_probe { Kind::Log } else { kind };
         let id = if kind == Kind::Request { self.hash_of(Role::Request, line) } else { 0 };
         let request = if plan.join_attempts && kind == Kind::Request { self.request(line, unit, id) } else { 0 };
-        let call = if kind == Kind::Request { self.call(line, unit, id) } else { 0 };
+        let call = if kind == Kind::Request { self.call(line, unit, id, trace_hash) } else { 0 };
         let route = if kind == Kind::Request { self.route(line) } else { NO_NAME };
         let arm = self.arm(line, unit)?;
         // Where requests are the unit, a line that is none of them and names no arm belongs to nobody.
@@ -680,7 +680,6 @@ impl<'p> Decoder<'p> {
             trace: if plan.follow_traces { trace_hash } else { 0 },
             request,
             call,
-            call_route: if call == 0 { 0 } else { self.route_hash(route) },
             latency_us,
             service,
             arm,

@@ -336,7 +336,8 @@ pub fn survey(heads: &[Head<'_>], wishes: &Wishes) -> Survey {
     // Read the sample once more, as everything will be read.
     let read = cover(heads, &plan);
     // Ids count within their unit, which the first reading did not know.
-    plan.join_attempts = read.repeated_request_ids > 0;
+    // Where what has succeeded is mostly followed by more, ids are those of pages or sessions, and each request is one.
+    plan.join_attempts = read.repeated_request_ids > 2 * read.after_success;
     if read.rates_unread > 0 {
         let fields: Vec<String> =
             plan.fields(Role::SampleRate).iter().map(|field| format!("`{}`", field.path)).collect();

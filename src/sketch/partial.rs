@@ -24,7 +24,7 @@ pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
-pub const PARTIAL_VERSION: u8 = 4;
+pub const PARTIAL_VERSION: u8 = 5;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;
@@ -617,9 +617,12 @@ impl WindowPartial {
                 unit: event.unit,
                 service: event.service,
                 arm: event.arm,
-                route: event.call_route,
-                several: false,
+                requests: 1,
+                last: (offset_us, event.offset),
+                slowest: latency,
                 failed: event.error,
+                last_failed: event.error,
+                slowest_failed: event.error,
             });
         }
         if event.trace != 0 && trace_hash(event.trace) <= self.trace_range {

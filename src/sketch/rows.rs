@@ -3,6 +3,8 @@
 //! Rows are collected loose and settled once: sorted by key, equal keys combined. Offsets inside the window are in
 //! microseconds, so a window is at most an hour long.
 
+use core::cmp::Ordering;
+
 use crate::event::{self, NameId, SEGMENT_FIELDS_MAX};
 use crate::sketch::sort::{gather_by_place, sort_by_place};
 
@@ -559,12 +561,26 @@ pub struct CallRow {
     pub service: NameId,
     /// Arm that they name, or [`event::NO_NAME`].
     pub arm: NameId,
-    /// Hash of the route's text, where all have the same; else 0.
-    pub route: u32,
-    /// They have several routes.
-    pub several: bool,
+    /// How many there are.
+    pub requests: u16,
+    /// Time of the last, microseconds after the start of the window, and where it stands in its stream.
+    pub last: (u32, u64),
+    /// Latency of the slowest, as a bin and 1 more; 0 where none has one.
+    pub slowest: u16,
     /// One of them failed.
     pub failed: bool,
+    /// The last one failed.
+    pub last_failed: bool,
+    /// The slowest failed.
+    pub slowest_failed: bool,
+}
+
+impl CallRow {
+    /// One of the requests failed, and that which holds the others did not: it is logged when it ends, and takes no less than they do. What
+    /// goes on behind its answer is logged later.
+    pub fn is_got_over(&self) -> bool {
+        self.failed && !(self.last_failed && (self.slowest == 0 || self.slowest_failed))
+    }
 }
 
 impl Row for CallRow {
@@ -577,12 +593,20 @@ impl Row for CallRow {
         self.call
     }
     fn combine(&mut self, other: &Self) {
-        self.several |= other.several || self.route != other.route;
-        if self.several {
-            self.route = 0;
-        }
+        self.requests = self.requests.saturating_add(other.requests);
         self.failed |= other.failed;
         self.unit = self.unit.max(other.unit);
+        match self.last.cmp(&other.last) {
+            Ordering::Less => (self.last, self.last_failed) = (other.last, other.last_failed),
+            // Of two streams: whichever succeeded.
+            Ordering::Equal => self.last_failed &= other.last_failed,
+            Ordering::Greater => {}
+        }
+        match self.slowest.cmp(&other.slowest) {
+            Ordering::Less => (self.slowest, self.slowest_failed) = (other.slowest, other.slowest_failed),
+            Ordering::Equal => self.slowest_failed &= other.slowest_failed,
+            Ordering::Greater => {}
+        }
     }
     fn rename(&mut self, names: &Renaming) {
         self.arm = names.arm(self.service, self.arm);

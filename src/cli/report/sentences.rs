@@ -186,10 +186,11 @@ impl Judged<'_> {
             let by: Vec<String> =
                 names.chain(fallen).chain(worsened).chain(lines).chain(self.failed_segments()).collect();
             let by = if by.is_empty() { String::new() } else { format!(", by {}", by.join(" and ")) };
-            let is_broken = |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(*flaw).contains(&row.cell));
+            let is_broken =
+                |row: &&Row| comparison.look.flaws.iter().any(|flaw| breaks(comparison, *flaw).contains(&row.cell));
             if !receded.is_empty() && receded.iter().all(is_broken) {
                 list.push(format!("The logs proved it {when}{by}. What came later counts neither for nor against it:"));
-                let breaking = |flaw: &&Flaw| receded.iter().any(|row| breaks(**flaw).contains(&row.cell));
+                let breaking = |flaw: &&Flaw| receded.iter().any(|row| breaks(comparison, **flaw).contains(&row.cell));
                 list.extend(comparison.look.flaws.iter().filter(breaking).map(|flaw| self.flaw(*flaw)));
             } else {
                 list.push(format!("The logs proved it {when}{by}; later numbers no longer show it."));
@@ -222,9 +223,6 @@ impl Judged<'_> {
                  (`assignment: requests` in the policy says so)."
                     .to_owned(),
             ),
-            None if self.comparison.look.flaws.contains(&Flaw::UnequalCalls) => {
-                Some(format!("Nobody should act on it without a person. {}", self.flaw(Flaw::UnequalCalls)))
-            }
             None => Some("It is not enough to act on without a person: that asks for evidence of 1,000.".to_owned()),
         }
     }
@@ -635,6 +633,18 @@ impl Judged<'_> {
                 }
             }
             Flaw::UnequalSegments => self.unequal_words(),
+            Flaw::UnequalCalls if !comparison.calls.differ() => {
+                let [control, candidate] = comparison.calls.got_over();
+                let of = |(got_over, failed): (u64, u64)| format!("{} of {}", grouped(got_over), grouped(failed));
+                format!(
+                    "Where a request id (or trace) has a failed request, it has a later or longer one that succeeded in {} cases of the canary \
+                     and {} of the baseline, which makes fewer requests of one: the canary may get over what fails, such as a call inside its \
+                     requests. `serin explain` shows what counts as a request; `requests_from:` or a rule for those lines helps. No pass \
+                     before both are counted alike.",
+                    of(candidate),
+                    of(control)
+                )
+            }
             Flaw::UnequalCalls => {
                 let [control, candidate] = comparison.calls.shares().map(percent);
                 format!(

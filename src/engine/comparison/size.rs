@@ -43,6 +43,7 @@ impl Comparison {
             (
                 "share tests",
                 share_tests.into_iter().map(|cell| cell.bytes()).sum::<u64>()
+                    + self.calls.bytes()
                     + memory::list::<Conversion>(self.conversions.len())
                     + self.conversions.iter().map(Conversion::bytes).sum::<u64>(),
             ),

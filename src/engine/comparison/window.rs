@@ -210,6 +210,7 @@ impl Comparison {
         for conversion in &mut self.conversions {
             conversion.units.cut();
         }
+        self.calls.cut();
         self.restarts.cut();
         self.recent_crossover.clear();
         self.templates.cut();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::compare::budget;
-use crate::compare::verdict::{Flaw, Verdict};
+use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Failure, ReadSoFar};
 use crate::engine::limits::Limit;
 use crate::engine::release::{Entry, ReleaseState};
@@ -61,9 +61,7 @@ impl ReleaseState {
             }
         }
         // Of users who stick to an arm and are not logged, requests are no independent evidence, and nothing shows it.
-        // And where one arm's requests may be counted with what happens inside them, a person must look.
-        let is_sure =
-            (!comparison.unit.is_once() || policy.requests_assigned) && !look.flaws.contains(&Flaw::UnequalCalls);
+        let is_sure = !comparison.unit.is_once() || policy.requests_assigned;
         let is_automatic = is_sure && look.log_sum >= comparison.log_fail + math::ln(budget::AUTOMATIC);
         if let Some(failure) = &mut comparison.failure
             && is_automatic

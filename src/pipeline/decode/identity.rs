@@ -1,6 +1,6 @@
 //! Who asked: hashes of units and of request ids.
 
-use crate::event::{self, Intern, NameId};
+use crate::event;
 use crate::pipeline::decode::Decoder;
 use crate::pipeline::plan::UnitKind;
 use crate::pipeline::roles::Role;
@@ -30,24 +30,34 @@ impl Decoder<'_> {
         0
     }
 
-    /// Hash of what all requests have in common that one call from outside makes, by the hash of the request id; 0 where nothing says so.
+    /// Hash of what all requests have in common that one call from outside makes; 0 where nothing says so. `id`, `trace`: hashes of the request id and the trace.
+    ///
+    /// The trace, where a line has one: what happens inside a request is logged with it more often than with the request's own id, and
+    /// may have the id of another service's answer. A short id may be a counter, and is one only with its unit.
     #[inline]
-    pub(super) fn call(&self, line: &str, unit: u64, id: u64) -> u64 {
-        let unit = match self.plan.unit {
-            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
-            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
-        };
-        match id {
-            0 => self.hash_of(Role::Trace, line),
-            id => event::mix(id, unit).max(1),
+    pub(super) fn call(&self, line: &str, unit: u64, id: u64, trace: u64) -> u64 {
+        match trace {
+            0 if id == 0 => 0,
+            0 if self.has_unique_id(line) => id,
+            0 => match self.unit_beside(unit) {
+                0 => 0,
+                unit => event::mix(id, unit).max(1),
+            },
+            trace => trace,
         }
     }
 
-    /// Hash of a route's text.
-    #[inline]
-    pub(super) fn route_hash(&self, route: NameId) -> u32 {
-        let text = event::name_at(&self.names.names().routes, route);
-        text.map_or(0, |text| (event::identity_hash(text.as_bytes()) >> 32) as u32)
+    /// The unit, where it is more than the line itself: a trace may begin anew, an instance may change, and each line is a request of its
+    /// own.
+    fn unit_beside(&self, unit: u64) -> u64 {
+        match self.plan.unit {
+            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
+            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
+        }
+    }
+
+    fn has_unique_id(&self, line: &str) -> bool {
+        self.text(Role::Request, line).is_some_and(|id| id.len() >= UNIQUE_ID_MIN)
     }
 
     /// Hash of the request id, whose own hash is given, within what attempts of one request have in common: unit, route and method.
@@ -58,13 +68,8 @@ impl Decoder<'_> {
         if id == 0 {
             return 0;
         }
-        let unit = match self.plan.unit {
-            UnitKind::User | UnitKind::Session | UnitKind::Client => unit,
-            // A trace may begin anew, an instance may change, and each line is a request of its own.
-            UnitKind::Trace | UnitKind::Instance | UnitKind::Request => 0,
-        };
-        let is_short = || self.text(Role::Request, line).is_none_or(|id| id.len() < UNIQUE_ID_MIN);
-        if unit == 0 && is_short() {
+        let unit = self.unit_beside(unit);
+        if unit == 0 && !self.has_unique_id(line) {
             return 0;
         }
         let within = |hash, role| event::mix(hash, self.hash_of(role, line));

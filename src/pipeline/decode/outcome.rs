@@ -48,7 +48,7 @@ const ONLY_PROBES: [&str; 12] = [
 ];
 /// The same, which may also be what users ask for.
 const MAY_BE_PROBES: [&str; 5] = ["ping", "up", "live", "startupz", "metrics"];
-/// First steps under which programs say how they are.
+/// Steps under which programs say how they are; any other before the last is of what users ask for.
 const OF_PROGRAMS: [&str; 11] =
     ["api", "internal", "_internal", "-", "_", "management", "system", "q", "health", "healthz", "_health"];
 /// The step under which a program of Spring says how it is, at most one other before it.
@@ -69,6 +69,11 @@ const PROBERS: [&str; 6] = [
 pub(crate) fn is_probe_route(route: &str) -> bool {
     let last = route.trim_end_matches('/').rsplit(['/', ' ']).next().unwrap_or_default();
     is_one_of(&ONLY_PROBES, last) || is_one_of(&MAY_BE_PROBES, last)
+}
+
+/// A step of a route is the version of an interface: `v1`.
+fn is_version(step: &str) -> bool {
+    step.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_one_of(known: &[&str], step: &str) -> bool {
@@ -323,14 +328,15 @@ impl Decoder<'_> {
         }
         let text = slot.text(line);
         let path = text.split(['?', '#', ' ']).find(|part| part.contains('/')).unwrap_or_default().trim_matches('/');
-        let (first, last) = (path.split('/').next().unwrap_or_default(), path.rsplit('/').next().unwrap_or_default());
+        let (before, last) = path.rsplit_once('/').unwrap_or(("", path));
         let steps = || path.split('/').take(3);
         let under = steps().zip(steps().skip(1)).find(|(step, _)| step.eq_ignore_ascii_case(ACTUATOR));
         if under.is_some_and(|(_, of)| is_one_of(&OF_ACTUATOR, of)) {
             return true;
         }
-        // `/insurance/health` is a page.
-        let is_programs = first == last || is_one_of(&OF_PROGRAMS, first);
+        // `/insurance/health` is a page, and so is `/api/orders/ready`.
+        let is_programs = |step: &str| is_one_of(&OF_PROGRAMS, step) || is_version(step);
+        let is_programs = before.is_empty() || before.split('/').count() < 3 && before.split('/').all(is_programs);
         is_programs && (is_one_of(&ONLY_PROBES, last) || is_users && is_one_of(&MAY_BE_PROBES, last))
     }
 

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use regex::{Captures, Regex};
 use sha2::{Digest, Sha256};
 
 use crate::pipeline::access;
@@ -19,7 +20,7 @@ use crate::pipeline::decode::is_crash;
 use crate::pipeline::shape;
 use crate::pipeline::shape::table::Table;
 
-use find::Finder;
+use find::{Finder, told_by_words};
 use names::{is_secret_name, is_session_name};
 use text::{InText, in_text};
 
@@ -305,6 +306,23 @@ fn spliced(line: &str, mut edits: Vec<Edit>) -> String {
     }
     text.push_str(line.get(at..).unwrap_or_default());
     text
+}
+
+/// What an expression finds in a text and what comes in its place: `with` says it, and where the search goes on, which may be behind what
+/// was found.
+fn edits_of(text: &str, of: &Regex, mut with: impl FnMut(&Captures<'_>, &mut Vec<Edit>) -> usize) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let mut at = 0;
+    while let Some(found) = of.captures_at(text, at) {
+        let starts = found.get(0).map_or(text.len(), |whole| whole.start());
+        let next = with(&found, &mut edits);
+        // Nothing is looked at twice for ever.
+        if next <= at || next <= starts || next > text.len() {
+            break;
+        }
+        at = next;
+    }
+    edits
 }
 
 /// A text as it stands between the quotes of JSON.

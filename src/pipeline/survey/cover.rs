@@ -1,6 +1,6 @@
 //! What reading the sample with a plan gives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::event::{Intern, Kind, NO_LATENCY, NO_NAME, RejectReason, ServiceKey};
 use crate::pipeline::decode::{Decoded, Decoder};
@@ -28,7 +28,9 @@ pub(super) struct Covered {
     pub(super) services: BTreeMap<ServiceKey, ServiceReport>,
     /// Traces with more than one line.
     pub(super) shared_traces: u64,
+    /// Requests with the id of one before, and those of them that began when it had ended, and had not failed: no attempt follows that.
     pub(super) repeated_request_ids: u64,
+    pub(super) after_success: u64,
     /// Lines with a sampling rate that is none.
     pub(super) rates_unread: u64,
     pub(super) events: u64,
@@ -70,7 +72,8 @@ impl Covered {
 pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
     let mut covered = Covered::default();
     let mut traces: BTreeMap<u64, (u64, BTreeMap<ServiceKey, u64>)> = BTreeMap::new();
-    let mut requests: BTreeSet<(ServiceKey, u64)> = BTreeSet::new();
+    // When the last request of each id ended, and whether it did what was asked.
+    let mut requests: BTreeMap<(ServiceKey, u64), (Timestamp, bool)> = BTreeMap::new();
     // Request ids are looked at whatever the plan says of joining.
     let plan = Plan { join_attempts: true, follow_traces: true, ..plan.clone() };
     for head in heads {
@@ -120,8 +123,16 @@ pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             {
                 *service.arms.entry(arm.clone()).or_default() += 1;
             }
-            if event.request != 0 && !requests.insert((key.clone(), event.request)) {
-                covered.repeated_request_ids += 1;
+            if event.request != 0 {
+                let succeeded = !event.error && event.status_class < 4;
+                if let Some((end, has_succeeded)) =
+                    requests.insert((key.clone(), event.request), (event.time, succeeded))
+                {
+                    let took = if event.latency_us == NO_LATENCY { 0 } else { event.latency_us };
+                    let begin = event.time.0.saturating_sub(i64::try_from(took).unwrap_or(i64::MAX));
+                    covered.repeated_request_ids += 1;
+                    covered.after_success += u64::from(has_succeeded && begin > end.0);
+                }
             }
             if event.trace != 0 {
                 let (lines, slowest) = traces.entry(event.trace).or_default();

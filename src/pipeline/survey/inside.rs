@@ -367,11 +367,7 @@ impl Form {
 
     /// Its lines say that something is tried again.
     fn says_it_tries(&self) -> bool {
-        let says = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            ["retr", "attempt", "tries", "again"].iter().any(|word| text.contains(word))
-        };
-        self.fields.iter().any(|(path, field)| says(path) || field.values.keys().any(|value| says(value)))
+        self.fields.iter().any(|(path, field)| tries_again(path) || field.values.keys().any(|value| tries_again(value)))
     }
 
     /// A line of the form may have this.
@@ -445,7 +441,10 @@ impl OfService {
         let tries: Vec<bool> = self.forms.iter().map(Form::says_it_tries).collect();
         for line in &self.lines {
             let rank = line.rank(&self.forms);
-            let stands = |other: &&Seen| other.rank(&self.forms) > rank && !no_requests.contains(&other.form);
+            // A connection that was taken over for something else stays open, and its messages are requests.
+            let stands = |other: &&Seen| {
+                other.class != 1 && other.rank(&self.forms) > rank && !no_requests.contains(&other.form)
+            };
             let others = |list: &BTreeMap<u64, Vec<usize>>, key: u64| -> Vec<Seen> {
                 let all = list.get(&key).into_iter().flatten().filter_map(|at| self.lines.get(*at)).copied();
                 all.filter(|other| other.form != line.form).take(OTHERS_MAX).collect()
@@ -496,6 +495,25 @@ impl OfService {
         };
         (0..self.forms.len()).filter(is_inside).collect()
     }
+}
+
+/// One of the words of a text, or of a name in pieces or with capitals, says that something is tried again. `retrieve` and `against` do not.
+fn tries_again(text: &str) -> bool {
+    const WORDS: [&str; 10] =
+        ["retry", "retries", "retrying", "retried", "attempt", "attempts", "attempting", "tries", "retriable", "again"];
+    let mut word = String::new();
+    let mut before = ' ';
+    for c in text.chars().chain([' ']) {
+        let ends = !c.is_ascii_alphabetic() || c.is_ascii_uppercase() && before.is_ascii_lowercase();
+        if ends && WORDS.contains(&std::mem::take(&mut word).as_str()) {
+            return true;
+        }
+        if c.is_ascii_alphabetic() {
+            word.push(c.to_ascii_lowercase());
+        }
+        before = c;
+    }
+    false
 }
 
 fn hash(mark: &Mark) -> u64 {

@@ -22,14 +22,18 @@ fn fields_of(survey: &Survey, role: Role) -> Vec<&str> {
 #[test]
 fn attempts_are_joined_where_one_call_of_one_user_repeats_an_id() {
     let joined = |fields: &dyn Fn(usize) -> String| found(&lines(40, fields)).plan.join_attempts;
-    let request = r#""path":"/a","status":200"#;
+    // What is repeated has failed.
+    let request = |at: usize| format!(r#""path":"/a","status":{}"#, [503, 200][at % 2]);
     // A counter of each process: four users come to the same number.
-    assert!(!joined(&|at| format!(r#""user":"u{at}","reqId":"req-{}",{request}"#, at / 4)));
-    assert!(joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{request}"#, at / 2, at / 2)));
+    assert!(!joined(&|at| format!(r#""user":"u{at}","reqId":"req-{}",{}"#, at / 4, request(at))));
+    assert!(joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{}"#, at / 2, at / 2, request(at))));
+    // One id for all that a page asks of one path.
+    let of_page = r#""path":"/graphql","status":200"#;
+    assert!(!joined(&|at| format!(r#""user":"u{}","reqId":"req-{}",{of_page}"#, at / 4, at / 4)));
     // Two calls that pass an id on.
     let passed_on = |at: usize| format!("4fd1-8bde-41aa-{}", at / 2);
     assert!(!joined(&|at| format!(r#""x_request_id":"{}","path":"/{}","status":200"#, passed_on(at), at % 2)));
-    assert!(joined(&|at| format!(r#""x_request_id":"{}",{request}"#, passed_on(at))));
+    assert!(joined(&|at| format!(r#""x_request_id":"{}",{}"#, passed_on(at), request(at))));
 }
 
 #[test]

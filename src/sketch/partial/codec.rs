@@ -118,9 +118,13 @@ impl WindowPartial {
             w.fixed(row.unit);
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
-            w.uint(u64::from(row.route));
-            w.flag(row.several);
+            w.uint(u64::from(row.requests));
+            w.uint(u64::from(row.last.0));
+            w.uint(row.last.1);
+            w.uint(u64::from(row.slowest));
             w.flag(row.failed);
+            w.flag(row.last_failed);
+            w.flag(row.slowest_failed);
         }
         w.fixed(self.trace_range);
         w.length(self.traces.as_slice().len());
@@ -294,9 +298,12 @@ impl WindowPartial {
                 unit: r.fixed()?,
                 service: r.uint16()?,
                 arm: r.uint16()?,
-                route: r.uint32()?,
-                several: r.flag()?,
+                requests: r.uint16()?,
+                last: (r.uint32()?, r.uint()?),
+                slowest: r.uint16()?,
                 failed: r.flag()?,
+                last_failed: r.flag()?,
+                slowest_failed: r.flag()?,
             });
         }
         partial.calls = Rows::from_vec(rows);

@@ -83,7 +83,7 @@ struct OfGroups {
 /// Distinct units by group.
 fn units(index: &Index, tree: &Node, by: &[String], stop: &dyn Fn() -> bool) -> tantivy::Result<OfGroups> {
     let metrics = [Metric::Distinct(UNIT.to_owned())];
-    let table = index.aggregate(&Counted { tree, by, every: None, metrics: &metrics, stop })?;
+    let table = index.aggregate(&Counted { tree, by, ranges: None, every: None, metrics: &metrics, stop })?;
     let partial = table.partial.as_ref().map(|partial| partial.name());
     let partial = partial.or((table.not_listed > 0).then_some("matches"));
     let of = |figures: &[Figure]| match figures.first() {

@@ -19,6 +19,8 @@ use crate::time::{HOUR, MINUTE, Micros, SECOND, Timestamp};
 
 /// Fields that make groups.
 const BY_MAX: usize = 4;
+/// Bounds of ranges.
+const RANGES_MAX: usize = 64;
 /// Groups that are listed: usual, and most.
 const SIZE: usize = 100;
 const SIZE_MAX: usize = 10_000;
@@ -31,6 +33,8 @@ pub(super) struct Figures {
     until: Option<String>,
     /// Fields, with commas.
     by: Option<String>,
+    /// A field of numbers and bounds: `_latency:100,500`.
+    ranges: Option<String>,
     /// Length of a stretch of time.
     every: Option<String>,
     /// `Z`, or an offset like `+02:00`.
@@ -67,6 +71,22 @@ fn path(text: &str) -> Result<String, Refusal> {
     if text.is_empty() { Err(problem(StatusCode::BAD_REQUEST, "a field is missing")) } else { Ok(text.to_owned()) }
 }
 
+/// A field of numbers, and bounds of its values.
+fn ranges(text: &str) -> Result<(String, Vec<f64>), Refusal> {
+    let refuse = || {
+        let words = format!("ranges: a field and at most {RANGES_MAX} numbers that rise, like _latency:100,500");
+        problem(StatusCode::BAD_REQUEST, &words)
+    };
+    let (field, bounds) = text.rsplit_once(':').ok_or_else(refuse)?;
+    let bounds = bounds.split(',').map(|bound| bound.trim().parse::<f64>().ok().filter(|bound| bound.is_finite()));
+    let bounds: Vec<f64> = bounds.collect::<Option<_>>().ok_or_else(refuse)?;
+    let rise = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+    if !rise || bounds.len() > RANGES_MAX {
+        return Err(refuse());
+    }
+    Ok((path(field)?, bounds))
+}
+
 pub(super) async fn aggregate(
     State(shared): State<Arc<Shared>>,
     asked: Result<Parameters<Figures>, QueryRejection>,
@@ -80,6 +100,7 @@ pub(super) async fn aggregate(
     if by.len() > BY_MAX {
         return Err(refuse(&format!("by: at most {BY_MAX} fields")));
     }
+    let ranges = asked.ranges.as_deref().map(ranges).transpose()?;
     let ahead = match &asked.zone {
         None => 0,
         Some(_) if asked.every.is_none() => return Err(refuse("zone: only with every")),
@@ -119,13 +140,17 @@ pub(super) async fn aggregate(
     }
     let began = Instant::now();
     let of = Arc::clone(&shared);
-    let (of_by, of_metrics) = (by.clone(), metrics.clone());
+    let (of_by, of_metrics, of_ranges) = (by.clone(), metrics.clone(), ranges.clone());
     let table = run(&shared, asked.timeout, move |index, stop| {
         let query = asked.q.as_deref().unwrap_or("*");
         let tree = tree(&of, index, query, (asked.since.as_deref(), asked.until.as_deref()))?;
         let metrics = of_metrics.as_slice();
-        are_fields(index, of_by.iter().chain(metrics.iter().map(metric_field)))?;
-        index.aggregate(&Counted { tree: &tree, by: &of_by, every, metrics, stop }).map_err(|error| damaged(&error))
+        let of_field = of_ranges.iter().map(|(field, _)| field);
+        are_fields(index, of_by.iter().chain(of_field).chain(metrics.iter().map(metric_field)))?;
+        let ranges = of_ranges.as_ref().map(|(field, bounds)| (field.as_str(), bounds.as_slice()));
+        index
+            .aggregate(&Counted { tree: &tree, by: &of_by, ranges, every, metrics, stop })
+            .map_err(|error| damaged(&error))
     })
     .await??;
     let listed = table.groups.len().min(size);
@@ -137,6 +162,8 @@ pub(super) async fn aggregate(
         groups.sort_by_key(|group| group.from);
     }
     groups.truncate(size);
+    let mut by = by;
+    by.extend(ranges.map(|(field, _)| field));
     let listed_lines: u64 = groups.iter().map(|group| group.lines).sum();
     let body = json!({
         "groups": groups.iter().map(|group| group_json(group, &by, &metrics)).collect::<Vec<_>>(),

@@ -286,7 +286,7 @@ fn answer(
 
 /// Lines that match.
 fn count(index: &Index, tree: &Node, stop: &dyn Fn() -> bool) -> Result<u64, Refusal> {
-    let counted = Counted { tree, by: &[], every: None, metrics: &[], stop };
+    let counted = Counted { tree, by: &[], ranges: None, every: None, metrics: &[], stop };
     index.aggregate(&counted).map(|table| table.kept).map_err(|error| damaged(&error))
 }
 

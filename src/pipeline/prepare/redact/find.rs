@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regex::{Captures, Regex};
 
-use super::Looks;
+use super::{Edit, Looks, edits_of, spliced};
 
 /// Digits of the shortest and of the longest card number (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -19,30 +19,55 @@ const EMAIL: &str = r"(?P<local>[\pL\pN][\pL\pN._%+'-]*)(?:@|%40|\\u0040)(?P<dom
 /// (RFC 7468), HTTP authorization (RFC 9110), SQL's `IDENTIFIED BY`, curl's `-u`, passwords of clients of databases and registries, addresses
 /// of hooks, signed addresses of Azure. What may reach far ends at a blank and begins at a word that is seldom: else a long text were
 /// looked through once for each.
+///
+/// Ends of words are those of ASCII: what asks which letters are some elsewhere takes the fast way only through lines of ASCII. The same
+/// holds for letters in any case, of which `k` and `s` have others beyond it.
 const TOKEN: &str = concat!(
-    r"(?P<keep>(?i:\b(?:bearer|basic|apikey|token)\s+))[A-Za-z0-9._~+/=-]{8,}",
-    r"|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?",
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}",
-    r"|\bgithub_pat_[A-Za-z0-9_]{20,}",
-    r"|\bglpat-[A-Za-z0-9_-]{20,}",
-    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
-    r"|\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
-    r"|\bsk-[A-Za-z0-9_-]{20,}",
-    r"|\bAIza[A-Za-z0-9_-]{35}",
-    r"|\bnpm_[A-Za-z0-9]{36}",
-    r"|\bwhsec_[A-Za-z0-9+/=]{16,}",
-    r"|\bsk-(?:proj|ant|svcacct)-[A-Za-z0-9_-]{8,}",
-    r"|\bSG\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    r"|\bhv[sbr]\.[A-Za-z0-9_-]{12,}",
-    r"|\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{8,}",
+    r"(?P<keep>(?-u:\b)(?i-u:bearer|basic|apikey|token)\s+)[A-Za-z0-9._~+/=-]{8,}",
+    r"|(?-u:\b)(?:",
+    r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?",
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}(?-u:\b)",
+    r"|gh[pousr]_[A-Za-z0-9]{20,}",
+    r"|github_pat_[A-Za-z0-9_]{20,}",
+    r"|glpat-[A-Za-z0-9_-]{20,}",
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}",
+    r"|xapp-[0-9]-[A-Za-z0-9-]{10,}",
+    r"|[rs]k_(?:live|test)_[A-Za-z0-9]{10,}",
+    r"|sk-[A-Za-z0-9_-]{20,}",
+    r"|AIza[A-Za-z0-9_-]{35}",
+    r"|ya29\.[A-Za-z0-9_-]{20,}",
+    r"|GOCSPX-[A-Za-z0-9_-]{20,}",
+    r"|npm_[A-Za-z0-9]{36}",
+    r"|pypi-AgE[A-Za-z0-9_-]{16,}",
+    r"|hf_[A-Za-z0-9]{30,}",
+    r"|shp(?:at|ca|pa|ss)_[A-Za-z0-9]{24,}",
+    r"|do[opr]_v1_[A-Za-z0-9]{24,}",
+    r"|glsa_[A-Za-z0-9]{20,}_[A-Za-z0-9]{8}",
+    r"|NRAK-[A-Za-z0-9]{20,}",
+    r"|ATATT3x[A-Za-z0-9_=-]{16,}",
+    r"|lin_api_[A-Za-z0-9]{20,}",
+    r"|sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{20,}",
+    r"|whsec_[A-Za-z0-9+/=]{16,}",
+    r"|sk-(?:proj|ant|svcacct)-[A-Za-z0-9_-]{8,}",
+    r"|SG\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    r"|hv[sbr]\.[A-Za-z0-9_-]{12,}",
+    r"|dckr_(?:pat|oat)_[A-Za-z0-9_-]{8,})",
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-[^-])*(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
     r"|(?P<hook>hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/|outlook\.office(?:365)?\.com/webhook/|\.webhook\.office\.com/webhookb2/)[A-Za-z0-9/_@-]+",
     r"|(?P<bot>api\.telegram\.org/(?:file/)?bot)[0-9]+(?::|%3A)[A-Za-z0-9_-]+",
-    r"|(?P<quoted>(?i:\bidentified\s+(?:with\s+\S+\s+)?by\s+(?:password\s+)?))['\x22][^'\x22]*['\x22]",
-    r"|(?P<option>(?:^|\s)(?:-u|--user|--proxy-user)(?P<apart>\s+|=|['\x22])?['\x22]?[^\s:'\x22]+:)(?P<word>[^\s'\x22]+)",
-    r"|(?P<client>\b(?:(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)(?:\s+[^\s|;&]+){0,8}?\s+-p|sshpass\s+-p\s*|(?:docker|podman|nerdctl|az|oc)\s+login(?:\s+[^\s|;&]+){0,8}?\s+-p\s*))(?:'[^'\s]*'|\x22[^\x22\s]*\x22|[^\s'\x22]+)",
-    r"|(?P<form>(?:^|[?&;]|%3F|%26)(?i:pass|sig)(?:=|%3D))(?P<given>[^\s&#;\x22'<>]+)",
+    r"|(?P<quoted>(?-u:\b)(?i-u:identified)\s+(?:(?i-u:with)\s+\S+\s+)?(?i-u:by)\s+(?:(?i-u:password)\s+)?)['\x22][^'\x22]*['\x22]",
+    r"|(?P<option>(?:^|\s)(?P<flag>-u|--user|--proxy-user|-a|--auth)(?P<apart>\s+|=)?(?P<user>'[^\s:'\x22]+:|\x22[^\s:'\x22]+:|[^\s:'\x22]+:))(?:[^\s'\x22]+)",
+    r"|(?P<jar>(?:^|\s)-b\s*)(?:'[^'\r\n]*'|\x22[^\x22\r\n]*\x22|[^\s'\x22=]+=[^\s'\x22]+)",
+    r"|(?P<client>(?-u:\b)(?:(?:mysql|mysqldump|mysqladmin|mariadb|mariadb-dump)(?:\s+[^\s|;&]+){0,8}?\s+-p",
+    r"|sshpass\s+-p\s*",
+    r"|(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport|(?:docker|podman|nerdctl|az|oc)\s+login)(?:\s+[^\s|;&]+){0,8}?\s+-p\s*",
+    r"|(?:redis-cli|ldapsearch|ldapadd|ldapmodify|ldapdelete|ldappasswd|plink|pscp|psftp)(?:\s+[^\s|;&]+){0,8}?\s+-(?:a|w|pw)\s+",
+    r"|sqlcmd(?:\s+[^\s|;&]+){0,8}?\s+-P\s*",
+    r"|configure\s+set\s+[A-Za-z0-9_.]*(?:secret_access_key|session_token)\s+",
+    r"|rabbitmqctl\s+(?:add_user|change_password)\s+[^\s]+\s+",
+    r"|(?i-u:config\s+set\s+(?:requirepass|masterauth))\s+)",
+    r"|\s-(?:src|dest)?(?:store|key)pass\s+|\s-pass(?:in|out)?\s+pass:)(?:'[^'\s]*'|\x22[^\x22\s]*\x22|[^\s'\x22]+)",
+    r"|(?P<form>(?:^|[?&;]|%3F|%26)(?i-u:pass|sig)(?:=|%3D))(?P<given>[^\s&#;\x22'<>]+)",
 );
 
 /// Bytes of the shortest that is looked for: `?sig=a`.
@@ -51,7 +76,13 @@ const TOKEN_MIN: usize = 6;
 /// What is told by `-u` in these is no user: `rsync -u src:dst`.
 const OTHER_PROGRAMS: [&str; 7] = ["rsync", "deploy", "chown", "cp", "sort", "git", "date"];
 
-/// Bytes before an option in which its program is looked for.
+/// What asks others, by the letters of its options: to curl `-u` says who asks, and `-b` with which cookies.
+const CURL: [&str; 1] = ["curl"];
+
+/// The same with `-a`, and with `-u` behind a blank alone.
+const OTHER_CLIENTS: [&str; 5] = ["http", "https", "httpie", "xh", "wget"];
+
+/// Bytes before an option in which a program is looked for that is no client.
 const PROGRAM_WITHIN: usize = 64;
 
 /// What people are told by in prose: `identified by "email"`. In SQL a password stands there.
@@ -99,17 +130,11 @@ impl Finder {
             done = without_users(text);
         }
         let text_now = done.as_deref().unwrap_or(text);
-        if let Some(token) = token
-            && let std::borrow::Cow::Owned(found) = token.replace_all(text_now, |of: &Captures<'_>| {
-                let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
-                if is_ordinary(text_now, of) {
-                    return of[0].to_owned();
-                }
-                let before = ["keep", "hook", "bot", "quoted", "option", "client", "form"].map(part).concat();
-                format!("{before}<token>")
-            })
-        {
-            done = Some(found);
+        if let Some(token) = token {
+            let edits = tokens(token, text_now);
+            if !edits.is_empty() {
+                done = Some(spliced(text_now, edits));
+            }
         }
         let text_now = done.as_deref().unwrap_or(text);
         if let Some(email) = &self.email
@@ -133,11 +158,156 @@ impl Finder {
     }
 }
 
-/// What looks like a secret is a word of prose, or what another program is told.
+/// What is to be cut out of a text.
+fn tokens(token: &Regex, text: &str) -> Vec<Edit> {
+    let mut programs = Programs::default();
+    edits_of(text, token, |of, edits| {
+        let whole = of.get(0).map_or(0..0, |whole| whole.range());
+        if let Some(option) = of.name("option") {
+            programs.look(text, whole.start);
+            let word = text.get(option.end()..whole.end).unwrap_or_default();
+            if !programs.asks(of, word) {
+                // What it tells may still be one of another form.
+                return of.name("flag").map_or(whole.end, |flag| flag.end());
+            }
+            // In quotes, up to the end of them.
+            let quote =
+                of.name("user").and_then(|user| user.as_str().chars().next()).filter(|c| matches!(c, '\'' | '"'));
+            let rest = text.get(option.end()..).unwrap_or_default();
+            let until =
+                quote.and_then(|quote| rest.find([quote, '\r', '\n'])).map_or(whole.end, |at| option.end() + at);
+            edits.push((option.end(), until.max(whole.end), TOKEN_MARK.to_owned()));
+            return until.max(whole.end);
+        }
+        if let Some(jar) = of.name("jar") {
+            programs.look(text, whole.start);
+            if !programs.is_last(&CURL) {
+                return jar.end();
+            }
+        }
+        if !is_ordinary(text, of) {
+            let before = ["keep", "hook", "bot", "quoted", "jar", "client", "form"];
+            let from = before.iter().find_map(|name| of.name(name)).map_or(whole.start, |before| before.end());
+            edits.push((from, whole.end, TOKEN_MARK.to_owned()));
+        }
+        whole.end
+    })
+}
+
+/// Of the words of a command line those that are told by a word before them (`-u`, `ann:x`): which, and from which byte on. Its words may
+/// have blanks in them, so that each goes to its end.
+pub(super) fn told_by_words(finder: &Finder, words: &[&str]) -> Vec<(usize, usize)> {
+    let Some(token) = &finder.token else { return Vec::new() };
+    let bytes: usize = words.iter().map(|word| word.len()).sum();
+    if words.len() < 2 || bytes > WORDS_MAX || !words.iter().any(|word| word.starts_with('-')) {
+        return Vec::new();
+    }
+    let line = words.join(" ");
+    let mut programs = Programs::default();
+    let cuts = edits_of(&line, token, |of, edits| {
+        let whole = of.get(0).map_or(0..0, |whole| whole.range());
+        let before = match (of.name("option"), of.name("jar"), of.name("client")) {
+            (Some(option), _, _) => option,
+            (_, Some(jar), _) => jar,
+            (_, _, Some(client)) => client,
+            _ => return whole.end,
+        };
+        programs.look(&line, whole.start);
+        let is_told = match (of.name("option"), of.name("jar")) {
+            // Most lists tell no shell what to do, so that it must be named.
+            (Some(_), _) => {
+                programs.is_client() && programs.asks(of, line.get(before.end()..whole.end).unwrap_or_default())
+            }
+            (_, Some(_)) => programs.is_last(&CURL),
+            _ => !is_ordinary(&line, of),
+        };
+        if is_told {
+            edits.push((before.end(), whole.end, String::new()));
+        }
+        whole.end
+    });
+    let mut starts = 0;
+    let mut cuts = cuts.into_iter().map(|(from, _, _)| from).peekable();
+    let mut told = Vec::new();
+    for (nth, word) in words.iter().enumerate() {
+        let ends = starts + word.len();
+        if let Some(from) = cuts.next_if(|from| (starts..ends).contains(from)) {
+            told.push((nth, from - starts));
+        }
+        while cuts.next_if(|from| *from <= ends).is_some() {}
+        starts = ends + 1;
+    }
+    told
+}
+
+/// Bytes of a command line whose words are looked at together.
+const WORDS_MAX: usize = 64 << 10;
+
+/// What stands where something was that looks like a secret.
+const TOKEN_MARK: &str = "<token>";
+
+/// The programs that a text names before a place in it, each looked for once.
+#[derive(Default)]
+struct Programs {
+    /// How far was looked.
+    at: usize,
+    /// The last of those that are known, and where it ends.
+    last: Option<(&'static str, usize)>,
+}
+
+impl Programs {
+    fn look(&mut self, text: &str, until: usize) {
+        let is_end = |c: char| c.is_whitespace() || ";|&()<>'\"`=,:$".contains(c);
+        let new = text.get(self.at..until).unwrap_or_default();
+        let mut from = 0;
+        for word in new.split_inclusive(is_end) {
+            let name = word.trim_end_matches(is_end);
+            let end = self.at + from + name.len();
+            from += word.len();
+            let name = name.rsplit('/').next().unwrap_or(name);
+            let known = OTHER_PROGRAMS.iter().chain(&CURL).chain(&OTHER_CLIENTS).find(|known| **known == name);
+            // `https` of an address is none.
+            let is_address = text.get(end..).is_some_and(|rest| rest.starts_with("://"));
+            if let Some(known) = known.filter(|_| !is_address) {
+                self.last = Some((*known, end));
+            }
+        }
+        self.at = self.at.max(until);
+    }
+
+    fn is_last(&self, known: &[&str]) -> bool {
+        self.last.is_some_and(|(name, _)| known.contains(&name))
+    }
+
+    fn is_client(&self) -> bool {
+        self.is_last(&CURL) || self.is_last(&OTHER_CLIENTS)
+    }
+
+    /// A user and a password are told, not what another program is told.
+    fn asks(&self, of: &Captures<'_>, word: &str) -> bool {
+        let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // A number is that of a group, not a password: `docker run -u 1000:1000`.
+        if is_number(word) && is_number(part("user").trim_matches(['\'', '"', ':'])) {
+            return false;
+        }
+        if part("flag").starts_with("-a") || part("flag") == "--auth" {
+            return self.is_last(&OTHER_CLIENTS) && !part("apart").is_empty() && !is_number(word);
+        }
+        // `-uann:x` is curl's; other options begin with these letters too.
+        if part("apart").is_empty() && !part("user").starts_with(['\'', '"']) {
+            return self.is_last(&CURL);
+        }
+        let starts = of.get(0).map_or(0, |whole| whole.start());
+        let is_near = self.last.is_some_and(|(_, end)| end + PROGRAM_WITHIN >= starts);
+        !(self.is_last(&OTHER_PROGRAMS) && is_near)
+    }
+}
+
+/// What looks like a secret is a word of prose.
 fn is_ordinary(text: &str, of: &Captures<'_>) -> bool {
     let part = |name: &str| of.name(name).map_or("", |part| part.as_str());
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let start = of.get(0).map_or(0, |whole| whole.start());
     if let Some(keep) = of.name("keep") {
         let word = text.get(keep.end()..of.get(0).map_or(0, |whole| whole.end())).unwrap_or_default();
         let word = word.trim_end_matches('.');
@@ -148,21 +318,12 @@ fn is_ordinary(text: &str, of: &Captures<'_>) -> bool {
         let word = word.rsplit(['\'', '"']).next().unwrap_or_default();
         return quoted.as_str().starts_with('i') && IDENTIFIERS.contains(&word);
     }
-    if of.name("option").is_some() {
-        // A number is that of a group, not a password: `docker run -u 1000:1000`.
-        let user = part("option").trim_end_matches(':').rsplit([' ', '\'', '"', '=']).next().unwrap_or_default();
-        let user = user.strip_prefix("-u").unwrap_or(user);
-        if is_number(part("word")) && is_number(user) {
-            return true;
-        }
-        let mut from = start.saturating_sub(PROGRAM_WITHIN);
-        while !text.is_char_boundary(from) {
-            from += 1;
-        }
-        let before = text.get(from..start).unwrap_or_default();
-        let has = |programs: &[&str]| before.split_ascii_whitespace().any(|word| programs.contains(&word));
-        // `-uann:x` is curl's; other options begin with these letters too.
-        return has(&OTHER_PROGRAMS) || part("apart").is_empty() && !before.contains("curl");
+    if let Some(client) = of.name("client").filter(|client| client.as_str().starts_with("mongo")) {
+        // A port, or an option that begins with the letter: `-parallel`.
+        let word = text.get(client.end()..of.get(0).map_or(0, |whole| whole.end())).unwrap_or_default();
+        let word = word.trim_end_matches([';', ',', '.']);
+        let is_glued = client.as_str().ends_with('p');
+        return is_number(word) && word.len() <= 5 || is_glued && word.bytes().all(|byte| byte.is_ascii_lowercase());
     }
     // At the begin of a text nothing says that it is a form: `pass=true`, `sig=SIGTERM`.
     let given = part("given");

@@ -372,3 +372,220 @@ fn a_value_goes_by_the_name_beside_it() {
         assert_eq!(line(&of, before), after, "{before}");
     }
 }
+
+/// What frameworks, databases and command lines say of secrets; beside each what looks nearly so and stays.
+#[test]
+fn a_secret_goes_from_what_is_said_of_it() {
+    let of = redaction(&[], &[], &[Looks::Token]);
+    let told = |text: &str| {
+        let told = line(&of, &serde_json::json!({ "message": text }).to_string());
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        told["message"].as_str().unwrap().to_owned()
+    };
+    for (before, after) in [
+        // Clients, whatever was named before them, however far away.
+        ("deploy failed: curl -u ann:hunter2 x", "deploy failed: curl -u ann:<token> x"),
+        ("cp a b && curl -u 'ann:hun ter2' x", "cp a b && curl -u 'ann:<token>' x"),
+        ("curl -b 'a=1; b=hunter2' -uann:hunter2", "curl -b <token> -uann:<token>"),
+        ("http -a ann:hunter2 GET https://x", "http -a ann:<token> GET https://x"),
+        ("mongosh -u app -p hunter2 db", "mongosh -u app -p <token> db"),
+        ("redis-cli -h x -a hunter2 ping", "redis-cli -h x -a <token> ping"),
+        ("sqlcmd -S db -P hunter2; plink -pw hunter3 h", "sqlcmd -S db -P <token> plink -pw <token> h"),
+        ("keytool -storepass hunter2 -v", "keytool -storepass <token> -v"),
+        ("openssl pkcs12 -passin pass:hunter2", "openssl pkcs12 -passin pass:<token>"),
+        ("CONFIG SET requirepass hunter2", "CONFIG SET requirepass <token>"),
+        ("rabbitmqctl add_user ann hunter2", "rabbitmqctl add_user ann <token>"),
+        ("--cookie 'a=1; sid=hunter2' x", "--cookie <redacted> x"),
+        // What checks of forms say.
+        (
+            "on field 'password': rejected value [hun]ter2]; codes [a]",
+            "on field 'password': rejected value [<redacted>]; codes [a]",
+        ),
+        (
+            "{'loc': ('body', 'password'), 'msg': 'm', 'input': 'hunter2', 'n': 1}",
+            "{'loc': ('body', 'password'), 'msg': 'm', 'input': <redacted>, 'n': 1}",
+        ),
+        (
+            "2 errors\nemail\n  bad token [input_value='ann']\npassword\n  short [t=x, input_value='hunter2', n=1]",
+            "2 errors\nemail\n  bad token [input_value='ann']\npassword\n  short [t=x, input_value=<redacted>, n=1]",
+        ),
+        (
+            r#"not valid: [{"field":"password","rejectedValue":"hunter2"}]"#,
+            r#"not valid: [{"field":"password","rejectedValue":"<redacted>"}]"#,
+        ),
+        // SQL and databases.
+        ("SET `password`='hunter2',`n`='1'", "SET `password`=<redacted>,`n`='1'"),
+        ("api_key IN ('a', 'b') OR token LIKE 'c%'", "api_key IN (<redacted>) OR token LIKE <redacted>"),
+        ("ALTER USER app WITH PASSWORD 'hunter 2'", "ALTER USER app WITH PASSWORD <redacted>"),
+        ("SET PASSWORD FOR 'a'@'%' = 'hunter2'", "SET PASSWORD FOR 'a'@'%' = <redacted>"),
+        ("the password \"Hunter2\" was set", "the password <redacted> was set"),
+        ("Key (id, api_key)=(12, hunter2) already exists.", "Key (id, api_key)=(12, <redacted>) already exists."),
+        ("Duplicate entry 'hunter2' for key 'users.api_key'", "Duplicate entry '<redacted>' for key 'users.api_key'"),
+        (
+            "INSERT INTO `u` (`n`,`password`) VALUES (1,'a,(''b'),(2,'c') RETURNING x",
+            "INSERT INTO `u` (`n`,`password`) VALUES (1,<redacted>),(2,<redacted>) RETURNING x",
+        ),
+        (r#"WHERE token = $1  [["token", "hunter2x"]]"#, r#"WHERE token = <redacted>  [["token","<redacted>"]]"#),
+        // Configurations.
+        ("- name: DB_PASSWORD\n  value: hunter2", "- name: DB_PASSWORD\n  value: <redacted>"),
+        (r#"<add key="DbPassword" value="hunter2" />"#, r#"<add key="DbPassword" value=<redacted> />"#),
+        (r#"<entry key="password">hun ter2</entry>"#, r#"<entry key="password"><redacted></entry>"#),
+        (r#"["password"]=> string(7) "hunter2" }"#, r#"["password"]=> "<redacted>" }"#),
+        ("[('x-api-key', 'hunter2x')]", "[('x-api-key', '<redacted>')]"),
+        ("password: !secret hunter2", "password: !secret <redacted>"),
+        (r#"password := "hunter2""#, r#"password := "<redacted>""#),
+        ("password=<hunter2> password == 'hunter3'", "password=<redacted> password == <redacted>"),
+        ("password=p@ss,word2;a retry=2", "password=<redacted> retry=2"),
+        ("f(user=a,password=ab,cd)", "f(user=a,password=<redacted>)"),
+        ("password[]=hunter2&password%5B%5D=hunter3", "password[]=<redacted>&password%5B%5D=<redacted>"),
+        ("cookies: a=1; sid=hunter2", "cookies: <redacted>"),
+        ("connect.sid=s%3Ahunter2", &format!("connect.sid={}", of.value(Way::Hashed, "s%3Ahunter2"))),
+        ("sid=0123456789abcdef", &format!("sid={}", of.value(Way::Hashed, "0123456789abcdef"))),
+        ("password2=x1 passcode=x2 cvv2=123", "password2=<redacted> passcode=<redacted> cvv2=<redacted>"),
+        ("secret_key_base: x1 licenseKey=x2", "secret_key_base: <redacted> licenseKey=<redacted>"),
+        // Tokens by their form.
+        ("xapp-1-A0B1C2D3E4-12 ya29.a0Af0123456789abcdefgh", "<token> <token>"),
+        ("GOCSPX-0123456789abcdefghij hf_0123456789abcdefghijklmnopqrstuvwx", "<token> <token>"),
+        ("shpat_0123456789abcdef0123456789abcdef dop_v1_0123456789abcdef01234567", "<token> <token>"),
+        ("pypi-AgEIcHlwaS5vcmcabcdef glsa_0123456789abcdefghij_1234abcd", "<token> <token>"),
+        ("NRAK-0123456789ABCDEFGHIJ ATATT3xFfGF0123456789ab", "<token> <token>"),
+        ("lin_api_0123456789abcdefghij sq0csp-0123456789abcdefghij", "<token> <token>"),
+        // Words of other letters around it change nothing.
+        ("für ghp_0123456789012345678901234567890123ab…", "für <token>…"),
+        ("密码 bearer abcdefgh12345678。", "密码 bearer <token>。"),
+    ] {
+        assert_eq!(told(before), after, "{before}");
+    }
+    for text in [
+        "curl x; rsync -u src:dst; git push -u a:b",
+        "https://x/curl/y ls -a x:y",
+        "mysql -b a=b; ls -uname:x",
+        "http server on -a 0.0.0.0:80",
+        "mongo started -p 27017; mongodump done -parallel 4; redis-cli -p 6379 ping; plink -P 22 h",
+        "requirepass is set, add_user ann done, -storepasses x",
+        "on field 'email': rejected value [a]; on field 'password': rejected value [null]; codes []",
+        "{'loc': ('body', 'email'), 'msg': 'bad password', 'input': 'ann'}",
+        "user input='abc' after the password",
+        r#"not valid: [{"field":"email","rejectedValue":"a"}] {"n":1.50}"#,
+        "SET `name`='ann' WHERE name LIKE 'a%' AND id IN ('1')",
+        "secret in 'default' namespace",
+        "password 'required', password policy 'strict', a password \"must be long\"",
+        "Key (user_id, name)=(12, ann) already exists.",
+        "Duplicate entry 'ann' for key 'users.name_key'",
+        "INSERT INTO t (token, n) VALUES ($1, $2), (NULL, 'x')",
+        "INSERT INTO t (name, n) VALUES ('token', 'x')",
+        "- name: PATH\n  value: /bin name=token value=3",
+        r#"<add key="Name" value="ann" /> <entry key="name">ann</entry>"#,
+        "missing: ['password', 'email'], ('x-api-key', 'x-trace-id')",
+        "password=<empty> token=<not-set> password=<redacted>",
+        "token expired, secret santa, cookie banner shown, authorization failed, password reset requested",
+        "cookies: 3 cookies=4 nextPageTokenValue=abc",
+        "sid=abc sid: 12 sid=S-1-5-21-3623811015-3361044348",
+        "map_key=1 cache_key=a public_key=b sacred=yes token0=0xabc",
+        "hf_dataset_loader_of_long_names pypi-mirror ya29.0.1 shpat_x dop_v1_migration NRAK-12 lin_api_docs",
+        "commit 3f2a9c0d1e4b5a69788776655443322110ffeedd of shop-6c5b7f9d84-x2x4z",
+        "id 123e4567-e89b-12d3-a456-426614174000 template_hash=5d41402abc4b2a76b9719d911017c592",
+    ] {
+        assert_eq!(told(text), text);
+    }
+}
+
+/// Objects and lists in fields that are texts, names whose secret word is not the last, command lines in lists.
+#[test]
+fn a_secret_goes_from_what_a_field_holds() {
+    let of = redaction(&[], &[], &[Looks::Token]);
+    for (before, after) in [
+        (
+            r#"{"body":"{\"errors\": [{\"field\": \"password\", \"rejectedValue\": \"x\"}], \"n\":1.50}"}"#,
+            r#"{"body":"{\"errors\": [{\"field\":\"password\",\"rejectedValue\":\"<redacted>\"}], \"n\":1.50}"}"#,
+        ),
+        (
+            r#"{"body":"[{\"op\":\"add\",\"path\":\"/a/apiKey\",\"value\":\"x\"}]"}"#,
+            r#"{"body":"[{\"op\":\"add\",\"path\":\"/a/apiKey\",\"value\":\"<redacted>\"}]"}"#,
+        ),
+        (r#"{"body":"{\\\"password\\\":\\\"a\\\\\\\"b\\\"}"}"#, r#"{"body":"{\\\"password\\\":\\\"<redacted>\\\"}"}"#),
+        (
+            r#"{"op":"replace","path":"/password","value":"x"}"#,
+            r#"{"op":"replace","path":"/password","value":"<redacted>"}"#,
+        ),
+        (r#"{"e":[{"data":"x","dataPath":".password"}]}"#, r#"{"e":[{"data":"<redacted>","dataPath":".password"}]}"#),
+        (r#"{"instancePath":"/password","data":"x"}"#, r#"{"instancePath":"/password","data":"<redacted>"}"#),
+        (r#"{"header":"x-api-key","value":"x"}"#, r#"{"header":"x-api-key","value":"<redacted>"}"#),
+        (r#"{"k":"password","v":"x"}"#, r#"{"k":"password","v":"<redacted>"}"#),
+        (r#"{"setting":"smtp.password","value":"x"}"#, r#"{"setting":"smtp.password","value":"<redacted>"}"#),
+        (
+            r#"{"field":"password","from":"x","to":"y","n":1}"#,
+            r#"{"field":"password","from":"<redacted>","to":"<redacted>","n":1}"#,
+        ),
+        (
+            r#"{"d":[{"lhs":"x","path":["password"],"rhs":"y"}]}"#,
+            r#"{"d":[{"lhs":"<redacted>","path":["password"],"rhs":"<redacted>"}]}"#,
+        ),
+        (r#"{"argv":["curl","-u","ann:hun ter2"]}"#, r#"{"argv":["curl","-u","ann:<redacted>"]}"#),
+        (r#"{"cmd":["mysql","-uroot","-phunter2","db"]}"#, r#"{"cmd":["mysql","-uroot","-p<redacted>","db"]}"#),
+        (r#"{"cookies":"sid=x","n":1}"#, r#"{"cookies":"<redacted>","n":1}"#),
+        (r#"{"backup_codes":["x"],"n":1}"#, r#"{"backup_codes":"<redacted>","n":1}"#),
+    ] {
+        assert_eq!(line(&of, before), after, "{before}");
+    }
+    for name in [
+        "cookieHeader",
+        "authorizationHeader",
+        "password1",
+        "password_2",
+        "passwordNew",
+        "password.value",
+        "tokenValue",
+        "secretValue",
+        "SecretString",
+        "secret_key_base",
+        "otp_code",
+        "cvv2",
+        "passcode",
+        "auth_key",
+        "appKey",
+        "license_key",
+        "shared_key",
+        "ssh_key",
+        "psk",
+        "creds",
+        "pwdHash",
+    ] {
+        assert_eq!(line(&of, &format!(r#"{{"{name}":"x"}}"#)), format!(r#"{{"{name}":"<redacted>"}}"#));
+    }
+    assert!(line(&of, r#"{"sid":"0123456789abcdef"}"#).starts_with(r#"{"sid":"<hash:"#));
+    assert!(line(&of, r#"{"connect.sid":"x"}"#).starts_with(r#"{"connect.sid":"<hash:"#));
+    for text in [
+        r#"{"body":"{\"errors\": [{\"field\": \"email\", \"rejectedValue\": \"x\"}], \"n\":1.50}"}"#,
+        r#"{"body":"[{\"op\":\"add\",\"path\":\"/name\",\"value\":1.50}]","list":"[1.50, 2]"}"#,
+        r#"{"op":"login","path":"/token","value":"x"}"#,
+        r#"{"name":"reset_password","from":"a","to":"b","data":"x","v":"y"}"#,
+        r#"{"k":"n","v":"x","header":"Accept","value":"y"}"#,
+        r#"{"argv":["rsync","-u","src:dst"],"args":["--user","app:staff"],"words":["token","read-only-x1"]}"#,
+        r#"{"cookies":"3","backup_code":0,"sid":"abc","sids":["a"],"a":{"sid":{"n":1}},"h":[["sid","abc"]]}"#,
+        r#"{"sid":"S-1-5-21-3623811015-3361044348","token0":"0xabc","nextPageTokenValue":"x"}"#,
+        r#"{"passwordPolicy":"strict","password_length":12,"secretName":"tls","tokenType":"Bearer","token_ttl":9}"#,
+    ] {
+        assert_eq!(line(&of, text), text);
+    }
+}
+
+/// However a text is made, each byte of it is looked at a bounded number of times.
+#[test]
+fn a_long_text_takes_no_longer_for_each_byte() {
+    let of = redaction(&[], &[], &[Looks::Token]);
+    for part in [
+        "Key (",
+        "Duplicate entry '",
+        "token in ('a', ",
+        " -u a:b",
+        "password=a,",
+        "input='",
+        "{\"",
+        "(token) values ('",
+    ] {
+        let text = part.repeat(200_000 / part.len());
+        let told = line(&of, &serde_json::json!({ "message": text }).to_string());
+        assert!(!told.is_empty(), "{part}");
+    }
+}

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::pipeline::json::{self, Kind, Malformed, Str};
 use crate::pipeline::roles;
 
-use super::names::{is_count, is_folder, is_name, last_word};
+use super::names::{is_count, is_folder, is_like_secret, is_name, is_short_sid, last_word, name_ends_with};
 use super::text::Pairs;
-use super::{DEPTH_MAX, Edit, REDACTED, Redaction, Way, escaped};
+use super::{DEPTH_MAX, Edit, REDACTED, Redaction, Way, escaped, told_by_words};
 
-/// Where an object says whose value it has, as OpenTelemetry, lists of headers and what checks fields write it.
-const PAIR_NAMES: [&str; 13] = [
+/// Where an object says whose value it has, as OpenTelemetry, lists of headers, configurations and what checks fields write it.
+const PAIR_NAMES: [&str; 23] = [
     "key",
     "name",
     "Key",
@@ -24,6 +24,16 @@ const PAIR_NAMES: [&str; 13] = [
     "path",
     "loc",
     "param",
+    "attribute",
+    "column",
+    "setting",
+    "option",
+    "variable",
+    "header",
+    "headerName",
+    "instancePath",
+    "dataPath",
+    "k",
 ];
 
 /// Where it has the value.
@@ -39,6 +49,63 @@ const PAIR_VALUES: [&str; 10] = [
     "newValue",
     "oldValue",
 ];
+
+/// Of these, names of fields alone; a mail also has a name, and goes from one to another.
+const CHANGED_NAMES: [&str; 10] = [
+    "field",
+    "Field",
+    "property",
+    "propertyName",
+    "PropertyName",
+    "propertyPath",
+    "attribute",
+    "column",
+    "setting",
+    "variable",
+];
+
+/// Where it has what the value of such a field was and is.
+const CHANGED_VALUES: [&str; 12] =
+    ["from", "to", "old", "new", "before", "after", "previous", "current", "actual", "rejected", "lhs", "rhs"];
+
+/// A value that an object may hold for one of its names.
+fn is_value(key: &str) -> bool {
+    PAIR_VALUES.contains(&key) || CHANGED_VALUES.contains(&key) || matches!(key, "data" | "v")
+}
+
+/// Whose value an object has.
+struct Pair {
+    /// Under which key it says so, and that it says it as a list of steps.
+    by: &'static str,
+    is_path: bool,
+    name: String,
+    way: Way,
+}
+
+impl Pair {
+    /// Its value stands under a key.
+    fn holds(&self, key: &str) -> bool {
+        let is_changed = CHANGED_NAMES.contains(&self.by) || self.by == "path" && self.is_path;
+        match self.by {
+            "k" => key == "v",
+            "instancePath" | "dataPath" if key == "data" => true,
+            _ => PAIR_VALUES.contains(&key) || is_changed && CHANGED_VALUES.contains(&key),
+        }
+    }
+}
+
+/// The name that a pointer to a field ends with (`/user/apiKey`), as JSON Patch (`is_patch`) and JSON Schema have it. Any other path with a
+/// slash is that of a page.
+fn name_of<'a>(by: &str, text: &'a str, is_patch: bool) -> &'a str {
+    let is_pointer = matches!(by, "instancePath" | "dataPath") || by == "path" && is_patch;
+    match is_pointer {
+        true => text.rsplit('/').next().unwrap_or(text).trim_start_matches(['.', '$']),
+        false => text,
+    }
+}
+
+/// What JSON Patch does to a field.
+const PATCHES: [&str; 3] = ["add", "replace", "test"];
 
 /// Nothing is in a list or an object.
 fn is_hollow(raw: &str) -> bool {
@@ -85,8 +152,13 @@ impl<'a> json::Visit<'a> for Fields<'a> {
 impl Redaction {
     /// Edits of an object; `None` where it is none.
     pub(super) fn of_object(&self, line: &str) -> Option<Vec<Edit>> {
+        self.of_object_at(line, 0)
+    }
+
+    /// The same of one that stands so deep in others.
+    pub(super) fn of_object_at(&self, line: &str, depth: usize) -> Option<Vec<Edit>> {
         let mut edits = Vec::new();
-        self.object(line, 0, "", 0, &mut edits).ok()?;
+        self.object(line, 0, "", depth, &mut edits).ok()?;
         if self.secrets && !edits.is_empty() {
             self.of_texts(line, &mut edits).ok()?;
         }
@@ -151,10 +223,14 @@ impl Redaction {
             if let Some(found) = self.found_in(&key) {
                 edits.push((at + named.0, at + named.1, escaped(&found)));
             }
-            let of_pair = of_pair.as_ref().filter(|_| PAIR_VALUES.contains(&key.as_str()));
+            let of_pair = of_pair.as_ref().filter(|pair| pair.holds(&key));
             let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
             let raw = object.get(from..until).unwrap_or_default();
-            let by_pair = of_pair.filter(|(name, _)| kind != Kind::Number || !is_count(name, raw)).map(|(_, way)| *way);
+            let is_none =
+                |pair: &Pair| kind == Kind::Number && is_count(&pair.name, raw) || is_short_sid(&pair.name, raw);
+            let by_pair = of_pair.filter(|pair| !is_none(pair)).map(|pair| pair.way);
+            let is_text = matches!(kind, Kind::Plain | Kind::Escaped);
+            let by_pair = by_pair.or_else(|| (is_text && self.is_cookies(&path, raw)).then_some(Way::Removed));
             let way = by_pair.or_else(|| self.way(&path).filter(|_| !self.is_none(&path, kind, raw)));
             let with = match (kind, way) {
                 (Kind::Null, _) | (Kind::True | Kind::False, None) => None,
@@ -162,8 +238,8 @@ impl Redaction {
                 (Kind::True | Kind::False, Some(_)) if !self.is_named(&path) => None,
                 (Kind::Plain, Some(way)) => Some(self.value(way, raw)),
                 (Kind::Escaped, Some(way)) => Some(self.value(way, &json::unescape(raw))),
-                (Kind::Plain, None) => self.text(raw).map(|found| escaped(&found)),
-                (Kind::Escaped, None) => self.text(&json::unescape(raw)).map(|found| escaped(&found)),
+                (Kind::Plain, None) => self.text_at(raw, depth).map(|found| escaped(&found)),
+                (Kind::Escaped, None) => self.text_at(&json::unescape(raw), depth).map(|found| escaped(&found)),
                 (_, Some(way)) => Some(format!("\"{}\"", self.value(way, raw))),
                 (Kind::Number, None) => self.text(raw).map(|found| format!("\"{}\"", escaped(&found))),
                 // A list or an object of a secret's name in the plural.
@@ -180,21 +256,35 @@ impl Redaction {
         Ok(())
     }
 
-    /// What becomes of the values of an object that says whose they are (`{"field":"password","rejectedValue":"x"}`), and the name.
-    fn way_of_pair(&self, object: &str, fields: &[Field]) -> Option<(String, Way)> {
-        fields.iter().find(|field| PAIR_VALUES.contains(&field.key.as_str()))?;
-        let named = fields.iter().filter(|field| PAIR_NAMES.contains(&field.key.as_str()));
-        named.into_iter().find_map(|field| {
-            let raw = object.get(field.from..field.until).unwrap_or_default();
-            let name = match field.kind {
-                Kind::Plain => raw.to_owned(),
+    /// Whose values an object has that says it (`{"field":"password","rejectedValue":"x"}`).
+    fn way_of_pair(&self, object: &str, fields: &[Field]) -> Option<Pair> {
+        fields.iter().find(|field| is_value(&field.key))?;
+        let raw = |field: &Field| object.get(field.from..field.until).unwrap_or_default();
+        let is_patch = fields.iter().any(|field| field.key == "op" && PATCHES.contains(&raw(field)));
+        fields.iter().find_map(|field| {
+            let by = PAIR_NAMES.into_iter().find(|name| *name == field.key)?;
+            let (name, is_path) = match field.kind {
+                Kind::Plain => (raw(field).to_owned(), false),
                 // Of the steps of a path the last one.
-                Kind::Array => serde_json::from_str::<Vec<serde_json::Value>>(raw).ok()?.pop()?.as_str()?.to_owned(),
+                Kind::Array => {
+                    let steps = serde_json::from_str::<Vec<serde_json::Value>>(raw(field)).ok()?;
+                    (steps.last()?.as_str()?.to_owned(), true)
+                }
                 _ => return None,
             };
-            let way = is_name(&name).then(|| self.way(&name)).flatten()?;
-            Some((name, way))
+            self.pair(by, &name, is_path, is_patch)
         })
+    }
+
+    fn pair(&self, by: &'static str, name: &str, is_path: bool, is_patch: bool) -> Option<Pair> {
+        let name = name_of(by, name, is_patch);
+        let way = is_name(name).then(|| self.way(name)).flatten()?;
+        Some(Pair { by, is_path, name: name.to_owned(), way })
+    }
+
+    /// Cookies in a text, not how many there are.
+    fn is_cookies(&self, path: &str, text: &str) -> bool {
+        self.secrets && last_word(path).1.eq_ignore_ascii_case("cookies") && text.contains('=')
     }
 
     /// By its name a value were a secret, and it is none: a count, the folder of a shell, an empty list. What is named by the user is one.
@@ -205,12 +295,14 @@ impl Redaction {
             Kind::Array | Kind::Object => is_hollow(raw),
             _ => false,
         };
+        let is_none = is_none || is_short_sid(path, raw);
         is_none && !self.is_named(path)
     }
 
     /// A name is that of secrets in the plural.
     fn is_plural(&self, path: &str) -> bool {
-        path.strip_suffix(['s', 'S']).is_some_and(|one| self.way(one).is_some())
+        let is_codes = || self.secrets && name_ends_with(path, "backupcodes");
+        path.strip_suffix(['s', 'S']).is_some_and(|one| self.way(one).is_some() && !is_short_sid(one, "")) || is_codes()
     }
 
     /// A list or an object is of secrets by its name in the plural. Tokens are also counted: an object without a text in it is one of counts.
@@ -235,7 +327,7 @@ impl Redaction {
     }
 
     /// Takes out of a tree; whether anything was.
-    fn tree(&self, value: &mut serde_json::Value, path: &str, depth: usize) -> bool {
+    pub(super) fn tree(&self, value: &mut serde_json::Value, path: &str, depth: usize) -> bool {
         use serde_json::Value as Tree;
         if depth >= DEPTH_MAX {
             *value = Tree::from(REDACTED);
@@ -243,7 +335,7 @@ impl Redaction {
         }
         match value {
             Tree::Null | Tree::Bool(_) => false,
-            Tree::String(text) => self.text(text).map(|found| *text = found).is_some(),
+            Tree::String(text) => self.text_at(text, depth).map(|found| *text = found).is_some(),
             Tree::Number(number) => match self.text(&number.to_string()) {
                 Some(found) => {
                     *value = Tree::from(found);
@@ -253,26 +345,34 @@ impl Redaction {
             },
             Tree::Array(list) => {
                 let mut any = false;
+                let words: Vec<&str> = list.iter().map(|item| item.as_str().unwrap_or_default()).collect();
+                for (nth, from) in told_by_words(&self.finder, &words) {
+                    let Some(Tree::String(word)) = list.get_mut(nth) else { continue };
+                    word.truncate(from);
+                    word.push_str(REDACTED);
+                    any = true;
+                }
                 // Headers and options come as a name and, behind it, its value; any other list is one of words.
                 let of_headers = path.to_ascii_lowercase().ends_with("headers");
-                let names: Vec<Option<Way>> = list
+                let names: Vec<Option<(String, Way)>> = list
                     .iter()
                     .map(|item| item.as_str().filter(|text| is_name(text) && (of_headers || text.starts_with('-'))))
-                    .map(|name| name.and_then(|name| self.way(name.trim_start_matches('-'))))
+                    .map(|name| name.map(|name| name.trim_start_matches('-')))
+                    .map(|name| name.and_then(|name| Some((name.to_owned(), self.way(name)?))))
                     .collect();
                 let before = std::iter::once(None).chain(names);
-                for (item, way) in list.iter_mut().zip(before) {
+                for (item, named) in list.iter_mut().zip(before) {
                     if let Tree::Array(pair) = item
                         && let [Tree::String(name), value @ Tree::String(_)] = pair.as_mut_slice()
-                        && let Some(way) = self.way_of_header(name)
+                        && let text = value.as_str().unwrap_or_default()
+                        && let Some(way) = self.way_of_header(name, text)
                     {
-                        let text = value.as_str().unwrap_or_default();
                         *value = Tree::from(self.value(way, text));
                         any = true;
                         continue;
                     }
-                    any |= match (way, item.as_str()) {
-                        (Some(way), Some(text)) if !text.is_empty() => {
+                    any |= match (named, item.as_str()) {
+                        (Some((name, way)), Some(text)) if !text.is_empty() && !is_short_sid(&name, text) => {
                             *item = Tree::from(self.value(way, text));
                             true
                         }
@@ -287,16 +387,17 @@ impl Redaction {
                     let path = format!("{path}.{key}");
                     let is_kept = |item: &Tree| match item {
                         Tree::Bool(_) => true,
-                        Tree::Number(number) => is_count(&path, &number.to_string()),
-                        Tree::String(text) => is_folder(&path, text),
-                        Tree::Array(list) => list.is_empty(),
-                        Tree::Object(fields) => fields.is_empty(),
+                        Tree::Number(number) => is_count(&path, &number.to_string()) || is_short_sid(&path, ""),
+                        Tree::String(text) => is_folder(&path, text) || is_short_sid(&path, text),
+                        Tree::Array(list) => list.is_empty() || is_short_sid(&path, ""),
+                        Tree::Object(fields) => fields.is_empty() || is_short_sid(&path, ""),
                         Tree::Null => false,
                     };
                     let way = self.way(&path).filter(|_| !is_kept(&item) || self.is_named(&path));
                     let may_hold = (item.is_array() || item.is_object()) && self.is_plural(&path);
                     let is_plural = may_hold && self.is_of_secrets(&path, &item.to_string());
-                    let way = way.or_else(|| is_plural.then_some(Way::Removed));
+                    let is_cookies = item.as_str().is_some_and(|text| self.is_cookies(&path, text));
+                    let way = way.or_else(|| (is_plural || is_cookies).then_some(Way::Removed));
                     any |= match way {
                         Some(way) => {
                             let text = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
@@ -315,40 +416,38 @@ impl Redaction {
     }
 
     /// What becomes of the second of a pair in a list of pairs, by the first. A name without a hyphen must say more than `token` and
-    /// `secret` do: those are also words of scopes.
-    fn way_of_header(&self, name: &str) -> Option<Way> {
+    /// `secret` do: those are also words of scopes, unless what they name is none.
+    pub(super) fn way_of_header(&self, name: &str, value: &str) -> Option<Way> {
         let is_plain = ["token", "secret", "credential", "credentials", "signature", "jwt", "cookie"];
-        let is_word = is_plain.iter().any(|word| name.eq_ignore_ascii_case(word));
-        (is_name(name) && !is_word).then(|| self.way(name.trim_start_matches('-'))).flatten()
+        let is_word = is_plain.iter().any(|word| name.eq_ignore_ascii_case(word)) && !is_like_secret(value);
+        let is_none = is_word || is_short_sid(name, value);
+        (is_name(name) && !is_none).then(|| self.way(name.trim_start_matches('-'))).flatten()
     }
 
     /// Takes the values out of an object that is a name and a value (`{"key":"password","value":"x"}`), as OpenTelemetry, lists of headers
     /// and what checks fields have them; whether it did.
     fn named_pair(&self, fields: &mut serde_json::Map<String, serde_json::Value>) -> bool {
-        if !PAIR_VALUES.iter().any(|key| fields.contains_key(*key)) {
+        if !fields.keys().any(|key| is_value(key)) {
             return false;
         }
-        let name_in = |value: &serde_json::Value| match value {
-            serde_json::Value::Array(steps) => steps.last().and_then(serde_json::Value::as_str).map(str::to_owned),
-            value => value.as_str().map(str::to_owned),
-        };
-        let named = PAIR_NAMES.into_iter().find_map(|key| {
-            let name = name_in(fields.get(key)?).filter(|name| is_name(name))?;
-            let way = self.way(&name)?;
-            Some((name, way))
+        let is_patch = fields.get("op").and_then(serde_json::Value::as_str).is_some_and(|op| PATCHES.contains(&op));
+        let pair = PAIR_NAMES.into_iter().find_map(|by| match fields.get(by)? {
+            serde_json::Value::Array(steps) => self.pair(by, steps.last()?.as_str()?, true, is_patch),
+            value => self.pair(by, value.as_str()?, false, is_patch),
         });
-        let Some((name, way)) = named else { return false };
+        let Some(pair) = pair else { return false };
+        let (name, way) = (&pair.name, pair.way);
         let mut any = false;
-        for key in PAIR_VALUES {
-            let Some(value) = fields.get_mut(key).filter(|value| !value.is_null() && !value.is_boolean()) else {
-                continue;
-            };
-            if value.is_number() && is_count(&name, &value.to_string()) {
+        for (_, value) in fields.iter_mut().filter(|(key, _)| pair.holds(key)) {
+            if value.is_null() || value.is_boolean() || value.is_number() && is_count(name, &value.to_string()) {
                 continue;
             }
             // OpenTelemetry says of which type a value is.
             let inner = value.get("stringValue").and_then(serde_json::Value::as_str);
             let text = inner.or(value.as_str()).map_or_else(|| value.to_string(), str::to_owned);
+            if is_short_sid(name, &text) {
+                continue;
+            }
             let with = self.value(way, &text);
             *value = match inner {
                 Some(_) => serde_json::json!({ "stringValue": with }),

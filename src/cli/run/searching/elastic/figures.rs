@@ -330,7 +330,8 @@ impl Counting<'_> {
         partial: &mut Option<Partial>,
     ) -> Read<Table> {
         let metrics: Vec<Metric> = level.metrics.iter().map(|(_, _, metric)| metric.clone()).collect();
-        let counted = self.index.aggregate(&Counted { tree, by, every, metrics: &metrics, stop: self.stop });
+        let counted =
+            self.index.aggregate(&Counted { tree, by, ranges: None, every, metrics: &metrics, stop: self.stop });
         let counted =
             counted.map_err(|error| Failed::of(500, "search_phase_execution_exception", &error.to_string()))?;
         if counted.not_listed > 0 {

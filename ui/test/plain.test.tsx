@@ -22,6 +22,7 @@ const stub = (): void => {
 };
 stub();
 const { App } = await import("../src/app");
+const { isOfLatency } = await import("../src/screens/Board");
 const { Compare } = await import("../src/screens/Compare");
 const { Form } = await import("../src/screens/Feature");
 const { Rollout } = await import("../src/screens/Rollout");
@@ -215,6 +216,10 @@ it("says once that a person must decide, and of which clock a proof is", () => {
   expect(words[2]).toMatch(/^A person must decide/);
   expect(words.join(" ").match(/requests, not users/g)).toHaveLength(1);
   expect(plainReasons([proved, nobody], false)).toEqual([proved, nobody]);
+});
+
+it("says of steps wherever percentiles of latencies stand", () => {
+  expect([{ quantiles: "_latency" }, { figure: "quantile", of: "_latency" }, { figure: "quantile", of: "bytes" }, { figure: "lines", of: "_latency" }, {}].map((of) => isOfLatency(of as never))).toEqual([true, true, false, false, false]);
 });
 
 it("has one minus, and names what is needed", () => {

@@ -12,7 +12,7 @@ import { get, getText } from "../lib/api";
 import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
-import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, valueOf } from "../lib/format";
+import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, STEPS, valueOf } from "../lib/format";
 import { newest, report, reportVersion, rollouts, status } from "../lib/live";
 import { ALL, inQuery, logEnd, timesOf, type Times } from "../lib/logtime";
 import { metricRows, type MetricRow } from "../lib/metrics";
@@ -20,7 +20,7 @@ import { param, rolloutPath, setQuery } from "../lib/router";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, usePlain, useSettled, useSideBySide } from "../lib/sidebyside";
-import { newLineQuery, SAME_MIX } from "./Verdict";
+import { newLineQuery, SAME_MIX, WITHIN } from "./Verdict";
 import { findingLook, freshOf, groupOf, inOrder, LATELY_MS, lookOfRollout, PHASES, serviceName, WORSE } from "../lib/words";
 import { comparisonOf, evidenceOf, silentOf } from "./Rollouts";
 
@@ -257,10 +257,14 @@ function DeltasPanel({ service }: { service: string }) {
           ))}
         </tbody>
       </table>
+      {list.some((of) => of.guardrails.some((row) => row.values_in === "ms" && row.finding !== "no data")) && <p class="aside">{STEPS}</p>}
       {list.some((of) => apartOf(of)) && <p class="aside">Where one arm was heard of no more: of the time while both ran, as the verdict has it.</p>}
     </Scroll>
   );
 }
+
+/** A panel shows percentiles of latencies. */
+export const isOfLatency = (spec: Panel["spec"]): boolean => spec.quantiles === "_latency" || (spec.figure === "quantile" && spec.of === "_latency");
 
 /** The guardrails of one comparison, as its verdict has them. */
 function Deltas({ comparison }: { comparison: Comparison }) {
@@ -307,7 +311,10 @@ function Deltas({ comparison }: { comparison: Comparison }) {
                 </td>
               );
             })}
-            <td>{row.effect ? effectWords(row.effect) : "needs more data"}</td>
+            <td>
+              {row.effect ? effectWords(row.effect) : "needs more data"}
+              {row.effect && row.above?.threshold_ms != null && <small title={WITHIN}>in what takes longer than {millis(row.above.threshold_ms)}</small>}
+            </td>
             <td>
               <Badge look={findingLook(row.finding)} />
             </td>
@@ -603,6 +610,7 @@ function QueryPanel({ panel, values, times, version }: Props) {
   const link = (
     <p class="aside">
       <a href={inTime(query || "*", times)}>its lines</a>
+      {isOfLatency(panel.spec) && <>. {STEPS}</>}
     </p>
   );
   if (of.kind === "series") {

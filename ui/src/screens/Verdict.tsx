@@ -547,7 +547,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         </p>
       )}
       {course.value.value && row?.effect && (
-        <DeltaChart course={until ? courseUntil(course.value.value, until) : course.value.value} guardrail={selected} label={row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
+        <DeltaChart course={until ? courseUntil(course.value.value, until) : course.value.value} guardrail={selected} label={row.above?.threshold_ms != null ? `${row.label}: part that takes longer than ${millis(row.above.threshold_ms)}` : row.label} kind={row.effect.kind} margin={row.margin} marks={marks} swap={isSwapped()} />
       )}
       {comparison.limits.length > 0 && (
         <Scroll label="Absolute limits"><table class="numbers">

@@ -201,7 +201,7 @@ pub(super) fn is_short_sid(path: &str, value: &str) -> bool {
 
 /// A text looks as no word does: eight or more, letters and digits, without a blank.
 pub(super) fn is_like_secret(text: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
     text.len() >= 8 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) && !has(u8::is_ascii_whitespace)
 }
 

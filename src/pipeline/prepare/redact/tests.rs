@@ -469,6 +469,7 @@ fn a_secret_goes_from_what_is_said_of_it() {
         r#"not valid: [{"field":"email","rejectedValue":"a"}] {"n":1.50}"#,
         "SET `name`='ann' WHERE name LIKE 'a%' AND id IN ('1')",
         "secret in 'default' namespace",
+        "`token`: a word, `password` is none",
         "password 'required', password policy 'strict', a password \"must be long\"",
         "Key (user_id, name)=(12, ann) already exists.",
         "Duplicate entry 'ann' for key 'users.name_key'",

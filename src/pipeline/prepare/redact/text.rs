@@ -173,6 +173,10 @@ impl Redaction {
         if (is_ordinary(name) || is_short_sid(name, bare)) && !self.is_named(name) {
             return end;
         }
+        // In SQL such quotes have names in them, and in prose what is explained behind a colon.
+        if part("q") == "`" && part("head").trim_ascii_end().ends_with(':') && !self.is_named(name) {
+            return end;
+        }
         // In an address or a form, and of a connection, it is what the name says.
         let is_loose = !part("head").starts_with(['?', '&', ';']) && !self.is_named(name);
         let is_short = || ["pass", "sig"].iter().any(|word| last_word(name).1.eq_ignore_ascii_case(word));

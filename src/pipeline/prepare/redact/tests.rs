@@ -395,6 +395,8 @@ fn a_secret_goes_from_what_is_said_of_it() {
         ("openssl pkcs12 -passin pass:hunter2", "openssl pkcs12 -passin pass:<token>"),
         ("CONFIG SET requirepass hunter2", "CONFIG SET requirepass <token>"),
         ("rabbitmqctl add_user ann hunter2", "rabbitmqctl add_user ann <token>"),
+        ("aws configure set aws_secret_access_key hunter2", "aws configure set aws_secret_access_key <token>"),
+        ("ldapsearch -D cn=a -w hunter2", "ldapsearch -D cn=a -w <token>"),
         ("--cookie 'a=1; sid=hunter2' x", "--cookie <redacted> x"),
         // What checks of forms say.
         (
@@ -463,6 +465,7 @@ fn a_secret_goes_from_what_is_said_of_it() {
         "http server on -a 0.0.0.0:80",
         "mongo started -p 27017; mongodump done -parallel 4; redis-cli -p 6379 ping; plink -P 22 h",
         "requirepass is set, add_user ann done, -storepasses x",
+        "aws configure set region eu-west-1; ldapsearch -W -h x; pass: openssl -passin file:x",
         "on field 'email': rejected value [a]; on field 'password': rejected value [null]; codes []",
         "{'loc': ('body', 'email'), 'msg': 'bad password', 'input': 'ann'}",
         "user input='abc' after the password",

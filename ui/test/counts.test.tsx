@@ -84,20 +84,23 @@ it("puts no number of users beside a share that is no part of it", () => {
   expect(weighted(slow, [{ ...other, until: "2026-06-01T09:04:00Z" }, told(volume, 1, null)])).toBeNull();
 });
 
-const compared = { service: "shop", control: "1", candidate: "2", verdict: "fail", units: [1_730, 11], log10_e: 3.362, regressed: [], changed: [], flaws: [], at: "2026-06-01T09:03:30Z" } as unknown as TimelineEvent["compared"][number];
+const compared = { service: "shop", control: "1", candidate: "2", verdict: "fail", units: [1_730, 11], log10_e: 3.362, regressed: [], over_limit: [], changed: [], flaws: [], at: "2026-06-01T09:03:30Z" } as unknown as TimelineEvent["compared"][number];
 const withLine = (log_e: number) => comparisonOf({ templates: { failing: ["aa"], listed: [{ id: "aa", text: "no price list for <*>", log_e, first_seen: "2026-06-01T09:01:00Z" }, { id: "bb", text: "same", log_e: 1 }] } });
 
 it("says by what it was worse at a decision, and whose evidence is of now", () => {
-  expect(worseBy(compared, withLine(16.1), withLine(40))).toBe("new error line “no price list for <*>” (evidence 10⁷)");
-  expect(worseBy(compared, undefined, withLine(16.1))).toBe("new error line “no price list for <*>” (evidence now 10⁷)");
+  const byLines = { ...compared, regressed: [{ guardrail: "error_lines", log10_e: 7 }] };
+  expect(worseBy(byLines, withLine(16.1), withLine(40))).toBe("error line “no price list for <*>” (evidence 10⁷)");
+  // The report of that time is not kept: the ledger's evidence, and the text that is known now.
+  expect(worseBy(byLines, undefined, withLine(40))).toBe("error line “no price list for <*>” (evidence 10⁷)");
   // A line that came later was none of the reasons.
-  expect(worseBy({ ...compared, at: "2026-06-01T09:00:30Z" }, undefined, withLine(16.1))).toBe("all of its evidence together");
-  expect(worseBy({ ...compared, regressed: [{ guardrail: "latency_p50", log10_e: 3 }] }, undefined, undefined)).toBe("latency p50 (evidence 1,000)");
+  expect(worseBy({ ...byLines, at: "2026-06-01T09:00:30Z" }, undefined, withLine(16.1))).toBe("error lines, new or more frequent (evidence 10⁷)");
+  expect(worseBy(compared, undefined, withLine(16.1))).toBe("all of its evidence together");
+  expect(worseBy({ ...compared, regressed: [{ guardrail: "latency_p50", log10_e: 3 }], over_limit: ["p99"] }, undefined, undefined)).toBe("latency p50 (evidence 1,000), the limit of p99");
   expect(worseBy({ ...compared, verdict: "inconclusive" }, withLine(16.1), undefined)).toBe("–");
 });
 
 it("asks for the report of a decision when its numbers are opened, and not before", async () => {
-  const event = { number: 1, at: "2026-06-01T09:03:30Z", entry: 56, verdict: "fail", verdict_before: "fail", automatic: true, phase: "failed", phase_before: "failed", step: 0, attempt: 1, over: false, reason: "", told: [], compared: [compared], command: "hold", actor: "ann", command_reason: "x", finding: null, clock_ms: 5_000, until_ms: null } as unknown as TimelineEvent;
+  const event = { number: 1, at: "2026-06-01T09:03:30Z", entry: 56, verdict: "fail", verdict_before: "fail", automatic: true, phase: "failed", phase_before: "failed", step: 0, attempt: 1, over: false, reason: "", told: [], step_before: 0, row: 3, compared: [{ ...compared, regressed: [{ guardrail: "error_lines", log10_e: 7 }] }], command: "hold", actor: "ann", command_reason: "x", finding: null, clock_ms: 5_000, until_ms: null } as unknown as TimelineEvent;
   const paths: string[] = [];
   answer = (url) => {
     paths.push(url.pathname);
@@ -119,7 +122,7 @@ it("has one time at which a comparison began, and says which step has passed", (
   expect(timeOf(began, rollout)).toBe("2026-06-01T09:00:20Z");
   expect(timeOf({ ...began, verdict_before: "inconclusive" }, rollout)).toBe("2026-06-01T09:00:30Z");
   expect(timeOf({ ...began, attempt: 1 }, { ...rollout, attempt: 2 })).toBe("2026-06-01T09:00:30Z");
-  expect(stepWords({ step: 1, told: [{ event: "step", generation: 3 }] })).toBe("step 1 passed, step 2 begins");
-  expect(stepWords({ step: 1, told: [{ event: "promote", generation: 4 }] })).toBe("step 2");
+  expect(stepWords({ step: 1, step_before: 0 })).toBe("step 1 passed, step 2 begins");
+  expect(stepWords({ step: 1, step_before: 1 })).toBe("step 2");
 });
 

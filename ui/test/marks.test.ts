@@ -12,6 +12,8 @@ const event = (at: string, more: Partial<TimelineEvent>): TimelineEvent => ({
   phase: "running",
   phase_before: "running",
   step: 0,
+  step_before: 0,
+  row: null,
   attempt: 1,
   over: false,
   reason: "",

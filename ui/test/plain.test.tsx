@@ -10,7 +10,7 @@ import { fixed, grouped, neededWords, percent, signed, three } from "../src/lib/
 import { active } from "../src/lib/keys";
 import { report, rollouts, status } from "../src/lib/live";
 import { setQuery } from "../src/lib/router";
-import { waitingLines, waitingWords } from "../src/lib/waiting";
+import { waitingWords } from "../src/lib/waiting";
 import { freshOf, groupOf, inOrder } from "../src/lib/words";
 import type { Comparison, Delivery, Report, RolloutFull, RolloutRow, Status as StatusOf } from "../src/lib/types";
 
@@ -47,7 +47,7 @@ afterEach(() => {
 });
 
 const statusOf = (more: object = {}): StatusOf =>
-  ({ status: "ok", trouble: null, waiting_for: null, hooks: [], version: "0.1.0", ledger_entries: 0, journal_rows: 0, caught_up: true, data_until: null, files: null, placebos: [], not_reloaded: null, declared: 0, found: 0, not_listed: 0, commands: false, masker: 1, configuration: null, index: { is_off: false, lines: 18_545, bytes: 1, parts: 1 }, ...more }) as unknown as StatusOf;
+  ({ status: "ok", trouble: null, waiting_for: null, hooks: [], version: "0.1.0", ledger_entries: 0, journal_rows: 0, caught_up: true, data_until: null, lines_waiting: 622, files: null, placebos: [], not_reloaded: null, declared: 0, found: 0, not_listed: 0, commands: false, masker: 1, configuration: null, index: { is_off: false, lines: 18_545, bytes: 1, parts: 1 }, ...more }) as unknown as StatusOf;
 const comparisonOf = (more: object = {}): Comparison =>
   ({
     service: "shop", services: ["shop"], control: "1", candidate: "2", unit: "user", units: [900, 100], strata: 1, verdict: "inconclusive", held_back_by_change: false, started_at: "2026-06-01T09:00:00Z", ended_at: "2026-06-01T09:34:00Z",
@@ -58,12 +58,6 @@ const rowOf = (id: string, more: Partial<RolloutRow> = {}): RolloutRow => ({ id,
 const records = { read: 17_923, events: 17_923, on_time: 17_923, late: 0, outside: 0, rejects: {} };
 
 it("says on Status and on the rollout how many lines are not judged yet", async () => {
-  const index = { is_off: false, lines: 18_545 };
-  expect(waitingLines(records, index)).toBe(622);
-  // What is kept goes after a time; what is not known is not told.
-  expect(waitingLines({ read: 20_000 }, index)).toBe(0);
-  expect(waitingLines(records, { is_off: true, lines: 18_545 })).toBe(0);
-  expect(waitingLines(undefined, index)).toBe(0);
   expect(waitingWords(1, grouped)).toBe("1 line waits for later ones and is not judged yet");
   status.value = statusOf();
   report.value = { comparisons: [comparisonOf()], records, survey: { unit: "user", roles: {}, notes: [], services: [], lines: 1, requests: 1 } } as unknown as Report;

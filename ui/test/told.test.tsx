@@ -105,7 +105,7 @@ it("turns colours to what is seen at once, and tells what the system has", () =>
 
 it("shows the configuration that is in force, and from where each setting is", () => {
   status.value = {
-    status: "ok", trouble: null, waiting_for: null, hooks: [], version: "0.1.0", ledger_entries: 0, journal_rows: 0, caught_up: true, data_until: null, files: null, placebos: [],
+    status: "ok", trouble: null, waiting_for: null, hooks: [], version: "0.1.0", ledger_entries: 0, journal_rows: 0, caught_up: true, data_until: null, lines_waiting: 0, files: null, placebos: [],
     not_reloaded: null, declared: 0, found: 0, not_listed: 0, commands: false,
     masker: 1, configuration: { file: "serin.yaml", settings: [{ name: "idle", value: "2s", from: "file" }, { name: "index-keep", value: "7d", from: "default" }] },
   } as StatusOf;

@@ -381,6 +381,8 @@ export interface Status {
   journal_rows: number;
   caught_up: boolean;
   data_until: string | null;
+  /** Lines that were read, whose windows wait for later ones. */
+  lines_waiting: number;
   files: { followed: number; not_followed: number; unread_bytes: number } | null;
   placebos: Placebos[];
   not_reloaded: string | null;
@@ -445,6 +447,9 @@ export interface TimelineEvent {
   phase: string;
   phase_before: string | null;
   step: number;
+  step_before: number | null;
+  /** The row of the journal that it came by, a command or the clock; else it came by the ledger's entry. */
+  row: number | null;
   attempt: number;
   over: boolean;
   reason: string;
@@ -456,7 +461,10 @@ export interface TimelineEvent {
     verdict: Verdict;
     units: Pair<number>;
     log10_e: number;
+    /** Guardrails, metrics and events of one's own, and `error_lines`: those of level error that carry the failure. */
     regressed: { guardrail: string; log10_e: number }[];
+    /** Limits whose break fails the rollout. */
+    over_limit: string[];
     changed: string[];
     flaws: string[];
     at: string;

@@ -11,7 +11,7 @@ import { useAsked } from "../lib/ask";
 import { useTries } from "../lib/behind";
 import { silentSince } from "../lib/silence";
 import { useSteady } from "../lib/steady";
-import { waitingLines, waitingWords } from "../lib/waiting";
+import { waitingWords } from "../lib/waiting";
 import { asCommand } from "../lib/command";
 import { between, grouped, harmless, span } from "../lib/format";
 import { withKeys } from "../lib/keys";
@@ -152,7 +152,7 @@ function Stale({ comparison }: { comparison: Comparison | undefined }) {
   const until = newest.value;
   if (!until || frozen.value) return null;
   const silent = silentSince(comparison, Date.parse(until));
-  const count = waitingLines(report.value?.records, status.value?.index);
+  const count = status.value?.lines_waiting ?? 0;
   const waits = count > 0 ? ` ${waitingWords(count, grouped)}.` : "";
   if (silent) {
     return (

@@ -10,7 +10,7 @@ import { heardAt, link, newest, report, rollouts, status, trouble } from "../lib
 import { metricRows } from "../lib/metrics";
 import type { Status as StatusOf } from "../lib/types";
 import { silentSince } from "../lib/silence";
-import { waitingLines, waitingWords } from "../lib/waiting";
+import { waitingWords } from "../lib/waiting";
 import { groupOf, INVALID, OK, UNCLEAR, WORSE, type Look } from "../lib/words";
 import { comparisonOf } from "./Rollouts";
 
@@ -127,7 +127,7 @@ export function Status() {
   const requests = of?.survey.requests ?? 0;
   const services = of?.survey.services?.length ?? 0;
   const index = said.index;
-  const waits = waitingLines(records, index);
+  const waits = said.lines_waiting;
   const silent = (rollouts.value ?? []).flatMap((row) => {
     const since = groupOf(row) === "done" ? null : silentSince(comparisonOf(row, of?.comparisons ?? []), newest.value ? Date.parse(newest.value) : 0);
     return since ? [`${row.services.join(", ") || row.id} since ${local(since)}`] : [];

@@ -44,20 +44,29 @@ export function timeOf(of: Pick<TimelineEvent, "at" | "attempt" | "command" | "v
   return isBegin && began && of.at && Date.parse(began) < Date.parse(of.at) ? began : of.at;
 }
 
-/** The step as it stands after the decision: what was told of a step is that the one before has passed. */
-export const stepWords = (of: Pick<TimelineEvent, "step" | "told">): string =>
-  of.step > 0 && of.told.some((one) => one.event === "step") ? `step ${of.step} passed, step ${of.step + 1} begins` : `step ${of.step + 1}`;
+/** The step as it stands after the decision, and that the one before has passed. */
+export const stepWords = (of: Pick<TimelineEvent, "step" | "step_before">): string =>
+  of.step_before !== null && of.step > of.step_before ? `step ${of.step} passed, step ${of.step + 1} begins` : `step ${of.step + 1}`;
 
 /**
- * What a comparison was worse by at a decision: guardrails that the ledger names, and new lines, which the report of that time has. Where it
- * is not kept (`then`: none), those that the report has now and were seen by then, whose evidence is of now.
+ * What a comparison was worse by at a decision, as the ledger says it: guardrails, limits, and error lines with the largest evidence of
+ * one of them. Their texts are in the report of that time (`then`), each with its own evidence; where that is not kept, in that of now, which
+ * has had them since.
  */
 export function worseBy(one: TimelineEvent["compared"][number], then: Pick<Comparison, "templates"> | undefined, now: Pick<Comparison, "templates"> | undefined): string {
-  const cells = one.regressed.map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${evidence(cell.log10_e * Math.LN10)})`);
+  const words = (log10: number) => evidence(log10 * Math.LN10);
+  const cells = one.regressed.filter((cell) => cell.guardrail !== "error_lines").map((cell) => `${GUARDRAILS[cell.guardrail] ?? cell.guardrail.replaceAll("_", " ")} (evidence ${words(cell.log10_e)})`);
+  const limits = one.over_limit.map((name) => `the limit of ${name}`);
+  const ofLines = one.regressed.find((cell) => cell.guardrail === "error_lines");
   const failing = (of: Pick<Comparison, "templates"> | undefined): Comparison["templates"]["listed"] => (of?.templates.listed ?? []).filter((line) => of!.templates.failing.includes(line.id));
-  const lines = one.verdict !== "fail" ? [] : then ? failing(then) : failing(now).filter((line) => Date.parse(line.first_seen) <= Date.parse(one.at));
-  const told = lines.map((line) => `new error line “${harmless(line.text || line.id, 80)}” (evidence ${then ? "" : "now "}${evidence(line.log_e)})`);
-  return [...told, ...cells].join(", ") || (one.verdict === "fail" ? "all of its evidence together" : "–");
+  const text = (line: Comparison["templates"]["listed"][number]) => `error line “${harmless(line.text || line.id, 80)}”`;
+  const seen = failing(now).filter((line) => Date.parse(line.first_seen) <= Date.parse(one.at));
+  const lines = !ofLines
+    ? []
+    : then && failing(then).length > 0
+      ? failing(then).map((line) => `${text(line)} (evidence ${evidence(line.log_e)})`)
+      : [`${seen.length > 0 ? seen.map(text).join(", ") : "error lines, new or more frequent"} (evidence ${words(ofLines.log10_e)})`];
+  return [...lines, ...cells, ...limits].join(", ") || (one.verdict === "fail" ? "all of its evidence together" : "–");
 }
 
 /** A report is shown a moment after what it says was decided. */
@@ -237,7 +246,7 @@ export function TimelineScreen({ rollout, list }: { rollout: RolloutFull; list: 
                 {deliveries.length === 0 && of.told.length > 0 && <p class="aside">Event “{of.told.map((one) => one.event).join("”, “")}”: no hook is told of it (or its delivery is no longer kept).</p>}
                 <Numbers of={of} clock={clock} rollout={rollout} list={list} />
                 <p class="aside">
-                  attempt {of.attempt}, {stepWords(of)}, {of.command === null && of.clock_ms !== null && "decided as time passed, "}after ledger entry {of.entry}
+                  attempt {of.attempt}, {stepWords(of)}, {of.command === null && of.row !== null && "decided as time passed, "}{of.row === null ? `ledger entry ${of.entry}` : `row ${of.row} of the journal, after ledger entry ${of.entry}`}
                   {of.finding !== null && (of.command === "mute" || of.command === "unmute") && (
                     <>
                       , <a href={`/templates/${of.finding}`}>the line</a>

@@ -1014,9 +1014,12 @@ fn what_happens_inside_requests_decides_nothing_by_itself() {
     }
 }
 
+/// Makes a line of fields, so many milliseconds after the begin of its request.
+type LineOf<'a> = &'a dyn Fn(u64, &str) -> String;
+
 /// Lines of 16,000 requests, a third of them the canary's, which begins late or at once. `form`: the lines of one, by a function that makes a
 /// line of fields so many milliseconds after its begin; `ID` in them is that of the request.
-fn of_requests(is_late: bool, form: &dyn Fn(&dyn Fn(u64, &str) -> String, u64, bool) -> String) -> String {
+fn of_requests(is_late: bool, form: &dyn Fn(LineOf<'_>, u64, bool) -> String) -> String {
     let mut text = String::new();
     for n in 0..16_000u64 {
         let user = n * 7 % 1_201;
@@ -1116,9 +1119,9 @@ fn words_within_words_make_no_attempts() {
     }
 }
 
-/// Of services that call each other, that is compared which has two versions.
+/// Of services that call each other that is compared where requests come in; where it has one version alone, those that have two are named.
 #[test]
-fn what_has_one_version_alone_is_not_what_is_compared() {
+fn what_could_be_compared_instead_is_said() {
     let text = of_requests(false, &|line, n, is_canary| {
         let status = if is_canary && n.is_multiple_of(5) { 500 } else { 200 };
         let version = if is_canary { "1.5.0" } else { "1.4.2" };
@@ -1135,7 +1138,10 @@ fn what_has_one_version_alone_is_not_what_is_compared() {
         of(20, "shop", version, 20) + &of(30, "gateway", "3", 30)
     });
     let folder = folder_with(&[("app.log", text.as_bytes())]);
-    let said = serin(folder.path(), &["compare", "app.log", "--format", "json"]).json();
+    let said = serin(folder.path(), &["compare", "app.log"]).out;
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("has 1.4.2 and 1.5.0: --service shop compares those"), "{said}");
+    let said = serin(folder.path(), &["compare", "app.log", "--service", "shop", "--format", "json"]).json();
     let of = &said["comparisons"][0];
     assert_eq!((&of["service"], &of["verdict"]), (&Value::from("shop"), &Value::from("fail")), "{}", of["reasons"]);
 }

@@ -119,3 +119,56 @@ fn only_this_machine_may_ask() {
     assert!(refused.err.contains("only this machine"), "{}", refused.err);
     assert!(!folder.path().join("serin-state").exists());
 }
+
+/// What a topic holds stays there; of what was read from it nothing of the unit is left, and a restart, which goes on behind it, brings
+/// nothing back.
+#[test]
+fn a_unit_that_came_by_a_topic_is_forgotten_and_stays_so() {
+    if !is_ready() {
+        return;
+    }
+    const SECRET: &str = "a token of the test, long enough";
+    let folder = folder_with(&[("token", SECRET.as_bytes())]);
+    let config = format!("checkpoint: 0s\noperate_token_file: {}/token\n", folder.path().display());
+    std::fs::write(folder.path().join("serin.yaml"), config).unwrap();
+    let node = Node::start(folder.path());
+    let producer = node.producer(TOPIC);
+    let lines = Traffic { seed: 62, requests: 3_000, users: 300, ..Traffic::default() }.lines();
+    let user = lines[0].user;
+    let of_user = lines.iter().filter(|line| line.user == user).count() as u64;
+    let text = lines[0].text();
+    let id = serde_json::from_str::<Value>(&text).unwrap()["user"].as_str().unwrap().to_owned();
+    let state = folder.path().join("state");
+    let config = folder.path().join("serin.yaml").display().to_string();
+    let start =
+        || Running::start(&["--config", &config, "--brokers", &node.brokers, "--topic", TOPIC, "--idle", "2s"], &state);
+    let found = |running: &Running, query: &str, expect: u64| {
+        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        until(&format!("{expect} lines of {query}"), || {
+            let path = format!("/v1/search?count=1000000000&limit=1&q={query}");
+            let (_, body) = running.ask(&path, &running.address)?;
+            let total = serde_json::from_str::<Value>(&body).ok()?["total"]["lines"].as_u64()?;
+            (total == expect).then_some(())
+        });
+    };
+    let running = start();
+    send_lines(&producer, &lines);
+    found(&running, "*", lines.len() as u64);
+    found(&running, &format!("user:\"{id}\""), of_user);
+    let output = serin(
+        folder.path(),
+        &["forget", "--unit", &id, "--actor", "ann", "--address", &running.address, "--token-file", "token"],
+    )
+    .expect(0);
+    assert!(output.out.contains(&format!("{of_user} lines in the index")), "{}", output.out);
+    found(&running, &format!("user:\"{id}\""), 0);
+    let left = lines.len() as u64 - of_user;
+    found(&running, "*", left);
+    // Killed and started anew.
+    drop(running);
+    let running = start();
+    send(&producer, TOPIC, 0, Some(&lines[1].text()));
+    producer.flush(PATIENCE).unwrap();
+    found(&running, "*", left + 1);
+    found(&running, &format!("user:\"{id}\""), u64::from(lines[1].user == user));
+}

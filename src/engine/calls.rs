@@ -6,7 +6,7 @@
 //!
 //! Two things are asked. Whether calls of which nothing failed make several requests more often in one arm: who falls back on something
 //! else, or tries again, makes two of one, so those with a failure are left aside. And whether what the candidate fails more often is what
-//! it got over: the request that came last, or took longest, succeeded, and calls have so many requests more.
+//! it got over: the request that began first, or took longest, succeeded, and calls have so many requests more.
 //!
 //! Arms are compared within strata, in which the share of the candidate stays the same: who asks at night may make one request of a
 //! page, and by day several.
@@ -14,6 +14,7 @@
 use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::sketch::codec::{Damaged, Reader, Writer};
+use crate::sketch::latency::log2_fixed;
 use crate::sketch::rows::CallRow;
 
 /// Difference in the share of calls with several requests from which on requests are not counted alike, and calls of each arm that it takes.
@@ -26,8 +27,6 @@ const DEVIATIONS_TO_LOOK: f64 = 3.0;
 const GOT_OVER_MIN: u64 = 3;
 /// Part of what fails more often that was got over, and requests more for each such call, from which on a person must look.
 const PART: f64 = 0.5;
-/// Requests of the candidate up to which nothing acts before it has [`CALLS_MIN`] calls, where the control has some.
-const REQUESTS_FEW: u64 = 50;
 /// Strata that are kept apart; past it the two neighbours with the nearest share merge.
 const STRATA_MAX: usize = 64;
 
@@ -36,19 +35,29 @@ const STRATA_MAX: usize = 64;
 struct Counted {
     /// All that are followed.
     all: u64,
-    /// Requests that they made.
+    /// Requests that they made, and the sum of the squares of their numbers.
     requests: u64,
+    squares: u64,
+    /// Those whose first request has a latency, with the sum of its logarithms (to the base 2, in 256ths) and of their squares.
+    timed: u64,
+    log2: u64,
+    log2_squares: u64,
     /// Those of which no request failed, and those of them that made several.
     clean: u64,
     several: u64,
-    /// Those of which one failed, and those of them that got over it.
+    /// Those of which one failed, those of them that got over it, and those that failed as a whole.
     failed: u64,
     got_over: u64,
+    whole: u64,
 }
 
 impl Counted {
-    fn fields(&mut self) -> [&mut u64; 6] {
-        [&mut self.all, &mut self.requests, &mut self.clean, &mut self.several, &mut self.failed, &mut self.got_over]
+    fn fields(&mut self) -> [&mut u64; 11] {
+        let [all, requests, squares] = [&mut self.all, &mut self.requests, &mut self.squares];
+        let [timed, log2, log2_squares] = [&mut self.timed, &mut self.log2, &mut self.log2_squares];
+        let [clean, several] = [&mut self.clean, &mut self.several];
+        let [failed, got_over, whole] = [&mut self.failed, &mut self.got_over, &mut self.whole];
+        [all, requests, squares, timed, log2, log2_squares, clean, several, failed, got_over, whole]
     }
 
     fn add(&mut self, mut other: Counted) {
@@ -69,8 +78,13 @@ impl Default for Calls {
     }
 }
 
-/// What is counted for each call, and of how many.
-type Part = fn(&Counted) -> (u64, u64);
+/// A sum over calls, the sum of the squares of what each adds to it, and how many calls there are.
+type Part = fn(&Counted) -> (u64, u64, u64);
+
+/// Of what a call has or has not.
+fn share(part: u64, whole: u64) -> (u64, u64, u64) {
+    (part, part, whole)
+}
 
 /// How far the candidate lies above the control within strata, with its variance.
 struct Excess {
@@ -88,14 +102,21 @@ impl Calls {
     /// A call of a window.
     pub fn add(&mut self, arm: Arm, row: &CallRow) {
         let Some(stratum) = self.strata.last_mut() else { return };
-        let failed = u64::from(row.failed);
+        let failed = u64::from(row.failed > 0);
+        let requests = u64::from(row.requests);
+        let log2 = row.first.checked_sub(1).map(|bin| u64::try_from(log2_fixed(bin)).unwrap_or(0) >> 8);
         stratum[arm.at()].add(Counted {
             all: 1,
-            requests: u64::from(row.requests),
+            requests,
+            squares: requests * requests,
+            timed: u64::from(log2.is_some()),
+            log2: log2.unwrap_or(0),
+            log2_squares: log2.map_or(0, |log2| log2 * log2),
             clean: 1 - failed,
             several: (1 - failed) * u64::from(row.requests > 1),
             failed,
             got_over: u64::from(row.is_got_over()),
+            whole: u64::from(row.fails_as_a_whole()),
         });
     }
 
@@ -130,17 +151,19 @@ impl Calls {
         totals
     }
 
-    /// How far a share of the candidate lies above the control's, in strata that have both weighted by the candidate's
-    /// (direct standardisation).
+    /// How far the mean of the candidate lies above the control's, in strata that have both weighted by the candidate's (direct
+    /// standardisation).
     fn excess(&self, part: Part) -> Option<Excess> {
         let (mut whole, mut sum, mut variance) = (0.0, 0.0, 0.0);
         for [control, candidate] in &self.strata {
-            let [(a, n_a), (b, n_b)] = [control, candidate].map(part).map(|(part, whole)| (part as f64, whole as f64));
+            let [(a, a2, n_a), (b, b2, n_b)] =
+                [control, candidate].map(part).map(|(sum, squares, n)| (sum as f64, squares as f64, n as f64));
             if n_a > 0.0 && n_b > 0.0 {
-                let pooled = (a + b) / (n_a + n_b);
+                let mean = (a + b) / (n_a + n_b);
+                let pooled = ((a2 + b2) / (n_a + n_b) - mean * mean).max(0.0);
                 whole += n_b;
                 sum += b - n_b * a / n_a;
-                variance += n_b * n_b * pooled * (1.0 - pooled).max(0.0) * (1.0 / n_a + 1.0 / n_b);
+                variance += n_b * n_b * pooled * (1.0 / n_a + 1.0 / n_b);
             }
         }
         (whole > 0.0).then(|| Excess { mean: sum / whole, variance: variance / (whole * whole) })
@@ -149,33 +172,38 @@ impl Calls {
     /// Calls of one arm make several requests more often than those of the other.
     pub fn differ(&self) -> bool {
         let enough = self.totals().iter().all(|of| of.clean >= CALLS_MIN);
-        let several = self.excess(|of| (of.several, of.clean));
+        let several = self.excess(|of| share(of.several, of.clean));
         enough && several.is_some_and(|of| of.mean.abs() > DIFFERENCE && of.is_beyond(DEVIATIONS))
     }
 
     /// What the candidate fails more often may be, for the larger part, what its requests got over.
     pub fn may_be_got_over(&self) -> bool {
         let of = |part: Part| self.excess(part);
-        let excesses = (of(|of| (of.failed, of.all)), of(|of| (of.got_over, of.all)), of(|of| (of.requests, of.all)));
+        let excesses = (
+            of(|of| share(of.failed, of.all)),
+            of(|of| share(of.got_over, of.all)),
+            of(|of| (of.requests, of.squares, of.all)),
+        );
         let (Some(failed), Some(got_over), Some(requests)) = excesses else { return false };
         self.totals()[1].got_over >= GOT_OVER_MIN
             && got_over.mean > 0.0
             && got_over.is_beyond(DEVIATIONS_TO_LOOK)
             && got_over.mean >= PART * failed.mean
             && requests.mean >= PART * got_over.mean
+            && requests.is_beyond(DEVIATIONS_TO_LOOK)
     }
 
     /// More calls of the candidate fail as a whole: however its requests are counted, that is what callers see.
     pub fn fail_as_a_whole(&self) -> bool {
-        let whole = |of: &Counted| of.failed - of.got_over.min(of.failed);
-        let excess = self.excess(|of| (of.failed - of.got_over.min(of.failed), of.all));
-        whole(&self.totals()[1]) >= CALLS_MIN && excess.is_some_and(|of| of.mean > 0.0 && of.is_beyond(DEVIATIONS))
+        let excess = self.excess(|of| share(of.whole, of.all));
+        self.totals()[1].whole >= CALLS_MIN && excess.is_some_and(|of| of.mean > 0.0 && of.is_beyond(DEVIATIONS))
     }
 
-    /// The control says which requests belong to one call, and the candidate, with so many requests, has said too little of it.
-    pub fn are_too_few(&self, requests: u64) -> bool {
-        let [control, candidate] = self.totals();
-        control.all > 0 && candidate.all < CALLS_MIN && requests < REQUESTS_FEW
+    /// The first request of the candidate's calls is slower: so are they, however many requests they have.
+    pub fn are_slower(&self) -> bool {
+        let enough = self.totals().iter().all(|of| of.timed >= CALLS_MIN);
+        let excess = self.excess(|of| (of.log2, of.log2_squares, of.timed));
+        enough && excess.is_some_and(|of| of.mean > 0.0 && of.is_beyond(DEVIATIONS))
     }
 
     /// Share of calls of (control, candidate) that make several requests, of those without a failure.
@@ -226,18 +254,20 @@ mod tests {
     use super::*;
     use crate::sketch::rows::Row;
 
-    /// A call of one request.
-    fn one(at: u32, latency: u16, failed: bool) -> CallRow {
+    /// A call of one request, which ends so many milliseconds after its window's start.
+    fn one(end: i64, took: u16, failed: bool) -> CallRow {
+        let bin = crate::sketch::latency::bin_of(u64::from(took) * 1_000);
         CallRow {
             call: 7,
             unit: 1,
             service: 0,
             arm: 0,
             requests: 1,
-            last: (at, 0),
-            slowest: latency,
-            failed,
-            last_failed: failed,
+            failed: u16::from(failed),
+            begin: if took == 0 { 0 } else { (end - i64::from(took)) * 1_000 },
+            first: if took == 0 { 0 } else { bin + 1 },
+            first_failed: failed,
+            slowest: if took == 0 { 0 } else { bin + 1 },
             slowest_failed: failed,
         }
     }
@@ -249,35 +279,73 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_last_or_takes_longest_says_whether_a_call_got_over_its_failure() {
-        for (rows, got_over) in [
-            (vec![one(1, 5, true)], false),
-            (vec![one(1, 5, false), one(2, 9, false)], false),
-            (vec![one(1, 5, true), one(2, 9, false)], true),
-            (vec![one(1, 5, false), one(2, 9, true)], false),
-            // It is logged behind its request, and took less.
-            (vec![one(1, 9, false), one(2, 5, true)], true),
-            (vec![one(1, 0, true), one(2, 0, false)], true),
-            // As long, and one of them succeeded.
-            (vec![one(1, 5, true), one(2, 5, true), one(2, 5, false)], true),
+    fn what_begins_first_and_takes_longest_says_whether_a_call_got_over_its_failure() {
+        for (what, rows, got_over) in [
+            ("alone", vec![one(40, 30, true)], false),
+            ("nothing failed", vec![one(20, 5, false), one(40, 30, false)], false),
+            ("a call inside", vec![one(20, 5, true), one(40, 30, false)], true),
+            ("the request itself", vec![one(20, 5, false), one(40, 30, true)], false),
+            ("behind its answer", vec![one(40, 30, false), one(60, 5, true)], true),
+            ("behind its answer, and late", vec![one(40, 30, false), one(5_040, 5_000, true)], true),
+            ("before it is measured", vec![one(5, 4, true), one(40, 30, false)], true),
+            ("then told by a beacon", vec![one(40, 30, true), one(60, 2, false)], false),
+            ("nothing says which", vec![one(20, 0, true), one(40, 0, false)], true),
+            ("nothing says which, all failed", vec![one(20, 0, true), one(40, 0, true)], false),
+            ("two alike", vec![one(40, 30, true), one(40, 30, false)], true),
         ] {
             for turned in 0..rows.len() {
                 let mut list = rows.clone();
                 list.rotate_left(turned);
                 let sum = sum(&list);
-                assert_eq!((sum.is_got_over(), usize::from(sum.requests)), (got_over, rows.len()), "{list:?}");
+                assert_eq!((sum.is_got_over(), usize::from(sum.requests)), (got_over, rows.len()), "{what}: {list:?}");
             }
         }
     }
 
+    /// What began before the window may be what goes on behind an answer that lies in the one before.
+    #[test]
+    fn what_began_before_its_window_fails_as_no_whole() {
+        assert!(one(4_000, 30, true).fails_as_a_whole() && one(4_000, 0, true).fails_as_a_whole());
+        assert!(!one(4_000, 5_000, true).fails_as_a_whole() && !one(4_000, 5_000, true).is_got_over());
+        assert!(!sum(&[one(20, 5, true), one(40, 30, false)]).fails_as_a_whole());
+    }
+
+    #[test]
+    fn calls_are_slower_by_what_begins_first() {
+        let with_another = |took: u16| sum(&[one(40, took, false), one(41, 4, false)]);
+        for (took, slower) in [(30, false), (150, true)] {
+            let mut calls = Calls::default();
+            for at in 0..300u16 {
+                calls.add(Arm::Control, &one(40, 30 + at % 9, false));
+                calls.add(Arm::Candidate, &with_another(took + at % 9));
+            }
+            assert_eq!((calls.differ(), calls.are_slower()), (true, slower));
+        }
+    }
+
+    /// Pages of few requests and of many, alike in both arms: one that fails amid them is a failure.
+    #[test]
+    fn numbers_that_vary_by_chance_explain_nothing() {
+        let page = |requests: u64, fails: bool| {
+            let rows: Vec<CallRow> = (0..requests).map(|at| one(40 + 50 * at as i64, 30, fails && at == 1)).collect();
+            sum(&rows)
+        };
+        let mut calls = Calls::default();
+        for at in 0..400 {
+            calls.add(Arm::Control, &page(3 + at * 37 % 78, false));
+            calls.add(Arm::Candidate, &page(3 + at * 37 % 78 + at % 2, at % 4 == 0));
+        }
+        assert!(!calls.may_be_got_over(), "{calls:?}");
+    }
+
     #[test]
     fn arms_differ_by_calls_that_did_not_fail() {
-        let several = sum(&[one(1, 5, false), one(2, 9, false)]);
+        let several = sum(&[one(20, 5, false), one(40, 30, false)]);
         let mut calls = Calls::default();
         for at in 0..200 {
-            calls.add(Arm::Control, &one(1, 5, at % 2 == 0));
-            calls.add(Arm::Candidate, &sum(&[one(1, 5, true), one(2, 9, true)]));
-            calls.add(Arm::Candidate, &one(1, 5, false));
+            calls.add(Arm::Control, &one(40, 30, at % 2 == 0));
+            calls.add(Arm::Candidate, &sum(&[one(20, 5, true), one(40, 30, true)]));
+            calls.add(Arm::Candidate, &one(40, 30, false));
         }
         assert!(!calls.differ(), "{calls:?}");
         (0..60).for_each(|_| calls.add(Arm::Candidate, &several));
@@ -287,10 +355,10 @@ mod tests {
     /// At night a call makes one request, by day two; by day most of it is the candidate's.
     #[test]
     fn what_both_arms_do_at_another_time_is_no_difference() {
-        let several = sum(&[one(1, 5, false), one(2, 9, false)]);
+        let several = sum(&[one(20, 5, false), one(40, 30, false)]);
         let mut calls = Calls::default();
-        (0..1_000).for_each(|_| calls.add(Arm::Control, &one(1, 5, false)));
-        (0..50).for_each(|_| calls.add(Arm::Candidate, &one(1, 5, false)));
+        (0..1_000).for_each(|_| calls.add(Arm::Control, &one(40, 30, false)));
+        (0..50).for_each(|_| calls.add(Arm::Candidate, &one(40, 30, false)));
         calls.cut();
         for _ in 0..1_000 {
             calls.add(Arm::Control, &several);
@@ -310,29 +378,30 @@ mod tests {
     #[test]
     fn failures_that_were_got_over_are_those_of_further_requests() {
         // A further call fails always: nothing without a failure is left of the candidate.
-        let fallback = sum(&[one(1, 5, true), one(2, 9, false)]);
+        let fallback = sum(&[one(20, 5, true), one(40, 30, false)]);
         let mut calls = Calls::default();
-        (0..300).for_each(|_| calls.add(Arm::Control, &one(1, 5, false)));
+        (0..300).for_each(|_| calls.add(Arm::Control, &one(40, 30, false)));
         (0..2).for_each(|_| calls.add(Arm::Candidate, &fallback));
-        assert!(calls.are_too_few(4) && !calls.are_too_few(60) && !calls.may_be_got_over());
+        assert!(!calls.may_be_got_over());
         (0..20).for_each(|_| calls.add(Arm::Candidate, &fallback));
-        assert!(calls.may_be_got_over() && !calls.differ() && !calls.are_too_few(44), "{calls:?}");
+        assert!(calls.may_be_got_over() && !calls.differ(), "{calls:?}");
 
         // Its own requests fail too.
         assert!(!calls.fail_as_a_whole());
-        (0..20).for_each(|_| calls.add(Arm::Candidate, &one(1, 5, true)));
+        (0..20).for_each(|_| calls.add(Arm::Candidate, &one(40, 30, true)));
         assert!(calls.fail_as_a_whole(), "{calls:?}");
 
         // Of the same failures most are of whole calls.
         let mut calls = Calls::default();
-        (0..300).for_each(|_| calls.add(Arm::Control, &one(1, 5, false)));
+        (0..300).for_each(|_| calls.add(Arm::Control, &one(40, 30, false)));
         for at in 0..100 {
-            calls.add(Arm::Candidate, &if at % 4 == 0 { fallback } else { one(1, 5, true) });
+            calls.add(Arm::Candidate, &if at % 4 == 0 { fallback } else { one(40, 30, true) });
         }
         assert!(!calls.may_be_got_over(), "{calls:?}");
 
         // One id for all requests of a page, in both arms: one that fails amid others is a failure.
-        let (page, broken) = (sum(&[one(1, 5, false), one(2, 9, false)]), sum(&[one(1, 5, true), one(2, 9, false)]));
+        let (page, broken) =
+            (sum(&[one(20, 5, false), one(40, 30, false)]), sum(&[one(20, 5, true), one(40, 30, false)]));
         let mut calls = Calls::default();
         (0..300).for_each(|_| calls.add(Arm::Control, &page));
         (0..100).for_each(|_| calls.add(Arm::Candidate, &broken));

@@ -184,7 +184,12 @@ fn log_e_leaving(strata: &[Stratum]) -> f64 {
 pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
     match flaw {
         // However requests are counted: callers see it.
-        Flaw::UnequalCalls if comparison.calls.fail_as_a_whole() => &[],
+        Flaw::UnequalCalls => match (comparison.calls.fail_as_a_whole(), comparison.calls.are_slower()) {
+            (true, true) => &[],
+            (true, false) => LATENCY_CELLS,
+            (false, true) => ERROR_CELLS,
+            (false, false) => &REQUEST_CELLS,
+        },
         _ => may_break(flaw),
     }
 }
@@ -192,12 +197,8 @@ pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
 /// Cells whose measurement a flaw may break. The other flaws break the comparison as a whole.
 fn may_break(flaw: Flaw) -> &'static [Cell] {
     match flaw {
-        Flaw::LatencyCoverage => {
-            &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units]
-        }
-        Flaw::StatusCoverage | Flaw::SamplingByOutcome => {
-            &[Cell::ErrorUnits, Cell::ErrorVolume, Cell::ErrorUnits8, Cell::ErrorUnits64]
-        }
+        Flaw::LatencyCoverage => LATENCY_CELLS,
+        Flaw::StatusCoverage | Flaw::SamplingByOutcome => ERROR_CELLS,
         Flaw::SampleRatio
         // What is written another way is read all the same; what cannot be read is missing, and that is told by coverage.
         | Flaw::LatencyType
@@ -223,8 +224,13 @@ fn may_break(flaw: Flaw) -> &'static [Cell] {
     }
 }
 
+/// Cells that count failed requests.
+const ERROR_CELLS: &[Cell] = &[Cell::ErrorUnits, Cell::ErrorVolume, Cell::ErrorUnits8, Cell::ErrorUnits64];
+/// Cells of their latencies.
+const LATENCY_CELLS: &[Cell] =
+    &[Cell::LatencyMean, Cell::LatencyP50, Cell::LatencyP90, Cell::LatencyP99, Cell::LatencyP99Units];
 /// Cells that count requests.
-pub(super) const REQUEST_CELLS: [Cell; 9] = [
+const REQUEST_CELLS: [Cell; 9] = [
     Cell::ErrorUnits,
     Cell::ErrorVolume,
     Cell::ErrorUnits8,
@@ -242,15 +248,16 @@ const SUCCEEDS_MORE: f64 = 1.3;
 /// Units of each arm from which on that is asked.
 const SUCCEEDS_UNITS: u64 = 30;
 
-/// The candidate's units make more requests, those that failed left aside.
+/// The candidate's units make more requests, those that failed left aside, and no larger part of them fails.
 pub(super) fn succeeds_more(comparison: &Comparison) -> bool {
     let units = comparison.distinct_units();
     let (requests, failed) = (comparison.error_volume.events(), comparison.error_volume.sums());
-    let of = |arm: usize| {
-        let failed = u64::try_from(failed[arm]).unwrap_or(0);
-        requests[arm].saturating_sub(failed) as f64 / units[arm].max(1) as f64
-    };
-    units.iter().all(|units| *units >= SUCCEEDS_UNITS) && of(1) > SUCCEEDS_MORE * of(0)
+    let failed = [0, 1].map(|arm| u64::try_from(failed[arm]).unwrap_or(0));
+    let succeeds = |arm: usize| requests[arm].saturating_sub(failed[arm]) as f64 / units[arm].max(1) as f64;
+    let fails = |arm: usize| failed[arm] as f64 / requests[arm].max(1) as f64;
+    units.iter().all(|units| *units >= SUCCEEDS_UNITS)
+        && succeeds(1) > SUCCEEDS_MORE * succeeds(0)
+        && fails(1) <= SUCCEEDS_MORE * fails(0)
 }
 
 /// A flaw that touches a guardrail that PASS needs makes the comparison invalid.

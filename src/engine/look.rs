@@ -6,7 +6,7 @@ use crate::compare::{budget, margin};
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::comparison::Comparison;
 use crate::engine::fail::{Pair, Tested, since_restarts};
-use crate::engine::flaws::{REQUEST_CELLS, breaks, concerns, flaws};
+use crate::engine::flaws::{breaks, concerns, flaws};
 use crate::engine::limits::{Limit, LimitLook};
 use crate::engine::memory;
 use crate::engine::pass::{add_pass_evidence, all_held, conditions_of_pass, is_held};
@@ -358,16 +358,15 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     look.sample_ratio = ratio.map(|ratio| ratio.log_wrong);
     look.flaws = flaws(comparison, &margins, ratio);
     // What is not measured alike neither fails nor passes.
-    let mut broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(comparison, *flaw)).copied().collect();
-    if comparison.calls.are_too_few(comparison.error_volume.events()[1]) {
-        broken.extend(REQUEST_CELLS);
-    }
+    let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(comparison, *flaw)).copied().collect();
     let (called, routes, statuses) =
         (comparison.called.log_e(), comparison.routes.log_e(), comparison.statuses.log_e());
     let of_segments = segments_now(comparison);
     look.templates = comparison.templates.look(&policy.expect_templates);
-    // Lines of units, as failed requests are: what breaks the one breaks the other.
-    if broken.contains(&Cell::ErrorUnits) {
+    // Lines of units, as failed requests are: what breaks the one breaks the other. How many requests a call makes is no matter of theirs.
+    let breaks_lines =
+        |flaw: &&Flaw| **flaw != Flaw::UnequalCalls && breaks(comparison, **flaw).contains(&Cell::ErrorUnits);
+    if look.flaws.iter().any(|flaw| breaks_lines(&flaw)) {
         look.templates.log_errors = look.templates.log_errors.map(|log_e| log_e.min(0.0));
     }
     let now = Tested::from_start(comparison);

@@ -190,12 +190,14 @@ fn span_status(text: &str) -> Option<Status> {
 #[inline]
 pub fn is_nobody(text: &str) -> bool {
     const LONGEST: usize = 20;
-    const NIL: &str = "00000000-0000-0000-0000-000000000000";
+    const SPAN: usize = 16;
     match text.as_bytes() {
         [] => true,
         // Ids mostly have a digit, and no such word has.
         [b'0'] | [b'-'] | [b'-', b'1'] => true,
-        bytes if bytes.len() > LONGEST => text == NIL,
+        // OpenTelemetry's ids of nothing, and the nil UUID.
+        bytes if bytes.len() >= SPAN && bytes.iter().all(|byte| matches!(byte, b'0' | b'-')) => true,
+        bytes if bytes.len() > LONGEST => false,
         bytes if bytes.iter().any(u8::is_ascii_digit) => false,
         bytes => is_word_for_nobody(bytes),
     }
@@ -587,6 +589,9 @@ mod tests {
             "***",
             "[FILTERED]",
             "AnonymousUser",
+            "0000000000000000",
+            "00000000000000000000000000000000",
+            "00000000-0000-0000-0000-000000000000",
         ] {
             assert!(is_nobody(text), "{text}");
         }

@@ -618,10 +618,11 @@ impl WindowPartial {
                 service: event.service,
                 arm: event.arm,
                 requests: 1,
-                last: (offset_us, event.offset),
+                failed: u16::from(event.error),
+                begin: if latency == 0 { 0 } else { i64::from(offset_us).saturating_sub_unsigned(event.latency_us) },
+                first: latency,
+                first_failed: event.error,
                 slowest: latency,
-                failed: event.error,
-                last_failed: event.error,
                 slowest_failed: event.error,
             });
         }

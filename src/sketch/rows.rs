@@ -3,7 +3,7 @@
 //! Rows are collected loose and settled once: sorted by key, equal keys combined. Offsets inside the window are in
 //! microseconds, so a window is at most an hour long.
 
-use core::cmp::Ordering;
+use core::cmp::{Ordering, Reverse};
 
 use crate::event::{self, NameId, SEGMENT_FIELDS_MAX};
 use crate::sketch::sort::{gather_by_place, sort_by_place};
@@ -561,25 +561,37 @@ pub struct CallRow {
     pub service: NameId,
     /// Arm that they name, or [`event::NO_NAME`].
     pub arm: NameId,
-    /// How many there are.
+    /// How many there are, and how many of them failed.
     pub requests: u16,
-    /// Time of the last, microseconds after the start of the window, and where it stands in its stream.
-    pub last: (u32, u64),
-    /// Latency of the slowest, as a bin and 1 more; 0 where none has one.
+    /// Those that failed.
+    pub failed: u16,
+    /// Of those with a latency, that which began first, the longer of two: microseconds from the start of the window, before which it
+    /// may have begun, and its latency as a bin and 1 more; 0 where none has one.
+    pub begin: i64,
+    /// Its latency.
+    pub first: u16,
+    /// It failed.
+    pub first_failed: bool,
+    /// Latency of the slowest, as a bin and 1 more.
     pub slowest: u16,
-    /// One of them failed.
-    pub failed: bool,
-    /// The last one failed.
-    pub last_failed: bool,
     /// The slowest failed.
     pub slowest_failed: bool,
 }
 
 impl CallRow {
-    /// One of the requests failed, and that which holds the others did not: it is logged when it ends, and takes no less than they do. What
-    /// goes on behind its answer is logged later.
+    /// A request failed, and that which holds the others did not: it begins first, and takes no less than they do. Neither is enough. What
+    /// goes on behind the answer may take longer; what is asked before is measured may begin before. Without latencies nothing tells
+    /// which that is, and any that succeeded may be.
     pub fn is_got_over(&self) -> bool {
-        self.failed && !(self.last_failed && (self.slowest == 0 || self.slowest_failed))
+        match self.first {
+            0 => self.failed > 0 && self.failed < self.requests,
+            _ => self.failed > 0 && !(self.first_failed && self.slowest_failed),
+        }
+    }
+
+    /// It failed, and got over nothing. What began before the window is not asked: it may go on behind an answer that lies in the one before.
+    pub fn fails_as_a_whole(&self) -> bool {
+        self.failed > 0 && !self.is_got_over() && self.begin >= 0
     }
 }
 
@@ -594,13 +606,17 @@ impl Row for CallRow {
     }
     fn combine(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
-        self.failed |= other.failed;
+        self.failed = self.failed.saturating_add(other.failed);
         self.unit = self.unit.max(other.unit);
-        match self.last.cmp(&other.last) {
-            Ordering::Less => (self.last, self.last_failed) = (other.last, other.last_failed),
-            // Of two streams: whichever succeeded.
-            Ordering::Equal => self.last_failed &= other.last_failed,
-            Ordering::Greater => {}
+        // None is later than any.
+        let key = |row: &CallRow| (row.first == 0, row.begin, Reverse(row.first));
+        match key(self).cmp(&key(other)) {
+            Ordering::Less => {}
+            // Whichever succeeded.
+            Ordering::Equal => self.first_failed &= other.first_failed,
+            Ordering::Greater => {
+                (self.begin, self.first, self.first_failed) = (other.begin, other.first, other.first_failed);
+            }
         }
         match self.slowest.cmp(&other.slowest) {
             Ordering::Less => (self.slowest, self.slowest_failed) = (other.slowest, other.slowest_failed),

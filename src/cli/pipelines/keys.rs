@@ -147,7 +147,7 @@ pub(in crate::cli) const KEYS: [Key; 44] = [
     key(
         "redact.looks",
         Takes::Texts,
-        "What is found by how it looks, anywhere: `email` (becomes a keyed hash), `card` (13 to 19 digits of an issuer with a right check digit), `token` (passwords, keys, bearer tokens, also fields of such names, and values beside such a name: `\"field\": \"password\", \"rejectedValue\": X`). Names of places in lists stay (`next_page_token`), and so do counts of up to three digits (`pass: 17`).",
+        "What is found by how it looks, anywhere: `email` (becomes a keyed hash), `card` (13 to 19 digits of an issuer with a right check digit), `token` (passwords, keys, bearer tokens, also fields of such names, and values beside such a name: `\"field\": \"password\", \"rejectedValue\": X`; what SQL, PostgreSQL, MySQL, Spring and pydantic say of such a field; options of command lines, also in lists). The name `sid` counts where its value has 16 letters and digits. Names of places in lists stay (`next_page_token`), and so do counts of up to three digits (`pass: 17`).",
     ),
     key("tests", Takes::ListBelow, "Tests, run by `serin test`."),
     key("tests[].about", Takes::Text, "What it shows."),

@@ -108,6 +108,8 @@ pub(super) struct Alone<'a> {
     unseen: Vec<&'a str>,
     /// The service is in another environment too.
     elsewhere: bool,
+    /// Services of the release that have several arms among the first lines: theirs could be compared.
+    inner: Vec<(String, Vec<String>)>,
     /// What the units are.
     unit: UnitKind,
     /// Lines of all logs that came too late to count.
@@ -125,7 +127,16 @@ impl Alone<'_> {
                 "no request says which version or cohort it belongs to".to_owned()
             }
             ([(arm, requests)], _) => {
-                format!("only `{}` was seen, {}", harmless(arm, 60), count(*requests, "request"))
+                let inner = self.inner.iter().take(4).map(|(service, arms)| {
+                    let arms: Vec<String> = arms.iter().take(4).map(|arm| harmless(arm, 40)).collect();
+                    let service = harmless(service, 60);
+                    format!(
+                        "; `{service}`, which it calls or is called by, has {}: --service {service} compares those",
+                        arms.join(" and ")
+                    )
+                });
+                let seen = format!("only `{}` was seen, {}", harmless(arm, 60), count(*requests, "request"));
+                seen + &inner.collect::<String>()
             }
             (several, _) if !self.unseen.is_empty() => {
                 let unseen: Vec<String> = self.unseen.iter().map(|arm| format!("`{}`", harmless(arm, 60))).collect();
@@ -295,7 +306,14 @@ fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> 
     let mut known = survey.services.keys();
     let elsewhere =
         service.is_some_and(|key| known.any(|of| of.service == key.service && of.environment != key.environment));
+    let of_release = engine.releases().nth(at).map_or(&[][..], |(services, _)| services);
+    let inner = of_release.iter().skip(1).filter_map(|key| {
+        let arms = &survey.services.get(key)?.arms;
+        (arms.len() > 1).then(|| (key.service.clone(), arms.keys().cloned().collect()))
+    });
+    let inner = inner.collect();
     Alone {
+        inner,
         elsewhere,
         unit,
         late: engine.tally().late,

@@ -637,7 +637,7 @@ impl Judged<'_> {
                 let [control, candidate] = comparison.calls.got_over();
                 let of = |(got_over, failed): (u64, u64)| format!("{} of {}", grouped(got_over), grouped(failed));
                 format!(
-                    "Where a request id (or trace) has a failed request, it has a later or longer one that succeeded in {} cases of the canary \
+                    "Where a request id (or trace) has a failed request, it has an earlier or longer one that succeeded in {} cases of the canary \
                      and {} of the baseline, which makes fewer requests of one: the canary may get over what fails, such as a call inside its \
                      requests. `serin explain` shows what counts as a request; `requests_from:` or a rule for those lines helps. No pass \
                      before both are counted alike.",

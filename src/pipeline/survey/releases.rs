@@ -35,8 +35,7 @@ pub(super) fn find_releases(covered: &Covered, wishes: &Wishes) -> Vec<Release> 
             let service = covered.services.get(key).cloned().unwrap_or_default();
             let slowest = covered.slowest.get(key).copied().unwrap_or(0);
             let asked = wishes.service.as_deref() == Some(key.service.as_str());
-            // Of which there is one version alone nothing can be compared, however much comes in there.
-            (asked, service.requests > 0, service.arms.len() > 1, slowest, service.requests)
+            (asked, service.requests > 0, slowest, service.requests)
         };
         let Some(entry) = services.iter().max_by_key(|key| (rank(key), std::cmp::Reverse(*key))).cloned() else {
             continue;

@@ -119,11 +119,11 @@ impl WindowPartial {
             w.uint(u64::from(row.service));
             w.uint(u64::from(row.arm));
             w.uint(u64::from(row.requests));
-            w.uint(u64::from(row.last.0));
-            w.uint(row.last.1);
+            w.uint(u64::from(row.failed));
+            w.int(row.begin);
+            w.uint(u64::from(row.first));
+            w.flag(row.first_failed);
             w.uint(u64::from(row.slowest));
-            w.flag(row.failed);
-            w.flag(row.last_failed);
             w.flag(row.slowest_failed);
         }
         w.fixed(self.trace_range);
@@ -299,10 +299,11 @@ impl WindowPartial {
                 service: r.uint16()?,
                 arm: r.uint16()?,
                 requests: r.uint16()?,
-                last: (r.uint32()?, r.uint()?),
+                failed: r.uint16()?,
+                begin: r.int()?,
+                first: r.uint16()?,
+                first_failed: r.flag()?,
                 slowest: r.uint16()?,
-                failed: r.flag()?,
-                last_failed: r.flag()?,
                 slowest_failed: r.flag()?,
             });
         }

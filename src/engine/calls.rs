@@ -104,7 +104,12 @@ impl Calls {
         let Some(stratum) = self.strata.last_mut() else { return };
         let failed = u64::from(row.failed > 0);
         let requests = u64::from(row.requests);
-        let log2 = row.first.checked_sub(1).map(|bin| u64::try_from(log2_fixed(bin)).unwrap_or(0) >> 8);
+        // What began before the window may be no more than what goes on behind an answer.
+        let log2 = row
+            .first
+            .checked_sub(1)
+            .filter(|_| row.begin >= 0)
+            .map(|bin| u64::try_from(log2_fixed(bin)).unwrap_or(0) >> 8);
         stratum[arm.at()].add(Counted {
             all: 1,
             requests,

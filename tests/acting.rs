@@ -216,7 +216,10 @@ fn a_running_program_is_asked_from_the_command_line() {
     let config = configure(folder.path(), &receiver.address, "");
     let running = Running::start(&["--config", &config], &folder.path().join("state"));
     let ask = |words: &[&str]| serin(folder.path(), &[words, &["--address", &running.address]].concat());
-    assert!(ask(&["status"]).expect(0).out.contains("waiting for: the first log lines"));
+    // It answers before it has found that nothing has come.
+    until("it waits for lines", || {
+        ask(&["status"]).expect(0).out.contains("waiting for: the first log lines").then_some(())
+    });
     assert!(ask(&["rollouts"]).expect(0).out.contains("waiting: shop"));
     assert!(ask(&["verdict", "shop"]).expect(3).out.starts_with("INCONCLUSIVE: "));
     ask(&["verdict", "shop", "--inconclusive", "pass"]).expect(0);

@@ -317,11 +317,11 @@ mod tests {
 
     #[test]
     fn calls_are_slower_by_what_begins_first() {
-        let with_another = |took: u16| sum(&[one(40, took, false), one(41, 4, false)]);
+        let with_another = |took: u16| sum(&[one(4_000, took, false), one(4_001, 4, false)]);
         for (took, slower) in [(30, false), (150, true)] {
             let mut calls = Calls::default();
             for at in 0..300u16 {
-                calls.add(Arm::Control, &one(40, 30 + at % 9, false));
+                calls.add(Arm::Control, &one(4_000, 30 + at % 9, false));
                 calls.add(Arm::Candidate, &with_another(took + at % 9));
             }
             assert_eq!((calls.differ(), calls.are_slower()), (true, slower));

@@ -339,8 +339,8 @@ function TemplatesPanel({ service, change, limit }: { service: string; change: s
             <th scope="col">change</th>
             <th scope="col">line</th>
             <th scope="col">rollout</th>
-            <th scope="col" class="number baseline">users</th>
-            <th scope="col" class="number candidate">users</th>
+            <th scope="col" class="number baseline">baseline’s users</th>
+            <th scope="col" class="number candidate">canary’s users</th>
             <th scope="col">evidence</th>
           </tr>
         </thead>

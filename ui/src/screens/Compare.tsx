@@ -183,8 +183,9 @@ async function compare(a: string, b: string, times: string, signal: AbortSignal)
   for (const field of names) {
     // A name that no line has is none.
     const counts = await of(field, 30).catch(() => new Map<string, Two<number>>());
-    // Lines that came after all were counted make no share greater than all.
-    const share = (side: 0 | 1, pair: Two<number>): number => Math.min(1, pair[side] / Math.max(1, total[side]));
+    // Lines that came after all were counted are in these counts too: the shares of a field are of what its values add up to, at least.
+    const listed = [...counts.values()].reduce((sum, pair) => [sum[0] + pair[0], sum[1] + pair[1]], [0, 0]);
+    const share = (side: 0 | 1, pair: Two<number>): number => pair[side] / Math.max(1, total[side], listed[side]!);
     for (const [value, pair] of counts) values.push({ field, value, counts: pair, shares: [share(0, pair), share(1, pair)] });
   }
   values.sort((x, y) => apart(y.shares, total) - apart(x.shares, total));

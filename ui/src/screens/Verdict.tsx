@@ -56,7 +56,7 @@ function Needs({ comparison }: { comparison: Comparison }) {
       <ul>
         {needs.map((need) => {
           const label = comparison.guardrails.find((row) => row.guardrail === need.guardrail)?.label ?? need.guardrail;
-          const more = need.needed !== null && need.have !== null ? Math.max(0, Math.ceil(need.needed - need.have)) : null;
+          const more = need.needed !== null && need.have !== null ? Math.max(0, Math.round(need.needed) - Math.round(need.have)) : null;
           return (
             <li key={need.guardrail}>
               {label}: {more !== null ? `${grouped(more)} more ${neededWords(need.counted, comparison.unit)} (${grouped(need.have ?? 0)} of ${grouped(need.needed ?? 0)})` : neededWords(need.counted, comparison.unit)}

@@ -180,23 +180,16 @@ fn log_e_leaving(strata: &[Stratum]) -> f64 {
     share::log_e_fail(&at_most, 1.0)
 }
 
-/// Cells whose measurement a flaw breaks in a comparison.
+/// Cells whose measurement a flaw breaks in a comparison. A flaw of which there are none breaks the comparison as a whole, or nothing.
 pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
     match flaw {
-        // However requests are counted: callers see it.
+        // What is no request may be slow, and fail; a cell stays where callers see it however requests are counted.
         Flaw::UnequalCalls => match (comparison.calls.fail_as_a_whole(), comparison.calls.are_slower()) {
             (true, true) => &[],
             (true, false) => LATENCY_CELLS,
             (false, true) => ERROR_CELLS,
             (false, false) => &REQUEST_CELLS,
         },
-        _ => may_break(flaw),
-    }
-}
-
-/// Cells whose measurement a flaw may break. The other flaws break the comparison as a whole.
-fn may_break(flaw: Flaw) -> &'static [Cell] {
-    match flaw {
         Flaw::LatencyCoverage => LATENCY_CELLS,
         Flaw::StatusCoverage | Flaw::SamplingByOutcome => ERROR_CELLS,
         Flaw::SampleRatio
@@ -219,8 +212,6 @@ fn may_break(flaw: Flaw) -> &'static [Cell] {
         | Flaw::UnequalActivity
         | Flaw::UnequalSegments
         | Flaw::OwnMeasurement => &[],
-        // What is no request may be slow, and fail.
-        Flaw::UnequalCalls => &REQUEST_CELLS,
     }
 }
 

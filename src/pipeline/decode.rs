@@ -731,6 +731,7 @@ impl<'p> Decoder<'p> {
     }
 
     /// The line that was decoded last is told as a request, of a source of which none are taken; which is [`Decoder::source`].
+    #[cfg(feature = "edge")]
     pub(crate) fn is_aside(&self) -> bool {
         self.is_aside
     }

@@ -3,6 +3,7 @@
 //! A pipeline does three things: it changes lines before they are read ([`crate::pipeline::prepare`]), it says what the survey would
 //! else find (roles, arms, unit, segments), and it names business events and metrics. Some are part of the program; `pipelines/` has their text.
 
+mod keep;
 mod keys;
 mod metrics;
 mod parse;
@@ -18,6 +19,7 @@ use crate::cli::arguments::HowArguments;
 use crate::cli::terminal::harmless;
 use crate::cli::yaml::Problem;
 use crate::event::METRICS_MAX;
+use crate::pipeline::kept::KeepRule;
 use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::{ArmRule, CONVERSIONS_MAX, FieldRef, RequestSource, UnitKind};
 use crate::pipeline::prepare::{GIVEN, Key, Preparation, STAGES_MAX, Stage};
@@ -55,6 +57,8 @@ pub(super) struct Pipeline {
     pub at_least: BTreeMap<String, u16>,
     /// Metrics of one's own.
     pub metrics: Vec<Metric>,
+    /// Which lines are kept for search.
+    pub index: Vec<KeepRule>,
     pub tests: Vec<Test>,
 }
 
@@ -165,6 +169,19 @@ pub(super) fn key(path: Option<&Path>) -> anyhow::Result<Key> {
         );
     }
     Ok(Key::new(secret))
+}
+
+/// Rules of pipelines for what is kept for search, each for the streams of its pipeline, in their order.
+///
+/// # Errors
+/// A pipeline that cannot be read, or is wrong.
+#[cfg(feature = "index")]
+pub(super) fn keep_rules(how: &HowArguments) -> anyhow::Result<Vec<KeepRule>> {
+    let of = |pipeline: Pipeline| {
+        let streams = pipeline.stage.streams;
+        pipeline.index.into_iter().map(move |rule| KeepRule { streams: streams.clone(), ..rule })
+    };
+    Ok(read(&how.pipelines)?.into_iter().flat_map(of).collect())
 }
 
 /// Puts what pipelines say into what is wished; what the user says beside counts more.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::event::{Level, identity_hash, mix};
 use crate::index::document::{OUTSIDE, REJECT, Told, level_name};
+use crate::pipeline::kept::Keep;
 use crate::time::{MINUTE, Micros, Timestamp};
 
 /// Key of the sample: it is independent of all others.
@@ -18,9 +19,8 @@ const NEW: Micros = 10 * MINUTE;
 const ARMS_MAX: usize = 16_384;
 
 /// Chooses lines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sampling {
-    one_in: u32,
     /// Arms by service and name: when they were seen first.
     first_seen: BTreeMap<(String, String), Timestamp>,
     /// Arms of new code that is being judged.
@@ -29,11 +29,6 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// Keeps one unit of so many, of what is neither wrong nor new.
-    pub fn new(one_in: u32) -> Sampling {
-        Sampling { one_in: one_in.max(1), first_seen: BTreeMap::new(), candidates: Vec::new(), left_out: 0 }
-    }
-
     /// Arms of new code that is being judged, of whatever service.
     pub fn candidates(&mut self, candidates: Vec<String>) {
         self.candidates = candidates;
@@ -44,14 +39,22 @@ impl Sampling {
         self.left_out
     }
 
-    /// For how many lines a line stands; `None`: it is not kept.
-    pub fn weight(&mut self, stream: &str, position: u64, told: &Told<'_>) -> Option<u32> {
+    /// For how many lines a line stands; `None`: it is not kept. `keep`: what is kept of lines like this one.
+    pub fn weight(&mut self, keep: Keep, stream: &str, position: u64, told: &Told<'_>) -> Option<u32> {
+        let one_in = match keep {
+            Keep::All => return Some(1),
+            Keep::Off => {
+                self.left_out += 1;
+                return None;
+            }
+            Keep::Sampled(one_in) => one_in.max(1),
+        };
         if self.is_kept(told) {
             return Some(1);
         }
         let key = if told.unit == 0 { mix(identity_hash(stream.as_bytes()), position) } else { told.unit };
-        if mix(key, KEY).is_multiple_of(u64::from(self.one_in)) {
-            return Some(self.one_in);
+        if mix(key, KEY).is_multiple_of(u64::from(one_in)) {
+            return Some(one_in);
         }
         self.left_out += 1;
         None
@@ -92,29 +95,31 @@ mod tests {
 
     #[test]
     fn what_is_wrong_or_new_is_kept_and_of_the_rest_whole_units() {
-        let mut sampling = Sampling::new(10);
+        let mut sampling = Sampling::default();
         let (later, units) = (NEW + 5 * SECOND, 20_000u64);
         for arm in ["1", "2"] {
-            assert_eq!(sampling.weight("s", 0, &told(7, arm, 0)), Some(1), "an arm that is new");
+            assert_eq!(sampling.weight(Keep::Sampled(10), "s", 0, &told(7, arm, 0)), Some(1), "an arm that is new");
         }
         sampling.candidates(vec!["2".to_owned()]);
         let mut kept = 0;
         for unit in 1..=units {
             let unit = identity_hash(&unit.to_le_bytes());
-            let weights: Vec<_> = (0..3).map(|at| sampling.weight("s", at, &told(unit, "1", later))).collect();
+            let weights: Vec<_> =
+                (0..3).map(|at| sampling.weight(Keep::Sampled(10), "s", at, &told(unit, "1", later))).collect();
             assert!(weights.iter().all(|weight| *weight == weights[0]), "a unit is kept as a whole");
             kept += u64::from(weights[0] == Some(10));
-            assert_eq!(sampling.weight("s", 0, &told(unit, "2", later)), Some(1), "a candidate");
+            assert_eq!(sampling.weight(Keep::Sampled(10), "s", 0, &told(unit, "2", later)), Some(1), "a candidate");
             let failed = Told { failed: true, ..told(unit, "1", later) };
-            assert_eq!(sampling.weight("s", 0, &failed), Some(1));
+            assert_eq!(sampling.weight(Keep::Sampled(10), "s", 0, &failed), Some(1));
             let severe = Told { level: "error", kind: "log", ..told(unit, "1", later) };
-            assert_eq!(sampling.weight("s", 0, &severe), Some(1));
+            assert_eq!(sampling.weight(Keep::Sampled(10), "s", 0, &severe), Some(1));
         }
         // Five standard errors of a share of one tenth.
         assert!(kept.abs_diff(units / 10) < 220, "{kept}");
         assert_eq!(sampling.left_out(), (units - kept) * 3);
-        let without: u64 =
-            (0..units).filter(|at| sampling.weight("s", *at, &told(0, "", later)).is_some()).count() as u64;
+        let mut weight = |keep, at| sampling.weight(keep, "s", at, &told(0, "", later));
+        let without = (0..units).filter(|at| weight(Keep::Sampled(10), *at).is_some()).count() as u64;
         assert!(without.abs_diff(units / 10) < 220, "{without}");
+        assert_eq!((weight(Keep::All, 0), weight(Keep::Off, 0)), (Some(1), None));
     }
 }

@@ -8,6 +8,7 @@ pub mod continued;
 pub mod decode;
 pub mod intern;
 pub mod json;
+pub mod kept;
 pub mod metric;
 pub mod number;
 pub mod plan;

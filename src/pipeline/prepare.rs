@@ -65,9 +65,13 @@ impl Stage {
 
     /// Lines of a stream are its.
     pub fn is_for(&self, stream: &str) -> bool {
-        let fits = |glob: &String| query::Pattern::of_wildcards(glob).fits(stream);
-        self.streams.is_empty() || self.streams.iter().any(fits)
+        is_for(&self.streams, stream)
     }
+}
+
+/// A stream is one of these names, with `*` for any text; all are where there are none.
+pub(super) fn is_for(streams: &[String], stream: &str) -> bool {
+    streams.is_empty() || streams.iter().any(|glob| query::Pattern::of_wildcards(glob).fits(stream))
 }
 
 /// What all pipelines do to lines.

@@ -38,7 +38,7 @@ const fn key(path: &'static str, takes: Takes, about: &'static str) -> Key {
 }
 
 /// Every key, in the order in which a file has them.
-pub(in crate::cli) const KEYS: [Key; 44] = [
+pub(in crate::cli) const KEYS: [Key; 48] = [
     key("pipeline", Takes::Text, "Name of the pipeline: letters, digits, `-`. Needed."),
     key("about", Takes::Text, "What it reads, in a sentence."),
     key(
@@ -129,6 +129,22 @@ pub(in crate::cli) const KEYS: [Key; 44] = [
         "Field with the number of a gauge, from 0.001 to 68 million; below 0 it is not read.",
     ),
     key("metrics[].harm", Takes::Word(&["falls", "rises"]), "Which way it does harm. Needed."),
+    key(
+        "index",
+        Takes::ListBelow,
+        "Which lines are kept for search; the first rule that fits a line counts, and where none does `--index`. Nothing else rests on it, so it may be changed at any start.",
+    ),
+    key(
+        "index[].when",
+        Takes::Text,
+        "Query of the lines that it is for; also of what decoding says of them (`_kind:log`, `_service:shop`). Without it: all.",
+    ),
+    key(
+        "index[].keep",
+        Takes::Word(&["all", "sampled", "off"]),
+        "Which of them are kept: each; what is wrong or new, and a sample of the rest; none. Needed.",
+    ),
+    key("index[].one_in", Takes::Text, "With `sampled`: of the rest, the lines of one unit of so many (10)."),
     key(
         "redact",
         Takes::Below,

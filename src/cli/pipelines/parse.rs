@@ -10,6 +10,7 @@ use crate::pipeline::prepare::{GIVEN_EVENT, LinePattern, Redact, Rule, Words};
 use crate::pipeline::roles::Role;
 use crate::query::{Query, suggest};
 
+use super::keep::index;
 use super::metrics::metrics;
 use super::{Pipeline, Test};
 
@@ -119,6 +120,7 @@ pub(in crate::cli) fn parse(text: &str) -> Result<Pipeline, Vec<Problem>> {
     }
     events(&mut fields, &mut pipeline, &mut problems);
     metrics(&mut fields, &mut pipeline, &mut problems);
+    index(&mut fields, &mut pipeline, &mut problems);
     if let Some(node) = fields.get("redact") {
         pipeline.stage.redact = redact(node, &mut problems);
     }

@@ -13,8 +13,10 @@ use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::log::warn;
 use crate::cli::run::searching::{Job, Ways};
 use crate::event::{Intern, RejectReason};
-use crate::index::{Columns, Index, Sampling, Told, Writer};
+use crate::index::{Columns, Index, Sampling, Told, ToldRecord, Writer};
+use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
+use crate::pipeline::kept::Keeping;
 use crate::pipeline::plan::Plan;
 use crate::source::fold_chunk::not_utf8;
 #[cfg(feature = "kafka")]
@@ -41,7 +43,29 @@ pub(super) struct Follower<'a> {
     writer: Writer,
     streams: Vec<Stream<'a>>,
     forgotten: Vec<Erased>,
-    sampling: Option<Sampling>,
+    kept: Kept<'a>,
+}
+
+/// What is kept of lines.
+struct Kept<'a> {
+    keeping: &'a Keeping,
+    sampling: Sampling,
+    /// Reads lines for rules that ask what they hold.
+    reader: FieldReader,
+}
+
+impl Kept<'_> {
+    /// For how many lines a line stands; `None`: it is not kept.
+    fn weight(&mut self, (stream, position): (&str, u64), line: &str, told: &Told<'_>) -> Option<u32> {
+        let keep = if self.keeping.asks() {
+            let read = self.reader.read(line).ok();
+            let fields = read.as_ref().map(|fields| self.reader.record(fields, stream));
+            self.keeping.of(stream, Some(&ToldRecord { line, fields, told: *told, stream, position }))
+        } else {
+            self.keeping.of(stream, None)
+        };
+        self.sampling.weight(keep, stream, position, told)
+    }
 }
 
 struct Stream<'a> {
@@ -60,7 +84,7 @@ impl<'a> Stream<'a> {
 impl<'a> Follower<'a> {
     /// Goes on where the index ends; `None` when it was told to stop before all streams were there.
     pub(super) fn begin(
-        ways: &Ways,
+        ways: &'a Ways,
         shared: &'a Shared,
         plan: &'a Plan,
         index: Arc<Index>,
@@ -100,8 +124,9 @@ impl<'a> Follower<'a> {
         let Some(inputs) = all(ways, shared, http, &from)? else { return Ok(None) };
         let streams = inputs.names().iter().map(|name| Stream::new(plan, name)).collect();
         let forgotten = shared.forgetting.erased();
-        let sampling = ways.one_in.map(Sampling::new);
-        Ok(Some(Follower { shared, plan, inputs, writer, streams, forgotten, sampling }))
+        let reader = FieldReader::of_tables(&plan.tables);
+        let kept = Kept { keeping: &ways.keeping, sampling: Sampling::default(), reader };
+        Ok(Some(Follower { shared, plan, inputs, writer, streams, forgotten, kept }))
     }
 
     pub(super) fn follow(mut self) -> anyhow::Result<()> {
@@ -164,30 +189,28 @@ impl<'a> Follower<'a> {
     /// Indexes what has come.
     fn index(&mut self) -> anyhow::Result<u64> {
         let mut count = 0;
-        if let Some(sampling) = &mut self.sampling
+        if !self.kept.keeping.is_all()
             && let Ok(gate) = self.shared.gate()
         {
-            sampling.candidates(gate.candidates());
+            self.kept.sampling.candidates(gate.candidates());
         }
         for at in 0..self.streams.len() {
             let Some(batch) = self.inputs.batch(at) else { continue };
             let (chunks, after) = (batch.chunks(), batch.after());
             let Some(stream) = self.streams.get_mut(at) else { continue };
             for chunk in chunks {
-                count += add_chunk(&mut self.writer, (&self.forgotten, &mut self.sampling), stream, &chunk)?;
+                count += add_chunk(&mut self.writer, (&self.forgotten, &mut self.kept), stream, &chunk)?;
             }
             self.writer.reach(&stream.name, after);
         }
-        if let Some(sampling) = &self.sampling {
-            self.shared.searching.left_out.store(sampling.left_out(), Ordering::Relaxed);
-        }
+        self.shared.searching.left_out.store(self.kept.sampling.left_out(), Ordering::Relaxed);
         Ok(count)
     }
 }
 
 fn add_chunk(
     writer: &mut Writer,
-    (forgotten, sampling): (&[Erased], &mut Option<Sampling>),
+    (forgotten, kept): (&[Erased], &mut Kept<'_>),
     stream: &mut Stream<'_>,
     chunk: &Chunk,
 ) -> anyhow::Result<u64> {
@@ -199,15 +222,9 @@ fn add_chunk(
             continue;
         }
         count += 1;
-        let mut add = |text: &str, told: &Told<'_>| {
-            let weight = match sampling {
-                None => Some(1),
-                Some(sampling) => sampling.weight(&stream.name, position, told),
-            };
-            match weight {
-                Some(weight) => writer.add(&stream.name, position, text, &Told { weight, ..*told }).map(|_| ()),
-                None => Ok(()),
-            }
+        let mut add = |text: &str, told: &Told<'_>| match kept.weight((&stream.name, position), text, told) {
+            Some(weight) => writer.add(&stream.name, position, text, &Told { weight, ..*told }).map(|_| ()),
+            None => Ok(()),
         };
         let Ok(text) = std::str::from_utf8(line) else {
             let text = stream.decoder.prepared_bytes(line);

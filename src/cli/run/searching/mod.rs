@@ -27,10 +27,12 @@ use self::follow::Follower;
 pub(super) use self::forget::Job;
 pub(super) use self::who::who;
 use crate::cli::arguments::{Indexed, RunArguments};
+use crate::cli::pipelines;
 use crate::cli::run::http::Shared;
 use crate::cli::run::log::warn;
 use crate::cli::run::server;
 use crate::index::{Aliases, Index, Settings};
+use crate::pipeline::kept::{Keep, Keeping};
 use crate::pipeline::plan::Plan;
 use crate::source::wal::WalReader;
 
@@ -49,8 +51,8 @@ pub(super) struct Searching {
     plan: Mutex<Option<Plan>>,
     found: Condvar,
     index: OnceLock<Arc<Index>>,
-    /// Which lines are kept, once that is known.
-    what: OnceLock<Indexed>,
+    /// No line is kept, once that is known.
+    off: OnceLock<bool>,
     aliases: OnceLock<Aliases>,
     /// What is out of order, where something is.
     trouble: Mutex<Option<String>>,
@@ -87,7 +89,7 @@ impl Default for Searching {
             plan: Mutex::default(),
             found: Condvar::new(),
             index: OnceLock::new(),
-            what: OnceLock::new(),
+            off: OnceLock::new(),
             aliases: OnceLock::new(),
             trouble: Mutex::default(),
             job: Mutex::default(),
@@ -125,7 +127,7 @@ impl Searching {
 
     /// No line is kept.
     fn is_off(&self) -> bool {
-        self.what.get() == Some(&Indexed::Off)
+        self.off.get() == Some(&true)
     }
 
     /// Figures, once there is an index.
@@ -162,18 +164,26 @@ impl Searching {
 }
 
 /// Starts the thread, where lines are to be kept. `http`: the write-ahead log, where lines are taken over HTTP.
-pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option<WalReader>) {
-    let what = arguments.index.what;
+///
+/// # Errors
+/// A pipeline that is wrong.
+pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option<WalReader>) -> anyhow::Result<()> {
+    let rest = match arguments.index.what {
+        Indexed::All => Keep::All,
+        Indexed::Sampled => Keep::Sampled(arguments.index.sample),
+        Indexed::Off => Keep::Off,
+    };
+    let keeping = Keeping::new(pipelines::keep_rules(&arguments.how)?, rest);
     // It is set once.
-    let _set = shared.searching.what.set(what);
-    if what == Indexed::Off {
-        return;
+    let _set = shared.searching.off.set(keeping.is_off());
+    if keeping.is_off() {
+        return Ok(());
     }
     let settings = Settings { keep: arguments.index.keep, keep_bytes: arguments.index.bytes, ..Settings::default() };
     let ways = Ways {
         folder: arguments.state.clone(),
         settings,
-        one_in: (what == Indexed::Sampled).then_some(arguments.index.sample),
+        keeping,
         http,
         #[cfg(feature = "kafka")]
         topics: arguments.brokers.clone().map(|brokers| OfKafka {
@@ -193,14 +203,15 @@ pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option
                 .trouble(Some("search: the thread that indexes has died; lines that come are not found".to_owned()));
         }
     });
+    Ok(())
 }
 
 /// Where lines come from, and where they go.
 struct Ways {
     folder: PathBuf,
     settings: Settings,
-    /// Lines of one unit of so many are kept of what is neither wrong nor new.
-    one_in: Option<u32>,
+    /// Which lines are kept.
+    keeping: Keeping,
     http: Option<WalReader>,
     #[cfg(feature = "kafka")]
     topics: Option<OfKafka>,

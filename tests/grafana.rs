@@ -162,6 +162,78 @@ fn the_stock_data_source_finds_health_fields_lines_and_figures() {
 }
 
 #[test]
+fn what_happened_to_rollouts_is_marked_on_charts() {
+    let lines = lines();
+    let folder = folder_with(&[]);
+    let running = start(folder.path(), &lines);
+    let list = |parameters: &str| -> Vec<Value> {
+        let (status, body) = running.ask(&format!("/v1/annotations?{parameters}"), &running.address).unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    running.settled(|report| report["verdict"] == "fail");
+    let marks = list("");
+    let rollout = marks[0]["rollout"].as_str().unwrap();
+    let timeline = running.ask(&format!("/v1/rollouts/{rollout}/timeline"), &running.address).unwrap().1;
+    let timeline: Value = serde_json::from_str(&timeline).unwrap();
+    let events = timeline["events"].as_array().unwrap();
+    let is_failure = |event: &&Value| event["verdict"] == "fail" && event["verdict_before"] != "fail";
+    let failed = events.iter().find(is_failure).unwrap_or_else(|| panic!("{timeline}"));
+
+    // It began, and then it failed; both at the times of the timeline.
+    assert_eq!((&marks[0]["kind"], &marks[0]["title"]), (&json!("deploy"), &json!("shop: canary beside baseline")));
+    let mark = marks.iter().find(|mark| mark["verdict"] == "fail").unwrap();
+    assert_eq!(
+        (&mark["kind"], &mark["tags"]),
+        (&json!("decision"), &json!(["decision", rollout, "fail", "shop"])),
+        "{mark}"
+    );
+    assert_eq!(mark["text"], failed["reason"]);
+    let time = mark["time"].as_i64().unwrap();
+
+    // A list is of what is asked for.
+    assert_eq!(list(&format!("from={time}&to={time}&kind=decision")), std::slice::from_ref(mark));
+    let before = marks.iter().filter(|mark| mark["time"].as_i64().unwrap() < time).cloned().collect::<Vec<_>>();
+    assert!(!before.is_empty());
+    assert_eq!(list(&format!("to={}&rollout={rollout}", time - 1)), before);
+    assert_eq!(list("limit=1"), marks[marks.len() - 1..]);
+    assert!(list("rollout=other").is_empty());
+    for wrong in ["from=yesterday", "kind=other", "limit=100000", "other=1"] {
+        let (status, body) = running.ask(&format!("/v1/annotations?{wrong}"), &running.address).unwrap();
+        assert_eq!(status, 400, "{wrong}: {body}");
+    }
+
+    // A data source of the index of decisions has the same.
+    let ask = |lucene: &str| {
+        let header =
+            json!({ "search_type": "query_then_fetch", "ignore_unavailable": true, "index": "serin-decisions" });
+        let question = json!({ "query": filters(lucene), "size": 10_000 });
+        let (_, answer) = post(&running, "/_msearch", &format!("{header}\n{question}\n"));
+        answer["responses"][0].clone()
+    };
+    let sources = |answer: &Value| -> Vec<Value> {
+        answer["hits"]["hits"].as_array().unwrap().iter().map(|hit| hit["_source"].clone()).collect()
+    };
+    let all = ask("*");
+    assert_eq!(all["hits"]["total"]["value"], marks.len(), "{all}");
+    for (source, mark) in sources(&all).iter().rev().zip(&marks) {
+        assert_eq!(
+            (&source["title"], &source["text"], &source["tags"]),
+            (&mark["title"], &mark["text"], &mark["tags"])
+        );
+    }
+    let found = sources(&ask("tags:decision AND verdict:fail AND fail"));
+    let failures = marks.iter().rev().filter(|mark| mark["kind"] == "decision" && mark["verdict"] == "fail");
+    let title = |of: &Value| of["title"].as_str().unwrap().to_owned();
+    assert_eq!(found.iter().map(title).collect::<Vec<_>>(), failures.map(title).collect::<Vec<_>>());
+    assert_eq!(ask("status:500")["error"]["type"], "query_shard_exception");
+    assert_eq!(post(&running, "/serin-decisions/_count", "{}").1["count"], marks.len());
+    let mapping = running.ask("/serin-decisions/_mapping", &running.address).unwrap().1;
+    let mapping: Value = serde_json::from_str(&mapping).unwrap();
+    assert_eq!(mapping["serin-decisions"]["mappings"]["properties"]["@timestamp"]["type"], "date");
+}
+
+#[test]
 fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
     let lines = lines();
     let folder = folder_with(&[]);

@@ -145,6 +145,7 @@ impl Asking<'_> {
             "/v1/rollouts",
             "/v1/report",
             "/v1/report.html",
+            "/v1/annotations",
             "/v1/hooks",
             "/v1/forget",
             "/v1/sparks",
@@ -166,6 +167,7 @@ impl Asking<'_> {
         }
         self.ask("get", "/v1/course", "/v1/course?service=shop&control=baseline&candidate=canary", "", b"");
         self.ask("get", "/v1/course", "/v1/course", "", b"");
+        self.ask("get", "/v1/annotations", "/v1/annotations?from=soon", "", b"");
         for at in ["2999-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "soon"] {
             self.ask("get", "/v1/asof", &format!("/v1/asof?at={at}"), "", b"");
         }
@@ -278,6 +280,8 @@ fn every_operation_answers_as_the_document_says() {
         ("/v1/search/around", "/v1/search/around?stream=http&position=0"),
         ("/v1/search/around", "/v1/search/around"),
         ("/v1/fields", "/v1/fields"),
+        ("/v1/fields", "/v1/fields?q=((&values=1"),
+        ("/v1/fields", "/v1/fields?lines=1000000"),
         ("/v1/aggregate", "/v1/aggregate?by=cohort&every=1m&quantiles=duration_ms&distinct=_unit&stats=status"),
         ("/v1/aggregate", "/v1/aggregate?by=nobody"),
         ("/v1/shares", "/v1/shares?by=cohort"),

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 
 use common::running::{Running, until};
 use common::{Line, Random, Traffic, folder_with, serin, talk, with_log_lines};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn text_of(lines: &[Line]) -> String {
     lines.iter().map(|line| line.text() + "\n").collect()
@@ -119,6 +119,19 @@ fn what_was_taken_is_found_with_its_surroundings_fields_and_figures() {
         list.iter().find(|field| field["path"] == path).map(|field| field["kind"].as_str().unwrap().to_owned())
     };
     assert_eq!((kind("cohort").as_deref(), kind("latency_ms").as_deref()), (Some("text"), Some("number")));
+    // What fields hold is of the lines that are asked for: here of all, so it is what searches count.
+    let (_, fields) = asked(&running, "/v1/fields?lines=10000&values=100&", "status:503").unwrap();
+    let failed = whole(&lines, |line| line.contains("\"status\":503"));
+    assert_eq!((&fields["lines"], &fields["total"]["lines"]), (&json!(failed), &json!(failed)));
+    let field = |path: &str| fields["fields"].as_array().unwrap().iter().find(|field| field["path"] == path).unwrap();
+    assert_eq!(field("status")["values"], json!([{ "value": "503", "lines": failed }]));
+    for value in field("_arm")["values"].as_array().unwrap() {
+        let arm = format!("\"cohort\":{}", value["value"]);
+        assert_eq!(value["lines"], whole(&lines, |line| line.contains("\"status\":503") && line.contains(&arm)));
+    }
+    assert_eq!(field("_arm")["lines"], failed);
+    assert_eq!(field("msg")["lines"], 0, "no failed request has one");
+    assert_eq!(asked(&running, "/v1/fields?lines=100000&", "*").unwrap().0, 400);
 
     // Figures.
     let (_, table) =
@@ -205,6 +218,39 @@ fn who_follows_hears_new_lines_and_goes_on_where_it_was() {
     let expect = of(&lines[2_600..3_000]);
     let (told, _) = heard(&mut follow(&format!("Last-Event-ID: {id}\r\n")), expect.len());
     assert_eq!(told, expect);
+}
+
+#[test]
+fn rules_of_a_pipeline_say_which_lines_are_kept() {
+    let lines = rollout();
+    let pipeline = "pipeline: shop\nindex:\n- {when: '_kind:request AND cohort:baseline AND NOT _failed:true', keep: off}\n\
+                    - {when: '_kind:log AND cohort:baseline AND NOT level>=error', keep: sampled, one_in: 5}\n";
+    let folder = folder_with(&[("shop.yaml", pipeline.as_bytes())]);
+    let path = folder.path().join("shop.yaml");
+    let options = ["--idle", "2s", "--pipeline", path.to_str().unwrap()];
+    let running = Running::start(&options, &folder.path().join("state"));
+    sent(&running, &text_of(&lines), "all");
+    let is_baseline = |line: &str| line.contains("\"cohort\":\"baseline\"");
+    let is_request = |line: &str| line.contains("\"status\":");
+    found(&running, "cohort:canary", whole(&lines, |line| line.contains("\"cohort\":\"canary\"")));
+    found(
+        &running,
+        "_kind:request AND cohort:baseline",
+        whole(&lines, |line| is_baseline(line) && line.contains("\"status\":503")),
+    );
+    // Of the logs that a rule samples those that are kept stand for the rest, and nothing else is left out.
+    let logs = whole(&lines, |line| is_baseline(line) && !is_request(line));
+    let (_, page) = asked(&running, "/v1/search?limit=0&", "_kind:log AND cohort:baseline").unwrap();
+    let kept = page["total"]["kept"].as_u64().unwrap();
+    assert!(page["total"]["is_estimate"] == true && kept < logs, "{kept} of {logs}: {page}");
+    let off = whole(&lines, |line| is_baseline(line) && is_request(line) && !line.contains("\"status\":503"));
+    let status = running.ask("/v1/status", &running.address).unwrap().1;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["index"]["left_out"], off + logs - kept);
+    assert!(off > 500, "{off}");
+    // The verdict rests on every line.
+    let report: Value = serde_json::from_str(&running.ask("/v1/report", &running.address).unwrap().1).unwrap();
+    assert_eq!(report["comparisons"][0]["verdict"], "fail");
 }
 
 /// With a sample of what is neither wrong nor new, counts are scaled and said to be estimates; what went wrong is there in full.

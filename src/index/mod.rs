@@ -11,6 +11,7 @@
 mod aggregate;
 mod bits;
 mod committing;
+mod coverage;
 mod derived;
 mod document;
 mod forget;
@@ -30,6 +31,7 @@ mod writer;
 
 pub use aggregate::{Counted, Figure, Group, Metric, Table, UNIT};
 pub use committing::Committing;
+pub use coverage::{Coverage, Covered};
 pub use document::{OUTSIDE, REJECT, Told, kind_name};
 pub use forget::IsForgotten;
 pub use layout::{ColumnKind, Columns};

@@ -762,6 +762,9 @@ fn is_of(compared: &Compared, words: &str) -> bool {
     key.to_string() == words
 }
 
+/// How ids of rollouts that nobody declared begin.
+const FOUND: &str = "found-";
+
 /// The id of a rollout that was found: the same whenever the same two meet.
 fn found_id(compared: &Compared) -> String {
     let mut hash = Sha256::new();
@@ -770,7 +773,12 @@ fn found_id(compared: &Compared) -> String {
         hash.update([0]);
     }
     let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("found-{digits}")
+    format!("{FOUND}{digits}")
+}
+
+/// An id is that of a rollout that nobody declared.
+pub fn is_found(id: &str) -> bool {
+    id.starts_with(FOUND)
 }
 
 fn texts(list: Option<&Value>) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::cli::yaml::{Fields, Node, Problems};
 use crate::cli::{compare, policy_file};
 use crate::compare::verdict::Behaviour;
 use crate::engine::policy::Policy;
-use crate::outbox::Declared;
+use crate::outbox::{Declared, is_found};
 use crate::rollout::{AtDeadline, Course, Step};
 
 /// Rollouts of a configuration, and steps of one.
@@ -55,7 +55,7 @@ pub(super) fn rollouts(
 
 fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mut Problems) -> (Declared, Policy) {
     let name = name_of(fields, problems, |name| {
-        name.starts_with("found-").then_some("`found-` begins the ids of rollouts that nobody declared")
+        is_found(name).then_some("`found-` begins the ids of rollouts that nobody declared")
     });
     let services = match fields.texts("services", problems) {
         Some((names, at)) => {

@@ -17,7 +17,7 @@ use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
 use crate::cli::run::lag;
 use crate::cli::run::session::{self, Session, Sessions};
-use crate::cli::run::{dashboards, flagger, forget, gate, metrics, mute, openapi, trial};
+use crate::cli::run::{annotations, dashboards, flagger, forget, gate, metrics, mute, openapi, trial};
 use crate::cli::tokens::{Access, Allowed, Scope};
 use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
 use crate::pipeline::roles::Role;
@@ -86,6 +86,7 @@ fn of_rollouts() -> Table<Api> {
         ("/v1/rollouts/{id}", "get", get(rollout)),
         ("/v1/rollouts/{id}/gate", "get", get(of_gate)),
         ("/v1/rollouts/{id}/timeline", "get", get(timeline)),
+        ("/v1/annotations", "get", get(annotations::answer)),
         ("/v1/hooks", "get", get(hooks)),
         ("/v1/hooks/{name}/test", "post", post(trial::take)),
         ("/v1/rollouts/{id}/templates/{template}/mute", "post", post(mute::take)),

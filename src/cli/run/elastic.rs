@@ -29,6 +29,9 @@ pub(super) struct Elastic {
     /// What is searched.
     #[cfg(feature = "index")]
     pub shared: std::sync::Arc<crate::cli::run::http::Shared>,
+    /// What happened to rollouts.
+    #[cfg(feature = "index")]
+    pub desk: crate::cli::run::desk::Desk,
 }
 
 /// Paths by which lines come in, with what they are asked with; what clients ask before stands in [`any`].
@@ -59,7 +62,9 @@ pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Res
     let reads = matches!(method, Method::GET | Method::HEAD);
     #[cfg(feature = "index")]
     if let Some(question) = crate::cli::run::searching::elastic::Question::of(&words, &method) {
-        let (status, body) = crate::cli::run::searching::elastic::answer(&elastic.shared, question, request).await;
+        let (status, body) =
+            crate::cli::run::searching::elastic::answer((&elastic.shared, &elastic.desk), index, question, request)
+                .await;
         return answer(status, kind, body.to_string());
     }
     let body = match words.as_slice() {

@@ -132,6 +132,11 @@ impl History {
         self.number
     }
 
+    /// Each event with its rollout, the oldest first.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.events.iter().map(|event| (event.rollout.as_str(), &event.body))
+    }
+
     /// What happened to a rollout, the latest first.
     pub(super) fn of(&self, rollout: &str) -> Value {
         let of = self.events.iter().rev().filter(|event| event.rollout == rollout);

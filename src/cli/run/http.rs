@@ -323,20 +323,30 @@ pub(super) fn paths() -> Vec<(&'static str, &'static str)> {
     ways_in.chain(pages().into_iter().map(|(path, method, _)| (path, method))).collect()
 }
 
+/// What the routes go by.
+pub(super) struct Served {
+    pub shared: Arc<Shared>,
+    pub wal: Option<Wal>,
+    /// Where it listens, and the address that is told.
+    pub bound: SocketAddr,
+    pub address: SocketAddr,
+    pub access: Access,
+    pub sessions: Sessions,
+    #[cfg(feature = "index")]
+    pub desk: crate::cli::run::desk::Desk,
+}
+
 /// The routes, for requests that name this machine.
-pub(super) fn routes(
-    shared: Arc<Shared>,
-    wal: Option<Wal>,
-    (bound, address): (SocketAddr, SocketAddr),
-    (access, sessions): (Access, Sessions),
-    of_rollouts: Router,
-) -> Router {
+pub(super) fn routes(served: Served, of_rollouts: Router) -> Router {
+    let Served { shared, wal, bound, address, access, sessions, .. } = served;
     let door = Door::new(wal, &shared.room, shared.wishes.get().cloned().unwrap_or_default());
     let ways_in = api::router(ways_in()).with_state(door.clone()).fallback(otherwise).with_state(Elastic {
         door,
         address,
         #[cfg(feature = "index")]
         shared: Arc::clone(&shared),
+        #[cfg(feature = "index")]
+        desk: served.desk,
     });
     Router::new().merge(api::router(pages())).with_state(shared).merge(ways_in).merge(of_rollouts).layer(
         middleware::from_fn(move |request: Request, next: Next| {

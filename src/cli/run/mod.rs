@@ -5,6 +5,7 @@
 //! and write-ahead log from their beginning, and must come to the same ledger before it shows anything.
 
 mod again;
+mod annotations;
 mod api;
 mod appended;
 mod checkpoint;
@@ -217,7 +218,7 @@ async fn serve(
     shared.configured(in_force);
     shared.links_are(config.links.clone());
     #[cfg(feature = "index")]
-    searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again));
+    searching::start(&arguments, &shared, reader.as_ref().map(WalReader::again))?;
     forget::start(&arguments.state, &shared, tokio::runtime::Handle::current())?;
     let stale_after = Arc::new(AtomicI64::new(config.stale_after));
     let of_listener = Arc::clone(&shared);
@@ -274,7 +275,17 @@ async fn serve(
     let of_api = api::routes(of_api);
     #[cfg(feature = "index")]
     let of_api = of_api.merge(searching::routes(Arc::clone(&shared)));
-    let routes = http::routes(Arc::clone(&shared), wal, (bound, address), (access, sessions), of_api);
+    let served = http::Served {
+        shared: Arc::clone(&shared),
+        wal,
+        bound,
+        address,
+        access,
+        sessions,
+        #[cfg(feature = "index")]
+        desk: desk.clone(),
+    };
+    let routes = http::routes(served, of_api);
     let open = GracefulShutdown::new();
     let mut served = Box::pin(server::serve(listener, routes, Bounds::default(), &shared.connections_refused, &open));
     loop {

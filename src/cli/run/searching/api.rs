@@ -20,7 +20,7 @@ use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::{WAITING, shares, table, tail};
 use crate::cli::search::line_json;
-use crate::index::{Asked, Cursor, Found, Index, Page};
+use crate::index::{Asked, Covered, Cursor, Found, Index, Page};
 use crate::query::{Node, ParseError, Query};
 
 /// Lines of a page: usual, and most.
@@ -31,6 +31,11 @@ const AROUND_MAX: usize = 200;
 /// Matches that are counted for certain: usual, and most.
 const COUNT_TO: u64 = 10_000;
 const COUNT_TO_MAX: u64 = 1_000_000_000;
+/// Lines that are looked at for what fields hold: usual, and most; and values of a field that are listed.
+const COVERED: usize = 1_000;
+const COVERED_MAX: usize = 10_000;
+const VALUES: usize = 5;
+const VALUES_MAX: usize = 100;
 /// How long a search may take: usual, and most, in seconds.
 const TIMEOUT: f64 = 10.0;
 const TIMEOUT_MAX: f64 = 60.0;
@@ -267,10 +272,56 @@ async fn around(
     Ok(axum::Json(json!({ "lines": lines })).into_response())
 }
 
-async fn fields(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
-    let fields = run(&shared, None, |index, _| index.fields().map_err(|error| damaged(&error))).await??;
-    let fields: Vec<Value> = fields.iter().map(|field| json!({ "path": field.path, "kind": field.kind })).collect();
-    Ok(axum::Json(json!({ "fields": fields })).into_response())
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    q: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    lines: Option<usize>,
+    values: Option<usize>,
+    timeout: Option<f64>,
+}
+
+/// Fields of all lines, and what the newest ones that match hold of them.
+async fn fields(
+    State(shared): State<Arc<Shared>>,
+    asked: Result<Parameters<Fields>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let asked = given(asked)?;
+    let (limit, values) = (asked.lines.unwrap_or(COVERED), asked.values.unwrap_or(VALUES));
+    if limit > COVERED_MAX || values > VALUES_MAX {
+        let words = format!("lines: at most {COVERED_MAX}; values: at most {VALUES_MAX}");
+        return Err(problem(StatusCode::BAD_REQUEST, &words));
+    }
+    let of = Arc::clone(&shared);
+    let (known, covered) = run(&shared, asked.timeout, move |index, stop| {
+        let query = asked.q.as_deref().unwrap_or("*");
+        let tree = tree(&of, index, query, (asked.since.as_deref(), asked.until.as_deref()))?;
+        let asked = Asked { tree: &tree, limit, before: None, count_to: COUNT_TO, stop };
+        let known = index.fields().map_err(|error| damaged(&error))?;
+        Ok((known, index.covered(&asked, values).map_err(|error| damaged(&error))?))
+    })
+    .await??;
+    let Covered { lines, fields, total, partial } = covered;
+    let of_path = |path: &str| fields.iter().find(|field| field.path == path);
+    let list = known.iter().map(|field| {
+        let seen = of_path(&field.path);
+        let values = seen.map_or(&[][..], |seen| &seen.values).iter();
+        json!({
+            "path": field.path,
+            "kind": field.kind,
+            "lines": seen.map_or(0, |seen| seen.lines),
+            "values": values.map(|(value, lines)| json!({ "value": value, "lines": lines })).collect::<Vec<_>>(),
+        })
+    });
+    let body = json!({
+        "fields": list.collect::<Vec<_>>(),
+        "lines": lines,
+        "total": { "lines": total.lines, "is_exact": total.is_exact, "is_estimate": total.is_estimate, "kept": total.kept },
+        "partial": partial.as_ref().map(|partial| partial.name()),
+    });
+    Ok(axum::Json(body).into_response())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -1,9 +1,10 @@
 //! Searches as Elasticsearch's clients and Grafana's data source for it send them: `_search`, `_msearch`, `_count`, `_field_caps`,
-//! `_mapping`. Every name of an index stands for all lines.
+//! `_mapping`. Every name of an index stands for all lines, but one ([`decisions`]).
 //!
 //! What is not supported is an error that says so; of what only says how an answer is to look some is taken and not followed
 //! ([`TAKEN`]).
 
+mod decisions;
 mod figures;
 mod query;
 
@@ -18,6 +19,8 @@ use serde_json::{Map, Value, json};
 use self::figures::{Counting, Levels};
 use self::query::Reader;
 use crate::cli::clock::now;
+use crate::cli::run::annotations::{self, Annotation};
+use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api;
 use crate::index::{Asked, Cursor, Found, Index, Partial};
@@ -147,11 +150,13 @@ pub(in crate::cli::run) const PATHS: [(&str, &str); 10] = [
 
 /// Answers a question: the status, and the body.
 pub(in crate::cli::run) async fn answer(
-    shared: &Arc<Shared>,
+    (shared, desk): (&Arc<Shared>, &Desk),
+    index: Option<&str>,
     question: Question,
     request: Request,
 ) -> (StatusCode, Value) {
-    let (status, body) = match asked(shared, question, request).await {
+    let is_decisions = index == Some(decisions::DECISIONS);
+    let (status, body) = match asked((shared, desk), is_decisions, question, request).await {
         Ok(body) => (200, body),
         Err(failed) => (failed.status, failed.json()),
     };
@@ -166,13 +171,21 @@ fn parameters(request: &Request) -> Result<BTreeMap<String, String>, Failed> {
     Ok(list.into_iter().collect())
 }
 
-async fn asked(shared: &Arc<Shared>, question: Question, request: Request) -> Result<Value, Failed> {
+async fn asked(
+    (shared, desk): (&Arc<Shared>, &Desk),
+    is_decisions: bool,
+    question: Question,
+    request: Request,
+) -> Result<Value, Failed> {
     let parameters = parameters(&request)?;
     let body = axum::body::to_bytes(request.into_body(), BODY_MAX).await.map_err(|_| {
         let words = format!("the question is longer than {BODY_MAX} bytes, or did not come whole");
         Failed::of(413, "content_too_long_exception", &words)
     })?;
     let of = Arc::clone(shared);
+    // Several questions say in their headers of which index they are.
+    let marks =
+        if is_decisions || question == Question::Several { annotations::all(&desk.view().history) } else { Vec::new() };
     let done = api::run(shared, Some(TIMEOUT), move |index, stop| {
         let known: BTreeMap<String, &'static str> =
             index.fields()?.into_iter().map(|field| (field.path, field.kind)).collect();
@@ -181,13 +194,15 @@ async fn asked(shared: &Arc<Shared>, question: Question, request: Request) -> Re
             of_times.extend(plan.fields(Role::Time).iter().map(|field| field.path.clone()));
         }
         let times = figures::times(of_times.into_iter());
-        let context = Context { shared: &of, index, stop, known: &known, times: &times };
+        let context = Context { shared: &of, index, stop, known: &known, times: &times, decisions: &marks };
         match question {
+            Question::Search if is_decisions => context.search_decisions(&with_parameters(parse(&body)?, &parameters)?),
+            Question::Count if is_decisions => context.count_decisions(&with_parameters(parse(&body)?, &parameters)?),
             Question::Search => context.search(&with_parameters(parse(&body)?, &parameters)?),
             Question::Count => context.count(&with_parameters(parse(&body)?, &parameters)?),
             Question::Several => {
                 checked(&parameters, &["rest_total_hits_as_int"])?;
-                context.several(&body)
+                context.several(&body, is_decisions)
             }
             Question::Fields => {
                 checked(&parameters, &["fields"])?;
@@ -206,9 +221,9 @@ async fn asked(shared: &Arc<Shared>, question: Question, request: Request) -> Re
                 let of_body = body.get("fields").and_then(Value::as_array);
                 let of_body =
                     of_body.map(|list| list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect());
-                Ok(context.fields(&wanted.or(of_body).unwrap_or_else(|| vec!["*".to_owned()])))
+                Ok(context.fields(&wanted.or(of_body).unwrap_or_else(|| vec!["*".to_owned()]), is_decisions))
             }
-            Question::Mapping => Ok(context.mapping()),
+            Question::Mapping => Ok(context.mapping(is_decisions)),
         }
     })
     .await;
@@ -283,6 +298,8 @@ struct Context<'c> {
     stop: &'c dyn Fn() -> bool,
     known: &'c BTreeMap<String, &'static str>,
     times: &'c BTreeSet<String>,
+    /// What happened to rollouts, where that is asked.
+    decisions: &'c [Annotation],
 }
 
 /// How lines are shown.
@@ -478,7 +495,7 @@ impl Context<'_> {
         hit
     }
 
-    fn several(&self, body: &[u8]) -> Result<Value, Failed> {
+    fn several(&self, body: &[u8], is_decisions: bool) -> Result<Value, Failed> {
         let began = Instant::now();
         let lines: Vec<&[u8]> =
             body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
@@ -503,6 +520,9 @@ impl Context<'_> {
             let answer =
                 parse(header).and_then(|header| match header.keys().find(|key| !known.contains(&key.as_str())) {
                     Some(key) => Err(Failed::parsing(&format!("key [{key}] is not supported in the metadata section"))),
+                    None if header.get("index").map_or(is_decisions, decisions::is_named) => {
+                        self.search_decisions(&parse(asked)?)
+                    }
                     None => self.search(&parse(asked)?),
                 });
             answers.push(match answer {
@@ -519,7 +539,10 @@ impl Context<'_> {
     }
 
     /// Fields with Elasticsearch's words for their kinds.
-    fn kinds(&self) -> BTreeMap<&str, &'static str> {
+    fn kinds(&self, is_decisions: bool) -> BTreeMap<&str, &'static str> {
+        if is_decisions {
+            return Context::decision_kinds().collect();
+        }
         let mut kinds: BTreeMap<&str, &'static str> = BTreeMap::new();
         for (path, kind) in self.known {
             let kind = match (path.as_str(), *kind) {
@@ -537,10 +560,10 @@ impl Context<'_> {
         kinds
     }
 
-    fn fields(&self, wanted: &[String]) -> Value {
+    fn fields(&self, wanted: &[String], is_decisions: bool) -> Value {
         let fits = |path: &str| wanted.iter().any(|wanted| fits(wanted, path));
         let fields: Map<String, Value> = self
-            .kinds()
+            .kinds(is_decisions)
             .into_iter()
             .filter(|(path, _)| fits(path))
             .map(|(path, kind)| {
@@ -550,12 +573,12 @@ impl Context<'_> {
                 (path.to_owned(), json!({ kind: of }))
             })
             .collect();
-        json!({ "indices": [INDEX], "fields": fields })
+        json!({ "indices": [decisions::shown_name(is_decisions)], "fields": fields })
     }
 
-    fn mapping(&self) -> Value {
+    fn mapping(&self, is_decisions: bool) -> Value {
         let mut root = Map::new();
-        for (path, kind) in self.kinds() {
+        for (path, kind) in self.kinds(is_decisions) {
             let mut at = &mut root;
             let mut words = path.split('.').peekable();
             while let Some(word) = words.next() {
@@ -570,7 +593,7 @@ impl Context<'_> {
                 at = inner;
             }
         }
-        json!({ INDEX: { "mappings": { "properties": root } } })
+        json!({ decisions::shown_name(is_decisions): { "mappings": { "properties": root } } })
     }
 }
 

@@ -19,8 +19,9 @@ impl Intern for Plain {
     fn shared(&self) -> Arc<Names> {
         Arc::new(self.0.clone())
     }
-    fn service(&mut self, environment: &str, service: &str) -> NameId {
-        let key = crate::event::ServiceKey { environment: environment.into(), service: service.into() };
+    fn service(&mut self, environment: &str, cell: &str, service: &str) -> NameId {
+        let key =
+            crate::event::ServiceKey { environment: environment.into(), cell: cell.into(), service: service.into() };
         at(&mut self.0.services, key)
     }
     fn arm(&mut self, arm: &str) -> NameId {

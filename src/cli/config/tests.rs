@@ -70,7 +70,11 @@ fn a_whole_configuration_is_understood() {
     );
     assert_eq!(own.candidates, ["canary"]);
     assert_eq!(config.policy.rollouts[1].policy.limits.errors_ppm, Some(50_000));
-    let key = |service: &str| crate::event::ServiceKey { environment: "prod".to_owned(), service: service.to_owned() };
+    let key = |service: &str| crate::event::ServiceKey {
+        environment: "prod".to_owned(),
+        cell: String::new(),
+        service: service.to_owned(),
+    };
     assert!(!config.policy.of(Some(&key("api"))).latency && config.policy.of(Some(&key("other"))).latency);
 }
 

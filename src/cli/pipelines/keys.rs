@@ -169,7 +169,7 @@ pub(in crate::cli) const KEYS: [Key; 44] = [
     key(
         "tests[].gives[].*",
         Takes::Text,
-        "`time`, `environment`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, `metrics` (`NAME VALUE`, with commas between them), or any field of the line as it is read.",
+        "`time`, `environment`, `cell`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, `metrics` (`NAME VALUE`, with commas between them), or any field of the line as it is read.",
     ),
 ];
 

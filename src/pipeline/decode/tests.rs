@@ -164,7 +164,11 @@ fn roots_of_one_service_say_nothing_of_another() {
     let kind = |plan: &Plan, fields: &str| event(plan, &format!("{fields},\"status\":200")).kind;
     assert_eq!(kind(&plan, r#""service":"front","root":true"#), Kind::Request);
     assert_eq!(kind(&plan, r#""service":"front","root":false"#), Kind::Span);
-    let key = |service: &str| event::ServiceKey { environment: String::new(), service: service.to_owned() };
+    let key = |service: &str| event::ServiceKey {
+        environment: String::new(),
+        cell: String::new(),
+        service: service.to_owned(),
+    };
     plan.sources.insert(key("front"), RequestSource::RootSpan);
     plan.sources.insert(key("billing"), RequestSource::Application);
     assert_eq!(kind(&plan, r#""service":"front""#), Kind::Span);

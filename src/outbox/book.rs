@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::compare::verdict::{Behaviour, Verdict};
-use crate::engine::look::LOG_CHANGED;
 use crate::ledger;
 use crate::outbox::{Decision, Journalled, Muted, Placebo, Since, Topic, What};
 use crate::pipeline::clock::parse_time;
@@ -15,8 +14,10 @@ use crate::rollout::{Action, Command, Course, Event, Phase, State};
 use crate::time::Timestamp;
 
 mod cells;
+mod entry;
 
 pub use cells::{Awaited, ORDER};
+use entry::{changed, number_of, over_limit, regressed, rounded, texts};
 
 /// Comparisons that belong to no declared rollout and are followed; further ones are not listed.
 const FOUND_MAX: usize = 16_384;
@@ -116,7 +117,7 @@ pub struct Compared {
     pub changed: Vec<String>,
     /// What is out of order.
     pub flaws: Vec<String>,
-    /// What regressed, each with ln e: cells, metrics and conversions of one's own, and [`ERROR_LINES`].
+    /// What regressed, each with ln e: cells, metrics and conversions of one's own, and `error_lines`.
     pub regressed: Vec<(String, f64)>,
     /// Limits whose break fails it.
     #[serde(default)]
@@ -829,73 +830,4 @@ fn found_id(compared: &Compared) -> String {
     }
     let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("found-{digits}")
-}
-
-fn texts(list: Option<&Value>) -> Vec<String> {
-    let list = list.and_then(Value::as_array);
-    list.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
-}
-
-/// Evidence beyond any that matters; JSON knows no infinity.
-const LOG_E_BEYOND: f64 = 1e6;
-
-/// A number of the ledger; no number says `"inf"`.
-fn number_of(value: Option<&Value>) -> f64 {
-    let number: f64 = match value {
-        Some(Value::String(text)) => text.parse().unwrap_or(0.0),
-        Some(value) => value.as_f64().unwrap_or(0.0),
-        None => 0.0,
-    };
-    if number.is_nan() { 0.0 } else { number.clamp(-LOG_E_BEYOND, LOG_E_BEYOND) }
-}
-
-fn rounded(log_e: f64) -> Value {
-    ledger::rounded((log_e / std::f64::consts::LN_10 * 1e3).round() / 1e3)
-}
-
-/// The name of lines of level error or worse that carry a failure, among what regressed.
-pub(crate) const ERROR_LINES: &str = "error_lines";
-
-fn regressed(entry: &Map<String, Value>) -> Vec<(String, f64)> {
-    let mut list: Vec<(String, f64)> = ["cells", "metrics", "conversions"]
-        .iter()
-        .filter_map(|kind| entry.get(*kind)?.as_object())
-        .flatten()
-        .filter(|(_, cell)| cell.get("finding").and_then(Value::as_str) == Some("regressed"))
-        .map(|(name, cell)| (name.clone(), number_of(cell.get("log_e"))))
-        .collect();
-    list.extend(error_lines(entry).map(|log_e| (ERROR_LINES.to_owned(), log_e)));
-    list.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    list
-}
-
-/// ln e of the one of the error lines that carry a failure for which it is largest.
-fn error_lines(entry: &Map<String, Value>) -> Option<f64> {
-    let list = |name: &str| entry.get("templates")?.get(name)?.as_array();
-    let (failing, listed) = (list("failing")?, list("errors")?);
-    let carries = |line: &&Value| line.get("id").is_some_and(|id| failing.contains(id));
-    listed.iter().filter(carries).map(|line| number_of(line.get("log_e"))).max_by(f64::total_cmp)
-}
-
-/// Limits whose break fails the rollout.
-fn over_limit(entry: &Map<String, Value>) -> Vec<String> {
-    let limits = entry.get("limits").and_then(Value::as_object);
-    let fails = |limit: &Value| limit.get("fails").and_then(Value::as_bool) == Some(true);
-    limits.into_iter().flatten().filter(|(_, limit)| fails(limit)).map(|(name, _)| name.clone()).collect()
-}
-
-/// Behaviours with evidence that they changed, without those that are expected.
-fn changed(entry: &Map<String, Value>, expected: &[String]) -> Vec<String> {
-    let groups = entry.get("changed").and_then(Value::as_object);
-    groups
-        .into_iter()
-        .flatten()
-        .filter(|(name, log_e)| {
-            // Of log lines, those that are expected by themselves do not count.
-            let templates = entry.get("templates").filter(|_| *name == Behaviour::Templates.name());
-            let log_e = templates.and_then(|templates| templates.get("log_unexpected")).unwrap_or(log_e);
-            number_of(Some(log_e)) >= LOG_CHANGED && !expected.contains(name)
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
 }

@@ -66,7 +66,7 @@ pub(in crate::cli) const KEYS: [Key; 44] = [
     key(
         "roles",
         Takes::NamesOrLists,
-        "Fields that play a role, before those that are recognised; a latency may name its unit: `took:ms`.",
+        "Fields that play a role, before those that are recognised; a latency may name its unit: `took:ms`. `cell` is never recognised: its values split a service into what is judged, and rolled out, by itself (docs/compare.md).",
     ),
     key(
         "arms",

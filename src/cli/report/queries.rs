@@ -55,7 +55,7 @@ fn of_service(plan: &Plan, service: &ServiceKey, from: Timestamp, until: Timesta
 }
 
 /// Lines in which the first field of a role that has a value has this one; without a value, lines of which no field of it says anything.
-fn of_role(fields: &[FieldRef], value: &str) -> String {
+pub(in crate::cli) fn of_role(fields: &[FieldRef], value: &str) -> String {
     let mut query = String::new();
     for field in fields.iter().rev() {
         let name = path(&field.path);
@@ -278,7 +278,55 @@ pub(in crate::cli) fn path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::Query;
+    use crate::pipeline::survey::{Wishes, survey};
+    use crate::query::{self, Query, Record};
+    use serde_json::Value;
+
+    struct Fields(Value);
+
+    impl Record for Fields {
+        fn field(&self, path: &str) -> Option<query::Value<'_>> {
+            self.0.get(path)?.as_str().map(|text| query::Value::Str(text.into()))
+        }
+    }
+
+    /// A plan in which these fields name the cell.
+    fn plan(cells: &[&str]) -> Plan {
+        let of = |path: &&str| FieldRef { path: (*path).to_owned(), unit: None };
+        let mut plan = survey(&[], &Wishes::default()).plan;
+        plan.roles.insert(Role::Environment, vec![of(&"env")]);
+        plan.roles.insert(Role::Cell, cells.iter().map(of).collect());
+        plan
+    }
+
+    #[test]
+    fn lines_of_a_cell_are_those_that_name_it_first() {
+        let key = |environment: &str, cell: &str| ServiceKey {
+            environment: environment.to_owned(),
+            cell: cell.to_owned(),
+            service: "shop".to_owned(),
+        };
+        let lines = [
+            (r#"{"_service":"shop","city":"geneva"}"#, ["", "geneva"]),
+            (r#"{"_service":"shop","city":"basel","region":"geneva","env":"prod"}"#, ["prod", "basel"]),
+            (r#"{"_service":"shop","city":null,"region":"geneva"}"#, ["", "geneva"]),
+            (r#"{"_service":"shop","region":"-"}"#, ["", ""]),
+            (r#"{"_service":"shop","city":"","region":"geneva"}"#, ["", ""]),
+            (r#"{"_service":"shop","env":"prod"}"#, ["prod", ""]),
+        ];
+        let places = [["", "geneva"], ["prod", "basel"], ["", ""], ["prod", ""], ["", "basel"]];
+        let (cut, uncut) = (plan(&["city", "region"]), plan(&[]));
+        for [environment, cell] in places {
+            let query = of_service(&cut, &key(environment, cell), Timestamp(0), Timestamp(1));
+            let query = Query::parse(query.split(" AND _time").next().unwrap()).unwrap();
+            for (line, [of_environment, of_cell]) in lines {
+                let is_it = cell == of_cell && (environment.is_empty() || environment == of_environment);
+                let fields = Fields(serde_json::from_str(line).unwrap());
+                assert_eq!(query.matches(&fields), is_it, "{line} and {environment}/{cell}: {}", query.source());
+            }
+        }
+        assert!(!of_service(&uncut, &key("prod", ""), Timestamp(0), Timestamp(1)).contains("prod"));
+    }
 
     #[test]
     fn a_latency_above_a_threshold_is_written_to_the_microsecond() {
@@ -295,6 +343,7 @@ mod tests {
         let key =
             |service: &str| ServiceKey { environment: String::new(), cell: String::new(), service: service.to_owned() };
         let (from, until) = (Timestamp(0), Timestamp(1_000_000));
+        let plan = plan(&[]);
         for name in ["shop", "a \"b\" \\", "", "(x)"] {
             for text in [
                 of_requests(&plan, &key(name), name, true, from, until),

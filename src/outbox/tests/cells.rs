@@ -208,7 +208,7 @@ fn a_service_whose_lines_name_no_cell_is_of_every_cell() {
     assert_eq!(reading.look("geneva", "2", "pass"), [], "the other is not compared yet");
     reading.begin_of("api", "", "2");
     reading.begin("basel", "2");
-    let mut of_api = |reading: &mut Reading, verdict: &str, more: Value| {
+    let of_api = |reading: &mut Reading, verdict: &str, more: Value| {
         reading.ledger.look("api", "2", 6, verdict, more);
         reading.go_on()
     };

@@ -313,6 +313,42 @@ mod tests {
         partial
     }
 
+    /// Cells of a service, each with a line, and two of another.
+    fn of_cells(numbers: std::ops::Range<u16>) -> WindowPartial {
+        let mut partial = WindowPartial::new(0);
+        let key = |service: &str, cell: &str| {
+            ServiceKey { service: service.to_owned(), ..ServiceKey::default() }.in_cell(cell)
+        };
+        partial.names.services = vec![key("shop", ""), key("shop", "geneva"), key("wild", "")];
+        partial.names.services.extend(numbers.clone().map(|number| key("wild", &format!("u{number}"))));
+        partial.names.arms = vec!["1".to_owned()];
+        let one = || Cell { lines: 1, ..Cell::default() };
+        partial.cells = (0..).zip(&partial.names.services).map(|(service, _)| (service, 0, one())).collect();
+        partial
+    }
+
+    #[test]
+    fn cells_of_a_service_that_runs_wild_take_no_others_place() {
+        let whole = WindowPartial::merge(0, [of_cells(0..3_000), of_cells(0..0)]);
+        let count = |service: &str| whole.names.services.iter().filter(|key| key.service == service).count();
+        // Those within the bound, the one of all others, and lines that name none.
+        assert_eq!((count("wild"), count("shop")), (CELLS_OF_SERVICE_MAX + 2, 2));
+        let lines: u64 = whole.cells.iter().map(|(_, _, cell)| cell.lines).sum();
+        assert_eq!(lines, 3_000 + 6, "those past the bound are counted together");
+        let parts = [of_cells(0..700), of_cells(700..701), of_cells(701..3_000)].map(|mut part| {
+            part.settle();
+            part
+        });
+        let [a, b, c] = parts;
+        let merged = WindowPartial::merge(0, [WindowPartial::merge(0, [c, a]), b]);
+        assert_eq!(merged.names, whole.names, "however the lines were cut");
+        let of_other = |partial: &WindowPartial| -> u64 {
+            let other = partial.names.services.iter().position(|key| key.cell == OTHER);
+            partial.cells.iter().filter(|cell| Some(usize::from(cell.0)) == other).map(|(_, _, cell)| cell.lines).sum()
+        };
+        assert_eq!((of_other(&merged), of_other(&whole)), (3_000 - 256, 3_000 - 256));
+    }
+
     #[test]
     fn arms_of_a_service_that_runs_wild_take_no_others_place() {
         let whole = WindowPartial::merge(0, [wild(0..3_000), wild(0..0)]);

@@ -201,11 +201,13 @@ impl Event {
     }
 }
 
-/// Environment and service: what metrics are kept for.
+/// Environment, cell and service: what metrics are kept for. Nothing of one is compared with another.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceKey {
     /// Environment; empty when the log has none.
     pub environment: String,
+    /// Cell of the environment (a city, a region, a compartment); empty where a line names none.
+    pub cell: String,
     /// Service; empty when the log has none.
     pub service: String,
 }
@@ -213,7 +215,33 @@ pub struct ServiceKey {
 impl std::fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let service = if self.service.is_empty() { "(unnamed service)" } else { &self.service };
-        if self.environment.is_empty() { f.write_str(service) } else { write!(f, "{service} in {}", self.environment) }
+        match (self.environment.as_str(), self.cell.as_str()) {
+            ("", "") => f.write_str(service),
+            (environment, "") => write!(f, "{service} in {environment}"),
+            ("", cell) => write!(f, "{service} in cell {cell}"),
+            (environment, cell) => write!(f, "{service} in {environment}, cell {cell}"),
+        }
+    }
+}
+
+impl ServiceKey {
+    /// The service over all its cells: how its lines are written is the same in each.
+    pub fn without_cell(&self) -> ServiceKey {
+        self.in_cell("")
+    }
+
+    /// The service in a cell.
+    pub fn in_cell(&self, cell: &str) -> ServiceKey {
+        ServiceKey { cell: cell.to_owned(), ..self.clone() }
+    }
+
+    /// Whether what this service logs of units (exposures, business events, metrics) is of a service that is judged: where lines name no
+    /// environment or no cell it is of every one, as it is of a service that is not cut into cells. A service that is cut speaks for the
+    /// cell that it names alone.
+    pub fn concerns(&self, judged: &ServiceKey) -> bool {
+        let is_environment = self.environment.is_empty() || self.environment == judged.environment;
+        let is_uncut = judged.cell.is_empty() && judged.service != self.service;
+        is_environment && (self.cell.is_empty() || self.cell == judged.cell || is_uncut)
     }
 }
 
@@ -269,8 +297,8 @@ pub trait Intern {
     fn names(&self) -> &Names;
     /// The same, to be kept: names that are added later are not in it.
     fn shared(&self) -> Arc<Names>;
-    /// Index of a service.
-    fn service(&mut self, environment: &str, service: &str) -> NameId;
+    /// Index of a service, by environment, cell and name.
+    fn service(&mut self, environment: &str, cell: &str, service: &str) -> NameId;
     /// Index of an arm.
     fn arm(&mut self, arm: &str) -> NameId;
     /// Index of a route.

@@ -9,7 +9,7 @@ mod deliveries;
 mod lane;
 mod rows;
 
-pub use self::book::{Book, Compared, Declared, Rollout, glob, is_found, same_ground};
+pub use self::book::{Awaited, Book, Compared, Declared, ORDER, Rollout, glob, is_found, same_ground};
 pub use self::deliveries::{Deliveries, Delivery, Do, Standing, Target, Unknown};
 pub use self::lane::{BREAK_AFTER, Given, HookState, Lane, Next, Outcome, Why};
 pub use self::rows::{Damaged, Journalled, Muted, Placebo, Row, Told, What, read_rows, row};

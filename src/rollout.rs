@@ -171,6 +171,8 @@ pub enum Event {
     Deadline,
     /// Its comparison is over.
     End,
+    /// Cells that come before it are done; or (`false`) one of them is not, and it waits.
+    Turn(bool),
     /// A person commands.
     Command(Command),
 }
@@ -220,7 +222,7 @@ pub struct State {
     pub phase: Phase,
     /// The step that is watched, from 0.
     pub step: usize,
-    /// When this attempt began.
+    /// When this attempt began, or its turn came: the deadline counts from there.
     pub began: Timestamp,
     /// When the step began.
     pub step_began: Timestamp,
@@ -236,6 +238,13 @@ pub struct State {
     pub by_deadline: bool,
     /// The step is approved.
     pub approved: bool,
+    /// No cell comes before it that is not done. While one does, it is watched, and goes on to no step.
+    #[serde(default = "yes")]
+    pub is_its_turn: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for State {
@@ -251,6 +260,7 @@ impl Default for State {
             deadline_over: false,
             by_deadline: false,
             approved: false,
+            is_its_turn: true,
         }
     }
 }
@@ -261,7 +271,14 @@ impl State {
         match event {
             Event::Begin => {
                 let step_time_over = course.minimum(0) == 0;
-                *self = State { phase: Phase::Running, began: at, step_began: at, step_time_over, ..State::default() };
+                *self = State {
+                    phase: Phase::Running,
+                    began: at,
+                    step_began: at,
+                    step_time_over,
+                    is_its_turn: self.is_its_turn,
+                    ..State::default()
+                };
                 Ok(Vec::new())
             }
             Event::Look { verdict, automatic, seen } => {
@@ -281,6 +298,13 @@ impl State {
                 }
                 Phase::Waiting | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => Vec::new(),
             }),
+            Event::Turn(has_come) => {
+                if has_come && !self.is_its_turn {
+                    self.began = at;
+                }
+                self.is_its_turn = has_come;
+                Ok(self.go_on(course, at))
+            }
             Event::Command(command) => {
                 let done = self.command(course, at, command)?;
                 self.by_deadline = false;
@@ -336,7 +360,7 @@ impl State {
 
     /// A step that has passed goes on, when nothing is left to wait for.
     fn go_on(&mut self, course: &Course, at: Timestamp) -> Vec<Action> {
-        let waits = !self.step_time_over || (course.needs_approval && !self.approved);
+        let waits = !self.is_its_turn || !self.step_time_over || (course.needs_approval && !self.approved);
         if self.phase != Phase::Passed || waits {
             return Vec::new();
         }
@@ -453,7 +477,9 @@ impl State {
         if !self.step_time_over && now.0 - self.step_began.0 >= course.minimum(self.step) {
             events.push(Event::StepTime);
         }
-        if !self.deadline_over && course.deadline.is_some_and(|(after, _)| now.0 - self.began.0 >= after) {
+        // Who waits for others is not late.
+        let has_deadline = self.is_its_turn && !self.deadline_over;
+        if has_deadline && course.deadline.is_some_and(|(after, _)| now.0 - self.began.0 >= after) {
             events.push(Event::Deadline);
         }
         events

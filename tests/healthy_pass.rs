@@ -35,7 +35,7 @@ struct Run {
 /// One rollout in which a share of the canary's requests takes 10 s, above any threshold; ends with its verdict, or at the `end` of the time when that is asked.
 fn simulate(requests_per_minute: f64, minutes: u32, seed: u64, very_slow: f64, to_the_end: bool) -> Run {
     let windowing = Windowing { window: MINUTE, ..Windowing::default() };
-    let service = ServiceKey { environment: String::new(), service: "shop".to_owned() };
+    let service = ServiceKey { environment: String::new(), cell: String::new(), service: "shop".to_owned() };
     let mut engine = Engine::new(Settings {
         windowing,
         releases: vec![vec![service.clone()]],

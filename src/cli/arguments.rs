@@ -169,7 +169,7 @@ pub(super) struct LogArguments {
 #[derive(Debug, Args)]
 pub(super) struct HowArguments {
     /// The field that plays a role, as ROLE=FIELD; several fields with commas. Latency may name its unit: latency=took:ms.
-    /// Roles: time, start, environment, service, cohort, variant, version, user, session, client, request_id, trace,
+    /// Roles: time, start, environment, cell, service, cohort, variant, version, user, session, client, request_id, trace,
     /// parent, root, kind, latency, status, error, level, route, method, message, template, stack, instance, sample_rate
     #[arg(long = "role", value_name = "ROLE=FIELD")]
     pub roles: Vec<String>,

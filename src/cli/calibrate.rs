@@ -20,6 +20,7 @@ use crate::cli::{output, policy_file};
 use crate::compare::verdict::Verdict;
 use crate::engine::policy::Policy;
 use crate::pipeline::plan::{ArmRule, UnitKind};
+use crate::pipeline::roles::Role;
 use crate::pipeline::survey::Survey;
 use crate::query::Query;
 use crate::source::files;
@@ -67,6 +68,8 @@ pub(super) fn run(arguments: &CalibrateArguments) -> anyhow::Result<u8> {
     settings.releases = vec![found.releases[release].services.clone()];
     let entry = found.releases[release].entry();
 
+    // Splits are of the users of all cells.
+    found.plan.roles.remove(&Role::Cell);
     let progress = Progress::bytes(streams.iter().map(files::size_on_disk).sum());
     let log = Log::read(streams, found.plan.clone(), entry, EVENTS_MAX, &mut |bytes| progress.add(bytes));
     progress.finish();

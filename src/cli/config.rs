@@ -132,7 +132,10 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
         config.links = links::links(list, &mut problems);
     }
     if let Some((list, _)) = fields.list("rollouts", &mut problems) {
-        let rollouts = rollouts::rollouts(list, &config.policy, &config.hooks, &mut problems);
+        // Pipelines are read later; they may name the field.
+        let names_cell = |of: &Written| of.id == "pipelines" || of.values.iter().any(|role| role.starts_with("cell="));
+        let may_have_cells = config.options.iter().any(names_cell);
+        let rollouts = rollouts::rollouts(list, &config.policy, &config.hooks, may_have_cells, &mut problems);
         for (declared, policy) in rollouts {
             config.policy.rollouts.push(OfRollout {
                 environment: declared.environment.clone(),

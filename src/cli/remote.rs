@@ -110,12 +110,18 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 }
 
 /// An id as it can stand in an address.
-fn id(id: &str) -> anyhow::Result<&str> {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_@.".contains(&byte);
-    if id.is_empty() || !id.bytes().all(is_part) {
+fn id(id: &str) -> anyhow::Result<String> {
+    // Environments and cells have names of any letters; the name of a rollout, which comes first, has not.
+    let name = id.split('@').next().unwrap_or_default();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_part) || id.chars().any(char::is_control) {
         bail!("`{}` is no id of a rollout; `serin rollouts` lists them", harmless(id, 80));
     }
-    Ok(id)
+    let one = |byte: u8| match is_part(byte) || byte == b'@' {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    Ok(id.bytes().map(one).collect())
 }
 
 /// An answer that is no success, in words.
@@ -210,9 +216,11 @@ pub(super) fn rollouts(arguments: &RemoteArguments) -> anyhow::Result<u8> {
             ("", _) => String::new(),
             (candidate, control) => format!(", {} against {}", harmless(candidate, 40), harmless(control, 40)),
         };
-        let environment = match text(rollout, "environment") {
-            "" => String::new(),
-            environment => format!(" in {}", harmless(environment, 40)),
+        let environment = match (text(rollout, "environment"), text(rollout, "cell")) {
+            ("", "") => String::new(),
+            (environment, "") => format!(" in {}", harmless(environment, 40)),
+            ("", cell) => format!(" in cell {}", harmless(cell, 40)),
+            (environment, cell) => format!(" in {}, cell {}", harmless(environment, 40), harmless(cell, 40)),
         };
         writeln!(
             out,
@@ -221,6 +229,10 @@ pub(super) fn rollouts(arguments: &RemoteArguments) -> anyhow::Result<u8> {
             harmless(text(rollout, "id"), 60),
             harmless(&services.join(", "), 100),
         )?;
+        match text(rollout, "waits_for") {
+            "" => {}
+            cell => writeln!(out, "  {} comes first", harmless(cell, 60))?,
+        }
         match text(rollout, "reason") {
             "" => {}
             reason => writeln!(out, "  {}", harmless(reason, 300))?,

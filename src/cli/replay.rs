@@ -188,6 +188,7 @@ pub(super) fn ground(start: &Map<String, Value>, key: &Key) -> anyhow::Result<(P
     let releases = start.get("releases").and_then(Value::as_array).cloned().unwrap_or_default();
     let key = |value: &Value| ServiceKey {
         environment: value.get("environment").and_then(text).unwrap_or_default(),
+        cell: value.get("cell").and_then(text).unwrap_or_default(),
         service: value.get("service").and_then(text).unwrap_or_default(),
     };
     let sharing = start.get("sharing").and_then(Value::as_u64).ok_or_else(|| anyhow!("no sharing"))? as usize;

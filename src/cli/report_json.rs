@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
-use crate::engine::comparison::{Comparison, Evidence};
+use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
 use crate::engine::limits::{Limit, LimitLook, Over};
 use crate::engine::segments::SegmentTest;
@@ -65,6 +65,7 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
         })).collect::<Vec<_>>(),
         "not_in_plan": report.unplanned.iter().map(|(key, requests)| json!({
             "environment": key.environment,
+            "cell": key.cell,
             "service": key.service,
             "requests": requests,
         })).collect::<Vec<_>>(),
@@ -274,12 +275,13 @@ fn comparison(judged: &Judged<'_>) -> Value {
         .map(|(key, [control, candidate])| {
             json!({
                 "environment": key.environment,
+                "cell": key.cell,
                 "service": key.service,
                 "baseline": totals(control),
                 "canary": totals(candidate),
                 "queries": {
-                    "baseline": queries_of(comparison, key, &comparison.control),
-                    "canary": queries_of(comparison, key, &comparison.candidate),
+                    "baseline": queries_of(judged, key, &comparison.control),
+                    "canary": queries_of(judged, key, &comparison.candidate),
                 },
             })
         })
@@ -361,8 +363,9 @@ fn changes(judged: &Judged<'_>) -> Value {
 }
 
 /// Queries that find the requests of an arm, and those that failed.
-fn queries_of(comparison: &Comparison, service: &ServiceKey, arm: &str) -> Value {
-    let of = |failed| queries::of_requests(service, arm, failed, comparison.started_at, comparison.ended_at);
+fn queries_of(judged: &Judged<'_>, service: &ServiceKey, arm: &str) -> Value {
+    let (plan, comparison) = (&judged.survey.plan, judged.comparison);
+    let of = |failed| queries::of_requests(plan, service, arm, failed, comparison.started_at, comparison.ended_at);
     json!({ "requests": of(false), "errors": of(true) })
 }
 
@@ -393,7 +396,13 @@ fn templates(judged: &Judged<'_>) -> Value {
             "units": template.units(),
             "lines": template.lines,
             "query": judged.services.first().map(|service| {
-                queries::of_template(listed.id, listed.severe, service, comparison.started_at, comparison.ended_at)
+                queries::of_template(
+                    &judged.survey.plan,
+                    (listed.id, listed.severe),
+                    service,
+                    comparison.started_at,
+                    comparison.ended_at,
+                )
             }),
             "per_thousand_requests": judged.per_thousand(template).map(|rate| rate.map(number)),
             "first_seen": template.first_seen.to_string(),
@@ -484,7 +493,7 @@ fn segments(judged: &Judged<'_>) -> Value {
 /// One segment, or two whose units fail together.
 fn segment(judged: &Judged<'_>, row: &SegmentRow) -> Value {
     let lines = judged.services.first().map(|service| {
-        let [all, failed] = queries::of_segment(judged.comparison, service, row);
+        let [all, failed] = queries::of_segment(&judged.survey.plan, judged.comparison, service, row);
         json!({ "units": lines_of(&all), "erring": lines_of(&failed) })
     });
     let named = |list: &[(String, String)]| -> Vec<Value> {
@@ -615,7 +624,7 @@ fn guardrail(judged: &Judged<'_>, row: &Row) -> Value {
         "evidence": strength(row.log_e),
         "counts": row.counts,
         "lines": judged.services.first().and_then(|service| {
-            queries::of_guardrail(judged.comparison, service, row).map(|lines| lines_of(&lines))
+            queries::of_guardrail(&judged.survey.plan, judged.comparison, service, row).map(|lines| lines_of(&lines))
         }),
     })
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::Settings;
 use crate::engine::comparison::ControlFrom;
-use crate::engine::lookup::{of_service, row_environment};
+use crate::engine::lookup::{concerns, of_service};
 use crate::engine::memory;
-use crate::event::{self, NameId};
+use crate::event::{self, NameId, ServiceKey};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::{OTHER, WindowPartial};
 use crate::time::{MINUTE, Micros, Timestamp};
@@ -208,21 +208,20 @@ impl Arms {
         self.arms.iter().filter(|(_, seen)| seen.here_since.is_some()).map(|(name, _)| name)
     }
 
-    /// Requests and units of each arm of the entry service, and exposures of any service of its environment.
+    /// Requests and units of each arm of the entry service, and exposures of any service of its environment and cell.
     ///
-    /// An exposure tells of a rollout in its own environment; one that names none tells of every environment. `is_full`: no
+    /// An exposure tells of a rollout in its own environment and cell; one that names none tells of every one. `is_full`: no
     /// further arm is taken.
     pub(super) fn count(
         &mut self,
         merged: &WindowPartial,
         entry: Option<NameId>,
-        environment: Option<&str>,
+        judged: Option<&ServiceKey>,
         settings: &Settings,
         is_full: bool,
     ) {
-        let concerns = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
         let cells = of_service(&merged.cells, entry, |(service, _, _)| *service);
-        let exposures = || merged.exposures.as_slice().iter().filter(|row| concerns(row.service));
+        let exposures = || merged.exposures.as_slice().iter().filter(|row| concerns(merged, row.service, judged));
         // Each line that makes a row also counts in a cell, so these are all arms of the entry's rows. Few of those of the
         // window are here: a service has one or two, all services together have hundreds.
         let mut ids: Vec<NameId> = cells.iter().map(|(_, arm, _)| *arm).chain(exposures().map(|row| row.arm)).collect();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::engine::comparison::Comparison;
-use crate::engine::lookup::{of_service, row_environment};
+use crate::engine::lookup::{concerns, of_service};
 use crate::engine::memory;
 use crate::engine::units::Arm;
 use crate::engine::user_effects::HistoryRequest;
-use crate::event::{self, NameId};
+use crate::event::{self, NameId, ServiceKey};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 use crate::sketch::rows::{AttemptRow, OutcomeRow};
@@ -150,7 +150,7 @@ pub(super) struct Joined {
 pub(super) fn requests_with_arm<'a>(
     merged: &'a WindowPartial,
     entry: Option<NameId>,
-    environment: Option<&str>,
+    judged: Option<&ServiceKey>,
     attempts: &'a [OpenAttempt],
 ) -> Vec<HistoryRequest<'a>> {
     let of_attempt = |attempt: &'a OpenAttempt| {
@@ -162,8 +162,7 @@ pub(super) fn requests_with_arm<'a>(
     if outcomes.is_empty() {
         return list;
     }
-    let ours = |service| row_environment(merged, service).is_none_or(|of| Some(of) == environment);
-    let exposures = merged.exposures.as_slice().iter().filter(|row| ours(row.service));
+    let exposures = merged.exposures.as_slice().iter().filter(|row| concerns(merged, row.service, judged));
     let mut exposed: Vec<(u64, u32, NameId)> = exposures.map(|row| (row.unit, row.at, row.arm)).collect();
     exposed.sort_unstable();
     list.extend(outcomes.iter().filter_map(|row| {

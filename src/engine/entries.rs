@@ -32,7 +32,14 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn services(list: &[ServiceKey]) -> Vec<Value> {
-    list.iter().map(|key| json!({ "environment": key.environment, "service": key.service })).collect()
+    let one = |key: &ServiceKey| {
+        let mut one = object(json!({ "environment": key.environment, "service": key.service }));
+        if !key.cell.is_empty() {
+            one.insert("cell".to_owned(), Value::from(key.cell.as_str()));
+        }
+        Value::Object(one)
+    };
+    list.iter().map(one).collect()
 }
 
 /// Ids as 16 digits each: numbers of JSON are no 64 bits.

@@ -4,7 +4,7 @@
 //! Only who asks is counted: what is remembered here answers whose a request is, and puts nobody into a comparison who stays away.
 
 use crate::engine::memory;
-use crate::event::{self, NO_NAME};
+use crate::event::{self, NO_NAME, ServiceKey};
 use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 use crate::time::{DAY, Micros};
@@ -13,16 +13,44 @@ use crate::time::{DAY, Micros};
 pub(super) const EXPOSED_MAX: usize = 262_144;
 /// How long ago units were exposed that go first where there are too many.
 const AGE_MAX: Micros = DAY;
-/// Arms that are told apart, over all environments; units of further ones are not remembered.
+/// Arms that are told apart, over all environments and cells; units of further ones are not remembered.
 const ARMS_MAX: usize = 4_096;
 
 type Units = hashbrown::HashMap<u64, (u16, i64), foldhash::fast::FixedState>;
 
+/// Environment and cell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Place {
+    environment: String,
+    cell: String,
+}
+
+impl Place {
+    fn of(key: &ServiceKey) -> Place {
+        Place { environment: key.environment.clone(), cell: key.cell.clone() }
+    }
+
+    fn is_of(&self, key: &ServiceKey) -> bool {
+        self.environment == key.environment && self.cell == key.cell
+    }
+
+    /// The same place, or one of which either says less.
+    fn may_be(&self, key: &ServiceKey) -> bool {
+        let alike = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        alike(&self.environment, &key.environment) && alike(&self.cell, &key.cell)
+    }
+
+    /// Bytes on the heap.
+    fn bytes(&self) -> u64 {
+        memory::text(&self.environment) + memory::text(&self.cell)
+    }
+}
+
 /// The latest arm of each unit that was exposed.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Exposed {
-    /// (environment, arm), by first appearance.
-    arms: Vec<(String, String)>,
+    /// Where, and which arm, by first appearance.
+    arms: Vec<(Place, String)>,
     /// Index of the arm of each unit, and the start of the window in which it was exposed.
     units: Units,
     /// Units whose keyed hash is above this are not remembered.
@@ -42,15 +70,16 @@ impl Exposed {
             self.drop_unused();
         }
         let rows = merged.exposures.as_slice();
+        let nowhere = ServiceKey::default();
         let mut latest: Vec<(u64, u32, usize)> = Vec::with_capacity(rows.len());
         for row in rows.iter().filter(|row| row.arm != NO_NAME && hash(row.unit) <= self.range) {
-            let environment = merged.names.services.get(usize::from(row.service)).map_or("", |key| &key.environment);
+            let key = merged.names.services.get(usize::from(row.service)).unwrap_or(&nowhere);
             let Some(arm) = event::name_at(&merged.names.arms, row.arm) else { continue };
-            let known = self.arms.iter().position(|(of, name)| of == environment && name == arm);
+            let known = self.arms.iter().position(|(of, name)| of.is_of(key) && name == arm);
             let at = match known {
                 Some(at) => at,
                 None if self.arms.len() < ARMS_MAX => {
-                    self.arms.push((environment.to_owned(), arm.clone()));
+                    self.arms.push((Place::of(key), arm.clone()));
                     self.arms.len() - 1
                 }
                 None => continue,
@@ -103,12 +132,12 @@ impl Exposed {
         }
     }
 
-    /// Which of two arms a unit was given last, in an environment (one without a name is any), since a time: what was given before the other
-    /// arm was there may have been changed since, and nobody has said so yet.
-    pub(super) fn arm_of(&self, unit: u64, since: i64, environment: &str, arms: [&str; 2]) -> Option<usize> {
+    /// Which of two arms a unit was given last, where a service is judged (an environment or cell without a name is any), since a time: what
+    /// was given before the other arm was there may have been changed since, and nobody has said so yet.
+    pub(super) fn arm_of(&self, unit: u64, since: i64, judged: Option<&ServiceKey>, arms: [&str; 2]) -> Option<usize> {
         let (arm, at) = self.units.get(&unit)?;
         let (of, name) = self.arms.get(usize::from(*arm))?;
-        if *at < since || !of.is_empty() && !environment.is_empty() && of != environment {
+        if *at < since || judged.is_some_and(|judged| !of.may_be(judged)) {
             return None;
         }
         arms.iter().position(|arm| arm == name)
@@ -130,15 +159,16 @@ impl Exposed {
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> u64 {
         memory::table::<(u64, (u16, i64))>(self.units.len())
-            + memory::list::<(String, String)>(self.arms.len())
-            + self.arms.iter().map(|(of, name)| memory::text(of) + memory::text(name)).sum::<u64>()
+            + memory::list::<(Place, String)>(self.arms.len())
+            + self.arms.iter().map(|(of, name)| of.bytes() + memory::text(name)).sum::<u64>()
     }
 
     /// Writes the state.
     pub(super) fn write(&self, w: &mut Writer) {
         w.length(self.arms.len());
-        for (environment, arm) in &self.arms {
-            w.text(environment);
+        for (of, arm) in &self.arms {
+            w.text(&of.environment);
+            w.text(&of.cell);
             w.text(arm);
         }
         w.fixed(self.range);
@@ -159,7 +189,7 @@ impl Exposed {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Exposed, Damaged> {
         let mut exposed = Exposed::default();
         for _ in 0..r.length()? {
-            exposed.arms.push((r.text()?, r.text()?));
+            exposed.arms.push((Place { environment: r.text()?, cell: r.text()? }, r.text()?));
         }
         exposed.range = r.fixed()?;
         for _ in 0..r.length()? {
@@ -177,7 +207,7 @@ fn hash(unit: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Names, ServiceKey};
+    use crate::event::Names;
     use crate::sketch::rows::ExposureRow;
 
     fn window(of: &[(u64, &str)]) -> WindowPartial {
@@ -189,7 +219,7 @@ mod tests {
             let arm = arms.iter().position(|known| known == arm).unwrap() as u16;
             partial.exposures.add(ExposureRow { unit: *unit, at: at as u32, count: 1, service: 0, arm });
         }
-        let service = ServiceKey { environment: "prod".to_owned(), service: "shop".to_owned() };
+        let service = ServiceKey { environment: "prod".to_owned(), cell: String::new(), service: "shop".to_owned() };
         partial.names = Names { services: vec![service], arms, ..Names::default() };
         partial
     }
@@ -199,11 +229,24 @@ mod tests {
         let mut exposed = Exposed::default();
         exposed.take(&window(&[(1, "off"), (2, "on"), (2, "off")]), 10);
         exposed.take(&window(&[(3, "on")]), 20);
-        let arm = |exposed: &Exposed, unit, since| exposed.arm_of(unit, since, "prod", ["off", "on"]);
+        let key = |environment: &str, cell: &str| ServiceKey {
+            environment: environment.to_owned(),
+            cell: cell.to_owned(),
+            service: "web".to_owned(),
+        };
+        let prod = key("prod", "");
+        let arm = |exposed: &Exposed, unit, since| exposed.arm_of(unit, since, Some(&prod), ["off", "on"]);
         assert_eq!([1, 2, 3, 4].map(|unit| arm(&exposed, unit, 10)), [Some(0), Some(0), Some(1), None]);
         assert_eq!([1, 2, 3].map(|unit| arm(&exposed, unit, 11)), [None, None, Some(1)]);
-        assert_eq!(exposed.arm_of(3, 0, "staging", ["off", "on"]), None);
-        assert_eq!(exposed.arm_of(3, 0, "", ["a", "b"]), None);
+        assert_eq!(exposed.arm_of(3, 0, Some(&key("staging", "")), ["off", "on"]), None);
+        assert_eq!(exposed.arm_of(3, 0, None, ["a", "b"]), None);
+        // A flag whose lines name no cell is one of each; one that names a cell is of that alone.
+        assert_eq!(exposed.arm_of(3, 0, Some(&key("prod", "geneva")), ["off", "on"]), Some(1));
+        let mut in_basel = window(&[(4, "on")]);
+        in_basel.names.services[0].cell = "basel".to_owned();
+        exposed.take(&in_basel, 30);
+        let of_4 = |cell: &str| exposed.arm_of(4, 0, Some(&key("prod", cell)), ["off", "on"]);
+        assert_eq!([of_4("basel"), of_4("geneva"), of_4("")], [Some(1), None, Some(1)]);
         let mut w = Writer::default();
         exposed.write(&mut w);
         assert_eq!(Exposed::read(&mut Reader::new(&w.bytes)).unwrap(), exposed);
@@ -216,7 +259,7 @@ mod tests {
             let arm = format!("v{unit}");
             exposed.take(&window(&[(7, arm.as_str())]), unit as i64);
         }
-        assert!(exposed.arms.len() <= ARMS_MAX && exposed.arm_of(7, 0, "", ["a", "v4105"]) == Some(1));
+        assert!(exposed.arms.len() <= ARMS_MAX && exposed.arm_of(7, 0, None, ["a", "v4105"]) == Some(1));
         let many: Vec<(u64, &str)> = (0..EXPOSED_MAX as u64 + 1_000).map(|n| (event::mix(n, 7), "on")).collect();
         exposed.take(&window(&many), 0);
         assert!(exposed.len() <= EXPOSED_MAX && exposed.len() > EXPOSED_MAX / 3, "{}", exposed.len());

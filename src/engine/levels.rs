@@ -46,18 +46,25 @@ struct Family {
     begun: u64,
 }
 
+/// Environment, cell and candidate: each cell has an error level of its own.
+type Candidate = [String; 3];
+
+fn candidate_of(entry: &ServiceKey, candidate: &str) -> Candidate {
+    [entry.environment.clone(), entry.cell.clone(), candidate.to_owned()]
+}
+
 /// All releases that are remembered. There are at most as many pairs as comparisons.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Levels {
-    /// By (environment, candidate), in order of time.
-    families: BTreeMap<(String, String), Vec<Family>>,
+    /// By environment, cell and candidate, in order of time.
+    families: BTreeMap<Candidate, Vec<Family>>,
     /// Bytes on the heap.
     bytes: u64,
 }
 
 /// Bytes of a family and of a pair with its texts: told one by one, since there may be hundreds of thousands.
-fn family_bytes((environment, candidate): &(String, String)) -> u64 {
-    FAMILY_BYTES + memory::text(environment) + memory::text(candidate)
+fn family_bytes(of: &Candidate) -> u64 {
+    FAMILY_BYTES + of.iter().map(|text| memory::text(text)).sum::<u64>()
 }
 
 fn pair_bytes((service, control): &(String, String)) -> u64 {
@@ -65,7 +72,7 @@ fn pair_bytes((service, control): &(String, String)) -> u64 {
 }
 
 /// The list of a candidate has room for four, in a node that has room for half as many again.
-const FAMILY_BYTES: u64 = (4 * size_of::<Family>() + size_of::<(String, String)>() * 2) as u64;
+const FAMILY_BYTES: u64 = (4 * size_of::<Family>() + size_of::<Candidate>() * 2) as u64;
 /// A family of one pair has a list with room for four; larger ones fill theirs better.
 const PAIR_BYTES: u64 = 4 * size_of::<(String, String)>() as u64;
 
@@ -78,7 +85,9 @@ impl Levels {
         now: Timestamp,
         company: Company,
     ) -> f64 {
-        let families = self.families.entry((entry.environment.clone(), candidate.to_owned())).or_default();
+        let key = candidate_of(entry, candidate);
+        let bytes = family_bytes(&key);
+        let families = self.families.entry(key).or_default();
         let pair = (entry.service.clone(), control.to_owned());
         // The same two again, however late, else who comes within ten minutes of the first.
         let found = families.iter().position(|family| family.pairs.binary_search(&pair).is_ok()).or_else(|| {
@@ -90,7 +99,7 @@ impl Levels {
         if found.is_none() {
             let is_closed = company == Company::Known;
             families.push(Family { since: now, is_closed, pairs: Vec::new(), begun: 0 });
-            self.bytes += FAMILY_BYTES + memory::text(&entry.environment) + memory::text(candidate);
+            self.bytes += bytes;
         }
         let Some(family) = families.get_mut(at) else { return FIRST };
         if let Err(place) = family.pairs.binary_search(&pair) {
@@ -103,7 +112,7 @@ impl Levels {
 
     /// Two arms of a service are forgotten: should they be compared again, it is another release.
     pub(super) fn forget(&mut self, entry: &ServiceKey, [control, candidate]: [&str; 2]) {
-        let key = (entry.environment.clone(), candidate.to_owned());
+        let key = candidate_of(entry, candidate);
         let Some(families) = self.families.get_mut(&key) else { return };
         let pair = (entry.service.clone(), control.to_owned());
         for family in &mut *families {
@@ -128,9 +137,8 @@ impl Levels {
     /// Writes the state.
     pub(super) fn write(&self, w: &mut Writer) {
         w.length(self.families.len());
-        for ((environment, candidate), families) in &self.families {
-            w.text(environment);
-            w.text(candidate);
+        for (key, families) in &self.families {
+            key.iter().for_each(|text| w.text(text));
             w.length(families.len());
             for family in families {
                 w.int(family.since.0);
@@ -152,7 +160,7 @@ impl Levels {
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Levels, Damaged> {
         let mut levels = Levels::default();
         for _ in 0..r.length()? {
-            let key = (r.text()?, r.text()?);
+            let key = [r.text()?, r.text()?, r.text()?];
             let mut families = Vec::new();
             for _ in 0..r.length()? {
                 let (since, is_closed, begun) = (Timestamp(r.int()?), r.flag()?, r.uint()?);
@@ -176,7 +184,7 @@ mod tests {
     use super::*;
 
     fn entry(environment: &str, service: &str) -> ServiceKey {
-        ServiceKey { environment: environment.to_owned(), service: service.to_owned() }
+        ServiceKey { environment: environment.to_owned(), cell: String::new(), service: service.to_owned() }
     }
 
     #[test]
@@ -193,6 +201,8 @@ mod tests {
         let web = levels.part(&entry("prod", "web"), ["v1", "v2"], at(0), Company::Found);
         let api = levels.part(&entry("prod", "api"), ["v7", "v2"], at(10), Company::Found);
         assert_eq!((web, api), (0.9, 0.05));
+        let in_cell = entry("prod", "web").in_cell("geneva");
+        assert_eq!(levels.part(&in_cell, ["v1", "v2"], at(1), Company::Found), 0.9);
         // Elsewhere, another version, and who comes later are releases of their own.
         assert_eq!(levels.part(&entry("test", "web"), ["v1", "v2"], at(1), Company::Found), 0.9);
         assert_eq!(levels.part(&entry("prod", "web"), ["v1", "v3"], at(1), Company::Found), 0.9);

@@ -1,11 +1,12 @@
 //! Names and rows of a merged window, by service.
 
-use crate::event::NameId;
+use crate::event::{NameId, ServiceKey};
 use crate::sketch::partial::{Cell, WindowPartial};
 
-/// Environment that the service of a row names.
-pub(super) fn row_environment(merged: &WindowPartial, service: NameId) -> Option<&str> {
-    merged.names.services.get(usize::from(service)).map(|key| key.environment.as_str()).filter(|of| !of.is_empty())
+/// Whether a row of a service is of the service that is judged, which logs it or not ([`ServiceKey::concerns`]).
+pub(super) fn concerns(merged: &WindowPartial, service: NameId, judged: Option<&ServiceKey>) -> bool {
+    let Some(key) = merged.names.services.get(usize::from(service)) else { return true };
+    judged.is_some_and(|judged| key.concerns(judged))
 }
 
 /// Rows of one service; rows are sorted by service first.

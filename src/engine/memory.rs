@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::event::ServiceKey;
+
 /// Entries of a node of [`std::collections::BTreeMap`].
 const NODE: usize = 11;
 
@@ -52,6 +54,11 @@ pub(super) fn queue<T>(of: &VecDeque<T>) -> u64 {
 /// A text as long as this.
 pub(super) fn text(of: &str) -> u64 {
     of.len() as u64
+}
+
+/// The texts of a service.
+pub(super) fn key(of: &ServiceKey) -> u64 {
+    text(&of.environment) + text(&of.cell) + text(&of.service)
 }
 
 /// A sorted map or set of so many entries: nodes of eleven, on average two thirds full, and one node above of every seven.

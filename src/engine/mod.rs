@@ -71,6 +71,8 @@ pub use crate::engine::release::{Comparisons, Forgotten};
 pub const ENGINE_VERSION: u64 = 1;
 /// Releases that are discovered; services past it are counted, not judged. One without a rollout takes a few kilobytes.
 const RELEASES_MAX: usize = 32_768;
+/// Cells of a service that are judged; further ones are counted, not judged.
+pub const CELLS_MAX: usize = 256;
 /// Services without a release that are counted by name.
 const UNPLANNED_MAX: usize = 16_384;
 
@@ -211,6 +213,8 @@ pub struct Engine {
     common: Common,
     /// Releases that have a service.
     of_service: BTreeMap<ServiceKey, Vec<usize>>,
+    /// How many cells of an entry service are releases of their own.
+    cells: BTreeMap<ServiceKey, usize>,
     /// Releases that wait for the next window though none of their services may be in it.
     waiting: BTreeSet<usize>,
     sizes: Sizes,
@@ -279,6 +283,7 @@ impl Engine {
             releases,
             common: Common::default(),
             of_service: BTreeMap::new(),
+            cells: BTreeMap::new(),
             waiting: BTreeSet::new(),
             sizes: Sizes::default(),
             shed: Shed::default(),
@@ -295,9 +300,13 @@ impl Engine {
     /// Notes which release has which service, and which of them wait for the next window.
     fn index(&mut self) {
         self.of_service.clear();
+        self.cells.clear();
         for (at, release) in self.releases.iter().enumerate() {
             for key in &release.services {
                 self.of_service.entry(key.clone()).or_default().push(at);
+            }
+            if let Some(entry) = release.services.first().filter(|entry| !entry.cell.is_empty()) {
+                *self.cells.entry(entry.without_cell()).or_default() += 1;
             }
         }
         let waiting = self.releases.iter().enumerate().filter(|(_, release)| release.waits());
@@ -454,9 +463,7 @@ impl Engine {
         self.tally.add(&merged.tally);
         let read = ReadSoFar::of(&self.tally);
         self.make_room();
-        if self.settings.releases.is_empty() {
-            self.discover(&merged);
-        }
+        self.discover(&merged);
         self.count_unplanned(&merged);
         if !merged.is_empty() {
             self.add_traces(&merged);
@@ -555,15 +562,37 @@ impl Engine {
         self.notifications.told()
     }
 
-    /// Services that take requests are releases of their own when none were named.
+    /// Services that take requests are releases of their own when none were named; and so are cells of those that were, whenever they
+    /// come: with what is rolled out together, in the same cell.
     fn discover(&mut self, merged: &WindowPartial) {
+        let is_given = !self.settings.releases.is_empty();
         for (at, key) in merged.names.services.iter().enumerate() {
-            let takes_requests = || cells_of(merged, Some(at as NameId)).iter().any(|(_, _, cell)| cell.requests > 0);
-            let is_new = self.releases.len() < RELEASES_MAX && !self.of_service.contains_key(key);
-            if is_new && takes_requests() && self.common.take_room() {
-                self.of_service.insert(key.clone(), vec![self.releases.len()]);
-                self.releases.push(ReleaseState::new(vec![key.clone()]));
+            if self.of_service.contains_key(key) || (is_given && key.cell.is_empty()) || key.cell == OTHER {
+                continue;
             }
+            let takes_requests = || cells_of(merged, Some(at as NameId)).iter().any(|(_, _, cell)| cell.requests > 0);
+            if self.releases.len() >= RELEASES_MAX || !takes_requests() {
+                continue;
+            }
+            let uncut = key.without_cell();
+            let services: Vec<ServiceKey> = if is_given {
+                let mut given = self.settings.releases.iter();
+                let Some(of) = given.find(|services| services.first() == Some(&uncut)) else { continue };
+                of.iter().map(|service| service.in_cell(&key.cell)).collect()
+            } else {
+                vec![key.clone()]
+            };
+            let of_cells = self.cells.get(&uncut).copied().unwrap_or(0);
+            if (!key.cell.is_empty() && of_cells >= CELLS_MAX) || !self.common.take_room() {
+                continue;
+            }
+            if !key.cell.is_empty() {
+                self.cells.insert(uncut, of_cells + 1);
+            }
+            for service in &services {
+                self.of_service.entry(service.clone()).or_default().push(self.releases.len());
+            }
+            self.releases.push(ReleaseState::new(services));
         }
     }
 
@@ -574,8 +603,11 @@ impl Engine {
             if self.of_service.contains_key(key) {
                 continue;
             }
+            // Cells past their bound are counted together.
+            let past_bound = if key.cell.is_empty() { key.clone() } else { key.in_cell(OTHER) };
+            let key = &past_bound;
             let is_known = self.unplanned.contains_key(key) || self.unplanned.len() < UNPLANNED_MAX;
-            let other = || ServiceKey { environment: String::new(), service: OTHER.to_owned() };
+            let other = || ServiceKey { environment: String::new(), cell: String::new(), service: OTHER.to_owned() };
             *self.unplanned.entry(if is_known { key.clone() } else { other() }).or_default() += cell.requests;
         }
     }
@@ -617,27 +649,27 @@ impl Engine {
         outputs.push(Output::Entry(self.chain.append("end", body)));
     }
 
-    /// Services of one environment whose comparisons with the same candidate began within ten minutes of the first: what was
+    /// Services of one environment and cell whose comparisons with the same candidate began within ten minutes of the first: what was
     /// released together, though nobody said so. Each as (release, comparison) of its services; only those with several.
     pub fn found_releases(&self) -> Vec<Vec<(usize, usize)>> {
-        let mut all: Vec<(&str, &str, Timestamp, (usize, usize))> = Vec::new();
+        let mut all: Vec<((&str, &str), &str, Timestamp, (usize, usize))> = Vec::new();
         for (at, release) in self.releases.iter().enumerate() {
-            let environment = release.services.first().map_or("", |entry| entry.environment.as_str());
+            let place = release.services.first().map_or(("", ""), |of| (of.environment.as_str(), of.cell.as_str()));
             all.extend(release.comparisons.numbered().map(|(number, comparison)| {
-                (environment, comparison.candidate.as_str(), comparison.started_at, (at, number))
+                (place, comparison.candidate.as_str(), comparison.started_at, (at, number))
             }));
         }
         all.sort_unstable();
         let mut groups: Vec<Vec<(usize, usize)>> = Vec::new();
-        let mut first: Option<(&str, &str, Timestamp)> = None;
-        for (environment, candidate, started, of) in all {
-            let together = first.is_some_and(|(in_environment, same, since)| {
-                in_environment == environment && same == candidate && started.0 - since.0 <= TOGETHER
+        let mut first: Option<((&str, &str), &str, Timestamp)> = None;
+        for (place, candidate, started, of) in all {
+            let together = first.is_some_and(|(same_place, same, since)| {
+                same_place == place && same == candidate && started.0 - since.0 <= TOGETHER
             });
             match groups.last_mut().filter(|_| together) {
                 Some(group) => group.push(of),
                 None => {
-                    first = Some((environment, candidate, started));
+                    first = Some((place, candidate, started));
                     groups.push(vec![of]);
                 }
             }
@@ -656,20 +688,38 @@ impl Engine {
             };
             let of_name = |(_, release): &(usize, &ReleaseState)| release.services.first().is_some_and(is_it);
             let all: Vec<(usize, &ReleaseState)> = self.releases.iter().enumerate().filter(of_name).collect();
-            // In another environment the same service is another one: that it is compared there tells nothing of this one.
+            // In another environment the same service is another one: that it is compared there tells nothing of this one. A cell that
+            // the new version has not reached yet lacks nothing.
+            let is_reached = |key: &ServiceKey| {
+                let mut there = self.releases.iter().filter(|release| !release.comparisons.is_empty());
+                !self.is_cut(key)
+                    || there.any(|release| {
+                        release
+                            .services
+                            .first()
+                            .is_some_and(|of| (&of.environment, &of.cell) == (&key.environment, &key.cell))
+                    })
+            };
             let somewhere = all.iter().any(|(_, release)| !release.comparisons.is_empty());
             for (at, release) in all.iter().filter(|(_, release)| release.comparisons.is_empty()) {
-                if release.takes_requests() || !somewhere {
-                    list.extend(release.services.first().map(|key| (key.clone(), Some(*at))));
+                let Some(key) = release.services.first() else { continue };
+                if (release.takes_requests() && is_reached(key)) || !somewhere {
+                    list.push((key.clone(), Some(*at)));
                 }
             }
-            list.extend(self.unplanned.keys().filter(|key| is_it(key)).map(|key| (key.clone(), None)));
+            let unplanned = self.unplanned.keys().filter(|key| is_it(key) && is_reached(key));
+            list.extend(unplanned.map(|key| (key.clone(), None)));
             if !somewhere && list.iter().all(|(key, _)| !is_it(key)) {
                 let environment = environment.unwrap_or_default().to_owned();
-                list.push((ServiceKey { environment, service: service.to_owned() }, None));
+                list.push((ServiceKey { environment, cell: String::new(), service: service.to_owned() }, None));
             }
         }
         list
+    }
+
+    /// The service is cut into cells, each of which is judged by itself.
+    pub fn is_cut(&self, key: &ServiceKey) -> bool {
+        !key.cell.is_empty() || self.cells.contains_key(key)
     }
 
     /// The worst verdict over all comparisons: fail, then invalid, then inconclusive, then pass. `None` without any. No pass

@@ -16,7 +16,7 @@ use crate::engine::conversions::Converted;
 use crate::engine::ending::EndReason;
 use crate::engine::exposed::Exposed;
 use crate::engine::levels::{Company, Levels};
-use crate::engine::lookup::{cells_of, of_service, place, row_environment};
+use crate::engine::lookup::{cells_of, concerns, of_service, place};
 use crate::engine::metrics::Measured;
 use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
@@ -193,13 +193,13 @@ impl ReleaseState {
         let entry = place(&merged.names.services, entry_key);
         let complete = common.traces.take_complete(number, Some(merged.window));
         let attempts = self.attempts.join(merged, entry);
-        let environment = self.services.first().map(|entry| entry.environment.as_str());
+        let judged = self.services.first();
         if self.arms.are_full() {
             let compared: BTreeSet<String> =
                 self.comparisons.iter().flat_map(|of| [of.control.clone(), of.candidate.clone()]).collect();
             self.arms.forget_silent(|name| compared.contains(name));
         }
-        self.arms.count(merged, entry, environment, settings, common.is_full);
+        self.arms.count(merged, entry, judged, settings, common.is_full);
         let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
             && is_alone
@@ -209,7 +209,7 @@ impl ReleaseState {
             history.close_window(&HistoryWindow {
                 rows: of_service(merged.units.as_slice(), entry, |row| row.service),
                 arms: &merged.names.arms,
-                joined: requests_with_arm(merged, entry, environment, &attempts),
+                joined: requests_with_arm(merged, entry, judged, &attempts),
                 start: windowing.start_of(merged.window),
                 end: windowing.start_of(merged.window + 1),
             });
@@ -476,7 +476,7 @@ impl ReleaseState {
         common: &mut Common,
     ) -> bool {
         self.count_totals(at, merged);
-        let environment = self.services.first().map(|entry| entry.environment.as_str());
+        let judged = self.services.first();
         let here_since = self.arms.here_since(&self.comparisons[at].candidate).unwrap_or(i64::MAX);
         let comparison = &mut self.comparisons[at];
         let ids = [&comparison.control, &comparison.candidate].map(|name| place(&merged.names.arms, name));
@@ -527,7 +527,7 @@ impl ReleaseState {
         let by_rows = activities.len();
         let mut exposed_elsewhere = Vec::new();
         for row in merged.exposures.as_slice() {
-            let ours = row_environment(merged, row.service).is_none_or(|of| Some(of) == environment);
+            let ours = concerns(merged, row.service, judged);
             if let Some(arm) = arm_of_id(row.arm).filter(|_| ours) {
                 if Some(row.service) != entry {
                     exposed_elsewhere.push((row.unit, arm, Timestamp(start.0 + i64::from(row.at))));
@@ -566,7 +566,7 @@ impl ReleaseState {
                         return None;
                     }
                     let arms = [comparison.control.as_str(), comparison.candidate.as_str()];
-                    Some(match exposed.arm_of(request.unit, here_since, environment.unwrap_or(""), arms)? {
+                    Some(match exposed.arm_of(request.unit, here_since, judged, arms)? {
                         0 => Arm::Control,
                         _ => Arm::Candidate,
                     })
@@ -608,14 +608,14 @@ impl ReleaseState {
             .conversions
             .as_slice()
             .iter()
-            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .filter(|row| concerns(merged, row.service, judged))
             .map(|row| Converted { unit: row.unit, event: row.event, lines: row.count, arm: arm_of_id(row.arm) })
             .collect();
         let ours: Vec<NameId> = self.services.iter().filter_map(|key| place(&merged.names.services, key)).collect();
         let rows = if comparison.metrics.is_empty() { &[] } else { merged.metrics.as_slice() };
         let metrics: Vec<Measured> = rows
             .iter()
-            .filter(|row| row_environment(merged, row.service).is_none_or(|of| Some(of) == environment))
+            .filter(|row| concerns(merged, row.service, judged))
             .map(|row| Measured {
                 unit: row.unit,
                 metric: row.metric,
@@ -684,7 +684,7 @@ impl ReleaseState {
             traces: traces_of(comparison, traces, complete),
             evidence: [evidence_of(0), evidence_of(1)],
             templates,
-            segments: segments_of(merged, entry, environment, arm_of_id),
+            segments: segments_of(merged, entry, judged, arm_of_id),
             names: &merged.names,
         };
         comparison.close_window(input);
@@ -705,7 +705,7 @@ impl ReleaseState {
 fn segments_of(
     merged: &WindowPartial,
     entry: Option<NameId>,
-    environment: Option<&str>,
+    judged: Option<&ServiceKey>,
     arm_of_id: impl Fn(NameId) -> Option<Arm>,
 ) -> Vec<SegmentInput> {
     let input = |row: &SegmentRow| {
@@ -717,7 +717,7 @@ fn segments_of(
     let mut list: Vec<SegmentInput> = own.iter().filter_map(input).collect();
     let by_entry = list.len();
     for exposure in merged.segments.as_slice().iter().filter(|row| row.exposed && Some(row.service) != entry) {
-        let ours = row_environment(merged, exposure.service).is_none_or(|of| Some(of) == environment);
+        let ours = concerns(merged, exposure.service, judged);
         let exposure = SegmentRow { latencies: 0, ..*exposure };
         list.extend(input(&exposure).filter(|of| ours && of.arm.is_some()));
     }

@@ -143,7 +143,7 @@ impl Engine {
             + self.levels.bytes()
             + self.notifications.bytes()
             + memory::tree::<ServiceKey, u64>(self.unplanned.len())
-            + self.unplanned.keys().map(|key| memory::text(&key.environment) + memory::text(&key.service)).sum::<u64>();
+            + self.unplanned.keys().map(memory::key).sum::<u64>();
     }
 
     /// The same by part, largest first.

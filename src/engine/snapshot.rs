@@ -15,7 +15,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 6;
+const SNAPSHOT_VERSION: u8 = 7;
 
 impl Engine {
     /// The whole state, for [`Engine::restore`].
@@ -57,6 +57,7 @@ impl Engine {
         w.length(self.unplanned.len());
         for (key, requests) in &self.unplanned {
             w.text(&key.environment);
+            w.text(&key.cell);
             w.text(&key.service);
             w.uint(*requests);
         }
@@ -120,7 +121,7 @@ impl Engine {
         engine.shed = Shed::read(&mut r)?;
         engine.common.is_full = r.flag()?;
         for _ in 0..r.length()? {
-            let key = ServiceKey { environment: r.text()?, service: r.text()? };
+            let key = ServiceKey { environment: r.text()?, cell: r.text()?, service: r.text()? };
             engine.unplanned.insert(key, r.uint()?);
         }
         engine.chain = Chain { previous: r.text()?, entries: r.uint()? };

@@ -358,7 +358,11 @@ mod tests {
 
     #[test]
     fn a_trace_is_complete_one_window_after_its_request() {
-        let services = ["front", "cart"].map(|s| ServiceKey { environment: String::new(), service: s.into() });
+        let services = ["front", "cart"].map(|s| ServiceKey {
+            environment: String::new(),
+            cell: String::new(),
+            service: s.into(),
+        });
         let arms = ["v2".to_owned()];
         let mut open = OpenTraces::default();
         let entries = [(0, 3)];
@@ -384,7 +388,11 @@ mod tests {
 
     #[test]
     fn each_release_takes_a_trace_after_its_own_request() {
-        let services = ["front", "cart"].map(|s| ServiceKey { environment: String::new(), service: s.into() });
+        let services = ["front", "cart"].map(|s| ServiceKey {
+            environment: String::new(),
+            cell: String::new(),
+            service: s.into(),
+        });
         let arms = ["v2".to_owned()];
         let mut open = OpenTraces::default();
         let entries = [(0, 0), (1, 1)];

@@ -59,7 +59,7 @@ impl HeldEvent {
             *id = value.as_deref().map_or(none, |value| names.segment(field, value));
         }
         Event {
-            service: names.service(&self.service.environment, &self.service.service),
+            service: names.service(&self.service.environment, &self.service.cell, &self.service.service),
             arm: self.arm.as_deref().map_or(none, |arm| names.arm(arm)),
             route: self.route.as_deref().map_or(none, |route| names.route(route)),
             instance: self.instance.as_deref().map_or(none, |instance| names.instance(instance)),

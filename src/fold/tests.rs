@@ -19,8 +19,9 @@ impl Intern for Plain {
     fn shared(&self) -> Arc<Names> {
         Arc::new(self.0.clone())
     }
-    fn service(&mut self, environment: &str, service: &str) -> NameId {
-        let key = crate::event::ServiceKey { environment: environment.into(), service: service.into() };
+    fn service(&mut self, environment: &str, cell: &str, service: &str) -> NameId {
+        let key =
+            crate::event::ServiceKey { environment: environment.into(), cell: cell.into(), service: service.into() };
         at(&mut self.0.services, key)
     }
     fn arm(&mut self, arm: &str) -> NameId {
@@ -69,7 +70,7 @@ fn event(line: (i64, u64, u8), offset: u64, names: &mut Plain) -> Event {
         request: 0,
         call: unit % 5 + 1,
         latency_us: if unit % 5 == 0 { NO_LATENCY } else { unit * 37 % 10_000 },
-        service: names.service("", ["a", "b"][unit as usize % 2]),
+        service: names.service("", "", ["a", "b"][unit as usize % 2]),
         arm: names.arm(["base", "canary"][usize::from(arm)]),
         route: names.route(["/x", "/y", "/z"][unit as usize % 3]),
         // Three of five units are served by a pod that says its name.

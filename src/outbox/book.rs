@@ -7,12 +7,17 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::compare::verdict::{Behaviour, Verdict};
-use crate::engine::look::LOG_CHANGED;
 use crate::ledger;
 use crate::outbox::{Decision, Journalled, Muted, Placebo, Since, Topic, What};
 use crate::pipeline::clock::parse_time;
 use crate::rollout::{Action, Command, Course, Event, Phase, State};
 use crate::time::Timestamp;
+
+mod cells;
+mod entry;
+
+pub use cells::{Awaited, ORDER};
+use entry::{changed, number_of, over_limit, regressed, rounded, texts};
 
 /// Comparisons that belong to no declared rollout and are followed; further ones are not listed.
 const FOUND_MAX: usize = 16_384;
@@ -30,6 +35,9 @@ pub struct Declared {
     pub name: String,
     /// Its environment; without, each environment has a rollout of its own.
     pub environment: Option<String>,
+    /// Cells in the order in which they are rolled out; further ones come after these, in any order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<String>,
     /// Its services, the entry first.
     pub services: Vec<String>,
     /// Which arm is the control, as a name in which `*` is anything.
@@ -47,12 +55,20 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// The id of its rollout in an environment.
-    fn id(&self, environment: &str) -> String {
-        match self.environment.is_some() || environment.is_empty() {
-            true => self.name.clone(),
-            false => format!("{}@{environment}", self.name),
+    /// The id of its rollout in an environment and a cell.
+    fn id(&self, environment: &str, cell: &str) -> String {
+        let environment = if self.environment.is_some() { "" } else { environment };
+        let mut id = self.name.clone();
+        for part in [environment, cell].into_iter().filter(|part| !part.is_empty()) {
+            id.push('@');
+            id.push_str(part);
         }
+        id
+    }
+
+    /// Place of a cell in the order: those that are not named come last, all at once.
+    fn place(&self, cell: &str) -> usize {
+        self.cells.iter().position(|known| known == cell).unwrap_or(self.cells.len())
     }
 }
 
@@ -84,6 +100,9 @@ pub struct Compared {
     pub service: String,
     /// Its environment.
     pub environment: String,
+    /// Its cell; empty where its lines name none.
+    #[serde(default)]
+    pub cell: String,
     /// Control.
     pub control: String,
     /// Candidate.
@@ -98,7 +117,7 @@ pub struct Compared {
     pub changed: Vec<String>,
     /// What is out of order.
     pub flaws: Vec<String>,
-    /// What regressed, each with ln e: cells, metrics and conversions of one's own, and [`ERROR_LINES`].
+    /// What regressed, each with ln e: cells, metrics and conversions of one's own, and `error_lines`.
     pub regressed: Vec<(String, f64)>,
     /// Limits whose break fails it.
     #[serde(default)]
@@ -130,6 +149,9 @@ pub struct Rollout {
     pub declared: Option<usize>,
     /// Its environment.
     pub environment: String,
+    /// Its cell; empty where its lines name none.
+    #[serde(default)]
+    pub cell: String,
     /// Where it stands.
     pub state: State,
     /// What is compared, by service and candidate, in the order in which it began.
@@ -142,20 +164,25 @@ pub struct Rollout {
     pub attempts: u64,
     /// The last command: what, who, why, when (milliseconds since 1970).
     pub commanded: Option<(Command, String, String, i64)>,
+    /// With which candidates it was done, each with its service, the latest last: what later cells wait for.
+    #[serde(default)]
+    pub done_with: Vec<(String, String)>,
 }
 
 impl Rollout {
-    fn new(id: String, declared: Option<usize>, environment: &str) -> Rollout {
+    fn new(id: String, declared: Option<usize>, environment: &str, cell: &str) -> Rollout {
         Rollout {
             id,
             declared,
             environment: environment.to_owned(),
+            cell: cell.to_owned(),
             state: State::default(),
             compared: Vec::new(),
             accepted: Vec::new(),
             generation: 0,
             attempts: 0,
             commanded: None,
+            done_with: Vec::new(),
         }
     }
 
@@ -403,6 +430,7 @@ impl Book {
         let compared = Compared {
             service: of("service"),
             environment: of("environment"),
+            cell: of("cell"),
             control: text("control"),
             candidate: text("candidate"),
             began: at,
@@ -429,7 +457,7 @@ impl Book {
                 && is(&declared.candidate, &compared.candidate)
         });
         let id = match declared.and_then(|at| self.declared.get(at)) {
-            Some(declared) => declared.id(&compared.environment),
+            Some(declared) => self.id_of(declared, &compared),
             None => found_id(&compared),
         };
         if declared.is_none() && !self.rollouts.contains_key(&id) && !self.has_room() {
@@ -440,7 +468,7 @@ impl Book {
         let rollout = self
             .rollouts
             .entry(id.clone())
-            .or_insert_with(|| Rollout::new(id.clone(), declared, &compared.environment));
+            .or_insert_with(|| Rollout::new(id.clone(), declared, &compared.environment, &compared.cell));
         let again =
             rollout.compared.iter().any(|of| of.service == compared.service && of.candidate == compared.candidate);
         let all_over = rollout.compared.iter().filter(|of| of.service == compared.service).all(|of| of.over)
@@ -454,8 +482,12 @@ impl Book {
             rollout.accepted.clear();
             rollout.attempts += 1;
         }
-        rollout.compared.push(compared);
-        if is_new { self.happened(&id, Event::Begin, because).unwrap_or_default() } else { Vec::new() }
+        rollout.begin(compared);
+        self.share_uncut(&id);
+        let mut decisions =
+            if is_new { self.happened(&id, Event::Begin, because).unwrap_or_default() } else { Vec::new() };
+        decisions.extend(self.turns(&id, because));
+        decisions
     }
 
     /// Room for one more that was found: those that are over make room.
@@ -517,6 +549,13 @@ impl Book {
         if ended && all_over {
             decisions.extend(self.happened(&id, Event::End, because).unwrap_or_default());
         }
+        for id in self.share_uncut(&id) {
+            decisions.extend(self.looked(&id, because));
+            if ended && self.rollouts.get(&id).is_some_and(|of| of.compared.iter().all(|of| of.over)) {
+                decisions.extend(self.happened(&id, Event::End, because).unwrap_or_default());
+            }
+        }
+        decisions.extend(self.turns(&id, because));
         decisions
     }
 
@@ -560,6 +599,7 @@ impl Book {
                 let mut decisions = Vec::new();
                 for (id, event) in self.due(*now) {
                     decisions.extend(self.happened(&id, event, &because).unwrap_or_default());
+                    decisions.extend(self.turns(&id, &because));
                 }
                 Ok(decisions)
             }
@@ -570,9 +610,9 @@ impl Book {
                 }
                 let accepted = match (command, finding) {
                     (Command::Accept, Some(finding)) => {
-                        let known = Behaviour::ALL.into_iter().map(Behaviour::name);
-                        if Behaviour::from_name(finding).is_none() {
-                            let list: Vec<&str> = known.collect();
+                        if Behaviour::from_name(finding).is_none() && finding != ORDER {
+                            let known = Behaviour::ALL.into_iter().map(Behaviour::name);
+                            let list: Vec<&str> = known.chain([ORDER]).collect();
                             return Err(format!(
                                 "`{finding}` is no finding that can be accepted; there are {}",
                                 list.join(", ")
@@ -595,6 +635,7 @@ impl Book {
                 if *command == Command::Accept {
                     decisions.extend(self.looked(id, &because));
                 }
+                decisions.extend(self.turns(id, &because));
                 Ok(decisions)
             }
             What::Configured { declared, .. } => self.configure(declared).map(|()| Vec::new()),
@@ -644,7 +685,10 @@ impl Book {
             let both = rollout.declared.and_then(|at| Some((before.get(at)?, self.declared.get(at)?)));
             if let Some((was, now)) = both {
                 rollout.state.goes_otherwise(&was.course, &now.course);
-                rollout.id = now.id(&rollout.environment);
+                // A name that was kept apart from another one's stays so.
+                if rollout.id == was.id(&rollout.environment, &rollout.cell) {
+                    rollout.id = now.id(&rollout.environment, &rollout.cell);
+                }
             }
             ids.insert(id, rollout.id.clone());
             self.rollouts.insert(rollout.id.clone(), rollout);
@@ -672,8 +716,10 @@ impl Book {
     fn happened(&mut self, id: &str, event: Event, because: &Because<'_>) -> Result<Vec<Decision>, String> {
         let Some(rollout) = self.rollouts.get_mut(id) else { return Ok(Vec::new()) };
         let Some(declared) = rollout.declared.and_then(|at| self.declared.get(at)) else { return Ok(Vec::new()) };
+        let before = rollout.state.phase;
         let actions =
             rollout.state.apply(&declared.course, because.at, event).map_err(|refused| refused.0.to_owned())?;
+        rollout.note_done(before);
         Ok(actions
             .into_iter()
             .filter_map(|action| {
@@ -696,6 +742,8 @@ impl Book {
 
     fn decision(&mut self, id: &str, topic: Topic, automatic: bool, because: &Because<'_>) -> Option<Decision> {
         let withheld = self.rollouts.get(id).and_then(|rollout| self.withheld(rollout)).map(Placebo::reason);
+        let next_cell = self.rollouts.get(id).filter(|_| topic == Topic::Promote);
+        let next_cell = next_cell.and_then(|rollout| self.next_cell(rollout)).map(str::to_owned);
         let rollout = self.rollouts.get_mut(id)?;
         let declared = rollout.declared.and_then(|at| self.declared.get(at));
         rollout.generation += 1;
@@ -708,6 +756,7 @@ impl Book {
                 json!({
                     "service": of.service,
                     "environment": of.environment,
+                    "cell": of.cell,
                     "control": of.control,
                     "candidate": of.candidate,
                     "verdict": rollout.verdict_of(of).name(),
@@ -726,6 +775,8 @@ impl Book {
             "rollout": rollout.id,
             "declared": declared.is_some(),
             "environment": rollout.environment,
+            "cell": rollout.cell,
+            "next_cell": next_cell,
             "generation": rollout.generation,
             "attempt": rollout.attempts,
             "verdict": verdict.name(),
@@ -758,7 +809,11 @@ impl Book {
 
 /// Words that a release is named by are its entry service, with its environment.
 fn is_of(compared: &Compared, words: &str) -> bool {
-    let key = crate::event::ServiceKey { environment: compared.environment.clone(), service: compared.service.clone() };
+    let key = crate::event::ServiceKey {
+        environment: compared.environment.clone(),
+        cell: compared.cell.clone(),
+        service: compared.service.clone(),
+    };
     key.to_string() == words
 }
 
@@ -772,6 +827,10 @@ fn found_id(compared: &Compared) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
+    // Ids of what is in no cell stay what they were.
+    if !compared.cell.is_empty() {
+        hash.update(compared.cell.as_bytes());
+    }
     let digits: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     format!("{FOUND}{digits}")
 }
@@ -779,73 +838,4 @@ fn found_id(compared: &Compared) -> String {
 /// An id is that of a rollout that nobody declared.
 pub fn is_found(id: &str) -> bool {
     id.starts_with(FOUND)
-}
-
-fn texts(list: Option<&Value>) -> Vec<String> {
-    let list = list.and_then(Value::as_array);
-    list.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
-}
-
-/// Evidence beyond any that matters; JSON knows no infinity.
-const LOG_E_BEYOND: f64 = 1e6;
-
-/// A number of the ledger; no number says `"inf"`.
-fn number_of(value: Option<&Value>) -> f64 {
-    let number: f64 = match value {
-        Some(Value::String(text)) => text.parse().unwrap_or(0.0),
-        Some(value) => value.as_f64().unwrap_or(0.0),
-        None => 0.0,
-    };
-    if number.is_nan() { 0.0 } else { number.clamp(-LOG_E_BEYOND, LOG_E_BEYOND) }
-}
-
-fn rounded(log_e: f64) -> Value {
-    ledger::rounded((log_e / std::f64::consts::LN_10 * 1e3).round() / 1e3)
-}
-
-/// The name of lines of level error or worse that carry a failure, among what regressed.
-pub(crate) const ERROR_LINES: &str = "error_lines";
-
-fn regressed(entry: &Map<String, Value>) -> Vec<(String, f64)> {
-    let mut list: Vec<(String, f64)> = ["cells", "metrics", "conversions"]
-        .iter()
-        .filter_map(|kind| entry.get(*kind)?.as_object())
-        .flatten()
-        .filter(|(_, cell)| cell.get("finding").and_then(Value::as_str) == Some("regressed"))
-        .map(|(name, cell)| (name.clone(), number_of(cell.get("log_e"))))
-        .collect();
-    list.extend(error_lines(entry).map(|log_e| (ERROR_LINES.to_owned(), log_e)));
-    list.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    list
-}
-
-/// ln e of the one of the error lines that carry a failure for which it is largest.
-fn error_lines(entry: &Map<String, Value>) -> Option<f64> {
-    let list = |name: &str| entry.get("templates")?.get(name)?.as_array();
-    let (failing, listed) = (list("failing")?, list("errors")?);
-    let carries = |line: &&Value| line.get("id").is_some_and(|id| failing.contains(id));
-    listed.iter().filter(carries).map(|line| number_of(line.get("log_e"))).max_by(f64::total_cmp)
-}
-
-/// Limits whose break fails the rollout.
-fn over_limit(entry: &Map<String, Value>) -> Vec<String> {
-    let limits = entry.get("limits").and_then(Value::as_object);
-    let fails = |limit: &Value| limit.get("fails").and_then(Value::as_bool) == Some(true);
-    limits.into_iter().flatten().filter(|(_, limit)| fails(limit)).map(|(name, _)| name.clone()).collect()
-}
-
-/// Behaviours with evidence that they changed, without those that are expected.
-fn changed(entry: &Map<String, Value>, expected: &[String]) -> Vec<String> {
-    let groups = entry.get("changed").and_then(Value::as_object);
-    groups
-        .into_iter()
-        .flatten()
-        .filter(|(name, log_e)| {
-            // Of log lines, those that are expected by themselves do not count.
-            let templates = entry.get("templates").filter(|_| *name == Behaviour::Templates.name());
-            let log_e = templates.and_then(|templates| templates.get("log_unexpected")).unwrap_or(log_e);
-            number_of(Some(log_e)) >= LOG_CHANGED && !expected.contains(name)
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
 }

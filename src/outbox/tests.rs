@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+
+mod cells;
 use crate::ledger::Chain;
 use crate::rollout::{AtDeadline, Command, Course, Event, Phase, Step};
 use crate::time::{MINUTE, Micros};

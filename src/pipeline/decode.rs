@@ -42,6 +42,7 @@ use template::Templates;
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
 pub(crate) use crash::is_crash;
+pub(crate) use names::CELL_MAX;
 pub(crate) use outcome::is_probe_route;
 pub(crate) use segments::is_no_segment;
 
@@ -195,7 +196,7 @@ pub struct Decoder<'p> {
     source: RequestSource,
     names: Interner,
     /// Names seen lately, by their bytes: most lines need no hash table.
-    services: ShortNames<(Short, Short)>,
+    services: ShortNames<(Short, Short, Short)>,
     short_arms: ShortNames<Short>,
     short_routes: ShortNames<Short>,
     routes: RouteCache,

@@ -47,17 +47,20 @@ impl Intern for Interner {
     }
 
     #[inline]
-    fn service(&mut self, environment: &str, service: &str) -> NameId {
-        let hash = if environment.is_empty() {
-            self.services.hash(service)
-        } else {
-            self.services.hash(service) ^ self.services.hash(environment).rotate_left(17)
-        };
-        let same = |key: &ServiceKey| key.service == service && key.environment == environment;
+    fn service(&mut self, environment: &str, cell: &str, service: &str) -> NameId {
+        let mut hash = self.services.hash(service);
+        if !environment.is_empty() {
+            hash ^= self.services.hash(environment).rotate_left(17);
+        }
+        if !cell.is_empty() {
+            hash ^= self.services.hash(cell).rotate_left(31);
+        }
+        let same = |key: &ServiceKey| key.service == service && key.environment == environment && key.cell == cell;
         if let Some(id) = self.services.get(hash, &self.names.services, same) {
             return id;
         }
-        let key = ServiceKey { environment: environment.to_owned(), service: service.to_owned() };
+        let key =
+            ServiceKey { environment: environment.to_owned(), cell: cell.to_owned(), service: service.to_owned() };
         self.services.add(hash, &mut Arc::make_mut(&mut self.names).services, key)
     }
 
@@ -148,9 +151,11 @@ mod tests {
     #[test]
     fn the_same_name_has_the_same_index() {
         let mut names = Interner::default();
-        assert_eq!(names.service("", "a"), 0);
-        assert_eq!(names.service("prod", "a"), 1);
-        assert_eq!(names.service("", "a"), 0);
+        assert_eq!(names.service("", "", "a"), 0);
+        assert_eq!(names.service("prod", "", "a"), 1);
+        assert_eq!(names.service("", "prod", "a"), 2, "a cell is no environment");
+        assert_eq!(names.service("prod", "geneva", "a"), 3);
+        assert_eq!(names.service("", "", "a"), 0);
         assert_eq!((names.arm("x"), names.route("x"), names.arm("y"), names.arm("x")), (0, 0, 1, 0));
         for i in 0..70_000 {
             names.route(&i.to_string());

@@ -186,7 +186,8 @@ fn inside_from_json(value: Option<&Value>) -> Result<BTreeMap<ServiceKey, BTreeS
         Ok(Mark { path: text(of, "field")?, value: of.get("value").and_then(Value::as_str).map(str::to_owned) })
     };
     let of_service = |of: &Value| {
-        let key = ServiceKey { environment: text(of, "environment")?, service: text(of, "service")? };
+        let key =
+            ServiceKey { environment: text(of, "environment")?, cell: String::new(), service: text(of, "service")? };
         let forms = of.get("forms").and_then(Value::as_array).ok_or_else(bad)?;
         let form = |form: &Value| {
             // No marks would be those of every line.
@@ -284,7 +285,11 @@ pub fn from_json(value: &Value) -> Result<Plan, BadPlan> {
         _ => return Err(bad("arms.by")),
     };
     for source in value.get("sources").and_then(Value::as_array).ok_or_else(|| bad("sources"))? {
-        let key = ServiceKey { environment: text(source, "environment")?, service: text(source, "service")? };
+        let key = ServiceKey {
+            environment: text(source, "environment")?,
+            cell: String::new(),
+            service: text(source, "service")?,
+        };
         let found = RequestSource::from_name(&text(source, "source")?).ok_or_else(|| bad("source"))?;
         plan.sources.insert(key, found);
     }

@@ -13,6 +13,8 @@ pub enum Role {
     Start,
     /// Environment: two environments are never compared.
     Environment,
+    /// Cell: what splits a service within its environment, as cities do. Never found by name.
+    Cell,
     /// Service.
     Service,
     /// Cohort: which arm of a rollout the line belongs to.
@@ -63,10 +65,11 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order in which a report names them.
-    pub const ALL: [Role; 26] = [
+    pub const ALL: [Role; 27] = [
         Role::Time,
         Role::Start,
         Role::Environment,
+        Role::Cell,
         Role::Service,
         Role::Cohort,
         Role::Variant,
@@ -98,6 +101,7 @@ impl Role {
             Role::Time => "time",
             Role::Start => "start",
             Role::Environment => "environment",
+            Role::Cell => "cell",
             Role::Service => "service",
             Role::Cohort => "cohort",
             Role::Variant => "variant",
@@ -195,6 +199,8 @@ impl Role {
                 "resource.attributes.deployment.environment.name",
                 "stage",
             ],
+            // Which field splits a service into what is rolled out by itself, nobody knows but who rolls it out.
+            Role::Cell => &[],
             Role::Service => &[
                 "service.name",
                 "service_name",
@@ -653,7 +659,14 @@ impl Role {
     pub fn may_be_wrapped(self) -> bool {
         !matches!(
             self,
-            Role::Start | Role::Variant | Role::Parent | Role::Root | Role::Kind | Role::SampleRate | Role::Template
+            Role::Cell
+                | Role::Start
+                | Role::Variant
+                | Role::Parent
+                | Role::Root
+                | Role::Kind
+                | Role::SampleRate
+                | Role::Template
         )
     }
 }

@@ -29,6 +29,8 @@ fn events() -> Vec<(String, Event)> {
     list.push(("step time".to_owned(), Event::StepTime));
     list.push(("deadline".to_owned(), Event::Deadline));
     list.push(("end".to_owned(), Event::End));
+    list.push(("its turn".to_owned(), Event::Turn(true)));
+    list.push(("not its turn".to_owned(), Event::Turn(false)));
     list.extend(Command::ALL.map(|command| (format!("> {}", command.name()), Event::Command(command))));
     list
 }
@@ -172,6 +174,34 @@ proptest! {
             step = state.step;
         }
     }
+}
+
+#[test]
+fn a_cell_goes_on_to_no_step_before_its_turn() {
+    let course = course(AtDeadline::Promote);
+    let mut state = State::default();
+    let mut apply = |minute: i64, event| {
+        let done = state.apply(&course, Timestamp(minute * MINUTE), event).unwrap();
+        let due = state.due(&course, Timestamp((minute + 1) * MINUTE));
+        (done.iter().map(word).collect::<Vec<_>>().join(" + "), state.phase, due)
+    };
+    let pass = Event::Look { verdict: Verdict::Pass, automatic: false, seen: None };
+    apply(0, Event::Turn(false));
+    assert_eq!(apply(0, Event::Begin), (String::new(), Phase::Running, vec![]), "it is watched");
+    assert_eq!(apply(9, pass), ("tell pass".to_owned(), Phase::Passed, vec![Event::StepTime]));
+    assert_eq!(apply(10, Event::StepTime), (String::new(), Phase::Passed, vec![]));
+    // Neither a person's word for its own evidence nor the deadline lets it go on.
+    assert_eq!(apply(11, Event::Command(Command::Approve)).0, "");
+    assert_eq!(apply(12, Event::Command(Command::Hold)).0, "tell held");
+    assert_eq!(apply(13, Event::Command(Command::Resume)), ("tell resumed".to_owned(), Phase::Passed, vec![]));
+    assert_eq!(apply(200, pass), (String::new(), Phase::Passed, vec![]), "its deadline counts from its turn");
+    assert_eq!(apply(201, Event::Turn(true)), ("ADVANCE 1".to_owned(), Phase::Passed, vec![]));
+    assert_eq!(apply(259, pass).2, [Event::StepTime]);
+    assert_eq!(apply(260, pass).2, [Event::StepTime, Event::Deadline]);
+    // What fails is rolled back whoever's turn it is.
+    apply(261, Event::Turn(false));
+    let fail = Event::Look { verdict: Verdict::Fail, automatic: true, seen: None };
+    assert_eq!(apply(262, fail), ("ROLLBACK!".to_owned(), Phase::RolledBack, vec![]));
 }
 
 #[test]

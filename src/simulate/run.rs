@@ -208,7 +208,7 @@ pub fn simulate(row: &str, plan: &Plan, seed: u64) -> Record {
     let mut world = World::new(*traffic, plan.minutes, seed, plan.rivals && traffic.latency);
     let second = traffic.disturbance == Disturbance::SecondCandidate;
     let candidates: &[&str] = if second { &[ARMS[0], ARMS[1]] } else { &[ARMS[0]] };
-    let service = ServiceKey { environment: String::new(), service: SERVICE.to_owned() };
+    let service = ServiceKey { environment: String::new(), cell: String::new(), service: SERVICE.to_owned() };
     let mut engine = Engine::new(Settings {
         windowing: Windowing { window: MINUTE, ..Windowing::default() },
         releases: vec![vec![service]],

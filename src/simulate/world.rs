@@ -184,7 +184,8 @@ impl World {
             }
             _ => None,
         };
-        let service = |name: &str| ServiceKey { environment: String::new(), service: name.to_owned() };
+        let service =
+            |name: &str| ServiceKey { environment: String::new(), cell: String::new(), service: name.to_owned() };
         let mut services = vec![service(SERVICE)];
         if matches!(traffic.logging, Logging::Upstream(_)) {
             services.push(service(PROXY));

@@ -24,13 +24,15 @@ pub use loose::LoosePartial;
 pub use templates::{TEMPLATE_PAIRS_MAX, TEMPLATE_TEXTS_MAX, TEMPLATES_MAX, is_counted};
 
 /// Version of the encoded form.
-pub const PARTIAL_VERSION: u8 = 5;
+pub const PARTIAL_VERSION: u8 = 6;
 
 /// Distinct services of one window that are counted by name; the others share [`OTHER`].
 pub const SERVICES_MAX: usize = 16_384;
 /// Distinct arms of one window that are counted by name, of one service; so that one whose versions run wild takes no other's place.
 pub const ARMS_OF_SERVICE_MAX: usize = 256;
-/// The same over all services.
+/// Distinct cells of one window that are counted by name, of one service, for the same reason; the others share [`OTHER`].
+pub const CELLS_OF_SERVICE_MAX: usize = 256;
+/// Distinct arms over all services.
 pub const ARMS_MAX: usize = 32_768;
 /// Distinct routes of one window that are counted by name.
 pub const ROUTES_MAX: usize = 256;

@@ -20,8 +20,9 @@ use serin::engine::shedding::STATE_MAX;
 use serin::engine::{ArmChoice, Engine, Input, Output, Settings};
 use serin::event;
 use serin::fold::StreamFold;
-use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Conversions, Plan};
+use serin::pipeline::plan::{ArmRule, BASELINE, CANARY, Conversions, FieldRef, Plan};
 use serin::pipeline::plan_text;
+use serin::pipeline::roles::Role;
 use serin::pipeline::survey::{Head, Survey, Wishes, survey};
 use serin::sketch::partial::WindowPartial;
 use serin::source::files;
@@ -567,6 +568,25 @@ pub fn cases(seed: u64) -> Vec<Case> {
     let (regions, more_regions): (Vec<Line>, Vec<Line>) = regions.into_iter().partition(|line| line.user % 2 == 0);
     let segments = two("segments", bad_day(&regions, seed), bad_day(&more_regions, seed + 1));
     assert_eq!(segments.plan.segments, ["region", "client_version"]);
+    // Users of a service that is rolled out city by city; some lines name no city, and one city comes late.
+    let cities = with_segments(&busy.lines(), |user| match user % 7 {
+        0 => "\"zone\":\"z\"".to_owned(),
+        city => format!("\"city\":\"{}\"", ["geneva", "basel"][city as usize % 2]),
+    });
+    let late = busy.requests as usize * 2 / 3;
+    let come_late = |(number, line): (usize, Line)| match number > late && line.user % 3 == 0 {
+        true => Line { text: line.text.replace("\"basel\"", "\"zurich\""), ..line },
+        false => line,
+    };
+    let cities: Vec<Line> = cities.into_iter().enumerate().map(come_late).collect();
+    let (cities, more_cities): (Vec<Line>, Vec<Line>) = cities.into_iter().partition(|line| line.user % 2 == 0);
+    let city = FieldRef { path: "city".to_owned(), unit: None };
+    let cells = Case::new(
+        "cells",
+        vec![("a.log".to_owned(), bad_day(&cities, seed)), ("b.log".to_owned(), bad_day(&more_cities, seed + 1))],
+        &Wishes { roles: [(Role::Cell, vec![city])].into(), ..Wishes::default() },
+        Policy::default(),
+    );
     vec![
         one("plain", bytes_of(&lines)),
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
@@ -598,6 +618,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
         beyond,
         converting,
         segments,
+        cells,
     ]
 }
 

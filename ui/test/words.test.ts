@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { fieldsOf, term } from "../src/components/LogLine";
 import { route } from "../src/lib/router";
 import type { Comparison, RolloutRow } from "../src/lib/types";
-import { findingLook, freshOf, groupOf, inOrder, lookOfRollout, reasonWords } from "../src/lib/words";
+import { bareService, findingLook, freshOf, groupOf, inOrder, lookOfRollout, reasonWords, serviceName } from "../src/lib/words";
 
 const row = (id: string, more: Partial<RolloutRow>): RolloutRow => ({
   id,
@@ -82,4 +82,16 @@ it("reads a line, whatever it is", () => {
 it("quotes values of queries", () => {
   expect(term("_arm", "2.5.0")).toBe("_arm:2.5.0");
   expect(term("message", 'say "no"')).toBe('message:"say \\"no\\""');
+});
+
+it("names a service with environment and cell, and without them", () => {
+  for (const [environment, cell, name] of [
+    [null, "", "shop"],
+    ["prod", "", "shop in prod"],
+    ["", "New York", "shop in cell New York"],
+    ["prod", "geneva", "shop in prod, cell geneva"],
+  ] as const) {
+    expect(serviceName("shop", environment, cell)).toBe(name);
+    expect(bareService(name)).toBe("shop");
+  }
 });

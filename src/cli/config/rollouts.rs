@@ -2,11 +2,14 @@
 
 use crate::cli::config::hooks::name_of;
 use crate::cli::config::{Hook, one_of};
+use crate::cli::terminal::harmless;
 use crate::cli::yaml::{Fields, Node, Problems};
 use crate::cli::{compare, policy_file};
 use crate::compare::verdict::Behaviour;
+use crate::engine::CELLS_MAX;
 use crate::engine::policy::Policy;
 use crate::outbox::{Declared, is_found};
+use crate::pipeline::decode::{CELL_MAX, is_no_segment};
 use crate::rollout::{AtDeadline, Course, Step};
 
 /// Rollouts of a configuration, and steps of one.
@@ -17,12 +20,17 @@ pub(super) fn rollouts(
     list: &[Node],
     base: &Policy,
     hooks: &[Hook],
+    may_have_cells: bool,
     problems: &mut Problems,
 ) -> Vec<(Declared, Policy)> {
     let mut rollouts: Vec<(Declared, Policy)> = Vec::new();
     for (number, node) in list.iter().enumerate() {
         let mut fields = Fields::of(node, &format!("rollouts[{number}]"), problems);
         let (declared, policy) = rollout(&mut fields, base, hooks, problems);
+        if let Some(cells) = fields.get("cells").filter(|_| !may_have_cells) {
+            let words = "no field is a cell: name it under `roles` (cell: city), or in a pipeline";
+            problems.add(cells.at, format!("{}: {words}", fields.name("cells")));
+        }
         if rollouts.iter().any(|(known, _)| !known.name.is_empty() && known.name == declared.name) {
             problems.add(node.at, format!("{}: `{}` is named twice", fields.name("name"), declared.name));
         }
@@ -99,6 +107,7 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     problems.0.extend(
         of_policy.0.into_iter().filter(|problem| !lines_alike.iter().any(|key| problem.words.starts_with(key))),
     );
+    let cells = cells(fields, problems);
     let course = course(fields, &policy, problems);
     let owners = fields.texts("owners", problems).map(|(names, _)| names.into_iter().map(|(name, _)| name).collect());
     let told = fields.texts("hooks", problems).map(|(names, _)| {
@@ -112,6 +121,7 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     let declared = Declared {
         name,
         environment,
+        cells,
         services,
         control,
         candidate,
@@ -125,6 +135,29 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
         policy.steps = declared.course.steps.iter().map(|step| step.share_ppm).collect();
     }
     (declared, policy)
+}
+
+/// Cells in their order.
+fn cells(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<String> {
+    let Some((list, at)) = fields.texts("cells", problems) else { return Vec::new() };
+    let name = fields.name("cells");
+    if list.is_empty() || list.len() > CELLS_MAX {
+        problems.add(at, format!("{name}: 1 to {CELLS_MAX} cells, got {}", list.len()));
+    }
+    let mut cells: Vec<String> = Vec::new();
+    for (number, (cell, at)) in list.into_iter().enumerate() {
+        if is_no_segment(&cell) || cell.len() > CELL_MAX {
+            let words = format!(
+                "{name}[{number}]: 1 to {CELL_MAX} bytes, as lines write it; `{}` is no cell",
+                harmless(&cell, 40)
+            );
+            problems.add(at, words);
+        } else if cells.contains(&cell) {
+            problems.add(at, format!("{name}[{number}]: `{}` is named twice", harmless(&cell, 60)));
+        }
+        cells.push(cell);
+    }
+    cells
 }
 
 fn course(fields: &mut Fields<'_>, policy: &Policy, problems: &mut Problems) -> Course {

@@ -7,7 +7,7 @@ listen: 127.0.0.1:7000
 state: /var/lib/serin
 idle: 1m
 window: 10s
-roles: {user: [uid, account], latency: 'took:ms'}
+roles: {user: [uid, account], latency: 'took:ms', cell: city}
 arm_by: version
 control: stable
 candidates: [canary]
@@ -26,6 +26,7 @@ hooks:
 rollouts:
 - name: checkout
   environment: prod
+  cells: [geneva, basel, 7]
   services: [web, api]
   control: stable-*
   candidate: canary
@@ -60,6 +61,7 @@ fn a_whole_configuration_is_understood() {
     assert_eq!(checkout.course.deadline, Some((120 * MINUTE, AtDeadline::RollBack)));
     assert!(checkout.course.needs_approval && checkout.hooks == Some(vec!["pager".to_owned()]));
     assert_eq!((cart.environment.as_ref(), cart.hooks.as_ref()), (None, None));
+    assert_eq!((checkout.cells.as_slice(), cart.cells.len()), (&["geneva", "basel", "7"].map(str::to_owned)[..], 0));
     // A rollout asks what it says, and else what stands under `policy`.
     let own = &config.policy.rollouts[0].policy;
     assert_eq!((own.errors, own.latency, own.minimum_time), (true, false, 10 * MINUTE));
@@ -70,7 +72,11 @@ fn a_whole_configuration_is_understood() {
     );
     assert_eq!(own.candidates, ["canary"]);
     assert_eq!(config.policy.rollouts[1].policy.limits.errors_ppm, Some(50_000));
-    let key = |service: &str| crate::event::ServiceKey { environment: "prod".to_owned(), service: service.to_owned() };
+    let key = |service: &str| crate::event::ServiceKey {
+        environment: "prod".to_owned(),
+        cell: String::new(),
+        service: service.to_owned(),
+    };
     assert!(!config.policy.of(Some(&key("api"))).latency && config.policy.of(Some(&key("other"))).latency);
 }
 
@@ -138,6 +144,44 @@ rollouts:
 }
 
 #[test]
+fn cells_are_checked_with_their_place() {
+    let many: Vec<String> = (0..257).map(|number| format!("c{number}")).collect();
+    let long = "x".repeat(201);
+    let text = format!(
+        "rollouts:\n- {{name: a, services: [a], cells: [geneva, basel, geneva]}}\n- {{name: b, services: [b], cells: []}}\n\
+         - {{name: c, services: [c], cells: geneva, cell: x}}\n- {{name: d, services: [d], cells: ['-', '', {long}]}}\n\
+         - {{name: e, services: [e], cells: [{}]}}\n",
+        many.join(", ")
+    );
+    let with_role = format!("roles: {{cell: city}}\n{text}");
+    let said = problems(&with_role);
+    let expected = [
+        "line 3 column 51: rollouts[0].cells[2]: `geneva` is named twice",
+        "line 4 column 35: rollouts[1].cells: 1 to 256 cells, got 0",
+        "line 5 column 35: rollouts[2].cells: a list is needed",
+        "line 5 column 43: `rollouts[2].cell` is unknown; did you mean `cells`?",
+        "line 6 column 36: rollouts[3].cells[0]: 1 to 200 bytes, as lines write it; `-` is no cell",
+        "line 6 column 41: rollouts[3].cells[1]: 1 to 200 bytes",
+        "line 6 column 45: rollouts[3].cells[2]: 1 to 200 bytes",
+        "line 7 column 35: rollouts[4].cells: 1 to 256 cells, got 257",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said} is not {expected}");
+    }
+    // Somebody must say what a cell is.
+    let one = "rollouts:\n- {name: a, services: [a], cells: [geneva]}\n";
+    let said = problems(one);
+    assert!(
+        said.len() == 1 && said[0].starts_with("line 2 column 35: rollouts[0].cells: no field is a cell"),
+        "{said:?}"
+    );
+    assert!(
+        problems(&format!("pipelines: [shop.yaml]\n{one}")).iter().all(|said| !said.contains("no field is a cell"))
+    );
+}
+
+#[test]
 fn secrets_are_read_and_never_shown() {
     let one = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let secrets = hooks::parse_secrets(&format!("{one}\n{one}\n")).unwrap();
@@ -163,11 +207,11 @@ fn options_override_the_file() {
     };
     let arguments = run(&[], &[]);
     assert_eq!((arguments.listen.as_str(), arguments.idle.as_str()), ("127.0.0.1:7000", "1m"));
-    assert_eq!(arguments.how.roles, ["user=uid,account", "latency=took:ms"]);
+    assert_eq!(arguments.how.roles, ["user=uid,account", "latency=took:ms", "cell=city"]);
     assert_eq!(arguments.judge.candidates, ["canary"]);
     let arguments = run(&["--idle", "9s", "--role", "user=me"], &["idle", "roles"]);
     assert_eq!(arguments.idle, "9s");
-    assert_eq!(arguments.how.roles, ["user=me", "latency=took:ms"]);
+    assert_eq!(arguments.how.roles, ["user=me", "latency=took:ms", "cell=city"]);
     // Queries say which arm is which, so the file's field and names do not.
     let arguments = run(&["--baseline", "version:1", "--canary", "version:2"], &["baseline", "canary"]);
     assert_eq!((arguments.judge.arm_by, arguments.judge.control), (None, None));

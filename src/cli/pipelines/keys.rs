@@ -66,7 +66,7 @@ pub(in crate::cli) const KEYS: [Key; 48] = [
     key(
         "roles",
         Takes::NamesOrLists,
-        "Fields that play a role, before those that are recognised; a latency may name its unit: `took:ms`.",
+        "Fields that play a role, before those that are recognised; a latency may name its unit: `took:ms`. `cell` is never recognised: its values split a service into what is judged, and rolled out, by itself (docs/compare.md).",
     ),
     key(
         "arms",
@@ -185,7 +185,7 @@ pub(in crate::cli) const KEYS: [Key; 48] = [
     key(
         "tests[].gives[].*",
         Takes::Text,
-        "`time`, `environment`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, `metrics` (`NAME VALUE`, with commas between them), or any field of the line as it is read.",
+        "`time`, `environment`, `cell`, `service`, `route`, `instance`, `status` (`2xx`), `failed` (`true`, `false`), `latency_ms`, `level`, `event`, `metrics` (`NAME VALUE`, with commas between them), or any field of the line as it is read.",
     ),
 ];
 

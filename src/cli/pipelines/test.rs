@@ -171,6 +171,7 @@ fn keys(event: &Event, names: &Names, plan: &Plan) -> Vec<(&'static str, String)
     let mut keys = vec![
         ("kind", event.kind.name().to_owned()),
         ("environment", service.map(|key| key.environment.clone()).unwrap_or_default()),
+        ("cell", service.map(|key| key.cell.clone()).unwrap_or_default()),
         ("service", service.map(|key| key.service.clone()).unwrap_or_default()),
         ("arm", named(&names.arms, event.arm)),
         ("time", event.time.to_string()),

@@ -308,7 +308,7 @@ fn alone_of<'a>(engine: &'a Engine, at: usize, survey: &'a Survey) -> Alone<'a> 
         service.is_some_and(|key| known.any(|of| of.service == key.service && of.environment != key.environment));
     let of_release = engine.releases().nth(at).map_or(&[][..], |(services, _)| services);
     let inner = of_release.iter().skip(1).filter_map(|key| {
-        let arms = &survey.services.get(key)?.arms;
+        let arms = &survey.services.get(&key.without_cell())?.arms;
         (arms.len() > 1).then(|| (key.service.clone(), arms.keys().cloned().collect()))
     });
     let inner = inner.collect();
@@ -353,7 +353,9 @@ impl<'a> Report<'a> {
         for (at, (services, list)) in engine.releases().enumerate() {
             let service = services.first().map(ToString::to_string).unwrap_or_default();
             let policy = engine.settings().policy.of(services.first());
-            if list.is_empty() {
+            // Where every line names its cell, the service as a whole has none.
+            let is_in_cells = services.first().is_some_and(|of| of.cell.is_empty() && engine.is_cut(of));
+            if list.is_empty() && !(is_in_cells && engine.arms_seen(at).is_empty()) {
                 alone.push(alone_of(engine, at, survey));
             }
             for (number, comparison) in list.numbered() {

@@ -11,7 +11,7 @@ use crate::engine::latency_tests::Level;
 use crate::engine::pair_test::Ranked;
 use crate::engine::units::Arm;
 use crate::event::ServiceKey;
-use crate::pipeline::plan::Plan;
+use crate::pipeline::plan::{FieldRef, Plan};
 use crate::pipeline::roles::Role;
 use crate::sketch::latency::bin_low;
 use crate::time::Timestamp;
@@ -36,18 +36,45 @@ impl Lines {
     }
 }
 
-/// Lines of a service between two times.
-fn of_service(service: &ServiceKey, from: Timestamp, until: Timestamp) -> String {
+/// Lines of a service between two times: of its environment and cell, where services are cut into cells.
+fn of_service(plan: &Plan, service: &ServiceKey, from: Timestamp, until: Timestamp) -> String {
+    let cells = plan.fields(Role::Cell);
+    let mut place = String::new();
+    if !cells.is_empty() {
+        if !service.environment.is_empty() {
+            place.push_str(&format!(" AND {}", of_role(plan.fields(Role::Environment), &service.environment)));
+        }
+        place.push_str(&format!(" AND {}", of_role(cells, &service.cell)));
+    }
     let service = match service.service.as_str() {
         // Lines of a log that names no service have none.
         "" => "NOT _exists_:_service".to_owned(),
         name => format!("_service:{}", quoted(name)),
     };
-    format!("{service} AND _time:[{from} TO {until}}}")
+    format!("{service}{place} AND _time:[{from} TO {until}}}")
 }
+
+/// Lines in which the first field of a role that has a value has this one; without a value, lines of which no field of it says anything.
+pub(in crate::cli) fn of_role(fields: &[FieldRef], value: &str) -> String {
+    let mut query = String::new();
+    for field in fields.iter().rev() {
+        let name = path(&field.path);
+        query = match (value, query.as_str()) {
+            ("", "") => format!("(NOT _exists_:{name} OR {name}:({NO_VALUES}))"),
+            ("", rest) => format!("((NOT _exists_:{name} AND {rest}) OR {name}:({NO_VALUES}))"),
+            (value, "") => format!("{name}:{}", quoted(value)),
+            (value, rest) => format!("({name}:{} OR (NOT _exists_:{name} AND {rest}))", quoted(value)),
+        };
+    }
+    query
+}
+
+/// What stands in a field of cells where there is none, as the decoder has it.
+const NO_VALUES: &str = r#""" OR "-" OR "null" OR "undefined" OR "nil""#;
 
 /// Requests of an arm, or those of them that failed.
 pub(in crate::cli) fn of_requests(
+    plan: &Plan,
     service: &ServiceKey,
     arm: &str,
     failed: bool,
@@ -55,20 +82,20 @@ pub(in crate::cli) fn of_requests(
     until: Timestamp,
 ) -> String {
     let failed = if failed { " AND _failed:true" } else { "" };
-    let lines = of_service(service, from, until);
+    let lines = of_service(plan, service, from, until);
     format!("_kind:request{failed} AND _arm:{} AND {lines}", quoted(arm))
 }
 
 /// Lines of a template at level error or worse, or below.
 pub(in crate::cli) fn of_template(
-    template: u64,
-    severe: bool,
+    plan: &Plan,
+    (template, severe): (u64, bool),
     service: &ServiceKey,
     from: Timestamp,
     until: Timestamp,
 ) -> String {
     let level = if severe { "_level>=error" } else { "NOT _level>=error" };
-    let lines = of_service(service, from, until);
+    let lines = of_service(plan, service, from, until);
     format!("_template:\"{template:016x}\" AND {level} AND {lines}")
 }
 
@@ -82,6 +109,7 @@ type Both = [Lines; 2];
 
 /// The judged service and time of a comparison, and what of a query is the same for everything that is asked.
 struct Asked<'c> {
+    plan: &'c Plan,
     comparison: &'c Comparison,
     service: &'c ServiceKey,
 }
@@ -93,7 +121,7 @@ impl Asked<'_> {
 
     /// Lines of an arm of the judged service that meet `what`.
     fn of(&self, what: &str, arm: usize) -> String {
-        let lines = of_service(self.service, self.comparison.started_at, self.comparison.ended_at);
+        let lines = of_service(self.plan, self.service, self.comparison.started_at, self.comparison.ended_at);
         format!("{what} AND _arm:{} AND {lines}", quoted(self.arm(arm)))
     }
 
@@ -120,8 +148,13 @@ fn above(threshold: u16) -> String {
 
 /// Lines of control and candidate behind the numbers of a guardrail; `None` where no query can say them: how often one unit has failed,
 /// and who never came.
-pub(in crate::cli) fn of_guardrail(comparison: &Comparison, service: &ServiceKey, row: &Row) -> Option<Both> {
-    let asked = Asked { comparison, service };
+pub(in crate::cli) fn of_guardrail(
+    plan: &Plan,
+    comparison: &Comparison,
+    service: &ServiceKey,
+    row: &Row,
+) -> Option<Both> {
+    let asked = Asked { plan, comparison, service };
     let latency = |level: Level| {
         let threshold = comparison.latency.threshold(level)?;
         let counts = sums(&comparison.latency.above[level as usize]);
@@ -149,8 +182,13 @@ pub(in crate::cli) fn of_guardrail(comparison: &Comparison, service: &ServiceKey
 
 /// Requests of a segment's units: all of them, and those that failed. A unit is in the segment that it names first, so of units that
 /// name several there may be fewer or more.
-pub(in crate::cli) fn of_segment(comparison: &Comparison, service: &ServiceKey, row: &SegmentRow) -> [Both; 2] {
-    let asked = Asked { comparison, service };
+pub(in crate::cli) fn of_segment(
+    plan: &Plan,
+    comparison: &Comparison,
+    service: &ServiceKey,
+    row: &SegmentRow,
+) -> [Both; 2] {
+    let asked = Asked { plan, comparison, service };
     let mut what = String::new();
     for (field, value) in &row.parts {
         what.push_str(&format!(" AND {}:{}", path(field), quoted(value)));
@@ -175,8 +213,10 @@ const CATEGORIES_LISTED: usize = 20;
 /// What changed, with the lines behind it. Templates have their own list; of requests that a further attempt recovered no query can say
 /// which they are.
 pub(in crate::cli) fn of_changes(comparison: &Comparison, service: &ServiceKey, plan: &Plan) -> Vec<Changed> {
-    let asked = Asked { comparison, service };
+    let asked = Asked { plan, comparison, service };
     let trace = plan.fields(Role::Trace).first().map(|field| field.path.clone());
+    let mut uncut = plan.clone();
+    uncut.roles.remove(&Role::Cell);
     let mut list = Vec::new();
     for group in comparison.look.changed_groups() {
         let mut add = |what: &str, lines: Both| list.push(Changed { group, what: what.to_owned(), lines });
@@ -195,8 +235,9 @@ pub(in crate::cli) fn of_changes(comparison: &Comparison, service: &ServiceKey, 
             Behaviour::CalledServices => {
                 let Some(trace) = trace.as_deref() else { continue };
                 for of in comparison.called.ranked().iter().take(CATEGORIES_LISTED) {
-                    let called = ServiceKey { environment: service.environment.clone(), service: of.name.to_owned() };
-                    let of_called = Asked { comparison, service: &called };
+                    // Whether those that are called name the cell nobody knows; their traces are those of its requests.
+                    let called = ServiceKey { service: of.name.to_owned(), ..ServiceKey::default() };
+                    let of_called = Asked { plan: &uncut, comparison, service: &called };
                     add(of.name, of_called.both(&format!("_exists_:{}", path(trace)), trace, ranked(of)));
                 }
             }
@@ -237,7 +278,55 @@ pub(in crate::cli) fn path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::Query;
+    use crate::pipeline::survey::{Wishes, survey};
+    use crate::query::{self, Query, Record};
+    use serde_json::Value;
+
+    struct Fields(Value);
+
+    impl Record for Fields {
+        fn field(&self, path: &str) -> Option<query::Value<'_>> {
+            self.0.get(path)?.as_str().map(|text| query::Value::Str(text.into()))
+        }
+    }
+
+    /// A plan in which these fields name the cell.
+    fn plan(cells: &[&str]) -> Plan {
+        let of = |path: &&str| FieldRef { path: (*path).to_owned(), unit: None };
+        let mut plan = survey(&[], &Wishes::default()).plan;
+        plan.roles.insert(Role::Environment, vec![of(&"env")]);
+        plan.roles.insert(Role::Cell, cells.iter().map(of).collect());
+        plan
+    }
+
+    #[test]
+    fn lines_of_a_cell_are_those_that_name_it_first() {
+        let key = |environment: &str, cell: &str| ServiceKey {
+            environment: environment.to_owned(),
+            cell: cell.to_owned(),
+            service: "shop".to_owned(),
+        };
+        let lines = [
+            (r#"{"_service":"shop","city":"geneva"}"#, ["", "geneva"]),
+            (r#"{"_service":"shop","city":"basel","region":"geneva","env":"prod"}"#, ["prod", "basel"]),
+            (r#"{"_service":"shop","city":null,"region":"geneva"}"#, ["", "geneva"]),
+            (r#"{"_service":"shop","region":"-"}"#, ["", ""]),
+            (r#"{"_service":"shop","city":"","region":"geneva"}"#, ["", ""]),
+            (r#"{"_service":"shop","env":"prod"}"#, ["prod", ""]),
+        ];
+        let places = [["", "geneva"], ["prod", "basel"], ["", ""], ["prod", ""], ["", "basel"]];
+        let (cut, uncut) = (plan(&["city", "region"]), plan(&[]));
+        for [environment, cell] in places {
+            let query = of_service(&cut, &key(environment, cell), Timestamp(0), Timestamp(1));
+            let query = Query::parse(query.split(" AND _time").next().unwrap()).unwrap();
+            for (line, [of_environment, of_cell]) in lines {
+                let is_it = cell == of_cell && (environment.is_empty() || environment == of_environment);
+                let fields = Fields(serde_json::from_str(line).unwrap());
+                assert_eq!(query.matches(&fields), is_it, "{line} and {environment}/{cell}: {}", query.source());
+            }
+        }
+        assert!(!of_service(&uncut, &key("prod", ""), Timestamp(0), Timestamp(1)).contains("prod"));
+    }
 
     #[test]
     fn a_latency_above_a_threshold_is_written_to_the_microsecond() {
@@ -251,17 +340,20 @@ mod tests {
 
     #[test]
     fn any_name_can_stand_in_a_query() {
-        let key = |service: &str| ServiceKey { environment: String::new(), service: service.to_owned() };
+        let key =
+            |service: &str| ServiceKey { environment: String::new(), cell: String::new(), service: service.to_owned() };
         let (from, until) = (Timestamp(0), Timestamp(1_000_000));
+        let plan = plan(&[]);
         for name in ["shop", "a \"b\" \\", "", "(x)"] {
-            for text in
-                [of_requests(&key(name), name, true, from, until), of_template(7, true, &key(name), from, until)]
-            {
+            for text in [
+                of_requests(&plan, &key(name), name, true, from, until),
+                of_template(&plan, (7, true), &key(name), from, until),
+            ] {
                 assert!(Query::parse(&text).is_ok(), "{text}");
             }
         }
         assert_eq!(
-            of_requests(&key("shop"), "2.0", true, from, until),
+            of_requests(&plan, &key("shop"), "2.0", true, from, until),
             "_kind:request AND _failed:true AND _arm:\"2.0\" AND _service:\"shop\" AND \
              _time:[1970-01-01T00:00:00Z TO 1970-01-01T00:00:01Z}"
         );

@@ -6,6 +6,7 @@ use super::noticed::Crashes;
 use super::text::{count, grouped, wrap, wrap_words};
 use super::{Report, paragraph};
 use crate::cli::terminal::harmless;
+use crate::engine::CELLS_MAX;
 use crate::event::{RejectReason, ServiceKey};
 use crate::sketch::partial::Tally;
 
@@ -111,17 +112,34 @@ impl Report<'_> {
         if self.unplanned.is_empty() {
             return;
         }
-        let named = self.unplanned.iter().take(20);
+        let (cells, services): (Vec<_>, Vec<_>) = self.unplanned.iter().partition(|(key, _)| !key.cell.is_empty());
+        if !cells.is_empty() {
+            let names: Vec<String> =
+                cells.iter().take(20).map(|(key, _)| harmless(&key.without_cell().to_string(), 60)).collect();
+            paragraph(
+                out,
+                &format!(
+                    "{} of {} are not judged: a service has at most {CELLS_MAX} cells, and these lines name others, or \
+                     came when memory was short. A cell is what is rolled out by itself (--role cell=FIELD), not what \
+                     differs from user to user.",
+                    count(cells.iter().map(|(_, requests)| requests).sum(), "request"),
+                    names.join(", ")
+                ),
+            );
+        }
+        if services.is_empty() {
+            return;
+        }
+        let named = services.iter().take(20);
         let names: Vec<String> = named
             .map(|(service, requests)| format!("{} ({})", harmless(&service.to_string(), 60), grouped(*requests)))
             .collect();
-        let all: u64 = self.unplanned.iter().map(|(_, requests)| requests).sum();
+        let all: u64 = services.iter().map(|(_, requests)| requests).sum();
         let planned = |key: &ServiceKey| {
             let mut known = self.survey.services.keys();
             known.any(|of| of.service == key.service && of.environment != key.environment)
         };
-        let (elsewhere, new): (Vec<_>, Vec<_>) =
-            self.unplanned.iter().map(|(key, _)| key).partition(|key| planned(key));
+        let (elsewhere, new): (Vec<_>, Vec<_>) = services.iter().map(|(key, _)| key).partition(|key| planned(key));
         let mut remedy = String::new();
         if !elsewhere.is_empty() {
             remedy.push(' ');

@@ -19,7 +19,7 @@ use crate::cli::run::lag;
 use crate::cli::run::session::{self, Session, Sessions};
 use crate::cli::run::{annotations, dashboards, flagger, forget, gate, metrics, mute, openapi, trial};
 use crate::cli::tokens::{Access, Allowed, Scope};
-use crate::outbox::{Delivery, Placebo, Rollout, Standing, What};
+use crate::outbox::{Awaited, Delivery, Placebo, Rollout, Standing, What};
 use crate::pipeline::roles::Role;
 use crate::pipeline::template::MASKER_VERSION;
 use crate::rollout::Command;
@@ -217,6 +217,8 @@ fn summary(view: &View, rollout: &Rollout) -> Value {
         "id": rollout.id,
         "declared": declared.is_some(),
         "environment": rollout.environment,
+        "cell": rollout.cell,
+        "waits_for": view.book.waits_for(rollout).map(|(cell, _)| cell),
         "services": declared.map_or_else(
             || first.iter().map(|of| of.service.clone()).collect::<Vec<_>>(),
             |declared| declared.services.clone(),
@@ -238,12 +240,13 @@ fn summary(view: &View, rollout: &Rollout) -> Value {
 }
 
 /// A declared rollout of which nothing runs yet.
-fn waiting(name: &str, environment: Option<&str>, services: &[String]) -> Value {
+fn waiting(of: &Awaited<'_>) -> Value {
     json!({
-        "id": name,
+        "id": of.id,
         "declared": true,
-        "environment": environment,
-        "services": services,
+        "environment": of.environment,
+        "cell": of.cell,
+        "services": of.declared.services,
         "verdict": "inconclusive",
         "reason": "no comparison of its services has begun",
         "phase": "waiting",
@@ -254,21 +257,15 @@ fn waiting(name: &str, environment: Option<&str>, services: &[String]) -> Value 
 async fn rollouts(State(api): State<Api>) -> Response {
     let view = api.desk.view();
     let mut list: Vec<Value> = view.book.rollouts().map(|rollout| summary(&view, rollout)).collect();
-    for (at, declared) in view.book.declared().iter().enumerate() {
-        if !view.book.rollouts().any(|rollout| rollout.declared == Some(at)) {
-            list.push(waiting(&declared.name, declared.environment.as_deref(), &declared.services));
-        }
-    }
+    list.extend(view.book.awaited().iter().map(waiting));
     axum::Json(json!({ "rollouts": list })).into_response()
 }
 
 async fn rollout(State(api): State<Api>, Path(id): Path<String>) -> Response {
     let view = api.desk.view();
     let Some(rollout) = view.book.rollout_called(&id) else {
-        return match view.book.declared().iter().find(|declared| declared.name == id) {
-            Some(declared) => {
-                axum::Json(waiting(&declared.name, declared.environment.as_deref(), &declared.services)).into_response()
-            }
+        return match view.book.awaited_called(&id) {
+            Some(of) => axum::Json(waiting(&of)).into_response(),
             None => problem(StatusCode::NOT_FOUND, "there is no such rollout; GET /v1/rollouts lists them"),
         };
     };
@@ -285,6 +282,7 @@ fn whole(view: &View, rollout: &Rollout) -> Value {
             json!({
                 "service": of.service,
                 "environment": of.environment,
+                "cell": of.cell,
                 "control": of.control,
                 "candidate": of.candidate,
                 "began": of.began.to_string(),

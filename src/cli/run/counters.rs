@@ -10,6 +10,7 @@ use crate::compare::verdict::Cell;
 pub(super) struct CountedShares {
     service: String,
     environment: String,
+    cell: String,
     /// Control and candidate: name, units, those of them with a failed request.
     arms: [(String, u64, u64); 2],
     /// How the candidate differs, and the kind of it, with the interval of 95 % that holds however often one looks.
@@ -32,6 +33,7 @@ pub(super) fn of(report: &Report<'_>) -> Vec<CountedShares> {
             CountedShares {
                 service: judged.service.clone(),
                 environment: judged.services.first().map(|key| key.environment.clone()).unwrap_or_default(),
+                cell: judged.services.first().map(|key| key.cell.clone()).unwrap_or_default(),
                 arms: [
                     (comparison.control.clone(), control.0, control.1),
                     (comparison.candidate.clone(), candidate.0, candidate.1),
@@ -65,6 +67,7 @@ impl CountedShares {
         json!({
             "service": self.service,
             "environment": self.environment,
+            "cell": self.cell,
             "from": self.from,
             "until": self.until,
             "over": self.is_over,

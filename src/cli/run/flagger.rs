@@ -1,7 +1,7 @@
 //! Flagger's webhooks: `POST /v1/flagger/KIND`, for the hooks of a Canary.
 //!
 //! Flagger takes 200 for yes, and shows the body of what is no; it swallows the bodies of 429 and 5xx, so a no is 403 or 412. Its
-//! question names no version: which rollout is meant is said by `metadata` (`rollout`, or `service` with `environment`, `canary`
+//! question names no version: which rollout is meant is said by `metadata` (`rollout`, or `service` with `environment`, `cell`, `canary`
 //! and `baseline`), else the Canary's name is that of the service.
 
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ fn said_of(api: &Api, question: &Question) -> Result<Value, String> {
             .ok_or_else(|| format!("there is no rollout `{id}`"));
     }
     let service = field("service").unwrap_or(&question.name);
-    Ok(gate::of_service(api, service, [field("environment"), field("canary"), field("baseline")]))
+    Ok(gate::of_service(api, service, [field("environment"), field("cell"), field("canary"), field("baseline")]))
 }
 
 #[cfg(test)]

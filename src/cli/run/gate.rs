@@ -23,6 +23,9 @@ use crate::outbox::{Book, Compared, Rollout};
 use crate::rollout::Phase;
 use crate::time::{Micros, SECOND, Timestamp};
 
+/// Cells that an answer names.
+const CELLS_NAMED: usize = 20;
+
 /// Longest question.
 const QUESTION_MAX: usize = 64 << 10;
 
@@ -36,6 +39,7 @@ pub(super) struct Gate {
 pub(super) struct Row {
     service: String,
     environment: String,
+    cell: String,
     control: String,
     candidate: String,
     verdict: Verdict,
@@ -73,6 +77,7 @@ impl Arm {
 struct Question {
     service: String,
     environment: Option<String>,
+    cell: Option<String>,
     canary: Option<Arm>,
     baseline: Option<Arm>,
 }
@@ -93,6 +98,7 @@ impl Gate {
             Row {
                 service: entry.map(|key| key.service.clone()).unwrap_or_default(),
                 environment: entry.map(|key| key.environment.clone()).unwrap_or_default(),
+                cell: entry.map(|key| key.cell.clone()).unwrap_or_default(),
                 control: comparison.control.clone(),
                 candidate: comparison.candidate.clone(),
                 verdict: comparison.look.verdict,
@@ -114,6 +120,7 @@ impl Gate {
         let is_asked = |row: &&Row| {
             row.service == question.service
                 && question.environment.as_ref().is_none_or(|asked| *asked == row.environment)
+                && question.cell.as_ref().is_none_or(|asked| *asked == row.cell)
                 && question.canary.as_ref().is_none_or(|asked| asked.is(&row.candidate))
                 && question.baseline.as_ref().is_none_or(|asked| asked.is(&row.control))
         };
@@ -123,6 +130,11 @@ impl Gate {
         if environments.len() > 1 {
             let list: Vec<String> = environments.iter().map(|name| harmless(name, 60)).collect();
             return Err(format!("several environments have it ({}): name one", list.join(", ")));
+        }
+        let cells: std::collections::BTreeSet<&str> = found.iter().map(|row| row.cell.as_str()).collect();
+        if cells.len() > 1 {
+            let list: Vec<String> = cells.iter().take(CELLS_NAMED).map(|name| harmless(name, 60)).collect();
+            return Err(format!("several cells have it ({}): name one", list.join(", ")));
         }
         Ok(found.first().copied())
     }
@@ -138,6 +150,7 @@ impl Gate {
         let is_it = |row: &&Row| {
             row.service == compared.service
                 && row.environment == compared.environment
+                && row.cell == compared.cell
                 && row.control == compared.control
                 && row.candidate == compared.candidate
         };
@@ -164,6 +177,7 @@ impl Row {
         Row {
             service: of.service.clone(),
             environment: of.environment.clone(),
+            cell: of.cell.clone(),
             control: of.control.clone(),
             candidate: of.candidate.clone(),
             verdict: of.verdict,
@@ -195,6 +209,7 @@ impl Row {
             "step": rollout.filter(|rollout| rollout.declared.is_some()).map(|rollout| rollout.state.step),
             "service": self.service,
             "environment": self.environment,
+            "cell": self.cell,
             "canary": self.candidate,
             "baseline": self.control,
             "log10_e": (self.log_sum / std::f64::consts::LN_10 * 1e3).round() / 1e3,
@@ -273,6 +288,16 @@ fn of_phase(rollout: &Rollout, book: &Book, of_row: (Verdict, String), asked: &A
         Phase::Running | Phase::Passed | Phase::Done if step_passed => {
             (Verdict::Pass, format!("step {} has passed", asked.step.unwrap_or(0)))
         }
+        // What its own lines say against it is said all the same.
+        Phase::Running | Phase::Passed
+            if matches!(of_row.0, Verdict::Pass | Verdict::Inconclusive) && book.waits_for(rollout).is_some() =>
+        {
+            let words = book.waits_words(rollout).unwrap_or_default();
+            match of_row.0 {
+                Verdict::Pass => (Verdict::Inconclusive, format!("{words}. Its own lines pass. {}", of_row.1)),
+                _ => (Verdict::Inconclusive, format!("{words}. {}", of_row.1)),
+            }
+        }
         Phase::Passed => {
             let waits =
                 match (state.step_time_over, book.declaration(rollout).is_some_and(|of| of.course.needs_approval)) {
@@ -307,6 +332,7 @@ fn said_of(row: &Row, book: &Book, asked: &Asked) -> Value {
         let is_it = |of: &&Compared| {
             of.service == row.service
                 && of.environment == row.environment
+                && of.cell == row.cell
                 && of.control == row.control
                 && of.candidate == row.candidate
         };
@@ -342,7 +368,7 @@ fn answer(api: &Api, question: &Question, asked: &Asked) -> Value {
 pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
     let view = api.desk.view();
     let Some(rollout) = view.book.rollout_called(id) else {
-        let declared = view.book.declared().iter().find(|declared| declared.name == id)?;
+        let declared = view.book.awaited_called(id)?.declared;
         let why = api.shared.gate().err().unwrap_or_else(|| {
             let services = count(declared.services.len() as u64, "service");
             format!("no comparison of its {services} has begun: are lines of both arms coming?")
@@ -401,11 +427,12 @@ fn answered(api: &Api, body: &[u8]) -> Value {
 }
 
 /// A question about a service, as a dialect puts it.
-pub(super) fn of_service(api: &Api, service: &str, fields: [Option<&str>; 3]) -> Value {
-    let [environment, canary, baseline] = fields.map(|field| field.map(str::to_owned));
+pub(super) fn of_service(api: &Api, service: &str, fields: [Option<&str>; 4]) -> Value {
+    let [environment, cell, canary, baseline] = fields.map(|field| field.map(str::to_owned));
     let question = Question {
         service: service.to_owned(),
         environment,
+        cell,
         canary: canary.map(Arm::Name),
         baseline: baseline.map(Arm::Name),
     };
@@ -420,6 +447,7 @@ mod tests {
         Row {
             service: "web".to_owned(),
             environment: "prod".to_owned(),
+            cell: String::new(),
             control: "1".to_owned(),
             candidate: candidate.to_owned(),
             verdict,

@@ -48,12 +48,24 @@ impl History {
         if let Some(id) = rollout {
             self.look(book, id, decisions, None);
         }
+        self.others(book, rollout, decisions, None);
+    }
+
+    /// Rollouts beside the one that something happened to, of which something was decided: cells whose turn came.
+    fn others(&mut self, book: &Book, rollout: Option<&str>, decisions: &[Decision], row: Option<&Journalled>) {
+        let mut ids: Vec<&str> = decisions.iter().map(|decision| decision.rollout.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter().filter(|id| Some(*id) != rollout).for_each(|id| self.look(book, id, decisions, row));
     }
 
     /// A row of the journal was read.
     pub(super) fn row(&mut self, book: &Book, row: &Journalled, decisions: &[Decision]) {
         match &row.what {
-            What::Command { rollout, .. } => self.look(book, rollout, decisions, Some(row)),
+            What::Command { rollout, .. } => {
+                self.look(book, rollout, decisions, Some(row));
+                self.others(book, Some(rollout), decisions, Some(row));
+            }
             What::Time(_) => {
                 let mut ids: Vec<&str> = decisions.iter().map(|decision| decision.rollout.as_str()).collect();
                 ids.dedup();

@@ -138,6 +138,7 @@ fn event_json(event: &Event, names: &Names) -> Value {
         "time": event.time.to_string(),
         "kind": event.kind.name(),
         "environment": service.map(|key| &key.environment),
+        "cell": service.map(|key| &key.cell),
         "service": service.map(|key| &key.service),
         "arm": name_at(&names.arms, event.arm),
         "route": name_at(&names.routes, event.route),

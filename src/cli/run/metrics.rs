@@ -272,17 +272,18 @@ fn shown<'a, 'r>(report: &'r Report<'a>) -> (Vec<&'r Judged<'a>>, usize) {
 fn rollouts(text: &mut Text, report: &Report<'_>) {
     use Kind::Gauge;
     let (list, more) = shown(report);
-    let labels = |judged: &Judged<'_>| -> [(&'static str, String); 4] {
+    let labels = |judged: &Judged<'_>| -> [(&'static str, String); 5] {
         let key = judged.services.first();
         [
             ("environment", key.map(|key| key.environment.clone()).unwrap_or_default()),
+            ("cell", key.map(|key| key.cell.clone()).unwrap_or_default()),
             ("service", key.map(|key| key.service.clone()).unwrap_or_default()),
             ("control", judged.comparison.control.clone()),
             ("candidate", judged.comparison.candidate.clone()),
         ]
     };
-    let labelled: Vec<([(&str, String); 4], &Judged<'_>)> = list.into_iter().map(|of| (labels(of), of)).collect();
-    let with = |labels: &'_ [(&'static str, String); 4], more: &[(&'static str, &'static str)]| {
+    let labelled: Vec<([(&str, String); 5], &Judged<'_>)> = list.into_iter().map(|of| (labels(of), of)).collect();
+    let with = |labels: &'_ [(&'static str, String); 5], more: &[(&'static str, &'static str)]| {
         let own = labels.iter().map(|(name, value)| (*name, value.clone()));
         own.chain(more.iter().map(|(name, value)| (*name, (*value).to_owned()))).collect::<Vec<_>>()
     };

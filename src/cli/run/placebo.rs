@@ -25,6 +25,7 @@ use crate::cli::terminal::harmless;
 use crate::engine::Settings;
 use crate::outbox::{Placebo, What};
 use crate::pipeline::plan::{ArmRule, Plan};
+use crate::pipeline::roles::Role;
 use crate::source::files::{Part, Stream};
 use crate::source::wal::WalReader;
 use crate::time::{HOUR, Timestamp};
@@ -130,6 +131,8 @@ fn of_lines(path: &Path, day: i64, ground: &Ground, stop: &dyn Fn() -> bool) -> 
     for release in ground.settings.releases.iter().take(SERVICES_MAX) {
         let Some(entry) = release.first() else { continue };
         let mut plan = ground.plan.clone();
+        // All cells of a service are one here: the splits are of its users.
+        plan.roles.remove(&Role::Cell);
         plan.arms = ArmRule::Hash { share_ppm: 500_000, seed: "0".to_owned() };
         plan.windowing.since = Some(Timestamp(day * DAY));
         plan.windowing.until = Some(Timestamp((day + 1) * DAY));

@@ -12,14 +12,13 @@ use crate::time::Timestamp;
 impl ReleaseState {
     /// Bytes of each part, by name; those of its comparisons summed. A new part of a release has its line here.
     pub(in crate::engine) fn parts(&self) -> Vec<(&'static str, u64)> {
-        let names = |key: &ServiceKey| memory::text(&key.environment) + memory::text(&key.service);
         let mut parts = vec![
             (
                 "release itself",
                 size_of::<ReleaseState>() as u64
                     + memory::list::<ServiceKey>(self.services.len())
                     // It stands in the index of services too.
-                    + self.services.iter().map(|key| 2 * names(key) + 96).sum::<u64>()
+                    + self.services.iter().map(|key| 2 * memory::key(key) + 96).sum::<u64>()
                     + self.attempts.bytes(),
             ),
             ("arms", self.arms.bytes()),

@@ -12,6 +12,7 @@ impl ReleaseState {
         w.length(self.services.len());
         for key in &self.services {
             w.text(&key.environment);
+            w.text(&key.cell);
             w.text(&key.service);
         }
         self.comparisons.write(w);
@@ -30,7 +31,7 @@ impl ReleaseState {
     pub(in crate::engine) fn read(r: &mut Reader<'_>) -> Result<ReleaseState, Damaged> {
         let mut services = Vec::new();
         for _ in 0..r.length()? {
-            services.push(ServiceKey { environment: r.text()?, service: r.text()? });
+            services.push(ServiceKey { environment: r.text()?, cell: r.text()?, service: r.text()? });
         }
         let mut state = ReleaseState::new(services);
         state.comparisons = Comparisons::read(r)?;

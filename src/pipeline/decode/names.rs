@@ -1,12 +1,15 @@
-//! The names of a line: its service with environment, where requests of that are logged, its route, and its instance.
+//! The names of a line: its service with environment and cell, where requests of that are logged, its route, and its instance.
 
 use crate::event::{Intern, NO_NAME, NameId};
 use crate::pipeline::access;
-use crate::pipeline::decode::Decoder;
 use crate::pipeline::decode::seen::Short;
+use crate::pipeline::decode::{Decoder, is_no_segment};
 use crate::pipeline::plan::RequestSource;
 use crate::pipeline::roles::Role;
 use crate::pipeline::values;
+
+/// Longest name of a cell, in bytes. What is longer is no name of a place.
+pub(crate) const CELL_MAX: usize = 200;
 
 /// Longest name of an instance, in bytes: the longest name that DNS knows. What is longer is no instance.
 const INSTANCE_MAX: usize = 253;
@@ -25,14 +28,16 @@ impl Default for LastInstance {
 }
 
 impl Decoder<'_> {
-    /// Service and environment; `None` when the environment is not the one asked for.
+    /// Service with environment and cell; `None` when the environment is not the one asked for.
     #[inline]
     pub(super) fn service(&mut self, line: &str) -> Option<NameId> {
         let environment = self.first(Role::Environment).map(|(slot, _)| slot).unwrap_or_default();
         let service = self.first(Role::Service).map(|(slot, _)| slot).unwrap_or_default();
-        let short = match (Short::of(line, service), Short::of(line, environment)) {
-            (Some(service), Some(environment)) => {
-                Some((service.mixed() ^ environment.mixed().rotate_left(7), (service, environment)))
+        let cell = self.first(Role::Cell).map(|(slot, _)| slot).unwrap_or_default();
+        let short = match (Short::of(line, service), Short::of(line, environment), Short::of(line, cell)) {
+            (Some(service), Some(environment), Some(cell)) => {
+                let mixed = service.mixed() ^ environment.mixed().rotate_left(7) ^ cell.mixed().rotate_left(29);
+                Some((mixed, (service, environment, cell)))
             }
             _ => None,
         };
@@ -49,7 +54,9 @@ impl Decoder<'_> {
         // Envoy names clusters `outbound|80|subset|host`; the subset is the version, the host is the service.
         let is_cluster = text.starts_with("outbound|") || text.starts_with("inbound|");
         let name = text.rsplit_once('|').filter(|_| is_cluster).map_or(text.as_ref(), |(_, host)| host);
-        let id = self.names.service(&environment, name);
+        let cell = cell.text(line);
+        let cell = if is_no_segment(&cell) || cell.len() > CELL_MAX { "" } else { &cell };
+        let id = self.names.service(&environment, cell, name);
         if let Some((mixed, key)) = short {
             self.services.put(mixed, key, id);
         }
@@ -61,7 +68,9 @@ impl Decoder<'_> {
         let at = usize::from(service);
         while self.sources.len() <= at {
             let key = self.names.names().services.get(self.sources.len());
-            self.sources.push(key.and_then(|key| self.plan.sources.get(key)).copied());
+            // How requests are logged is the same in every cell, those included that the first lines did not show.
+            let source = key.and_then(|key| self.plan.sources.get(&key.without_cell()));
+            self.sources.push(source.copied());
         }
         self.sources.get(at).copied().flatten()
     }

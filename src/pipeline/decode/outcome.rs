@@ -1,6 +1,6 @@
 //! What a line says of a piece of work: whether it is a request, how it ended, how bad that was, how many it stands for.
 
-use crate::event::{self, FieldForm, Intern, Kind, Level, METRICS_MAX, NameId, WEIGHT_ONE};
+use crate::event::{self, FieldForm, Intern, Kind, Level, METRICS_MAX, NameId, ServiceKey, WEIGHT_ONE};
 use crate::pipeline::decode::slots::{Form, Slot};
 use crate::pipeline::decode::{Decoder, FIELDS_MAX, OUTWARD};
 use crate::pipeline::metric::{GAUGE_PARTS, MetricKind};
@@ -226,9 +226,12 @@ impl Decoder<'_> {
     /// The line has what only the work inside requests has: all marks of one of its forms.
     fn is_inside(&self, line: &str, service: NameId, has_status: bool) -> bool {
         let name = |service: NameId| self.names.names().services.get(usize::from(service));
-        let Some(forms) =
-            (!self.inside.is_empty()).then(|| name(service)).flatten().and_then(|key| self.inside.get(key))
-        else {
+        // How lines are written is the same in every cell.
+        let of_key = |key: &ServiceKey| match key.cell.is_empty() {
+            true => self.inside.get(key),
+            false => self.inside.get(&key.without_cell()),
+        };
+        let Some(forms) = (!self.inside.is_empty()).then(|| name(service)).flatten().and_then(of_key) else {
             return false;
         };
         let has = |(mark, slot): (&Mark, &u8)| {

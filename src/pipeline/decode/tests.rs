@@ -54,6 +54,47 @@ fn matches(line: &str, query: &str) -> bool {
 }
 
 #[test]
+fn a_cell_is_what_the_first_field_with_a_value_says() {
+    let plan =
+        plan(&[(Role::Service, "service"), (Role::Environment, "env"), (Role::Cell, "city"), (Role::Cell, "region")]);
+    let mut decoder = Decoder::new(&plan, "log");
+    let long = "x".repeat(201);
+    for (fields, key) in [
+        (r#""service":"a","env":"prod","city":"geneva""#, ["prod", "geneva", "a"]),
+        (r#""service":"a","env":"geneva""#, ["geneva", "", "a"]),
+        (r#""service":"a","city":"geneva""#, ["", "geneva", "a"]),
+        (r#""service":"a","city":"St. \"Gallen\"","region":"east""#, ["", "St. \"Gallen\"", "a"]),
+        (r#""service":"a","city":7"#, ["", "7", "a"]),
+        (r#""service":"a","city":null,"region":"east""#, ["", "east", "a"]),
+        (r#""service":"a","city":"-","region":"east""#, ["", "", "a"]),
+        (r#""service":"a","city":{"name":"geneva"}"#, ["", "", "a"]),
+        (format!(r#""service":"a","city":"{long}""#).as_str(), ["", "", "a"]),
+    ] {
+        // Short names are remembered: both times it is the same.
+        for _ in 0..2 {
+            let line = format!(
+                r#"{{"ts":"2026-06-01T10:00:00Z",{fields},"more":"so that all of it is in reach of a block"}}"#
+            );
+            let Ok(Decoded::Event(event)) = decoder.decode(&line, 0) else { panic!("{line}") };
+            let found = &decoder.interner().names().services[usize::from(event.service)];
+            assert_eq!([&found.environment, &found.cell, &found.service].map(String::as_str), key, "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_known_of_a_service_holds_in_all_its_cells() {
+    let mut plan =
+        plan(&[(Role::Service, "service"), (Role::Cell, "city"), (Role::Status, "status"), (Role::Method, "method")]);
+    let key = event::ServiceKey { service: "front".to_owned(), ..event::ServiceKey::default() };
+    plan.sources.insert(key, RequestSource::RootSpan);
+    for city in ["", "geneva", "one that came late"] {
+        let line = format!(r#""service":"front","city":"{city}","status":200,"method":"GET""#);
+        assert_ne!(event(&plan, &line).kind, Kind::Request, "{city}: its roots are its requests");
+    }
+}
+
+#[test]
 fn a_line_of_both_arms_is_rejected() {
     let mut plan = plan(&[(Role::Status, "status")]);
     plan.arms =
@@ -164,7 +205,11 @@ fn roots_of_one_service_say_nothing_of_another() {
     let kind = |plan: &Plan, fields: &str| event(plan, &format!("{fields},\"status\":200")).kind;
     assert_eq!(kind(&plan, r#""service":"front","root":true"#), Kind::Request);
     assert_eq!(kind(&plan, r#""service":"front","root":false"#), Kind::Span);
-    let key = |service: &str| event::ServiceKey { environment: String::new(), service: service.to_owned() };
+    let key = |service: &str| event::ServiceKey {
+        environment: String::new(),
+        cell: String::new(),
+        service: service.to_owned(),
+    };
     plan.sources.insert(key("front"), RequestSource::RootSpan);
     plan.sources.insert(key("billing"), RequestSource::Application);
     assert_eq!(kind(&plan, r#""service":"front""#), Kind::Span);

@@ -68,7 +68,10 @@ pub(super) fn look_at_services(
             let Ok(Decoded::Event(event)) = decoder.decode(line, offset as u64) else { continue };
             let (source, is_told_probe) = (decoder.source(), decoder.is_probe());
             let services = &decoder.interner().names().services;
-            let Some(service) = services.get(usize::from(event.service)).cloned() else { continue };
+            // How lines are written is the same in every cell.
+            let Some(service) = services.get(usize::from(event.service)).map(ServiceKey::without_cell) else {
+                continue;
+            };
             let service = &service;
             // Probes of health are no log of what a service is asked, beside lines that may be.
             let route = event::name_at(&decoder.interner().names().routes, event.route);

@@ -108,7 +108,8 @@ pub(super) fn cover(heads: &[Head<'_>], plan: &Plan) -> Covered {
             }
             let source = decoder.source();
             let names = decoder.interner().names();
-            let key = names.services.get(usize::from(event.service)).cloned().unwrap_or_default();
+            // Cells of a service are found while lines are read; how they are read is the same for all.
+            let key = names.services.get(usize::from(event.service)).map(ServiceKey::without_cell).unwrap_or_default();
             let service = covered.services.entry(key.clone()).or_default();
             match event.kind {
                 Kind::Request => {

@@ -45,7 +45,7 @@ fn each_service_has_a_request_source_of_its_own() {
         _ => r#""service":"billing","status":200"#.to_owned(),
     }));
     let seen = |service: &str| {
-        let key = ServiceKey { environment: String::new(), service: service.to_owned() };
+        let key = ServiceKey { environment: String::new(), cell: String::new(), service: service.to_owned() };
         let report = &survey.services[&key];
         (survey.plan.sources[&key], report.requests, report.spans)
     };
@@ -239,7 +239,7 @@ fn the_pods_name_gives_the_arms_where_no_field_does() {
     );
     let note = "arms: the version taken from the pod's name, `kubernetes.pod_name` (5d9c7b8f6d, 66b6c48dd5)";
     assert!(survey.notes.iter().any(|said| said == note), "{:?}", survey.notes);
-    let key = ServiceKey { environment: String::new(), service: "s".to_owned() };
+    let key = ServiceKey { environment: String::new(), cell: String::new(), service: "s".to_owned() };
     assert_eq!(survey.services[&key].arms.keys().collect::<Vec<_>>(), ["5d9c7b8f6d", "66b6c48dd5"]);
     // Any version, cohort or variant is better, also one that all lines share.
     let survey = found(&lines(40, |at| format!(r#"{},"version":"1.0""#, pod(at))));

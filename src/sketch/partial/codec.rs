@@ -18,6 +18,7 @@ impl WindowPartial {
         w.length(self.names.services.len());
         for key in &self.names.services {
             w.text(&key.environment);
+            w.text(&key.cell);
             w.text(&key.service);
         }
         for list in [&self.names.arms, &self.names.routes, &self.names.instances, &self.streams] {
@@ -169,7 +170,7 @@ impl WindowPartial {
         }
         let mut partial = WindowPartial::new(r.int()?);
         for _ in 0..r.length()? {
-            partial.names.services.push(ServiceKey { environment: r.text()?, service: r.text()? });
+            partial.names.services.push(ServiceKey { environment: r.text()?, cell: r.text()?, service: r.text()? });
         }
         let names = &mut partial.names;
         for list in [&mut names.arms, &mut names.routes, &mut names.instances, &mut partial.streams] {

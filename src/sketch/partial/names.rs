@@ -1,10 +1,12 @@
 //! Names of a partial in their canonical form: sorted, used, and no more than their bound.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use crate::event::{self, NO_NAME, NameId, Names, SEGMENT_FIELDS_MAX, ServiceKey};
 use crate::sketch::partial::{
-    ARMS_MAX, ARMS_OF_SERVICE_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SEGMENT_VALUES_MAX, SERVICES_MAX, WindowPartial,
+    ARMS_MAX, ARMS_OF_SERVICE_MAX, CELLS_OF_SERVICE_MAX, INSTANCES_MAX, OTHER, ROUTES_MAX, SEGMENT_VALUES_MAX,
+    SERVICES_MAX, WindowPartial,
 };
 use crate::sketch::rows::Renaming;
 
@@ -35,8 +37,10 @@ impl WindowPartial {
         let service_hash = |key: &ServiceKey| {
             event::identity_hash(key.service.as_bytes())
                 ^ event::mix(event::identity_hash(key.environment.as_bytes()), 1)
+                ^ if key.cell.is_empty() { 0 } else { event::mix(event::identity_hash(key.cell.as_bytes()), 2) }
         };
-        let (services, new_services) = settle_list(&names.services, &used.services, SERVICES_MAX, false, service_hash);
+        let bounded = within_cells(&names.services, &used.services);
+        let (services, new_services) = settle_list(&bounded, &used.services, SERVICES_MAX, false, service_hash);
         let (arms, new_arms) = settle_list(&names.arms, &used.arms, ARMS_MAX, !past.is_empty(), text_hash);
         let (routes, new_routes) = settle_list(&names.routes, &used.routes, ROUTES_MAX, false, text_hash);
         let (instances, new_instances) =
@@ -116,6 +120,30 @@ impl WindowPartial {
     }
 }
 
+/// Services in which those cells of one that are past [`CELLS_OF_SERVICE_MAX`] are one, [`OTHER`]: of each service the cells with the
+/// smallest hashes stay, whichever way lines were cut up.
+fn within_cells<'n>(services: &'n [ServiceKey], used: &[bool]) -> Cow<'n, [ServiceKey]> {
+    if services.len() <= CELLS_OF_SERVICE_MAX {
+        return Cow::Borrowed(services);
+    }
+    let is_cell =
+        |(at, key): &(usize, &ServiceKey)| used.get(*at) == Some(&true) && !key.cell.is_empty() && key.cell != OTHER;
+    let mut cells: Vec<(usize, &ServiceKey)> = services.iter().enumerate().filter(is_cell).collect();
+    fn of<'n>(cell: &(usize, &'n ServiceKey)) -> (&'n str, &'n str) {
+        (cell.1.environment.as_str(), cell.1.service.as_str())
+    }
+    cells.sort_by_cached_key(|cell| (of(cell), event::identity_hash(cell.1.cell.as_bytes()), cell.1.cell.as_str()));
+    let mut bounded = Cow::Borrowed(services);
+    for of_service in cells.chunk_by(|one, next| of(one) == of(next)).filter(|of| of.len() > CELLS_OF_SERVICE_MAX) {
+        for (at, key) in of_service.iter().skip(CELLS_OF_SERVICE_MAX) {
+            if let Some(past) = bounded.to_mut().get_mut(*at) {
+                *past = key.in_cell(OTHER);
+            }
+        }
+    }
+    bounded
+}
+
 /// Adds the names of `theirs` that `mine` lacks; returns the new index of each of theirs.
 pub(super) fn union<T: Clone + Ord + std::hash::Hash>(mine: &mut Vec<T>, theirs: &[T]) -> Vec<NameId> {
     // A stream of one instance brings one name to hundreds: looking each up costs less than an index of all.
@@ -179,6 +207,8 @@ fn settle_list<T: Clone + Ord + FromOther>(
     }
     kept.sort();
     let mut names: Vec<T> = kept.iter().map(|(name, _)| (*name).clone()).collect();
+    // Cells past their bound share a name.
+    names.dedup();
     if (needs_other || !dropped.is_empty())
         && let Err(at) = names.binary_search(&other)
     {
@@ -235,7 +265,7 @@ impl FromOther for String {
 
 impl FromOther for ServiceKey {
     fn other() -> Self {
-        ServiceKey { environment: String::new(), service: OTHER.to_owned() }
+        ServiceKey { environment: String::new(), cell: String::new(), service: OTHER.to_owned() }
     }
 }
 
@@ -272,7 +302,8 @@ mod tests {
     /// Cells of a service with very many arms, and of another with two; those of a part of the numbers.
     fn wild(numbers: std::ops::Range<u16>) -> WindowPartial {
         let mut partial = WindowPartial::new(0);
-        let key = |service: &str| ServiceKey { environment: String::new(), service: service.to_owned() };
+        let key =
+            |service: &str| ServiceKey { environment: String::new(), cell: String::new(), service: service.to_owned() };
         partial.names.services = vec![key("wild"), key("shop")];
         partial.names.arms = vec!["baseline".to_owned(), "canary".to_owned()];
         partial.names.arms.extend(numbers.clone().map(|number| format!("v{number}")));
@@ -280,6 +311,42 @@ mod tests {
         partial.cells = vec![(1, 0, one()), (1, 1, one())];
         partial.cells.extend((2..).zip(numbers).map(|(arm, _)| (0, arm, one())));
         partial
+    }
+
+    /// Cells of a service, each with a line, and two of another.
+    fn of_cells(numbers: std::ops::Range<u16>) -> WindowPartial {
+        let mut partial = WindowPartial::new(0);
+        let key = |service: &str, cell: &str| {
+            ServiceKey { service: service.to_owned(), ..ServiceKey::default() }.in_cell(cell)
+        };
+        partial.names.services = vec![key("shop", ""), key("shop", "geneva"), key("wild", "")];
+        partial.names.services.extend(numbers.clone().map(|number| key("wild", &format!("u{number}"))));
+        partial.names.arms = vec!["1".to_owned()];
+        let one = || Cell { lines: 1, ..Cell::default() };
+        partial.cells = (0..).zip(&partial.names.services).map(|(service, _)| (service, 0, one())).collect();
+        partial
+    }
+
+    #[test]
+    fn cells_of_a_service_that_runs_wild_take_no_others_place() {
+        let whole = WindowPartial::merge(0, [of_cells(0..3_000), of_cells(0..0)]);
+        let count = |service: &str| whole.names.services.iter().filter(|key| key.service == service).count();
+        // Those within the bound, the one of all others, and lines that name none.
+        assert_eq!((count("wild"), count("shop")), (CELLS_OF_SERVICE_MAX + 2, 2));
+        let lines: u64 = whole.cells.iter().map(|(_, _, cell)| cell.lines).sum();
+        assert_eq!(lines, 3_000 + 6, "those past the bound are counted together");
+        let parts = [of_cells(0..700), of_cells(700..701), of_cells(701..3_000)].map(|mut part| {
+            part.settle();
+            part
+        });
+        let [a, b, c] = parts;
+        let merged = WindowPartial::merge(0, [WindowPartial::merge(0, [c, a]), b]);
+        assert_eq!(merged.names, whole.names, "however the lines were cut");
+        let of_other = |partial: &WindowPartial| -> u64 {
+            let other = partial.names.services.iter().position(|key| key.cell == OTHER);
+            partial.cells.iter().filter(|cell| Some(usize::from(cell.0)) == other).map(|(_, _, cell)| cell.lines).sum()
+        };
+        assert_eq!((of_other(&merged), of_other(&whole)), (3_000 - 256, 3_000 - 256));
     }
 
     #[test]

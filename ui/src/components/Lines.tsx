@@ -5,13 +5,14 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../lib/api";
 import { grouped, harmless, millis, STEPS } from "../lib/format";
-import { status } from "../lib/live";
+import { report, status } from "../lib/live";
 import type { Times } from "../lib/logtime";
 import { param } from "../lib/router";
 import { inTurn } from "../lib/turns";
 import type { Comparison, Evidence, Found, FoundLine, Place } from "../lib/types";
 import { LogLine, term } from "./LogLine";
 import { Time } from "./parts";
+import { bareService } from "../lib/words";
 
 /** The program keeps lines and can find them. */
 export const canSearch = (): boolean => status.value?.index !== undefined && !status.value.index.is_off;
@@ -48,11 +49,18 @@ export function PlaceLink({ query, timed = false, times, children }: PlaceOf) {
   );
 }
 
+/** Lines of the cell that a comparison names, where it names one. */
+export function cellTerm(name: string): string {
+  const cell = / in (?:\S+, )?cell (.+)$/.exec(name)?.[1];
+  const field = report.value?.survey.roles.cell?.fields.find((of) => of.lines > 0)?.path;
+  return cell && field ? term(field, cell) : "";
+}
+
 /** Lines of one arm of a comparison, of the time that was judged; `more`: a further term. */
 export function armQuery(comparison: Pick<Comparison, "service" | "control" | "candidate" | "started_at" | "ended_at">, side: 0 | 1, more = "", until = comparison.ended_at): string {
-  // A comparison names its service with the environment, and lines do not.
-  const service = comparison.service.replace(/ in \S+$/, "");
-  return [more, term("_service", service), term("_arm", side === 0 ? comparison.control : comparison.candidate), `_time:[${comparison.started_at} TO ${until}]`].filter(Boolean).join(" ");
+  // A comparison names its service with environment and cell, and lines do not.
+  const service = bareService(comparison.service);
+  return [more, term("_service", service), cellTerm(comparison.service), term("_arm", side === 0 ? comparison.control : comparison.candidate), `_time:[${comparison.started_at} TO ${until}]`].filter(Boolean).join(" ");
 }
 
 /** Search is a second behind what is judged: a line that is not there is asked for so often, with this pause. */

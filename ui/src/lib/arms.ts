@@ -2,7 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { report, rollouts } from "./live";
-import { lookOfComparison, type Look } from "./words";
+import { bareService, type Look, lookOfComparison } from "./words";
 
 /** Rollouts that are looked at for this. */
 const MOST = 20;
@@ -21,7 +21,7 @@ const roles = computed(() => {
   // Other services of a release have its arms as well.
   for (const of of (report.value?.comparisons ?? []).slice(-MOST)) {
     for (const name of of.services) {
-      const service = name.replace(/ in \S+$/, "");
+      const service = bareService(name);
       found.set(`${service} ${of.control}`, found.get(`${service} ${of.control}`) ?? "baseline");
       found.set(`${service} ${of.candidate}`, "candidate");
     }
@@ -59,7 +59,7 @@ export const armsOf = computed(() => {
   const found = new Map<string, ArmOf>();
   for (const of of (report.value?.comparisons ?? []).toReversed()) {
     const look = lookOfComparison(of);
-    const plain = (name: string): string => name.replace(/ in \S+$/, "");
+    const plain = (name: string): string => bareService(name);
     for (const service of new Set([of.service, ...of.services].map(plain))) {
       const isOwn = service === plain(of.service);
       const set = (arm: string, next: ArmOf): void => {

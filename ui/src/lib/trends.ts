@@ -2,6 +2,7 @@
 
 import { get } from "./api";
 import type { Comparison, GroupTable, Num } from "./types";
+import { bareService } from "./words";
 
 /** Of each template what the baseline and the canary wrote for 1,000 requests, stretch by stretch. */
 export type Trends = Map<string, [Num[], Num[]]>;
@@ -18,7 +19,7 @@ export async function trendsOf(comparison: Comparison, ids: string[], signal: Ab
   const ends = [comparison.ended_at, ...(comparison.active_until ?? [])].flatMap((at) => (at ? [Date.parse(at)] : []));
   const [from, until] = [Date.parse(comparison.started_at), Math.min(...ends)];
   const every = STEPS.find((step) => (until - from) / 1_000 / step <= POINTS) ?? STEPS.at(-1)!;
-  const service = comparison.service.replace(/ in \S+$/, "");
+  const service = bareService(comparison.service);
   const arms = [comparison.control, comparison.candidate];
   const own = `_service:${quoted(service)} AND (${arms.map((arm) => `_arm:${quoted(arm)}`).join(" OR ")})`;
   const ask = (by: string, q: string): Promise<GroupTable> => {

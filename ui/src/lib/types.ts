@@ -232,6 +232,7 @@ export interface Comparison {
   routing: string;
   by_service: {
     environment: string;
+    cell?: string;
     service: string;
     baseline: Totals;
     canary: Totals;
@@ -300,6 +301,9 @@ export interface RolloutRow {
   id: string;
   declared: boolean;
   environment: string | null;
+  cell?: string;
+  /** The cell that comes first and is not done. */
+  waits_for?: string | null;
   services: string[];
   control?: string | null;
   candidate?: string | null;
@@ -328,6 +332,7 @@ export interface RolloutFull extends RolloutRow {
   compared?: {
     service: string;
     environment: string;
+    cell?: string;
     control: string;
     candidate: string;
     began: string;

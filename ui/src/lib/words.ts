@@ -139,7 +139,7 @@ export function freshOf(rows: RolloutRow[], comparisons: Comparison[], deliverie
   const fresh = new Set<string>();
   for (const row of rows) {
     if (Math.abs(ofLog - now) <= APART_MS && now - (told.get(row.id) ?? -Infinity) < within) fresh.add(row.id);
-    const judged = row.services.map((service) => byService.get(`${serviceName(service, row.environment)} ${row.candidate}`) ?? -Infinity);
+    const judged = row.services.map((service) => byService.get(`${serviceName(service, row.environment, row.cell)} ${row.candidate}`) ?? -Infinity);
     const last = Math.max(row.began ? Date.parse(row.began) : -Infinity, ...judged);
     if (ofLog - last < within) fresh.add(row.id);
   }
@@ -215,6 +215,11 @@ export function reasonWords(reason: string): string {
   return told.replace(/\b[a-z]+(?:_[a-z]+)+\b|\b(?:faster|routes|templates|crossover|lateness)\b(?=,|$)/g, (name) => CHANGES[name] ?? FLAWS[name]?.[0].replace(/^[A-Z]/, (letter) => letter.toLowerCase()) ?? name);
 }
 
-/** As the report names a service: with its environment where it has one. */
-export const serviceName = (service: string, environment: string | null): string =>
-  environment ? `${service} in ${environment}` : service;
+/** As the report names a service: with its environment and its cell where it has them. */
+export const serviceName = (service: string, environment: string | null, cell = ""): string => {
+  const places = [environment ?? "", cell && `cell ${cell}`].filter(Boolean);
+  return places.length ? `${service} in ${places.join(", ")}` : service;
+};
+
+/** The service that the report names, as lines have it. */
+export const bareService = (name: string): string => name.replace(/ in (?:\S+, )?cell .+$| in \S+$/, "");

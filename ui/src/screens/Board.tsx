@@ -179,7 +179,7 @@ function PanelBody(props: Props) {
 const isOf = (comparison: Comparison, service: string): boolean => !service || comparison.service === service || comparison.service.startsWith(`${service} in `);
 
 function rowOf(comparison: Comparison): RolloutRow | undefined {
-  return (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment) === comparison.service));
+  return (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment, of.cell) === comparison.service));
 }
 
 function Named({ comparison, tab = "" }: { comparison: Comparison; tab?: string }) {

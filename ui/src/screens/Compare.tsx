@@ -13,11 +13,12 @@ import { report, rollouts, status } from "../lib/live";
 import { inQuery, useTimes } from "../lib/logtime";
 import { param, setQuery } from "../lib/router";
 import type { Found, GroupTable, Report } from "../lib/types";
+import { bareService } from "../lib/words";
 
 /** What is counted: the unit of the comparisons whose service the filters name, else that of the log. */
 export function unitOf(filters: string[], from: Pick<Report, "comparisons" | "survey"> | null): string {
   const named = filters.flatMap((text) => [...text.matchAll(/(?:^|[\s(])_service:("(?:[^"\\]|\\.)*"|[^\s()]+)/g)].map((of) => of[1]!.replace(/^"|"$/g, "")));
-  const units = new Set((from?.comparisons ?? []).filter((of) => named.includes(of.service.replace(/ in \S+$/, ""))).map((of) => of.unit));
+  const units = new Set((from?.comparisons ?? []).filter((of) => named.includes(bareService(of.service))).map((of) => of.unit));
   return units.size === 1 ? [...units][0]! : (from?.survey?.unit ?? "user");
 }
 

@@ -16,7 +16,7 @@ import { useTries } from "../lib/behind";
 import { apartOf, whileBoth } from "../lib/sidebyside";
 import { useSteady } from "../lib/steady";
 import type { Comparison, Num, SegmentCell } from "../lib/types";
-import { findingLook } from "../lib/words";
+import { bareService, findingLook } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const name = (cell: SegmentCell): string => cell.segment.map((of) => `${of.field} = ${of.value}`).join(", ");
@@ -49,7 +49,7 @@ function Counts({ cell, side }: { cell: SegmentCell; side: 0 | 1 }) {
 function SegmentLink({ cell, service }: { cell: SegmentCell; service: string }) {
   if (!canSearch()) return <>{harmless(name(cell), 120)}</>;
   const terms = cell.segment.map((of) => term(of.field, of.value)).join(" ");
-  const failed = `_kind:request _failed:true ${term("_service", service.replace(/ in \S+$/, ""))}`;
+  const failed = `_kind:request _failed:true ${term("_service", bareService(service))}`;
   const to = (query: string): string => searchPath(`${failed} ${query}`);
   return (
     <a

@@ -37,7 +37,7 @@ const TABS: [string, string][] = [
 export function comparisonsOf(rollout: RolloutFull, from: Report | null): Comparison[] {
   if (!from) return [];
   return (rollout.compared ?? []).flatMap((of) => {
-    const name = serviceName(of.service, of.environment);
+    const name = serviceName(of.service, of.environment, of.cell);
     return from.comparisons.findLast((one) => one.service === name && one.control === of.control && one.candidate === of.candidate) ?? [];
   });
 }

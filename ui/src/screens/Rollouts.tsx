@@ -32,13 +32,14 @@ const GROUPS: [Shown, string][] = [
 
 /** The comparison of the report that a rollout of one service is. */
 export function comparisonOf(row: RolloutRow, list: Comparison[]): Comparison | undefined {
-  const names = row.services.map((service) => serviceName(service, row.environment));
+  const names = row.services.map((service) => serviceName(service, row.environment, row.cell));
   const of = list.filter((one) => names.includes(one.service) && (!row.candidate || one.candidate === row.candidate));
   return of.findLast((one) => one.verdict === row.verdict) ?? of.at(-1);
 }
 
 /** The strongest thing that is known, in one sentence. */
 export function evidenceOf(row: RolloutRow, comparison: Comparison | undefined): string {
+  if (row.waits_for && row.verdict !== "fail") return `${row.waits_for} comes first, and is not done.`;
   if (!comparison) return reasonWords(row.reason) || "no comparison has begun";
   const need = comparison.needs[0];
   // Of what has passed its last step nothing is asked any more: what is said is of what came since.

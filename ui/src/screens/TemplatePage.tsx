@@ -180,7 +180,7 @@ export function TemplatePage({ id }: { id: string }) {
       )}
       {!search && <p>This program keeps no lines for search, so only what the report says is shown.</p>}
       {said.map(({ comparison, template }) => {
-        const row = (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment) === comparison.service));
+        const row = (rollouts.value ?? []).find((of) => of.candidate === comparison.candidate && of.services.some((service) => serviceName(service, of.environment, of.cell) === comparison.service));
         return (
           <section class="card" key={`${comparison.service}${comparison.candidate}`}>
             <h2>

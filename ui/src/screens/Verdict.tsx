@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Affected } from "../components/Affected";
 import { DeltaChart } from "../components/DeltaChart";
-import { armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
+import { cellTerm, armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
 import { ownEffects, OwnRows } from "../components/OwnRows";
 import { Badge, Note, Said, Scroll, Time } from "../components/parts";
@@ -21,7 +21,7 @@ import { param, rolloutPath, setQuery } from "../lib/router";
 import { apartOf, courseUntil, settled, told, UNITS as UNITS_THEN, untilThen, type Told, usePlain, useSideBySide, weighted } from "../lib/sidebyside";
 import { useSeldom } from "../lib/seldom";
 import type { Comparison, Course, Effect, Guardrail, RolloutFull, Template, Timeline } from "../lib/types";
-import { CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
+import { bareService, CHANGES, findingLook, FLAWS, lookOfComparison, serviceName, WORSE } from "../lib/words";
 import { isSwapped } from "./Rollout";
 
 const KINDS: Effect["kind"][] = ["ratio", "change", "difference"];
@@ -103,8 +103,11 @@ export function plainReasons(sentences: string[], isOtherClock: boolean): string
   });
 }
 
+/** The service with its environment, over all cells. */
+const placeOf = (comparison: Comparison): string => serviceName(comparison.by_service[0]?.service ?? bareService(comparison.service), comparison.by_service[0]?.environment ?? "");
+
 function Checks({ comparison }: { comparison: Comparison }) {
-  const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === comparison.service);
+  const placebo = report.value?.placebos?.find((of) => serviceName(of.service, of.environment) === placeOf(comparison));
   const ratio = comparison.sample_ratio;
   const chips: { name: string; isWell: boolean | null; words: string; detail: string }[] = comparison.flaws.map((flaw) => {
     const [words, remedy] = FLAWS[flaw] ?? [flaw.replaceAll("_", " "), "See docs/report.md."];
@@ -394,7 +397,7 @@ const isLate = (sentence: string): boolean => sentence.startsWith("The rollout e
 
 /** Both arms as two filters, of the time while both ran. */
 function comparePath(comparison: Comparison): string {
-  const of = (arm: string): string => `${term("_service", comparison.service.replace(/ in \S+$/, ""))} ${term("_arm", arm)}`;
+  const of = (arm: string): string => `${[term("_service", bareService(comparison.service)), cellTerm(comparison.service), term("_arm", arm)].filter(Boolean).join(" ")}`;
   const asked = new URLSearchParams({ a: of(comparison.control), b: of(comparison.candidate), from: comparison.started_at, to: apartOf(comparison)?.until ?? comparison.ended_at });
   return `/compare?${asked.toString().replaceAll("%3A", ":")}`;
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::adoption::units::{self, Line, Units};
 use crate::adoption::{Adoption, Asked};
 use crate::cli::compare;
-use crate::cli::report::queries::quoted;
+use crate::cli::report::queries::{of_role, quoted};
 use crate::cli::run::api::Api;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api::{Refusal, damaged, given, problem, run, tree};
@@ -26,6 +26,8 @@ use crate::cli::who::json::{Queries, document};
 use crate::event::{Kind, SEGMENT_FIELDS_MAX};
 use crate::index::{Counted, Index, OfUnits, Partial, Seen, kind_name};
 use crate::outbox::Rollout;
+use crate::pipeline::plan::Plan;
+use crate::pipeline::roles::Role;
 use crate::query::Node;
 use crate::time::{HOUR, Micros, Timestamp};
 
@@ -109,22 +111,27 @@ struct OfRollout {
     until: Option<Timestamp>,
     services: Vec<String>,
     arms: Vec<String>,
+    /// A query of the lines of its cell; empty where it is in none.
+    in_cell: String,
 }
 
 impl OfRollout {
-    fn of(rollout: &Rollout) -> Option<OfRollout> {
+    fn of(rollout: &Rollout, plan: Option<&Plan>) -> Option<OfRollout> {
         let current = rollout.current();
+        let fields = plan.map(|plan| plan.fields(Role::Cell)).filter(|_| !rollout.cell.is_empty());
         Some(OfRollout {
             since: current.iter().map(|of| of.began).min()?,
             until: if current.iter().all(|of| of.over) { current.iter().map(|of| of.at).max() } else { None },
             services: distinct(current.iter().map(|of| &of.service)),
             arms: distinct(current.iter().flat_map(|of| [&of.control, &of.candidate])),
+            in_cell: fields.map(|fields| of_role(fields, &rollout.cell)).unwrap_or_default(),
         })
     }
 
     /// Lines of its services.
     fn of_services(&self) -> String {
-        any("_service", &self.services)
+        let services = any("_service", &self.services);
+        if self.in_cell.is_empty() { services } else { format!("{services} AND {}", self.in_cell) }
     }
 
     /// Lines of its services that name one of its arms: who has one was exposed.
@@ -164,7 +171,10 @@ pub(in crate::cli::run) async fn who(
         None => None,
         Some(id) => {
             let view = api.desk.view();
-            let found = view.book.rollout(id).and_then(OfRollout::of);
+            let found = view
+                .book
+                .rollout(id)
+                .and_then(|rollout| OfRollout::of(rollout, api.shared.searching.known_plan().as_ref()));
             let words = "there is no such rollout, or nothing of it runs yet; GET /v1/rollouts lists them";
             Some(found.ok_or_else(|| problem(StatusCode::NOT_FOUND, words))?)
         }
@@ -326,8 +336,11 @@ mod tests {
             until: None,
             services: services.iter().map(|name| (*name).to_owned()).collect(),
             arms: vec!["1".to_owned(), "2".to_owned()],
+            in_cell: String::new(),
         };
         assert_eq!(of(&["a"]).of_arms(), "_service:\"a\" AND (_arm:\"1\" OR _arm:\"2\")");
+        let in_cell = OfRollout { in_cell: "city:\"geneva\"".to_owned(), ..of(&["a"]) };
+        assert_eq!(in_cell.of_services(), "_service:\"a\" AND city:\"geneva\"");
         assert_eq!(of(&["", "a"]).of_services(), "(NOT _exists_:_service OR _service:\"a\")");
     }
 }

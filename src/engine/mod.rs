@@ -200,6 +200,9 @@ struct Waiting {
     at: u64,
 }
 
+/// A comparison by where its service runs (environment, cell), its candidate, when it began, and which it is.
+type Begun<'e> = ((&'e str, &'e str), &'e str, Timestamp, (usize, usize));
+
 /// See the module text.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -652,7 +655,7 @@ impl Engine {
     /// Services of one environment and cell whose comparisons with the same candidate began within ten minutes of the first: what was
     /// released together, though nobody said so. Each as (release, comparison) of its services; only those with several.
     pub fn found_releases(&self) -> Vec<Vec<(usize, usize)>> {
-        let mut all: Vec<((&str, &str), &str, Timestamp, (usize, usize))> = Vec::new();
+        let mut all: Vec<Begun<'_>> = Vec::new();
         for (at, release) in self.releases.iter().enumerate() {
             let place = release.services.first().map_or(("", ""), |of| (of.environment.as_str(), of.cell.as_str()));
             all.extend(release.comparisons.numbered().map(|(number, comparison)| {

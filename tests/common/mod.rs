@@ -589,6 +589,7 @@ pub fn cases(seed: u64) -> Vec<Case> {
     );
     vec![
         one("plain", bytes_of(&lines)),
+        cells,
         two("two bad days with pods", bad_day(&pods, seed), bad_day(&more_pods, seed + 1)),
         two("two files", bytes_of(&even), bytes_of(&odd)),
         two(
@@ -618,7 +619,6 @@ pub fn cases(seed: u64) -> Vec<Case> {
         beyond,
         converting,
         segments,
-        cells,
     ]
 }
 

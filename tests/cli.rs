@@ -1835,7 +1835,7 @@ fn requests_of_services_that_the_plan_did_not_see_are_counted() {
     let billing = (0..5_000).filter(|number| late(*number)).count();
     let folder = folder_with(&[("app.log", &bytes_of(&lines))]);
     let report = compare(folder.path(), &["app.log"], Verdict::Inconclusive);
-    let expect = serde_json::json!([{ "environment": "", "service": "billing", "requests": billing }]);
+    let expect = serde_json::json!([{ "environment": "", "cell": "", "service": "billing", "requests": billing }]);
     assert_eq!(report["not_in_plan"], expect);
     let said = serin(folder.path(), &["compare", "app.log"]).expect(3);
     assert!(said.out.contains(&format!("billing ({billing})")), "{}", said.out);

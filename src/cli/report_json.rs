@@ -2,11 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::compare::share::Interval;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Behaviour, Cell, Verdict};
+use crate::engine::ages::{Age, Ratio, Told, What};
 use crate::engine::comparison::Evidence;
 use crate::engine::forecast::Counted;
 use crate::engine::limits::{Limit, LimitLook, Over};
+use crate::engine::overlaps::Joined;
+use crate::engine::overlaps::blame::{Blame, Effects};
 use crate::engine::segments::SegmentTest;
 use crate::engine::templates::{Listed, Place};
 use crate::engine::totals::Totals;
@@ -27,7 +31,8 @@ use super::exit_status;
 use super::html;
 use super::report::queries;
 use super::report::{
-    ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, MetricRow, Report, Row, SegmentRow, Shared, strength,
+    Beside, ConversionRow, Done, Effect, EffectKind, FORECAST_MAX, Judged, MetricRow, Report, Row, SegmentRow, Shared,
+    strength,
 };
 
 /// Version of this document.
@@ -168,6 +173,113 @@ fn shared_units(judged: &Judged<'_>) -> Vec<Value> {
         })
     };
     judged.shared.iter().map(one).collect()
+}
+
+/// Other rollouts that ran at the same time.
+fn overlaps(judged: &Judged<'_>) -> Value {
+    let interval = |of: &Interval| {
+        json!({
+            "estimate": if of.low > 0.0 || of.high.is_finite() { number(of.estimate) } else { Value::Null },
+            "low": number(of.low),
+            "high": number(of.high),
+        })
+    };
+    let effects = |of: &Effects| {
+        json!({
+            "here": interval(&of.own),
+            "here_within": interval(&of.own_within),
+            "there": interval(&of.other),
+            "there_within": interval(&of.other_within),
+        })
+    };
+    let arms = ["baseline", "canary"];
+    let one = |of: &Beside| {
+        let cells: Vec<Value> = [(0, 0), (0, 1), (1, 0), (1, 1)]
+            .into_iter()
+            .map(|(here, there): (usize, usize)| {
+                let cell = of.cells[here][there];
+                json!({
+                    "here": arms[here],
+                    "there": arms[there],
+                    "units": of.units[here][there],
+                    "at_risk": cell.at_risk,
+                    "erring": cell.erring,
+                    "requests": cell.requests,
+                    "failed": cell.failed,
+                })
+            })
+            .collect();
+        json!({
+            "service": of.service,
+            "control": of.control,
+            "candidate": of.candidate,
+            "joined_by": match of.joined {
+                Joined::Unit => judged.comparison.unit.name(),
+                Joined::Call => "call",
+            },
+            "followed": number(of.followed),
+            "over": of.is_over,
+            "cells": cells,
+            "ratios": effects(&of.effects),
+            "says": of.blame.name(),
+            "explains_it": of.blame_there == Blame::Other,
+        })
+    };
+    judged.beside.iter().map(one).collect()
+}
+
+/// A difference by the time since units were first seen in their arm; `null` while there is one age, and where units have none.
+fn by_age(judged: &Judged<'_>) -> Value {
+    let ages = &judged.comparison.ages;
+    let seen = judged.ages();
+    if seen.is_empty() {
+        return Value::Null;
+    }
+    let interval = |of: Ratio| {
+        let [low, estimate, high] = of.interval();
+        json!({ "estimate": number(estimate), "low": number(low), "high": number(high) })
+    };
+    let one = |age: &Age| {
+        let of = |what: What| ages.ratio(what, &[*age]).map(interval);
+        let cells = ages.cells(*age);
+        let events = judged.comparison.conversions.iter().enumerate().map(|(at, event)| {
+            let [at_risk, met] = ages.met(at, *age);
+            json!({ "event": event.name, "at_risk": at_risk, "met": met, "ratio": of(What::Event(at)) })
+        });
+        json!({
+            "age": age.name(),
+            "units": cells.map(|cell| cell.units),
+            "erring": cells.map(|cell| cell.erring),
+            "requests": cells.map(|cell| cell.requests),
+            "failed": cells.map(|cell| cell.failed),
+            "errors": of(What::Errors),
+            "latency": of(What::Latency),
+            "events": events.collect::<Vec<_>>(),
+        })
+    };
+    let told = |of: &Told| {
+        json!({
+            "what": match of.what {
+                What::Errors => "errors",
+                What::Latency => "latency",
+                What::Event(_) => "event",
+            },
+            "event": match of.what {
+                What::Event(at) => judged.comparison.conversions.get(at).map(|event| event.name.clone()),
+                What::Errors | What::Latency => None,
+            },
+            "course": of.course.name(),
+            "later_from": of.later_from.name(),
+            "first": interval(of.first),
+            "later": interval(of.later),
+        })
+    };
+    json!({
+        "followed": number(ages.followed()),
+        "moved": ages.moved(),
+        "ages": seen.iter().map(one).collect::<Vec<_>>(),
+        "says": judged.aged().iter().map(told).collect::<Vec<_>>(),
+    })
 }
 
 /// Instances of one arm that are listed.
@@ -343,6 +455,8 @@ fn comparison(judged: &Judged<'_>) -> Value {
         fields.insert("metrics".to_owned(), judged.metrics.iter().map(metric).collect());
         fields.insert("segments".to_owned(), segments(judged));
         fields.insert("changes".to_owned(), changes(judged));
+        fields.insert("overlaps".to_owned(), overlaps(judged));
+        fields.insert("by_age".to_owned(), by_age(judged));
     }
     fields
 }

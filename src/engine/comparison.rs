@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::compare::arrivals::ShareCuts;
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::{Cell, Finding};
+use crate::engine::ages::Ages;
 use crate::engine::bucket_sums::{BucketSums, Values, View};
 use crate::engine::calls::Calls;
 use crate::engine::conversions::{Conversion, Converted};
@@ -279,6 +280,8 @@ pub struct Comparison {
     pub templates: Templates,
     /// Groups of units that are tested by themselves.
     pub segments: Segments,
+    /// What units did by the time since they were first seen.
+    pub ages: Ages,
 }
 
 /// Sums of a comparison since the share changed.
@@ -367,6 +370,7 @@ impl Comparison {
             look: Look::default(),
             templates: Templates::new(once),
             segments: Segments::default(),
+            ages: Ages::default(),
         }
     }
 
@@ -440,6 +444,7 @@ impl Comparison {
             let is_first = entry.conversions() & (1 << (event & 7)) == 0 && of.meets(*unit, lines);
             if is_first {
                 entry.set_converted(*event);
+                self.ages.meet(*unit, usize::from(*event));
             }
             of.joined[entry.arm().at()] += lines;
             match entry.stratum == self.stratum {
@@ -571,6 +576,7 @@ impl Comparison {
         self.conversions.iter_mut().for_each(Conversion::forget_units);
         self.unanswered.forget_units();
         self.segments.forget_units();
+        self.ages.forget_units();
     }
 
     /// Strata so far.
@@ -725,6 +731,11 @@ impl Comparison {
         self.store.get(unit).map(|unit| unit.arm())
     }
 
+    /// The arm of a unit that was active in the current stratum.
+    pub fn arm_in_stratum(&self, unit: u64) -> Option<Arm> {
+        self.store.get(unit).filter(|unit| unit.stratum == self.stratum).map(|unit| unit.arm())
+    }
+
     /// Bounds that were met, in words; empty when everything was followed.
     pub fn bounds_met(&self) -> Vec<String> {
         let mut list = Vec::new();
@@ -757,6 +768,7 @@ impl Comparison {
         let of_metrics = self.metrics.iter().map(MetricTest::followed).fold(1.0, f64::min);
         followed(of_metrics, &format!("{units}, for metrics of one's own"));
         followed(self.segments.followed(), &format!("{units}, for their segments"));
+        followed(self.ages.followed(), &format!("{units}, for the time since they were first seen"));
         for (test, what) in [(&self.called, "called services"), (&self.routes, "routes")] {
             if test.past_bound() > 0 {
                 list.push(format!("more than {} {what}: further ones are not tested", pair_test::CATEGORIES_MAX));

@@ -4,6 +4,7 @@
 //! partials of all streams, closes windows in order once every stream has passed them, and looks at each comparison.
 //! It knows no clock, no files and no threads.
 
+pub mod ages;
 mod arms;
 mod attempts;
 pub mod bucket_sums;
@@ -28,6 +29,7 @@ mod lookup;
 mod memory;
 pub mod metrics;
 pub mod notifications;
+pub mod overlaps;
 pub mod pair_test;
 pub mod pass;
 pub mod policy;
@@ -55,6 +57,7 @@ use crate::engine::comparison::{Comparison, ReadSoFar};
 use crate::engine::levels::{Levels, TOGETHER};
 use crate::engine::lookup::cells_of;
 use crate::engine::notifications::{Notifications, Told};
+use crate::engine::overlaps::{Live, Overlap, Overlaps, Place};
 use crate::engine::policy::Policy;
 use crate::engine::release::{Common, Entry, ReleaseState};
 use crate::engine::shared_units::SharedUnits;
@@ -214,6 +217,7 @@ pub struct Engine {
     tally: Tally,
     releases: Vec<ReleaseState>,
     common: Common,
+    overlaps: Overlaps,
     /// Releases that have a service.
     of_service: BTreeMap<ServiceKey, Vec<usize>>,
     /// How many cells of an entry service are releases of their own.
@@ -285,6 +289,7 @@ impl Engine {
             tally: Tally::default(),
             releases,
             common: Common::default(),
+            overlaps: Overlaps::default(),
             of_service: BTreeMap::new(),
             cells: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -356,6 +361,14 @@ impl Engine {
                 "{share:.2} % of those who were given an arm before the rollout was compared are remembered"
             ));
         }
+        if self.overlaps.past_bound() > 0 {
+            list.push(format!(
+                "in {} windows more than {} rollouts were live at once, or {} pairs of them shared users: further ones are laid across no other",
+                self.overlaps.past_bound(),
+                overlaps::ROLLOUTS_MAX,
+                overlaps::PAIRS_MAX
+            ));
+        }
         if traces.orphans > 0 {
             list.push(format!("{} traces never showed a request of the service", traces.orphans));
         }
@@ -375,6 +388,11 @@ impl Engine {
         };
         let places = self.releases.iter().enumerate().flat_map(of_release);
         shared_units::shared_units(places.filter_map(|place| Some((place, self.comparison(place.0, place.1)?))))
+    }
+
+    /// Rollouts of different services that were live at once and have units, or calls, in common: each as (release, comparison).
+    pub fn overlaps(&self) -> impl Iterator<Item = (Place, Place, &Overlap)> {
+        self.overlaps.iter()
     }
 
     /// Arms that were seen in a release, with their requests.
@@ -484,11 +502,13 @@ impl Engine {
             outputs,
         };
         let mut told = Vec::new();
+        self.common.are_several = concerned.len() > 1;
         for at in concerned.iter().copied() {
             let Some(release) = self.releases.get_mut(at) else { continue };
             for comparison in release.close_window(at, &merged, &self.settings, &mut self.levels, &mut self.common) {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
             }
+            self.overlaps.collect(at, &mut self.common.seen);
             match release.waits() {
                 true => self.waiting.insert(at),
                 false => self.waiting.remove(&at),
@@ -498,6 +518,7 @@ impl Engine {
                 looks.outputs.push(Output::Looked { release: at, comparison });
             }
         }
+        self.cross(&concerned, &merged);
         if !merged.is_empty() {
             self.common.traces.sweep(window);
         }
@@ -506,6 +527,19 @@ impl Engine {
         concerned.iter().for_each(|at| self.hand_over_gone(*at, outputs));
         self.tell(&told, outputs);
         self.keep_bound(&concerned, outputs);
+    }
+
+    /// Lays rollouts that a window brought something across each other.
+    fn cross(&mut self, concerned: &BTreeSet<usize>, merged: &WindowPartial) {
+        let Engine { releases, overlaps, .. } = self;
+        let live = concerned.iter().filter_map(|at| Some((*at, releases.get(*at)?))).flat_map(|(at, release)| {
+            let live = release.comparisons.numbered().filter(|(_, comparison)| comparison.end.is_none());
+            let entry = release.services.first();
+            live.filter_map(move |(number, comparison)| Some(Live { at: (at, number), entry: entry?, comparison }))
+        });
+        let live: Vec<Live<'_>> = live.collect();
+        let known = |(release, number): Place| releases.get(release)?.comparisons.get(number);
+        overlaps.close_window(&live, known, merged);
     }
 
     /// Rows of traces of a window, with the releases whose entry a service is.
@@ -644,7 +678,10 @@ impl Engine {
             for comparison in release.live() {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::last_look));
             }
+            self.overlaps.collect(at, &mut self.common.seen);
         }
+        let all = (0..self.releases.len()).collect();
+        self.cross(&all, &WindowPartial::new(self.closed_before));
         self.common.traces.end();
         self.tell(&told, outputs);
         let verdicts = self.releases.iter().map(|release| (release.name(), release.summary())).collect();

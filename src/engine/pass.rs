@@ -263,6 +263,21 @@ mod tests {
         assert!(ratio < LOG_PASS, "{ratio}");
     }
 
+    /// A conversion of less than a daily cycle decides nothing: none is ever asked, however the policy names it.
+    #[test]
+    fn no_pass_asks_for_a_business_event() {
+        let between = Between { control: "a", candidate: "b", control_from: ControlFrom::Named };
+        let events = crate::pipeline::plan::Conversions { names: vec!["paid".to_owned()], ..Default::default() };
+        let comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        let policy = Policy { conversions: events.clone(), ..Policy::default() };
+        let asked = required(&comparison, &policy, true);
+        assert_eq!(asked, [Cell::ErrorUnits, Cell::ErrorVolume, Cell::LatencyP90, Cell::LatencyP99]);
+        assert_eq!(required(&comparison.with_conversions(&events), &policy, true), asked);
+        let nothing = Policy { errors: false, latency: false, ..policy };
+        let comparison = Comparison::new(between, UnitKind::User, LOG_CHANGED, 1, 0, Timestamp(0));
+        assert!(!all_held(&Look::default(), &comparison.with_conversions(&events), &nothing));
+    }
+
     #[test]
     fn evidence_is_held_until_it_has_turned() {
         assert!(is_held(true, LOG_PASS, false) && !is_held(true, LOG_PASS - 0.1, false));

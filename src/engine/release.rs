@@ -18,6 +18,7 @@ use crate::engine::exposed::Exposed;
 use crate::engine::levels::{Company, Levels};
 use crate::engine::lookup::{cells_of, concerns, of_service, place};
 use crate::engine::metrics::Measured;
+use crate::engine::overlaps::Seen;
 use crate::engine::segments::SegmentInput;
 use crate::engine::templates::TemplateInput;
 use crate::engine::traces::{OpenTraces, Trace};
@@ -81,6 +82,9 @@ pub(super) struct Common {
     activities: Vec<Activity>,
     /// Rows of instances of a service in the window whose warnings, which name no arm, were given one in some comparison.
     attributed: Vec<bool>,
+    /// Several releases have something in the window that is being closed: what units do is kept, by comparison of the release at hand.
+    pub(super) are_several: bool,
+    pub(super) seen: Vec<(usize, Vec<Seen>)>,
     /// There is more state than there may be: nothing new is taken.
     pub(super) is_full: bool,
     /// Releases and rollouts that may still be taken in the window that is being closed.
@@ -509,7 +513,7 @@ impl ReleaseState {
             }
         }
         let of_entry = of_service(merged.units.as_slice(), entry, |row| row.service);
-        let Common { traces, exposed, activities, attributed, .. } = common;
+        let Common { traces, exposed, activities, attributed, seen, are_several, .. } = common;
         activities.clear();
         activities.extend(of_entry.iter().filter_map(|row| {
             arm_of_id(row.arm).map(|arm| Activity {
@@ -653,6 +657,9 @@ impl ReleaseState {
         }
         if activities.len() > by_rows {
             activities.sort_by_key(|a| (a.unit, a.first, a.arm));
+        }
+        if *are_several && !comparison.unit.is_once() && !comparison.by_request() {
+            seen.push((at, activities.iter().map(Seen::of).collect()));
         }
         let minute = start.0.div_euclid(MINUTE);
         comparison.instances.plain_warnings(merged, entry, arm_of_id, minute, &mut warnings, attributed);

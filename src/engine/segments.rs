@@ -10,7 +10,7 @@
 //! difference between the arms may be one between regions. That is seen from units alone, and then nothing fails by more
 //! than what is left within segments: see [`Segments::unequal`].
 
-mod explain;
+pub(in crate::engine) mod explain;
 
 use std::collections::BTreeMap;
 

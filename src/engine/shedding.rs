@@ -7,8 +7,9 @@
 //! In this order, until an eighth of the bound is free again:
 //! 1. histories of services without a live rollout, those that learnt least lately first: small shifts of latency will not be found;
 //! 2. sums of rollouts that are over, those that ended first: verdict, evidence and counts stay;
-//! 3. half of the open traces and of the units that were exposed before, by keyed hash, and half again;
-//! 4. pair tests (routes, status classes, called services) that remember most: their evidence stays what it is;
+//! 3. half of the open traces, of the units that were exposed before and of those of rollouts that run at once, by keyed hash, and
+//!    half again;
+//! 4. the ages of the units of rollouts that remember most of them, then pair tests (routes, status classes, called services) that remember most: their evidence stays what it is;
 //! 5. half of the units, by keyed hash, of the rollout that remembers most, and so on;
 //! 6. discovered rollouts with the fewest units: no longer judged, their last verdict stands;
 //! 7. rollouts that are over and of which an arm is gone, those that ended first: they stand in the ledger alone.
@@ -40,6 +41,8 @@ const FLOOR: u64 = 16 << 10;
 const TRACES_LEAST: usize = 1_024;
 /// The same of exposed units.
 const EXPOSED_LEAST: usize = 1_024;
+/// The same of units that two rollouts have in common.
+const SHARED_LEAST: usize = 1_024;
 /// Fewest remembered pairs for which a test is stopped.
 const PAIRS_LEAST: usize = 1_024;
 /// Fewest units that are halved: with a sample of fewer a rollout of thousands is hardly judged any more.
@@ -56,6 +59,10 @@ pub struct Shed {
     pub traces: u64,
     /// Times that the units that were exposed before were halved.
     pub exposed: u64,
+    /// Times that the units were halved that two rollouts have in common.
+    pub shared: u64,
+    /// Rollouts whose units are no longer followed by age.
+    pub ages: u64,
     /// Rollouts whose pair tests stopped.
     pub pairs: u64,
     /// Times that a rollout's units were halved.
@@ -69,12 +76,12 @@ pub struct Shed {
 }
 
 impl Shed {
-    fn counts_mut(&mut self) -> [&mut u64; 9] {
-        let Shed { histories, gists, traces, exposed, pairs, units, rollouts, forgotten, full } = self;
-        [histories, gists, traces, exposed, pairs, units, rollouts, forgotten, full]
+    fn counts_mut(&mut self) -> [&mut u64; 11] {
+        let Shed { histories, gists, traces, exposed, shared, ages, pairs, units, rollouts, forgotten, full } = self;
+        [histories, gists, traces, exposed, shared, ages, pairs, units, rollouts, forgotten, full]
     }
 
-    fn counts(mut self) -> [u64; 9] {
+    fn counts(mut self) -> [u64; 11] {
         self.counts_mut().map(|count| *count)
     }
 
@@ -85,6 +92,8 @@ impl Shed {
             "rollouts that were over, of which only verdict, evidence and counts were kept",
             "times only every second of the open traces went on",
             "times only every second unit that was exposed before was remembered",
+            "times only every second unit that two rollouts have in common went on",
+            "rollouts whose users were no longer followed by the time since they were first seen",
             "rollouts whose routes, status classes and called services were no longer compared",
             "times only every second unit of a rollout went on",
             "rollouts that were no longer judged",
@@ -140,6 +149,7 @@ impl Engine {
     fn measure_rest(&mut self) {
         self.sizes.rest = self.common.traces.bytes()
             + self.common.exposed.bytes()
+            + self.overlaps.bytes()
             + self.levels.bytes()
             + self.notifications.bytes()
             + memory::tree::<ServiceKey, u64>(self.unplanned.len())
@@ -151,6 +161,7 @@ impl Engine {
         let mut parts: Vec<(&'static str, u64)> = vec![
             ("open traces", self.common.traces.bytes()),
             ("exposed units", self.common.exposed.bytes()),
+            ("units of two rollouts", self.overlaps.bytes()),
             ("error levels and notifications", self.levels.bytes() + self.notifications.bytes()),
         ];
         for (name, bytes) in self.releases.iter().flat_map(|release| release.parts()) {
@@ -199,6 +210,7 @@ impl Engine {
             self.shed_histories(aim);
             self.shed_sums(aim);
             self.shed_traces(aim);
+            self.shed_ages(aim);
             self.shed_pairs(aim);
             self.shed_units(aim);
             self.shed_rollouts(aim, outputs);
@@ -263,6 +275,10 @@ impl Engine {
             self.measure_rest();
             self.shed.exposed += 1;
         }
+        while self.state_bytes() > aim && self.overlaps.halve_largest(SHARED_LEAST) {
+            self.measure_rest();
+            self.shed.shared += 1;
+        }
     }
 
     /// Live comparisons by something of them, with their places.
@@ -277,6 +293,20 @@ impl Engine {
         }
         list.sort_unstable();
         list
+    }
+
+    fn shed_ages(&mut self, aim: u64) {
+        let list = self.live(|comparison| Reverse(comparison.ages.len()));
+        for (Reverse(units), at, number) in list {
+            if self.state_bytes() <= aim || units == 0 {
+                return;
+            }
+            if let Some(comparison) = self.releases.get_mut(at).and_then(|of| of.comparisons.get_mut(number)) {
+                comparison.ages.stop();
+                self.shed.ages += 1;
+            }
+            self.measure(at);
+        }
     }
 
     fn shed_pairs(&mut self, aim: u64) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::engine::exposed::Exposed;
 use crate::engine::levels::Levels;
 use crate::engine::notifications::Notifications;
+use crate::engine::overlaps::Overlaps;
 use crate::engine::release::ReleaseState;
 use crate::engine::shedding::Shed;
 use crate::engine::traces::OpenTraces;
@@ -52,6 +53,7 @@ impl Engine {
         self.releases.iter().for_each(|release| release.write(&mut w));
         self.common.traces.write(&mut w);
         self.common.exposed.write(&mut w);
+        self.overlaps.write(&mut w);
         self.shed.write(&mut w);
         w.flag(self.common.is_full);
         w.length(self.unplanned.len());
@@ -118,6 +120,7 @@ impl Engine {
         }
         engine.common.traces = OpenTraces::read(&mut r)?;
         engine.common.exposed = Exposed::read(&mut r)?;
+        engine.overlaps = Overlaps::read(&mut r)?;
         engine.shed = Shed::read(&mut r)?;
         engine.common.is_full = r.flag()?;
         for _ in 0..r.length()? {

@@ -126,6 +126,8 @@ pub(super) fn write(m: &mut Markup, judged: &Judged<'_>, points: &[Point], id: &
         guardrails(m, judged);
         super::templates::write(m, judged, is_live);
         super::segments::write(m, judged);
+        super::overlaps::write(m, judged);
+        super::ages::write(m, judged);
         over_time::write(m, judged, points);
         needs(m, judged);
         changes(m, judged);

@@ -2,6 +2,7 @@
 //!
 //! The page loads nothing, runs nothing, and says so in its own policy. Text from logs becomes text ([`markup`]).
 
+mod ages;
 mod axis;
 mod backtest;
 mod calibration;
@@ -10,6 +11,7 @@ mod comparison;
 mod course;
 mod markup;
 mod over_time;
+mod overlaps;
 mod reading;
 mod segments;
 mod services;

@@ -287,7 +287,12 @@ impl Judged<'_> {
     /// Other live rollouts with units in common.
     fn check_shared(&self, list: &mut Checks) {
         let units = self.comparison.unit.plural();
-        for Shared { service, candidate, units: [[cc, ck], [kc, kk]], one_of } in &self.shared {
+        // Those with a table of their own say more there.
+        let has_table = |shared: &&Shared| {
+            self.beside.iter().any(|of| of.service == shared.service && of.candidate == shared.candidate)
+        };
+        let rest = self.shared.iter().filter(|shared| !has_table(shared));
+        for Shared { service, candidate, units: [[cc, ck], [kc, kk]], one_of } in rest {
             let sample = if *one_of > 1 { format!(" (a sample, one of {one_of})") } else { String::new() };
             list.check(
                 "another rollout",

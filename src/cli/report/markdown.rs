@@ -69,6 +69,12 @@ impl Judged<'_> {
         self.write_segments(&mut text);
         folded(out, "Log lines and segments that differ", &text);
         text.clear();
+        self.write_overlaps(&mut text);
+        folded(out, "Rollouts at the same time", &text);
+        text.clear();
+        self.write_ages(&mut text);
+        folded(out, "By the time since they were first seen", &text);
+        text.clear();
         self.write_checks(&mut text);
         self.write_needs(&mut text);
         self.write_evidence(&mut text);

@@ -1,5 +1,6 @@
 //! A report: what was found, in words first.
 
+mod ages;
 mod checks;
 mod conversions;
 mod cut_overs;
@@ -9,6 +10,7 @@ mod markdown;
 mod metrics;
 mod next;
 mod noticed;
+mod overlaps;
 pub(super) mod queries;
 mod reading;
 mod segments;
@@ -26,6 +28,7 @@ pub(super) use self::metrics::MetricRow;
 pub(super) use self::next::FORECAST_MAX;
 pub(super) use self::noticed::Noticed;
 use self::noticed::{Crashes, OfKafka};
+pub(super) use self::overlaps::{Beside, OVERLAP_COLUMNS};
 use self::reading::OTHER_ENVIRONMENT;
 pub(super) use self::reading::{fates, rejects};
 pub(super) use self::segments::{SEGMENT_COLUMNS, SegmentRow, SegmentRows};
@@ -235,6 +238,8 @@ pub(super) struct Judged<'a> {
     pub not_judged: Vec<String>,
     /// Other live rollouts with units in common.
     pub shared: Vec<Shared>,
+    /// Other rollouts that ran at the same time, and what failed where both lie across each other.
+    pub beside: Vec<Beside>,
     /// Somebody is to be told: among all rollouts that were discovered in its day, this one stands out. `None` where somebody
     /// said which arm is which.
     pub notified: Option<bool>,
@@ -377,6 +382,7 @@ impl<'a> Report<'a> {
                     history: comparison.latency.effects().map(|effects| effects.history),
                     not_judged: engine.arms_not_judged(at),
                     shared: shared_with(engine, &shared, (at, number)),
+                    beside: overlaps::beside(engine, (at, number)),
                     notified: engine.is_notified(at, number),
                     unattributed_warnings: engine.unattributed_warnings(at),
                     arms_seen: engine.arms_seen(at),
@@ -564,6 +570,8 @@ impl Judged<'_> {
         self.write_guardrails(out);
         self.write_templates(out);
         self.write_segments(out);
+        self.write_overlaps(out);
+        self.write_ages(out);
         self.write_checks(out);
         self.write_needs(out);
         self.write_evidence(out);

@@ -16,7 +16,7 @@ use crate::engine::pair_test::Ranked;
 use crate::engine::units::Arm;
 use crate::math;
 use crate::pipeline::plan::ArmRule;
-use crate::time::{Micros, Timestamp};
+use crate::time::{DAY, Micros, Timestamp};
 
 impl Judged<'_> {
     /// What the verdict means, in words that need no other.
@@ -77,6 +77,7 @@ impl Judged<'_> {
             Verdict::Invalid => list.extend(look.flaws.iter().map(|flaw| self.flaw(*flaw))),
             Verdict::Pass => {
                 list.push(format!("Every required guardrail is within its margin, after {watched}."));
+                list.extend(self.own_unasked(comparison.ended_at.0 - comparison.started_at.0));
                 if let Some(until) = self.silent_since(1) {
                     list.push(format!("The canary has been silent since {until}."));
                 }
@@ -121,6 +122,10 @@ impl Judged<'_> {
         } else {
             list.extend(self.beyond_limits());
         }
+        if look.verdict != Verdict::Invalid {
+            list.extend(self.overlap_sentences());
+        }
+        list.extend(self.age_sentences());
         if matches!(look.verdict, Verdict::Fail | Verdict::Pass) {
             let conditions = self.conditions();
             let name = if conditions.len() > 1 { "conditions" } else { "condition" };
@@ -243,6 +248,18 @@ impl Judged<'_> {
         Some(format!(
             "It began late: tests that were begun anew, at {since} or after, prove it; the numbers are of the whole time."
         ))
+    }
+
+    /// No pass rests on business events and metrics of one's own, and those of less than a day say little: who comes at night is another,
+    /// and what is new draws people for a while.
+    fn own_unasked(&self, watched: Micros) -> Option<String> {
+        let what = match (self.conversions.is_empty(), self.metrics.is_empty()) {
+            (true, true) => return None,
+            (false, true) => "business events",
+            (true, false) => "metrics of one's own",
+            (false, false) => "business events and metrics of one's own",
+        };
+        (watched < DAY).then(|| format!("No pass rests on {what}: they were compared for less than a full day."))
     }
 
     /// When a pass is to be expected, where that can be told.

@@ -21,7 +21,7 @@ use crate::sketch::latency::Histogram;
 
 impl Comparison {
     /// Bytes of each part on the heap, by name. A new part of a comparison has its line here.
-    pub fn parts(&self) -> [(&'static str, u64); 13] {
+    pub fn parts(&self) -> [(&'static str, u64); 14] {
         let pair_tests = [&self.called, &self.routes, &self.statuses];
         let share_tests = [&self.error_units, &self.slow_units, &self.crossover];
         let plain = [&self.error_volume, &self.lines, &self.retried, &self.warnings, &self.other_lines];
@@ -73,6 +73,7 @@ impl Comparison {
             ),
             ("templates", self.templates.bytes()),
             ("segments", self.segments.bytes()),
+            ("ages", self.ages.bytes()),
         ]
     }
 
@@ -96,6 +97,7 @@ impl Comparison {
     /// Of all units only every second goes on.
     pub fn halve_units(&mut self) {
         self.store.halve();
+        self.ages.halve();
     }
 
     /// What a comparison that is over said, and counts of what it saw, stay; sums, instances and evidence lines go.

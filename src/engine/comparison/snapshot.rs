@@ -3,6 +3,7 @@
 use crate::compare::arrivals::{Block, ShareCuts, ShareCutsParts};
 use crate::compare::unit_rule::Routing;
 use crate::compare::verdict::Cell;
+use crate::engine::ages::Ages;
 use crate::engine::bucket_sums::BucketSums;
 use crate::engine::calls::Calls;
 use crate::engine::comparison::{Between, Comparison, ControlFrom, Evidence, Failure, ReadSoFar};
@@ -195,6 +196,7 @@ impl Comparison {
         self.write_counters(w);
         self.templates.write(w);
         self.segments.write(w);
+        self.ages.write(w);
     }
 
     /// Reads what [`Comparison::write`] wrote.
@@ -363,6 +365,7 @@ impl Comparison {
         c.growth = Growth::read(r)?;
         c.templates = Templates::read(r)?;
         c.segments = Segments::read(r)?;
+        c.ages = Ages::read(r)?;
         Ok(c)
     }
 }

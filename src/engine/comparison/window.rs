@@ -2,6 +2,7 @@
 
 use crate::compare::bucket::BUCKETS;
 use crate::compare::unit_rule::{Routing, unit_rule};
+use crate::engine::ages::Ages;
 use crate::engine::comparison::{Activity, Comparison, CompleteTrace, WindowInput};
 use crate::engine::latency_tests::Level;
 use crate::engine::limits::Counts;
@@ -71,6 +72,7 @@ impl Comparison {
             self.cut();
         }
         let arms_active = self.join(&input);
+        self.age(&input);
         self.convert(input.conversions);
         self.measure(input.metrics, input.start, input.end);
         self.take_templates(input.start, &input.templates);
@@ -152,6 +154,21 @@ impl Comparison {
         let [active_control, active_candidate] = arms_active;
         if self.cuts.window(active_candidate, active_control + active_candidate) {
             self.cut();
+        }
+    }
+
+    /// Units of the window by the time since they were first seen in their arm; requests that count by themselves have none.
+    fn age(&mut self, input: &WindowInput<'_>) {
+        match self.unit.is_once() || self.by_request() {
+            true if !self.ages.is_empty() => self.ages = Ages::default(),
+            true => {}
+            false => self.ages.close_window(
+                input.activities,
+                input.start.0 - self.started_at.0,
+                self.number_of_cuts,
+                self.conversions.len(),
+                &self.store,
+            ),
         }
     }
 

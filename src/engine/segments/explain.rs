@@ -291,7 +291,7 @@ impl Segments {
 
 /// RR = sum(a n_B / N) / sum(b n_A / N); Var ln RR = sum((m n_A n_B - a b N) / N^2) / (the two sums multiplied); a, n_A: the
 /// candidate's erring units and units of a stratum; b, n_B: the control's; m = a + b.
-fn adjusted<'s>(strata: impl Iterator<Item = &'s Stratum>) -> Option<Adjusted> {
+pub(in crate::engine) fn adjusted<'s>(strata: impl Iterator<Item = &'s Stratum>) -> Option<Adjusted> {
     let (mut top, mut bottom, mut spread) = (0.0, 0.0, 0.0);
     for of in strata {
         let whole = of.units as f64;

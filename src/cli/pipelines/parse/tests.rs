@@ -22,6 +22,7 @@ requests_from: {shop: proxy}
 events: [{where: 'a:b', harm: both}, {name: y, harm: both}]
 redact: {looks: [emails]}
 tests: [{gives: [{kind: request}]}]
+index: [{when: 'a:b'}, {keep: some}, {keep: off, one_in: 2}, {keep: sampled, one_in: 0}]
 colour: red
 ";
     assert_eq!(
@@ -44,7 +45,11 @@ colour: red
             "line 12 column 54: events.harm: `both` is unknown; there are falls, rises",
             "line 13 column 18: redact.looks: `emails` is unknown; there are email, card, token",
             "line 14 column 9: tests: lines are needed, as a text or a list",
-            "line 15 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, metrics, redact, tests",
+            "line 15 column 9: index: `keep` is needed: all, sampled or off",
+            "line 15 column 31: index.keep: `some` is unknown; there are all, sampled, off",
+            "line 15 column 59: index.one_in: only with `keep: sampled`",
+            "line 15 column 87: index.one_in: a whole number from 1 to 10000 is needed",
+            "line 16 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, metrics, index, redact, tests",
         ]
     );
     assert_eq!(said("about: x"), ["line 1 column 1: pipeline: a name is needed"]);

@@ -501,7 +501,7 @@ impl Overlaps {
         for (at, first) in live.iter().enumerate() {
             for second in live.iter().skip(at + 1) {
                 // Candidates of one service share their control: that is no accident.
-                if first.at.0 == second.at.0 || !is_one_environment(first.entry, second.entry) {
+                if first.at.0 == second.at.0 || !may_share_users(first.entry, second.entry) {
                     continue;
                 }
                 let of = [*first, *second];
@@ -614,7 +614,8 @@ impl Overlaps {
     }
 }
 
-/// Two services of one environment; one without a name is any.
-fn is_one_environment(a: &ServiceKey, b: &ServiceKey) -> bool {
-    a.environment == b.environment || a.environment.is_empty() || b.environment.is_empty()
+/// Two services of one environment and cell; one without a name is any. Cells of one service have users of their own.
+fn may_share_users(a: &ServiceKey, b: &ServiceKey) -> bool {
+    let one = |a: &str, b: &str| a == b || a.is_empty() || b.is_empty();
+    a.service != b.service && one(&a.environment, &b.environment) && one(&a.cell, &b.cell)
 }

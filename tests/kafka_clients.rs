@@ -1,5 +1,5 @@
-//! Independent clients of Kafka produce, with each compression, to a real node; `serin run` reads. kcat and confluent-kafka for Python
-//! are run as their page, `docs/ingest/kafka.md`, shows them.
+//! Independent clients of Kafka produce, with each compression, to a real node; `serin run` reads. kcat, confluent-kafka for Python, rsyslog
+//! and syslog-ng are run as their page, `docs/ingest/kafka.md`, shows them.
 //!
 //! They are downloaded by `tests/servers/shippers.sh`. Where its tools are missing the test says so and is skipped; in CI (`CI=true`) that
 //! is a failure.
@@ -9,52 +9,26 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+use common::clients::{
+    Client, all_but_the_last, append, bad_rollout, block, clients_are_ready, is_judged_as_a_file, shippers,
+};
 use common::node::{Node, is_ready};
-use common::running::Running;
+use common::running::{Running, until};
 use common::{Line, Traffic, folder_with, serin};
 use serde_json::json;
 use serin::time::MINUTE;
 
 const COMPRESSIONS: [&str; 4] = ["zstd", "lz4", "gzip", "snappy"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn shippers() -> Command {
-    let mut command = Command::new(root().join("tests/servers/shippers.sh"));
-    command.stdin(Stdio::null());
-    command
-}
-
-fn clients_are_ready() -> bool {
-    for (tool, option) in
-        [("apt-get", "--version"), ("dpkg", "--version"), ("python3", "--version"), ("flock", "--version")]
-    {
-        let there = Command::new(tool).arg(option).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !there.is_ok_and(|status| status.success()) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing in CI");
-            println!("skipped: {tool} is missing");
-            return false;
-        }
-    }
-    assert!(shippers().arg("prepare-kafka").status().unwrap().success(), "the clients are downloaded");
-    true
-}
-
 /// A block of the page that begins so, with another broker, log and compression.
 fn page(begins: &str, node: &Node, log: &Path, compression: &str) -> String {
-    let text = std::fs::read_to_string(root().join("docs/ingest/kafka.md")).unwrap();
-    let block = text
-        .split("```")
-        .find(|block| block.trim_start_matches(char::is_alphabetic).trim_start().starts_with(begins))
-        .unwrap();
-    let (_language, block) = block.split_once('\n').unwrap();
-    block
+    block("kafka.md", begins)
         .replace("localhost:9092", &node.brokers)
         .replace("/var/log/app/app.log", log.to_str().unwrap())
+        .replace("/var/spool/rsyslog", log.parent().unwrap().to_str().unwrap())
         .replace("zstd", compression)
 }
 
@@ -67,7 +41,7 @@ fn run(mut command: Command) -> String {
 
 #[test]
 fn kcat_and_confluent_kafka_produce_with_each_compression() {
-    if !is_ready() || !clients_are_ready() {
+    if !is_ready() || !clients_are_ready(&["prepare-kafka"]) {
         return;
     }
     let errors = vec![0.01, 0.25];
@@ -112,4 +86,126 @@ fn kcat_and_confluent_kafka_produce_with_each_compression() {
     drop(program);
     let replayed = serin(folder.path(), &["replay", "state", "--brokers", &node.brokers]).expect(0);
     assert!(replayed.out.starts_with("Every byte agrees: "), "{}", replayed.out);
+}
+
+/// A shipper follows a log to a topic. The node dies and comes back, and the shipper is stopped and started; the program goes on logging all
+/// the while.
+fn follows_to_a_topic(shipper: &str, begins: &str) {
+    if !is_ready() || !clients_are_ready(&["prepare"]) {
+        return;
+    }
+    let folder = folder_with(&[]);
+    let (state, log) = (folder.path().join("state"), folder.path().join("app.log"));
+    let node = Node::start(folder.path());
+    node.create("logs", 3, &[]);
+    let configuration = folder.path().join("shipper.conf");
+    std::fs::write(&configuration, page(begins, &node, &log, "zstd")).unwrap();
+    let start = || {
+        let mut command = shippers();
+        command.arg(shipper).arg(&configuration).arg(folder.path());
+        Client::start(command)
+    };
+    let come = |lines: usize| {
+        until("lines are in the topic", || node.count("logs").filter(|count| *count >= lines));
+    };
+    let lines = bad_rollout();
+    let parts: Vec<&[Line]> = lines.chunks(lines.len().div_ceil(3)).collect();
+    append(&log, parts[0]);
+    let client = start();
+    come(parts[0].len());
+    let program = Running::start(&["--brokers", &node.brokers, "--topic", "logs", "--idle", "5s"], &state);
+    node.kill();
+    append(&log, parts[1]);
+    // Long enough for what has no room to be thrown away.
+    let began = Instant::now();
+    until("queues are full", || (began.elapsed() > Duration::from_secs(8)).then_some(()));
+    node.again();
+    come(parts[0].len() + parts[1].len());
+    client.stop();
+    append(&log, parts[2]);
+    let client = start();
+    come(lines.len());
+    client.stop();
+    let mut sent: Vec<String> = lines.iter().map(Line::text).collect();
+    let mut came: Vec<String> = node.records("logs").iter().map(|line| line.trim().to_owned()).collect();
+    sent.sort();
+    came.sort();
+    assert!(sent == came, "every line once: {} of {}", came.len(), sent.len());
+    let report = program.settled(|report| all_but_the_last(report, &lines));
+    assert_eq!(report["kafka"]["read_as"]["logs"], json!({ "json": lines.len() }));
+    is_judged_as_a_file(&report, folder.path(), &lines, &[]);
+}
+
+#[test]
+fn rsyslog_follows_a_log_to_a_topic() {
+    follows_to_a_topic("rsyslog", "# /etc/rsyslog.d/serin-kafka.conf");
+}
+
+#[test]
+fn syslog_ng_follows_a_log_to_a_topic() {
+    follows_to_a_topic("syslog-ng", "# /etc/syslog-ng/conf.d/serin-kafka.conf");
+}
+
+/// What both write where nobody gives them a form, and the forms of JSON that their documentation shows: a line in each is that line.
+#[test]
+fn forms_of_rsyslog_and_syslog_ng_are_the_lines_in_them() {
+    if !is_ready() || !clients_are_ready(&["prepare"]) {
+        return;
+    }
+    let folder = folder_with(&[]);
+    let log = folder.path().join("app.log");
+    let lines = bad_rollout();
+    append(&log, &lines);
+    let node = Node::start(folder.path());
+    let json_of_rsyslog = r#"
+template(name="json" type="list" option.jsonf="on") {
+  property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
+  property(outname="host" name="hostname" format="jsonf")
+  property(outname="severity" name="syslogseverity-text" format="jsonf")
+  property(outname="facility" name="syslogfacility-text" format="jsonf")
+  property(outname="tag" name="syslogtag" format="jsonf")
+  property(outname="message" name="msg" format="jsonf")
+}
+ruleset("#;
+    let forms: [(&str, &str, &[(&str, &str)]); 4] = [
+        ("rsyslog", "# /etc/rsyslog.d/serin-kafka.conf", &[(" template=\"line\"", "")]),
+        (
+            "rsyslog",
+            "# /etc/rsyslog.d/serin-kafka.conf",
+            &[("\nruleset(", json_of_rsyslog), (" template=\"line\"", " template=\"json\"")],
+        ),
+        ("syslog-ng", "# /etc/syslog-ng/conf.d/serin-kafka.conf", &[("message(\"${MESSAGE}\")", "")]),
+        (
+            "syslog-ng",
+            "# /etc/syslog-ng/conf.d/serin-kafka.conf",
+            &[("${MESSAGE}", "$(format-json --scope rfc5424 --key ISODATE)")],
+        ),
+    ];
+    for (number, (shipper, begins, changes)) in forms.into_iter().enumerate() {
+        let topic = format!("logs-{number}");
+        node.create(&topic, 3, &[]);
+        let place = folder.path().join(&topic);
+        std::fs::create_dir(&place).unwrap();
+        let mut configuration = block("kafka.md", begins)
+            .replace("localhost:9092", &node.brokers)
+            .replace("/var/log/app/app.log", log.to_str().unwrap())
+            .replace("/var/spool/rsyslog", place.to_str().unwrap())
+            .replace("\"logs\"", &format!("\"{topic}\""));
+        for (from, to) in changes {
+            assert!(configuration.contains(from), "{from}");
+            configuration = configuration.replace(from, to);
+        }
+        std::fs::write(place.join("shipper.conf"), configuration).unwrap();
+        let mut command = shippers();
+        command.arg(shipper).arg(place.join("shipper.conf")).arg(&place);
+        let client = Client::start(command);
+        until("lines are in the topic", || node.count(&topic).filter(|count| *count >= lines.len()));
+        client.stop();
+        let state = place.join("state");
+        let program = Running::start(&["--brokers", &node.brokers, "--topic", &topic, "--idle", "5s"], &state);
+        let report = program.settled(|report| all_but_the_last(report, &lines));
+        println!("{topic}: {}", report["kafka"]["read_as"]);
+        // They name the host.
+        is_judged_as_a_file(&report, &place, &lines, &["instances"]);
+    }
 }

@@ -320,3 +320,24 @@ fn key_and_headers_play_roles() {
     let files = serin(folder.path(), &["compare", "app.log", "--format", "json"]).expect(1).json();
     assert_eq!(files["comparisons"][0]["failed_at"], comparison["failed_at"]);
 }
+
+/// What a collector sends: few records with many lines each.
+#[test]
+fn one_record_with_many_lines_shows_what_they_are() {
+    if !is_ready() {
+        return;
+    }
+    let folder = folder_with(&[]);
+    let node = Node::start(folder.path());
+    node.create("batches", 1, &[]);
+    let text: String = lines()[..60].iter().map(|line| line.text() + "\n").collect();
+    let producer = node.producer("batches");
+    send(&producer, "batches", 0, Some(&text));
+    producer.flush(PATIENCE).unwrap();
+    let running = running(&node, &["batches"], &folder.path().join("state"));
+    let report = until("it is known what lines are", || running.report());
+    assert_eq!(report["survey"]["roles"]["cohort"]["fields"][0]["path"], "cohort");
+    let (_, metrics) = running.ask("/metrics", &running.address).unwrap();
+    let said = |name: &str| metrics.lines().find(|line| line.starts_with(name)).map(|line| line.ends_with(" 60"));
+    assert_eq!(said("serin_source_lines_total"), Some(true), "{metrics}");
+}

@@ -14,6 +14,8 @@
 //! | `kcat -J`: `{"topic":"...","ts":...,"payload":"..."}` | `time`, `kafka.key` |
 //! | hits of Elasticsearch: `{"_index":"...","_source":{...}}` | - |
 //! | `journalctl -o json` | `time`, `level`, `host.name`, `app` |
+//! | syslog-ng's `format-json`: `{"MESSAGE":"...","FACILITY":"...",...}` | the same, `process.pid` |
+//! | rsyslog's templates of JSON: `{"facility":"...","message":"...",...}` | their own |
 //! | logfmt: `level=info msg="..." status=200` | each pair |
 //! | syslog with a time in full | `time`, `level`, `host.name`, `app`, `process.pid` |
 //! | syslog without a year: `Jun  1 10:00:00 host app[77]: ...` | the same |

@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub mod acting;
+#[cfg(all(unix, feature = "serve"))]
+pub mod clients;
 #[cfg(all(unix, feature = "kafka"))]
 pub mod node;
 #[cfg(unix)]

@@ -13,6 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -135,6 +136,45 @@ impl Node {
             let answer = asks.fetch_metadata(None, Duration::from_secs(1)).ok()?;
             answer.topics().iter().all(|found| found.name() != topic).then_some(())
         });
+    }
+
+    /// How many records a topic has, where the node answers.
+    pub fn count(&self, topic: &str) -> Option<usize> {
+        let (consumer, ends) = self.ends(topic)?;
+        drop(consumer);
+        Some(ends.iter().map(|(_, end)| usize::try_from(*end).unwrap()).sum())
+    }
+
+    fn ends(&self, topic: &str) -> Option<(BaseConsumer, Vec<(i32, i64)>)> {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).set("group.id", "reads").create().unwrap();
+        let answer = consumer.fetch_metadata(Some(topic), Duration::from_secs(2)).ok()?;
+        let mut ends = Vec::new();
+        for partition in answer.topics().first()?.partitions() {
+            let (_, end) = consumer.fetch_watermarks(topic, partition.id(), Duration::from_secs(2)).ok()?;
+            ends.push((partition.id(), end));
+        }
+        Some((consumer, ends))
+    }
+
+    /// What all records of a topic hold, as text.
+    pub fn records(&self, topic: &str) -> Vec<String> {
+        let (consumer, ends) = until("the node answers", || self.ends(topic));
+        let mut list = TopicPartitionList::new();
+        for (partition, _) in &ends {
+            list.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let mut records = Vec::new();
+        let all: i64 = ends.iter().map(|(_, end)| *end).sum();
+        until("all records come", || {
+            while let Some(message) = consumer.poll(Duration::from_millis(500)) {
+                let message = message.unwrap();
+                records.push(String::from_utf8(message.payload().unwrap().to_vec()).unwrap());
+            }
+            (records.len() as i64 >= all).then_some(())
+        });
+        records
     }
 
     /// Deletes the records of a partition before an offset, as retention does.

@@ -54,9 +54,18 @@ impl Running {
     }
 
     /// The same, by a command that runs what stands behind it.
-    pub fn start_by(mut command: Command, arguments: &[&str], state: &Path) -> Running {
+    pub fn start_by(command: Command, arguments: &[&str], state: &Path) -> Running {
+        Running::spawn(command, "127.0.0.1:0", arguments, state)
+    }
+
+    /// `serin run` where one has been.
+    pub fn start_at(address: &str, arguments: &[&str], state: &Path) -> Running {
+        Running::spawn(command(), address, arguments, state)
+    }
+
+    fn spawn(mut command: Command, address: &str, arguments: &[&str], state: &Path) -> Running {
         let mut child = command
-            .args(["run", "--listen", "127.0.0.1:0"])
+            .args(["run", "--listen", address])
             .args(arguments)
             .arg("--state")
             .arg(state)

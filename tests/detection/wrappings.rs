@@ -98,6 +98,30 @@ pub(crate) const SHAPES: &[Shape] = &[
         |l| format!("<14>Jun  1 {} web-1 shop[77]: {}", l.clock(), said(l)),
     ),
     shape(
+        "syslog-ng's format-json",
+        "https://syslog-ng.github.io/admin-guide/110_Template_and_rewrite/000_Customize_message_format/005_Template_functions/format-json",
+        &[Status, Latency, Level, User, Version, Path, Service],
+        |l| {
+            format!(
+                "{{\"PROGRAM\":\"shop\",\"PRIORITY\":\"notice\",\"MESSAGE\":{},\"ISODATE\":{},\"HOST\":\"web-1\",\"FACILITY\":\"user\"}}",
+                quoted(&said(l)),
+                quoted(&l.utc())
+            )
+        },
+    ),
+    shape(
+        "rsyslog with a template of JSON",
+        "https://www.rsyslog.com/doc/configuration/templates.html",
+        &[Status, Latency, Level, User, Version, Path],
+        |l| {
+            format!(
+                "{{\"@timestamp\":{}, \"host\":\"web-1\", \"severity\":\"notice\", \"facility\":\"user\", \"tag\":\"shop:\", \"message\":{}}}",
+                quoted(&l.utc()),
+                quoted(&said(l))
+            )
+        },
+    ),
+    shape(
         "/var/log/syslog",
         "https://www.rsyslog.com/doc/configuration/templates.html",
         &[Log, Service, WholeSeconds],

@@ -21,46 +21,43 @@ libraries() {
   echo "$all"
 }
 
-prepare() {
+# Debian's packages of a folder, unpacked, and Python's in an environment; made anew where other ones are wanted.
+# usage: unpacked FOLDER "DEBIAN'S..." "PYTHON'S..."
+unpacked() {
+  local folder=$1 debian=() python=()
+  read -ra debian <<<"$2"
+  read -ra python <<<"$3"
   # Tests that start at once share one download.
   exec 9>"$servers/shippers.lock"
   flock 9
-  if [ ! -d "$shippers" ]; then
-    rm -rf "$shippers.part"
-    mkdir -p "$shippers.part/packages"
-    cd "$shippers.part/packages"
-    local packages=(rsyslog rsyslog-elasticsearch libestr0 libfastjson4 liblognorm5
-      syslog-ng-core syslog-ng-mod-http libivykis0 libnet1 libpcre3 libwrap0)
-    apt-get download -qq "${packages[@]}" >&2 || { apt-get update -qq >&2 && apt-get download -qq "${packages[@]}" >&2; }
+  if [ "$(cat "$folder/list" 2>/dev/null)" != "$2 $3" ]; then
+    rm -rf "$folder" "$folder.part"
+    mkdir -p "$folder.part/packages"
+    cd "$folder.part/packages"
+    apt-get download -qq "${debian[@]}" >&2 || { apt-get update -qq >&2 && apt-get download -qq "${debian[@]}" >&2; }
     for package in *.deb; do dpkg -x "$package" ..; done
     cd ..
-    python3 -m venv python
-    python/bin/pip install -q --disable-pip-version-check \
-      elasticsearch==9.1.1 opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2 >&2
     # The folder of an environment stands in its scripts, but `python -m` needs none of them.
-    mv "$shippers.part" "$shippers"
+    python3 -m venv python
+    python/bin/pip install -q --disable-pip-version-check "${python[@]}" >&2
+    echo "$2 $3" >list
+    mv "$folder.part" "$folder"
   fi
   exec 9>&-
+}
+
+kafka="librdkafka1 liblz4-1 libzstd1 libsasl2-2 libssl3 zlib1g"
+
+prepare() {
+  unpacked "$shippers" "rsyslog rsyslog-elasticsearch rsyslog-kafka libestr0 libfastjson4 liblognorm5 \
+syslog-ng-core syslog-ng-mod-http syslog-ng-mod-rdkafka libivykis0 libnet1 libpcre3 libwrap0 $kafka" \
+    "elasticsearch==9.1.1 opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2"
 }
 
 clients="$servers/kafka-clients"
 
 prepare_kafka() {
-  exec 9>"$servers/shippers.lock"
-  flock 9
-  if [ ! -d "$clients" ]; then
-    rm -rf "$clients.part"
-    mkdir -p "$clients.part/packages"
-    cd "$clients.part/packages"
-    local packages=(kcat librdkafka1 libyajl2 liblz4-1 libzstd1 libsasl2-2 libssl3 zlib1g)
-    apt-get download -qq "${packages[@]}" >&2 || { apt-get update -qq >&2 && apt-get download -qq "${packages[@]}" >&2; }
-    for package in *.deb; do dpkg -x "$package" ..; done
-    cd ..
-    python3 -m venv python
-    python/bin/pip install -q --disable-pip-version-check confluent-kafka==2.16.1 >&2
-    mv "$clients.part" "$clients"
-  fi
-  exec 9>&-
+  unpacked "$clients" "kcat libyajl2 $kafka" "confluent-kafka==2.16.1"
 }
 
 case ${1:-} in

@@ -310,9 +310,10 @@ impl Inputs {
             let Some(batch) = batches.get_mut(*stream) else { return };
             let payload = record.payload().unwrap_or_default();
             bytes = payload.len();
-            lines = usize::from(!payload.trim_ascii().is_empty());
             let envelope = Envelope { key: record.key(), headers: record.headers(), millis: record.millis() };
             let (text, read) = messages.lines(*format, payload, envelope);
+            // A record may hold a batch.
+            lines = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
             batch.add(record.offset(), Some(text));
             if read_as.len() <= at {
                 read_as.resize(at + 1, Default::default());

@@ -10,7 +10,7 @@ use crate::pipeline::json::{self, Str, Value};
 use crate::pipeline::roles::{self, Role};
 
 /// Keys of an object by one of which such a record is told.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 12] = [
     "textPayload",
     "ingestionTime",
     "@message",
@@ -21,6 +21,8 @@ pub const KEYS: [&str; 10] = [
     "podName",
     "record",
     "@version",
+    "facility",
+    "FACILITY",
 ];
 
 /// Bytes of a line in which a record of Datadog shows what it is.
@@ -40,8 +42,20 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
         }
     })
     .ok()?;
-    let [text_payload, ingestion_time, message, short_message, stream, source_type, input, pod, record, version] =
-        found;
+    let [
+        text_payload,
+        ingestion_time,
+        message,
+        short_message,
+        stream,
+        source_type,
+        input,
+        pod,
+        record,
+        version,
+        facility,
+        macros,
+    ] = found;
     if record {
         lambda(line)
     } else if pod {
@@ -59,6 +73,11 @@ pub(super) fn object(line: &str, depth: usize) -> Option<String> {
         inside(line, "log", depth).or_else(|| inside(line, "message", depth))
     } else if version && holds_no_request(line) {
         inside(line, "message", depth)
+    } else if macros {
+        of_macros(line, depth)
+    } else if facility {
+        // Templates of rsyslog.
+        inside(line, "message", depth).or_else(|| inside(line, "msg", depth))
     } else {
         None
     }
@@ -129,6 +148,36 @@ pub(super) fn inside(line: &str, key: &str, depth: usize) -> Option<String> {
         raw if raw == key || KEYS.contains(&raw) => {}
         // When the collector had it says less than the line.
         raw if has_time && roles::role_of_known(raw) == Some(Role::Time) => {}
+        _ => object.field(name, value),
+    })
+    .ok()?;
+    object.fields_of(&inner);
+    Some(object.end())
+}
+
+/// `{"PROGRAM":"shop","PRIORITY":"info","MESSAGE":"...","ISODATE":"...","HOST":"web-1","FACILITY":"user"}`: macros of syslog-ng under their own
+/// names, as its `format-json` writes them.
+fn of_macros(line: &str, depth: usize) -> Option<String> {
+    const TIMES: [&str; 4] = ["ISODATE", "S_ISODATE", "R_ISODATE", "DATE"];
+    let [Some(Value::String(message)), times @ ..] = fields(line, ["MESSAGE", TIMES[0], TIMES[1], TIMES[2], TIMES[3]])?
+    else {
+        return None;
+    };
+    let mut inner = Object::new();
+    inner.line(&message.get(), depth);
+    let inner = inner.end();
+    let mut object = Object::new();
+    if let Some(time) = times.into_iter().flatten().next().filter(|_| !has_time(&inner)) {
+        object.value_of("time", time);
+    }
+    json::scan_object(line, &mut |name: Str<'_>, value: Value<'_>| match name.raw() {
+        "PRIORITY" | "LEVEL" => object.value_of("level", value),
+        "HOST" => object.value_of("host.name", value),
+        "PROGRAM" => object.value_of("app", value),
+        "PID" => object.value_of("process.pid", value),
+        "FACILITY" => object.value_of("log.syslog.facility.name", value),
+        "MESSAGE" => {}
+        raw if TIMES.contains(&raw) => {}
         _ => object.field(name, value),
     })
     .ok()?;

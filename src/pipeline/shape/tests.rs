@@ -52,6 +52,20 @@ fn each_form_becomes_the_object_that_it_says() {
             r#"{"PRIORITY":"3","_HOSTNAME":"web-1","__REALTIME_TIMESTAMP":"1780308000123456","MESSAGE":"it failed","SYSLOG_IDENTIFIER":"shop"}"#,
             r#"{"time":1780308000123456,"level":"3","host.name":"web-1","app":"shop","message":"it failed"}"#,
         ),
+        // syslog-ng's format-json: the line has its own time, or has none.
+        (
+            r#"{"PROGRAM":"shop","PRIORITY":"notice","PID":"7","MESSAGE":"{\"ts\":5,\"level\":\"error\"}","ISODATE":"2026-06-01T10:00:00+00:00","HOST":"web-1","FACILITY":"user"}"#,
+            r#"{"app":"shop","level":"error","process.pid":"7","host.name":"web-1","log.syslog.facility.name":"user","ts":5}"#,
+        ),
+        (
+            r#"{"user":"u7","PRIORITY":"err","MESSAGE":"it failed","HOST":"web-1","FACILITY":"user","DATE":"Jun  1 10:00:00"}"#,
+            r#"{"time":"Jun  1 10:00:00","user":"u7","level":"err","host.name":"web-1","log.syslog.facility.name":"user","message":"it failed"}"#,
+        ),
+        // A template of rsyslog.
+        (
+            r#"{"@timestamp":"2026-06-01T10:00:00+00:00", "host":"web-1", "severity":"notice", "facility":"local0", "tag":"shop:", "message":"{\"ts\":5,\"level\":\"error\"}"}"#,
+            r#"{"host":"web-1","severity":"notice","tag":"shop:","ts":5,"level":"error"}"#,
+        ),
         // Heroku's router
         (
             r#"at=info method=GET path="/cart" status=200 service=12ms trace=0012 dyno="#,
@@ -116,6 +130,8 @@ fn what_is_no_known_form_stays_as_it_is() {
         "{\"labels\":{},\"a\":1}",
         "{\"_index\":\"a\"}",
         "{\"MESSAGE\":\"a\"}",
+        "{\"FACILITY\":\"user\",\"MESSAGE\":1}",
+        "{\"facility\":\"user\",\"message\":\"it is up\"}",
         "it is up",
         "a=b",
         "=a b=c",

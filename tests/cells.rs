@@ -149,7 +149,7 @@ fn a_cell_that_comes_late_is_judged_and_a_field_of_a_million_values_breaks_nothi
         let user = random.below(2_000);
         let fields = format!(
             "\"service\":\"wild\",\"cohort\":\"{}\",\"user\":\"w{user}\",\"city\":\"c{number}\",\"status\":200,\"latency_ms\":5",
-            if user % 2 == 0 { "baseline" } else { "canary" }
+            if user.is_multiple_of(2) { "baseline" } else { "canary" }
         );
         lines.push(Line::new(at, user, 0, &fields));
     }

@@ -192,9 +192,9 @@ fn cells_are_what_the_lines_say() {
     let total = crossed.total();
     for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         assert_eq!(crossed.units[a][b], users[a][b].len() as u64, "{a} {b}");
-        for side in 0..2 {
-            let cell = total[side][a][b];
-            assert_eq!([cell.requests, cell.failed, cell.erring], cells[side][a][b], "{side} {a} {b}");
+        for (side, (of, by_hand)) in total.iter().zip(&cells).enumerate() {
+            let cell = of[a][b];
+            assert_eq!([cell.requests, cell.failed, cell.erring], by_hand[a][b], "{side} {a} {b}");
             assert_eq!(cell.at_risk, crossed.units[a][b], "{side} {a} {b}");
         }
     }

@@ -157,7 +157,7 @@ fn forms_of_rsyslog_and_syslog_ng_are_the_lines_in_them() {
     let lines = bad_rollout();
     append(&log, &lines);
     let node = Node::start(folder.path());
-    let json_of_rsyslog = r#"
+    const JSON_OF_RSYSLOG: &str = r#"
 template(name="json" type="list" option.jsonf="on") {
   property(outname="@timestamp" name="timereported" dateFormat="rfc3339" format="jsonf")
   property(outname="host" name="hostname" format="jsonf")
@@ -167,12 +167,14 @@ template(name="json" type="list" option.jsonf="on") {
   property(outname="message" name="msg" format="jsonf")
 }
 ruleset("#;
-    let forms: [(&str, &str, &[(&str, &str)]); 4] = [
+    /// Shipper, beginning of its configuration, and what is changed in it.
+    type Form = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+    let forms: [Form; 4] = [
         ("rsyslog", "# /etc/rsyslog.d/serin-kafka.conf", &[(" template=\"line\"", "")]),
         (
             "rsyslog",
             "# /etc/rsyslog.d/serin-kafka.conf",
-            &[("\nruleset(", json_of_rsyslog), (" template=\"line\"", " template=\"json\"")],
+            &[("\nruleset(", JSON_OF_RSYSLOG), (" template=\"line\"", " template=\"json\"")],
         ),
         ("syslog-ng", "# /etc/syslog-ng/conf.d/serin-kafka.conf", &[("message(\"${MESSAGE}\")", "")]),
         (

@@ -13,6 +13,7 @@
 pub mod blame;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::engine::comparison::{Activity, Comparison};
 use crate::engine::lookup::place;
@@ -510,33 +511,34 @@ impl Overlaps {
                     let at = seen.binary_search_by_key(&live.at, |(at, _)| *at);
                     at.ok().and_then(|at| seen.get(at)).map_or(&[][..], |(_, list)| list.as_slice())
                 });
-                let key = (first.at, second.at);
-                if !self.pairs.contains_key(&key) {
-                    let has_some = match by_call {
-                        true => {
-                            let sides = of.map(|live| Side::of(live, merged));
-                            let mut calls = merged.calls.as_slice().chunk_by(|a, b| a.call == b.call);
-                            calls.any(|rows| joined(&sides, rows).is_some())
+                let overlap = match self.pairs.entry((first.at, second.at)) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(vacant) => {
+                        let has_some = match by_call {
+                            true => {
+                                let sides = of.map(|live| Side::of(live, merged));
+                                let mut calls = merged.calls.as_slice().chunk_by(|a, b| a.call == b.call);
+                                calls.any(|rows| joined(&sides, rows).is_some())
+                            }
+                            false => {
+                                let is_there = |seen: &Seen| second.comparison.arm_in_stratum(seen.unit).is_some();
+                                let from_other = |seen: &Seen| first.comparison.arm_in_stratum(seen.unit).is_some();
+                                let [ours, theirs] = lists;
+                                ours.iter().take(ASKED).any(is_there) || theirs.iter().take(ASKED).any(from_other)
+                            }
+                        };
+                        if !has_some {
+                            continue;
                         }
-                        false => {
-                            let is_there = |seen: &Seen| second.comparison.arm_in_stratum(seen.unit).is_some();
-                            let from_other = |seen: &Seen| first.comparison.arm_in_stratum(seen.unit).is_some();
-                            let [ours, theirs] = lists;
-                            ours.iter().take(ASKED).any(is_there) || theirs.iter().take(ASKED).any(from_other)
+                        if followed >= PAIRS_MAX {
+                            is_past = true;
+                            continue;
                         }
-                    };
-                    if !has_some {
-                        continue;
+                        followed += 1;
+                        let cuts = of.map(|live| live.comparison.strata());
+                        vacant.insert(Overlap { cuts, ..Overlap::default() })
                     }
-                    if followed >= PAIRS_MAX {
-                        is_past = true;
-                        continue;
-                    }
-                    followed += 1;
-                    let cuts = of.map(|live| live.comparison.strata());
-                    self.pairs.insert(key, Overlap { cuts, ..Overlap::default() });
-                }
-                let Some(overlap) = self.pairs.get_mut(&key) else { continue };
+                };
                 overlap.keep_strata(of);
                 overlap.window = merged.window;
                 if by_call {

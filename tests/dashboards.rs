@@ -24,6 +24,7 @@ fn busy(folder: &Path, receiver: &Receiver) -> Running {
     let (status, _) = running.post("/ingest", &[], more.as_bytes()).unwrap();
     assert_eq!(status, 200);
     until("it was rolled back", || rollout(&running).filter(|rollout| rollout["phase"] == "rolled back"));
+    until("the report says so", || running.report().filter(|report| report["verdict"] == "fail"));
     until("all lines are found", || {
         let (status, body) = running.ask("/v1/search?q=_kind:reject", &running.address)?;
         (status == 200 && body.contains("\"lines\":[{")).then_some(())

@@ -154,7 +154,8 @@ fn follows(shipper: &str, page_name: &str) {
     // The program goes on logging.
     use std::io::Write as _;
     std::fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(text(rest).as_bytes()).unwrap();
-    running.settled(|report| report["records"]["read"].as_u64() >= Some(lines.len() as u64));
+    let wanted = Some(lines.len() as u64);
+    until("all lines come", || running.report().filter(|report| report["records"]["read"].as_u64() >= wanted));
     drop(client);
     ends_in_a_verdict(running, folder.path(), &state, &lines);
 }

@@ -103,17 +103,17 @@ fn a_rotated_file_is_judged_as_one_log_and_new_files_are_found() {
         .collect();
     let pattern = format!("{}/*.log", folder.path().display());
     let running = Running::start(&[&pattern, "--idle", "2s"], &folder.path().join("state"));
-    until("it says that there is none", || {
-        running.said.lock().unwrap().iter().any(|line| line.contains("no file is there yet")).then_some(())
-    });
+    running.heard("no file is there yet");
     append(&log, lines[..2_000].concat().as_bytes());
     until("it is followed", || (status(&running)?["files"]["followed"] == 1).then_some(()));
     until("there is a report", || running.report());
     std::fs::rename(&log, folder.path().join("shop.log.1")).unwrap();
     append(&log, lines[2_000..].concat().as_bytes());
     append(&folder.path().join("other.log"), b"not a line\n");
+    until("the old one is read on for a while", || {
+        let metrics = running.ask("/metrics", &running.address)?.1;
+        metrics.contains("\nserin_files_followed 3\n").then_some(())
+    });
     let report = running.settled(|report| report["records"]["read"].as_u64() > Some(3_000));
     assert_eq!(report["records"]["late"], 0, "the order of a rotated log is that of its files");
-    let metrics = running.ask("/metrics", &running.address).unwrap().1;
-    assert!(metrics.contains("\nserin_files_followed 3\n"), "the old one is read on for a while");
 }

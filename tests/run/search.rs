@@ -1,14 +1,11 @@
 //! Search: in files, and in a running `serin run`, where each line is found once whatever crashes.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use common::running::{Running, connected, lines_of, until};
-use common::{Line, Random, Traffic, folder_with, serin, talk, with_log_lines};
+use crate::common::running::{Running, connected, lines_of, until};
+use crate::common::{Line, Random, Traffic, folder_with, serin, talk, with_log_lines};
 use serde_json::Value;
 use serin::pipeline::clock::parse_time;
 
@@ -357,9 +354,11 @@ fn the_command_follows_until_it_is_ended() {
         let (number, batch) = batches.next().expect("it hears nothing");
         sent(&running, &text_of(batch), &format!("more {number}"));
         found(&running, "*", 1_000 + 100 * (number as u64 + 1));
-        told.extend(hears.try_iter().map(|line| {
-            serde_json::from_str::<Value>(&line).unwrap()["line"].as_str().unwrap().to_owned()
-        }));
+        told.extend(
+            hears
+                .try_iter()
+                .map(|line| serde_json::from_str::<Value>(&line).unwrap()["line"].as_str().unwrap().to_owned()),
+        );
     }
     let first = lines.iter().map(Line::text).filter(|line| line.contains("\"status\":503"));
     let all: Vec<String> = first.collect();

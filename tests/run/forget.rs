@@ -1,14 +1,11 @@
 //! `serin forget`: after it nothing that the program keeps holds the unit's lines, whatever crashes meanwhile; everything else is as it was.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::running::{Running, until};
-use common::{Line, Traffic, command, folder_with, talk, with_log_lines};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, command, folder_with, talk, with_log_lines};
 use serde_json::Value;
 
 const TOKEN: &str = "a token of the test, long enough";

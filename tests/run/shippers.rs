@@ -3,17 +3,14 @@
 //!
 //! They are downloaded by `tests/servers/shippers.sh` (Debian's packages, unpacked and not installed, and Python's). Where its tools are
 //! missing the tests say so and are skipped; in CI (`CI=true`) that is a failure.
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with};
 use serde_json::Value;
 use serin::source::wal::Wal;
 use serin::time::MINUTE;

@@ -1,8 +1,5 @@
 //! `serin run` acts: a broken canary is rolled back by a signed message, once, whatever crashes or fails in between.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::acting::{SECRET, bodies, broken, configure, configure_with, post, post_body, rollout};
-use common::receiver::{Answer, Came, Receiver};
-use common::running::{PATIENCE, Running, until};
-use common::{Random, folder_with};
+use crate::common::acting::{SECRET, bodies, broken, configure, configure_with, post, post_body, rollout};
+use crate::common::receiver::{Answer, Came, Receiver};
+use crate::common::running::{PATIENCE, Running, until};
+use crate::common::{Random, folder_with};
 use serde_json::Value;
 
 fn ok() -> Answer {

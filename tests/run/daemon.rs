@@ -1,17 +1,14 @@
 //! The life of `serin run`: who may ask, what may change while it runs, and how it says how it is.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use common::acting::{SECRET, post, rollout};
-use common::receiver::{Answer, Came, Receiver};
-use common::running::{Running, connected, until};
-use common::{Traffic, folder_with, serin};
+use crate::common::acting::{SECRET, post, rollout};
+use crate::common::receiver::{Answer, Came, Receiver};
+use crate::common::running::{Running, connected, until};
+use crate::common::{Traffic, folder_with, serin};
 use serde_json::Value;
 
 /// What `serin token` prints is let in for what it is for, and nothing of the secret is in the file.

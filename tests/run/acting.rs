@@ -1,16 +1,13 @@
 //! `serin run` as controllers and people meet it: configuration, gate, commands, a disk that is full.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::Path;
 use std::process::Command;
 
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{Line, Random, START, Said, Traffic, folder_with, ledger_values, serin};
+use crate::common::acting::{broken, configure, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Random, START, Said, Traffic, folder_with, ledger_values, serin};
 use serde_json::{Value, json};
 use serin::pipeline::clock::parse_time;
 use serin::time::{MINUTE, SECOND, Timestamp};
@@ -187,7 +184,7 @@ fn people_command_and_the_journal_keeps_it() {
         let came = receiver.came();
         came.iter().any(|one| one.event() == "rollback").then_some(came)
     });
-    let events: Vec<String> = came.iter().map(common::receiver::Came::event).collect();
+    let events: Vec<String> = came.iter().map(crate::common::receiver::Came::event).collect();
     assert_eq!(events, ["held", "resumed", "rollback"]);
     let data = &came[2].json()["data"];
     assert_eq!(

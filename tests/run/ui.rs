@@ -1,16 +1,13 @@
 //! What the web UI rests on, with the real program: its files, sessions, commands by them, and the demo that opens on it.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use common::acting::{configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, connected, lines_of, until};
-use common::{Traffic, bytes_of, command, folder_with};
+use crate::common::acting::{configure, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, connected, lines_of, until};
+use crate::common::{Traffic, bytes_of, command, folder_with};
 use serde_json::Value;
 
 const TOKEN: &str = "a token of the test, long enough";

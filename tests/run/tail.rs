@@ -1,16 +1,13 @@
 //! Files that `serin run` follows: each line counts once, whatever is rotated, emptied or killed.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use common::running::{Running, until};
-use common::{Random, Traffic, folder_with, serin};
+use crate::common::running::{Running, until};
+use crate::common::{Random, Traffic, folder_with, serin};
 use serde_json::Value;
 use serin::source::wal::WalReader;
 

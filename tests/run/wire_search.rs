@@ -3,16 +3,13 @@
 //!
 //! The cases lie in a folder `shared/data` beside the checkout. Where it is missing the test says so and is skipped; in CI (`CI=true`) that is a
 //! failure.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, wire_cases};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, wire_cases};
 use serde_json::Value;
 
 /// Steps that are supported, by case: all of them hold. Those that ask one index for what only it has do not, since every name of an index stands

@@ -1,14 +1,11 @@
 //! `serin run` without configuration: lines over HTTP, judged while they come, each counted once whatever crashes.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::io::Write;
 use std::path::Path;
 
-use common::running::{Running, until};
-use common::{Line, Random, Traffic, folder_with, ledger_values, serin};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Random, Traffic, folder_with, ledger_values, serin};
 use serde_json::Value;
 use serin::time::{MINUTE, Timestamp};
 
@@ -294,7 +291,7 @@ fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
 
 /// What a program says that does not begin with a state folder.
 fn refused(state: &Path) -> String {
-    let mut child = common::command()
+    let mut child = crate::common::command()
         .args(["run", "--listen", "127.0.0.1:0", "--state"])
         .arg(state)
         .stderr(std::process::Stdio::piped())

@@ -18,8 +18,9 @@ fn running(node: &Node, state: &Path) -> Running {
 }
 
 fn send_lines(producer: &BaseProducer, lines: &[Line]) {
-    // No partition is long without lines while the other brings some, however slowly they are sent.
-    for part in lines.chunks(500) {
+    // Never more than --lateness of the lines is on its way: where one partition's come so late that it is moved on to the other, none
+    // of them is late.
+    for part in lines.chunks(50) {
         for line in part {
             send(producer, TOPIC, i32::try_from(line.user % 2).unwrap(), Some(&line.text()));
         }

@@ -61,7 +61,7 @@ impl Place {
     }
 
     /// Sends to a topic, and no longer over HTTP.
-    fn to_topic(&mut self, node: &Node, topic: &str, encoding: &str) {
+    fn follows_to_topic(&mut self, node: &Node, topic: &str, encoding: &str) {
         let page = block("kafka.md", "# otelcol-kafka.yaml")
             .replace("localhost:9092", &node.brokers)
             .replace("topic: otel", &format!("topic: {topic}"))
@@ -117,7 +117,7 @@ fn a_collector_follows_a_log_to_a_topic_in_each_encoding() {
         let (here, log) = (folder.path().join(encoding), folder.path().join(format!("{encoding}.log")));
         append(&log, first);
         let mut place = Place::new(&program, &here, &log, "127.0.0.1:9");
-        place.to_topic(&node, &topic, encoding);
+        place.follows_to_topic(&node, &topic, encoding);
         let client = place.start();
         // Each record tells by itself what it holds.
         let arguments = ["--brokers", &node.brokers, "--topic", &topic, "--idle", "5s"];
@@ -175,7 +175,7 @@ fn what_an_sdk_sends_comes_through_a_collector_with_its_resource() {
         let topic = format!("sdk-{encoding}");
         node.create(&topic, 1, &[]);
         let mut place = Place::new(&program, &folder.path().join(encoding), &none, "127.0.0.1:9");
-        place.to_topic(&node, &topic, encoding);
+        place.follows_to_topic(&node, &topic, encoding);
         let client = place.start();
         sdk(&place);
         client.stop();

@@ -6,6 +6,7 @@
 mod common;
 
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use common::{Case, Random, Traffic, bytes_of, ledger_values};
 use peak_alloc::PeakAlloc;
@@ -17,6 +18,14 @@ use serin::time::Timestamp;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// What is allocated is counted for the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// What lies in memory grows with threads: not with the machine's.
+fn options() -> Options {
+    Options { threads: 2, ..Options::default() }
+}
 
 /// Lines of each flood, where no number is given.
 const LINES: u64 = 120_000;
@@ -78,6 +87,7 @@ fn of_service(ledger: &str, service: &str) -> Vec<Map<String, Value>> {
 
 #[test]
 fn a_service_is_judged_as_if_the_flood_were_not_there() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = std::env::var("SERIN_LINES").ok().and_then(|text| text.parse().ok()).unwrap_or(LINES);
     let traffic = Traffic { seed: 43, requests: 3_000, users: 700, errors: vec![0.02, 0.25], ..Traffic::default() };
     let healthy = traffic.lines();
@@ -88,7 +98,7 @@ fn a_service_is_judged_as_if_the_flood_were_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("shop.log"), bytes_of(&healthy)).unwrap();
-    let alone = case.judge_files(&[path("shop.log")], Options::default());
+    let alone = case.judge_files(&[path("shop.log")], options());
     let expected = of_service(&alone.ledger, "shop");
     assert!(expected.len() > 3 && alone.ledger.contains("\"verdict\":\"fail\""));
 
@@ -103,7 +113,7 @@ fn a_service_is_judged_as_if_the_flood_were_not_there() {
         let size = text.len();
         drop(text);
         ALLOCATOR.reset_peak_usage();
-        let flooded = case.judge_files(&[path("shop.log"), path("wild.log")], Options::default());
+        let flooded = case.judge_files(&[path("shop.log"), path("wild.log")], options());
         let peak = ALLOCATOR.peak_usage_as_mb();
         let engine = flooded.engine.unwrap();
         let tally = engine.tally();
@@ -123,6 +133,7 @@ fn a_service_is_judged_as_if_the_flood_were_not_there() {
 /// Bytes that are no lines at all, and lines that end nowhere.
 #[test]
 fn garbage_is_counted_and_changes_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let traffic = Traffic { seed: 44, requests: 2_000, users: 500, errors: vec![0.02, 0.25], ..Traffic::default() };
     let mut case = Case::new(
         "garbage",
@@ -146,7 +157,7 @@ fn garbage_is_counted_and_changes_nothing() {
     std::fs::write(path("wild.log"), &garbage).unwrap();
     drop(garbage);
     ALLOCATOR.reset_peak_usage();
-    let flooded = case.judge_files(&[path("shop.log"), path("wild.log")], Options::default());
+    let flooded = case.judge_files(&[path("shop.log"), path("wild.log")], options());
     let peak = ALLOCATOR.peak_usage_as_mb();
     let engine = flooded.engine.unwrap();
     let rejects = engine.tally().rejects.iter().sum::<u64>();

@@ -109,7 +109,7 @@ fn every_command_runs() {
             other => panic!("what is this? {other:?}"),
         };
         if arguments == ["demo"] {
-            // It goes on until it is stopped: a test of its own looks at it (tests/ui.rs).
+            // It goes on until it is stopped: a test of its own looks at it (tests/run/ui.rs).
             continue;
         }
         if arguments == ["demo", "--no-ui"] {

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::time::MINUTE;
@@ -144,7 +145,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, rng_seed: RngSeed::Fixed(144), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// In one attempt at most one rollback, nothing after it, no promotion after a failure, and steps only forwards.
     #[test]

@@ -28,13 +28,19 @@ pub fn broken() -> String {
     lines.iter().map(|line| line.text() + "\n").collect()
 }
 
-/// A configuration with one rollout and one hook, beside its secret.
+/// A configuration with one rollout and one hook, beside its secret. Its target may take all the time that there is: a slow one is no
+/// failure.
 pub fn configure(folder: &Path, address: &str, more: &str) -> String {
+    configure_with(folder, address, ("idle: 2s", "30s"), more)
+}
+
+/// The same, with the first lines, and how long a message may take.
+pub fn configure_with(folder: &Path, address: &str, (first, timeout): (&str, &str), more: &str) -> String {
     std::fs::write(folder.join("secret"), SECRET).unwrap();
     std::fs::write(folder.join("token"), "a token of the test, long enough").unwrap();
     let text = format!(
-        "idle: 2s\noperate_token_file: {0}/token\nhooks:\n- {{name: pager, url: 'http://{address}/hook', secret_file: {0}/secret, \
-         timeout: 1s}}\nrollouts:\n- {{name: shop, services: [shop], owners: [team-shop]{more}}}\n",
+        "{first}\noperate_token_file: {0}/token\nhooks:\n- {{name: pager, url: 'http://{address}/hook', secret_file: {0}/secret, \
+         timeout: {timeout}}}\nrollouts:\n- {{name: shop, services: [shop], owners: [team-shop]{more}}}\n",
         folder.display()
     );
     let path = folder.join("serin.yaml");
@@ -42,11 +48,24 @@ pub fn configure(folder: &Path, address: &str, more: &str) -> String {
     path.display().to_string()
 }
 
+/// Bodies of a text, each with its key.
+pub fn bodies(text: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    lines.chunks(2_000).enumerate().map(|(number, batch)| (number.to_string(), batch.concat())).collect()
+}
+
+/// Sends a body; false where the program has gone.
+pub fn post_body(running: &Running, (key, body): &(String, String)) -> bool {
+    let answer = running.post("/ingest", &[("Idempotency-Key", key)], body.as_bytes());
+    answer.is_some_and(|(status, said)| {
+        assert_eq!(status, 200, "{said}");
+        true
+    })
+}
+
 pub fn post(running: &Running, text: &str) {
-    for (number, batch) in text.split_inclusive('\n').collect::<Vec<_>>().chunks(2_000).enumerate() {
-        let key = format!("{number}");
-        let (status, body) = running.post("/ingest", &[("Idempotency-Key", &key)], batch.concat().as_bytes()).unwrap();
-        assert_eq!(status, 200, "{body}");
+    for body in &bodies(text) {
+        assert!(post_body(running, body), "the program has gone");
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,8 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use serin::event;
 
 use super::running::until;
 
@@ -37,6 +40,30 @@ fn script(arguments: &[&str]) -> bool {
     Command::new(path).args(arguments).stdin(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// Four ports in a row that are nobody else's. They lie below those that the system gives to whoever asks for any, so that none is
+/// taken while a node starts, or starts again; and a file that is locked tells other nodes of this checkout.
+struct Ports {
+    first: u16,
+    _locked: File,
+}
+
+impl Ports {
+    fn claim() -> Ports {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/servers/ports");
+        std::fs::create_dir_all(&folder).unwrap();
+        // Another checkout begins elsewhere.
+        let places: Vec<u16> = (20_000..32_000).step_by(4).collect();
+        let begin = event::mix(folder.as_os_str().len() as u64, u64::from(std::process::id())) as usize % places.len();
+        let claim = |first: &u16| {
+            let file = File::create(folder.join(first.to_string())).unwrap();
+            file.try_lock().ok()?;
+            let is_free = (*first..first + 4).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+            is_free.then_some(Ports { first: *first, _locked: file })
+        };
+        places[begin..].iter().chain(&places[..begin]).find_map(claim).expect("there are ports")
+    }
+}
+
 /// A node in a folder of its own; it ends with this.
 pub struct Node {
     pub folder: PathBuf,
@@ -44,6 +71,7 @@ pub struct Node {
     /// Ports of SASL_SSL and of SSL, of a node with TLS.
     pub sasl: u16,
     pub ssl: u16,
+    _ports: Ports,
 }
 
 impl Node {
@@ -58,14 +86,12 @@ impl Node {
 
     fn start_as(how: &str, folder: &Path) -> Node {
         let folder = folder.join("kafka");
-        let free = [0; 4].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = free.map(|listener| listener.local_addr().unwrap().port());
-        let [port, controller, sasl, ssl] = ports;
-        let texts = ports.map(|port| port.to_string());
+        let ports = Ports::claim();
+        let [port, sasl, ssl] = [0, 2, 3].map(|number| ports.first + number);
+        let texts = [0, 1, 2, 3].map(|number| (ports.first + number).to_string());
         let arguments = [how, folder.to_str().unwrap(), &texts[0], &texts[1], &texts[2], &texts[3]];
         assert!(script(&arguments), "the node starts");
-        let _is_of_no_matter = controller;
-        Node { folder, brokers: format!("127.0.0.1:{port}"), sasl, ssl }
+        Node { folder, brokers: format!("127.0.0.1:{port}"), sasl, ssl, _ports: ports }
     }
 
     /// `kill -9`.

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::command;
 
 /// How long anything may take on a slow machine. It bounds, and decides nothing.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Asks until there is an answer.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -26,8 +26,32 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "not in time: {what}");
         // Another process is asked over HTTP, and tells of nothing by itself. How long that takes decides nothing: only
         // what is found does, and PATIENCE bounds it.
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(40));
     }
+}
+
+/// A connection on which nothing is waited for without end.
+pub fn connected(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Lines of a program, each once it has said it; the end of its output ends them.
+pub fn lines_of(output: impl Read + Send + 'static) -> impl Iterator<Item = String> {
+    let (heard, hears) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if heard.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    std::iter::from_fn(move || match hears.recv_timeout(PATIENCE) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it says nothing"),
+        line => line.ok(),
+    })
 }
 
 /// A program that runs; it ends with this, as by `kill -9`.
@@ -36,6 +60,8 @@ pub struct Running {
     pub address: String,
     /// What it wrote on standard error since it listens.
     pub said: Arc<Mutex<Vec<String>>>,
+    /// It has said more.
+    more: Arc<Condvar>,
 }
 
 impl Running {
@@ -73,20 +99,31 @@ impl Running {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(line.split_once("http://")?.1.split('/').next()?.to_owned()))
-            .expect("it says where it listens");
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let hears = Arc::clone(&said);
+        let (said, more) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Condvar::new()));
+        let (hears, tells) = (Arc::clone(&said), Arc::clone(&more));
+        let (listens, at) = mpsc::channel();
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
+            let mut lines = lines.by_ref().map_while(Result::ok);
+            let address = lines.find_map(|line| Some(line.split_once("http://")?.1.split('/').next()?.to_owned()));
+            let Some(address) = address else { return };
+            // Nobody waits for it any more.
+            let _late = listens.send(address);
+            for line in lines {
                 println!("{line}");
                 hears.lock().unwrap().push(line);
+                tells.notify_all();
             }
         });
-        Running { child, address, said }
+        let address = at.recv_timeout(PATIENCE).expect("it says where it listens");
+        Running { child, address, said, more }
+    }
+
+    /// Waits until it has said something with these words.
+    pub fn heard(&self, words: &str) {
+        let said = self.said.lock().unwrap();
+        let is_missing = |said: &mut Vec<String>| !said.iter().any(|line| line.contains(words));
+        let late = self.more.wait_timeout_while(said, PATIENCE, is_missing).unwrap().1.timed_out();
+        assert!(!late, "it does not say: {words}");
     }
 
     /// Asks it to stop, and waits until it has.
@@ -129,10 +166,14 @@ impl Running {
 
     /// The same, with the head of the answer, and a body of any bytes.
     pub fn exchange_bytes(&self, request: &[u8]) -> Option<(u16, String, Vec<u8>)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        stream.write_all(request).ok()?;
+        let mut stream = connected(&self.address).ok()?;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
+        let done = stream.write_all(request).and_then(|()| stream.read_to_end(&mut answer));
+        if done.as_ref().is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+        {
+            panic!("no answer in time: {}", String::from_utf8_lossy(request).lines().next().unwrap_or_default());
+        }
+        done.ok()?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = String::from_utf8(answer[..end].to_vec()).ok()?;
         Some((head.split(' ').nth(1)?.parse().ok()?, head.to_ascii_lowercase(), answer[end + 4..].to_vec()))
@@ -144,16 +185,29 @@ impl Running {
         (status == 200).then(|| serde_json::from_str(&body).unwrap())
     }
 
-    /// The report, once it stays as it is.
+    /// The report, once everything is read and it stays as it is.
     pub fn settled(&self, enough: impl Fn(&Value) -> bool) -> Value {
         let mut before = (Value::Null, Instant::now());
         until("the report settles", || {
-            let report = self.report()?;
-            if report != before.0 {
+            let (report, quiet) = (self.report()?, self.quiet());
+            if report != before.0 || quiet.is_none() {
                 before = (report, Instant::now());
             }
-            (enough(&before.0) && before.1.elapsed() > Duration::from_secs(5)).then(|| before.0.clone())
+            (enough(&before.0) && before.1.elapsed() > quiet?).then(|| before.0.clone())
         })
+    }
+
+    /// How long a report stays that will not change, once nothing is left to read; `None` while there is. A log alone is shown as far as
+    /// it was read; with several, those from which nothing comes are moved on after a while.
+    fn quiet(&self) -> Option<Duration> {
+        let (_, text) = self.ask("/metrics", &self.address)?;
+        let lags = |unit: &str| -> Vec<f64> {
+            let lines = text.lines().filter(|line| line.starts_with(&format!("serin_source_lag_{unit}{{")));
+            lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
+        };
+        let (bytes, records) = (lags("bytes"), lags("records"));
+        let is_all = !(bytes.is_empty() && records.is_empty()) && bytes.iter().chain(&records).all(|lag| *lag == 0.0);
+        is_all.then_some(Duration::from_secs(if records.is_empty() { 2 } else { 5 }))
     }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The official Elasticsearch client for JavaScript searches a running program. It lives in a folder below target/servers; nothing is
 # installed. The first use downloads it by npm.
-# usage: elasticsearch-search-js.sh 8|9 URL
+# usage: elasticsearch-search-js.sh 8|9 [URL]    (without a URL it is only downloaded)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$here/../../target/servers"
@@ -22,6 +22,7 @@ if [ ! -d "$client" ]; then
   mv "$client.part" "$client"
 fi
 exec 9>&-
+[ $# -gt 1 ] || exit 0
 # A module is looked for beside the script, so the script goes there.
 cp "$here/elasticsearch-search.js" "$client/search.js"
 exec node "$client/search.js" "$2"

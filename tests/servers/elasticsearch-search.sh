@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The official Elasticsearch client for Python searches a running program. It lives in an environment below target/servers; nothing is
 # installed. The first use downloads it by pip.
-# usage: elasticsearch-search.sh 8|9 URL
+# usage: elasticsearch-search.sh 8|9 [URL]    (without a URL it is only downloaded)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$here/../../target/servers"
@@ -22,4 +22,5 @@ if [ ! -d "$client" ]; then
   mv "$client.part" "$client"
 fi
 exec 9>&-
+[ $# -gt 1 ] || exit 0
 exec "$client/bin/python" "$here/elasticsearch-search.py" "$2"

@@ -315,9 +315,11 @@ async fn serve(
     // Nobody is let in any more. Who has sent a body whole is answered, also where that waits for the reader to end.
     drop(served);
     let answered = tokio::spawn(open.shutdown());
+    let began = tokio::time::Instant::now();
     let stopped = async {
         let read = tokio::time::timeout(STOP, done).await;
-        let _some_are_slow = tokio::time::timeout(LAST_ANSWERS, answered).await;
+        // What the reader has left of its time is theirs.
+        let _some_are_slow = tokio::time::timeout_at(began + STOP + LAST_ANSWERS, answered).await;
         read
     };
     tokio::select! {

@@ -19,7 +19,7 @@ mod tests {
     use crate::cli::run::{api, elastic, http, searching};
 
     /// Every route stands in the document, and nothing else does. That their answers are as it says is tested with the program
-    /// itself (`tests/openapi.rs`).
+    /// itself (`tests/run/openapi.rs`).
     #[test]
     fn the_document_has_the_routes_that_there_are() {
         let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();

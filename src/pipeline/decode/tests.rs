@@ -11,6 +11,7 @@ use crate::pipeline::survey::{Head, Wishes, survey};
 use crate::query::Query;
 use crate::time::Windowing;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// A plan whose roles are played by these fields.
 fn plan(roles: &[(Role, &str)]) -> Plan {
@@ -387,7 +388,7 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, rng_seed: RngSeed::Fixed(344), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What is expected of a line never changes what it means.
     #[test]

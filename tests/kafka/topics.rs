@@ -1,15 +1,12 @@
 //! What happens to topics while `serin run` reads them: topics and partitions that come, topics that are made anew, records that are
 //! deleted before they were read; and what records hold, with a real Kafka node.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::Path;
 
-use common::node::{Node, is_ready, send};
-use common::running::{PATIENCE, Running, until};
-use common::{Line, Traffic, folder_with, serin};
+use crate::common::node::{Node, is_ready, send};
+use crate::common::running::{PATIENCE, Running, until};
+use crate::common::{Line, Traffic, folder_with, serin};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
@@ -67,7 +64,7 @@ fn topics_and_partitions_that_come_are_read_from_their_beginning_without_a_resta
     node.create("other", 1, &[]);
     let producer = node.producer("logs.a");
     let lines = lines();
-    let (first, rest) = lines.split_at(3_000);
+    let (first, rest) = lines.split_at(4_000);
     let topics = ["^logs\\."];
     let program = running(&node, &topics, &state);
     send_all(&producer, "logs.a", 0, first);
@@ -124,13 +121,13 @@ fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     node.create("t", 1, &[]);
     let lines = lines();
     let program = running(&node, &["t"], &state);
-    send_all(&node.producer("t"), "t", 0, &lines[..3_000]);
-    read_up_to(&program, "t/0", 3_000);
+    send_all(&node.producer("t"), "t", 0, &lines[..4_000]);
+    read_up_to(&program, "t/0", 4_000);
 
     // While it is read, with fewer records than were read.
     node.delete("t");
     node.create("t", 1, &[]);
-    send_all(&node.producer("t"), "t", 0, &lines[3_000..4_000]);
+    send_all(&node.producer("t"), "t", 0, &lines[4_000..5_000]);
     read_up_to(&program, "t/0#2", 1_000);
     assert!(says(&program, "made anew"));
 
@@ -138,7 +135,7 @@ fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     program.stop();
     node.delete("t");
     node.create("t", 1, &[]);
-    send_all(&node.producer("t"), "t", 0, &lines[4_000..]);
+    send_all(&node.producer("t"), "t", 0, &lines[5_000..]);
     let program = running(&node, &["t"], &state);
     let report = counted(&program, lines.len());
     assert_eq!((&report["records"]["read"], &report["verdict"]), (&lines.len().into(), &"fail".into()));
@@ -160,11 +157,11 @@ fn records_that_were_deleted_before_they_were_read_are_counted_and_said() {
     let producer = node.producer("t");
     let lines = lines();
     let program = running(&node, &["t"], &state);
-    send_all(&producer, "t", 0, &lines[..3_000]);
-    read_up_to(&program, "t/0", 3_000);
+    send_all(&producer, "t", 0, &lines[..4_000]);
+    read_up_to(&program, "t/0", 4_000);
     program.stop();
-    send_all(&producer, "t", 0, &lines[3_000..]);
-    node.delete_records("t", 0, 3_500);
+    send_all(&producer, "t", 0, &lines[4_000..]);
+    node.delete_records("t", 0, 4_500);
     let program = running(&node, &["t"], &state);
     let report = counted(&program, lines.len() - 500);
     assert_eq!(report["records"]["read"], lines.len() - 500);

@@ -1,17 +1,14 @@
 //! Every question of every dashboard, asked of a running program: those of our own files as the page asks them, and those of Grafana's as
 //! its stock data sources do. No Prometheus runs here: of an expression the names of its series and labels are looked for.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{folder_with, running};
+use crate::common::acting::{broken, configure, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, until};
+use crate::common::{folder_with, running};
 use serde_json::{Value, json};
 
 /// A program in which everything has happened that a dashboard shows.
@@ -24,6 +21,7 @@ fn busy(folder: &Path, receiver: &Receiver) -> Running {
     let (status, _) = running.post("/ingest", &[], more.as_bytes()).unwrap();
     assert_eq!(status, 200);
     until("it was rolled back", || rollout(&running).filter(|rollout| rollout["phase"] == "rolled back"));
+    until("the report says so", || running.report().filter(|report| report["verdict"] == "fail"));
     until("all lines are found", || {
         let (status, body) = running.ask("/v1/search?q=_kind:reject", &running.address)?;
         (status == 200 && body.contains("\"lines\":[{")).then_some(())

@@ -1,18 +1,14 @@
 //! `/v1/openapi.json` and the answers of a running program: every operation is asked, and every field of every answer stands in its
 //! schema, with its type. That the document has all routes and no others is tested where the routes are.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{Traffic, folder_with, talk, with_log_lines, with_pods, with_segments};
+use crate::common::acting::{broken, configure_with, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, connected, until};
+use crate::common::{Traffic, folder_with, talk, with_log_lines, with_pods, with_segments};
 use serde_json::{Value, json};
 
 /// The document, and what was asked of it.
@@ -202,7 +198,14 @@ fn rich() -> String {
 fn every_operation_answers_as_the_document_says() {
     let receiver = Receiver::start(|_, _| ok());
     let folder = folder_with(&[]);
-    let config = configure(folder.path(), &receiver.address, ", steps: [{share_percent: 5}], deadline: {after: 90m}");
+    // Whatever is forgotten is forgotten by the next checkpoint.
+    let first = ("idle: 2s\ncheckpoint: 0s", "30s");
+    let config = configure_with(
+        folder.path(),
+        &receiver.address,
+        first,
+        ", steps: [{share_percent: 5}], deadline: {after: 90m}",
+    );
     let running = Running::start(&["--config", &config], &folder.path().join("state"));
     let (status, text) = running.ask("/v1/openapi.json", &running.address).unwrap();
     assert_eq!(status, 200);
@@ -366,7 +369,7 @@ fn every_operation_answers_as_the_document_says() {
     asking.ask("delete", "/v1/session", "/v1/session", "", b"");
     // Events have no end before the program stops.
     let asked = format!("GET /v1/events HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", running.address);
-    let mut events = TcpStream::connect(&running.address).unwrap();
+    let mut events = connected(&running.address).unwrap();
     events.write_all(asked.as_bytes()).unwrap();
     let said = BufReader::new(events).lines().map_while(Result::ok);
     let (head, body): (Vec<String>, Vec<String>) =

@@ -1,15 +1,12 @@
 //! Placebo splits of `serin run`: made once for each day that is over, and what follows where they fail.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::Path;
 
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Came, Receiver};
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, serin};
+use crate::common::acting::{broken, configure, post, rollout};
+use crate::common::receiver::{Answer, Came, Receiver};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, serin};
 use serde_json::Value;
 use serin::outbox::{Journalled, Placebo, What};
 use serin::time::HOUR;

@@ -1,14 +1,10 @@
 //! Search where things go wrong: many at once, questions that ask for too much, a file that is gone, more names than anybody has.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, talk, with_log_lines};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, talk, with_log_lines};
 use serde_json::Value;
 
 fn lines() -> Vec<Line> {
@@ -98,14 +94,14 @@ fn a_question_that_asks_for_too_much_ends() {
     let listed: u64 = body["groups"].as_array().unwrap().iter().map(|group| group["lines"].as_u64().unwrap()).sum();
     assert_eq!(listed + body["lines_of_others"].as_u64().unwrap(), lines.len() as u64);
     let long = format!("msg:/{}/", "(a?){50}".repeat(20) + &"a".repeat(50));
-    let began = Instant::now();
+    // Each ends by the limits that searches have, or is refused.
     for query in
         ["msg:/(a+)+b/", "msg:/(x+x+)+y/", "msg:/(.*)(.*)(.*)(.*)(.*)z/", &long, "msg:/((a{1,99}){1,99}){1,99}/"]
     {
         let (code, body) = ask(&running, &format!("/v1/search?q={}", encoded(query))).unwrap();
-        assert!(code == 200 || (code == 400 && body["error"].is_string()), "{query}: {code} {body}");
+        let is_whole = || body["partial"].is_null() || body["partial"] == "time";
+        assert!((code == 200 && is_whole()) || (code == 400 && body["error"].is_string()), "{query}: {code} {body}");
     }
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     // Time that is over is said.
     let slow = encoded("msg:/.*(a|b|c|d)*(e|f|g)*nothing.*/");
     let (code, body) = ask(&running, &format!("/v1/search?timeout=0.000001&q={slow}")).unwrap();

@@ -1,15 +1,12 @@
 //! The ways in besides `POST /ingest`, as shippers use them: each ends in lines that are judged like a file of them.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use common::running::Running;
-use common::{Line, Traffic, folder_with, serin};
+use crate::common::running::Running;
+use crate::common::{Line, Traffic, folder_with, serin};
 use serde_json::Value;
 use serin::source::wal::Wal;
 use serin::time::MINUTE;

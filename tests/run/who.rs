@@ -1,12 +1,9 @@
 //! Who uses a feature, asked of a running program: the same as `serin who` says of the same lines, within a rollout's time and arms, and
 //! never longer than it may take.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, serin, talk, with_log_lines, with_segments};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, serin, talk, with_log_lines, with_segments};
 use serde_json::{Value, json};
 
 /// Requests of two arms whose users name a region, with log lines of the same users behind them.

@@ -3,17 +3,14 @@
 //!
 //! They are downloaded by `tests/servers/shippers.sh` (Debian's packages, unpacked and not installed, and Python's). Where its tools are
 //! missing the tests say so and are skipped; in CI (`CI=true`) that is a failure.
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::clients::{Client, append, bad_rollout, clients_are_ready, shippers, stored};
-use common::running::{Running, until};
-use common::{Line, folder_with};
+use crate::common::clients::{Client, append, bad_rollout, clients_are_ready, shippers, stored};
+use crate::common::running::{Running, until};
+use crate::common::{Line, folder_with};
 use serde_json::Value;
 
 fn is_ready() -> bool {

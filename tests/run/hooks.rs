@@ -1,8 +1,5 @@
 //! `serin run` acts: a broken canary is rolled back by a signed message, once, whatever crashes or fails in between.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,24 +7,27 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::acting::{SECRET, broken, configure, post, rollout};
-use common::receiver::{Answer, Came, Receiver};
-use common::running::{PATIENCE, Running, until};
-use common::{Random, folder_with};
+use crate::common::acting::{SECRET, bodies, broken, configure, configure_with, post, post_body, rollout};
+use crate::common::receiver::{Answer, Came, Receiver};
+use crate::common::running::{PATIENCE, Running, until};
+use crate::common::{Random, folder_with};
 use serde_json::Value;
 
 fn ok() -> Answer {
     Answer::Status(200, String::new())
 }
 
+/// The rollout, once it was rolled back and nothing is on its way any more.
+fn over(running: &Running) -> Option<Value> {
+    let rollout = rollout(running)?;
+    let deliveries = rollout["deliveries"].as_array()?;
+    let rolled_back = deliveries.iter().any(|delivery| delivery["event"] == "rollback");
+    (rolled_back && deliveries.iter().all(|delivery| delivery["state"] == "taken")).then_some(rollout)
+}
+
 /// Nothing is on its way any more, and something was taken.
 fn all_taken(running: &Running) -> Value {
-    until("everything is delivered", || {
-        let rollout = rollout(running)?;
-        let deliveries = rollout["deliveries"].as_array()?;
-        let rolled_back = deliveries.iter().any(|delivery| delivery["event"] == "rollback");
-        (rolled_back && deliveries.iter().all(|delivery| delivery["state"] == "taken")).then_some(rollout)
-    })
+    until("everything is delivered", || over(running))
 }
 
 /// What came by id, each with how often; what came again must be the same.
@@ -102,7 +102,8 @@ fn a_target_that_fails_is_asked_again_in_order_with_the_same_bytes() {
         _ => ok(),
     });
     let folder = folder_with(&[]);
-    let config = configure(folder.path(), &receiver.address, "");
+    // Only who is silent is given up; whoever answers has time to.
+    let config = configure_with(folder.path(), &receiver.address, ("idle: 2s", "5s"), "");
     let running = Running::start(&["--config", &config], &folder.path().join("state"));
     post(&running, &broken());
     until("it is seen that the target fails", || {
@@ -192,19 +193,17 @@ fn crashed_round(seed: u64, text: &str) -> (Vec<String>, usize) {
         pid.store(running.child.id(), Ordering::SeqCst);
         running
     };
+    let lines = text.lines().count() as u64;
     let mut running = start();
     for moment in moments {
         killed.store(false, Ordering::SeqCst);
         if let Moment::AtMessage(answered) = moment {
             *at_message.lock().unwrap() = Some(answered);
         }
-        post(&running, text);
+        // Some lines come before; others may still be coming when the moment has come.
+        let (mut bodies, mut posted, mut looks) = (bodies(text).into_iter(), 0, 0);
+        let least = random.below(bodies.len() as u64 + 1);
         let began = std::time::Instant::now();
-        // Everything may be over before the moment comes.
-        let is_over = |running: &Running| {
-            rollout(running).is_some_and(|rollout| rollout["phase"] == "rolled back")
-                && receiver.came().iter().any(|one| one.event() == "rollback")
-        };
         loop {
             let is_due = match moment {
                 Moment::AtMessage(..) => killed.load(Ordering::SeqCst),
@@ -212,7 +211,21 @@ fn crashed_round(seed: u64, text: &str) -> (Vec<String>, usize) {
                     std::fs::metadata(state.join(file)).is_ok_and(|file| file.len() >= bytes)
                 }
             };
-            if is_due || (began.elapsed() > Duration::from_secs(3) && is_over(&running)) {
+            if is_due && posted >= least {
+                break;
+            }
+            if let Some(body) = bodies.next() {
+                if !post_body(&running, &body) {
+                    assert!(matches!(moment, Moment::AtMessage(false)), "{moment:?}: nobody has killed it");
+                    break;
+                }
+                posted += 1;
+                continue;
+            }
+            // Everything may be over before the moment comes: all is read and judged, and nothing is on its way.
+            looks += 1;
+            let read = || running.report().and_then(|report| report["records"]["read"].as_u64());
+            if looks % 50 == 0 && over(&running).is_some() && read() == Some(lines) {
                 break;
             }
             assert!(began.elapsed() < PATIENCE, "{moment:?} does not come");

@@ -1,15 +1,12 @@
 //! Kafka with TLS: a password (SCRAM), a token (OAUTHBEARER) and a client's certificate (mTLS), against a real node.
 //!
-//! `cargo test --features kafka-tls --test kafka_tls`; it needs `openssl` to make certificates.
-#![cfg(unix)]
+//! `cargo test --features kafka-tls --test kafka tls::`; it needs `openssl` to make certificates.
 
-mod common;
-
+use crate::common::node::{Node, is_ready, send};
+use crate::common::running::{PATIENCE, Running, until};
+use crate::common::{Line, Traffic, command, folder_with};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::node::{Node, is_ready, send};
-use common::running::{PATIENCE, Running, until};
-use common::{Line, Traffic, command, folder_with};
 use rdkafka::producer::Producer;
 use serin::time::MINUTE;
 

@@ -1,13 +1,10 @@
 //! What the web UI asks for and writes beside rollouts, with the real program: reports as they were, muted templates, trials of hooks.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
-use common::acting::{broken, configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{Traffic, bytes_of, folder_with};
+use crate::common::acting::{broken, configure, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, until};
+use crate::common::{Traffic, bytes_of, folder_with};
 use serde_json::Value;
 
 const TOKEN: (&str, &str) = ("Authorization", "Bearer a token of the test, long enough");

@@ -1,22 +1,19 @@
 //! `serin run` with a real Kafka node and lines over HTTP, killed with `kill -9` again and again while both bring lines: in the end every
 //! acknowledged line counts once, every decision exists once, and the ledger is the one that topics and write-ahead log give again.
 //!
-//! `SERIN_ROUNDS=1000 cargo test --test kafka_crashes -- --nocapture` does it as often; `SERIN_SEED=N` begins with another seed.
-#![cfg(unix)]
+//! `SERIN_ROUNDS=1000 cargo test --test kafka crashes:: -- --nocapture` does it as often; `SERIN_SEED=N` begins with another seed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::acting::configure;
-use common::node::{Node, is_ready, send};
-use common::receiver::{Answer, Receiver};
-use common::running::{PATIENCE, Running, until};
-use common::{Line, Random, Traffic, folder_with, ledger_values, serin};
+use crate::common::acting::configure;
+use crate::common::node::{Node, is_ready, send};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{PATIENCE, Running, until};
+use crate::common::{Line, Random, Traffic, folder_with, ledger_values, serin};
 use rdkafka::producer::{BaseProducer, Producer};
 use serde_json::Value;
 use serin::time::MINUTE;

@@ -1,18 +1,14 @@
 //! The life of `serin run`: who may ask, what may change while it runs, and how it says how it is.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
-use common::acting::{SECRET, post, rollout};
-use common::receiver::{Answer, Came, Receiver};
-use common::running::{Running, until};
-use common::{Traffic, folder_with, serin};
+use crate::common::acting::{SECRET, post, rollout};
+use crate::common::receiver::{Answer, Came, Receiver};
+use crate::common::running::{Running, connected, until};
+use crate::common::{Traffic, folder_with, serin};
 use serde_json::Value;
 
 /// What `serin token` prints is let in for what it is for, and nothing of the secret is in the file.
@@ -66,12 +62,12 @@ fn json(running: &Running, path: &str) -> (u16, Value) {
 fn reload(running: &Running, said: &str) {
     running.said.lock().unwrap().clear();
     signal(running, "-HUP");
-    until(said, || running.said.lock().unwrap().iter().any(|line| line.contains(said)).then_some(()));
+    running.heard(said);
 }
 
 fn healthy() -> String {
     let traffic =
-        Traffic { seed: 5, requests: 3_000, users: 900, minutes: 6, errors: vec![0.01, 0.01], ..Traffic::default() };
+        Traffic { seed: 5, requests: 4_000, users: 900, minutes: 6, errors: vec![0.01, 0.01], ..Traffic::default() };
     traffic.lines().iter().map(|line| line.text() + "\n").collect()
 }
 
@@ -91,7 +87,7 @@ fn what_may_change_counts_from_its_place_on_and_what_may_not_is_refused_whole() 
     std::fs::write(folder.path().join("two"), "the second token, long enough").unwrap();
     let (at, state) = (folder.path().display().to_string(), folder.path().join("state"));
     let hook = |name: &str, of: &Receiver| {
-        format!("- {{name: {name}, url: 'http://{}/', secret_file: {at}/secret, timeout: 1s}}\n", of.address)
+        format!("- {{name: {name}, url: 'http://{}/', secret_file: {at}/secret, timeout: 30s}}\n", of.address)
     };
     let write = |first: &str, hooks: &str, rollout: &str| {
         let text = format!("{first}\nhooks:\n{hooks}rollouts:\n- {{name: shop, services: [shop], {rollout}}}\n");
@@ -210,7 +206,7 @@ fn events_are_json_and_the_last_bodies_are_answered() {
     let state = folder.path().join("state");
     let mut running = Running::start(&["--log-format", "json"], &state);
     let line = b"{\"a\":1}\n";
-    let mut slow = TcpStream::connect(&running.address).unwrap();
+    let mut slow = connected(&running.address).unwrap();
     let head = format!(
         "POST /ingest HTTP/1.1\r\nHost: {}\r\nContent-Length: 16\r\nExpect: 100-continue\r\n\r\n",
         running.address
@@ -222,7 +218,7 @@ fn events_are_json_and_the_last_bodies_are_answered() {
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
     slow.write_all(line).unwrap();
     signal(&running, "-TERM");
-    until("it stops", || running.said.lock().unwrap().iter().any(|line| line.contains("stopping")).then_some(()));
+    running.heard("stopping");
     slow.write_all(line).unwrap();
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).unwrap();

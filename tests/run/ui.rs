@@ -1,17 +1,13 @@
 //! What the web UI rests on, with the real program: its files, sessions, commands by them, and the demo that opens on it.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
-use common::acting::{configure, post, rollout};
-use common::receiver::{Answer, Receiver};
-use common::running::{Running, until};
-use common::{Traffic, bytes_of, command, folder_with};
+use crate::common::acting::{configure, post, rollout};
+use crate::common::receiver::{Answer, Receiver};
+use crate::common::running::{Running, connected, lines_of, until};
+use crate::common::{Traffic, bytes_of, command, folder_with};
 use serde_json::Value;
 
 const TOKEN: &str = "a token of the test, long enough";
@@ -77,7 +73,7 @@ fn who_has_logged_in_commands_under_the_name_of_the_token() {
     assert_eq!(session["name"], "operator");
     let csrf = format!("X-CSRF-Token: {}\r\n", session["csrf"].as_str().unwrap());
     let traffic =
-        Traffic { seed: 5, requests: 3_000, users: 900, minutes: 6, errors: vec![0.01, 0.01], ..Traffic::default() };
+        Traffic { seed: 5, requests: 4_000, users: 900, minutes: 6, errors: vec![0.01, 0.01], ..Traffic::default() };
     post(&running, &String::from_utf8(bytes_of(&traffic.lines())).unwrap());
     until("it runs", || rollout(&running).filter(|rollout| rollout["phase"] == "running"));
 
@@ -133,9 +129,8 @@ fn the_demo_shows_a_rollout_that_is_rolled_back() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap());
-    let mut first = String::new();
-    said.read_line(&mut first).unwrap();
+    let mut said = lines_of(child.stdout.take().unwrap());
+    let first = said.next().unwrap();
     let address = first.split_once("http://").unwrap().1.split('/').next().unwrap().to_owned();
     let get = |path: &str| {
         let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
@@ -159,7 +154,7 @@ fn the_demo_shows_a_rollout_that_is_rolled_back() {
 
 /// What is answered, as it came: a cookie is not the same in small letters.
 fn exchange(address: &str, request: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
+    let mut stream = connected(address).ok()?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;

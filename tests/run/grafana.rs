@@ -1,12 +1,9 @@
 //! What Grafana's stock data source for Elasticsearch asks, and official clients. The requests are written from its source (version 12.8.0
 //! of the plugin) as the contract of this project states it; no Grafana runs here.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-mod common;
-
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, talk, with_log_lines};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, talk, with_log_lines};
 use serde_json::{Value, json};
 
 fn lines() -> Vec<Line> {

@@ -4,15 +4,12 @@
 //! The cases lie in a folder `shared/data` beside the checkout (OpenSearch API specification, Elasticsearch's client tests, VictoriaLogs'
 //! tests of Loki's push, examples of OTLP; Apache-2.0 and MIT). Where it is missing the test says so and is skipped; in CI
 //! (`CI=true`) that is a failure.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::running::Running;
-use common::{folder_with, wire_cases};
+use crate::common::running::Running;
+use crate::common::{folder_with, wire_cases};
 use serde_json::Value;
 use serin::source::wal::Wal;
 

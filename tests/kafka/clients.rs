@@ -3,21 +3,18 @@
 //!
 //! They are downloaded by `tests/servers/shippers.sh`. Where its tools are missing the test says so and is skipped; in CI (`CI=true`) that
 //! is a failure.
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::clients::{
+use crate::common::clients::{
     Client, all_but_the_last, append, bad_rollout, block, clients_are_ready, is_judged_as_a_file, shippers,
 };
-use common::node::{Node, is_ready};
-use common::running::{Running, until};
-use common::{Line, Traffic, folder_with, serin};
+use crate::common::node::{Node, is_ready};
+use crate::common::running::{Running, until};
+use crate::common::{Line, Traffic, folder_with, serin};
 use serde_json::json;
 use serin::time::MINUTE;
 

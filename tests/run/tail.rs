@@ -1,16 +1,13 @@
 //! Files that `serin run` follows: each line counts once, whatever is rotated, emptied or killed.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
-
-mod common;
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use common::running::{Running, until};
-use common::{Random, Traffic, folder_with, serin};
+use crate::common::running::{Running, until};
+use crate::common::{Random, Traffic, folder_with, serin};
 use serde_json::Value;
 use serin::source::wal::WalReader;
 
@@ -103,17 +100,17 @@ fn a_rotated_file_is_judged_as_one_log_and_new_files_are_found() {
         .collect();
     let pattern = format!("{}/*.log", folder.path().display());
     let running = Running::start(&[&pattern, "--idle", "2s"], &folder.path().join("state"));
-    until("it says that there is none", || {
-        running.said.lock().unwrap().iter().any(|line| line.contains("no file is there yet")).then_some(())
-    });
+    running.heard("no file is there yet");
     append(&log, lines[..2_000].concat().as_bytes());
     until("it is followed", || (status(&running)?["files"]["followed"] == 1).then_some(()));
     until("there is a report", || running.report());
     std::fs::rename(&log, folder.path().join("shop.log.1")).unwrap();
     append(&log, lines[2_000..].concat().as_bytes());
     append(&folder.path().join("other.log"), b"not a line\n");
+    until("the old one is read on for a while", || {
+        let metrics = running.ask("/metrics", &running.address)?.1;
+        metrics.contains("\nserin_files_followed 3\n").then_some(())
+    });
     let report = running.settled(|report| report["records"]["read"].as_u64() > Some(3_000));
     assert_eq!(report["records"]["late"], 0, "the order of a rotated log is that of its files");
-    let metrics = running.ask("/metrics", &running.address).unwrap().1;
-    assert!(metrics.contains("\nserin_files_followed 3\n"), "the old one is read on for a while");
 }

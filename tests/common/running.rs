@@ -197,8 +197,8 @@ impl Running {
         })
     }
 
-    /// How long a report stays that will not change, once nothing is left to read; `None` while there is. A log alone is shown as far as
-    /// it was read; with several, those from which nothing comes are moved on after a while.
+    /// How long a report stays that will not change. A log alone is shown as far as it was read: `None` while something of it is left to
+    /// read. With topics, partitions from which nothing comes are moved on after a while.
     fn quiet(&self) -> Option<Duration> {
         let (_, text) = self.ask("/metrics", &self.address)?;
         let lags = |unit: &str| -> Vec<f64> {
@@ -206,8 +206,10 @@ impl Running {
             lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
         };
         let (bytes, records) = (lags("bytes"), lags("records"));
-        let is_all = !(bytes.is_empty() && records.is_empty()) && bytes.iter().chain(&records).all(|lag| *lag == 0.0);
-        is_all.then_some(Duration::from_secs(if records.is_empty() { 2 } else { 5 }))
+        if bytes.is_empty() || !records.is_empty() {
+            return Some(Duration::from_secs(5));
+        }
+        bytes.iter().all(|lag| *lag == 0.0).then_some(Duration::from_secs(2))
     }
 }
 

@@ -47,8 +47,8 @@ colour: red
             "line 14 column 9: tests: lines are needed, as a text or a list",
             "line 15 column 9: index: `keep` is needed: all, sampled or off",
             "line 15 column 31: index.keep: `some` is unknown; there are all, sampled, off",
-            "line 15 column 59: index.one_in: only with `keep: sampled`",
-            "line 15 column 87: index.one_in: a whole number from 1 to 10000 is needed",
+            "line 15 column 58: index.one_in: only with `keep: sampled`",
+            "line 15 column 86: index.one_in: a whole number from 1 to 10000 is needed",
             "line 16 column 1: `colour` is unknown; there are pipeline, about, streams, zone, patterns, set, roles, arms, unit, segments, requests_from, events, metrics, index, redact, tests",
         ]
     );

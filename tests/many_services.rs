@@ -14,7 +14,7 @@ use fleet::{BROKEN, Fleet, HEALTHY};
 
 const SMALL: Fleet = Fleet { services: 60, versions: 5, requests: 2, users: 60, probes: true };
 /// Less than the rollouts of [`SMALL`] take.
-const TIGHT: u64 = 3 << 20;
+const TIGHT: u64 = 4 << 20;
 
 /// Reads all of a case; the engine is saved and restored at every `stop`-th input. Returns the ledger.
 fn judged(case: &Case, chunk_bytes: usize, seed: u64, stop: usize) -> (Engine, String) {

@@ -36,6 +36,8 @@ struct World {
     payments: [f64; 2],
     /// Requests name a trace in place of a user, and each is routed by itself.
     by_trace: bool,
+    /// Part of the users of the canary of web of which every request fails before payments is called.
+    early: f64,
 }
 
 impl Default for World {
@@ -48,6 +50,7 @@ impl Default for World {
             web: [0.0, 0.0],
             payments: [0.0, 0.0],
             by_trace: false,
+            early: 0.0,
         }
     }
 }
@@ -79,8 +82,13 @@ impl World {
                 random.chance(0.01 + harm[0] * arms[0] as f64 + harm[1] * arms[1] as f64)
             };
             let (of_web, of_payments) = (fails(&mut random, self.web), fails(&mut random, self.payments));
+            let ends_early = arms[0] == 1 && self.place(user, 7) < self.early;
+            let of_web = of_web || ends_early;
             for (service, arm, fails, later) in [("web", arms[0], of_web, 0), ("payments", arms[1], of_payments, 2_000)]
             {
+                if ends_early && service == "payments" {
+                    continue;
+                }
                 let name = ["baseline", "canary"][arm];
                 let who = match self.by_trace {
                     true => format!("\"trace_id\":\"{:032x}\"", event::mix(number, self.seed) as u128 + 1),
@@ -274,6 +282,67 @@ fn units_have_a_bound() {
     let parts = engine.state_parts();
     let (_, bytes) = parts.iter().find(|(name, _)| *name == "units of two rollouts").unwrap();
     assert!(*bytes < 3 << 20, "{bytes}");
+}
+
+/// What `overlaps` of the reports of services say: of each other service, and whether it explains that.
+fn says(lines: &[Line], services: &[&str]) -> Vec<String> {
+    let folder = folder_with(&[("app.log", &bytes_of(lines))]);
+    let list = services.join(",");
+    let report = serin(folder.path(), &["compare", "app.log", "--release", &list, "--format", "json"]).json();
+    let mut said = Vec::new();
+    for service in services {
+        let one = report["comparisons"].as_array().unwrap().iter().find(|one| one["service"] == **service).unwrap();
+        for of in one["overlaps"].as_array().unwrap() {
+            let explains = if of["explains_it"] == true { ", explains it" } else { "" };
+            let words = of["says"].as_str().unwrap_or("nothing");
+            said.push(format!("{service}: {words} of {}{explains}", of["service"].as_str().unwrap()));
+        }
+    }
+    said.sort();
+    said
+}
+
+/// What fails before it could reach the other is in no table, and not explained by one.
+#[test]
+fn a_harm_that_never_reaches_the_other_is_not_blamed_on_it() {
+    let world = World { web: [0.0, HARM], payments: [0.0, HARM], early: 0.15, ..World::default() };
+    let services = ["payments", "web"];
+    assert_eq!(says(&world.lines(), &services), ["payments: its_own of web", "web: nothing of payments"]);
+    let before = World { early: 0.0, ..world };
+    assert_eq!(
+        says(&before.lines(), &services),
+        ["payments: its_own of web, explains it", "web: explained_by_it of payments"]
+    );
+}
+
+/// Of three whose users are nearly the same, the one that does the harm is told to, and none that only has its users.
+#[test]
+fn a_cause_that_is_explained_itself_is_none() {
+    let mut random = Random::new(9);
+    let mut lines = Vec::new();
+    let place = |user: u64, what: u64| event::mix(event::mix(user, what), 3) as f64 / u64::MAX as f64;
+    for _ in 0..20_000 {
+        let (at, user) = (START + (random.below(20 * MINUTE as u64 / 1_000) * 1_000) as i64, random.below(5_000));
+        let pay = place(user, 1) < 0.3;
+        let cart = if place(user, 2) < 0.9 { pay } else { place(user, 3) < 0.3 };
+        let web = if place(user, 4) < 0.6 { cart } else { place(user, 5) < 0.3 };
+        let fails = random.chance(if pay { 0.07 } else { 0.01 });
+        for (number, (service, arm)) in [("web", web), ("cart", cart), ("pay", pay)].into_iter().enumerate() {
+            let fields = format!(
+                "\"service\":\"{service}\",\"cohort\":\"{}\",\"user\":\"u{user}\",\"status\":{},\"latency_ms\":{},\"route\":\"/{service}\"",
+                ["baseline", "canary"][usize::from(arm)],
+                if fails { 503 } else { 200 },
+                20 + random.below(30)
+            );
+            lines.push(Line::new(at + 1_000 * number as i64, user, usize::from(arm), &fields));
+        }
+    }
+    lines.sort_by_key(|line| line.at);
+    let said = says(&lines, &["cart", "pay", "web"]);
+    assert!(said.contains(&"web: explained_by_it of pay".to_owned()), "{said:?}");
+    assert!(said.contains(&"web: nothing of cart".to_owned()), "{said:?}");
+    assert!(said.contains(&"cart: explained_by_it of pay".to_owned()), "{said:?}");
+    assert!(said.contains(&"pay: its_own of web, explains it".to_owned()), "{said:?}");
 }
 
 /// What the reports say, in every form; and that a ledger is replayed.

@@ -1,5 +1,6 @@
 //! Other rollouts that ran at the same time over the same units: the table, and which of the two a harm comes from.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::text::{grouped, percent, times};
@@ -48,8 +49,41 @@ pub(in crate::cli) struct Beside {
     pub is_over: bool,
 }
 
+/// Who does the harm that a rollout shows, beside each other one.
+fn blames(engine: &Engine) -> BTreeMap<(Place, Place), Blame> {
+    let mut all = BTreeMap::new();
+    for (first, second, overlap) in engine.overlaps() {
+        let (_, crossed) = overlap.crossed();
+        for (side, of, by) in [(0, first, second), (1, second, first)] {
+            let Some(comparison) = engine.comparison(of.0, of.1) else { continue };
+            let (requests, failed) = (comparison.error_volume.events(), comparison.error_volume.sums());
+            let whole = [0, 1].map(|arm| (requests[arm], failed[arm].max(0).unsigned_abs()));
+            let blame = match crossed.blame(&crossed.effects(side)) {
+                Blame::Other if !crossed.has_most(side, whole, overlap.followed()) => Blame::Nothing,
+                blame => blame,
+            };
+            all.insert((of, by), blame);
+        }
+    }
+    all
+}
+
+/// The same, where of several that explain it only the one is told that no other of them explains.
+fn told(blames: &BTreeMap<(Place, Place), Blame>, of: Place, by: Place) -> Blame {
+    let blame = |of: Place, by: Place| blames.get(&(of, by)).copied().unwrap_or(Blame::Nothing);
+    let others = blames.range((of, (0, 0))..).take_while(|((place, _), _)| *place == of).map(|((_, other), _)| *other);
+    let is_passed_on =
+        |other: Place| other != by && blame(of, other) == Blame::Other && blame(by, other) == Blame::Other;
+    match blame(of, by) {
+        Blame::Other if others.into_iter().any(is_passed_on) => Blame::Nothing,
+        blame => blame,
+    }
+}
+
 /// Rollouts beside the one at a place.
 pub(super) fn beside(engine: &Engine, here: Place) -> Vec<Beside> {
+    let blames = blames(engine);
+    let of = |of: Place, by: Place| told(&blames, of, by);
     let one = |(first, second, overlap): (Place, Place, &crate::engine::overlaps::Overlap)| {
         let (side, there) = match here {
             _ if here == first => (0, second),
@@ -81,8 +115,8 @@ pub(super) fn beside(engine: &Engine, here: Place) -> Vec<Beside> {
             joined,
             units,
             cells,
-            blame: crossed.blame(&effects),
-            blame_there: crossed.blame(&effects_there),
+            blame: of(here, there),
+            blame_there: of(there, here),
             effects,
             effects_there,
             apart: crossed.apart(),

@@ -17,6 +17,8 @@ use crate::engine::overlaps::Crossed;
 pub const ALPHA: f64 = 0.05;
 /// Part of an excess that may be left where it is told to be gone.
 const LEFT: f64 = 0.5;
+/// Part of the failures beyond those of the control that units in both rollouts must have, for the other to be told to be their cause.
+const WITHIN: f64 = 0.5;
 /// Part of the units of either candidate that are in one alone, up to which they are the same units.
 const SAME: f64 = 0.05;
 
@@ -111,6 +113,22 @@ impl Crossed {
     pub fn apart(&self) -> (u64, u64) {
         let [[_, second], [first, both]] = self.units;
         (first + second, first + second + both)
+    }
+
+    /// Units in both rollouts have most of what fails in the candidate of one (`side`) beyond its control: what fails before it could reach
+    /// the other is not in the table. `all`: requests of that comparison, and those of them that failed, (control, candidate);
+    /// `followed`: share of units in the table.
+    pub fn has_most(&self, side: usize, all: [(u64, u64); 2], followed: f64) -> bool {
+        let excess = |[control, candidate]: [(u64, u64); 2]| {
+            let share = control.1 as f64 / control.0.max(1) as f64;
+            candidate.1 as f64 - candidate.0 as f64 * share
+        };
+        let total = self.total();
+        let inside = [0, 1].map(|arm| {
+            let cells = [0, 1].map(|other| if side == 0 { total[side][arm][other] } else { total[side][other][arm] });
+            (cells.iter().map(|cell| cell.requests).sum(), cells.iter().map(|cell| cell.failed).sum())
+        });
+        excess(inside) >= WITHIN * followed * excess(all)
     }
 
     /// Who does the harm that the requests of one show.

@@ -1,6 +1,6 @@
 //! The names of a line: its service with environment and cell, where requests of that are logged, its route, and its instance.
 
-use crate::event::{Intern, NO_NAME, NameId};
+use crate::event::{Intern, NO_NAME, NameId, OTHER};
 use crate::pipeline::access;
 use crate::pipeline::decode::seen::Short;
 use crate::pipeline::decode::{Decoder, is_no_segment};
@@ -55,7 +55,9 @@ impl Decoder<'_> {
         let is_cluster = text.starts_with("outbound|") || text.starts_with("inbound|");
         let name = text.rsplit_once('|').filter(|_| is_cluster).map_or(text.as_ref(), |(_, host)| host);
         let cell = cell.text(line);
-        let cell = if is_no_segment(&cell) || cell.len() > CELL_MAX { "" } else { &cell };
+        // What stands for all that are too many is no name.
+        let is_none = is_no_segment(&cell) || cell.len() > CELL_MAX || cell == OTHER;
+        let cell = if is_none { "" } else { &cell };
         let id = self.names.service(&environment, cell, name);
         if let Some((mixed, key)) = short {
             self.services.put(mixed, key, id);

@@ -424,6 +424,17 @@ impl Ages {
             .collect()
     }
 
+    /// ln of the ratio of failed requests to all, candidate to control, within strata (Mantel-Haenszel).
+    fn failed_requests(&self, ages: &[Age]) -> Option<f64> {
+        let (mut there, mut here) = (0.0, 0.0);
+        for [a, b] in self.came.iter().flat_map(|came| ages.iter().map(|age| came.cells[*age as usize])) {
+            let all = (a.requests + b.requests).max(1) as f64;
+            there += b.failed as f64 * a.requests as f64 / all;
+            here += a.failed as f64 * b.requests as f64 / all;
+        }
+        (there > 0.0 && here > 0.0).then(|| libm::log(there / here))
+    }
+
     fn told_from(&self, what: What, later_from: Age) -> Option<Told> {
         let (first, later): (Vec<Age>, Vec<Age>) = Age::ALL.into_iter().partition(|age| *age < later_from);
         let enough = |ages: &[Age]| {
@@ -432,11 +443,21 @@ impl Ages {
         if !enough(&first) || !enough(&later) {
             return None;
         }
+        let of_requests = [self.failed_requests(&first), self.failed_requests(&later)];
         let (first, later) = (self.ratio(what, &first)?, self.ratio(what, &later)?);
         // Most units are in both, which makes the difference surer than this says.
         let error = (first.error * first.error + later.error * later.error).sqrt();
         if (first.log - later.log).abs() <= DEVIATIONS * error {
             return None;
+        }
+        // The longer an age and the busier its units, the more of them meet a failure in either arm, and the nearer their ratio comes to
+        // 1 by itself: what is said of users must be half as much of their requests.
+        if what == What::Errors {
+            let [Some(at_first), Some(at_last)] = of_requests else { return None };
+            let (of_units, of_requests) = (later.log - first.log, at_last - at_first);
+            if of_units * of_requests <= 0.0 || of_requests.abs() < LEFT * of_units.abs() {
+                return None;
+            }
         }
         let course = match (first.is_none(), later.is_none()) {
             (false, true) if later.log.abs() <= LEFT * first.log.abs() => Course::Gone,

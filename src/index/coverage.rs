@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::index::names::is_derived;
 use crate::index::search::{Asked, Found, Partial, Total};
 use crate::index::store::Index;
 use crate::pipeline::decode::fields::{FieldReader, FieldValue};
@@ -104,6 +105,8 @@ fn covered(reader: &mut FieldReader, lines: &[Found], most: usize) -> Vec<Covera
             Ok(fields) => {
                 for (id, value) in &fields {
                     match value {
+                        // What decoding says has the name.
+                        _ if is_derived(reader.path(*id)) => {}
                         FieldValue::Value(Value::List(list)) if list.is_empty() => {}
                         FieldValue::Value(value) => see(reader.path(*id), Some(value)),
                         FieldValue::Object(_) => see(reader.path(*id), None),
@@ -148,7 +151,7 @@ mod tests {
                 vec![("_arm", "canary".to_owned())],
             ),
             found(
-                r#"{"level":"info","tags":["b"],"ms":12.5,"ok":true,"none":[]}"#,
+                r#"{"level":"info","tags":["b"],"_arm":"own","ms":12.5,"ok":true,"none":[]}"#,
                 vec![("_arm", "stable".to_owned())],
             ),
             found(r#"{"level":"error","text":"TEXT"}"#, Vec::new()),

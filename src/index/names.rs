@@ -38,7 +38,8 @@ impl Aliases {
         self.0.contains_key(name)
     }
 
-    fn get(&self, name: &str) -> &[String] {
+    /// Fields that play a role, by its name; none of other names.
+    pub fn get(&self, name: &str) -> &[String] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 }
@@ -46,6 +47,11 @@ impl Aliases {
 /// The name of something that decoding says.
 pub fn is_derived(path: &str) -> bool {
     Derived::of(path).is_some()
+}
+
+/// Names of what answers say of each line beside it, where it is so.
+pub fn told_paths() -> impl Iterator<Item = &'static str> {
+    Derived::TOLD.into_iter().chain([Derived::Failed]).map(Derived::path)
 }
 
 /// A name that nothing has.

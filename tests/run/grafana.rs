@@ -224,6 +224,15 @@ fn what_happened_to_rollouts_is_marked_on_charts() {
     let title = |of: &Value| of["title"].as_str().unwrap().to_owned();
     assert_eq!(found.iter().map(title).collect::<Vec<_>>(), failures.map(title).collect::<Vec<_>>());
     assert_eq!(ask("status:500")["error"]["type"], "query_shard_exception");
+    for wrong in
+        [r#"{"foo":1}"#, r#"{"size":"x"}"#, r#"{"size":20000}"#, r#"{"sort":[{"kind":"asc"}]}"#, r#"{"aggs":{}}"#]
+    {
+        assert_eq!(post(&running, "/serin-decisions/_search", wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(post(&running, "/serin-decisions/_count", r#"{"size":1}"#).0, 400);
+    let (_, one) =
+        post(&running, "/serin-decisions/_search", r#"{"size":1,"sort":["@timestamp:asc"],"_source":["title"]}"#);
+    assert_eq!(one["hits"]["hits"][0]["_source"], json!({ "title": marks[0]["title"] }));
     assert_eq!(post(&running, "/serin-decisions/_count", "{}").1["count"], marks.len());
     let mapping = running.ask("/serin-decisions/_mapping", &running.address).unwrap().1;
     let mapping: Value = serde_json::from_str(&mapping).unwrap();

@@ -20,7 +20,7 @@ use crate::cli::run::api::Table;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::{WAITING, shares, table, tail};
 use crate::cli::search::line_json;
-use crate::index::{Asked, Covered, Cursor, Found, Index, Page};
+use crate::index::{Asked, Covered, Cursor, Found, Index, Page, is_derived, told_paths};
 use crate::query::{Node, ParseError, Query};
 
 /// Lines of a page: usual, and most.
@@ -304,6 +304,8 @@ async fn fields(
     })
     .await??;
     let Covered { lines, fields, total, partial } = covered;
+    // Of the rest of what decoding says nothing was looked at.
+    let is_told = |path: &str| !is_derived(path) || told_paths().any(|told| told == path);
     let of_path = |path: &str| fields.iter().find(|field| field.path == path);
     let list = known.iter().map(|field| {
         let seen = of_path(&field.path);
@@ -311,7 +313,7 @@ async fn fields(
         json!({
             "path": field.path,
             "kind": field.kind,
-            "lines": seen.map_or(0, |seen| seen.lines),
+            "lines": if is_told(&field.path) { Some(seen.map_or(0, |seen| seen.lines)) } else { None },
             "values": values.map(|(value, lines)| json!({ "value": value, "lines": lines })).collect::<Vec<_>>(),
         })
     });

@@ -330,9 +330,7 @@ impl Context<'_> {
     }
 
     fn count(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
-        if let Some(other) = body.keys().find(|key| *key != "query") {
-            return Err(Failed::parsing(&format!("request does not support [{other}]")));
-        }
+        only_query(body)?;
         let tree = self.tree(&mut Reader::new(self.times, now()), body)?;
         let asked = Asked { tree: &tree, limit: 0, before: None, count_to: COUNT_ALL, stop: self.stop };
         let page = self.index.search(&asked)?;
@@ -345,40 +343,10 @@ impl Context<'_> {
 
     fn search(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         let began = Instant::now();
-        let known = [
-            "query",
-            "size",
-            "from",
-            "aggs",
-            "aggregations",
-            "sort",
-            "search_after",
-            "_source",
-            "fields",
-            "track_total_hits",
-            "rest_total_hits_as_int",
-        ];
-        if let Some(other) = body.keys().find(|key| !known.contains(&key.as_str()) && !TAKEN.contains(&key.as_str())) {
-            return Err(Failed::parsing(&format!("unknown key for a search: [{other}]")));
-        }
-        if body.get("script_fields").and_then(Value::as_object).is_some_and(|scripts| !scripts.is_empty()) {
-            return Err(Failed::parsing("[script_fields] are not supported"));
-        }
+        known_keys(body)?;
         let mut reader = Reader::new(self.times, now());
         let tree = self.tree(&mut reader, body)?;
-        let number = |name: &str, usual: usize| match body.get(name) {
-            None | Some(Value::Null) => Ok(usual),
-            Some(value) => value
-                .as_u64()
-                .or_else(|| value.as_str()?.parse().ok())
-                .and_then(|number| usize::try_from(number).ok())
-                .ok_or_else(|| Failed::of(400, "illegal_argument_exception", &format!("[{name}] is no number"))),
-        };
-        let (size, from) = (number("size", 10)?, number("from", 0)?);
-        if size.saturating_add(from) > SIZE_MAX {
-            let words = format!("Result window is too large: [from] and [size] are at most {SIZE_MAX} together");
-            return Err(Failed::of(400, "illegal_argument_exception", &words));
-        }
+        let (from, size) = window(body)?;
         let before = self.order(body, size)?;
         let count_to = match body.get("track_total_hits") {
             None | Some(Value::Null) => COUNT_TO,
@@ -610,6 +578,56 @@ fn fits(wanted: &str, path: &str) -> bool {
         }
     }
     rest.ends_with(last)
+}
+
+/// Who asks how many says of what alone.
+fn only_query(body: &Map<String, Value>) -> Result<(), Failed> {
+    match body.keys().find(|key| *key != "query") {
+        None => Ok(()),
+        Some(other) => Err(Failed::parsing(&format!("request does not support [{other}]"))),
+    }
+}
+
+/// A search has keys that are known.
+fn known_keys(body: &Map<String, Value>) -> Result<(), Failed> {
+    let known = [
+        "query",
+        "size",
+        "from",
+        "aggs",
+        "aggregations",
+        "sort",
+        "search_after",
+        "_source",
+        "fields",
+        "track_total_hits",
+        "rest_total_hits_as_int",
+    ];
+    if let Some(other) = body.keys().find(|key| !known.contains(&key.as_str()) && !TAKEN.contains(&key.as_str())) {
+        return Err(Failed::parsing(&format!("unknown key for a search: [{other}]")));
+    }
+    if body.get("script_fields").and_then(Value::as_object).is_some_and(|scripts| !scripts.is_empty()) {
+        return Err(Failed::parsing("[script_fields] are not supported"));
+    }
+    Ok(())
+}
+
+/// Hits that are left out, and those that are wanted behind them.
+fn window(body: &Map<String, Value>) -> Result<(usize, usize), Failed> {
+    let number = |name: &str, usual: usize| match body.get(name) {
+        None | Some(Value::Null) => Ok(usual),
+        Some(value) => value
+            .as_u64()
+            .or_else(|| value.as_str()?.parse().ok())
+            .and_then(|number| usize::try_from(number).ok())
+            .ok_or_else(|| Failed::of(400, "illegal_argument_exception", &format!("[{name}] is no number"))),
+    };
+    let (size, from) = (number("size", 10)?, number("from", 0)?);
+    if size.saturating_add(from) > SIZE_MAX {
+        let words = format!("Result window is too large: [from] and [size] are at most {SIZE_MAX} together");
+        return Err(Failed::of(400, "illegal_argument_exception", &words));
+    }
+    Ok((from, size))
 }
 
 fn looks(body: &Map<String, Value>) -> Result<Looks, Failed> {

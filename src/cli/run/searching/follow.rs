@@ -13,7 +13,7 @@ use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::log::warn;
 use crate::cli::run::searching::{Job, Ways};
 use crate::event::{Intern, RejectReason};
-use crate::index::{Columns, Index, Sampling, Told, ToldRecord, Writer};
+use crate::index::{Aliases, Columns, Index, Sampling, Told, ToldRecord, Writer};
 use crate::pipeline::decode::fields::FieldReader;
 use crate::pipeline::decode::{Decoded, Decoder};
 use crate::pipeline::kept::Keeping;
@@ -43,18 +43,18 @@ pub(super) struct Follower<'a> {
     writer: Writer,
     streams: Vec<Stream<'a>>,
     forgotten: Vec<Erased>,
-    kept: Kept<'a>,
+    kept: Kept,
 }
 
 /// What is kept of lines.
-struct Kept<'a> {
-    keeping: &'a Keeping,
+struct Kept {
+    keeping: Keeping,
     sampling: Sampling,
     /// Reads lines for rules that ask what they hold.
     reader: FieldReader,
 }
 
-impl Kept<'_> {
+impl Kept {
     /// For how many lines a line stands; `None`: it is not kept.
     fn weight(&mut self, (stream, position): (&str, u64), line: &str, told: &Told<'_>) -> Option<u32> {
         let keep = if self.keeping.asks() {
@@ -84,7 +84,7 @@ impl<'a> Stream<'a> {
 impl<'a> Follower<'a> {
     /// Goes on where the index ends; `None` when it was told to stop before all streams were there.
     pub(super) fn begin(
-        ways: &'a Ways,
+        ways: &Ways,
         shared: &'a Shared,
         plan: &'a Plan,
         index: Arc<Index>,
@@ -125,7 +125,9 @@ impl<'a> Follower<'a> {
         let streams = inputs.names().iter().map(|name| Stream::new(plan, name)).collect();
         let forgotten = shared.forgetting.erased();
         let reader = FieldReader::of_tables(&plan.tables);
-        let kept = Kept { keeping: &ways.keeping, sampling: Sampling::default(), reader };
+        let aliases = Aliases::of(plan);
+        let keeping = ways.keeping.by_roles(&|name| aliases.get(name).to_vec());
+        let kept = Kept { keeping, sampling: Sampling::default(), reader };
         Ok(Some(Follower { shared, plan, inputs, writer, streams, forgotten, kept }))
     }
 
@@ -210,7 +212,7 @@ impl<'a> Follower<'a> {
 
 fn add_chunk(
     writer: &mut Writer,
-    (forgotten, kept): (&[Erased], &mut Kept<'_>),
+    (forgotten, kept): (&[Erased], &mut Kept),
     stream: &mut Stream<'_>,
     chunk: &Chunk,
 ) -> anyhow::Result<u64> {

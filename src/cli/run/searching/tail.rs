@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api::{Refusal, damaged, given, piecewise, problem, run, tree};
 use crate::cli::search::line_json;
-use crate::index::Positions;
+use crate::index::{Came, Positions};
 
 /// Events that wait for a slow reader, each with the lines of one commit.
 const WAITING: usize = 8;
@@ -28,6 +28,37 @@ pub(super) struct Tailed {
     q: Option<String>,
     /// Where to go on: the id of the last event; without, with what comes from now on.
     after: Option<String>,
+}
+
+/// Events of what came behind positions. Who hears a part of them goes on behind the last that it has heard.
+fn events(before: &Positions, came: &Came, gap: u64) -> String {
+    let (mut text, mut place) = (String::new(), before.clone());
+    // What was left out are the first lines, stream by stream.
+    let mut at_stream = None;
+    let mut reach = |place: &mut Positions, stream: &str, next: u64| {
+        if at_stream.as_deref() != Some(stream) {
+            for (name, end) in came.positions.iter().filter(|(name, _)| *name < stream) {
+                place.reach(name, end);
+            }
+            at_stream = Some(stream.to_owned());
+        }
+        place.reach(stream, next);
+    };
+    if gap > 0 {
+        match came.lines.first() {
+            Some(first) => reach(&mut place, &first.at.stream, first.at.position),
+            None => place = came.positions.clone(),
+        }
+        text.push_str(&format!("event: gap\ndata: {}\nid: {}\n\n", json!({ "lines": gap }), place.to_id()));
+    }
+    for (number, line) in came.lines.iter().enumerate() {
+        reach(&mut place, &line.at.stream, line.at.position + 1);
+        if number + 1 == came.lines.len() {
+            place = came.positions.clone();
+        }
+        text.push_str(&format!("data: {}\nid: {}\n\n", line_json(line, None), place.to_id()));
+    }
+    text
 }
 
 pub(super) async fn tail(
@@ -63,15 +94,8 @@ pub(super) async fn tail(
             .await;
             if let Ok(Ok(came)) = came {
                 gap += came.left_out;
+                let text = events(&positions, &came, gap);
                 positions = came.positions;
-                let mut text = String::new();
-                let id = positions.to_id();
-                if gap > 0 {
-                    text.push_str(&format!("event: gap\ndata: {}\nid: {id}\n\n", json!({ "lines": gap })));
-                }
-                for line in &came.lines {
-                    text.push_str(&format!("data: {}\nid: {id}\n\n", line_json(line, None)));
-                }
                 if !text.is_empty() {
                     match sender.try_send(Bytes::from(text)) {
                         Ok(()) => gap = 0,
@@ -98,4 +122,43 @@ pub(super) async fn tail(
         }
     });
     Ok(([(header::CONTENT_TYPE, "text/event-stream")], axum::body::Body::new(body)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{Cursor, Found};
+
+    #[test]
+    fn who_goes_on_behind_any_event_misses_nothing() {
+        let mut before = Positions::default();
+        before.reach("a", 10);
+        before.reach("b", 20);
+        let mut behind = before.clone();
+        behind.reach("a", 15);
+        behind.reach("b", 26);
+        let line = |stream: &str, position| Found {
+            at: Cursor { time: 0, position, stream: stream.to_owned() },
+            line: String::new(),
+            told: Vec::new(),
+        };
+        let all = vec![line("a", 11), line("a", 13), line("b", 21), line("b", 24)];
+        let ids = |came: &Came, gap| -> Vec<Positions> {
+            let text = events(&before, came, gap);
+            text.lines().filter_map(|line| Positions::from_id(line.strip_prefix("id: ")?)).collect()
+        };
+        let left =
+            |place: &Positions| all.iter().filter(|line| line.at.position >= place.next(&line.at.stream)).count();
+        let came = Came { lines: all.clone(), left_out: 0, positions: behind.clone() };
+        assert_eq!(ids(&came, 0).iter().map(left).collect::<Vec<_>>(), [3, 2, 1, 0]);
+        assert_eq!(ids(&came, 0).last(), Some(&behind));
+        // With a gap before them: whoever has heard of it alone gets the rest, and not what it tells of.
+        let came = Came { lines: all[1..].to_vec(), left_out: 1, positions: behind.clone() };
+        assert_eq!(ids(&came, 1).iter().map(left).collect::<Vec<_>>(), [3, 2, 1, 0]);
+        let came = Came { lines: all[2..].to_vec(), left_out: 2, positions: behind.clone() };
+        assert_eq!(ids(&came, 2).iter().map(left).collect::<Vec<_>>(), [2, 1, 0]);
+        let came = Came { lines: Vec::new(), left_out: 4, positions: behind.clone() };
+        assert_eq!(ids(&came, 4), [behind.clone()]);
+        assert!(ids(&Came { lines: Vec::new(), left_out: 0, positions: behind }, 0).is_empty());
+    }
 }

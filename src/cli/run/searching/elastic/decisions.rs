@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Failed, INDEX, SIZE_MAX, iso};
+use super::{Context, Failed, INDEX, Looks, Source, iso, known_keys, looks, only_query, window};
 use crate::cli::clock::now;
 use crate::cli::run::annotations::Annotation;
 use crate::cli::run::searching::elastic::query::{Reader, TIME};
@@ -56,9 +56,84 @@ fn in_words(node: Node) -> Node {
     }
 }
 
+/// A mark that matches.
+struct Chosen<'c> {
+    /// Its number among all.
+    number: u64,
+    mark: &'c Annotation,
+    source: Value,
+}
+
+fn hit(number: u64, mark: &Annotation, source: Value, looks: &Looks) -> Value {
+    let ms = mark.at.0.div_euclid(1_000);
+    let mut hit = json!({ "_index": DECISIONS, "_id": format!("{ms}.{number}"), "_score": null, "sort": [ms] });
+    let Some(out) = hit.as_object_mut() else { return hit };
+    let of = |name: &String| Some((name.clone(), source.get(name)?.clone()));
+    let fields: Map<String, Value> = looks
+        .fields
+        .iter()
+        .filter_map(of)
+        .map(|(name, value)| (name, if value.is_array() { value } else { json!([value]) }))
+        .collect();
+    if !fields.is_empty() {
+        out.insert("fields".to_owned(), Value::Object(fields));
+    }
+    match &looks.source {
+        Source::None => {}
+        Source::Fields(list) => {
+            out.insert("_source".to_owned(), Value::Object(list.iter().filter_map(of).collect()));
+        }
+        Source::All => {
+            out.insert("_source".to_owned(), source);
+        }
+    }
+    hit
+}
+
+/// The order of hits: by time, and nothing else.
+fn is_oldest_first(sort: Option<&Value>) -> Result<bool, Failed> {
+    let list = match sort {
+        None | Some(Value::Null) => return Ok(false),
+        Some(Value::Array(list)) => list.iter().collect(),
+        Some(one) => vec![one],
+    };
+    let mut first = None;
+    for one in list {
+        let named: Vec<(&str, &str)> = match one {
+            Value::String(text) => vec![text.split_once(':').unwrap_or((text, "asc"))],
+            Value::Object(fields) => {
+                let way = |of: &'_ Value| -> Option<String> {
+                    of.as_str().or_else(|| of.get("order")?.as_str()).map(str::to_owned)
+                };
+                if let [(name, of)] = fields.iter().collect::<Vec<_>>().as_slice() {
+                    match way(of).as_deref() {
+                        Some("desc") => vec![(name.as_str(), "desc")],
+                        None | Some("asc") => vec![(name.as_str(), "asc")],
+                        Some(_) => vec![(name.as_str(), "")],
+                    }
+                } else {
+                    Vec::new()
+                }
+            }
+            _ => Vec::new(),
+        };
+        match named.as_slice() {
+            [("_doc" | "_score" | "_shard_doc", _)] => {}
+            [("@timestamp", way @ ("asc" | "desc"))] => {
+                first.get_or_insert(*way == "asc");
+            }
+            _ => {
+                let words = format!("[{DECISIONS}] is sorted by [@timestamp], asc or desc; not by {one}");
+                return Err(Failed::of(400, "illegal_argument_exception", &words));
+            }
+        }
+    }
+    Ok(first.unwrap_or(false))
+}
+
 impl Context<'_> {
-    /// Marks that match, with their lines, the oldest first.
-    fn chosen(&self, body: &Map<String, Value>) -> Result<Vec<(&Annotation, Value)>, Failed> {
+    /// Marks that match, the oldest first.
+    fn chosen(&self, body: &Map<String, Value>) -> Result<Vec<Chosen<'_>>, Failed> {
         let times = super::figures::times(std::iter::empty());
         let mut reader = Reader::new(&times, now());
         let tree = match body.get("query").filter(|query| !query.is_null()) {
@@ -88,7 +163,7 @@ impl Context<'_> {
                 position,
             };
             if tree.matches(&record) {
-                chosen.push((mark, source));
+                chosen.push(Chosen { number: position, mark, source });
             }
         }
         Ok(chosen)
@@ -96,36 +171,28 @@ impl Context<'_> {
 
     /// How many match.
     pub(super) fn count_decisions(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
+        only_query(body)?;
         Ok(json!({ "count": self.chosen(body)?.len(), "_shards": super::shards(None) }))
     }
 
     /// Those that match, the newest first unless `sort` says otherwise; figures of them are not to be had.
     pub(super) fn search_decisions(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
+        known_keys(body)?;
         if let Some(name) = ["aggs", "aggregations", "search_after"].iter().find(|name| body.contains_key(**name)) {
             return Err(Failed::parsing(&format!("[{name}] is not supported on [{DECISIONS}]")));
         }
+        let (from, size) = window(body)?;
+        let looks = looks(body)?;
         let mut chosen = self.chosen(body)?;
         let total = chosen.len();
-        let sort = body.get("sort").map(Value::to_string).unwrap_or_default();
-        if !sort.contains("\"asc\"") && sort != "[\"@timestamp\"]" {
+        if !is_oldest_first(body.get("sort"))? {
             chosen.reverse();
         }
-        let number = |name: &str, usual: usize| {
-            body.get(name).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok()).unwrap_or(usual)
-        };
-        let (size, from) = (number("size", 10).min(SIZE_MAX), number("from", 0));
         let hits: Vec<Value> = chosen
             .into_iter()
-            .enumerate()
             .skip(from)
             .take(size)
-            .map(|(number, (mark, source))| {
-                let ms = mark.at.0.div_euclid(1_000);
-                json!({
-                    "_index": DECISIONS, "_id": format!("{ms}.{number}"), "_score": null, "sort": [ms],
-                    "fields": { "@timestamp": [iso(mark.at)] }, "_source": source,
-                })
-            })
+            .map(|Chosen { number, mark, source }| hit(number, mark, source, &looks))
             .collect();
         let total = match body.get("rest_total_hits_as_int") {
             Some(Value::Bool(true)) => json!(total),
@@ -153,4 +220,29 @@ impl Context<'_> {
 /// The name under which a question about an index is answered.
 pub(super) fn shown_name(is_decisions: bool) -> &'static str {
     if is_decisions { DECISIONS } else { INDEX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_sorted_by_time_or_not_at_all() {
+        for (sort, expect) in [
+            (json!(null), Some(false)),
+            (json!("@timestamp"), Some(true)),
+            (json!(["@timestamp:desc"]), Some(false)),
+            (
+                json!([{ "@timestamp": { "order": "desc", "unmapped_type": "boolean" } }, { "_doc": { "order": "desc" } }]),
+                Some(false),
+            ),
+            (json!([{ "@timestamp": "asc" }]), Some(true)),
+            (json!([{ "kind": "asc" }]), None),
+            (json!("nonsense"), None),
+            (json!([{ "@timestamp": "up" }]), None),
+            (json!([5]), None),
+        ] {
+            assert_eq!(is_oldest_first(Some(&sort)).ok(), expect, "{sort}");
+        }
+    }
 }

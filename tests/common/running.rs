@@ -26,7 +26,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "not in time: {what}");
         // Another process is asked over HTTP, and tells of nothing by itself. How long that takes decides nothing: only
         // what is found does, and PATIENCE bounds it.
-        std::thread::sleep(Duration::from_millis(40));
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -302,7 +302,8 @@ fn an_undecided_rollout_is_held_at_its_deadline() {
     post(&running, &healthy());
     let held = until("it is held", || rollout(&running).filter(|rollout| rollout["phase"] == "held"));
     assert_eq!(held["verdict"], "inconclusive");
-    assert_eq!(gate(&running)["reason"], "held at its deadline, undecided");
+    // The first report comes a moment later.
+    until("the gate says so", || (gate(&running)["reason"] == "held at its deadline, undecided").then_some(()));
     let came = until("it is told", || {
         let came = receiver.came();
         came.iter().any(|one| one.event() == "deadline").then_some(came)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serin::index::{
-    Asked, ColumnKind, Columns, Counted, Cursor, Figure, Group, Index, Metric, Page, Partial, Positions, Settings,
-    Told, Total, Writer,
+    Aliases, Asked, ColumnKind, Columns, Counted, Cursor, Figure, Group, Index, Metric, Page, Partial, Positions,
+    Settings, Told, Total, Writer,
 };
 use serin::query::{Node, Query};
 use serin::time::{HOUR, MINUTE, SECOND, Timestamp};
@@ -413,6 +413,113 @@ fn figures_are_those_of_the_lines() {
     let Figure::Quantiles(quantiles) = &canary.figures[0] else { panic!("{canary:?}") };
     for (found, exact) in quantiles.iter().zip([490.0, 980.0, 990.0]) {
         assert!((found.unwrap() / exact - 1.0).abs() < 0.01, "{found:?} for {exact}");
+    }
+}
+
+/// A line whose field holds a list is in the group of each of its values, and each value is one of a figure: as many lines as a search for
+/// that value finds.
+#[test]
+fn each_value_of_a_list_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = opened(folder.path());
+    let mut writer = writer(&index);
+    let lines = [
+        r#"{"service":["a","b"],"took":[1,20,300],"user":["u1","u2"],"tags":["x","y","x"],"n":[5,7]}"#,
+        r#"{"service":"b","took":[300,1],"user":"u2","tags":"y","n":7}"#,
+        r#"{"service":["c"],"took":2,"user":["u3"],"tags":[],"n":[]}"#,
+        r#"{"message":"none"}"#,
+    ];
+    for (position, line) in lines.iter().enumerate() {
+        writer.add("a", position as u64, line, &told(START)).unwrap();
+    }
+    writer.commit().unwrap();
+    let (all, stop) = (tree("*"), || false);
+    let table = |by: &[&str], ranges: Option<(&str, &[f64])>, metrics: &[Metric]| {
+        let by: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
+        index.aggregate(&Counted { tree: &all, by: &by, ranges, every: None, metrics, stop: &stop }).unwrap()
+    };
+    let groups = |by: &[&str], ranges: Option<(&str, &[f64])>| -> Vec<String> {
+        let table = table(by, ranges, &[]);
+        assert_eq!((table.lines, table.not_listed), (4, 0));
+        let key =
+            |group: &Group| group.key.iter().map(|key| key.as_deref().unwrap_or("-").to_owned()).collect::<Vec<_>>();
+        let mut shown: Vec<String> =
+            table.groups.iter().map(|group| format!("{} {}", key(group).join(","), group.lines)).collect();
+        shown.sort();
+        shown
+    };
+    // A column of texts, one of numbers, terms.
+    assert_eq!(groups(&["service"], None), ["- 1", "a 1", "b 2", "c 1"]);
+    assert_eq!(groups(&["took"], None), ["- 1", "1 2", "2 1", "20 1", "300 2"]);
+    assert_eq!(groups(&["tags"], None), ["- 2", "x 1", "y 2"]);
+    assert_eq!(groups(&["n", "tags"], None), ["-,- 2", "5,x 1", "5,y 1", "7,x 1", "7,y 2"]);
+    assert_eq!(groups(&[], Some(("took", &[10.0, 100.0]))), ["- 1", "..10 3", "10..100 1", "100.. 2"]);
+    for (path, values) in [("service", "a b c"), ("tags", "x y"), ("n", "5 7"), ("user", "u1 u2 u3")] {
+        for value in values.split(' ') {
+            let page = search(&index, &format!("{path}:{value}"), 10, None);
+            let of_group = groups(&[path], None);
+            assert!(of_group.contains(&format!("{value} {}", page.total.lines)), "{path} {value}: {of_group:?}");
+        }
+    }
+    let metrics = [
+        Metric::Stats("took".to_owned()),
+        Metric::Stats("n".to_owned()),
+        Metric::Distinct("user".to_owned()),
+        Metric::Distinct("tags".to_owned()),
+        Metric::Values("tags".to_owned()),
+        Metric::Values("user".to_owned()),
+        Metric::Stats("_time".to_owned()),
+    ];
+    let millis = START as f64 / 1e3;
+    assert_eq!(
+        table(&[], None, &metrics).groups[0].figures,
+        [
+            Figure::Stats { count: 6, min: 1.0, max: 300.0, sum: 624.0 },
+            Figure::Stats { count: 3, min: 5.0, max: 7.0, sum: 19.0 },
+            Figure::Distinct(3),
+            Figure::Distinct(2),
+            Figure::Values(3),
+            Figure::Values(4),
+            Figure::Stats { count: 4, min: millis, max: millis, sum: 4.0 * millis },
+        ]
+    );
+}
+
+/// Lines with names that no term can have are asked themselves, so that a name that nothing has is an error all the same.
+#[test]
+fn a_name_that_nothing_has_is_an_error_beside_odd_lines_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = opened(folder.path());
+    let mut writer = writer(&index);
+    let long = "k".repeat(300);
+    let lines = [r#"{"status":500}"#.to_owned(), r#"{"":"v"}"#.to_owned(), format!(r#"{{"{long}":"v","a\u0000b":1}}"#)];
+    for (position, line) in lines.iter().enumerate() {
+        writer.add("a", position as u64, line, &told(START)).unwrap();
+    }
+    writer.commit().unwrap();
+    let resolved = |text: &str| index.resolve(&Query::parse(text).unwrap(), &Aliases::default()).unwrap();
+    let unknown = resolved("staus:500").unwrap_err();
+    assert_eq!(unknown.help.as_deref(), Some("did you mean `status`?"));
+    for (text, lines) in [("status:500", 1), (&*format!("{long}:v"), 1)] {
+        resolved(text).unwrap();
+        assert_eq!(search(&index, text, 10, None).total.lines, lines, "{text}");
+    }
+    // A value that decoding never gives finds nothing, whatever lines there are.
+    for (text, at, help) in [
+        ("_kind:foo", 6..9, "request, span, log, exposure, event, reject, outside"),
+        ("status:1 OR _level:ERROR", 19..24, "trace, debug, info, warn, error, fatal"),
+        ("_status:500", 8..11, "1xx, 2xx, 3xx, 4xx, 5xx"),
+        ("NOT _failed:maybe", 12..17, "true, false"),
+        ("_latency:abc", 9..12, "500, 1.5, 250ms, 2s"),
+        ("_time:val", 6..9, "2026-06-01T10:00:00Z, now-15m"),
+    ] {
+        let error = resolved(text).unwrap_err();
+        assert_eq!((error.at.clone(), error.help.as_deref()), (at, Some(help)), "{text}: {error}");
+    }
+    for text in
+        ["_kind:request", "_kind:re*", "_level:error", "_status:5xx", "_failed:false", "_latency:100", "_latency:>=1s"]
+    {
+        resolved(text).unwrap();
     }
 }
 

@@ -336,8 +336,9 @@ are understood as. Lines of several hosts that lie further apart in time than --
 record is one JSON or access-log line, or several. No consumer group is joined and nothing is committed. State is saved \
 every --checkpoint: a program that starts again goes on from there, or reads everything from its beginning where there is \
 none, and must come to what the ledger has. If a topic has lost records that are needed for it, it says so and ends. \
-Partitions that are added later are not seen.\n\nA partition from which nothing has come for --idle, though it was \
-read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. \
+Partitions that are added later are found, and read from their beginning.\n\nA partition from which nothing has come for --idle, though it was \
+read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. So long a few \
+lines wait, too, whose times no others bear out. \
 DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it within 10 s, a second one at once. SIGHUP: serin.yaml, policy, tokens and secrets are read again, all or \
 nothing; hooks, tokens, owners, steps and deadlines may be others, and what cannot is said and refused (docs/rollouts.md). Exit \
 status: 0 stopped, 2 usage, input or broker error; the verdict is in the report.\n\nOver HTTP, without --tokens on this \

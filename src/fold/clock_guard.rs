@@ -123,6 +123,16 @@ impl ClockGuard {
         released
     }
 
+    /// Greatest time of the lines that are held.
+    pub fn until(&self) -> Option<i64> {
+        self.held.iter().map(|held| held.event.time.0).max()
+    }
+
+    /// All lines that are held, since something beside the stream agrees with them.
+    pub fn believe(&mut self) -> Vec<HeldEvent> {
+        std::mem::take(&mut self.held)
+    }
+
     /// The stream ends: held events are taken when another agrees and they lie within a day of what was taken, or when
     /// nothing was taken that could contradict them. `high`: greatest time taken, `i64::MIN` before the first.
     pub fn end(&mut self, high: i64) -> Released {

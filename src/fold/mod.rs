@@ -272,6 +272,14 @@ impl<'w> ChunkFold<'w> {
         self.guard = Some(guard);
     }
 
+    /// Takes all lines that the guard holds.
+    pub fn believe(&mut self, names: &mut impl Intern) {
+        for held in self.guard.as_mut().map(ClockGuard::believe).unwrap_or_default() {
+            let event = held.intern(names);
+            self.accept(&event, held.after);
+        }
+    }
+
     fn quarantine(&mut self, offsets: Vec<u64>) {
         offsets.iter().for_each(|_| self.reject(RejectReason::Quarantined));
         self.quarantined.extend(offsets);

@@ -113,6 +113,19 @@ impl StreamFold {
         self.guard.offsets()
     }
 
+    /// Greatest time of those lines, and the greatest that was taken (`i64::MIN` before the first).
+    pub fn held_until(&self) -> (Option<i64>, i64) {
+        (self.guard.until(), self.high)
+    }
+
+    /// Takes the lines whose clock was not believed so far; returns the windows that the stream has passed so.
+    ///
+    /// `fold` folds them: those of the guard, behind the time to which the stream has come.
+    pub fn believe(&mut self, fold: impl FnOnce(Refold) -> FoldedChunk) -> Vec<Passed> {
+        let chunk = fold(Refold { high: self.high, guard: self.guard.clone() });
+        self.merge(chunk, None)
+    }
+
     /// Takes the next chunk in order; returns the windows that the stream has passed, ascending.
     ///
     /// `refold` folds the same chunk again with the given state; it is called when the clock guard must look at it.

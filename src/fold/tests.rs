@@ -353,6 +353,48 @@ fn a_stream_that_was_moved_on_takes_what_lies_before_as_late() {
 }
 
 #[test]
+fn lines_that_were_held_are_believed_as_one_that_agrees_with_them() {
+    let windowing = Windowing::default();
+    let run = |mut fold: ChunkFold<'_>, lines: &[(i64, u64)]| {
+        let mut names = Plain::default();
+        for (seconds, offset) in lines {
+            fold.event(&event((*seconds, 1, 0), *offset, &mut names), offset + 1, &mut names);
+        }
+        fold.finish(&mut names, false)
+    };
+    let lines: Vec<(i64, u64)> = (0..12).map(|at| (1_000 + at * 20, at as u64)).collect();
+    let mut stream = StreamFold::new(windowing);
+    let guarded = ChunkFold::with_guard(&windowing, "s", 0, i64::MIN, ClockGuard::default());
+    let held = stream.push(run(guarded, &lines), None, |_| unreachable!("it was folded behind the guard"));
+    assert_eq!((held.len(), stream.held_until()), (0, (Some(1_220 * SECOND + 11), i64::MIN)));
+    let passed = stream.believe(|state| {
+        let mut names = Plain::default();
+        let mut fold = ChunkFold::with_guard(&windowing, "s", 12, state.high, state.guard);
+        fold.believe(&mut names);
+        fold.finish(&mut names, false)
+    });
+    assert_eq!(stream.held_until(), (None, 1_220 * SECOND + 11));
+    assert_eq!(stream.held().count(), 0);
+    // Each is counted where it arrived: the last while the window before its own was open.
+    let taken: u64 = passed.iter().map(|p| p.partial.tally.on_time).sum();
+    assert_eq!(taken, 12);
+    // It goes on as if each had been believed when it came.
+    let mut another = StreamFold::new(windowing);
+    let more: Vec<(i64, u64)> = (12..40).map(|at| (1_000 + at * 20, at as u64)).collect();
+    let together: Vec<(i64, u64)> = lines.iter().chain(&more).copied().collect();
+    let of = |stream: &mut StreamFold, lines: &[(i64, u64)]| {
+        let from = lines[0].1;
+        stream.push(run(ChunkFold::new(&windowing, "s", from), lines), Some(40), |state| {
+            run(ChunkFold::with_guard(&windowing, "s", from, state.high, state.guard), lines)
+        })
+    };
+    let records =
+        |passed: &[Passed]| passed.iter().map(|p| (p.partial.window, p.partial.tally.on_time)).collect::<Vec<_>>();
+    let parts = [passed, of(&mut stream, &more)].concat();
+    assert_eq!(records(&parts), records(&of(&mut another, &together)));
+}
+
+#[test]
 fn a_long_window_is_merged_early_and_is_the_same() {
     let lines: Vec<Line> =
         (0..150_000).map(|at| Some((1_000_800 + at / 50, at as u64 * 7 % 500, (at % 500 / 250) as u8))).collect();

@@ -1,6 +1,7 @@
 //! Counts, quantiles and distinct values of the lines that a query finds, by groups and by time.
 //!
 //! Everything is counted here, on the columns and terms of the index, so that a parameter has one meaning and none is passed over.
+//! A line whose field holds a list counts for each different value of it: it is in the group of each, and each is one value of a figure.
 //! Quantiles come from bins of 1/64 octave (at most .8 % from the value). Distinct values are counted by hashes: of a column of ids by 32 bits
 //! (of 500,000 about 30 are lost), of units by 40.
 
@@ -29,6 +30,8 @@ pub(super) const GROUPS_MAX: usize = 65_536;
 pub(super) const RICH_GROUPS_MAX: usize = 4_096;
 /// Distinct values that are kept, over all groups.
 pub(super) const DISTINCT_MAX: usize = 20_000_000;
+/// Groups that one line may be in, by lists in several fields; what it has beyond is counted as not listed.
+const GROUPS_OF_A_LINE: usize = 1_024;
 
 /// What is said of each group, besides how many lines it has.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,8 +40,21 @@ pub enum Metric {
     Distinct(String),
     /// Quantiles of a field of numbers, from 0 to 1.
     Quantiles(String, Vec<f64>),
-    /// Least, greatest, sum and number of values of a field of numbers.
+    /// Least, greatest, sum and number of values of a field of numbers; of times in milliseconds since 1970.
     Stats(String),
+    /// Values of a field of any kind.
+    Values(String),
+}
+
+impl Metric {
+    /// The field whose values are asked for.
+    pub fn field(&self) -> &str {
+        match self {
+            Metric::Distinct(field) | Metric::Quantiles(field, _) | Metric::Stats(field) | Metric::Values(field) => {
+                field
+            }
+        }
+    }
 }
 
 /// A question for figures.
@@ -75,6 +91,8 @@ pub enum Figure {
         /// The sum.
         sum: f64,
     },
+    /// So many values.
+    Values(u64),
 }
 
 /// A group.
@@ -99,7 +117,7 @@ pub struct Group {
 /// An answer.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Table {
-    /// Groups: in order of time, then those with most lines first.
+    /// Groups: in order of time, then those with most lines first. By a field that holds lists a line is in several.
     pub groups: Vec<Group>,
     /// Lines that match; where lines were left out, as those that were kept say.
     pub lines: u64,
@@ -138,10 +156,100 @@ impl Words {
     }
 }
 
+/// Values of documents beyond their first: those of lists, which few lines have.
+type Further<T> = HashMap<u32, Vec<T>, foldhash::fast::FixedState>;
+
+fn further_of<T>(further: &Further<T>, document: u32) -> &[T] {
+    if further.is_empty() { &[] } else { further.get(&document).map_or(&[], Vec::as_slice) }
+}
+
+/// Something that a value may be, and that says that there is none.
+trait Absent: Copy + PartialEq {
+    const NONE: Self;
+    fn is_none(self) -> bool;
+}
+
+impl Absent for u32 {
+    const NONE: u32 = 0;
+    fn is_none(self) -> bool {
+        self == 0
+    }
+}
+
+impl Absent for f64 {
+    const NONE: f64 = f64::NAN;
+    fn is_none(self) -> bool {
+        self.is_nan()
+    }
+}
+
+/// Values by document.
+struct Listing<T> {
+    first: Vec<T>,
+    further: Further<T>,
+}
+
+impl<T: Absent> Listing<T> {
+    fn new(documents: u32) -> Listing<T> {
+        Listing { first: vec![T::NONE; documents as usize], further: Further::default() }
+    }
+
+    fn add(&mut self, document: u32, value: T) {
+        let Some(first) = self.first.get_mut(document as usize) else { return };
+        if value.is_none() || *first == value {
+            return;
+        }
+        if first.is_none() {
+            *first = value;
+            return;
+        }
+        let further = self.further.entry(document).or_default();
+        if !further.contains(&value) {
+            further.push(value);
+        }
+    }
+}
+
+/// What documents have in a column beyond their first value.
+fn beyond_first<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + 'static, Of: PartialEq>(
+    column: &Column<T>,
+    documents: &Bits,
+    of: impl Fn(T) -> Of,
+) -> Further<Of> {
+    let mut further = Further::default();
+    if column.get_cardinality().is_multivalue() {
+        for document in documents.iter() {
+            let mut values = column.values_for_doc(document).map(&of);
+            let Some(first) = values.next() else { continue };
+            let mut list = Vec::new();
+            for value in values {
+                if value != first && !list.contains(&value) {
+                    list.push(value);
+                }
+            }
+            if !list.is_empty() {
+                further.insert(document, list);
+            }
+        }
+    }
+    further
+}
+
 /// Values of a field in a segment, as numbers of [`Words`].
-pub(super) enum Names {
+pub(super) struct Names {
+    first: FirstName,
+    further: Further<u32>,
+}
+
+enum FirstName {
     Ords(Column<u64>, Vec<u32>),
     Listed(Vec<u32>),
+}
+
+impl From<Listing<u32>> for Names {
+    fn from(listing: Listing<u32>) -> Names {
+        Names { first: FirstName::Listed(listing.first), further: listing.further }
+    }
 }
 
 /// Documents that are read together: columns are unpacked faster in blocks.
@@ -159,41 +267,61 @@ pub(super) fn of_column<T: PartialOrd + Copy + std::fmt::Debug + Send + Sync + '
 }
 
 impl Names {
-    /// The same for some documents.
+    /// The first value of each of some documents.
     pub(super) fn of_all(&self, documents: &[u32], ords: &mut Vec<Option<u64>>, out: &mut Vec<u32>) {
         out.clear();
-        match self {
-            Names::Ords(column, ids) => {
+        match &self.first {
+            FirstName::Ords(column, ids) => {
                 of_column(column, documents, ords);
                 let id = |ord: &Option<u64>| ord.and_then(|ord| ids.get(ord as usize).copied()).unwrap_or(0);
                 out.extend(ords.iter().map(id));
             }
-            Names::Listed(_) => out.extend(documents.iter().map(|document| self.of(*document))),
+            FirstName::Listed(_) => out.extend(documents.iter().map(|document| self.of(*document))),
         }
     }
 
     fn of(&self, document: u32) -> u32 {
-        match self {
-            Names::Ords(column, ids) => {
+        match &self.first {
+            FirstName::Ords(column, ids) => {
                 column.first(document).and_then(|ord| ids.get(ord as usize).copied()).unwrap_or(0)
             }
-            Names::Listed(ids) => ids.get(document as usize).copied().unwrap_or(0),
+            FirstName::Listed(ids) => ids.get(document as usize).copied().unwrap_or(0),
         }
+    }
+
+    fn further(&self, document: u32) -> &[u32] {
+        further_of(&self.further, document)
     }
 }
 
 /// Values of a field in a segment, as numbers.
-enum Numbers {
+struct Numbers {
+    first: FirstNumber,
+    further: Further<f64>,
+}
+
+enum FirstNumber {
     Column(Column<f64>),
+    /// In microseconds; they are counted in milliseconds.
+    Times(Column<i64>),
     Listed(Vec<f64>),
 }
 
+fn millis(micros: i64) -> f64 {
+    micros as f64 / 1e3
+}
+
 impl Numbers {
-    /// The same for some documents.
-    fn of_all(&self, documents: &[u32], out: &mut Vec<Option<f64>>) {
-        match self {
-            Numbers::Column(column) => of_column(column, documents, out),
-            Numbers::Listed(_) => {
+    /// The first value of each of some documents.
+    fn of_all(&self, documents: &[u32], times: &mut Vec<Option<i64>>, out: &mut Vec<Option<f64>>) {
+        match &self.first {
+            FirstNumber::Column(column) => of_column(column, documents, out),
+            FirstNumber::Times(column) => {
+                of_column(column, documents, times);
+                out.clear();
+                out.extend(times.iter().map(|time| time.map(millis)));
+            }
+            FirstNumber::Listed(_) => {
                 out.clear();
                 out.extend(documents.iter().map(|document| self.of(*document)));
             }
@@ -201,36 +329,43 @@ impl Numbers {
     }
 
     fn of(&self, document: u32) -> Option<f64> {
-        match self {
-            Numbers::Column(column) => column.first(document),
-            Numbers::Listed(numbers) => numbers.get(document as usize).copied().filter(|number| !number.is_nan()),
+        match &self.first {
+            FirstNumber::Column(column) => column.first(document),
+            FirstNumber::Times(column) => column.first(document).map(millis),
+            FirstNumber::Listed(numbers) => numbers.get(document as usize).copied().filter(|number| !number.is_nan()),
         }
+    }
+
+    fn further(&self, document: u32) -> &[f64] {
+        further_of(&self.further, document)
     }
 }
 
 /// Values of a field in a segment, as hashes.
 enum Hashes {
-    Column(Column<u64>),
+    Column(Column<u64>, Further<u64>),
     Names(Names),
 }
 
 impl Hashes {
-    /// The same for some documents.
+    /// The first value of each of some documents.
     fn of_all(&self, documents: &[u32], out: &mut Vec<Option<u64>>) {
         match self {
-            Hashes::Column(column) => of_column(column, documents, out),
-            Hashes::Names(_) => {
+            Hashes::Column(column, _) => of_column(column, documents, out),
+            Hashes::Names(names) => {
                 out.clear();
-                out.extend(documents.iter().map(|document| self.of(*document)));
+                let of = |document: &u32| Some(u64::from(names.of(*document))).filter(|id| *id != 0);
+                out.extend(documents.iter().map(of));
             }
         }
     }
 
-    fn of(&self, document: u32) -> Option<u64> {
-        match self {
-            Hashes::Column(column) => column.first(document),
-            Hashes::Names(names) => Some(u64::from(names.of(document))).filter(|id| *id != 0),
-        }
+    fn further(&self, document: u32) -> impl Iterator<Item = u64> + '_ {
+        let (hashes, names) = match self {
+            Hashes::Column(_, further) => (further_of(further, document), &[][..]),
+            Hashes::Names(names) => (&[][..], names.further(document)),
+        };
+        hashes.iter().copied().chain(names.iter().map(|id| u64::from(*id)))
     }
 }
 
@@ -249,10 +384,12 @@ impl Opened<'_> {
         while terms.advance() {
             ids.push(words.id(&String::from_utf8_lossy(terms.key())));
         }
-        Ok(Names::Ords(column.ords().clone(), ids))
+        let of = |ord: u64| ids.get(ord as usize).copied().unwrap_or(0);
+        let further = beyond_first(column.ords(), self.documents, of);
+        Ok(Names { first: FirstName::Ords(column.ords().clone(), ids), further })
     }
 
-    /// Values of a path, as they are listed: by `see`, document by document.
+    /// Values of a path, as they are listed, those of a list one by one: by `see`, document by document.
     fn each(&self, path: &str, see: &mut dyn FnMut(u32, &Value<'_>)) -> Result<(), Stopped> {
         let field = self.segment.part.layout.terms;
         let inverted = self.reader.inverted_index(field)?;
@@ -288,8 +425,10 @@ impl Opened<'_> {
         if !of_line.is_empty() {
             let mut lines = Lines::new(self.segment, self.columns)?;
             for document in of_line.iter() {
-                if let Some(value) = lines.value(document, path)? {
-                    see(document, &value);
+                match lines.value(document, path)? {
+                    Some(Value::List(list)) => list.iter().for_each(|value| see(document, value)),
+                    Some(value) => see(document, &value),
+                    None => {}
                 }
             }
         }
@@ -298,22 +437,19 @@ impl Opened<'_> {
 
     pub(super) fn names(&self, path: &str, words: &mut Words) -> Result<Names, Stopped> {
         let fast = self.reader.fast_fields();
-        let most = self.reader.max_doc();
+        let mut listing = Listing::new(self.reader.max_doc());
         if let Some(field) = Derived::of(path) {
             if let Some(column) = self.columns.text(field) {
                 return self.of_column(column, words);
             }
-            let mut ids = vec![0; most as usize];
             for document in self.documents.iter() {
-                if let (Some(id), Some(value)) = (ids.get_mut(document as usize), self.columns.value(field, document)) {
-                    *id = words.id(&text_of(&value));
+                if let Some(value) = self.columns.value(field, document) {
+                    listing.add(document, words.id(&text_of(&value)));
                 }
             }
-            return Ok(Names::Listed(ids));
+            return Ok(listing.into());
         }
-        let column = self.segment.part.layout.column(path);
-        let mut ids = vec![0; most as usize];
-        if let Some(column) = column {
+        if let Some(column) = self.segment.part.layout.column(path) {
             match column.kind {
                 ColumnKind::Text => {
                     if let Some(values) = fast.str(&column.name)? {
@@ -324,9 +460,8 @@ impl Opened<'_> {
                             return Ok(names);
                         }
                         for document in self.documents.iter() {
-                            if let Some(id) = ids.get_mut(document as usize) {
-                                *id = names.of(document);
-                            }
+                            listing.add(document, names.of(document));
+                            names.further(document).iter().for_each(|id| listing.add(document, *id));
                         }
                     }
                 }
@@ -334,11 +469,10 @@ impl Opened<'_> {
                     if let Some(values) = fast.column_opt::<f64>(&column.name)? {
                         let mut known: HashMap<u64, u32, foldhash::fast::FixedState> = HashMap::default();
                         for document in self.documents.iter() {
-                            let (Some(number), Some(id)) = (values.first(document), ids.get_mut(document as usize))
-                            else {
-                                continue;
-                            };
-                            *id = *known.entry(number.to_bits()).or_insert_with(|| words.id(&number.to_string()));
+                            for number in values.values_for_doc(document) {
+                                let id = known.entry(number.to_bits()).or_insert_with(|| words.id(&number.to_string()));
+                                listing.add(document, *id);
+                            }
                         }
                     }
                 }
@@ -346,56 +480,67 @@ impl Opened<'_> {
             }
         }
         self.each(path, &mut |document, value| {
-            if self.documents.has(document)
-                && let Some(id) = ids.get_mut(document as usize)
-                && *id == 0
-            {
-                *id = words.id(&text_of(value));
+            if self.documents.has(document) {
+                listing.add(document, words.id(&text_of(value)));
             }
         })?;
-        Ok(Names::Listed(ids))
+        Ok(listing.into())
     }
 
     fn numbers(&self, path: &str) -> Result<Numbers, Stopped> {
-        if let Some(column) = self.segment.part.layout.column(path).filter(|column| column.kind == ColumnKind::Number)
-            && let Some(values) = self.reader.fast_fields().column_opt::<f64>(&column.name)?
-        {
-            return Ok(Numbers::Column(values));
+        if Derived::of(path) == Some(Derived::Time) {
+            return Ok(Numbers { first: FirstNumber::Times(self.columns.time.clone()), further: Further::default() });
         }
-        let mut numbers = vec![f64::NAN; self.reader.max_doc() as usize];
+        let mut listing = Listing::new(self.reader.max_doc());
         if let Some(field) = Derived::of(path) {
             for document in self.documents.iter() {
-                if let (Some(place), Some(Value::Number(number))) =
-                    (numbers.get_mut(document as usize), self.columns.value(field, document))
-                {
-                    *place = number;
+                if let Some(Value::Number(number)) = self.columns.value(field, document) {
+                    listing.add(document, number);
                 }
             }
-            return Ok(Numbers::Listed(numbers));
+            return Ok(Numbers { first: FirstNumber::Listed(listing.first), further: listing.further });
+        }
+        let fast = self.reader.fast_fields();
+        let column = self.segment.part.layout.column(path);
+        match column.map(|column| (column.kind, column.name.as_str())) {
+            Some((ColumnKind::Number, name)) => {
+                if let Some(values) = fast.column_opt::<f64>(name)? {
+                    let further = beyond_first(&values, self.documents, |number| number);
+                    return Ok(Numbers { first: FirstNumber::Column(values), further });
+                }
+            }
+            Some((ColumnKind::Date, name)) => {
+                if let Some(values) = fast.column_opt::<i64>(name)? {
+                    let further = beyond_first(&values, self.documents, millis);
+                    return Ok(Numbers { first: FirstNumber::Times(values), further });
+                }
+            }
+            Some((ColumnKind::Text | ColumnKind::Id | ColumnKind::Line, _)) | None => {}
         }
         self.each(path, &mut |document, value| {
-            if let (Value::Number(number), Some(place)) = (value, numbers.get_mut(document as usize)) {
-                *place = *number;
+            if let Value::Number(number) = value {
+                listing.add(document, *number);
             }
         })?;
-        Ok(Numbers::Listed(numbers))
+        Ok(Numbers { first: FirstNumber::Listed(listing.first), further: listing.further })
     }
 
     /// In which range between bounds the values of a field lie.
     fn ranges(&self, path: &str, bounds: &[f64], words: &mut Words) -> Result<Names, Stopped> {
         let numbers = self.numbers(path)?;
-        let bound = |at: Option<usize>| at.and_then(|at| bounds.get(at)).map_or_else(String::new, f64::to_string);
+        let bound =
+            |at: Option<usize>| at.and_then(|at| bounds.get(at)).map_or_else(String::new, |bound| shown(*bound));
         let ids: Vec<u32> = (0..=bounds.len())
             .map(|above| words.id(&format!("{}..{}", bound(above.checked_sub(1)), bound(Some(above)))))
             .collect();
-        let mut of = vec![0; self.reader.max_doc() as usize];
+        let mut listing = Listing::new(self.reader.max_doc());
         for document in self.documents.iter() {
-            let above = numbers.of(document).map(|number| bounds.partition_point(|bound| *bound <= number));
-            if let (Some(place), Some(id)) = (of.get_mut(document as usize), above.and_then(|above| ids.get(above))) {
-                *place = *id;
+            for number in numbers.of(document).iter().chain(numbers.further(document)) {
+                let above = bounds.partition_point(|bound| bound <= number);
+                listing.add(document, ids.get(above).copied().unwrap_or(0));
             }
         }
-        Ok(Names::Listed(of))
+        Ok(listing.into())
     }
 
     fn hashes(&self, path: &str, words: &mut Words) -> Result<Hashes, Stopped> {
@@ -408,13 +553,19 @@ impl Opened<'_> {
         if let Some(name) = name
             && let Some(column) = fast.column_opt::<u64>(name)?
         {
-            return Ok(Hashes::Column(column));
+            let further = beyond_first(&column, self.documents, |hash| hash);
+            return Ok(Hashes::Column(column, further));
         }
         if path == UNIT {
-            return Ok(Hashes::Names(Names::Listed(Vec::new())));
+            return Ok(Hashes::Names(Listing::new(0).into()));
         }
         Ok(Hashes::Names(self.names(path, words)?))
     }
+}
+
+/// A bound as it is written in the name of a range.
+fn shown(bound: f64) -> String {
+    if bound.abs() < 1e15 { bound.to_string() } else { format!("{bound:e}") }
 }
 
 fn text_of(value: &Value<'_>) -> String {
@@ -436,6 +587,38 @@ enum Sum {
         max: f64,
         sum: f64,
     },
+    Values(u64),
+}
+
+impl Sum {
+    fn number(&mut self, number: f64, weight: u64) {
+        match self {
+            Sum::Quantiles(histogram) => histogram.add(number, weight),
+            Sum::Stats { count, min, max, sum } => {
+                (*min, *max) = if *count == 0 { (number, number) } else { (min.min(number), max.max(number)) };
+                *count += weight;
+                *sum += number * weight as f64;
+            }
+            Sum::Distinct(..) | Sum::Values(_) => {}
+        }
+    }
+
+    /// A value; how many are kept in all so far is `distinct`.
+    fn hash(&mut self, hash: u64, weight: u64, is_unit: bool, distinct: &mut usize) {
+        match self {
+            Sum::Values(values) => *values += weight,
+            Sum::Distinct(..) if *distinct >= DISTINCT_MAX => {}
+            Sum::Distinct(set, weighed) => {
+                if weight > 1 && is_unit && !set.contains(&hash) {
+                    *distinct += usize::from(weighed.insert(hash, weight).is_none());
+                } else if set.insert(hash) {
+                    // A unit with a line that was kept for itself stands for itself.
+                    *distinct += usize::from(weighed.is_empty() || weighed.remove(&hash).is_none());
+                }
+            }
+            Sum::Quantiles(_) | Sum::Stats { .. } => {}
+        }
+    }
 }
 
 struct Cell {
@@ -505,11 +688,13 @@ impl Block {
         }
         for (at, source) in sources.iter().enumerate() {
             match (source, self.values.get_mut(at)) {
-                (Source::Numbers(numbers), Some(Of::Numbers(out))) => numbers.of_all(&self.documents, out),
+                (Source::Numbers(numbers), Some(Of::Numbers(out))) => {
+                    numbers.of_all(&self.documents, &mut self.times, out);
+                }
                 (Source::Hashes(hashes), Some(Of::Hashes(out))) => hashes.of_all(&self.documents, out),
                 (Source::Numbers(numbers), _) => {
                     let mut out = Vec::new();
-                    numbers.of_all(&self.documents, &mut out);
+                    numbers.of_all(&self.documents, &mut self.times, &mut out);
                     self.values.insert(at, Of::Numbers(out));
                 }
                 (Source::Hashes(hashes), _) => {
@@ -520,6 +705,29 @@ impl Block {
             }
         }
     }
+}
+
+/// Keys of the groups of a line whose fields hold lists, but for the one of all first values; and how many there are beyond the bound.
+fn further_keys(first: &[u32], names: &[Names], document: u32) -> (Vec<Vec<u32>>, u64) {
+    let mut keys = vec![Vec::with_capacity(first.len())];
+    let mut all: u64 = 1;
+    for (first, names) in first.iter().zip(names) {
+        let further = names.further(document);
+        all = all.saturating_mul(1 + further.len() as u64);
+        let mut longer = Vec::with_capacity(keys.len());
+        for id in std::iter::once(first).chain(further) {
+            for key in &keys {
+                if longer.len() < GROUPS_OF_A_LINE {
+                    longer.push([key.as_slice(), &[*id]].concat());
+                }
+            }
+        }
+        keys = longer;
+    }
+    let kept = keys.len() as u64;
+    // The one of first values comes first.
+    keys.remove(0);
+    (keys, all - kept)
 }
 
 impl Cells<'_> {
@@ -534,6 +742,7 @@ impl Cells<'_> {
             Metric::Quantiles(path, _) if path == Derived::Latency.path() => Sum::Quantiles(Histogram::of_latencies()),
             Metric::Quantiles(..) => Sum::Quantiles(Histogram::default()),
             Metric::Stats(_) => Sum::Stats { count: 0, min: 0.0, max: 0.0, sum: 0.0 },
+            Metric::Values(_) => Sum::Values(0),
         });
         Cell { lines: 0, kept: 0, sums: sums.collect() }
     }
@@ -564,7 +773,7 @@ impl Cells<'_> {
         let mut sources = Vec::new();
         for (metric, words) in self.asked.metrics.iter().zip(&mut self.of_metrics) {
             sources.push(match metric {
-                Metric::Distinct(path) => Source::Hashes(opened.hashes(path, words)?),
+                Metric::Distinct(path) | Metric::Values(path) => Source::Hashes(opened.hashes(path, words)?),
                 Metric::Quantiles(path, _) | Metric::Stats(path) => Source::Numbers(opened.numbers(path)?),
             });
         }
@@ -581,7 +790,7 @@ impl Cells<'_> {
                 return Err(Stopped::Late);
             }
             block.read(&names, &sources, self.asked.every.map(|every| (&columns.time, every)));
-            self.add_block(&block, most, weights, &of_units);
+            self.add_block(&block, (&names, &sources), most, weights, &of_units);
         }
         Ok(())
     }
@@ -600,11 +809,19 @@ impl Cells<'_> {
         Some(self.cells.len() - 1)
     }
 
-    fn add_block(&mut self, block: &Block, most: usize, weights: Option<&Column<u64>>, of_units: &[bool]) {
+    fn add_block(
+        &mut self,
+        block: &Block,
+        (names, sources): (&[Names], &[Source]),
+        most: usize,
+        weights: Option<&Column<u64>>,
+        of_units: &[bool],
+    ) {
         let mut key = (vec![0; block.names.len()], i64::MIN);
         let mut last: Option<usize> = None;
         // Of one field: cells of its values in the stretch of time that is read, one more than their places.
         let mut table: Vec<usize> = Vec::new();
+        let have_lists = names.iter().any(|names| !names.further.is_empty());
         for (row, document) in block.documents.iter().enumerate() {
             let from = block.from.get(row).copied().unwrap_or(0);
             let mut same = last.is_some() && key.1 == from;
@@ -636,41 +853,50 @@ impl Cells<'_> {
                 (None, _) => self.cell(&key, most),
             };
             last = at;
-            let Some(at) = at else {
-                self.not_listed += 1;
-                continue;
-            };
-            let Some((_, _, cell)) = self.cells.get_mut(at) else { continue };
             let weight = weights.and_then(|weights| weights.first(*document)).unwrap_or(1);
-            cell.lines += weight;
-            cell.kept += 1;
-            for ((sum, values), of_units) in cell.sums.iter_mut().zip(&block.values).zip(of_units) {
-                match (sum, values) {
-                    (Sum::Distinct(set, weighed), Of::Hashes(hashes)) => {
-                        let hash = hashes.get(row).copied().flatten();
-                        let Some(hash) = hash.filter(|_| self.distinct < DISTINCT_MAX) else { continue };
-                        if weight > 1 && *of_units && !set.contains(&hash) {
-                            self.distinct += usize::from(weighed.insert(hash, weight).is_none());
-                        } else if set.insert(hash) {
-                            // A unit with a line that was kept for itself stands for itself.
-                            self.distinct += usize::from(weighed.is_empty() || weighed.remove(&hash).is_none());
-                        }
-                    }
-                    (Sum::Quantiles(histogram), Of::Numbers(numbers)) => {
-                        if let Some(number) = numbers.get(row).copied().flatten() {
-                            histogram.add(number, weight);
-                        }
-                    }
-                    (Sum::Stats { count, min, max, sum }, Of::Numbers(numbers)) => {
-                        if let Some(number) = numbers.get(row).copied().flatten() {
-                            (*min, *max) =
-                                if *count == 0 { (number, number) } else { (min.min(number), max.max(number)) };
-                            *count += weight;
-                            *sum += number * weight as f64;
-                        }
-                    }
-                    (Sum::Distinct(..), Of::Numbers(_)) | (Sum::Quantiles(_) | Sum::Stats { .. }, Of::Hashes(_)) => {}
+            self.add_line(at, block, (row, *document), sources, weight, of_units);
+            if have_lists && names.iter().any(|names| !names.further(*document).is_empty()) {
+                let (others, more) = further_keys(&key.0, names, *document);
+                self.not_listed += more;
+                for ids in others {
+                    let at = self.cell(&(ids, from), most);
+                    self.add_line(at, block, (row, *document), sources, weight, of_units);
                 }
+            }
+        }
+    }
+
+    /// Counts a line in a group; in none where there are too many.
+    fn add_line(
+        &mut self,
+        at: Option<usize>,
+        block: &Block,
+        (row, document): (usize, u32),
+        sources: &[Source],
+        weight: u64,
+        of_units: &[bool],
+    ) {
+        let Some(at) = at else {
+            self.not_listed += 1;
+            return;
+        };
+        let Some((_, _, cell)) = self.cells.get_mut(at) else { return };
+        cell.lines += weight;
+        cell.kept += 1;
+        let values = block.values.iter().zip(sources).zip(of_units);
+        for (sum, ((values, source), of_units)) in cell.sums.iter_mut().zip(values) {
+            match (values, source) {
+                (Of::Numbers(numbers), Source::Numbers(all)) => {
+                    let Some(number) = numbers.get(row).copied().flatten() else { continue };
+                    sum.number(number, weight);
+                    all.further(document).iter().for_each(|number| sum.number(*number, weight));
+                }
+                (Of::Hashes(hashes), Source::Hashes(all)) => {
+                    let Some(hash) = hashes.get(row).copied().flatten() else { continue };
+                    sum.hash(hash, weight, *of_units, &mut self.distinct);
+                    all.further(document).for_each(|hash| sum.hash(hash, weight, *of_units, &mut self.distinct));
+                }
+                (Of::Numbers(_), Source::Hashes(_)) | (Of::Hashes(_), Source::Numbers(_)) => {}
             }
         }
     }
@@ -698,11 +924,12 @@ impl Cells<'_> {
                     Sum::Quantiles(histogram) => {
                         let shares = match metric {
                             Metric::Quantiles(_, shares) => shares.as_slice(),
-                            Metric::Distinct(_) | Metric::Stats(_) => &[],
+                            Metric::Distinct(_) | Metric::Stats(_) | Metric::Values(_) => &[],
                         };
                         Figure::Quantiles(shares.iter().map(|share| histogram.quantile(*share)).collect())
                     }
                     Sum::Stats { count, min, max, sum } => Figure::Stats { count, min, max, sum },
+                    Sum::Values(values) => Figure::Values(values),
                 });
                 let figures = figures.collect();
                 Group {

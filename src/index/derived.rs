@@ -34,6 +34,16 @@ pub(super) enum Derived {
     Weight,
 }
 
+/// Values that a field may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Values {
+    Numbers,
+    Times,
+    /// These, and no others.
+    Words(&'static [&'static str]),
+    Any,
+}
+
 impl Derived {
     /// What an answer says of a line beside it.
     pub(super) const TOLD: [Derived; 8] = [
@@ -86,21 +96,22 @@ impl Derived {
         }
     }
 
-    /// Its values are numbers or times, whatever a line writes: none is text.
-    pub(super) fn is_number(self) -> bool {
+    /// What its values are, whatever a line writes.
+    pub(super) fn values(self) -> Values {
         match self {
-            Derived::Time | Derived::Position | Derived::Latency | Derived::Weight => true,
+            Derived::Time => Values::Times,
+            Derived::Position | Derived::Latency | Derived::Weight => Values::Numbers,
+            Derived::Kind => Values::Words(&["request", "span", "log", "exposure", "event", "reject", "outside"]),
+            Derived::Failed => Values::Words(&["true", "false"]),
+            Derived::Level => Values::Words(&["trace", "debug", "info", "warn", "error", "fatal"]),
+            Derived::Status => Values::Words(&["1xx", "2xx", "3xx", "4xx", "5xx"]),
             Derived::Stream
             | Derived::Service
             | Derived::Arm
             | Derived::Route
-            | Derived::Kind
-            | Derived::Failed
             | Derived::Template
             | Derived::Reject
-            | Derived::Level
-            | Derived::Status
-            | Derived::Unit => false,
+            | Derived::Unit => Values::Any,
         }
     }
 

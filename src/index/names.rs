@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::index::derived::Derived;
+use crate::index::derived::{Derived, DerivedColumns, Values};
 use crate::index::layout::{BEYOND, LINE_ONLY, MESSAGE_MARK, SEPARATOR, is_plain};
+use crate::index::reading::Stopped;
+use crate::index::search::decided;
 use crate::index::store::{Index, Part};
 use crate::pipeline::plan::Plan;
 use crate::pipeline::roles::Role;
@@ -108,13 +110,13 @@ impl Index {
     /// A name that is no path and no role, with one that may be meant; a range of text where values are numbers. The outer error is a
     /// part that cannot be read.
     pub fn resolve(&self, query: &Query, aliases: &Aliases) -> Result<Result<Node, Unknown>, tantivy::TantivyError> {
-        if let Some((path, text)) = range_of_text(query.tree()) {
-            return Ok(Err(no_number(query, path, text)));
+        if let Some(error) = impossible(query) {
+            return Ok(Err(error));
         }
         let parts = self.parts();
         let mut known = BTreeSet::new();
         for path in query.fields() {
-            if is_known(&parts, &path)? {
+            if is_known(self, &parts, &path)? {
                 known.insert(path);
             }
         }
@@ -128,7 +130,35 @@ impl Index {
     }
 }
 
+/// Kinds of [`KnownField`] that may hold numbers, or times; of terms each says what it is.
+const OF_NUMBERS: [&str; 3] = ["number", "date", "line"];
+
 impl Index {
+    /// A field may have values of which there is a least, a greatest and a sum: numbers or times.
+    ///
+    /// # Errors
+    /// A part that cannot be read.
+    pub fn may_be_number(&self, field: &KnownField) -> Result<bool, tantivy::TantivyError> {
+        if let Some(derived) = Derived::of(&field.path) {
+            return Ok(matches!(derived.values(), Values::Numbers | Values::Times));
+        }
+        if field.kind != "term" {
+            return Ok(OF_NUMBERS.contains(&field.kind));
+        }
+        let (from, until) = (format!("{}{SEPARATOR}n", field.path), format!("{}{SEPARATOR}o", field.path));
+        let in_line = format!("{}{LINE_ONLY}", field.path);
+        for part in self.parts() {
+            for segment in part.searcher().segment_readers() {
+                let inverted = segment.inverted_index(part.layout.terms)?;
+                let terms = inverted.terms();
+                if terms.get(&in_line)?.is_some() || terms.range().ge(&from).lt(&until).into_stream()?.advance() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// A tree whose names are as they are asked for, with paths in their place; or the first name that no line has.
     ///
     /// # Errors
@@ -140,7 +170,7 @@ impl Index {
         });
         let (parts, mut known) = (self.parts(), BTreeSet::new());
         for path in asked {
-            if is_known(&parts, &path)? {
+            if is_known(self, &parts, &path)? {
                 known.insert(path);
             }
         }
@@ -159,27 +189,49 @@ pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k st
     }
 }
 
-/// What is said of a range of text where values are numbers: it would find nothing, whatever lines there are.
-fn no_number(query: &Query, path: &str, text: &str) -> Unknown {
+/// What is said of a value that decoding never gives: it would find nothing, whatever lines there are.
+pub fn impossible(query: &Query) -> Option<ParseError> {
+    let (field, text) = impossible_value(query.tree())?;
+    let (is, help) = match field.values() {
+        Values::Numbers => ("number", "500, 1.5, 250ms, 2s".to_owned()),
+        Values::Times => ("time", "2026-06-01T10:00:00Z, now-15m".to_owned()),
+        Values::Words(words) => ("word of a list", words.join(", ")),
+        Values::Any => return None,
+    };
     let source = query.source();
-    let is_time = path == Derived::Time.path();
-    ParseError {
-        message: format!("`{path}` is a {}, and `{text}` is none", if is_time { "time" } else { "number" }),
+    Some(ParseError {
+        message: format!("`{}` is a {is}, and `{text}` is none", field.path()),
         at: source.find(text).map_or(0..0, |at| at..at + text.len()),
-        help: Some(if is_time { "2026-06-01T10:00:00Z, now-15m" } else { "500, 1.5, 250ms, 2s" }.to_owned()),
+        help: Some(help),
         query: source.to_owned(),
-    }
+    })
 }
 
-/// A range that ends at text, of what decoding says in numbers: its path, and the text.
-fn range_of_text(node: &Node) -> Option<(&str, &str)> {
+/// The first value, or end of a range, that a field cannot have.
+fn impossible_value(node: &Node) -> Option<(Derived, &str)> {
     match node {
-        Node::And(nodes) | Node::Or(nodes) => nodes.iter().find_map(range_of_text),
-        Node::Not(node) => range_of_text(node),
-        Node::Is(path, Condition::Between(low, high)) if Derived::of(path).is_some_and(Derived::is_number) => {
-            text_of(low).or_else(|| text_of(high)).map(|text| (path.as_str(), text))
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().find_map(impossible_value),
+        Node::Not(node) => impossible_value(node),
+        Node::Is(path, condition) => {
+            let field = Derived::of(path)?;
+            let text = match (field.values(), condition) {
+                (Values::Numbers | Values::Times, Condition::Between(low, high)) => {
+                    text_of(low).or_else(|| text_of(high))
+                }
+                (Values::Numbers, Condition::Equals(text)) => {
+                    Some(text.as_str()).filter(|_| query::number_of(text).is_none())
+                }
+                (Values::Times, Condition::Equals(text)) => {
+                    Some(text.as_str()).filter(|_| query::date_of(text).is_none())
+                }
+                (Values::Words(words), Condition::Equals(text)) => {
+                    Some(text.as_str()).filter(|text| !words.iter().any(|word| word == text))
+                }
+                _ => None,
+            };
+            text.map(|text| (field, text))
         }
-        Node::Is(..) | Node::All => None,
+        Node::All => None,
     }
 }
 
@@ -191,10 +243,14 @@ fn text_of(edge: &Edge) -> Option<&str> {
     }
 }
 
-fn is_known(parts: &[std::sync::Arc<Part>], path: &str) -> tantivy::Result<bool> {
+/// Lines of which only they themselves say what they hold, that are asked whether they have a field.
+const BEYOND_MAX: u32 = 1_000;
+
+fn is_known(index: &Index, parts: &[std::sync::Arc<Part>], path: &str) -> tantivy::Result<bool> {
     if Derived::of(path).is_some() {
         return Ok(true);
     }
+    let mut beyond = 0;
     for part in parts {
         let layout = &part.layout;
         if layout.column(path).is_some() {
@@ -203,14 +259,27 @@ fn is_known(parts: &[std::sync::Arc<Part>], path: &str) -> tantivy::Result<bool>
         for segment in part.searcher().segment_readers() {
             let inverted = segment.inverted_index(layout.terms)?;
             let terms = inverted.terms();
-            // A line with more values than are kept may have any.
-            if terms.get(BEYOND)?.is_some() {
-                return Ok(true);
-            }
+            beyond += terms.get(BEYOND)?.map_or(0, |of| of.doc_freq);
             let (from, until) = (format!("{path}{SEPARATOR}"), format!("{path}\u{4}"));
             if is_plain(path) && terms.range().ge(&from).lt(&until).into_stream()?.advance() {
                 return Ok(true);
             }
+        }
+    }
+    // A line with more values than are kept, or with names that no term can have, may have any. Of few such lines each is asked.
+    if beyond == 0 {
+        return Ok(false);
+    }
+    if beyond > BEYOND_MAX {
+        return Ok(true);
+    }
+    let has = Node::Is(path.to_owned(), Condition::Exists);
+    for segment in index.segments()? {
+        let columns = DerivedColumns::open(segment.searcher.segment_reader(segment.ord))?;
+        match decided(&segment, &columns, &has, &|| false) {
+            Ok(found) if found.is_empty() => {}
+            Ok(_) | Err(Stopped::Late) => return Ok(true),
+            Err(Stopped::Broken(error)) => return Err(error),
         }
     }
     Ok(false)

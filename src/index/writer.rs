@@ -117,17 +117,8 @@ impl Writer {
             return Ok(false);
         }
         let stretch = told.time.0.div_euclid(self.settings.span.max(1));
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let number = self.index.parts().last().map_or(0, |part| part.number + 1);
-                let part = Arc::new(Part::create(self.index.folder(), number, &self.columns)?);
-                let writer = Committing::open(&part.index, &part.layout, self.settings.memory)?;
-                self.index.push(Arc::clone(&part));
-                self.maker.anew();
-                self.open.insert(Open { part, writer, lines: 0, stretch: None })
-            }
-        };
+        self.begin()?;
+        let Some(open) = &mut self.open else { return Ok(false) };
         let document = self.maker.document(&open.part.layout, stream, position, line, told);
         open.writer.add(document, line)?;
         open.lines += 1;
@@ -136,6 +127,19 @@ impl Writer {
         }
         self.positions.reach(stream, position + 1);
         Ok(true)
+    }
+
+    /// Opens a part where none is open.
+    fn begin(&mut self) -> Result<(), IndexError> {
+        if self.open.is_none() {
+            let number = self.index.parts().last().map_or(0, |part| part.number + 1);
+            let part = Arc::new(Part::create(self.index.folder(), number, &self.columns)?);
+            let writer = Committing::open(&part.index, &part.layout, self.settings.memory)?;
+            self.index.push(Arc::clone(&part));
+            self.maker.anew();
+            self.open = Some(Open { part, writer, lines: 0, stretch: None });
+        }
+        Ok(())
     }
 
     /// A stream was read up to a position, behind its last line.
@@ -151,14 +155,17 @@ impl Writer {
         if self.positions == self.committed {
             return Ok(());
         }
+        // Where rules leave every line out, how far streams were read lasts all the same.
+        self.begin()?;
         if let Some(open) = &mut self.open {
             open.writer.commit(&self.positions)?;
             open.part.reader.reload()?;
             self.committed = self.positions.clone();
             let most = self.stretches.iter().max_by_key(|(_, lines)| **lines).map(|(stretch, _)| *stretch);
             self.stretches.clear();
-            let began = *open.stretch.get_or_insert(most.unwrap_or(i64::MIN));
-            let is_over = most.is_some_and(|most| most > began) || open.lines >= self.settings.lines_max;
+            let began = most.map(|most| *open.stretch.get_or_insert(most));
+            let is_over = most.is_some_and(|most| began.is_some_and(|began| most > began))
+                || open.lines >= self.settings.lines_max;
             if is_over {
                 self.close()?;
                 self.retire();

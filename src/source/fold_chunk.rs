@@ -98,6 +98,14 @@ impl<'p> ChunkFolder<'p> {
         self.run(stream, chunk, fold)
     }
 
+    /// Folds the lines that a stream's clock guard holds, since they are believed. `from`: where the stream stands.
+    pub fn believe(&mut self, stream: &str, from: u64, state: Refold) -> FoldedChunk {
+        let mut decoder = Decoder::new(self.plan, stream);
+        let mut fold = ChunkFold::with_guard(&self.plan.windowing, stream, from, state.high, state.guard);
+        fold.believe(decoder.interner());
+        fold.finish(decoder.interner(), false)
+    }
+
     fn run(&mut self, stream: &str, chunk: &Chunk, mut fold: ChunkFold<'_>) -> (FoldedChunk, Vec<KeptReject>) {
         let mut decoder = match self.decoder.take() {
             Some((name, mut decoder)) if name == stream => {

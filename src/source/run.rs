@@ -473,6 +473,28 @@ impl<'a> PushedStreams<'a> {
         let passed = taken.fold.advance(oldest_open, at);
         taken.pass(passed, engine, observer)
     }
+
+    /// Greatest time of the lines of a stream whose clock is not believed yet, and the greatest that was taken of it.
+    pub fn held_until(&self, stream: usize) -> (Option<i64>, i64) {
+        self.streams.get(stream).map_or((None, i64::MIN), |(taken, _)| taken.fold.held_until())
+    }
+
+    /// Takes the lines of a stream whose clock was not believed so far. `at`: where the stream stands.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn believe(
+        &mut self,
+        stream: usize,
+        at: u64,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let Some((taken, folder)) = self.streams.get_mut(stream) else { return Ok(()) };
+        let passed = taken.fold.believe(|state| folder.believe(&taken.name, at, state));
+        taken.held = HeldLines::default();
+        taken.pass(passed, engine, observer)
+    }
 }
 
 /// The one stream of an engine whose text is handed over as it comes.

@@ -187,11 +187,18 @@ impl Running {
 
     /// The report, once everything is read and it stays as it is.
     pub fn settled(&self, enough: impl Fn(&Value) -> bool) -> Value {
-        let mut before = (Value::Null, Instant::now());
+        let (mut before, began) = ((Value::Null, Instant::now()), Instant::now());
         until("the report settles", || {
             let (report, quiet) = (self.report()?, self.quiet());
             if report != before.0 || quiet.is_none() {
                 before = (report, Instant::now());
+            }
+            // What it waits for cannot be told from the program's words alone.
+            let last = began.elapsed() + Duration::from_secs(1) > PATIENCE;
+            if last {
+                let since = before.1.elapsed();
+                println!("unchanged for {since:?}: {} {}", before.0["records"], before.0["kafka"]);
+                println!("{:?}", self.ask("/healthz", &self.address));
             }
             (enough(&before.0) && before.1.elapsed() > quiet?).then(|| before.0.clone())
         })

@@ -110,6 +110,35 @@ fn topics_and_partitions_that_come_are_read_from_their_beginning_without_a_resta
     assert!(words.contains("made from other topics"), "{words}");
 }
 
+/// Producers that fill one partition after another leave some with a few lines: no others there bear out their times, but those of the
+/// other partitions do.
+#[test]
+fn a_partition_with_few_lines_is_judged_as_well() {
+    if !is_ready() {
+        return;
+    }
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let node = Node::start(folder.path());
+    node.create("logs", 3, &[]);
+    let producer = node.producer("logs");
+    let lines = lines();
+    let few = 7;
+    let (most, rest) = lines.split_at(lines.len() - few - 1);
+    send_all(&producer, "logs", 0, most);
+    send_all(&producer, "logs", 1, &rest[..few]);
+    // The last of them closes the windows of all others.
+    send_all(&producer, "logs", 0, &rest[few..]);
+    let running = running(&node, &["logs"], &state);
+    let report = running.settled(|report| report["records"]["read"].as_u64() >= Some(lines.len() as u64 - 1));
+    assert_eq!(report["records"]["on_time"], report["records"]["read"]);
+    drop(running);
+    let moves = std::fs::read_to_string(state.join("idle.ndjson")).unwrap();
+    assert!(moves.contains("\"held\":true"), "{moves}");
+    let replayed = serin(folder.path(), &["replay", "state", "--brokers", &node.brokers]).expect(0);
+    assert!(replayed.out.starts_with("Every byte agrees: "), "{}", replayed.out);
+}
+
 #[test]
 fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     if !is_ready() {

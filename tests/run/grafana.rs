@@ -239,6 +239,23 @@ fn what_happened_to_rollouts_is_marked_on_charts() {
     assert_eq!(mapping["serin-decisions"]["mappings"]["properties"]["@timestamp"]["type"], "date");
 }
 
+/// Decisions are none of the lines: they are found where no lines are kept.
+#[test]
+fn decisions_are_found_without_an_index_of_lines() {
+    let folder = folder_with(&[]);
+    let running = Running::start(&["--idle", "2s", "--index", "off"], &folder.path().join("state"));
+    assert_eq!(running.post("/ingest", &[], text_of(&lines()).as_bytes()).unwrap().0, 200);
+    running.settled(|report| report["verdict"] == "fail");
+    let found = |answer: &Value| answer["hits"]["total"]["value"].as_u64().unwrap();
+    let (status, of_index) = post(&running, "/serin-decisions/_search", r#"{"query":{"term":{"verdict":"fail"}}}"#);
+    assert!(status == 200 && found(&of_index) > 0, "{of_index}");
+    let pair = |index: &str| format!("{{\"index\":\"{index}\"}}\n{{}}\n");
+    let (status, several) = post(&running, "/_msearch", &pair("serin-decisions"));
+    assert!(status == 200 && found(&several["responses"][0]) > 0, "{several}");
+    assert_eq!(post(&running, "/_msearch", &(pair("serin-decisions") + &pair("logs"))).0, 404);
+    assert_eq!(post(&running, "/logs/_search", "{}").0, 404);
+}
+
 #[test]
 fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
     let lines = lines();
@@ -260,6 +277,32 @@ fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
         (json!({ "query": { "term": { "staus": 503 } } }), "did you mean `status`"),
         (json!({ "query": { "query_string": { "query": "status:[" } } }), "Failed to parse query"),
         (json!({ "sort": [{ "latency_ms": "asc" }] }), "newest first"),
+        (json!({ "query": { "query_string": {} } }), "needs [query]"),
+        (json!({ "query": { "match": { "msg": { "query": "a", "operator": "xor" } } } }), "[operator] is"),
+        (json!({ "query": { "match_all": { "foo": 1 } } }), "does not support [foo]"),
+        (json!({ "query": { "range": { "status": { "gte": 500, "gt": 600 } } } }), "one end of it"),
+        (json!({ "query": { "range": { "@timestamp": { "gte": "2026", "format": "yyyy" } } } }), "[format] of [range]"),
+        (json!({ "track_total_hits": "x" }), "[track_total_hits] is"),
+        (json!({ "fields": "cohort" }), "[fields] is a list"),
+        (json!({ "aggs": { "1": { "terms": { "field": "cohort", "min_doc_count": 0 } } } }), "at least 1"),
+        (json!({ "aggs": { "1": { "terms": { "field": "cohort", "order": ["x"] } } } }), "[order] is"),
+        (json!({ "aggs": { "1": { "percentiles": { "field": "latency_ms", "keyed": "x" } } } }), "[keyed] is"),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "fixed_interval": "1h", "time_zone": 5 } } } }),
+            "[time_zone] is",
+        ),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "fixed_interval": "1h", "format": "yyyy" } } } }),
+            "[format] is",
+        ),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "fixed_interval": "1h", "calendar_interval": "1h" } } } }),
+            "needs one of",
+        ),
+        (
+            json!({ "aggs": { "1": { "date_histogram": { "field": "@timestamp", "calendar_interval": "3d" } } } }),
+            "[calendar_interval] is",
+        ),
         (json!({ "suggest": {} }), "unknown key"),
         (json!({ "size": 100_000 }), "Result window is too large"),
     ] {
@@ -278,6 +321,30 @@ fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
             (200, &json!(400), &json!(200))
         );
     }
+    // What is asked in another way is answered.
+    let ends = json!({ "min": { "min": { "field": "@timestamp" } }, "max": { "max": { "field": "@timestamp" } } });
+    let asked = json!({ "size": 1, "fields": ["coh*"], "aggs": {
+        "ends": { "filters": { "filters": { "all": { "match_all": {} } } }, "aggs": ends },
+        "texts": { "value_count": { "field": "cohort" } },
+        "days": { "date_histogram": {
+            "field": "@timestamp", "fixed_interval": "1d",
+            "extended_bounds": { "min": "2026-05-30T00:00:00Z", "max": "2026-06-02T12:00:00Z" },
+        } },
+    } });
+    let (status, answer) = post(&running, "/logs/_search", &asked.to_string());
+    assert_eq!(status, 200, "{answer}");
+    let ends = [lines.iter().map(|line| line.at).min(), lines.iter().map(|line| line.at).max()];
+    let shown = &answer["aggregations"]["ends"]["buckets"]["all"];
+    for (name, at) in ["min", "max"].into_iter().zip(ends) {
+        assert_eq!(shown[name]["value"], json!(at.unwrap() as f64 / 1e3), "{answer}");
+        assert!(shown[name]["value_as_string"].as_str().unwrap().starts_with("2026-"));
+    }
+    let all = lines.iter().filter(|line| line.text().contains("\"cohort\":")).count();
+    assert_eq!(answer["aggregations"]["texts"]["value"], all);
+    assert_eq!(answer["aggregations"]["days"]["buckets"].as_array().unwrap().len(), 4);
+    assert!(answer["hits"]["hits"][0]["fields"]["cohort"].is_array(), "{answer}");
+    assert_eq!(post(&running, "/_field_caps", r#"{"fields":"cohort"}"#).1["fields"].as_object().unwrap().len(), 1);
+    assert_eq!(running.ask("/_mapping?foo=1", &running.address).unwrap().0, 400);
     assert_eq!(post(&running, "/_search?routing=x", "{}").0, 400);
     assert_eq!(post(&running, "/_msearch", "{}\n").0, 400);
     assert_eq!(post(&running, "/_search", "[1]").0, 400);

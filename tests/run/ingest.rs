@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::running::{Running, until};
 use crate::common::{Line, Random, Traffic, folder_with, ledger_values, serin};
 use serde_json::Value;
-use serin::time::{MINUTE, Timestamp};
+use serin::time::{DAY, MINUTE, SECOND, Timestamp};
 
 fn text_of(lines: &[Line]) -> String {
     lines.iter().map(|line| line.text() + "\n").collect()
@@ -287,6 +287,41 @@ fn what_goes_on_from_a_checkpoint_decides_as_if_it_had_read_everything() {
     let again = running.settled(|report| report["records"]["read"].as_u64() > Some(lines.len() as u64));
     assert_eq!(again["comparisons"], report["comparisons"]);
     assert!(running.said.lock().unwrap().iter().any(|line| line.contains("the checkpoint is of no use")));
+}
+
+/// A service that is quiet for two hours, and logs a few lines then: no others bear their times out. They are judged when nothing else comes,
+/// as they are of now; the same after a crash and in a replay. What says that it is of next year still is not.
+#[test]
+fn a_few_lines_behind_a_pause_are_judged_when_no_others_come() {
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
+    let lines = |from: i64, count: i64| -> String {
+        let line = |number: i64| {
+            let at = Timestamp(from + number * 20 * SECOND);
+            format!(
+                "{{\"time\":\"{at}\",\"service\":\"shop\",\"version\":\"1.0\",\"status\":200,\"message\":\"few\"}}\n"
+            )
+        };
+        (0..count).map(line).collect()
+    };
+    let running = Running::start(&["--idle", "1s"], &state);
+    assert_eq!(accepted(running.post("/ingest", &[], lines(now - 140 * MINUTE, 60).as_bytes())), 60);
+    // The last window stays open: others may belong to it.
+    running.settled(|report| report["records"]["on_time"].as_u64() >= Some(58));
+    assert_eq!(accepted(running.post("/ingest", &[], lines(now - 4 * MINUTE, 12).as_bytes())), 12);
+    let read = |report: &Value| report["records"]["on_time"].as_u64() >= Some(70);
+    let report = running.settled(read);
+    assert_eq!(accepted(running.post("/ingest", &[], lines(now + 365 * DAY, 1).as_bytes())), 1);
+    drop(running);
+    let running = Running::start(&["--idle", "1s"], &state);
+    let again = running.settled(read);
+    assert_eq!(again["records"], report["records"]);
+    drop(running);
+    let moves = std::fs::read_to_string(state.join("idle.ndjson")).unwrap();
+    assert_eq!(moves.lines().filter(|line| line.contains("\"held\":true")).count(), 1, "{moves}");
+    let replayed = serin(folder.path(), &["replay", "state"]).expect(0);
+    assert!(replayed.out.starts_with("Every byte agrees: "), "{}", replayed.out);
 }
 
 /// What a program says that does not begin with a state folder.

@@ -150,6 +150,25 @@ fn what_was_taken_is_found_with_its_surroundings_fields_and_figures() {
     assert_eq!(of("500.."), asked(&running, "/v1/aggregate?", "status:>=500").unwrap().1["lines"], "{table}");
     assert_eq!(of("..400"), asked(&running, "/v1/aggregate?", "status:<400").unwrap().1["lines"], "{table}");
     assert_eq!(asked(&running, "/v1/aggregate?ranges=status:500,400&", "*").unwrap().0, 400);
+    for wrong in [
+        "/v1/aggregate?stats=cohort&",
+        "/v1/aggregate?quantiles=msg&",
+        "/v1/aggregate?ranges=_unit:5&",
+        "/v1/aggregate?by=status,status&",
+        "/v1/aggregate?by=status&ranges=status:5&",
+        "/v1/search?since=2026-01-01+OR+a&",
+        "/v1/search?count=2000000000&",
+        "/v1/export?limit=20000000&",
+    ] {
+        let (status, body) = asked(&running, wrong, "*").unwrap();
+        assert_eq!(status, 400, "{wrong}: {body}");
+    }
+    let (status, body) = running.ask("/v1/search/around?stream=http&position=0&before=201", &running.address).unwrap();
+    assert_eq!(status, 400, "{body}");
+    let times = asked(&running, "/v1/aggregate?stats=_time&", "*").unwrap().1["groups"][0]["stats"].clone();
+    let ends = [lines.iter().map(|line| line.at).min(), lines.iter().map(|line| line.at).max()];
+    let millis = |at: Option<i64>| json!(at.unwrap() as f64 / 1e3);
+    assert_eq!([&times["min"], &times["max"]], [&millis(ends[0]), &millis(ends[1])], "{times}");
     let (status, body) = asked(&running, "/v1/aggregate?by=cohrt&", "*").unwrap();
     assert_eq!((status, &body["error"]), (400, &"no line has a field `cohrt`; did you mean `cohort`?".into()));
 
@@ -249,6 +268,32 @@ fn rules_of_a_pipeline_say_which_lines_are_kept() {
     // The verdict rests on every line.
     let report: Value = serde_json::from_str(&running.ask("/v1/report", &running.address).unwrap().1).unwrap();
     assert_eq!(report["comparisons"][0]["verdict"], "fail");
+}
+
+/// Rules that leave every line out are no reason to read all again, and new rules are for new lines.
+#[test]
+fn new_rules_are_for_lines_that_come_after_them() {
+    let lines = rollout();
+    let write = |folder: &std::path::Path, keep: &str| {
+        let path = folder.join("shop.yaml");
+        std::fs::write(&path, format!("pipeline: shop\nindex:\n- {{keep: {keep}}}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let folder = folder_with(&[]);
+    let state = folder.path().join("state");
+    let index = |running: &Running| -> Value {
+        let status = running.ask("/v1/status", &running.address).unwrap().1;
+        serde_json::from_str::<Value>(&status).unwrap()["index"].clone()
+    };
+    let pipeline = write(folder.path(), "off");
+    let running = Running::start(&["--idle", "2s", "--pipeline", &pipeline], &state);
+    sent(&running, &text_of(&lines), "all");
+    until("all are left out", || (index(&running)["left_out"] == lines.len()).then_some(()));
+    running.stop();
+    let pipeline = write(folder.path(), "all");
+    let running = Running::start(&["--idle", "2s", "--pipeline", &pipeline], &state);
+    sent(&running, &format!("{}\n", lines[0].text()), "one");
+    found(&running, "*", 1);
 }
 
 /// With a sample of what is neither wrong nor new, counts are scaled and said to be estimates; what went wrong is there in full.

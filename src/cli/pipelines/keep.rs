@@ -23,7 +23,23 @@ pub(super) fn index(fields: &mut Fields<'_>, pipeline: &mut Pipeline, problems: 
             (of.text("when", problems), of.text("keep", problems), of.number("one_in", problems));
         of.finish(problems);
         let is_limited = when.is_some();
+        #[cfg(feature = "index")]
+        let at_when = when.as_ref().map(|(_, at)| *at);
         let when = when.and_then(|text| query(text, "index.when", problems));
+        // It would never fit, whatever lines come.
+        #[cfg(feature = "index")]
+        if let (Some(query), Some(at)) = (&when, at_when)
+            && let Some(error) = crate::index::impossible(query)
+        {
+            problems.add(
+                at,
+                format!(
+                    "index.when: {}{}",
+                    error.message,
+                    error.help.map(|help| format!("; there are {help}")).unwrap_or_default()
+                ),
+            );
+        }
         let number = one_in.and_then(|(number, at)| {
             let fits = number.fract() == 0.0 && (1.0..=f64::from(ONE_IN_MAX)).contains(&number);
             if !fits {

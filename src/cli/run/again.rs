@@ -13,7 +13,7 @@ use crate::cli::replay::{self, Gone};
 #[cfg(feature = "kafka")]
 use crate::cli::run::inputs::{Asked, From};
 use crate::cli::run::inputs::{HTTP, Heard, Inputs};
-use crate::cli::run::live::push_around_moves;
+use crate::cli::run::live::{make, push_around_moves};
 use crate::cli::run::state::{Move, moves_of};
 use crate::cli::run::streams::{Row, rows};
 use crate::cli::run::{WAL, forget};
@@ -88,8 +88,8 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
         }
         let at_end: Vec<bool> = (0..names.len()).map(|stream| inputs.is_at_end(stream) == Some(true)).collect();
         for (stream, _) in at_end.iter().enumerate().filter(|(_, ended)| **ended) {
-            for Move { next, window } in std::mem::take::<VecDeque<Move>>(&mut moves[stream]) {
-                pushed.advance(stream, window, next, &mut engine, &mut observer)?;
+            for due in std::mem::take::<VecDeque<Move>>(&mut moves[stream]) {
+                make(&mut pushed, stream, due, &mut engine, &mut observer)?;
             }
         }
         if at_end.iter().all(|ended| *ended) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+use crate::cli::clock;
 use crate::cli::html::Courses;
 use crate::cli::output::quoted;
 use crate::cli::report::{Noticed, Report};
@@ -19,13 +20,14 @@ use crate::cli::run::log::{say, warn};
 use crate::cli::run::metrics::Lag;
 use crate::cli::run::reader::Reader;
 use crate::cli::run::rejects::Rejects;
-use crate::cli::run::state::{Move, State};
+use crate::cli::run::state::{Move, State, To};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
 use crate::cli::run::{WAL, kept, links, page};
 use crate::cli::terminal::harmless;
 use crate::compare::verdict::Verdict;
 use crate::engine::{Engine, Output};
+use crate::fold::JUMP;
 use crate::outbox::Placebo;
 use crate::pipeline::survey::Survey;
 use crate::sketch::partial::WindowPartial;
@@ -273,9 +275,9 @@ impl Live<'_> {
             }
         }
         for stream in &idle {
-            while let Some(Move { next, window }) = self.moves[*stream].pop_front() {
+            while let Some(due) = self.moves[*stream].pop_front() {
                 self.moves_made[*stream] += 1;
-                self.pushed.advance(*stream, window, next, engine, watch)?;
+                make(&mut self.pushed, *stream, due, engine, watch)?;
                 watch.came();
             }
         }
@@ -285,32 +287,62 @@ impl Live<'_> {
                  another --state"
             );
         }
+        let (now, come) = (clock::now().0, |stream: usize| self.pushed.held_until(stream));
+        let high = (0..self.names.len()).map(|stream| come(stream).1).max().unwrap_or(i64::MIN);
+        let believed = idle.iter().filter(|stream| come(**stream).0.is_some_and(|until| is_believed(until, high, now)));
+        self.moved(believed.map(|stream| (*stream, To::Held)).collect(), engine, watch)?;
         let active = (0..self.names.len()).filter(|stream| !idle.contains(stream));
         let to = match active.map(|stream| self.pushed.oldest_open(stream)).min() {
             Some(slowest) => slowest,
             // Nothing comes from anywhere: what has come is judged as far as the furthest stream allows.
             None => idle.iter().map(|stream| self.pushed.oldest_open(*stream)).max().unwrap_or(i64::MIN),
         };
-        let moved: Vec<(usize, Move)> = idle
-            .into_iter()
-            .filter(|stream| self.pushed.oldest_open(*stream) < to)
-            .map(|stream| {
-                let next = self.inputs.batch(stream).map_or(0, |batch| batch.after());
-                (stream, Move { next, window: to })
-            })
-            .collect();
+        idle.retain(|stream| self.pushed.oldest_open(*stream) < to);
+        self.moved(idle.into_iter().map(|stream| (stream, To::Window(to))).collect(), engine, watch)
+    }
+
+    /// Moves streams on, once it is durable that they are.
+    fn moved(&mut self, moved: Vec<(usize, To)>, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
         if moved.is_empty() {
             return Ok(());
         }
+        let moved: Vec<(usize, Move)> = moved
+            .into_iter()
+            .map(|(stream, to)| (stream, Move { next: self.inputs.batch(stream).map_or(0, |batch| batch.after()), to }))
+            .collect();
         watch.state.moved(moved.iter().map(|(stream, to)| (self.names[*stream].as_str(), *to)));
         self.reader.lasts(watch.state, engine)?;
-        for (stream, Move { next, window }) in moved {
+        for (stream, due) in moved {
             self.moves_made[stream] += 1;
-            self.pushed.advance(stream, window, next, engine, watch)?;
+            make(&mut self.pushed, stream, due, engine, watch)?;
         }
         watch.came();
         Ok(())
     }
+}
+
+/// The clock guard waits for further lines to agree with those that it holds. None come now; so they are believed where they reach hardly
+/// further than the furthest stream has come, or are of now by our own clock.
+///
+/// `until`: greatest time of those lines. `high`: the greatest that was taken of any stream, `i64::MIN` where none was.
+fn is_believed(until: i64, high: i64, now: i64) -> bool {
+    let is_of_now = until.abs_diff(now) <= JUMP.unsigned_abs();
+    is_of_now || until <= if high == i64::MIN { now } else { high.saturating_add(JUMP) }
+}
+
+/// Moves a stream on.
+pub(super) fn make(
+    pushed: &mut PushedStreams<'_>,
+    stream: usize,
+    Move { next, to }: Move,
+    engine: &mut Engine,
+    observer: &mut dyn Observer,
+) -> anyhow::Result<()> {
+    match to {
+        To::Window(window) => pushed.advance(stream, window, next, engine, observer)?,
+        To::Held => pushed.believe(stream, next, engine, observer)?,
+    }
+    Ok(())
 }
 
 /// Pushes a chunk of a stream, and makes each move that stands before one of its lines in its place. Returns the
@@ -340,7 +372,7 @@ pub(super) fn push_around_moves(
             chunk = rest;
         }
         moves.pop_front();
-        pushed.advance(stream, due.window, due.next, engine, observer)?;
+        make(pushed, stream, due, engine, observer)?;
     }
     Ok(pushed.push(stream, chunk, engine, observer)?)
 }
@@ -448,5 +480,25 @@ impl Observer for Watch<'_> {
             say(&format!("{}. {}", judged.title(), harmless(&words, 300)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{HOUR, MINUTE};
+
+    #[test]
+    fn lines_that_wait_alone_are_believed_by_other_streams_or_by_the_clock() {
+        let now = 1_000 * HOUR;
+        // Nothing was taken of anything: old lines are, and those of a clock that is minutes ahead.
+        assert!(is_believed(now - 500 * HOUR, i64::MIN, now) && is_believed(now + 4 * MINUTE, i64::MIN, now));
+        assert!(!is_believed(now + HOUR, i64::MIN, now));
+        // An old log: as far as other streams have come, and little further.
+        let high = now - 500 * HOUR;
+        assert!(is_believed(high - HOUR, high, now) && is_believed(high + 4 * MINUTE, high, now));
+        assert!(!is_believed(high + HOUR, high, now) && !is_believed(now + HOUR, high, now));
+        // A quiet service: its last line is an hour old, and this one is of now.
+        assert!(is_believed(now - 3, now - HOUR, now));
     }
 }

@@ -320,6 +320,9 @@ async fn serve(
         let read = tokio::time::timeout(STOP, done).await;
         // What the reader has left of its time is theirs.
         let _some_are_slow = tokio::time::timeout_at(began + STOP + LAST_ANSWERS, answered).await;
+        // What is not committed is read again at the next start.
+        #[cfg(feature = "index")]
+        let _at_most = tokio::time::timeout_at(began + STOP + LAST_ANSWERS, shared.searching.committed()).await;
         read
     };
     tokio::select! {

@@ -29,7 +29,10 @@ impl Said {
         let mut said = Said::default();
         let Some((_, of_command)) = matches.subcommand() else { return said };
         for id in of_command.ids().map(|id| id.as_str()) {
-            // Groups of options have no value of their own.
+            // Groups of options, which have the names of types, have no value of their own.
+            if id.starts_with(char::is_uppercase) {
+                continue;
+            }
             let Ok(Some(values)) = of_command.try_get_raw(id) else { continue };
             let values: Vec<String> = values.map(|value| value.to_string_lossy().into_owned()).collect();
             said.values.insert(id.to_owned(), values.join(", "));

@@ -14,13 +14,21 @@ use crate::cli::run::checkpoint::Written;
 use crate::cli::run::streams::{self, Row};
 use crate::ledger;
 
-/// A stream was moved on to a window, before any line at or behind a position had come.
+/// A stream was moved on, before any line at or behind a position had come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Move {
     /// The stream's next position then.
     pub next: u64,
+    pub to: To,
+}
+
+/// Where a stream was moved on to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum To {
     /// Its oldest open window since.
-    pub window: i64,
+    Window(i64),
+    /// To the lines of it that the clock guard had held: they were believed.
+    Held,
 }
 
 /// Moves of each stream that a file of them tells of, in order.
@@ -31,9 +39,13 @@ pub(super) fn moves_of(text: &str, names: &[String]) -> anyhow::Result<Vec<VecDe
         let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
         let stream = value.get("stream").and_then(Value::as_str).ok_or_else(wrong)?;
         let next = value.get("next").and_then(Value::as_u64).ok_or_else(wrong)?;
-        let window = value.get("window").and_then(Value::as_i64).ok_or_else(wrong)?;
+        let to = match (value.get("window").map(Value::as_i64), value.get("held")) {
+            (Some(window), None) => To::Window(window.ok_or_else(wrong)?),
+            (None, Some(Value::Bool(true))) => To::Held,
+            _ => return Err(wrong()),
+        };
         if let Some(at) = names.iter().position(|name| name == stream) {
-            moves[at].push_back(Move { next, window });
+            moves[at].push_back(Move { next, to });
         }
     }
     Ok(moves)
@@ -183,8 +195,12 @@ impl State {
 
     /// Writes moves down; they last after [`State::sync`].
     pub(super) fn moved<'a>(&mut self, moves: impl Iterator<Item = (&'a str, Move)>) {
-        for (stream, Move { next, window }) in moves {
-            self.idle.append(&format!("{}\n", json!({ "stream": stream, "next": next, "window": window })));
+        for (stream, Move { next, to }) in moves {
+            let row = match to {
+                To::Window(window) => json!({ "stream": stream, "next": next, "window": window }),
+                To::Held => json!({ "stream": stream, "next": next, "held": true }),
+            };
+            self.idle.append(&format!("{row}\n"));
         }
     }
 }
@@ -205,7 +221,7 @@ mod tests {
         assert!(state.is_caught_up() && state.start().unwrap().is_none());
         assert!(State::open(&at).is_err(), "one at a time");
         lines[..2].iter().for_each(|line| state.entry(line).unwrap());
-        let there = Move { next: 8, window: -3 };
+        let there = Move { next: 8, to: To::Window(-3) };
         state.moved([("t/0", there)].into_iter());
         state.sync().unwrap();
         drop(state);

@@ -111,11 +111,15 @@ impl<'a> Told<'a> {
 
     /// The fields, as they stand in an object; `None` where there are none.
     pub(super) fn fields(self) -> Option<String> {
-        if self.set.is_empty() {
+        // What the line says already stands in it once.
+        let is_new =
+            |(name, value): &&(String, String)| self.record.field(name) != Some(Value::Str(Cow::Borrowed(value)));
+        let set: Vec<&(String, String)> = self.set.iter().filter(is_new).collect();
+        if set.is_empty() {
             return None;
         }
         let mut object = Object::new();
-        for (name, value) in &self.set {
+        for (name, value) in set {
             object.value(name, value);
         }
         let text = object.end();

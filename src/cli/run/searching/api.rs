@@ -1,5 +1,6 @@
 //! Search over HTTP: lines, what is around them, fields, figures, export.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +27,8 @@ use crate::query::{Node, ParseError, Query};
 /// Lines of a page: usual, and most.
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 1_000;
-/// Lines around a line, on each side.
+/// Lines around a line, on each side: usual, and most.
+const AROUND: usize = 5;
 const AROUND_MAX: usize = 200;
 /// Matches that are counted for certain: usual, and most.
 const COUNT_TO: u64 = 10_000;
@@ -187,6 +189,11 @@ pub(super) fn tree(
             text.push_str(sign);
         }
         text.push_str(part);
+        // What is more than one time would be a query of its own.
+        if !sign.is_empty() && part.contains(|c: char| c.is_whitespace() || "()[]{}\"".contains(c)) {
+            let words = format!("`{part}` is no time: 2026-06-01T10:00:00Z, 2026-06-01, now-15m");
+            return Err(problem(StatusCode::BAD_REQUEST, &words));
+        }
         let query = Query::parse_at(&text, now()).map_err(|error| no_query(&error))?;
         let node = index.resolve(&query, &aliases).map_err(|error| damaged(&error))?;
         nodes.push(node.map_err(|error| no_query(&error))?);
@@ -220,7 +227,10 @@ async fn search(
     if !(0..=LIMIT_MAX).contains(&limit) {
         return Err(problem(StatusCode::BAD_REQUEST, &format!("limit: at most {LIMIT_MAX}")));
     }
-    let count_to = asked.count.unwrap_or(COUNT_TO).min(COUNT_TO_MAX);
+    let count_to = asked.count.unwrap_or(COUNT_TO);
+    if count_to > COUNT_TO_MAX {
+        return Err(problem(StatusCode::BAD_REQUEST, &format!("count: at most {COUNT_TO_MAX}")));
+    }
     let before = asked.before.as_deref().map(str::parse::<Cursor>).transpose();
     let before = before.map_err(|words| problem(StatusCode::BAD_REQUEST, &format!("before: {words}")))?;
     let began = Instant::now();
@@ -262,8 +272,10 @@ async fn around(
     asked: Result<Parameters<Around>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Around { stream, position, before, behind, timeout } = given(asked)?;
-    let side = |lines: Option<usize>| lines.unwrap_or(5).min(AROUND_MAX);
-    let (before, behind) = (side(before), side(behind));
+    let (before, behind) = (before.unwrap_or(AROUND), behind.unwrap_or(AROUND));
+    if before.max(behind) > AROUND_MAX {
+        return Err(problem(StatusCode::BAD_REQUEST, &format!("before, behind: at most {AROUND_MAX}")));
+    }
     let lines = run(&shared, timeout, move |index, _| {
         index.around(&stream, position, before, behind).map_err(|error| damaged(&error))
     })
@@ -350,7 +362,10 @@ async fn export(
 ) -> Result<Response, Refusal> {
     let asked = given(asked)?;
     let format = asked.format.unwrap_or(Format::Ndjson);
-    let most = asked.limit.unwrap_or(EXPORT_MAX).min(EXPORT_MAX);
+    let most = asked.limit.unwrap_or(EXPORT_MAX);
+    if most > EXPORT_MAX {
+        return Err(problem(StatusCode::BAD_REQUEST, &format!("limit: at most {EXPORT_MAX}")));
+    }
     let of = Arc::clone(&shared);
     let tree = run(&shared, None, move |index, _| {
         tree(&of, index, asked.q.as_deref().unwrap_or("*"), (asked.since.as_deref(), asked.until.as_deref()))
@@ -361,7 +376,8 @@ async fn export(
     tokio::spawn(async move {
         let mut left = most;
         let mut before = None;
-        if format == Format::Csv && sender.send(Bytes::from_static(b"time,stream,position,line\r\n")).await.is_err() {
+        if format == Format::Csv && sender.send(Ok(Bytes::from_static(b"time,stream,position,line\r\n"))).await.is_err()
+        {
             return;
         }
         while left > 0 {
@@ -371,19 +387,18 @@ async fn export(
             })
             .await;
             let Ok(Ok(page)) = page else {
-                // An answer that breaks off must not look whole.
                 let _gone =
-                    sender.send(Bytes::from_static(b"{\"error\":\"the index could not be read to the end\"}\n")).await;
+                    sender.send(broken_off(format, String::new(), "the index could not be read to the end")).await;
                 return;
             };
             let text: String = page.lines.iter().map(|line| exported(line, format)).collect();
             left = left.saturating_sub(page.lines.len() as u64);
             let more = page.next;
             if page.partial.is_some() {
-                let _gone = sender.send(Bytes::from(text + "{\"error\":\"not whole\"}\n")).await;
+                let _gone = sender.send(broken_off(format, text, "not whole")).await;
                 return;
             }
-            if sender.send(Bytes::from(text)).await.is_err() || more.is_none() {
+            if sender.send(Ok(Bytes::from(text))).await.is_err() || more.is_none() {
                 return;
             }
             before = more;
@@ -394,6 +409,15 @@ async fn export(
         Format::Csv => "text/csv; charset=utf-8",
     };
     Ok(([(header::CONTENT_TYPE, kind)], axum::body::Body::new(body)).into_response())
+}
+
+/// The end of an answer that breaks off, which must not look whole: a last line that says so, or in a table, where that would be a row, a
+/// connection that breaks.
+fn broken_off(format: Format, text: String, why: &str) -> Piece {
+    match format {
+        Format::Ndjson => Ok(Bytes::from(format!("{text}{}\n", json!({ "error": why })))),
+        Format::Csv => Err(io::Error::other(why.to_owned())),
+    }
 }
 
 fn exported(found: &Found, format: Format) -> String {
@@ -417,23 +441,26 @@ fn exported(found: &Found, format: Format) -> String {
     }
 }
 
+/// A piece of a body; an error breaks the connection.
+pub(super) type Piece = io::Result<Bytes>;
+
 /// A body that is sent piece by piece.
-pub(super) struct Pieces(mpsc::Receiver<Bytes>);
+pub(super) struct Pieces(mpsc::Receiver<Piece>);
 
 /// Where pieces are put, and the body of them. So many may wait.
-pub(super) fn piecewise(waiting: usize) -> (mpsc::Sender<Bytes>, Pieces) {
+pub(super) fn piecewise(waiting: usize) -> (mpsc::Sender<Piece>, Pieces) {
     let (sender, receiver) = mpsc::channel(waiting);
     (sender, Pieces(receiver))
 }
 
 impl Body for Pieces {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }

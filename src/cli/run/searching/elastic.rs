@@ -16,14 +16,15 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use self::decisions::Decisions;
 use self::figures::{Counting, Levels};
 use self::query::Reader;
 use crate::cli::clock::now;
-use crate::cli::run::annotations::{self, Annotation};
+use crate::cli::run::annotations;
 use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api;
-use crate::index::{Asked, Cursor, Found, Index, Partial};
+use crate::index::{Asked, Cursor, Found, Index, KnownField, Partial};
 use crate::pipeline::roles::Role;
 use crate::query::{Node, suggest};
 use crate::time::Timestamp;
@@ -186,6 +187,29 @@ async fn asked(
     // Several questions say in their headers of which index they are.
     let marks =
         if is_decisions || question == Question::Several { annotations::all(&desk.view().history) } else { Vec::new() };
+    if question == Question::Several {
+        checked(&parameters, &["rest_total_hits_as_int"])?;
+    }
+    // Decisions are none of the lines: they are there without an index, and without waiting for a turn.
+    if is_decisions || (question == Question::Several && Several::read(&body, is_decisions)?.are_decisions()) {
+        let decisions = Decisions { marks: &marks };
+        return match question {
+            Question::Search => decisions.search(&with_parameters(parse(&body)?, &parameters)?),
+            Question::Count => decisions.count(&with_parameters(parse(&body)?, &parameters)?),
+            Question::Several => {
+                Ok(Several::read(&body, is_decisions)?.answer(&decisions, &|_| Err(Failed::parsing("no lines"))))
+            }
+            Question::Fields => {
+                checked(&parameters, &["fields"])?;
+                let wanted = wanted_fields(&parse(&body)?, &parameters)?;
+                Ok(field_caps(decisions::kinds().collect(), &wanted, decisions::DECISIONS))
+            }
+            Question::Mapping => {
+                checked(&parameters, &[])?;
+                Ok(mapping(decisions::kinds().collect(), decisions::DECISIONS))
+            }
+        };
+    }
     let done = api::run(shared, Some(TIMEOUT), move |index, stop| {
         let known: BTreeMap<String, &'static str> =
             index.fields()?.into_iter().map(|field| (field.path, field.kind)).collect();
@@ -194,36 +218,22 @@ async fn asked(
             of_times.extend(plan.fields(Role::Time).iter().map(|field| field.path.clone()));
         }
         let times = figures::times(of_times.into_iter());
-        let context = Context { shared: &of, index, stop, known: &known, times: &times, decisions: &marks };
+        let context = Context { shared: &of, index, stop, known: &known, times: &times };
         match question {
-            Question::Search if is_decisions => context.search_decisions(&with_parameters(parse(&body)?, &parameters)?),
-            Question::Count if is_decisions => context.count_decisions(&with_parameters(parse(&body)?, &parameters)?),
             Question::Search => context.search(&with_parameters(parse(&body)?, &parameters)?),
             Question::Count => context.count(&with_parameters(parse(&body)?, &parameters)?),
             Question::Several => {
-                checked(&parameters, &["rest_total_hits_as_int"])?;
-                context.several(&body, is_decisions)
+                let decisions = Decisions { marks: &marks };
+                Ok(Several::read(&body, is_decisions)?.answer(&decisions, &|asked| context.search(asked)))
             }
             Question::Fields => {
                 checked(&parameters, &["fields"])?;
-                let body = parse(&body)?;
-                // Every line is in the one index, so none is left out by what it holds.
-                let is_all = |filter: &Value| filter.get("match_all").is_some_and(|of| of == &json!({}));
-                let other = body.iter().find(|(key, value)| match key.as_str() {
-                    "fields" => false,
-                    "index_filter" => !is_all(value),
-                    _ => true,
-                });
-                if let Some((key, _)) = other {
-                    return Err(Failed::parsing(&format!("[field_caps] does not support [{key}] as it is")));
-                }
-                let wanted = parameters.get("fields").map(|list| list.split(',').map(str::to_owned).collect());
-                let of_body = body.get("fields").and_then(Value::as_array);
-                let of_body =
-                    of_body.map(|list| list.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect());
-                Ok(context.fields(&wanted.or(of_body).unwrap_or_else(|| vec!["*".to_owned()]), is_decisions))
+                Ok(field_caps(context.kinds(), &wanted_fields(&parse(&body)?, &parameters)?, INDEX))
             }
-            Question::Mapping => Ok(context.mapping(is_decisions)),
+            Question::Mapping => {
+                checked(&parameters, &[])?;
+                Ok(mapping(context.kinds(), INDEX))
+            }
         }
     })
     .await;
@@ -238,6 +248,93 @@ async fn asked(
             },
             refusal.words(),
         )),
+    }
+}
+
+/// Names of fields, with `*` for any text, that a question for fields names.
+fn wanted_fields(body: &Map<String, Value>, parameters: &BTreeMap<String, String>) -> Result<Vec<String>, Failed> {
+    // Every line is in the one index, so none is left out by what it holds.
+    let is_all = |filter: &Value| filter.get("match_all").is_some_and(|of| of == &json!({}));
+    let other = body.iter().find(|(key, value)| match key.as_str() {
+        "fields" => false,
+        "index_filter" => !is_all(value),
+        _ => true,
+    });
+    if let Some((key, _)) = other {
+        return Err(Failed::parsing(&format!("[field_caps] does not support [{key}] as it is")));
+    }
+    if let Some(list) = parameters.get("fields") {
+        return Ok(list.split(',').map(str::to_owned).collect());
+    }
+    let names: Option<Vec<String>> = match body.get("fields") {
+        None => Some(vec!["*".to_owned()]),
+        Some(Value::String(name)) => Some(vec![name.clone()]),
+        Some(of) => of.as_array().and_then(|list| list.iter().map(|name| name.as_str().map(str::to_owned)).collect()),
+    };
+    names.ok_or_else(|| Failed::parsing("[fields] is a name, or a list of names"))
+}
+
+/// Several questions in one body, two lines each.
+struct Several(Vec<Result<(bool, Map<String, Value>), Failed>>);
+
+impl Several {
+    /// `is_decisions`: what a header means that names no index.
+    fn read(body: &[u8], is_decisions: bool) -> Result<Several, Failed> {
+        let lines: Vec<&[u8]> =
+            body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+        if !lines.len().is_multiple_of(2) {
+            return Err(Failed::parsing("a question is two lines: a header, and a search"));
+        }
+        if lines.len() / 2 > QUESTIONS_MAX {
+            return Err(Failed::parsing(&format!("at most {QUESTIONS_MAX} questions")));
+        }
+        let known = [
+            "index",
+            "search_type",
+            "ignore_unavailable",
+            "allow_no_indices",
+            "expand_wildcards",
+            "preference",
+            "request_cache",
+        ];
+        let one = |header: &[u8], asked: &[u8]| {
+            let header = parse(header)?;
+            if let Some(key) = header.keys().find(|key| !known.contains(&key.as_str())) {
+                return Err(Failed::parsing(&format!("key [{key}] is not supported in the metadata section")));
+            }
+            Ok((header.get("index").map_or(is_decisions, decisions::is_named), parse(asked)?))
+        };
+        Ok(Several(lines.as_chunks().0.iter().map(|[header, asked]| one(header, asked)).collect()))
+    }
+
+    /// None is of lines.
+    fn are_decisions(&self) -> bool {
+        self.0.iter().all(|one| one.as_ref().is_ok_and(|(is_decisions, _)| *is_decisions))
+    }
+
+    fn answer(self, decisions: &Decisions<'_>, lines: &dyn Fn(&Map<String, Value>) -> Result<Value, Failed>) -> Value {
+        let began = Instant::now();
+        let answers: Vec<Value> = self
+            .0
+            .into_iter()
+            .map(|one| {
+                let answer = one.and_then(
+                    |(is_decisions, asked)| {
+                        if is_decisions { decisions.search(&asked) } else { lines(&asked) }
+                    },
+                );
+                match answer {
+                    Ok(Value::Object(mut answer)) => {
+                        answer.insert("status".to_owned(), json!(200));
+                        Value::Object(answer)
+                    }
+                    Ok(other) => other,
+                    Err(failed) => failed.json(),
+                }
+            })
+            .collect();
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        json!({ "took": took, "responses": answers })
     }
 }
 
@@ -285,8 +382,9 @@ fn with_parameters(
             body.insert(name.to_owned(), value);
         }
     }
-    if parameters.get("rest_total_hits_as_int").is_some_and(|text| text == "true") {
-        body.insert("rest_total_hits_as_int".to_owned(), Value::from(true));
+    if let Some(text) = parameters.get("rest_total_hits_as_int") {
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+        body.insert("rest_total_hits_as_int".to_owned(), value);
     }
     Ok(body)
 }
@@ -298,8 +396,6 @@ struct Context<'c> {
     stop: &'c dyn Fn() -> bool,
     known: &'c BTreeMap<String, &'static str>,
     times: &'c BTreeSet<String>,
-    /// What happened to rollouts, where that is asked.
-    decisions: &'c [Annotation],
 }
 
 /// How lines are shown.
@@ -348,17 +444,7 @@ impl Context<'_> {
         let tree = self.tree(&mut reader, body)?;
         let (from, size) = window(body)?;
         let before = self.order(body, size)?;
-        let count_to = match body.get("track_total_hits") {
-            None | Some(Value::Null) => COUNT_TO,
-            Some(Value::Bool(all)) => {
-                if *all {
-                    COUNT_ALL
-                } else {
-                    0
-                }
-            }
-            Some(value) => value.as_u64().unwrap_or(COUNT_TO).min(COUNT_ALL),
-        };
+        let count_to = count_to(body)?;
         let looks = looks(body)?;
         let asked = Asked { tree: &tree, limit: from + size, before, count_to, stop: self.stop };
         let mut page = self.index.search(&asked)?;
@@ -372,7 +458,8 @@ impl Context<'_> {
         let mut out = Map::new();
         if let Some(aggs) = body.get("aggs").or_else(|| body.get("aggregations")).filter(|aggs| !aggs.is_null()) {
             let resolve = |node: &Node| self.resolved(node);
-            let level = Levels::new(&mut reader, self.known, &resolve).read(aggs)?;
+            let may_be_number = |field: &KnownField| self.index.may_be_number(field).unwrap_or(true);
+            let level = Levels::new(&mut reader, self.known, &resolve, &may_be_number).read(aggs)?;
             let counting = Counting { index: self.index, stop: self.stop, known: self.known };
             let (figures, why) = counting.answer(&level, &tree)?;
             partial = partial.or(why);
@@ -440,8 +527,14 @@ impl Context<'_> {
         for name in &looks.fields {
             if query::path(self.times, name) == query::TIME {
                 shown.insert(name.clone(), json!([iso(found.time())]));
+            } else if name.contains('*') {
+                each_path(&line, "", &mut |path, value| {
+                    if fits(name, path) {
+                        shown.insert(path.to_owned(), as_list(value));
+                    }
+                });
             } else if let Some(value) = at_path(&line, name) {
-                shown.insert(name.clone(), json!([value]));
+                shown.insert(name.clone(), as_list(value));
             }
         }
         if !shown.is_empty() {
@@ -463,54 +556,8 @@ impl Context<'_> {
         hit
     }
 
-    fn several(&self, body: &[u8], is_decisions: bool) -> Result<Value, Failed> {
-        let began = Instant::now();
-        let lines: Vec<&[u8]> =
-            body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
-        if !lines.len().is_multiple_of(2) {
-            return Err(Failed::parsing("a question is two lines: a header, and a search"));
-        }
-        if lines.len() / 2 > QUESTIONS_MAX {
-            return Err(Failed::parsing(&format!("at most {QUESTIONS_MAX} questions")));
-        }
-        let mut answers = Vec::new();
-        for pair in lines.chunks(2) {
-            let [header, asked] = pair else { continue };
-            let known = [
-                "index",
-                "search_type",
-                "ignore_unavailable",
-                "allow_no_indices",
-                "expand_wildcards",
-                "preference",
-                "request_cache",
-            ];
-            let answer =
-                parse(header).and_then(|header| match header.keys().find(|key| !known.contains(&key.as_str())) {
-                    Some(key) => Err(Failed::parsing(&format!("key [{key}] is not supported in the metadata section"))),
-                    None if header.get("index").map_or(is_decisions, decisions::is_named) => {
-                        self.search_decisions(&parse(asked)?)
-                    }
-                    None => self.search(&parse(asked)?),
-                });
-            answers.push(match answer {
-                Ok(Value::Object(mut answer)) => {
-                    answer.insert("status".to_owned(), json!(200));
-                    Value::Object(answer)
-                }
-                Ok(other) => other,
-                Err(failed) => failed.json(),
-            });
-        }
-        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(json!({ "took": took, "responses": answers }))
-    }
-
     /// Fields with Elasticsearch's words for their kinds.
-    fn kinds(&self, is_decisions: bool) -> BTreeMap<&str, &'static str> {
-        if is_decisions {
-            return Context::decision_kinds().collect();
-        }
+    fn kinds(&self) -> BTreeMap<&str, &'static str> {
         let mut kinds: BTreeMap<&str, &'static str> = BTreeMap::new();
         for (path, kind) in self.known {
             let kind = match (path.as_str(), *kind) {
@@ -527,42 +574,42 @@ impl Context<'_> {
         }
         kinds
     }
+}
 
-    fn fields(&self, wanted: &[String], is_decisions: bool) -> Value {
-        let fits = |path: &str| wanted.iter().any(|wanted| fits(wanted, path));
-        let fields: Map<String, Value> = self
-            .kinds(is_decisions)
-            .into_iter()
-            .filter(|(path, _)| fits(path))
-            .map(|(path, kind)| {
-                let of = json!({
-                    "type": kind, "metadata_field": false, "searchable": true, "aggregatable": kind != "text",
-                });
-                (path.to_owned(), json!({ kind: of }))
-            })
-            .collect();
-        json!({ "indices": [decisions::shown_name(is_decisions)], "fields": fields })
-    }
+/// What `_field_caps` answers.
+fn field_caps(kinds: BTreeMap<&str, &'static str>, wanted: &[String], index: &str) -> Value {
+    let fields: Map<String, Value> = kinds
+        .into_iter()
+        .filter(|(path, _)| wanted.iter().any(|wanted| fits(wanted, path)))
+        .map(|(path, kind)| {
+            let of = json!({
+                "type": kind, "metadata_field": false, "searchable": true, "aggregatable": kind != "text",
+            });
+            (path.to_owned(), json!({ kind: of }))
+        })
+        .collect();
+    json!({ "indices": [index], "fields": fields })
+}
 
-    fn mapping(&self, is_decisions: bool) -> Value {
-        let mut root = Map::new();
-        for (path, kind) in self.kinds(is_decisions) {
-            let mut at = &mut root;
-            let mut words = path.split('.').peekable();
-            while let Some(word) = words.next() {
-                let of = at.entry(word).or_insert_with(|| json!({}));
-                let Some(of) = of.as_object_mut() else { break };
-                if words.peek().is_none() {
-                    of.insert("type".to_owned(), json!(kind));
-                    break;
-                }
-                let inner = of.entry("properties").or_insert_with(|| json!({}));
-                let Some(inner) = inner.as_object_mut() else { break };
-                at = inner;
+/// What `_mapping` answers.
+fn mapping(kinds: BTreeMap<&str, &'static str>, index: &str) -> Value {
+    let mut root = Map::new();
+    for (path, kind) in kinds {
+        let mut at = &mut root;
+        let mut words = path.split('.').peekable();
+        while let Some(word) = words.next() {
+            let of = at.entry(word).or_insert_with(|| json!({}));
+            let Some(of) = of.as_object_mut() else { break };
+            if words.peek().is_none() {
+                of.insert("type".to_owned(), json!(kind));
+                break;
             }
+            let inner = of.entry("properties").or_insert_with(|| json!({}));
+            let Some(inner) = inner.as_object_mut() else { break };
+            at = inner;
         }
-        json!({ decisions::shown_name(is_decisions): { "mappings": { "properties": root } } })
     }
+    json!({ index: { "mappings": { "properties": root } } })
 }
 
 /// A name with stars fits a path.
@@ -606,10 +653,27 @@ fn known_keys(body: &Map<String, Value>) -> Result<(), Failed> {
     if let Some(other) = body.keys().find(|key| !known.contains(&key.as_str()) && !TAKEN.contains(&key.as_str())) {
         return Err(Failed::parsing(&format!("unknown key for a search: [{other}]")));
     }
+    if body.get("rest_total_hits_as_int").is_some_and(|of| !of.is_boolean()) {
+        return Err(Failed::parsing("[rest_total_hits_as_int] is true or false"));
+    }
+    count_to(body)?;
     if body.get("script_fields").and_then(Value::as_object).is_some_and(|scripts| !scripts.is_empty()) {
         return Err(Failed::parsing("[script_fields] are not supported"));
     }
     Ok(())
+}
+
+/// Up to how many matches are counted for certain.
+fn count_to(body: &Map<String, Value>) -> Result<u64, Failed> {
+    match body.get("track_total_hits") {
+        None | Some(Value::Null) => Ok(COUNT_TO),
+        Some(Value::Bool(true)) => Ok(COUNT_ALL),
+        Some(Value::Bool(false)) => Ok(0),
+        Some(value) => value
+            .as_u64()
+            .map(|most| most.min(COUNT_ALL))
+            .ok_or_else(|| Failed::parsing("[track_total_hits] is true, false or a number")),
+    }
 }
 
 /// Hits that are left out, and those that are wanted behind them.
@@ -644,8 +708,29 @@ fn looks(body: &Map<String, Value>) -> Result<Looks, Failed> {
         Some(_) => return Err(Failed::parsing("[_source] is true, false, or a list of whole names of fields here")),
     };
     let name = |of: &Value| of.as_str().or_else(|| of.get("field")?.as_str()).map(str::to_owned);
-    let fields = body.get("fields").and_then(Value::as_array).map(|list| list.iter().filter_map(name).collect());
-    Ok(Looks { source, fields: fields.unwrap_or_default() })
+    let fields = match body.get("fields") {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(list)) => list.iter().map(name).collect(),
+        Some(_) => None,
+    };
+    let fields = fields.ok_or_else(|| Failed::parsing("[fields] is a list of names of fields"))?;
+    Ok(Looks { source, fields })
+}
+
+/// A value of `fields`: those are lists.
+fn as_list(value: &Value) -> Value {
+    if value.is_array() { value.clone() } else { json!([value]) }
+}
+
+/// Calls `see` with each value that is no object, and its path.
+fn each_path(line: &Map<String, Value>, above: &str, see: &mut impl FnMut(&str, &Value)) {
+    for (key, value) in line {
+        let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        match value {
+            Value::Object(inner) => each_path(inner, &path, see),
+            value => see(&path, value),
+        }
+    }
 }
 
 /// The value at a path: one key, or nested.

@@ -176,6 +176,9 @@ impl<'a> Follower<'a> {
                 (waits, added) = (None, 0);
             }
         }
+        self.writer.commit()?;
+        // Nothing is lost where merges do not end in time.
+        self.shared.searching.indexes.send_replace(false);
         self.writer.finish()?;
         Ok(())
     }

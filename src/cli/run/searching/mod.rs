@@ -62,6 +62,8 @@ pub(super) struct Searching {
     lost: AtomicU64,
     /// Number of commits, for those who follow.
     commits: tokio::sync::watch::Sender<u64>,
+    /// Something is read that is not committed yet, or may be.
+    indexes: tokio::sync::watch::Sender<bool>,
     turns: Semaphore,
     waiting: AtomicU64,
     /// Searches that found too many waiting.
@@ -95,6 +97,7 @@ impl Default for Searching {
             job: Mutex::default(),
             lost: AtomicU64::new(0),
             commits: tokio::sync::watch::Sender::new(0),
+            indexes: tokio::sync::watch::Sender::new(false),
             turns: Semaphore::new(AT_A_TIME),
             waiting: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -123,6 +126,13 @@ impl Searching {
 
     fn trouble(&self, what: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// What was read when the program was told to stop is committed.
+    pub(super) async fn committed(&self) {
+        let mut indexes = self.indexes.subscribe();
+        // Its sender is here.
+        let _at_rest = indexes.wait_for(|indexes| !indexes).await;
     }
 
     /// No line is kept.
@@ -197,6 +207,7 @@ pub(super) fn start(arguments: &RunArguments, shared: &Arc<Shared>, http: Option
         server::step_back();
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&ways, &shared)));
         if ran.is_err() {
+            shared.searching.indexes.send_replace(false);
             // Verdicts do not rest on it, so the program goes on and says so.
             shared
                 .searching
@@ -239,10 +250,12 @@ fn run(ways: &Ways, shared: &Shared) {
     while !shared.stop.is_told() {
         let follower =
             open(&ways.folder, searching, &plan).and_then(|index| Follower::begin(ways, shared, &plan, index));
+        searching.indexes.send_replace(true);
         let ended = follower.and_then(|follower| match follower {
             None => Ok(()),
             Some(follower) => follower.follow(),
         });
+        searching.indexes.send_replace(false);
         let Err(error) = ended else { return };
         let words = format!("search: {error:#}; what was indexed before is found, and it is tried again");
         if words != said {

@@ -88,7 +88,7 @@ fn units(index: &Index, tree: &Node, by: &[String], stop: &dyn Fn() -> bool) -> 
     let partial = partial.or((table.not_listed > 0).then_some("matches"));
     let of = |figures: &[Figure]| match figures.first() {
         Some(Figure::Distinct(count)) => *count,
-        Some(Figure::Quantiles(_) | Figure::Stats { .. }) | None => 0,
+        Some(Figure::Quantiles(_) | Figure::Stats { .. } | Figure::Values(_)) | None => 0,
     };
     let list = table.groups.iter().filter_map(|group| {
         let key = if by.is_empty() { Some(String::new()) } else { group.key.first().cloned().flatten() };
@@ -132,7 +132,7 @@ pub(super) async fn shares(
         let times = (asked.since.as_deref(), asked.until.as_deref());
         let all = tree(&of, index, asked.q.as_deref().unwrap_or(REQUESTS), times)?;
         let met = tree(&of, index, asked.of.as_deref().unwrap_or(FAILED), (None, None))?;
-        are_fields(index, by.iter())?;
+        are_fields(index, by.iter().map(String::as_str))?;
         let all_units = units(index, &all, &by, stop).map_err(|error| damaged(&error))?;
         let both = Node::And(vec![all, met]);
         let met_units = units(index, &both, &by, stop).map_err(|error| damaged(&error))?;

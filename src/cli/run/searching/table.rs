@@ -101,6 +101,14 @@ pub(super) async fn aggregate(
         return Err(refuse(&format!("by: at most {BY_MAX} fields")));
     }
     let ranges = asked.ranges.as_deref().map(ranges).transpose()?;
+    let mut keys: Vec<&str> = by.iter().chain(ranges.iter().map(|(field, _)| field)).map(String::as_str).collect();
+    keys.sort_unstable();
+    if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(refuse(&format!(
+            "by, ranges: `{}` is there twice, and the keys of groups have one place for it",
+            pair[0]
+        )));
+    }
     let ahead = match &asked.zone {
         None => 0,
         Some(_) if asked.every.is_none() => return Err(refuse("zone: only with every")),
@@ -146,7 +154,10 @@ pub(super) async fn aggregate(
         let tree = tree(&of, index, query, (asked.since.as_deref(), asked.until.as_deref()))?;
         let metrics = of_metrics.as_slice();
         let of_field = of_ranges.iter().map(|(field, _)| field);
-        are_fields(index, of_by.iter().chain(of_field).chain(metrics.iter().map(metric_field)))?;
+        let fields = of_by.iter().chain(of_field.clone()).map(String::as_str);
+        are_fields(index, fields.chain(metrics.iter().map(Metric::field)))?;
+        let of_numbers = metrics.iter().filter(|metric| !matches!(metric, Metric::Distinct(_) | Metric::Values(_)));
+        are_numbers(index, of_field.map(String::as_str).chain(of_numbers.map(Metric::field)))?;
         let ranges = of_ranges.as_ref().map(|(field, bounds)| (field.as_str(), bounds.as_slice()));
         index
             .aggregate(&Counted { tree: &tree, by: &of_by, ranges, every, metrics, stop })
@@ -171,27 +182,33 @@ pub(super) async fn aggregate(
         "kept": table.kept,
         "is_estimate": table.is_estimate,
         "listed": listed,
-        "lines_of_others": if by.is_empty() && every.is_none() { 0 } else { table.lines - listed_lines },
+        "lines_of_others": if by.is_empty() && every.is_none() { 0 } else { table.lines.saturating_sub(listed_lines) },
         "partial": table.partial.as_ref().map(|partial| partial.name()),
         "took_ms": began.elapsed().as_secs_f64() * 1e3,
     });
     Ok(axum::Json(body).into_response())
 }
 
-fn metric_field(metric: &Metric) -> &String {
-    match metric {
-        Metric::Distinct(field) | Metric::Quantiles(field, _) | Metric::Stats(field) => field,
-    }
-}
-
 /// Names are checked as those of queries are.
-pub(super) fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f String>) -> Result<(), Refusal> {
+pub(super) fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f str>) -> Result<(), Refusal> {
     let known = index.fields().map_err(|error| damaged(&error))?;
-    let is_known = |name: &&String| *name == UNIT || known.iter().any(|field| field.path == **name);
+    let is_known = |name: &&str| *name == UNIT || known.iter().any(|field| field.path == **name);
     let Some(name) = names.find(|name| !is_known(name)) else { return Ok(()) };
     let meant = suggest(name, known.iter().map(|field| field.path.as_str()));
     let help = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
     Err(problem(StatusCode::BAD_REQUEST, &format!("no line has a field `{name}`{help}")))
+}
+
+/// Fields whose values are put in order or summed hold numbers, or times.
+fn are_numbers<'f>(index: &Index, mut names: impl Iterator<Item = &'f str>) -> Result<(), Refusal> {
+    let known = index.fields().map_err(|error| damaged(&error))?;
+    names.try_for_each(|name| {
+        let field = known.iter().find(|field| field.path == name);
+        if field.map_or(Ok(false), |field| index.may_be_number(field)).map_err(|error| damaged(&error))? {
+            return Ok(());
+        }
+        Err(problem(StatusCode::BAD_REQUEST, &format!("a field of numbers is needed, and `{name}` holds none")))
+    })
 }
 
 fn group_json(group: &Group, by: &[String], metrics: &[Metric]) -> Value {
@@ -211,9 +228,10 @@ fn group_json(group: &Group, by: &[String], metrics: &[Metric]) -> Value {
                 let values = shares.iter().zip(values).map(|(share, value)| (share.to_string(), Value::from(*value)));
                 ("quantiles", Value::Object(values.collect()))
             }
-            (Figure::Quantiles(values), Metric::Distinct(_) | Metric::Stats(_)) => {
+            (Figure::Quantiles(values), Metric::Distinct(_) | Metric::Stats(_) | Metric::Values(_)) => {
                 ("quantiles", Value::from(values.clone()))
             }
+            (Figure::Values(count), _) => ("values", Value::from(*count)),
             (Figure::Stats { count: 0, .. }, _) => ("stats", json!({ "count": 0 })),
             (Figure::Stats { count, min, max, sum }, _) => {
                 let mean = sum / *count as f64;

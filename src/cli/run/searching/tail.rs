@@ -97,7 +97,7 @@ pub(super) async fn tail(
                 let text = events(&positions, &came, gap);
                 positions = came.positions;
                 if !text.is_empty() {
-                    match sender.try_send(Bytes::from(text)) {
+                    match sender.try_send(Ok(Bytes::from(text))) {
                         Ok(()) => gap = 0,
                         Err(tokio::sync::mpsc::error::TrySendError::Full(_)) => gap += came.lines.len() as u64,
                         Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => return,
@@ -110,7 +110,7 @@ pub(super) async fn tail(
                 Ok(Err(_)) => return,
                 Err(_) => {
                     if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) =
-                        sender.try_send(Bytes::from_static(b": quiet\n\n"))
+                        sender.try_send(Ok(Bytes::from_static(b": quiet\n\n")))
                     {
                         return;
                     }

@@ -206,7 +206,7 @@ fn answer(
     let segments = match (&plan, who.segments.is_empty()) {
         (Some(plan), true) => plan.segments.clone(),
         (_, _) => {
-            are_fields(index, who.segments.iter())?;
+            are_fields(index, who.segments.iter().map(String::as_str))?;
             who.segments.clone()
         }
     };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Context, Failed, INDEX, Looks, Source, iso, known_keys, looks, only_query, window};
+use super::{Failed, Looks, Source, as_list, fits, iso, known_keys, looks, only_query, window};
 use crate::cli::clock::now;
 use crate::cli::run::annotations::Annotation;
 use crate::cli::run::searching::elastic::query::{Reader, TIME};
@@ -69,11 +69,10 @@ fn hit(number: u64, mark: &Annotation, source: Value, looks: &Looks) -> Value {
     let mut hit = json!({ "_index": DECISIONS, "_id": format!("{ms}.{number}"), "_score": null, "sort": [ms] });
     let Some(out) = hit.as_object_mut() else { return hit };
     let of = |name: &String| Some((name.clone(), source.get(name)?.clone()));
-    let fields: Map<String, Value> = looks
-        .fields
+    let fields: Map<String, Value> = FIELDS
         .iter()
-        .filter_map(of)
-        .map(|(name, value)| (name, if value.is_array() { value } else { json!([value]) }))
+        .filter(|name| looks.fields.iter().any(|wanted| fits(wanted, name)))
+        .filter_map(|name| Some(((*name).to_owned(), as_list(source.get(*name)?))))
         .collect();
     if !fields.is_empty() {
         out.insert("fields".to_owned(), Value::Object(fields));
@@ -131,7 +130,12 @@ fn is_oldest_first(sort: Option<&Value>) -> Result<bool, Failed> {
     Ok(first.unwrap_or(false))
 }
 
-impl Context<'_> {
+/// What happened to rollouts.
+pub(super) struct Decisions<'d> {
+    pub marks: &'d [Annotation],
+}
+
+impl Decisions<'_> {
     /// Marks that match, the oldest first.
     fn chosen(&self, body: &Map<String, Value>) -> Result<Vec<Chosen<'_>>, Failed> {
         let times = super::figures::times(std::iter::empty());
@@ -151,7 +155,7 @@ impl Context<'_> {
         }
         let mut fields = FieldReader::default();
         let mut chosen = Vec::new();
-        for (position, mark) in (0u64..).zip(self.decisions) {
+        for (position, mark) in (0u64..).zip(self.marks) {
             let source = source(mark);
             let line = source.to_string();
             let read = fields.read(&line).unwrap_or_default();
@@ -170,13 +174,13 @@ impl Context<'_> {
     }
 
     /// How many match.
-    pub(super) fn count_decisions(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
+    pub(super) fn count(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         only_query(body)?;
         Ok(json!({ "count": self.chosen(body)?.len(), "_shards": super::shards(None) }))
     }
 
     /// Those that match, the newest first unless `sort` says otherwise; figures of them are not to be had.
-    pub(super) fn search_decisions(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
+    pub(super) fn search(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         known_keys(body)?;
         if let Some(name) = ["aggs", "aggregations", "search_after"].iter().find(|name| body.contains_key(**name)) {
             return Err(Failed::parsing(&format!("[{name}] is not supported on [{DECISIONS}]")));
@@ -203,23 +207,18 @@ impl Context<'_> {
             "hits": { "total": total, "max_score": null, "hits": hits },
         }))
     }
-
-    /// What its lines have.
-    pub(super) fn decision_kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
-        FIELDS.into_iter().map(|name| {
-            let kind = match name {
-                "@timestamp" => "date",
-                "title" | "text" => "text",
-                _ => "keyword",
-            };
-            (name, kind)
-        })
-    }
 }
 
-/// The name under which a question about an index is answered.
-pub(super) fn shown_name(is_decisions: bool) -> &'static str {
-    if is_decisions { DECISIONS } else { INDEX }
+/// What its lines have.
+pub(super) fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIELDS.into_iter().map(|name| {
+        let kind = match name {
+            "@timestamp" => "date",
+            "title" | "text" => "text",
+            _ => "keyword",
+        };
+        (name, kind)
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Failed;
 use super::query::{self, Reader, TIME};
 use crate::cli::compare;
-use crate::index::{Counted, Figure, Index, Metric, Partial};
+use crate::index::{Counted, Figure, Index, KnownField, Metric, Partial};
 use crate::query::Node;
 use crate::time::{DAY, HOUR, MINUTE, Micros, SECOND, Timestamp};
 
@@ -28,6 +28,8 @@ type Read<T> = Result<T, Failed>;
 /// How a figure is shown.
 #[derive(Clone, Debug)]
 enum Shown {
+    /// Of times: in milliseconds, and as text.
+    Time(bool),
     Average,
     Least,
     Most,
@@ -35,7 +37,10 @@ enum Shown {
     Count,
     Stats,
     Distinct,
-    Percentiles { percents: Vec<f64>, is_keyed: bool },
+    Percentiles {
+        percents: Vec<f64>,
+        is_keyed: bool,
+    },
 }
 
 /// Buckets.
@@ -85,6 +90,8 @@ pub(super) struct Levels<'t, 'r> {
     pub known: &'r BTreeMap<String, &'static str>,
     /// Makes trees of filters.
     pub resolve: &'r dyn Fn(&Node) -> Read<Node>,
+    /// A field may hold numbers.
+    pub may_be_number: &'r dyn Fn(&KnownField) -> bool,
     count: usize,
 }
 
@@ -99,13 +106,21 @@ fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// A whole number of a body, as number or text; `usual` where it is not said.
+fn whole_number(body: &Map<String, Value>, name: &str, usual: u64) -> Read<u64> {
+    body.get(name)
+        .map_or(Some(usual), number)
+        .ok_or_else(|| Failed::parsing(&format!("[{name}] is a whole number, and not negative")))
+}
+
 impl<'t, 'r> Levels<'t, 'r> {
     pub(super) fn new(
         reader: &'r mut Reader<'t>,
         known: &'r BTreeMap<String, &'static str>,
         resolve: &'r dyn Fn(&Node) -> Read<Node>,
+        may_be_number: &'r dyn Fn(&KnownField) -> bool,
     ) -> Levels<'t, 'r> {
-        Levels { reader, known, resolve, count: 0 }
+        Levels { reader, known, resolve, may_be_number, count: 0 }
     }
 
     /// What `aggs` asks.
@@ -133,7 +148,10 @@ impl<'t, 'r> Levels<'t, 'r> {
                 return Err(Failed::of(400, "too_many_buckets_exception", &words));
             }
             let of = of.as_object().ok_or_else(|| Failed::parsing("an aggregation must be an object"))?;
-            let inner = of.get("aggs").or_else(|| of.get("aggregations"));
+            let inner = match (of.get("aggs"), of.get("aggregations")) {
+                (Some(_), Some(_)) => return Err(Failed::parsing("[aggs] and [aggregations] are one; say it once")),
+                (inner, other) => inner.or(other),
+            };
             let mut kinds = of.iter().filter(|(key, _)| !["aggs", "aggregations", "meta"].contains(&key.as_str()));
             let (Some((kind, body)), None) = (kinds.next(), kinds.next()) else {
                 return Err(Failed::parsing(&format!("aggregation [{name}] needs one type")));
@@ -161,7 +179,10 @@ impl<'t, 'r> Levels<'t, 'r> {
             "min" => Shown::Least,
             "max" => Shown::Most,
             "sum" => Shown::Sum,
-            "value_count" => Shown::Count,
+            "value_count" => {
+                only(body, kind, &["field"])?;
+                return Ok(Some((Shown::Count, Metric::Values(self.field(body, kind)?))));
+            }
             "stats" => Shown::Stats,
             "cardinality" => {
                 only(body, kind, &["field", "precision_threshold"])?;
@@ -179,8 +200,18 @@ impl<'t, 'r> Levels<'t, 'r> {
                     }
                     Some(_) => return Err(Failed::parsing("[percents] is a list of at most 50 numbers")),
                 };
-                let is_keyed = body.get("keyed").and_then(Value::as_bool).unwrap_or(true);
-                let metric = Metric::Quantiles(self.field(body, kind)?, percents.iter().map(|of| of / 100.0).collect());
+                let is_keyed = match body.get("keyed") {
+                    None => true,
+                    Some(Value::Bool(is)) => *is,
+                    Some(_) => return Err(Failed::parsing("[keyed] is true or false")),
+                };
+                if let Some(way) =
+                    ["tdigest", "hdr"].into_iter().find(|way| body.get(*way).is_some_and(|of| !of.is_object()))
+                {
+                    return Err(Failed::parsing(&format!("[{way}] is an object")));
+                }
+                let field = self.number_field(body, kind)?;
+                let metric = Metric::Quantiles(field, percents.iter().map(|of| of / 100.0).collect());
                 return Ok(Some((Shown::Percentiles { percents, is_keyed }, metric)));
             }
             "terms" | "date_histogram" | "filters" => return Ok(None),
@@ -192,11 +223,24 @@ impl<'t, 'r> Levels<'t, 'r> {
             }
         };
         only(body, kind, &["field"])?;
+        let field = self.number_field(body, kind)?;
+        let is_time = field == TIME || self.known.get(&field) == Some(&"date");
+        let shown = match shown {
+            Shown::Least if is_time => Shown::Time(false),
+            Shown::Most if is_time => Shown::Time(true),
+            shown => shown,
+        };
+        Ok(Some((shown, Metric::Stats(field))))
+    }
+
+    /// A field of numbers or times.
+    fn number_field(&self, body: &Map<String, Value>, kind: &str) -> Read<String> {
         let field = self.field(body, kind)?;
-        if field != TIME && self.known.get(&field).is_some_and(|kind| ["text", "message", "id"].contains(kind)) {
+        let known = self.known.get(&field).map(|kind| KnownField { path: field.clone(), kind });
+        if known.is_some_and(|known| !(self.may_be_number)(&known)) {
             return Err(Failed::parsing(&format!("[{kind}] needs a field of numbers, and [{field}] is none")));
         }
-        Ok(Some((shown, Metric::Stats(field))))
+        Ok(field)
     }
 
     fn buckets(&mut self, kind: &str, body: &Map<String, Value>) -> Read<Buckets> {
@@ -209,14 +253,19 @@ impl<'t, 'r> Levels<'t, 'r> {
                 )?;
                 let size = body.get("size").map_or(Some(10), number).filter(|size| *size <= BUCKETS_MAX as u64);
                 let size = size.ok_or_else(|| Failed::parsing(&format!("[size] is at most {BUCKETS_MAX}")))?;
-                let least = body.get("min_doc_count").map_or(Some(1), number).unwrap_or(1);
+                let least = whole_number(body, "min_doc_count", 1)?;
+                if least == 0 {
+                    return Err(Failed::parsing(
+                        "[min_doc_count] of [terms] is at least 1: values without lines are not known",
+                    ));
+                }
                 let mut order = Vec::new();
-                let list = match body.get("order") {
-                    None => Vec::new(),
-                    Some(Value::Array(list)) => list.iter().filter_map(Value::as_object).collect(),
-                    Some(Value::Object(one)) => vec![one],
-                    Some(_) => return Err(Failed::parsing("[order] is an object")),
+                let list: Option<Vec<&Map<String, Value>>> = match body.get("order") {
+                    None => Some(Vec::new()),
+                    Some(Value::Array(list)) => list.iter().map(Value::as_object).collect(),
+                    Some(one) => one.as_object().map(|one| vec![one]),
                 };
+                let list = list.ok_or_else(|| Failed::parsing("[order] is an object, or a list of them"))?;
                 for (key, way) in list.into_iter().flatten() {
                     let is_down = match way.as_str() {
                         Some("asc") => false,
@@ -228,7 +277,7 @@ impl<'t, 'r> Levels<'t, 'r> {
                 if order.is_empty() {
                     order.push(("_count".to_owned(), true));
                 }
-                Ok(Buckets::Terms { field: self.field(body, kind)?, size: size as usize, order, least: least.max(1) })
+                Ok(Buckets::Terms { field: self.field(body, kind)?, size: size as usize, order, least })
             }
             "date_histogram" => self.dates(body),
             _ => {
@@ -269,36 +318,76 @@ impl<'t, 'r> Levels<'t, 'r> {
         if body.get("offset").is_some_and(|offset| !matches!(offset.as_str(), Some("0" | "0s" | "0ms"))) {
             return Err(Failed::parsing("[offset] is not supported"));
         }
-        let ahead = match body.get("time_zone").and_then(Value::as_str) {
-            None | Some("Z" | "UTC" | "utc") => 0,
-            Some(text) => super::super::table::zone(text).ok_or_else(|| {
-                Failed::parsing("[time_zone] is UTC or an offset like +02:00; names of zones are not known")
-            })?,
+        let ahead = match body.get("time_zone") {
+            None => 0,
+            Some(zone) => zone
+                .as_str()
+                .and_then(|zone| if matches!(zone, "UTC" | "utc") { Some(0) } else { super::super::table::zone(zone) })
+                .ok_or_else(|| {
+                    Failed::parsing("[time_zone] is UTC or an offset like +02:00; names of zones are not known")
+                })?,
         };
-        let interval =
-            ["fixed_interval", "calendar_interval", "interval"].into_iter().find_map(|key| body.get(key)?.as_str());
-        let interval = interval.ok_or_else(|| Failed::parsing("[date_histogram] needs [fixed_interval]"))?;
+        let mut intervals = ["fixed_interval", "calendar_interval", "interval"]
+            .into_iter()
+            .filter_map(|key| Some((key, body.get(key)?)));
+        let (key, interval) = match (intervals.next(), intervals.next()) {
+            (Some((key, Value::String(interval))), None) => (key, interval.as_str()),
+            _ => {
+                return Err(Failed::parsing(
+                    "[date_histogram] needs one of [fixed_interval], [calendar_interval]: a text like 1m",
+                ));
+            }
+        };
         // Days of calendars are of one length where zones are offsets, and weeks begin on Monday.
-        let (every, shift) = match interval {
-            "minute" => (MINUTE, 0),
-            "hour" => (HOUR, 0),
-            "day" => (DAY, 0),
-            "week" | "1w" => (7 * DAY, 3 * DAY),
-            "1M" | "month" | "1q" | "quarter" | "1y" | "year" => {
+        let (every, shift) = match (interval, key) {
+            ("minute" | "1m", "calendar_interval") | ("minute", _) => (MINUTE, 0),
+            ("hour" | "1h", "calendar_interval") | ("hour", _) => (HOUR, 0),
+            ("day" | "1d", "calendar_interval") | ("day", _) => (DAY, 0),
+            ("week" | "1w", _) => (7 * DAY, 3 * DAY),
+            ("1M" | "month" | "1q" | "quarter" | "1y" | "year", _) => {
                 return Err(Failed::parsing("[calendar_interval] is at most a week"));
             }
-            text => (compare::duration(text).map_err(|error| Failed::parsing(&format!("interval: {error:#}")))?, 0),
+            (_, "calendar_interval") => {
+                return Err(Failed::parsing(
+                    "[calendar_interval] is 1m, 1h, 1d or 1w; [fixed_interval] takes any length",
+                ));
+            }
+            (text, _) => {
+                (compare::duration(text).map_err(|error| Failed::parsing(&format!("interval: {error:#}")))?, 0)
+            }
         };
         if every < SECOND / 1_000 {
             return Err(Failed::parsing("[fixed_interval] is at least 1ms"));
         }
-        let bounds = body.get("extended_bounds").and_then(|bounds| {
-            let of = |key: &str| bounds.get(key)?.as_i64().or_else(|| bounds.get(key)?.as_str()?.parse().ok());
-            Some((of("min")?.saturating_mul(1_000), of("max")?.saturating_mul(1_000)))
-        });
-        let as_millis = body.get("format").and_then(Value::as_str) == Some("epoch_millis");
-        let least = body.get("min_doc_count").map_or(Some(0), number).unwrap_or(0);
+        let bounds = match body.get("extended_bounds") {
+            None => None,
+            Some(bounds) => Some(self.bounds(bounds)?),
+        };
+        let as_millis = match body.get("format").map(Value::as_str) {
+            None | Some(Some("strict_date_optional_time" | "date_time" | "strict_date_time")) => false,
+            Some(Some("epoch_millis")) => true,
+            Some(_) => return Err(Failed::parsing("[format] is epoch_millis or strict_date_optional_time here")),
+        };
+        let least = whole_number(body, "min_doc_count", 0)?;
         Ok(Buckets::Dates { every, ahead: ahead + shift, least, bounds, as_millis })
+    }
+}
+
+impl Levels<'_, '_> {
+    /// Between which times there are to be stretches even without a line.
+    fn bounds(&self, bounds: &Value) -> Read<(Micros, Micros)> {
+        let wrong = || Failed::parsing("[extended_bounds] has [min] and [max]: milliseconds, or times as of RFC 3339");
+        let fields = bounds.as_object().ok_or_else(wrong)?;
+        only(fields, "extended_bounds", &["min", "max"])?;
+        let of = |key: &str| match fields.get(key) {
+            Some(Value::Number(number)) => number.as_i64().map(|millis| millis.saturating_mul(1_000)),
+            Some(Value::String(text)) => match text.parse::<i64>() {
+                Ok(millis) => Some(millis.saturating_mul(1_000)),
+                Err(_) => crate::query::date_of(text),
+            },
+            _ => None,
+        };
+        Ok((of("min").ok_or_else(wrong)?, of("max").ok_or_else(wrong)?))
     }
 }
 
@@ -563,11 +652,19 @@ fn figure(shown: &Shown, figure: Option<&Figure>) -> Value {
     };
     let average = (count > 0).then(|| sum / count as f64);
     match shown {
+        Shown::Time(is_most) => match if *is_most { max } else { min } {
+            // It was microseconds before it was milliseconds.
+            Some(millis) => json!({ "value": millis, "value_as_string": super::iso(Timestamp((millis * 1e3) as i64)) }),
+            None => json!({ "value": null }),
+        },
         Shown::Average => json!({ "value": average }),
         Shown::Least => json!({ "value": min }),
         Shown::Most => json!({ "value": max }),
         Shown::Sum => json!({ "value": sum }),
-        Shown::Count => json!({ "value": count }),
+        Shown::Count => match figure {
+            Some(Figure::Values(count)) => json!({ "value": count }),
+            _ => json!({ "value": 0 }),
+        },
         Shown::Stats => json!({ "count": count, "min": min, "max": max, "avg": average, "sum": sum }),
         Shown::Distinct => match figure {
             Some(Figure::Distinct(count)) => json!({ "value": count }),

@@ -16,6 +16,16 @@ const MILLISECOND: i64 = SECOND / 1_000;
 /// Name of the event time in queries.
 pub(super) const TIME: &str = "_time";
 
+/// Notations of times that a range may name: those that are read anyway.
+const FORMATS: [&str; 6] = [
+    "epoch_millis",
+    "epoch_second",
+    "strict_date_optional_time",
+    "date_optional_time",
+    "strict_date_time",
+    "date_time",
+];
+
 /// Reads queries.
 pub(super) struct Reader<'t> {
     /// Names that stand for the event time.
@@ -62,6 +72,14 @@ fn said(value: &Value, of: &str, key: &str, allowed: &[&str]) -> Read<String> {
     scalar(value, of)
 }
 
+/// Nothing but these keys stands in a clause.
+fn only(value: &Value, of: &str, allowed: &[&str]) -> Read<()> {
+    match object(value, of)?.keys().find(|key| !allowed.contains(&key.as_str())) {
+        Some(other) => Err(Failed::parsing(&format!("[{of}] query does not support [{other}] here"))),
+        None => Ok(()),
+    }
+}
+
 /// Everything escaped that is no letter and no digit, but for some characters.
 fn escaped(text: &str, plain: &str) -> String {
     let keep = |c: char| c.is_alphanumeric() || c == '_' || plain.contains(c);
@@ -94,10 +112,13 @@ impl<'t> Reader<'t> {
             _ => return Err(Failed::parsing("a query must be an object with one clause")),
         };
         match name.as_str() {
-            "match_all" => Ok(Node::All),
-            "match_none" => Ok(Node::Not(Box::new(Node::All))),
+            "match_all" | "match_none" => {
+                only(body, name, &["boost", "_name"])?;
+                Ok(if name == "match_all" { Node::All } else { Node::Not(Box::new(Node::All)) })
+            }
             "bool" => self.bool(body, depth),
             "constant_score" => {
+                only(body, name, &["filter", "boost", "_name"])?;
                 let filter = body.get("filter").ok_or_else(|| Failed::parsing("[constant_score] needs [filter]"))?;
                 self.read(filter, depth + 1)
             }
@@ -123,8 +144,12 @@ impl<'t> Reader<'t> {
             "match" => {
                 let (field, value) = one(body, "match")?;
                 let text = said(value, "match", "query", &["operator", "boost", "_name", "lenient"])?;
-                let all =
-                    value.get("operator").and_then(Value::as_str).is_some_and(|word| word.eq_ignore_ascii_case("and"));
+                let all = match value.get("operator").map(|word| word.as_str().map(str::to_ascii_lowercase)) {
+                    None => false,
+                    Some(Some(word)) if word == "or" => false,
+                    Some(Some(word)) if word == "and" => true,
+                    Some(_) => return Err(Failed::parsing("[operator] is and, or or")),
+                };
                 let path = self.path(field);
                 let words: Vec<Node> =
                     tokens(&text).map(|token| Node::Is(path.clone(), Condition::Phrase(vec![folded(token)]))).collect();
@@ -193,7 +218,12 @@ impl<'t> Reader<'t> {
         let path = self.path(field);
         let (mut low, mut high) = (Edge::Open, Edge::Open);
         let fields = object(of, "range")?;
-        let format = fields.get("format").and_then(Value::as_str);
+        let format = match fields.get("format").map(Value::as_str) {
+            None => None,
+            Some(Some(format)) if format.split("||").all(|one| FORMATS.contains(&one)) => Some(format),
+            Some(_) => return Err(Failed::parsing(&format!("[format] of [range] is of {}", FORMATS.join(", ")))),
+        };
+        let mut ends = [None; 2];
         for (name, value) in fields {
             let is_low = match name.as_str() {
                 "gte" | "gt" | "from" => true,
@@ -204,6 +234,9 @@ impl<'t> Reader<'t> {
             };
             if value.is_null() {
                 continue;
+            }
+            if let Some(other) = ends[usize::from(is_low)].replace(name) {
+                return Err(Failed::parsing(&format!("[range] has [{other}] and [{name}], which are one end of it")));
             }
             let with = matches!(name.as_str(), "gte" | "lte" | "from" | "to");
             let edge = if path == TIME { self.time(value, format, is_low, with)? } else { edge(value, with)? };
@@ -281,7 +314,9 @@ impl<'t> Reader<'t> {
                 return Err(Failed::parsing(&words));
             }
         }
-        let text = body.get("query").and_then(Value::as_str).unwrap_or("").trim();
+        let text = body.get("query").and_then(Value::as_str);
+        let text = text.ok_or_else(|| Failed::parsing("[query_string] needs [query], a text"))?.trim();
+        // Data sources send an empty one for everything.
         if text.is_empty() {
             return Ok(Node::All);
         }

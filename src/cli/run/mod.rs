@@ -300,8 +300,9 @@ async fn serve(
                 // It reads files and waits for the disk.
                 tokio::task::spawn_blocking(move || {
                     let (done, words) = reloading.lock().unwrap_or_else(PoisonError::into_inner).told();
+                    // Who hears of it may ask.
+                    shared.reloaded(if done { None } else { Some(words.clone()) });
                     if done { say(&words) } else { warn(&harmless(&words, 2_000)) }
-                    shared.reloaded(if done { None } else { Some(words) });
                 });
             }
             _ = interrupt.recv() => break,

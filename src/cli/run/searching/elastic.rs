@@ -156,8 +156,12 @@ pub(in crate::cli::run) async fn answer(
     question: Question,
     request: Request,
 ) -> (StatusCode, Value) {
-    let is_decisions = index == Some(decisions::DECISIONS);
-    let (status, body) = match asked((shared, desk), is_decisions, question, request).await {
+    let is_decisions = index.map_or(Ok(false), |index| decisions::is_named(&Value::from(index)));
+    let answered = match is_decisions {
+        Ok(is_decisions) => asked((shared, desk), is_decisions, question, request).await,
+        Err(failed) => Err(failed),
+    };
+    let (status, body) = match answered {
         Ok(body) => (200, body),
         Err(failed) => (failed.status, failed.json()),
     };
@@ -302,7 +306,7 @@ impl Several {
             if let Some(key) = header.keys().find(|key| !known.contains(&key.as_str())) {
                 return Err(Failed::parsing(&format!("key [{key}] is not supported in the metadata section")));
             }
-            Ok((header.get("index").map_or(is_decisions, decisions::is_named), parse(asked)?))
+            Ok((header.get("index").map_or(Ok(is_decisions), decisions::is_named)?, parse(asked)?))
         };
         Ok(Several(lines.as_chunks().0.iter().map(|[header, asked]| one(header, asked)).collect()))
     }

@@ -12,16 +12,28 @@ use crate::query::{self, Node};
 
 /// Name of the index.
 pub(in crate::cli::run) const DECISIONS: &str = "serin-decisions";
+/// What a name with `*` begins with that means no other.
+const BEGINS: &str = "serin-dec";
 /// Fields of its lines.
 const FIELDS: [&str; 11] =
     ["@timestamp", "kind", "rollout", "service", "control", "candidate", "verdict", "phase", "title", "text", "tags"];
 
-/// The name of one index, as paths and headers have it.
-pub(super) fn is_named(index: &Value) -> bool {
-    match index {
-        Value::String(name) => name == DECISIONS,
-        Value::Array(list) => !list.is_empty() && list.iter().all(is_named),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+/// Whether an index, as paths and headers name it (a name, several with commas, a list; with `*` for any text), is that of decisions.
+///
+/// # Errors
+/// Decisions and lines in one question.
+pub(super) fn is_named(index: &Value) -> Result<bool, Failed> {
+    let names: Vec<&str> = match index {
+        Value::String(names) => names.split(',').collect(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).flat_map(|names| names.split(',')).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    };
+    // Any other name, and what fits others as well, stands for all lines.
+    let is_one = |name: &&str| name.starts_with(BEGINS) && fits(name, DECISIONS);
+    match names.iter().filter(|name| is_one(name)).count() {
+        0 => Ok(false),
+        some if some == names.len() => Ok(true),
+        _ => Err(Failed::of(400, "illegal_argument_exception", &format!("[{DECISIONS}] is asked apart from lines"))),
     }
 }
 
@@ -224,6 +236,22 @@ pub(super) fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decisions_are_an_index_of_their_own() {
+        for (index, expect) in [
+            (json!("serin-decisions"), Some(true)),
+            (json!(["serin-decisions"]), Some(true)),
+            (json!("serin-dec*"), Some(true)),
+            (json!("serin-*"), Some(false)),
+            (json!("logs,other"), Some(false)),
+            (json!(null), Some(false)),
+            (json!("serin-decisions,serin"), None),
+            (json!(["serin-decisions", "logs-*"]), None),
+        ] {
+            assert_eq!(is_named(&index).ok(), expect, "{index}");
+        }
+    }
 
     #[test]
     fn marks_are_sorted_by_time_or_not_at_all() {

@@ -653,8 +653,11 @@ fn figure(shown: &Shown, figure: Option<&Figure>) -> Value {
     let average = (count > 0).then(|| sum / count as f64);
     match shown {
         Shown::Time(is_most) => match if *is_most { max } else { min } {
-            // It was microseconds before it was milliseconds.
-            Some(millis) => json!({ "value": millis, "value_as_string": super::iso(Timestamp((millis * 1e3) as i64)) }),
+            // As Elasticsearch has them: whole milliseconds.
+            Some(millis) => {
+                let millis = millis.floor() as i64;
+                json!({ "value": millis, "value_as_string": super::iso(Timestamp(millis.saturating_mul(1_000))) })
+            }
             None => json!({ "value": null }),
         },
         Shown::Average => json!({ "value": average }),

@@ -64,7 +64,7 @@ it("ends the curve of an arm where it stopped", () => {
 });
 
 it("keeps what is open on one tab out of the addresses of the others", () => {
-  expect(shared(new URLSearchParams("lines=1&users=1&swap=1&asof=x"))).toBe("swap=1&asof=x");
+  expect(shared(new URLSearchParams("lines=1&users=1&beside=1&ages=1&swap=1&asof=x"))).toBe("swap=1&asof=x");
 });
 
 it("says which text a query asks for by an id", () => {

@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { effectValue, fromScale, onScale } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
 import type { Mark } from "../lib/marks";
+import { LAST_MARK, timeAxis } from "../lib/timeaxis";
 import type { Course, Effect, Num } from "../lib/types";
 import { Scroll, Time } from "./parts";
 
@@ -29,16 +30,6 @@ const WORDED = 3;
 const NUMBERS = 24;
 /** What the signs of marks are of. */
 const SIGNS: Record<Mark["sign"], string> = { "◆": "decided", "▼": "a hook was told", "●": "a person did it" };
-
-const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const SECOND = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-
-/** A mark of the time axis, as fine as its step. */
-export function clock(at: number, step: number): string {
-  const form = step < 60 ? SECOND : step < 86_400 ? HOUR : DAY;
-  return form.format(new Date(at * 1000));
-}
 
 type Point = { at: number; low: number | null; estimate: number | null; high: number | null };
 
@@ -152,7 +143,7 @@ export function DeltaChart(props: Props) {
       width: Math.max(260, element.clientWidth),
       height: 240,
       // The last mark of the time axis reaches beyond the plot.
-      padding: [8, 32, 0, 0],
+      padding: [8, LAST_MARK, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: false } },
       scales: { x: { time: true }, y: { range: [least, most] } },
@@ -165,7 +156,7 @@ export function DeltaChart(props: Props) {
       bands: [{ series: [1, 2], fill: band }],
       axes: [
         // Marks of the clock are wide: without room they run into each other.
-        { ...axis, space: 90, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+        { ...axis, ...timeAxis(90) },
         { ...axis, size: 88, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "same" : effectValue(kind, fromScale(kind, tick)))) },
       ],
       hooks: { draw: [draw] },

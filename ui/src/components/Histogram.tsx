@@ -11,6 +11,8 @@ export interface Bar {
   severe: number;
   /** Of canaries. */
   canary: number;
+  /** Only a part of the stretch was asked for, or has come. */
+  isPart?: boolean;
 }
 
 const WIDTH = 900;
@@ -32,8 +34,8 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
         {bars.map((bar) => {
           const x = ((bar.at - first.at) / length) * width;
           return (
-            <g key={bar.at} onClick={() => choose(new Date(bar.at).toISOString(), new Date(bar.until).toISOString())}>
-              <title>{`${bar.from}: ${grouped(bar.lines)} lines, ${grouped(bar.severe)} of them errors${hasCanary ? `, ${grouped(bar.canary)} of canaries` : ""}`}</title>
+            <g key={bar.at} class={bar.isPart ? "part" : ""} onClick={() => choose(new Date(bar.at).toISOString(), new Date(bar.until).toISOString())}>
+              <title>{`${bar.from}: ${grouped(bar.lines)} lines, ${grouped(bar.severe)} of them errors${hasCanary ? `, ${grouped(bar.canary)} of canaries` : ""}${bar.isPart ? "; in part" : ""}`}</title>
               <rect class="ground" x={x} y={0} width={width} height={HEIGHT} />
               <rect class="all" x={x} y={HEIGHT - height(bar.lines)} width={Math.max(0.5, width - 1)} height={height(bar.lines)} />
               {hasCanary && <rect class="candidate" x={x} y={HEIGHT - height(bar.lines)} width={Math.max(0.5, width - 1)} height={(height(bar.lines) * Math.min(bar.canary, bar.lines)) / Math.max(1, bar.lines)} />}
@@ -44,7 +46,7 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
       </svg>
       <figcaption>
         <span>{local(first.at)}</span>
-        <span class="what">lines over time; {hasCanary ? "narrow red bars" : "red"}: errors{hasCanary ? "; orange, from the top: of canaries; some are both" : ""}</span>
+        <span class="what">lines over time; {hasCanary ? "narrow red bars" : "red"}: errors{hasCanary ? "; orange, from the top: of canaries; some are both" : ""}{bars.some((bar) => bar.isPart) && "; pale: a stretch of time in part"}</span>
         <span>{local(last.until)}</span>
       </figcaption>
       <details>
@@ -62,7 +64,10 @@ export function Histogram({ bars, choose }: { bars: Bar[]; choose: (from: string
           <tbody>
             {bars.map((bar) => (
               <tr key={bar.at}>
-                <td>{bar.from}</td>
+                <td>
+                  {bar.from}
+                  {bar.isPart && <small>in part</small>}
+                </td>
                 <td class="number">{grouped(bar.lines)}</td>
                 <td class="number">{grouped(bar.severe)}</td>
                 {hasCanary && <td class="number">{grouped(bar.canary)}</td>}

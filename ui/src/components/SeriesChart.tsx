@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { fixed, grouped, harmless } from "../lib/format";
 import { colour, colours } from "../lib/prefs";
-import { clock } from "./DeltaChart";
+import { LAST_MARK, timeAxis } from "../lib/timeaxis";
 import { Scroll, Time } from "./parts";
 
 export interface Line {
@@ -24,6 +24,8 @@ interface Props {
   times: number[];
   lines: Line[];
   digits: number;
+  /** Which times are whole stretches; without it all are. What is counted in a part of one is no fall, and is not drawn. */
+  whole?: boolean[];
 }
 
 /** Colours of lines, each with a dash of its own: never a colour alone. */
@@ -52,11 +54,16 @@ export function pensOf(lines: Line[]): [string, number[]][] {
 /** Rows of the table behind a chart. */
 const NUMBERS = 60;
 
-export function SeriesChart({ label, times, lines, digits }: Props) {
+/** What is drawn: nothing where only a part of a stretch was counted. */
+export const drawnOf = (values: Line["values"], whole?: boolean[]): Line["values"] => values.map((value, row) => (whole?.[row] === false ? null : value));
+
+export function SeriesChart({ label, times, lines, digits, whole }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const pens = pensOf(lines);
   const drawn = lines.slice(0, pens.length);
-  const key = `${colours.value}:${times.at(0)}:${times.at(-1)}:${lines.map((of) => `${of.name}${of.role ?? ""}=${of.values.at(-1)}`).join()}`;
+  const isWhole = (row: number): boolean => whole?.[row] ?? true;
+  const parts = times.map((_, row) => row).filter((row) => !isWhole(row));
+  const key = `${colours.value}:${whole?.join()}:${times.at(0)}:${times.at(-1)}:${lines.map((of) => `${of.name}${of.role ?? ""}=${of.values.at(-1)}`).join()}`;
   useEffect(() => {
     const element = box.current;
     if (!element || times.length < 2) return;
@@ -70,17 +77,17 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
       {
         width: width(),
         height: 180,
-        padding: [8, 24, 0, 0],
+        padding: [8, LAST_MARK, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false } },
         scales: { x: { time: true }, y: { range: (_, least, most) => [Math.min(0, least ?? 0), most > 0 ? most * 1.1 : 1] } },
-        series: [{}, ...order.map((at) => ({ stroke: colour(pens[at]![0]), width: 2, dash: pens[at]![1], points: { show: false }, spanGaps: true }))],
+        series: [{}, ...order.map((at) => ({ stroke: colour(pens[at]![0]), width: 2, dash: pens[at]![1], points: { show: times.length - parts.length < 2 }, spanGaps: true }))],
         axes: [
-          { ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+          { ...axis, ...timeAxis(80) },
           { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) },
         ],
       },
-      [times, ...order.map((at) => drawn[at]!.values)],
+      [times, ...order.map((at) => drawnOf(drawn[at]!.values, whole))],
       element,
     );
     const resize = new ResizeObserver(() => plot.setSize({ width: width(), height: 180 }));
@@ -107,6 +114,11 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
           </span>
         ))}
         {lines.length > drawn.length && <span>{lines.length - drawn.length} more in the table</span>}
+        {parts.length > 0 && (
+          <span>
+            the {parts.map((row) => (row === 0 ? "first" : "last")).join(" and the ")} stretch of time {parts.length > 1 ? "are" : "is"} there in part, and in the table alone
+          </span>
+        )}
       </figcaption>
       <details>
         <summary>Show data</summary>
@@ -125,10 +137,11 @@ export function SeriesChart({ label, times, lines, digits }: Props) {
             </thead>
             <tbody>
               {times.map((at, row) =>
-                (times.length - 1 - row) % step === 0 ? (
+                (times.length - 1 - row) % step === 0 || !isWhole(row) ? (
                   <tr key={at}>
                     <td>
                       <Time at={at * 1000} />
+                      {!isWhole(row) && <small>in part</small>}
                     </td>
                     {lines.map((of) => (
                       <td class="number" key={of.name}>

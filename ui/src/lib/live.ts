@@ -29,6 +29,9 @@ export const newest = computed<string | null>(() => {
   return ends.reduce<string | null>((latest, of) => (of && (!latest || Date.parse(of) > Date.parse(latest)) ? of : latest), null);
 });
 
+/** Until when lines have come, in milliseconds; the clock's time while that is not known. */
+export const dataEnd = (clock: number): number => (newest.peek() ? Date.parse(newest.peek()!) : clock);
+
 const POLL_MS = 5_000;
 const RETRY_MS = 2_000;
 

@@ -205,6 +205,46 @@ export interface Limit {
   fails: boolean;
 }
 
+/** A ratio with its interval; `null`: not known, and of `high` without end. */
+export interface Ratio {
+  estimate: Num;
+  low: Num;
+  high: Num;
+}
+
+/** Another rollout that ran at the same time: *there* is its arm, *here* that of this one. */
+export interface Overlap {
+  service: string;
+  control: string;
+  candidate: string;
+  joined_by: string;
+  followed: Num;
+  over: boolean;
+  cells: { here: "baseline" | "canary"; there: "baseline" | "canary"; units: number; at_risk: number; erring: number; requests: number; failed: number }[];
+  ratios: Record<"here" | "here_within" | "there" | "there_within", Ratio>;
+  says: "explained_by_it" | "its_own" | "both" | "same_units" | "too_few" | null;
+  explains_it: boolean;
+}
+
+export interface Age {
+  age: string;
+  units: Pair<number>;
+  erring: Pair<number>;
+  requests: Pair<number>;
+  failed: Pair<number>;
+  errors: Ratio | null;
+  latency: Ratio | null;
+  events: { event: string; at_risk: Pair<number>; met: Pair<number>; ratio: Ratio | null }[];
+}
+
+/** The difference by the time since units were first seen in their arm. */
+export interface ByAge {
+  followed: Num;
+  moved: number;
+  ages: Age[];
+  says: { what: "errors" | "latency" | "event"; event: string | null; course: "gone" | "fades" | "grows"; later_from: string; first: Ratio; later: Ratio }[];
+}
+
 export interface Comparison {
   service: string;
   services: string[];
@@ -258,6 +298,8 @@ export interface Comparison {
   conversions: Conversion[];
   metrics?: Metric[];
   segments: Segments | null;
+  overlaps?: Overlap[];
+  by_age?: ByAge | null;
   instances: Record<"baseline" | "canary", { seen: number; more: boolean; list: { instance: string; lines: number; requests: number; late: number }[] }>;
 }
 

@@ -13,10 +13,11 @@ import { useSteady } from "../lib/steady";
 import { useAsked } from "../lib/ask";
 import { filled } from "../lib/board";
 import { bytes, effectWords, evidence, grouped, harmless, millis, percent, span, STEPS, valueOf } from "../lib/format";
-import { newest, report, reportVersion, rollouts, status } from "../lib/live";
+import { dataEnd, newest, report, reportVersion, rollouts, status } from "../lib/live";
 import { ALL, inQuery, logEnd, timesOf, type Times } from "../lib/logtime";
 import { metricRows, type MetricRow } from "../lib/metrics";
 import { param, rolloutPath, setQuery } from "../lib/router";
+import { wholeOf } from "../lib/timeaxis";
 import { barLength, millisOf } from "../lib/times";
 import type { Board as BoardOf, BoardRow, Comparison, Found, FoundLine, GroupTable, Panel, RolloutRow } from "../lib/types";
 import { apartOf, settled, told, untilThen, usePlain, useSettled, useSideBySide } from "../lib/sidebyside";
@@ -471,7 +472,7 @@ function MetricsPanel({ names }: { names: string[] }) {
   );
 }
 
-type Answer = { kind: "series"; times: number[]; lines: Line[] } | { kind: "table"; table: GroupTable } | { kind: "lines"; lines: FoundLine[] };
+type Answer = { kind: "series"; times: number[]; lines: Line[]; whole: boolean[] } | { kind: "table"; table: GroupTable } | { kind: "lines"; lines: FoundLine[] };
 
 /** The first and the last time at which there are such lines, in milliseconds. */
 async function extentOf(q: string, signal: AbortSignal): Promise<[number, number] | null> {
@@ -547,7 +548,9 @@ async function answerOf(panel: Panel, query: string, asked: Times, signal: Abort
   const order = [...lines.keys()].toSorted((a, b) => sums.get(b)! - sums.get(a)! || (a < b ? -1 : 1));
   const names = [...order.slice(0, DRAWN).toSorted(), ...order.slice(DRAWN, 30)];
   const all = (isByArm ? order : names).map((name) => ({ name, values: lines.get(name)! }));
-  return { kind: "series", times: grid, lines: isByArm ? armLines(all).slice(0, 30) : all };
+  // What is typical of a part of a stretch is no less for it.
+  const whole = figure === "quantile" ? grid.map(() => true) : wholeOf(grid, every, extent ? null : first / 1_000, Math.min(last, dataEnd(now)) / 1_000);
+  return { kind: "series", times: grid, lines: isByArm ? armLines(all).slice(0, 30) : all, whole };
 }
 
 /** Nothing came in this time: where there is some is said, and one step away. */
@@ -618,7 +621,7 @@ function QueryPanel({ panel, values, times, version }: Props) {
     const figure = textOf(panel, "figure");
     return (
       <>
-        <SeriesChart label={panel.title} times={of.times} lines={of.lines} digits={figure === "per second" ? 2 : figure === "quantile" ? 1 : 0} />
+        <SeriesChart label={panel.title} times={of.times} lines={of.lines} whole={of.whole} digits={figure === "per second" ? 2 : figure === "quantile" ? 1 : 0} />
         {link}
       </>
     );

@@ -48,7 +48,7 @@ export const isSwapped = (): boolean => param("swap") === "1";
 /** What of an address is of all tabs: what is open on one of them is not. */
 export function shared(from: URLSearchParams): string {
   const of = new URLSearchParams(from);
-  for (const key of ["lines", "users"]) of.delete(key);
+  for (const key of ["lines", "users", "beside", "ages"]) of.delete(key);
   return of.toString();
 }
 

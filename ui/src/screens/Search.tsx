@@ -15,10 +15,11 @@ import { useTries } from "../lib/behind";
 import { canaryQuery } from "../lib/arms";
 import { grouped, harmless, utc } from "../lib/format";
 import { withKeys } from "../lib/keys";
-import { report, rolloutsVersion, status, waitingFor } from "../lib/live";
+import { dataEnd, report, rolloutsVersion, status, waitingFor } from "../lib/live";
 import { useTimes } from "../lib/logtime";
 import { param, setQuery } from "../lib/router";
-import { barLength } from "../lib/times";
+import { wholeOf } from "../lib/timeaxis";
+import { barLength, millisOf } from "../lib/times";
 import { useWide } from "../lib/window";
 import type { Found, FoundLine, Group, GroupTable as Table } from "../lib/types";
 
@@ -452,7 +453,13 @@ export async function draw(lines: FoundLine[], and: string, signal: AbortSignal)
     const bar = of.from ? bars.get(Date.parse(of.from)) : undefined;
     if (bar) bar.canary += of.lines;
   }
-  return [...bars.values()].toSorted((a, b) => a.at - b.at);
+  const sorted = [...bars.values()].toSorted((a, b) => a.at - b.at);
+  const asked = new URLSearchParams(and);
+  const now = Date.now();
+  const [since, until] = [millisOf(asked.get("since") ?? "", now), millisOf(asked.get("until") ?? "", now)];
+  const end = Math.min(until ?? Infinity, dataEnd(now));
+  const whole = wholeOf(sorted.map((bar) => bar.at / 1_000), every, since === null ? null : since / 1_000, end / 1_000);
+  return sorted.map((bar, place) => (whole[place] ? bar : { ...bar, isPart: true }));
 }
 
 async function hours(and: string, signal: AbortSignal): Promise<number[]> {

@@ -10,9 +10,10 @@ import { SeriesChart, type Line } from "../components/SeriesChart";
 import { Loading, Note, Scroll, Time } from "../components/parts";
 import { get } from "../lib/api";
 import { EVIDENCE, evidence, grouped, harmless, three } from "../lib/format";
-import { report, rollouts, status } from "../lib/live";
+import { dataEnd, report, rollouts, status } from "../lib/live";
 import { useTimes } from "../lib/logtime";
 import { rolloutPath, setQuery } from "../lib/router";
+import { wholeOf } from "../lib/timeaxis";
 import { barLength, millisOf } from "../lib/times";
 import type { Comparison, Found, FoundLine, Group, GroupTable, Template } from "../lib/types";
 import { serviceName } from "../lib/words";
@@ -53,6 +54,8 @@ const DRAWN = 4;
 interface Trend {
   times: number[];
   lines: Line[];
+  /** Which times are whole stretches; rates are of parts, too. */
+  whole: boolean[];
   /** For so many requests; where no requests are logged, lines. */
   isRate: boolean;
 }
@@ -90,7 +93,7 @@ async function trendOf(id: string, [from, until]: [number, number], order: strin
     return of > 0 ? (lines / of) * 1_000 : null;
   };
   const lines = names.toSorted((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1)).slice(0, DRAWN);
-  return { times: ats, isRate, lines: lines.map((name) => ({ name, values: ats.map((at) => value(name, at)) })) };
+  return { times: ats, isRate, whole: isRate ? ats.map(() => true) : wholeOf(ats, every, from / 1_000, Math.min(until, dataEnd(Date.now())) / 1_000), lines: lines.map((name) => ({ name, values: ats.map((at) => value(name, at)) })) };
 }
 
 /** The time of the first line of a template, whose minute is known. */
@@ -241,7 +244,7 @@ export function TemplatePage({ id }: { id: string }) {
       {trend.value && (
         <>
           <h2>{trend.value.isRate ? "For 1,000 requests, by arm, over time" : "Lines by arm, over time"}</h2>
-          <SeriesChart label={trend.value.isRate ? "Lines for 1,000 requests by arm" : "Lines by arm"} times={trend.value.times} lines={trend.value.lines} digits={trend.value.isRate ? 2 : 0} />
+          <SeriesChart label={trend.value.isRate ? "Lines for 1,000 requests by arm" : "Lines by arm"} times={trend.value.times} lines={trend.value.lines} whole={trend.value.whole} digits={trend.value.isRate ? 2 : 0} />
           <p class="aside">Plain counts of lines: they describe; the evidence above is what is tested.</p>
         </>
       )}

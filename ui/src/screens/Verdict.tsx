@@ -1,8 +1,10 @@
 // Is the new version worse than the baseline, how sure are we, what happens next?
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Affected } from "../components/Affected";
+import { Ages } from "../components/Ages";
+import { Beside, blames } from "../components/Beside";
 import { DeltaChart } from "../components/DeltaChart";
 import { cellTerm, armQuery, canSearch, Lines, linesWords, PlaceLink } from "../components/Lines";
 import { term } from "../components/LogLine";
@@ -13,7 +15,7 @@ import { carriersOf } from "../lib/affected";
 import { useAsked } from "../lib/ask";
 import { frozen } from "../lib/asof";
 import { between, effectValue, effectWords, EVIDENCE, evidence, grouped, harmless, local, millis, neededWords, percent, span, STEPS, swapped, three, valueOf } from "../lib/format";
-import { withKeys } from "../lib/keys";
+import { type Key, withKeys } from "../lib/keys";
 import { newest, report, reportVersion, rolloutsVersion } from "../lib/live";
 import { isOtherClock } from "../lib/logtime";
 import { marksOf } from "../lib/marks";
@@ -389,6 +391,24 @@ function toPart(id: string): void {
   });
 }
 
+/** Whether a part is open, which is in the address. */
+function useOpen(name: string): Signal<boolean> {
+  const open = useSignal(param(name) === "1");
+  const isOpen = open.value;
+  useEffect(() => setQuery({ [name]: isOpen ? "1" : null }, false), [isOpen]);
+  return open;
+}
+
+/** A key that opens a part and goes there. */
+const opens = (key: string, words: string, id: string, open: Signal<boolean>): Key => ({
+  key,
+  words,
+  run: () => {
+    open.value = true;
+    toPart(id);
+  },
+});
+
 /** Log lines, by text, that could be tested. */
 export const testedOf = (of: Pick<Comparison, "templates">): number => of.templates.below_error.tested + of.templates.error_or_worse.tested;
 
@@ -411,16 +431,14 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
   const until = apartOf(comparison)?.until;
   const look = lookOfComparison(comparison);
   // Whether lines are shown is in the address, as all that one sees.
-  const showLines = useSignal(param("lines") === "1");
-  const isShown = showLines.value;
-  useEffect(() => setQuery({ lines: isShown ? "1" : null }, false), [isShown]);
+  const showLines = useOpen("lines");
   // Who comes by a link, or back, comes to what is open.
   useEffect(() => {
     if (param("lines") === "1") toPart("lines");
   }, []);
-  const showUsers = useSignal(param("users") === "1");
-  const areShown = showUsers.value;
-  useEffect(() => setQuery({ users: areShown ? "1" : null }, false), [areShown]);
+  const showUsers = useOpen("users");
+  const showBeside = useOpen("beside");
+  const showAges = useOpen("ages");
   const rows = comparison.guardrails.filter((row) => row.finding !== "no data" || row.baseline !== null || row.canary !== null);
   const select = (name: string): void => setQuery({ sel: name });
   useLayoutEffect(() => {
@@ -434,14 +452,7 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
       { key: "j", words: "next guardrail", run: by(1) },
       { key: "k", words: "previous guardrail", run: by(-1) },
       { key: "m", words: "raw or mix-adjusted", run: () => setQuery({ adj: param("adj") === "mix" ? null : "mix" }) },
-      {
-        key: "o",
-        words: "lines that show it",
-        run: () => {
-          showLines.value = true;
-          toPart("lines");
-        },
-      },
+      opens("o", "lines that show it", "lines", showLines),
       {
         key: "u",
         words: "who met it",
@@ -451,6 +462,8 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           toPart("affected");
         },
       },
+      ...(comparison.overlaps?.length ? [opens("r", "rollouts at the same time", "beside", showBeside)] : []),
+      ...(comparison.by_age ? [opens("a", "by age: since users were first seen", "ages", showAges)] : []),
       {
         key: "s",
         words: "every service, by arm",
@@ -506,6 +519,16 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
           {(comparison.evidence.length > 0 || comparison.templates.failing.length > 0) && (
             <a href="#lines" onClick={() => (showLines.value = true)}>
               {linesWords(comparison)}
+            </a>
+          )}
+          {blames(comparison).length > 0 && (
+            <a href="#beside" onClick={() => (showBeside.value = true)}>
+              Rollouts at the same time
+            </a>
+          )}
+          {(comparison.by_age?.says.length ?? 0) > 0 && comparison.verdict !== "invalid" && (
+            <a href="#ages" onClick={() => (showAges.value = true)}>
+              By age
             </a>
           )}
           <a href={rolloutPath(rollout.id, "timeline")}>Decisions</a>
@@ -592,6 +615,8 @@ export function VerdictScreen({ rollout, comparison }: { rollout: RolloutFull; c
         </details>
       )}
       <Lines comparison={comparison} open={showLines} />
+      <Beside comparison={comparison} open={showBeside} swap={isSwapped()} />
+      <Ages comparison={comparison} open={showAges} swap={isSwapped()} />
       <Services comparison={comparison} />
     </>
   );

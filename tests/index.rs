@@ -426,7 +426,7 @@ fn each_value_of_a_list_counts() {
     let lines = [
         r#"{"service":["a","b"],"took":[1,20,300],"user":["u1","u2"],"tags":["x","y","x"],"n":[5,7]}"#,
         r#"{"service":"b","took":[300,1],"user":"u2","tags":"y","n":7}"#,
-        r#"{"service":["c"],"took":2,"user":["u3"],"tags":[],"n":[]}"#,
+        r#"{"service":["c"],"took":2,"user":["u3",7],"tags":[],"n":[]}"#,
         r#"{"message":"none"}"#,
     ];
     for (position, line) in lines.iter().enumerate() {
@@ -454,7 +454,7 @@ fn each_value_of_a_list_counts() {
     assert_eq!(groups(&["tags"], None), ["- 2", "x 1", "y 2"]);
     assert_eq!(groups(&["n", "tags"], None), ["-,- 2", "5,x 1", "5,y 1", "7,x 1", "7,y 2"]);
     assert_eq!(groups(&[], Some(("took", &[10.0, 100.0]))), ["- 1", "..10 3", "10..100 1", "100.. 2"]);
-    for (path, values) in [("service", "a b c"), ("tags", "x y"), ("n", "5 7"), ("user", "u1 u2 u3")] {
+    for (path, values) in [("service", "a b c"), ("tags", "x y"), ("n", "5 7"), ("user", "u1 u2 u3 7")] {
         for value in values.split(' ') {
             let page = search(&index, &format!("{path}:{value}"), 10, None);
             let of_group = groups(&[path], None);
@@ -476,10 +476,10 @@ fn each_value_of_a_list_counts() {
         [
             Figure::Stats { count: 6, min: 1.0, max: 300.0, sum: 624.0 },
             Figure::Stats { count: 3, min: 5.0, max: 7.0, sum: 19.0 },
-            Figure::Distinct(3),
+            Figure::Distinct(4),
             Figure::Distinct(2),
             Figure::Values(3),
-            Figure::Values(4),
+            Figure::Values(5),
             Figure::Stats { count: 4, min: millis, max: millis, sum: 4.0 * millis },
         ]
     );
@@ -509,16 +509,26 @@ fn a_name_that_nothing_has_is_an_error_beside_odd_lines_too() {
         ("_kind:foo", 6..9, "request, span, log, exposure, event, reject, outside"),
         ("status:1 OR _level:ERROR", 19..24, "trace, debug, info, warn, error, fatal"),
         ("_status:500", 8..11, "1xx, 2xx, 3xx, 4xx, 5xx"),
+        ("_status:>=500", 10..13, "1xx, 2xx, 3xx, 4xx, 5xx"),
+        ("_latency:250ms", 9..14, "500, 1.5; in a range 250ms, 2s, too"),
         ("NOT _failed:maybe", 12..17, "true, false"),
-        ("_latency:abc", 9..12, "500, 1.5, 250ms, 2s"),
+        ("_latency:>=abc", 11..14, "500, 1.5, 250ms, 2s"),
         ("_time:val", 6..9, "2026-06-01T10:00:00Z, now-15m"),
     ] {
         let error = resolved(text).unwrap_err();
         assert_eq!((error.at.clone(), error.help.as_deref()), (at, Some(help)), "{text}: {error}");
     }
-    for text in
-        ["_kind:request", "_kind:re*", "_level:error", "_status:5xx", "_failed:false", "_latency:100", "_latency:>=1s"]
-    {
+    for text in [
+        "_kind:request",
+        "_kind:re*",
+        "_level:error",
+        "_status:5xx",
+        "_failed:false",
+        "_latency:100",
+        "_latency:>=1s",
+        "_level>=warn",
+        "_level:[warn TO error]",
+    ] {
         resolved(text).unwrap();
     }
 }

@@ -15,7 +15,7 @@ use tantivy::schema::IndexRecordOption;
 use crate::index::bits::Bits;
 use crate::index::derived::{Derived, DerivedColumns};
 use crate::index::histogram::Histogram;
-use crate::index::layout::{ColumnKind, LINE_ONLY, SEPARATOR, names};
+use crate::index::layout::{ColumnKind, LINE_ONLY, SEPARATOR, id_hash, names};
 use crate::index::reading::{Reading, Stopped};
 use crate::index::search::{Lines, Partial, Segment};
 use crate::index::store::Index;
@@ -30,8 +30,8 @@ pub(super) const GROUPS_MAX: usize = 65_536;
 pub(super) const RICH_GROUPS_MAX: usize = 4_096;
 /// Distinct values that are kept, over all groups.
 pub(super) const DISTINCT_MAX: usize = 20_000_000;
-/// Groups that one line may be in, by lists in several fields; what it has beyond is counted as not listed.
-const GROUPS_OF_A_LINE: usize = 1_024;
+/// Groups that one line may be in, by lists; the answer is not whole where one is in more.
+const GROUPS_OF_A_LINE: usize = 4_096;
 
 /// What is said of each group, besides how many lines it has.
 #[derive(Clone, PartialEq, Debug)]
@@ -391,6 +391,12 @@ impl Opened<'_> {
 
     /// Values of a path, as they are listed, those of a list one by one: by `see`, document by document.
     fn each(&self, path: &str, see: &mut dyn FnMut(u32, &Value<'_>)) -> Result<(), Stopped> {
+        self.each_term(path, see)?;
+        self.each_of_lines(path, see)
+    }
+
+    /// Those that are terms.
+    fn each_term(&self, path: &str, see: &mut dyn FnMut(u32, &Value<'_>)) -> Result<(), Stopped> {
         let field = self.segment.part.layout.terms;
         let inverted = self.reader.inverted_index(field)?;
         let (from, until) = (format!("{path}{SEPARATOR}"), format!("{path}{LINE_ONLY}"));
@@ -411,7 +417,11 @@ impl Opened<'_> {
                 postings.advance();
             }
         }
-        // What the line alone has.
+        Ok(())
+    }
+
+    /// Those that the line alone has.
+    fn each_of_lines(&self, path: &str, see: &mut dyn FnMut(u32, &Value<'_>)) -> Result<(), Stopped> {
         let layout = &self.segment.part.layout;
         let is_hashed = layout
             .column(path)
@@ -553,7 +563,15 @@ impl Opened<'_> {
         if let Some(name) = name
             && let Some(column) = fast.column_opt::<u64>(name)?
         {
-            let further = beyond_first(&column, self.documents, |hash| hash);
+            let mut further = beyond_first(&column, self.documents, |hash| hash);
+            if path != UNIT {
+                // What is no text stands among the terms.
+                self.each_term(path, &mut |document, value| {
+                    if self.documents.has(document) {
+                        further.entry(document).or_default().push(id_hash(&text_of(value)));
+                    }
+                })?;
+            }
             return Ok(Hashes::Column(column, further));
         }
         if path == UNIT {
@@ -638,6 +656,8 @@ struct Cells<'a> {
     kept: u64,
     is_estimate: bool,
     not_listed: u64,
+    /// A line is in more groups than it was counted in.
+    is_cut: bool,
     distinct: usize,
 }
 
@@ -707,27 +727,27 @@ impl Block {
     }
 }
 
-/// Keys of the groups of a line whose fields hold lists, but for the one of all first values; and how many there are beyond the bound.
-fn further_keys(first: &[u32], names: &[Names], document: u32) -> (Vec<Vec<u32>>, u64) {
+/// Keys of the groups of a line whose fields hold lists, but for the one of all first values; and whether there are more than the bound.
+fn further_keys(first: &[u32], names: &[Names], document: u32) -> (Vec<Vec<u32>>, bool) {
     let mut keys = vec![Vec::with_capacity(first.len())];
-    let mut all: u64 = 1;
+    let mut is_cut = false;
     for (first, names) in first.iter().zip(names) {
         let further = names.further(document);
-        all = all.saturating_mul(1 + further.len() as u64);
         let mut longer = Vec::with_capacity(keys.len());
         for id in std::iter::once(first).chain(further) {
             for key in &keys {
                 if longer.len() < GROUPS_OF_A_LINE {
                     longer.push([key.as_slice(), &[*id]].concat());
+                } else {
+                    is_cut = true;
                 }
             }
         }
         keys = longer;
     }
-    let kept = keys.len() as u64;
     // The one of first values comes first.
     keys.remove(0);
-    (keys, all - kept)
+    (keys, is_cut)
 }
 
 impl Cells<'_> {
@@ -856,8 +876,8 @@ impl Cells<'_> {
             let weight = weights.and_then(|weights| weights.first(*document)).unwrap_or(1);
             self.add_line(at, block, (row, *document), sources, weight, of_units);
             if have_lists && names.iter().any(|names| !names.further(*document).is_empty()) {
-                let (others, more) = further_keys(&key.0, names, *document);
-                self.not_listed += more;
+                let (others, is_cut) = further_keys(&key.0, names, *document);
+                self.is_cut |= is_cut;
                 for ids in others {
                     let at = self.cell(&(ids, from), most);
                     self.add_line(at, block, (row, *document), sources, weight, of_units);
@@ -887,13 +907,15 @@ impl Cells<'_> {
         for (sum, ((values, source), of_units)) in cell.sums.iter_mut().zip(values) {
             match (values, source) {
                 (Of::Numbers(numbers), Source::Numbers(all)) => {
-                    let Some(number) = numbers.get(row).copied().flatten() else { continue };
-                    sum.number(number, weight);
+                    if let Some(number) = numbers.get(row).copied().flatten() {
+                        sum.number(number, weight);
+                    }
                     all.further(document).iter().for_each(|number| sum.number(*number, weight));
                 }
                 (Of::Hashes(hashes), Source::Hashes(all)) => {
-                    let Some(hash) = hashes.get(row).copied().flatten() else { continue };
-                    sum.hash(hash, weight, *of_units, &mut self.distinct);
+                    if let Some(hash) = hashes.get(row).copied().flatten() {
+                        sum.hash(hash, weight, *of_units, &mut self.distinct);
+                    }
                     all.further(document).for_each(|hash| sum.hash(hash, weight, *of_units, &mut self.distinct));
                 }
                 (Of::Numbers(_), Source::Hashes(_)) | (Of::Hashes(_), Source::Numbers(_)) => {}
@@ -943,7 +965,7 @@ impl Cells<'_> {
             })
             .collect();
         groups.sort_by(|a, b| a.from.cmp(&b.from).then(b.lines.cmp(&a.lines)).then_with(|| a.key.cmp(&b.key)));
-        let partial = partial.or((self.distinct >= DISTINCT_MAX).then_some(Partial::Matches));
+        let partial = partial.or((self.distinct >= DISTINCT_MAX || self.is_cut).then_some(Partial::Matches));
         let Cells { lines, kept, is_estimate, not_listed, .. } = self;
         Table { groups, lines, kept, is_estimate, not_listed, partial }
     }
@@ -966,6 +988,7 @@ impl Index {
             kept: 0,
             is_estimate: false,
             not_listed: 0,
+            is_cut: false,
             distinct: 0,
         };
         let mut partial = None;

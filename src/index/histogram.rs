@@ -4,16 +4,23 @@
 /// Numbers in bins of 1/64 octave.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Histogram {
-    /// Bin of the first count.
-    low: u32,
-    counts: Vec<u64>,
-    /// Zero and below.
-    least: u64,
+    above: Bins,
+    zeros: u64,
+    /// Numbers below zero without their sign.
+    below: Bins,
     /// Values are milliseconds, and bins are of whole microseconds.
     is_latency: bool,
     min: f64,
     max: f64,
     values: u64,
+}
+
+/// Numbers above zero, by bin.
+#[derive(Clone, Default, Debug)]
+struct Bins {
+    /// Bin of the first count.
+    low: u32,
+    counts: Vec<u64>,
 }
 
 /// Microseconds of a millisecond.
@@ -22,23 +29,9 @@ const MICROS: f64 = 1e3;
 /// Bits of a number below its bin: sign, exponent and six bits of the fraction make the bin.
 const BELOW_BIN: u32 = 52 - 6;
 
-impl Histogram {
-    /// Of latencies in milliseconds.
-    pub(super) fn of_latencies() -> Histogram {
-        Histogram { is_latency: true, ..Histogram::default() }
-    }
-
-    /// Counts a value so many times.
-    pub(super) fn add(&mut self, value: f64, weight: u64) {
-        (self.min, self.max) =
-            if self.values == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
-        self.values += weight;
-        if value <= 0.0 {
-            self.least += weight;
-            return;
-        }
-        let placed = if self.is_latency { (value * MICROS).round().max(1.0) } else { value };
-        let bin = (placed.to_bits() >> BELOW_BIN) as u32;
+impl Bins {
+    fn add(&mut self, value: f64, weight: u64) {
+        let bin = (value.to_bits() >> BELOW_BIN) as u32;
         if self.counts.is_empty() {
             self.low = bin;
         }
@@ -56,6 +49,43 @@ impl Histogram {
         }
     }
 
+    fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The middle of the bin in which the value of this rank is, counted from 1.
+    fn middle(&self, rank: u64) -> Option<f64> {
+        let mut seen = 0;
+        let at = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= rank
+        })?;
+        let edge = |bin: u32| f64::from_bits(u64::from(bin) << BELOW_BIN);
+        let bin = self.low + at as u32;
+        Some((edge(bin) + edge(bin + 1)) / 2.0)
+    }
+}
+
+impl Histogram {
+    /// Of latencies in milliseconds.
+    pub(super) fn of_latencies() -> Histogram {
+        Histogram { is_latency: true, ..Histogram::default() }
+    }
+
+    /// Counts a value so many times.
+    pub(super) fn add(&mut self, value: f64, weight: u64) {
+        (self.min, self.max) =
+            if self.values == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
+        self.values += weight;
+        if value == 0.0 {
+            self.zeros += weight;
+        } else if value < 0.0 {
+            self.below.add(-value, weight);
+        } else {
+            self.above.add(if self.is_latency { (value * MICROS).round().max(1.0) } else { value }, weight);
+        }
+    }
+
     /// The value with this share of values at or below it: the middle of its bin, and (but for latencies, of which a verdict says the
     /// middle) no further out than any value.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
@@ -63,20 +93,20 @@ impl Histogram {
             return None;
         }
         let rank = ((share * self.values as f64).ceil() as u64).clamp(1, self.values);
-        let mut seen = self.least;
-        if rank <= seen {
-            return Some(self.min);
-        }
-        for (at, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= rank {
-                let edge = |bin: u32| f64::from_bits(u64::from(bin) << BELOW_BIN);
-                let bin = self.low + at as u32;
-                let middle = (edge(bin) + edge(bin + 1)) / 2.0;
-                return Some(if self.is_latency { middle / MICROS } else { middle.clamp(self.min, self.max) });
-            }
-        }
-        Some(self.max)
+        let below = self.below.count();
+        let middle = if rank <= below {
+            // The least is the one that is furthest from zero.
+            self.below.middle(below + 1 - rank).map(|middle| -middle)
+        } else if rank <= below + self.zeros {
+            Some(0.0)
+        } else {
+            self.above.middle(rank - below - self.zeros)
+        };
+        Some(match middle {
+            Some(middle) if self.is_latency => middle / MICROS,
+            Some(middle) => middle.clamp(self.min, self.max),
+            None => self.max,
+        })
     }
 }
 
@@ -100,6 +130,19 @@ mod tests {
         histogram.add(-3.0, 1);
         histogram.add(0.0, 1);
         assert_eq!(histogram.quantile(0.0), Some(-3.0));
+    }
+
+    #[test]
+    fn values_below_zero_have_bins_of_their_own() {
+        let mut histogram = Histogram::default();
+        let mut values: Vec<f64> = (-5_000..5_000).map(|at| f64::from(at * 7_919 % 5_000) / 3.0).collect();
+        values.iter().for_each(|value| histogram.add(*value, 1));
+        values.sort_by(f64::total_cmp);
+        for share in [0.0, 0.1, 0.25, 0.5, 0.75, 1.0] {
+            let rank = ((share * 10_000.0f64).ceil() as usize).clamp(1, 10_000);
+            let (found, exact) = (histogram.quantile(share).unwrap(), values[rank - 1]);
+            assert!((found - exact).abs() <= 0.008 * exact.abs(), "{share}: {found} for {exact}");
+        }
     }
 
     /// Whatever latencies there are, a search and a verdict say the same of them.

@@ -35,7 +35,7 @@ pub use coverage::{Coverage, Covered};
 pub use document::{OUTSIDE, REJECT, Told, kind_name};
 pub use forget::IsForgotten;
 pub use layout::{ColumnKind, Columns};
-pub use names::{Aliases, KnownField, Unknown, impossible, is_derived, told_paths, unknown};
+pub use names::{Aliases, Impossible, KnownField, Unknown, impossible, impossible_in, is_derived, told_paths, unknown};
 pub use positions::Positions;
 pub use raw::Raw;
 pub use record::ToldRecord;

@@ -191,48 +191,68 @@ pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k st
 
 /// What is said of a value that decoding never gives: it would find nothing, whatever lines there are.
 pub fn impossible(query: &Query) -> Option<ParseError> {
-    let (field, text) = impossible_value(query.tree())?;
-    let (is, help) = match field.values() {
-        Values::Numbers => ("number", "500, 1.5, 250ms, 2s".to_owned()),
-        Values::Times => ("time", "2026-06-01T10:00:00Z, now-15m".to_owned()),
-        Values::Words(words) => ("word of a list", words.join(", ")),
-        Values::Any => return None,
-    };
+    let wrong = impossible_in(query.tree())?;
     let source = query.source();
     Some(ParseError {
-        message: format!("`{}` is a {is}, and `{text}` is none", field.path()),
-        at: source.find(text).map_or(0..0, |at| at..at + text.len()),
-        help: Some(help),
+        at: source.find(&wrong.text).map_or(0..0, |at| at..at + wrong.text.len()),
+        message: wrong.message,
+        help: Some(wrong.help),
         query: source.to_owned(),
     })
 }
 
+/// A value that decoding never gives, and what is said of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Impossible {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+    text: String,
+}
+
 /// The first value, or end of a range, that a field cannot have.
-fn impossible_value(node: &Node) -> Option<(Derived, &str)> {
-    match node {
-        Node::And(nodes) | Node::Or(nodes) => nodes.iter().find_map(impossible_value),
-        Node::Not(node) => impossible_value(node),
-        Node::Is(path, condition) => {
-            let field = Derived::of(path)?;
-            let text = match (field.values(), condition) {
-                (Values::Numbers | Values::Times, Condition::Between(low, high)) => {
-                    text_of(low).or_else(|| text_of(high))
-                }
-                (Values::Numbers, Condition::Equals(text)) => {
-                    Some(text.as_str()).filter(|_| query::number_of(text).is_none())
-                }
-                (Values::Times, Condition::Equals(text)) => {
-                    Some(text.as_str()).filter(|_| query::date_of(text).is_none())
-                }
-                (Values::Words(words), Condition::Equals(text)) => {
-                    Some(text.as_str()).filter(|text| !words.iter().any(|word| word == text))
-                }
-                _ => None,
-            };
-            text.map(|text| (field, text))
+pub fn impossible_in(node: &Node) -> Option<Impossible> {
+    let (path, condition) = match node {
+        Node::And(nodes) | Node::Or(nodes) => return nodes.iter().find_map(impossible_in),
+        Node::Not(node) => return impossible_in(node),
+        Node::Is(path, condition) => (path, condition),
+        Node::All => return None,
+    };
+    let field = Derived::of(path)?;
+    let not_of = |list: &[&str], text: &str| !list.contains(&text);
+    let ends = |low: &Edge, high: &Edge| text_of(low).or_else(|| text_of(high)).map(str::to_owned);
+    let (text, is, help) = match (field.values(), condition) {
+        (Values::Numbers, Condition::Between(low, high)) => {
+            (ends(low, high)?, "number", "500, 1.5, 250ms, 2s".to_owned())
         }
-        Node::All => None,
-    }
+        (Values::Numbers, Condition::Equals(text)) if query::number_of(text).is_none() => {
+            (text.clone(), "number", "500, 1.5; in a range 250ms, 2s, too".to_owned())
+        }
+        (Values::Times, Condition::Between(low, high)) => {
+            (ends(low, high)?, "time", "2026-06-01T10:00:00Z, now-15m".to_owned())
+        }
+        (Values::Times, Condition::Equals(text)) if query::date_of(text).is_none() => {
+            (text.clone(), "time", "2026-06-01T10:00:00Z, now-15m".to_owned())
+        }
+        (Values::Words(words), Condition::Equals(text)) if not_of(words, text) => {
+            (text.clone(), "word of a list", words.join(", "))
+        }
+        // Severities have an order; other words have none.
+        (Values::Words(words), Condition::Between(low, high)) => {
+            let end = |edge: &Edge| match edge {
+                Edge::With(Bound::Level(..)) | Edge::Without(Bound::Level(..)) if field == Derived::Level => None,
+                Edge::Open => None,
+                Edge::With(bound) | Edge::Without(bound) => Some(match bound {
+                    Bound::Number(number) | Bound::Duration(number) => number.to_string(),
+                    Bound::Date(_, text) | Bound::Level(_, text) | Bound::Text(text) => text.clone(),
+                }),
+            };
+            (end(low).or_else(|| end(high))?, "word of a list", words.join(", "))
+        }
+        _ => return None,
+    };
+    Some(Impossible { message: format!("`{}` is a {is}, and `{text}` is none", field.path()), help, text })
 }
 
 /// The text at the end of a range, where it is text.

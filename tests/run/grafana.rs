@@ -282,6 +282,11 @@ fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
         (json!({ "query": { "match_all": { "foo": 1 } } }), "does not support [foo]"),
         (json!({ "query": { "range": { "status": { "gte": 500, "gt": 600 } } } }), "one end of it"),
         (json!({ "query": { "range": { "@timestamp": { "gte": "2026", "format": "yyyy" } } } }), "[format] of [range]"),
+        (json!({ "query": { "term": { "_level": "ERROR" } } }), "there are trace, debug, info"),
+        (json!({ "query": { "range": { "_status": { "gte": 500 } } } }), "there are 1xx"),
+        (json!({ "aggs": {}, "aggregations": {} }), "say it once"),
+        (json!({ "aggs": { "1": { "percentiles": { "field": "@timestamp" } } } }), "are of numbers"),
+        (json!({ "fields": [{ "field": "ts", "format": "yyyy" }] }), "[format] is"),
         (json!({ "track_total_hits": "x" }), "[track_total_hits] is"),
         (json!({ "fields": "cohort" }), "[fields] is a list"),
         (json!({ "aggs": { "1": { "terms": { "field": "cohort", "min_doc_count": 0 } } } }), "at least 1"),
@@ -346,6 +351,11 @@ fn what_is_not_supported_is_said_in_the_words_of_elasticsearch() {
     assert!(hits.iter().any(|hit| hit["fields"]["cohort"].is_array()), "{answer}");
     assert_eq!(post(&running, "/_field_caps", r#"{"fields":"cohort"}"#).1["fields"].as_object().unwrap().len(), 1);
     assert_eq!(running.ask("/_mapping?foo=1", &running.address).unwrap().0, 400);
+    assert_eq!(post(&running, "/_all/_search", "{}").0, 200);
+    assert_eq!(post(&running, "/serin-decisions%2Clogs/_search", "{}").0, 400);
+    let millis = json!({ "size": 1, "fields": [{ "field": "@timestamp", "format": "epoch_millis" }] });
+    let shown = post(&running, "/logs/_search", &millis.to_string()).1["hits"]["hits"][0].clone();
+    assert_eq!(shown["fields"]["@timestamp"][0], shown["sort"][0].to_string());
     assert_eq!(post(&running, "/_search?routing=x", "{}").0, 400);
     assert_eq!(post(&running, "/_msearch", "{}\n").0, 400);
     assert_eq!(post(&running, "/_search", "[1]").0, 400);

@@ -48,7 +48,7 @@ pub(super) const PATHS: [(&str, &str); 5] = [
 /// has configured.
 fn asked(path: &str) -> (Option<&str>, Vec<&str>) {
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
-    match words.iter().position(|word| word.starts_with('_')) {
+    match words.iter().position(|word| word.starts_with('_') && *word != "_all") {
         Some(first) => (first.checked_sub(1).and_then(|at| words.get(at).copied()), words[first..].to_vec()),
         None => (None, words),
     }

@@ -24,7 +24,7 @@ use crate::cli::run::annotations;
 use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
 use crate::cli::run::searching::api;
-use crate::index::{Asked, Cursor, Found, Index, KnownField, Partial};
+use crate::index::{Asked, Cursor, Found, Index, KnownField, Partial, impossible_in};
 use crate::pipeline::roles::Role;
 use crate::query::{Node, suggest};
 use crate::time::Timestamp;
@@ -156,7 +156,9 @@ pub(in crate::cli::run) async fn answer(
     question: Question,
     request: Request,
 ) -> (StatusCode, Value) {
-    let is_decisions = index.map_or(Ok(false), |index| decisions::is_named(&Value::from(index)));
+    // Clients write commas and stars of a path in both ways.
+    let plain = |index: &str| index.replace("%2C", ",").replace("%2c", ",").replace("%2A", "*").replace("%2a", "*");
+    let is_decisions = index.map_or(Ok(false), |index| decisions::is_named(&Value::from(plain(index))));
     let answered = match is_decisions {
         Ok(is_decisions) => asked((shared, desk), is_decisions, question, request).await,
         Err(failed) => Err(failed),
@@ -222,7 +224,8 @@ async fn asked(
             of_times.extend(plan.fields(Role::Time).iter().map(|field| field.path.clone()));
         }
         let times = figures::times(of_times.into_iter());
-        let context = Context { shared: &of, index, stop, known: &known, times: &times };
+        let dates = known.iter().filter(|(_, kind)| **kind == "date").map(|(path, _)| path.clone()).collect();
+        let context = Context { shared: &of, index, stop, known: &known, times: &times, dates: &dates };
         match question {
             Question::Search => context.search(&with_parameters(parse(&body)?, &parameters)?),
             Question::Count => context.count(&with_parameters(parse(&body)?, &parameters)?),
@@ -400,12 +403,22 @@ struct Context<'c> {
     stop: &'c dyn Fn() -> bool,
     known: &'c BTreeMap<String, &'static str>,
     times: &'c BTreeSet<String>,
+    /// Fields whose values are times.
+    dates: &'c BTreeSet<String>,
 }
 
 /// How lines are shown.
 struct Looks {
     source: Source,
-    fields: Vec<String>,
+    fields: Vec<WantedField>,
+}
+
+/// A field that is shown beside the line.
+struct WantedField {
+    /// With `*` for any text.
+    name: String,
+    /// Times are milliseconds.
+    as_millis: bool,
 }
 
 enum Source {
@@ -416,6 +429,10 @@ enum Source {
 
 impl Context<'_> {
     fn resolved(&self, node: &Node) -> Result<Node, Failed> {
+        if let Some(wrong) = impossible_in(node) {
+            let words = format!("{}; there are {}", wrong.message, wrong.help);
+            return Err(Failed::of(400, "query_shard_exception", &words));
+        }
         let aliases = self.shared.searching.aliases.get().cloned().unwrap_or_default();
         match self.index.resolve_node(node, &aliases)? {
             Ok(node) => Ok(node),
@@ -431,7 +448,7 @@ impl Context<'_> {
 
     fn count(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         only_query(body)?;
-        let tree = self.tree(&mut Reader::new(self.times, now()), body)?;
+        let tree = self.tree(&mut Reader::new(self.times, self.dates, now()), body)?;
         let asked = Asked { tree: &tree, limit: 0, before: None, count_to: COUNT_ALL, stop: self.stop };
         let page = self.index.search(&asked)?;
         if let Some(partial) = &page.partial {
@@ -444,7 +461,7 @@ impl Context<'_> {
     fn search(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         let began = Instant::now();
         known_keys(body)?;
-        let mut reader = Reader::new(self.times, now());
+        let mut reader = Reader::new(self.times, self.dates, now());
         let tree = self.tree(&mut reader, body)?;
         let (from, size) = window(body)?;
         let before = self.order(body, size)?;
@@ -460,6 +477,9 @@ impl Context<'_> {
             _ => json!({ "value": page.total.lines, "relation": relation }),
         };
         let mut out = Map::new();
+        if body.contains_key("aggs") && body.contains_key("aggregations") {
+            return Err(Failed::parsing("[aggs] and [aggregations] are one; say it once"));
+        }
         if let Some(aggs) = body.get("aggs").or_else(|| body.get("aggregations")).filter(|aggs| !aggs.is_null()) {
             let resolve = |node: &Node| self.resolved(node);
             let may_be_number = |field: &KnownField| self.index.may_be_number(field).unwrap_or(true);
@@ -528,9 +548,11 @@ impl Context<'_> {
         });
         let Some(out) = hit.as_object_mut() else { return hit };
         let mut shown = Map::new();
-        for name in &looks.fields {
+        for WantedField { name, as_millis } in &looks.fields {
             if query::path(self.times, name) == query::TIME {
-                shown.insert(name.clone(), json!([iso(found.time())]));
+                let at = found.time();
+                let time = if *as_millis { json!(at.0.div_euclid(1_000).to_string()) } else { json!(iso(at)) };
+                shown.insert(name.clone(), json!([time]));
             } else if name.contains('*') {
                 each_path(&line, "", &mut |path, value| {
                     if fits(name, path) {
@@ -711,14 +733,32 @@ fn looks(body: &Map<String, Value>) -> Result<Looks, Failed> {
         ),
         Some(_) => return Err(Failed::parsing("[_source] is true, false, or a list of whole names of fields here")),
     };
-    let name = |of: &Value| of.as_str().or_else(|| of.get("field")?.as_str()).map(str::to_owned);
     let fields = match body.get("fields") {
-        None | Some(Value::Null) => Some(Vec::new()),
-        Some(Value::Array(list)) => list.iter().map(name).collect(),
-        Some(_) => None,
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(list)) => list.iter().map(wanted_field).collect::<Result<_, _>>()?,
+        Some(_) => return Err(Failed::parsing("[fields] is a list of names of fields")),
     };
-    let fields = fields.ok_or_else(|| Failed::parsing("[fields] is a list of names of fields"))?;
     Ok(Looks { source, fields })
+}
+
+/// One of `fields`: a name, or a name with a notation of times.
+fn wanted_field(of: &Value) -> Result<WantedField, Failed> {
+    let wrong = || Failed::parsing("[fields] is a list of names of fields, or of objects with [field] and [format]");
+    let Value::Object(object) = of else {
+        return of.as_str().map(|name| WantedField { name: name.to_owned(), as_millis: false }).ok_or_else(wrong);
+    };
+    if object.keys().any(|key| !["field", "format"].contains(&key.as_str())) {
+        return Err(wrong());
+    }
+    let name = object.get("field").and_then(Value::as_str).ok_or_else(wrong)?.to_owned();
+    let as_millis = match object.get("format").map(Value::as_str) {
+        None => false,
+        Some(Some("epoch_millis")) => true,
+        // As times are written anyway.
+        Some(Some(format)) if format.starts_with("strict_date") || format == "date_time" => false,
+        Some(_) => return Err(Failed::parsing("[format] is epoch_millis or strict_date_optional_time here")),
+    };
+    Ok(WantedField { name, as_millis })
 }
 
 /// A value of `fields`: those are lists.

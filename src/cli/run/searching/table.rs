@@ -156,8 +156,12 @@ pub(super) async fn aggregate(
         let of_field = of_ranges.iter().map(|(field, _)| field);
         let fields = of_by.iter().chain(of_field.clone()).map(String::as_str);
         are_fields(index, fields.chain(metrics.iter().map(Metric::field)))?;
-        let of_numbers = metrics.iter().filter(|metric| !matches!(metric, Metric::Distinct(_) | Metric::Values(_)));
-        are_numbers(index, of_field.map(String::as_str).chain(of_numbers.map(Metric::field)))?;
+        let of_numbers = metrics.iter().filter_map(|metric| match metric {
+            Metric::Quantiles(field, _) => Some((field.as_str(), false)),
+            Metric::Stats(field) => Some((field.as_str(), true)),
+            Metric::Distinct(_) | Metric::Values(_) => None,
+        });
+        are_numbers(index, of_field.map(|field| (field.as_str(), true)).chain(of_numbers))?;
         let ranges = of_ranges.as_ref().map(|(field, bounds)| (field.as_str(), bounds.as_slice()));
         index
             .aggregate(&Counted { tree: &tree, by: &of_by, ranges, every, metrics, stop })
@@ -199,12 +203,16 @@ pub(super) fn are_fields<'f>(index: &Index, mut names: impl Iterator<Item = &'f 
     Err(problem(StatusCode::BAD_REQUEST, &format!("no line has a field `{name}`{help}")))
 }
 
-/// Fields whose values are put in order or summed hold numbers, or times.
-fn are_numbers<'f>(index: &Index, mut names: impl Iterator<Item = &'f str>) -> Result<(), Refusal> {
+/// Fields whose values are put in order or summed hold numbers, or times where those are taken as well.
+fn are_numbers<'f>(index: &Index, mut names: impl Iterator<Item = (&'f str, bool)>) -> Result<(), Refusal> {
     let known = index.fields().map_err(|error| damaged(&error))?;
-    names.try_for_each(|name| {
-        let field = known.iter().find(|field| field.path == name);
-        if field.map_or(Ok(false), |field| index.may_be_number(field)).map_err(|error| damaged(&error))? {
+    names.try_for_each(|(name, takes_times)| {
+        let Some(field) = known.iter().find(|field| field.path == name) else { return Ok(()) };
+        if !takes_times && (name == "_time" || field.kind == "date") {
+            let words = "quantiles: of numbers; of times they would be months off. `every` counts lines by time";
+            return Err(problem(StatusCode::BAD_REQUEST, words));
+        }
+        if index.may_be_number(field).map_err(|error| damaged(&error))? {
             return Ok(());
         }
         Err(problem(StatusCode::BAD_REQUEST, &format!("a field of numbers is needed, and `{name}` holds none")))

@@ -1,5 +1,7 @@
 //! The index of decisions: what happened to rollouts, as lines that Grafana's stock data source asks for annotations.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::{Failed, Looks, Source, as_list, fits, iso, known_keys, looks, only_query, window};
@@ -83,7 +85,7 @@ fn hit(number: u64, mark: &Annotation, source: Value, looks: &Looks) -> Value {
     let of = |name: &String| Some((name.clone(), source.get(name)?.clone()));
     let fields: Map<String, Value> = FIELDS
         .iter()
-        .filter(|name| looks.fields.iter().any(|wanted| fits(wanted, name)))
+        .filter(|name| looks.fields.iter().any(|wanted| fits(&wanted.name, name)))
         .filter_map(|name| Some(((*name).to_owned(), as_list(source.get(*name)?))))
         .collect();
     if !fields.is_empty() {
@@ -151,7 +153,8 @@ impl Decisions<'_> {
     /// Marks that match, the oldest first.
     fn chosen(&self, body: &Map<String, Value>) -> Result<Vec<Chosen<'_>>, Failed> {
         let times = super::figures::times(std::iter::empty());
-        let mut reader = Reader::new(&times, now());
+        let dates = BTreeSet::new();
+        let mut reader = Reader::new(&times, &dates, now());
         let tree = match body.get("query").filter(|query| !query.is_null()) {
             None => Node::All,
             Some(query) => in_words(reader.node(query)?),

@@ -211,6 +211,9 @@ impl<'t, 'r> Levels<'t, 'r> {
                     return Err(Failed::parsing(&format!("[{way}] is an object")));
                 }
                 let field = self.number_field(body, kind)?;
+                if field == TIME || self.known.get(&field) == Some(&"date") {
+                    return Err(Failed::parsing("[percentiles] are of numbers: of times they would be months off"));
+                }
                 let metric = Metric::Quantiles(field, percents.iter().map(|of| of / 100.0).collect());
                 return Ok(Some((Shown::Percentiles { percents, is_keyed }, metric)));
             }

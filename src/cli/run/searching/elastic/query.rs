@@ -30,6 +30,8 @@ const FORMATS: [&str; 6] = [
 pub(super) struct Reader<'t> {
     /// Names that stand for the event time.
     pub times: &'t BTreeSet<String>,
+    /// Other fields whose values are times.
+    pub dates: &'t BTreeSet<String>,
     /// The time of the clock.
     pub now: Timestamp,
     clauses: usize,
@@ -87,8 +89,8 @@ fn escaped(text: &str, plain: &str) -> String {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(times: &'t BTreeSet<String>, now: Timestamp) -> Reader<'t> {
-        Reader { times, now, clauses: 0 }
+    pub(super) fn new(times: &'t BTreeSet<String>, dates: &'t BTreeSet<String>, now: Timestamp) -> Reader<'t> {
+        Reader { times, dates, now, clauses: 0 }
     }
 
     /// A field as lines have it.
@@ -239,7 +241,11 @@ impl<'t> Reader<'t> {
                 return Err(Failed::parsing(&format!("[range] has [{other}] and [{name}], which are one end of it")));
             }
             let with = matches!(name.as_str(), "gte" | "lte" | "from" | "to");
-            let edge = if path == TIME { self.time(value, format, is_low, with)? } else { edge(value, with)? };
+            let edge = if path == TIME || self.dates.contains(&path) {
+                self.time(value, format, is_low, with)?
+            } else {
+                edge(value, with)?
+            };
             *(if is_low { &mut low } else { &mut high }) = edge;
         }
         Ok(Node::Is(path, Condition::Between(low, high)))
@@ -365,7 +371,8 @@ mod tests {
 
     fn read(value: Value) -> Result<String, String> {
         let times = BTreeSet::from(["@timestamp".to_owned(), "ts".to_owned()]);
-        let mut reader = Reader::new(&times, Timestamp(1_000_000_000_000_000));
+        let dates = BTreeSet::from(["due".to_owned()]);
+        let mut reader = Reader::new(&times, &dates, Timestamp(1_000_000_000_000_000));
         reader.node(&value).map(|node| node.to_string()).map_err(|failed| failed.words)
     }
 
@@ -383,6 +390,8 @@ mod tests {
                 "_time:[1970-01-01T00:00:01Z TO 1970-01-01T00:00:02.001Z}",
             ),
             (json!({ "range": { "ts": { "gt": "now-1h" } } }), "_time:{2001-09-09T00:46:40Z TO *]"),
+            (json!({ "range": { "due": { "gte": 1_000 } } }), "due:[1970-01-01T00:00:01Z TO *]"),
+            (json!({ "range": { "due": { "gt": "now-1h" } } }), "due:{2001-09-09T00:46:40Z TO *]"),
             (json!({ "prefix": { "route": "/api" } }), "route:\\/api*"),
             (json!({ "wildcard": { "route": { "value": "/a*b" } } }), "route:\\/a*b"),
             (json!({ "regexp": { "route": "/a.*" } }), "route:/\\/a.*/"),
@@ -453,7 +462,7 @@ mod tests {
         ] {
             let query = Query::parse(asked).unwrap();
             let written = to_elastic(query.tree());
-            let read = Reader::new(&times, Timestamp(0))
+            let read = Reader::new(&times, &times, Timestamp(0))
                 .node(&written)
                 .unwrap_or_else(|failed| panic!("{asked}: {}", failed.words));
             let found = |node: &Node| lines.iter().map(|line| node.matches(line)).collect::<Vec<_>>();
@@ -536,7 +545,7 @@ mod tests {
             let asked = any(&mut below, 4);
             let query = Query::parse(&asked).unwrap_or_else(|error| panic!("{asked}: {}", error.message));
             let written = to_elastic(query.tree());
-            let read = Reader::new(&times, Timestamp(0))
+            let read = Reader::new(&times, &times, Timestamp(0))
                 .node(&written)
                 .unwrap_or_else(|failed| panic!("{asked}: {written}: {}", failed.words));
             for line in &lines {

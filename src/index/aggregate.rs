@@ -609,6 +609,7 @@ enum Sum {
 }
 
 impl Sum {
+    #[inline]
     fn number(&mut self, number: f64, weight: u64) {
         match self {
             Sum::Quantiles(histogram) => histogram.add(number, weight),
@@ -622,6 +623,7 @@ impl Sum {
     }
 
     /// A value; how many are kept in all so far is `distinct`.
+    #[inline]
     fn hash(&mut self, hash: u64, weight: u64, is_unit: bool, distinct: &mut usize) {
         match self {
             Sum::Values(values) => *values += weight,
@@ -887,6 +889,7 @@ impl Cells<'_> {
     }
 
     /// Counts a line in a group; in none where there are too many.
+    #[inline]
     fn add_line(
         &mut self,
         at: Option<usize>,

@@ -42,6 +42,7 @@ use template::Templates;
 pub use access_fields::{ACCESS_DURATION, ACCESS_ROLES};
 pub use arms::{in_split, split_key};
 pub(crate) use crash::is_crash;
+#[cfg(feature = "serve")]
 pub(crate) use names::CELL_MAX;
 pub(crate) use outcome::is_probe_route;
 pub(crate) use segments::is_no_segment;

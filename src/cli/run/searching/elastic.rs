@@ -203,7 +203,7 @@ async fn asked(
             Question::Search => decisions.search(&with_parameters(parse(&body)?, &parameters)?),
             Question::Count => decisions.count(&with_parameters(parse(&body)?, &parameters)?),
             Question::Several => {
-                Ok(Several::read(&body, is_decisions)?.answer(&decisions, &|_| Err(Failed::parsing("no lines"))))
+                Ok(Several::read(&body, is_decisions)?.answer(&decisions, |_| Err(Failed::parsing("no lines"))))
             }
             Question::Fields => {
                 checked(&parameters, &["fields"])?;
@@ -231,7 +231,7 @@ async fn asked(
             Question::Count => context.count(&with_parameters(parse(&body)?, &parameters)?),
             Question::Several => {
                 let decisions = Decisions { marks: &marks };
-                Ok(Several::read(&body, is_decisions)?.answer(&decisions, &|asked| context.search(asked)))
+                Ok(Several::read(&body, is_decisions)?.answer(&decisions, |asked| context.search(asked)))
             }
             Question::Fields => {
                 checked(&parameters, &["fields"])?;
@@ -282,7 +282,13 @@ fn wanted_fields(body: &Map<String, Value>, parameters: &BTreeMap<String, String
 }
 
 /// Several questions in one body, two lines each.
-struct Several(Vec<Result<(bool, Map<String, Value>), Failed>>);
+struct Several(Vec<Result<OneOfSeveral, Failed>>);
+
+struct OneOfSeveral {
+    /// It is about decisions.
+    is_decisions: bool,
+    asked: Map<String, Value>,
+}
 
 impl Several {
     /// `is_decisions`: what a header means that names no index.
@@ -309,24 +315,25 @@ impl Several {
             if let Some(key) = header.keys().find(|key| !known.contains(&key.as_str())) {
                 return Err(Failed::parsing(&format!("key [{key}] is not supported in the metadata section")));
             }
-            Ok((header.get("index").map_or(Ok(is_decisions), decisions::is_named)?, parse(asked)?))
+            let is_decisions = header.get("index").map_or(Ok(is_decisions), decisions::is_named)?;
+            Ok(OneOfSeveral { is_decisions, asked: parse(asked)? })
         };
         Ok(Several(lines.as_chunks().0.iter().map(|[header, asked]| one(header, asked)).collect()))
     }
 
     /// None is of lines.
     fn are_decisions(&self) -> bool {
-        self.0.iter().all(|one| one.as_ref().is_ok_and(|(is_decisions, _)| *is_decisions))
+        self.0.iter().all(|one| one.as_ref().is_ok_and(|one| one.is_decisions))
     }
 
-    fn answer(self, decisions: &Decisions<'_>, lines: &dyn Fn(&Map<String, Value>) -> Result<Value, Failed>) -> Value {
+    fn answer(self, decisions: &Decisions<'_>, lines: impl Fn(&Map<String, Value>) -> Result<Value, Failed>) -> Value {
         let began = Instant::now();
         let answers: Vec<Value> = self
             .0
             .into_iter()
             .map(|one| {
                 let answer = one.and_then(
-                    |(is_decisions, asked)| {
+                    |OneOfSeveral { is_decisions, asked }| {
                         if is_decisions { decisions.search(&asked) } else { lines(&asked) }
                     },
                 );

@@ -190,6 +190,10 @@ impl Index {
         let next = page.last().filter(|_| more).map(|last| last.at.clone());
         let (mut lines, mut pages) = (Vec::with_capacity(page.len()), Pages::new(&segments));
         for candidate in page {
+            // Each line of a damaged file may take long to fail.
+            if pages.failures >= FAILURES_MAX || (pages.failures > 0 && (asked.stop)()) {
+                break;
+            }
             match pages.found(candidate) {
                 Ok(line) => lines.extend(line),
                 Err(error) => partial = Some(Partial::Damaged(error.to_string())),
@@ -545,14 +549,25 @@ impl<'s> LineReader<'s> {
 struct Pages<'s> {
     segments: &'s [Segment],
     readers: Vec<Option<LineReader<'s>>>,
+    /// Lines that could not be read.
+    failures: usize,
 }
+
+/// Lines of a page that may fail before the rest of it is left.
+const FAILURES_MAX: usize = 3;
 
 impl<'s> Pages<'s> {
     fn new(segments: &'s [Segment]) -> Pages<'s> {
-        Pages { segments, readers: segments.iter().map(|_| None).collect() }
+        Pages { segments, readers: segments.iter().map(|_| None).collect(), failures: 0 }
     }
 
     fn found(&mut self, candidate: Candidate) -> tantivy::Result<Option<Found>> {
+        let found = self.read(candidate);
+        self.failures += usize::from(found.is_err());
+        found
+    }
+
+    fn read(&mut self, candidate: Candidate) -> tantivy::Result<Option<Found>> {
         let Some(segment) = self.segments.get(candidate.segment) else { return Ok(None) };
         let Some(reader) = self.readers.get_mut(candidate.segment) else { return Ok(None) };
         let lines = match reader {

@@ -483,6 +483,18 @@ fn each_value_of_a_list_counts() {
             Figure::Stats { count: 4, min: millis, max: millis, sum: 4.0 * millis },
         ]
     );
+    // Also those that are written as text.
+    writer.add("a", 4, r#"{"service":"7","took":"9","n":"-0.5","user":"1"}"#, &told(START)).unwrap();
+    writer.commit().unwrap();
+    let as_text = ["took", "n", "service"].map(|path| Metric::Stats(path.to_owned()));
+    assert_eq!(
+        table(&[], None, &as_text).groups[0].figures,
+        [
+            Figure::Stats { count: 7, min: 1.0, max: 300.0, sum: 633.0 },
+            Figure::Stats { count: 4, min: -0.5, max: 7.0, sum: 18.5 },
+            Figure::Stats { count: 1, min: 7.0, max: 7.0, sum: 7.0 },
+        ]
+    );
 }
 
 /// Lines with names that no term can have are asked themselves, so that a name that nothing has is an error all the same.
@@ -504,6 +516,10 @@ fn a_name_that_nothing_has_is_an_error_beside_odd_lines_too() {
         resolved(text).unwrap();
         assert_eq!(search(&index, text, 10, None).total.lines, lines, "{text}");
     }
+    // A time is one however it is written.
+    let exact = resolved(&format!("_time:\"{}\"", "2026-06-01T10:00:00.000Z")).unwrap();
+    let asked = Asked { tree: &exact, limit: 10, before: None, count_to: 10, stop: &|| false };
+    assert_eq!(index.search(&asked).unwrap().total.lines, 3);
     // A value that decoding never gives finds nothing, whatever lines there are.
     for (text, at, help) in [
         ("_kind:foo", 6..9, "request, span, log, exposure, event, reject, outside"),
@@ -512,8 +528,12 @@ fn a_name_that_nothing_has_is_an_error_beside_odd_lines_too() {
         ("_status:>=500", 10..13, "1xx, 2xx, 3xx, 4xx, 5xx"),
         ("_latency:250ms", 9..14, "500, 1.5; in a range 250ms, 2s, too"),
         ("NOT _failed:maybe", 12..17, "true, false"),
-        ("_latency:>=abc", 11..14, "500, 1.5, 250ms, 2s"),
+        ("_latency:>=abc", 11..14, "500, 1.5; in a range 250ms, 2s, too"),
         ("_time:val", 6..9, "2026-06-01T10:00:00Z, now-15m"),
+        ("_time:>=1767225600", 8..18, "2026-06-01T10:00:00Z, now-15m"),
+        ("_latency:>=2026-01-01", 11..21, "500, 1.5; in a range 250ms, 2s, too"),
+        ("user:500 AND _status:500", 21..24, "1xx, 2xx, 3xx, 4xx, 5xx"),
+        ("_unit:u5", 6..8, "10 digits from 0 to f"),
     ] {
         let error = resolved(text).unwrap_err();
         assert_eq!((error.at.clone(), error.help.as_deref()), (at, Some(help)), "{text}: {error}");

@@ -19,7 +19,7 @@ use crate::index::layout::{ColumnKind, LINE_ONLY, SEPARATOR, id_hash, names};
 use crate::index::reading::{Reading, Stopped};
 use crate::index::search::{Lines, Partial, Segment};
 use crate::index::store::Index;
-use crate::query::{Node, Value};
+use crate::query::{self, Node, Value};
 use crate::time::Micros;
 
 /// Name by which units are counted.
@@ -515,8 +515,16 @@ impl Opened<'_> {
         match column.map(|column| (column.kind, column.name.as_str())) {
             Some((ColumnKind::Number, name)) => {
                 if let Some(values) = fast.column_opt::<f64>(name)? {
-                    let further = beyond_first(&values, self.documents, |number| number);
-                    return Ok(Numbers { first: FirstNumber::Column(values), further });
+                    // What is written as text, and what the column does not take, is a term.
+                    let mut others = false;
+                    self.each_term(path, &mut |_, value| others |= number_of(value).is_some())?;
+                    if !others {
+                        let further = beyond_first(&values, self.documents, |number| number);
+                        return Ok(Numbers { first: FirstNumber::Column(values), further });
+                    }
+                    for document in self.documents.iter() {
+                        values.values_for_doc(document).for_each(|number| listing.add(document, number));
+                    }
                 }
             }
             Some((ColumnKind::Date, name)) => {
@@ -525,11 +533,26 @@ impl Opened<'_> {
                     return Ok(Numbers { first: FirstNumber::Times(values), further });
                 }
             }
-            Some((ColumnKind::Text | ColumnKind::Id | ColumnKind::Line, _)) | None => {}
+            Some((ColumnKind::Text, name)) => {
+                if let Some(values) = fast.str(name)? {
+                    let mut of_ord = Vec::with_capacity(values.num_terms());
+                    let mut terms = values.dictionary().stream()?;
+                    while terms.advance() {
+                        let text = std::str::from_utf8(terms.key()).ok();
+                        of_ord.push(text.and_then(query::number_of).unwrap_or(f64::NAN));
+                    }
+                    for document in self.documents.iter() {
+                        for ord in values.ords().values_for_doc(document) {
+                            listing.add(document, of_ord.get(ord as usize).copied().unwrap_or(f64::NAN));
+                        }
+                    }
+                }
+            }
+            Some((ColumnKind::Id | ColumnKind::Line, _)) | None => {}
         }
         self.each(path, &mut |document, value| {
-            if let Value::Number(number) = value {
-                listing.add(document, *number);
+            if let Some(number) = number_of(value) {
+                listing.add(document, number);
             }
         })?;
         Ok(Numbers { first: FirstNumber::Listed(listing.first), further: listing.further })
@@ -567,8 +590,9 @@ impl Opened<'_> {
             if path != UNIT {
                 // What is no text stands among the terms.
                 self.each_term(path, &mut |document, value| {
-                    if self.documents.has(document) {
-                        further.entry(document).or_default().push(id_hash(&text_of(value)));
+                    let hash = id_hash(&text_of(value));
+                    if self.documents.has(document) && column.values_for_doc(document).all(|known| known != hash) {
+                        further.entry(document).or_default().push(hash);
                     }
                 })?;
             }
@@ -578,6 +602,15 @@ impl Opened<'_> {
             return Ok(Hashes::Names(Listing::new(0).into()));
         }
         Ok(Hashes::Names(self.names(path, words)?))
+    }
+}
+
+/// A value as a number: also one that is written as text, as ranges of searches have it.
+fn number_of(value: &Value<'_>) -> Option<f64> {
+    match value {
+        Value::Number(number) => Some(*number),
+        Value::Str(text) => query::number_of(text),
+        Value::Bool(_) | Value::List(_) => None,
     }
 }
 

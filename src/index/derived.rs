@@ -39,6 +39,8 @@ pub(super) enum Derived {
 pub(super) enum Values {
     Numbers,
     Times,
+    /// So many hexadecimal digits.
+    Digits(usize),
     /// These, and no others.
     Words(&'static [&'static str]),
     Any,
@@ -105,13 +107,22 @@ impl Derived {
             Derived::Failed => Values::Words(&["true", "false"]),
             Derived::Level => Values::Words(&["trace", "debug", "info", "warn", "error", "fatal"]),
             Derived::Status => Values::Words(&["1xx", "2xx", "3xx", "4xx", "5xx"]),
-            Derived::Stream
-            | Derived::Service
-            | Derived::Arm
-            | Derived::Route
-            | Derived::Template
-            | Derived::Reject
-            | Derived::Unit => Values::Any,
+            Derived::Stream | Derived::Service | Derived::Arm | Derived::Route => Values::Any,
+            Derived::Template => Values::Digits(16),
+            Derived::Unit => Values::Digits(10),
+            Derived::Reject => Values::Words(&[
+                "not_utf8",
+                "too_long",
+                "malformed",
+                "unknown_format",
+                "crash_text",
+                "no_time",
+                "bad_time",
+                "time_out_of_range",
+                "quarantined",
+                "too_many_names",
+                "both_arms",
+            ]),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::index::derived::{Derived, DerivedColumns, Values};
-use crate::index::layout::{BEYOND, LINE_ONLY, MESSAGE_MARK, SEPARATOR, is_plain};
+use crate::index::layout::{BEYOND, ColumnKind, LINE_ONLY, MESSAGE_MARK, SEPARATOR, is_plain};
 use crate::index::reading::Stopped;
 use crate::index::search::decided;
 use crate::index::store::{Index, Part};
@@ -142,10 +142,15 @@ impl Index {
         if let Some(derived) = Derived::of(&field.path) {
             return Ok(matches!(derived.values(), Values::Numbers | Values::Times));
         }
-        if field.kind != "term" {
-            return Ok(OF_NUMBERS.contains(&field.kind));
+        if OF_NUMBERS.contains(&field.kind) {
+            return Ok(true);
+        }
+        if !["term", "text"].contains(&field.kind) {
+            return Ok(false);
         }
         let (from, until) = (format!("{}{SEPARATOR}n", field.path), format!("{}{SEPARATOR}o", field.path));
+        // Numbers may be written as text.
+        let texts = (format!("{}{SEPARATOR}s+", field.path), format!("{}{SEPARATOR}s:", field.path));
         let in_line = format!("{}{LINE_ONLY}", field.path);
         for part in self.parts() {
             for segment in part.searcher().segment_readers() {
@@ -153,6 +158,23 @@ impl Index {
                 let terms = inverted.terms();
                 if terms.get(&in_line)?.is_some() || terms.range().ge(&from).lt(&until).into_stream()?.advance() {
                     return Ok(true);
+                }
+                let mut of_text = terms.range().ge(&texts.0).lt(&texts.1).into_stream()?;
+                while of_text.advance() {
+                    let text = of_text.key().get(texts.0.len() - 1..).and_then(|text| std::str::from_utf8(text).ok());
+                    if text.is_some_and(|text| query::number_of(text).is_some()) {
+                        return Ok(true);
+                    }
+                }
+                if let Some(column) = part.layout.column(&field.path).filter(|column| column.kind == ColumnKind::Text)
+                    && let Some(values) = segment.fast_fields().str(&column.name)?
+                {
+                    let mut of_column = values.dictionary().range().ge("+").lt(":").into_stream()?;
+                    while of_column.advance() {
+                        if std::str::from_utf8(of_column.key()).is_ok_and(|text| query::number_of(text).is_some()) {
+                            return Ok(true);
+                        }
+                    }
                 }
             }
         }
@@ -193,8 +215,11 @@ pub fn unknown<'k>(query: &Query, name: &str, known: impl Iterator<Item = &'k st
 pub fn impossible(query: &Query) -> Option<ParseError> {
     let wrong = impossible_in(query.tree())?;
     let source = query.source();
+    // Behind the name; another field may have the same value.
+    let from = place(source, wrong.path).end;
+    let at = source.get(from..).and_then(|rest| rest.find(&wrong.text)).map(|at| from + at);
     Some(ParseError {
-        at: source.find(&wrong.text).map_or(0..0, |at| at..at + wrong.text.len()),
+        at: at.map_or(0..0, |at| at..at + wrong.text.len()),
         message: wrong.message,
         help: Some(wrong.help),
         query: source.to_owned(),
@@ -208,6 +233,7 @@ pub struct Impossible {
     pub message: String,
     /// What to write instead.
     pub help: String,
+    path: &'static str,
     text: String,
 }
 
@@ -220,46 +246,53 @@ pub fn impossible_in(node: &Node) -> Option<Impossible> {
         Node::All => return None,
     };
     let field = Derived::of(path)?;
-    let not_of = |list: &[&str], text: &str| !list.contains(&text);
-    let ends = |low: &Edge, high: &Edge| text_of(low).or_else(|| text_of(high)).map(str::to_owned);
-    let (text, is, help) = match (field.values(), condition) {
-        (Values::Numbers, Condition::Between(low, high)) => {
-            (ends(low, high)?, "number", "500, 1.5, 250ms, 2s".to_owned())
-        }
-        (Values::Numbers, Condition::Equals(text)) if query::number_of(text).is_none() => {
-            (text.clone(), "number", "500, 1.5; in a range 250ms, 2s, too".to_owned())
-        }
-        (Values::Times, Condition::Between(low, high)) => {
-            (ends(low, high)?, "time", "2026-06-01T10:00:00Z, now-15m".to_owned())
-        }
-        (Values::Times, Condition::Equals(text)) if query::date_of(text).is_none() => {
-            (text.clone(), "time", "2026-06-01T10:00:00Z, now-15m".to_owned())
-        }
-        (Values::Words(words), Condition::Equals(text)) if not_of(words, text) => {
-            (text.clone(), "word of a list", words.join(", "))
-        }
-        // Severities have an order; other words have none.
-        (Values::Words(words), Condition::Between(low, high)) => {
-            let end = |edge: &Edge| match edge {
-                Edge::With(Bound::Level(..)) | Edge::Without(Bound::Level(..)) if field == Derived::Level => None,
-                Edge::Open => None,
-                Edge::With(bound) | Edge::Without(bound) => Some(match bound {
-                    Bound::Number(number) | Bound::Duration(number) => number.to_string(),
-                    Bound::Date(_, text) | Bound::Level(_, text) | Bound::Text(text) => text.clone(),
-                }),
-            };
-            (end(low).or_else(|| end(high))?, "word of a list", words.join(", "))
-        }
-        _ => return None,
+    let (is, help) = match field.values() {
+        Values::Numbers => ("number", "500, 1.5; in a range 250ms, 2s, too".to_owned()),
+        Values::Times => ("time", "2026-06-01T10:00:00Z, now-15m".to_owned()),
+        Values::Words(words) => ("word of a list", words.join(", ")),
+        Values::Digits(digits) => ("hash", format!("{digits} digits from 0 to f")),
+        Values::Any => return None,
     };
-    Some(Impossible { message: format!("`{}` is a {is}, and `{text}` is none", field.path()), help, text })
+    let takes = |bound: &Bound| match (field.values(), bound) {
+        (Values::Numbers, Bound::Number(_) | Bound::Duration(_)) | (Values::Times, Bound::Date(..)) => true,
+        // Severities have an order; other words have none.
+        (Values::Words(_), Bound::Level(..)) => field == Derived::Level,
+        _ => false,
+    };
+    let end = |edge: &Edge| match edge {
+        Edge::With(bound) | Edge::Without(bound) if !takes(bound) => Some(text_of(bound)),
+        Edge::Open | Edge::With(_) | Edge::Without(_) => None,
+    };
+    let text = match (field.values(), condition) {
+        (Values::Digits(_), Condition::Between(..)) => None,
+        (_, Condition::Between(low, high)) => end(low).or_else(|| end(high)),
+        (values, Condition::Equals(text)) => {
+            let fits = match values {
+                Values::Numbers => query::number_of(text).is_some(),
+                Values::Times => query::date_of(text).is_some(),
+                Values::Words(words) => words.contains(&text.as_str()),
+                Values::Digits(digits) => {
+                    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+                }
+                Values::Any => true,
+            };
+            (!fits).then(|| text.clone())
+        }
+        (_, Condition::Exists | Condition::Phrase(_) | Condition::Wildcard(_) | Condition::Matches(_)) => None,
+    }?;
+    Some(Impossible {
+        message: format!("`{}` is a {is}, and `{text}` is none", field.path()),
+        help,
+        path: field.path(),
+        text,
+    })
 }
 
-/// The text at the end of a range, where it is text.
-fn text_of(edge: &Edge) -> Option<&str> {
-    match edge {
-        Edge::With(Bound::Text(text)) | Edge::Without(Bound::Text(text)) => Some(text),
-        Edge::With(_) | Edge::Without(_) | Edge::Open => None,
+/// The end of a range as it was written.
+fn text_of(bound: &Bound) -> String {
+    match bound {
+        Bound::Number(number) | Bound::Duration(number) => number.to_string(),
+        Bound::Date(_, text) | Bound::Level(_, text) | Bound::Text(text) => text.clone(),
     }
 }
 
@@ -312,6 +345,12 @@ fn resolved(node: &Node, known: &BTreeSet<String>, aliases: &Aliases) -> Result<
         Node::And(nodes) => Node::And(all(nodes)?),
         Node::Or(nodes) => Node::Or(all(nodes)?),
         Node::Not(node) => Node::Not(Box::new(resolved(node, known, aliases)?)),
+        // A time is one however it is written.
+        Node::Is(path, Condition::Equals(text)) if Derived::of(path) == Some(Derived::Time) => {
+            let edge = query::date_of(text).map(|at| Edge::With(Bound::Date(at, text.clone())));
+            let condition = edge.map_or(Condition::Equals(text.clone()), |edge| Condition::Between(edge.clone(), edge));
+            Node::Is(path.clone(), condition)
+        }
         Node::Is(path, condition) => {
             let is_message = path == query::MESSAGE;
             let mut paths: Vec<&String> = Vec::new();

@@ -312,6 +312,8 @@ async fn serve(
     say("stopping");
     shared.stop.tell();
     shared.news.end();
+    #[cfg(feature = "index")]
+    shared.searching.stop();
     desk.stop();
     // Nobody is let in any more. Who has sent a body whole is answered, also where that waits for the reader to end.
     drop(served);

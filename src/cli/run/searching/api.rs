@@ -157,8 +157,10 @@ pub(super) async fn run<T: Send + 'static>(
     let gone = Arc::new(AtomicBool::new(false));
     let _leaves = Leaves(Arc::clone(&gone));
     let until = Instant::now() + Duration::from_secs_f64(seconds);
-    let done =
-        tokio::task::spawn_blocking(move || what(&index, &|| gone.load(Ordering::Relaxed) || Instant::now() >= until));
+    let of = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || {
+        what(&index, &|| gone.load(Ordering::Relaxed) || Instant::now() >= until || of.stop.is_told())
+    });
     done.await.map_err(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the search has died"))
 }
 

@@ -224,8 +224,7 @@ async fn asked(
             of_times.extend(plan.fields(Role::Time).iter().map(|field| field.path.clone()));
         }
         let times = figures::times(of_times.into_iter());
-        let dates = known.iter().filter(|(_, kind)| **kind == "date").map(|(path, _)| path.clone()).collect();
-        let context = Context { shared: &of, index, stop, known: &known, times: &times, dates: &dates };
+        let context = Context { shared: &of, index, stop, known: &known, times: &times };
         match question {
             Question::Search => context.search(&with_parameters(parse(&body)?, &parameters)?),
             Question::Count => context.count(&with_parameters(parse(&body)?, &parameters)?),
@@ -383,8 +382,11 @@ fn with_parameters(
 ) -> Result<Map<String, Value>, Failed> {
     checked(
         parameters,
-        &["q", "size", "from", "default_operator", "track_total_hits", "rest_total_hits_as_int", "timeout"],
+        &["q", "size", "from", "sort", "default_operator", "track_total_hits", "rest_total_hits_as_int", "timeout"],
     )?;
+    if let Some(text) = parameters.get("sort") {
+        body.insert("sort".to_owned(), text.split(',').map(Value::from).collect());
+    }
     if let Some(text) = parameters.get("q") {
         let operator = parameters.get("default_operator").map_or("AND", String::as_str);
         let asked = json!({ "query_string": { "query": text, "default_operator": operator } });
@@ -410,8 +412,6 @@ struct Context<'c> {
     stop: &'c dyn Fn() -> bool,
     known: &'c BTreeMap<String, &'static str>,
     times: &'c BTreeSet<String>,
-    /// Fields whose values are times.
-    dates: &'c BTreeSet<String>,
 }
 
 /// How lines are shown.
@@ -455,7 +455,7 @@ impl Context<'_> {
 
     fn count(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         only_query(body)?;
-        let tree = self.tree(&mut Reader::new(self.times, self.dates, now()), body)?;
+        let tree = self.tree(&mut Reader::new(self.times, self.known, now()), body)?;
         let asked = Asked { tree: &tree, limit: 0, before: None, count_to: COUNT_ALL, stop: self.stop };
         let page = self.index.search(&asked)?;
         if let Some(partial) = &page.partial {
@@ -468,7 +468,7 @@ impl Context<'_> {
     fn search(&self, body: &Map<String, Value>) -> Result<Value, Failed> {
         let began = Instant::now();
         known_keys(body)?;
-        let mut reader = Reader::new(self.times, self.dates, now());
+        let mut reader = Reader::new(self.times, self.known, now());
         let tree = self.tree(&mut reader, body)?;
         let (from, size) = window(body)?;
         let before = self.order(body, size)?;
@@ -754,7 +754,7 @@ fn wanted_field(of: &Value) -> Result<WantedField, Failed> {
     let Value::Object(object) = of else {
         return of.as_str().map(|name| WantedField { name: name.to_owned(), as_millis: false }).ok_or_else(wrong);
     };
-    if object.keys().any(|key| !["field", "format"].contains(&key.as_str())) {
+    if object.keys().any(|key| !["field", "format", "include_unmapped"].contains(&key.as_str())) {
         return Err(wrong());
     }
     let name = object.get("field").and_then(Value::as_str).ok_or_else(wrong)?.to_owned();

@@ -128,6 +128,11 @@ impl Searching {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
+    /// Searches that wait for their turn are answered that there is none any more.
+    pub(super) fn stop(&self) {
+        self.turns.close();
+    }
+
     /// What was read when the program was told to stop is committed.
     pub(super) async fn committed(&self) {
         let mut indexes = self.indexes.subscribe();

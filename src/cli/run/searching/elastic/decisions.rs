@@ -1,7 +1,5 @@
 //! The index of decisions: what happened to rollouts, as lines that Grafana's stock data source asks for annotations.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::{Failed, Looks, Source, as_list, fits, iso, known_keys, looks, only_query, window};
@@ -153,8 +151,8 @@ impl Decisions<'_> {
     /// Marks that match, the oldest first.
     fn chosen(&self, body: &Map<String, Value>) -> Result<Vec<Chosen<'_>>, Failed> {
         let times = super::figures::times(std::iter::empty());
-        let dates = BTreeSet::new();
-        let mut reader = Reader::new(&times, &dates, now());
+        let kinds = [("title", "message"), ("text", "message")].map(|(name, kind)| (name.to_owned(), kind)).into();
+        let mut reader = Reader::new(&times, &kinds, now());
         let tree = match body.get("query").filter(|query| !query.is_null()) {
             None => Node::All,
             Some(query) => in_words(reader.node(query)?),

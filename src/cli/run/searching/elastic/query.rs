@@ -1,11 +1,11 @@
 //! Queries of Elasticsearch's DSL as trees. What is not known is an error, so that nothing is silently left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use super::Failed;
-use crate::query::{Bound, Condition, Edge, Node, Query, date_of, folded, number_of, tokens};
+use crate::query::{Bound, Condition, Edge, MESSAGE, Node, Query, date_of, folded, number_of, tokens};
 use crate::time::{SECOND, Timestamp};
 
 /// Levels of clauses, and clauses in all.
@@ -15,6 +15,8 @@ const CLAUSES_MAX: usize = 1_024;
 const MILLISECOND: i64 = SECOND / 1_000;
 /// Name of the event time in queries.
 pub(super) const TIME: &str = "_time";
+/// Name of the severity.
+const LEVEL: &str = "_level";
 
 /// Notations of times that a range may name: those that are read anyway.
 const FORMATS: [&str; 6] = [
@@ -30,8 +32,8 @@ const FORMATS: [&str; 6] = [
 pub(super) struct Reader<'t> {
     /// Names that stand for the event time.
     pub times: &'t BTreeSet<String>,
-    /// Other fields whose values are times.
-    pub dates: &'t BTreeSet<String>,
+    /// What other fields hold.
+    pub kinds: &'t BTreeMap<String, &'static str>,
     /// The time of the clock.
     pub now: Timestamp,
     clauses: usize,
@@ -89,13 +91,37 @@ fn escaped(text: &str, plain: &str) -> String {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(times: &'t BTreeSet<String>, dates: &'t BTreeSet<String>, now: Timestamp) -> Reader<'t> {
-        Reader { times, dates, now, clauses: 0 }
+    pub(super) fn new(
+        times: &'t BTreeSet<String>,
+        kinds: &'t BTreeMap<String, &'static str>,
+        now: Timestamp,
+    ) -> Reader<'t> {
+        Reader { times, kinds, now, clauses: 0 }
     }
 
     /// A field as lines have it.
     pub(super) fn path(&self, name: &str) -> String {
         path(self.times, name)
+    }
+
+    fn is_time(&self, path: &str) -> bool {
+        path == TIME || self.kinds.get(path) == Some(&"date")
+    }
+
+    /// A field holds text of which each word is looked for; of any other the whole value is meant, as `_mapping` says.
+    fn has_words(&self, path: &str) -> bool {
+        path == MESSAGE || matches!(self.kinds.get(path), Some(&("message" | "line")))
+    }
+
+    /// A field has a value.
+    fn is(&self, path: &str, value: String) -> Read<Node> {
+        let condition = if self.is_time(path) {
+            let value = Value::from(value);
+            Condition::Between(self.time(&value, None, true, true)?, self.time(&value, None, false, true)?)
+        } else {
+            Condition::Equals(value)
+        };
+        Ok(Node::Is(path.to_owned(), condition))
     }
 
     /// The tree of a query.
@@ -131,14 +157,14 @@ impl<'t> Reader<'t> {
             "term" => {
                 let (field, value) = one(body, "term")?;
                 let value = said(value, "term", "value", &["boost", "_name"])?;
-                Ok(Node::Is(self.path(field), Condition::Equals(value)))
+                self.is(&self.path(field), value)
             }
             "terms" => {
                 let (field, values) = one(body, "terms")?;
                 let values = values.as_array().ok_or_else(|| Failed::parsing("[terms] needs a list of values"))?;
                 self.clauses += values.len();
                 let path = self.path(field);
-                let of = |value: &Value| Ok(Node::Is(path.clone(), Condition::Equals(scalar(value, "terms")?)));
+                let of = |value: &Value| self.is(&path, scalar(value, "terms")?);
                 Ok(Node::Or(values.iter().map(of).collect::<Read<Vec<_>>>()?))
             }
             "range" => self.range(body),
@@ -153,6 +179,9 @@ impl<'t> Reader<'t> {
                     Some(_) => return Err(Failed::parsing("[operator] is and, or or")),
                 };
                 let path = self.path(field);
+                if !self.has_words(&path) {
+                    return self.is(&path, text);
+                }
                 let words: Vec<Node> =
                     tokens(&text).map(|token| Node::Is(path.clone(), Condition::Phrase(vec![folded(token)]))).collect();
                 self.clauses += words.len();
@@ -161,8 +190,12 @@ impl<'t> Reader<'t> {
             "match_phrase" => {
                 let (field, value) = one(body, "match_phrase")?;
                 let text = said(value, "match_phrase", "query", &["boost", "_name"])?;
+                let path = self.path(field);
+                if !self.has_words(&path) {
+                    return self.is(&path, text);
+                }
                 let words: Vec<String> = tokens(&text).map(folded).collect();
-                let node = Node::Is(self.path(field), Condition::Phrase(words.clone()));
+                let node = Node::Is(path, Condition::Phrase(words.clone()));
                 Ok(if words.is_empty() { Node::Not(Box::new(Node::All)) } else { node })
             }
             "query_string" => self.query_string(body),
@@ -241,8 +274,10 @@ impl<'t> Reader<'t> {
                 return Err(Failed::parsing(&format!("[range] has [{other}] and [{name}], which are one end of it")));
             }
             let with = matches!(name.as_str(), "gte" | "lte" | "from" | "to");
-            let edge = if path == TIME || self.dates.contains(&path) {
+            let edge = if self.is_time(&path) {
                 self.time(value, format, is_low, with)?
+            } else if path == LEVEL {
+                level(value, with)?
             } else {
                 edge(value, with)?
             };
@@ -353,6 +388,17 @@ fn no_time(text: &str) -> Failed {
     Failed::parsing(&format!("[range] `{text}` is no time: milliseconds, RFC 3339, or now-15m"))
 }
 
+/// One end of a range of severities.
+fn level(value: &Value, with: bool) -> Read<Edge> {
+    let text = scalar(value, "range")?;
+    let bound = Query::parse(&format!("{LEVEL}:>={}", escaped(&text, ""))).ok().and_then(|query| match query.tree() {
+        Node::Is(_, Condition::Between(Edge::With(bound @ Bound::Level(..)), _)) => Some(bound.clone()),
+        _ => None,
+    });
+    let bound = bound.ok_or_else(|| Failed::parsing(&format!("[range] `{text}` is no severity")))?;
+    Ok(if with { Edge::With(bound) } else { Edge::Without(bound) })
+}
+
 /// One end of a range that is none of times.
 fn edge(value: &Value, with: bool) -> Read<Edge> {
     let text = scalar(value, "range")?;
@@ -371,8 +417,8 @@ mod tests {
 
     fn read(value: Value) -> Result<String, String> {
         let times = BTreeSet::from(["@timestamp".to_owned(), "ts".to_owned()]);
-        let dates = BTreeSet::from(["due".to_owned()]);
-        let mut reader = Reader::new(&times, &dates, Timestamp(1_000_000_000_000_000));
+        let kinds = BTreeMap::from([("due".to_owned(), "date"), ("msg".to_owned(), "message")]);
+        let mut reader = Reader::new(&times, &kinds, Timestamp(1_000_000_000_000_000));
         reader.node(&value).map(|node| node.to_string()).map_err(|failed| failed.words)
     }
 
@@ -382,6 +428,9 @@ mod tests {
             (json!({ "match_all": {} }), "*"),
             (json!({ "term": { "service.keyword": "shop" } }), "service:\"shop\""),
             (json!({ "term": { "status": { "value": 503 } } }), "status:\"503\""),
+            (json!({ "term": { "due": 1_000 } }), "due:[1970-01-01T00:00:01Z TO 1970-01-01T00:00:01.001Z}"),
+            (json!({ "match": { "version": "2.0" } }), "version:\"2.0\""),
+            (json!({ "range": { "_level": { "gte": "warn" } } }), "_level:[warn TO *]"),
             (json!({ "terms": { "a": ["x", 1] } }), "a:\"x\" OR a:\"1\""),
             (json!({ "exists": { "field": "user" } }), "_exists_:user"),
             (json!({ "range": { "status": { "gte": 500, "lt": "600" } } }), "status:[500 TO 600}"),
@@ -462,7 +511,7 @@ mod tests {
         ] {
             let query = Query::parse(asked).unwrap();
             let written = to_elastic(query.tree());
-            let read = Reader::new(&times, &times, Timestamp(0))
+            let read = Reader::new(&times, &BTreeMap::new(), Timestamp(0))
                 .node(&written)
                 .unwrap_or_else(|failed| panic!("{asked}: {}", failed.words));
             let found = |node: &Node| lines.iter().map(|line| node.matches(line)).collect::<Vec<_>>();
@@ -545,7 +594,7 @@ mod tests {
             let asked = any(&mut below, 4);
             let query = Query::parse(&asked).unwrap_or_else(|error| panic!("{asked}: {}", error.message));
             let written = to_elastic(query.tree());
-            let read = Reader::new(&times, &times, Timestamp(0))
+            let read = Reader::new(&times, &BTreeMap::new(), Timestamp(0))
                 .node(&written)
                 .unwrap_or_else(|failed| panic!("{asked}: {written}: {}", failed.words));
             for line in &lines {

@@ -27,9 +27,10 @@ mod sampling;
 mod search;
 mod store;
 mod units;
+mod values;
 mod writer;
 
-pub use aggregate::{Counted, Figure, Group, Metric, Table, UNIT};
+pub use aggregate::{Counted, Figure, Group, Metric, Table};
 pub use committing::Committing;
 pub use coverage::{Coverage, Covered};
 pub use document::{OUTSIDE, REJECT, Told, kind_name};
@@ -43,6 +44,7 @@ pub use sampling::Sampling;
 pub use search::{Asked, Came, Cursor, Found, Page, Partial, Total};
 pub use store::{Index, Part};
 pub use units::{OfUnits, Seen, UnitLine};
+pub use values::UNIT;
 pub use writer::{Settings, Writer};
 
 /// Why an index cannot be used.

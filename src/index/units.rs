@@ -1,10 +1,10 @@
 //! Lines of units, one by one: who did what when.
 
-use crate::index::aggregate::{BLOCK, Names, Opened, Words, of_column};
 use crate::index::derived::DerivedColumns;
 use crate::index::reading::Stopped;
 use crate::index::search::{Partial, Segment, decided};
 use crate::index::store::Index;
+use crate::index::values::{BLOCK, Names, Opened, Words, of_column};
 use crate::query::Node;
 
 /// A question for lines of units.

@@ -78,6 +78,13 @@ fn read_all(running: &Running, records: u64) {
     });
 }
 
+/// A topic with its lines, the partition that is gone meanwhile, and who sends.
+type Rollout<'a> = (&'a str, Vec<Line>, i32, BaseProducer);
+
+fn at_once(rollouts: &[Rollout<'_>], send: impl Fn(&Rollout<'_>) + Sync) {
+    std::thread::scope(|scope| rollouts.iter().for_each(|of| drop(scope.spawn(|| send(of)))));
+}
+
 fn replays(folder: &Path, state: &str, brokers: &str) {
     let replayed = serin(folder, &["replay", state, "--brokers", brokers]).expect(0);
     assert!(replayed.out.starts_with("Every byte agrees: "), "{}", replayed.out);
@@ -95,7 +102,7 @@ fn a_partition_whose_node_is_gone_holds_nothing_back_and_nothing_passes_without_
     let topics = [("broken", true), ("calm", false)];
     topics.iter().for_each(|(topic, _)| cluster.any().create(topic, PARTITIONS as i32, &[]));
     let gone = cluster.leader("broken", 1);
-    let rollouts: Vec<(&str, Vec<Line>, i32, BaseProducer)> = topics
+    let rollouts: Vec<Rollout<'_>> = topics
         .iter()
         .map(|(topic, is_broken)| {
             let led = (0..PARTITIONS as i32).find(|partition| cluster.leader(topic, *partition) == gone).unwrap();
@@ -111,17 +118,16 @@ fn a_partition_whose_node_is_gone_holds_nothing_back_and_nothing_passes_without_
     let mut programs: Vec<Running> = topics.iter().map(|(topic, _)| begin(topic)).collect();
     // Five minutes of all partitions, then ten of two, and the rest of all.
     let (first, second) = (3_000, 9_000);
-    for ((topic, lines, ..), program) in rollouts.iter().zip(&programs) {
-        let producer = &rollouts.iter().find(|of| of.0 == *topic).unwrap().3;
-        send_all(producer, topic, &lines[..first]);
+    at_once(&rollouts, |(topic, lines, _, producer)| send_all(producer, topic, &lines[..first]));
+    for ((topic, ..), program) in rollouts.iter().zip(&programs) {
         read_all(program, first as u64);
         let report = until("there is a verdict", || program.report());
         assert_eq!(report["verdict"], "inconclusive", "{topic}");
     }
     cluster.nodes[gone].kill();
-    for (topic, lines, led, producer) in &rollouts {
+    at_once(&rollouts, |(topic, lines, led, producer)| {
         send_all(producer, topic, lines[first..second].iter().filter(|line| partition_of(line) != *led));
-    }
+    });
     for ((topic, _, led, _), program) in rollouts.iter().zip(&programs) {
         let stream = format!("{topic}/{led}");
         program.heard(&format!("{stream} stalls"));
@@ -151,11 +157,11 @@ fn a_partition_whose_node_is_gone_holds_nothing_back_and_nothing_passes_without_
     until("it stands where it stood", || (programs[0].report()?["verdict"] == "fail").then_some(()));
 
     cluster.nodes[gone].again();
-    for (topic, lines, led, producer) in &rollouts {
+    at_once(&rollouts, |(topic, lines, led, producer)| {
         send_all(producer, topic, lines[first..second].iter().filter(|line| partition_of(line) == *led));
         send_all(producer, topic, &lines[second..]);
         send_all(producer, topic, &last(lines));
-    }
+    });
     for ((topic, lines, ..), program) in rollouts.iter().zip(&programs) {
         let all = lines.len() + PARTITIONS as usize;
         let report = program.settled(|report| read(report) >= Some(all));

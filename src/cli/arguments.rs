@@ -339,7 +339,9 @@ none, and must come to what the ledger has. If a topic has lost records that are
 Partitions that are added later are found, and read from their beginning.\n\nA partition from which nothing has come for --idle, though it was \
 read to its end, does not hold the others back; lines it brings later for times that are judged by then count as late. So long a few \
 lines wait, too, whose times no others bear out. \
-DIR/idle.ndjson says when that was.\n\nSIGINT and SIGTERM stop it within 10 s, a second one at once. SIGHUP: serin.yaml, policy, tokens and secrets are read again, all or \
+DIR/idle.ndjson says when that was.\n\nA partition whose broker is gone, or that has records and gives none, stalls: after --stall, while other partitions go on, windows close \
+without it. What they bear on may fail, and does not pass; it is said here, by /healthz and in the report. While no broker answers \
+nothing is moved on.\n\nSIGINT and SIGTERM stop it within 10 s, a second one at once. SIGHUP: serin.yaml, policy, tokens and secrets are read again, all or \
 nothing; hooks, tokens, owners, steps and deadlines may be others, and what cannot is said and refused (docs/rollouts.md). Exit \
 status: 0 stopped, 2 usage, input or broker error; the verdict is in the report.\n\nOver HTTP, without --tokens on this \
 machine alone: / for people, /v1/report as of `compare --format json`, /healthz and /readyz, /ingest, and /v1/verdict for rollout \
@@ -411,6 +413,10 @@ pub(super) struct RunArguments {
     /// A partition from which nothing comes for so long does not hold the others back (at least 1s)
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub idle: String,
+    /// A partition that was not read to its end and gives nothing for so long, while others go on, is left out: no verdict that closed without it
+    /// passes (at least 1s)
+    #[arg(long, default_value = "2m", value_name = "DURATION")]
+    pub stall: String,
     /// How events are written on standard error: for people, or an object of JSON a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -153,12 +153,13 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 30] = [
+const SINGLE: [&str; 31] = [
     "brokers",
     "kafka_properties",
     "state",
     "listen",
     "idle",
+    "stall",
     "unit",
     "service",
     "environment",
@@ -271,7 +272,7 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "index" | "index_keep" | "index_size" | "index_sample" if !cfg!(feature = "index") => {
             bail!("this program was built without search")
         }
-        "idle" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
+        "idle" | "stall" | "checkpoint" => return compare::duration(&first.unwrap_or_default()).map(|_| ()),
         "memory" | "keep_log" | "index_size" => {
             return arguments::memory(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
         }
@@ -360,12 +361,13 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 15] = [
+const OF_A_START: [&str; 16] = [
     "files",
     "from_end",
     "listen",
     "state",
     "idle",
+    "stall",
     "checkpoint",
     "keep_log",
     "keep_reports",
@@ -467,6 +469,7 @@ impl Config {
                 "log_format" => arguments.log_format = log_format(&first.unwrap_or_default())?,
                 "tokens" => arguments.tokens = first.map(PathBuf::from),
                 "idle" => arguments.idle = first.unwrap_or_default(),
+                "stall" => arguments.stall = first.unwrap_or_default(),
                 "checkpoint" => arguments.checkpoint = first.unwrap_or_default(),
                 "keep_log" => {
                     arguments.keep_log =

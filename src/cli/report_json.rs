@@ -89,6 +89,7 @@ pub(super) fn to_json(report: &Report<'_>) -> Value {
             "read_as": report.kafka.read_as,
             "lost": report.kafka.lost,
             "made_anew": report.kafka.anew,
+            "stalled": report.kafka.stalled,
         },
         "possible_duplicates": { "bodies": report.repeats.0, "lines": report.repeats.1 },
         "records": {
@@ -297,6 +298,14 @@ fn instances(judged: &Judged<'_>, arm: Arm) -> Value {
     json!({ "seen": instances.seen(arm), "more": instances.has_others(arm), "list": list })
 }
 
+/// What windows closed without, where they did.
+fn missed(judged: &Judged<'_>) -> Option<Value> {
+    let missed = &judged.comparison.missed;
+    let (from, until) = missed.between;
+    let value = || json!({ "streams": missed.streams, "from": from.to_string(), "until": until.to_string() });
+    (!missed.is_nothing()).then(value)
+}
+
 fn assumption(judged: &Judged<'_>) -> Option<String> {
     let conditions = judged.conditions();
     (!conditions.is_empty()).then(|| conditions.join("; and "))
@@ -444,6 +453,7 @@ fn comparison(judged: &Judged<'_>) -> Value {
     });
     // The macro goes no deeper.
     if let Some(fields) = fields.as_object_mut() {
+        fields.insert("missed".to_owned(), json!(missed(judged)));
         let by_arm =
             json!({ "baseline": instances(judged, Arm::Control), "canary": instances(judged, Arm::Candidate) });
         fields.insert("instances".to_owned(), by_arm);

@@ -268,11 +268,14 @@ pub enum Flaw {
     /// One id is that of several requests more often in one arm: work inside requests may be counted as requests there. No PASS, nothing
     /// invalid, and no FAIL by what counts requests unless calls fail as a whole.
     UnequalCalls,
+    /// Windows closed without a partition that had more and gave none: failures may be among what is missing. No PASS, and nothing
+    /// invalid.
+    StalledPartition,
 }
 
 impl Flaw {
     /// Every flaw, in order.
-    pub const ALL: [Flaw; 23] = [
+    pub const ALL: [Flaw; 24] = [
         Flaw::SampleRatio,
         Flaw::MixedRouting,
         Flaw::Crossover,
@@ -296,6 +299,7 @@ impl Flaw {
         Flaw::UnequalSegments,
         Flaw::OwnMeasurement,
         Flaw::UnequalCalls,
+        Flaw::StalledPartition,
     ];
 
     /// The word that ledgers use.
@@ -324,6 +328,7 @@ impl Flaw {
             Flaw::UnequalSegments => "unequal_segments",
             Flaw::OwnMeasurement => "own_measurement",
             Flaw::UnequalCalls => "unequal_calls",
+            Flaw::StalledPartition => "stalled_partition",
         }
     }
 }

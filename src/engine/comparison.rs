@@ -32,6 +32,7 @@ use crate::engine::policy::Policy;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::segments::{self, SegmentCell, Segments};
+use crate::engine::stalls::Missed;
 use crate::engine::steps::SinceCut;
 use crate::engine::storms::Storms;
 use crate::engine::templates::{ERROR_SLOTS, OTHER_SLOTS, TemplateInput, Templates};
@@ -246,6 +247,8 @@ pub struct Comparison {
     pub active_until: [Option<Timestamp>; 2],
     /// What was read of all logs.
     pub read: ReadSoFar,
+    /// Windows that closed without a stream that had more.
+    pub missed: Missed,
     /// Lines of (control, candidate) that could not be read.
     pub damaged: [u64; 2],
     /// Outcomes whose unit had no arm.
@@ -353,6 +356,7 @@ impl Comparison {
             sampling: Sampling::default(),
             active_until: [None; 2],
             read: ReadSoFar::default(),
+            missed: Missed::default(),
             damaged: [0; 2],
             unassigned: 0,
             recovered: [0; 2],

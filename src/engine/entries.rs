@@ -308,6 +308,12 @@ pub(super) fn look(
     if comparison.templates.tested() != [0, 0] {
         entry.insert("templates".to_owned(), templates(comparison));
     }
+    if !comparison.missed.is_nothing() {
+        let (from, until) = comparison.missed.between;
+        let value =
+            json!({ "streams": comparison.missed.streams, "from": from.to_string(), "until": until.to_string() });
+        entry.insert("missed".to_owned(), value);
+    }
     if let Some(step) = look.step {
         entry.insert("step".to_owned(), json!(step));
     }

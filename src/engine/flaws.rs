@@ -140,6 +140,9 @@ pub(super) fn flaws(comparison: &Comparison, margins: &Margins, ratio: Option<Sa
             flaws.push(Flaw::SamplingByOutcome);
         }
     }
+    if !comparison.missed.is_nothing() {
+        flaws.push(Flaw::StalledPartition);
+    }
     if comparison.calls.differ() || comparison.calls.may_be_got_over() {
         flaws.push(Flaw::UnequalCalls);
     }
@@ -211,7 +214,8 @@ pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
         | Flaw::DamagedLines
         | Flaw::UnequalActivity
         | Flaw::UnequalSegments
-        | Flaw::OwnMeasurement => &[],
+        | Flaw::OwnMeasurement
+        | Flaw::StalledPartition => &[],
     }
 }
 
@@ -267,6 +271,8 @@ pub(super) fn concerns(flaw: Flaw, policy: &Policy) -> bool {
         Flaw::UnequalActivity => false,
         // The other guardrails are measured.
         Flaw::OwnMeasurement => false,
+        // What is there is measured alike; only a pass would rest on what is missing.
+        Flaw::StalledPartition => false,
         // A release may ask more of a service; that is for people to say, and what does not count requests is measured.
         Flaw::UnequalCalls => false,
         Flaw::SampleRatio

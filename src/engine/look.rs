@@ -438,6 +438,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
         || hides_harm(Flaw::UnequalActivity)
         || hides_harm(Flaw::OwnMeasurement)
         || hides_harm(Flaw::UnequalCalls)
+        || hides_harm(Flaw::StalledPartition)
         || policy.errors && hides_harm(Flaw::SomeLate)
         || ratio.is_some_and(|ratio| ratio.is_wrong());
     let is_complete = !is_hidden && look.unequal.is_empty();

@@ -41,6 +41,7 @@ pub mod segments;
 pub mod shared_units;
 pub mod shedding;
 mod snapshot;
+pub mod stalls;
 pub mod steps;
 pub mod storms;
 pub mod templates;
@@ -62,6 +63,7 @@ use crate::engine::policy::Policy;
 use crate::engine::release::{Common, Entry, ReleaseState};
 use crate::engine::shared_units::SharedUnits;
 use crate::engine::shedding::{Shed, Sizes};
+use crate::engine::stalls::Gaps;
 use crate::event::{NO_NAME, NameId, ServiceKey};
 use crate::ledger::Chain;
 use crate::pipeline::plan::UnitKind;
@@ -148,6 +150,13 @@ pub enum Input {
         /// Its oldest open window; `i64::MAX` at its end.
         oldest_open: i64,
     },
+    /// A stream has more and gives none: windows before `oldest_open` close without it. That it has come there is told next.
+    Stall {
+        /// The stream.
+        stream: String,
+        /// Its oldest open window since.
+        oldest_open: i64,
+    },
     /// Nothing more will come.
     Finish,
 }
@@ -186,12 +195,14 @@ struct StreamState {
     at: u64,
     /// The first window to which it could add when it came.
     since: i64,
+    /// Windows that it was moved past though it had more, and that have not closed.
+    gaps: Gaps,
 }
 
 impl StreamState {
     /// Of a stream that comes, and adds to windows from this one on.
     fn from(since: i64) -> StreamState {
-        StreamState { oldest_open: since, last: None, at: 0, since }
+        StreamState { oldest_open: since, last: None, at: 0, since, gaps: Gaps::default() }
     }
 }
 
@@ -429,6 +440,11 @@ impl Engine {
                 }
                 self.close_passed(&mut outputs);
             }
+            Input::Stall { stream, oldest_open } => {
+                if let Some(state) = self.streams.get_mut(&stream) {
+                    state.gaps.add(state.oldest_open, oldest_open);
+                }
+            }
             Input::Finish => {
                 for state in self.streams.values_mut() {
                     state.oldest_open = i64::MAX;
@@ -490,6 +506,7 @@ impl Engine {
             self.add_traces(&merged);
         }
         let concerned = self.concerned(&merged);
+        let missing = stalls::take_missing(&mut self.streams, window);
         // Of a stream that joined later nothing is said here, whether it is known of yet or, in a replay, already.
         let there = self.streams.iter().filter(|(_, state)| state.since <= window);
         let positions: BTreeMap<String, u64> = there.map(|(name, state)| (name.clone(), state.at)).collect();
@@ -503,10 +520,23 @@ impl Engine {
         };
         let mut told = Vec::new();
         self.common.are_several = concerned.len() > 1;
-        for at in concerned.iter().copied() {
-            let Some(release) = self.releases.get_mut(at) else { continue };
-            for comparison in release.close_window(at, &merged, &self.settings, &mut self.levels, &mut self.common) {
+        for (at, release) in self.releases.iter_mut().enumerate() {
+            let is_concerned = concerned.contains(&at);
+            if !is_concerned && missing.is_empty() {
+                continue;
+            }
+            let mut looked = BTreeSet::new();
+            if is_concerned {
+                let of = release.close_window(at, &merged, &self.settings, &mut self.levels, &mut self.common);
+                looked.extend(of);
+            }
+            // What a stream did not bring may have been of a service that brought nothing: its verdict is of more than there was.
+            looked.extend(release.miss(&missing, &self.settings));
+            for comparison in looked {
                 told.extend(looks.take(release, (at, comparison), ReleaseState::look));
+            }
+            if !is_concerned {
+                continue;
             }
             self.overlaps.collect(at, &mut self.common.seen);
             match release.waits() {

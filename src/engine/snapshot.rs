@@ -8,6 +8,7 @@ use crate::engine::notifications::Notifications;
 use crate::engine::overlaps::Overlaps;
 use crate::engine::release::ReleaseState;
 use crate::engine::shedding::Shed;
+use crate::engine::stalls::Gaps;
 use crate::engine::traces::OpenTraces;
 use crate::engine::{ENGINE_VERSION, Engine, Settings, StreamState, Waiting};
 use crate::event::ServiceKey;
@@ -16,7 +17,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 7;
+const SNAPSHOT_VERSION: u8 = 8;
 
 impl Engine {
     /// The whole state, for [`Engine::restore`].
@@ -32,6 +33,7 @@ impl Engine {
             w.int(state.last.unwrap_or(0));
             w.uint(state.at);
             w.int(state.since);
+            state.gaps.write(&mut w);
         }
         w.length(self.open.len());
         for (window, partials) in &self.open {
@@ -92,8 +94,9 @@ impl Engine {
             let name = r.text()?;
             let oldest_open = r.int()?;
             let (has_last, last) = (r.flag()?, r.int()?);
-            let (at, since) = (r.uint()?, r.int()?);
-            engine.streams.insert(name, StreamState { oldest_open, last: has_last.then_some(last), at, since });
+            let (at, since, gaps) = (r.uint()?, r.int()?, Gaps::read(&mut r)?);
+            let state = StreamState { oldest_open, last: has_last.then_some(last), at, since, gaps };
+            engine.streams.insert(name, state);
         }
         for _ in 0..r.length()? {
             let window = r.int()?;

@@ -474,6 +474,24 @@ impl<'a> PushedStreams<'a> {
         taken.pass(passed, engine, observer)
     }
 
+    /// The same for a stream that has more and gives none: windows before close without those lines, and say so.
+    ///
+    /// # Errors
+    /// An observer that cannot write.
+    pub fn stall(
+        &mut self,
+        stream: usize,
+        oldest_open: i64,
+        at: u64,
+        engine: &mut Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        if let Some((taken, _)) = self.streams.get(stream).filter(|_| oldest_open < i64::MAX) {
+            engine.apply(Input::Stall { stream: taken.name.to_string(), oldest_open });
+        }
+        self.advance(stream, oldest_open, at, engine, observer)
+    }
+
     /// Greatest time of the lines of a stream whose clock is not believed yet, and the greatest that was taken of it.
     pub fn held_until(&self, stream: usize) -> (Option<i64>, i64) {
         self.streams.get(stream).map_or((None, i64::MIN), |(taken, _)| taken.fold.held_until())

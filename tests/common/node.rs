@@ -1,4 +1,4 @@
-//! A real Kafka node. It comes by Maven and runs on Java; where `mvn` or `java` is missing a test says so and is skipped; in CI (`CI=true`)
+//! Real Kafka nodes. They come by Maven and run on Java; where `mvn` or `java` is missing a test says so and is skipped; in CI (`CI=true`)
 //! that is a failure.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
@@ -132,7 +132,12 @@ impl Node {
     }
 
     pub fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        self.create_copied(topic, partitions, 1, settings);
+    }
+
+    /// The same, each partition on so many nodes.
+    pub fn create_copied(&self, topic: &str, partitions: i32, copies: i32, settings: &[(&str, &str)]) {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(copies));
         for (key, value) in settings {
             new = new.set(key, value);
         }
@@ -213,6 +218,58 @@ impl Node {
             let (low, _) = admin.inner().fetch_watermarks(topic, partition, Duration::from_secs(2)).ok()?;
             (low == before).then_some(())
         });
+    }
+}
+
+/// Three nodes that are one cluster; each has the brokers of all.
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+}
+
+impl Cluster {
+    pub fn start(folder: &Path) -> Cluster {
+        let claimed: Vec<Ports> = (0..3).map(|_| Ports::claim()).collect();
+        let listed = |list: Vec<String>| list.join(",");
+        let brokers = listed(claimed.iter().map(|ports| format!("127.0.0.1:{}", ports.first)).collect());
+        let voter = |(at, ports): (usize, &Ports)| format!("{}@127.0.0.1:{}", at + 1, ports.first + 1);
+        let voters = listed(claimed.iter().enumerate().map(voter).collect());
+        let start = |(at, ports): (usize, Ports)| {
+            let folder = folder.join(format!("kafka{}", at + 1));
+            let [port, controller] = [0, 1].map(|number| (ports.first + number).to_string());
+            let number = (at + 1).to_string();
+            assert!(
+                script(&["start-one", folder.to_str().unwrap(), &port, &controller, &number, &voters]),
+                "it starts"
+            );
+            Node { folder, brokers: brokers.clone(), sasl: 0, ssl: 0, _ports: ports }
+        };
+        let cluster = Cluster { nodes: claimed.into_iter().enumerate().map(start).collect() };
+        cluster.wait_for(3);
+        cluster
+    }
+
+    /// Any of them, to ask.
+    pub fn any(&self) -> &Node {
+        &self.nodes[0]
+    }
+
+    /// Waits until so many nodes are there.
+    pub fn wait_for(&self, nodes: usize) {
+        let asks: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &self.any().brokers).create().unwrap();
+        until("the nodes are there", || {
+            let answer = asks.fetch_metadata(None, Duration::from_secs(1)).ok()?;
+            (answer.brokers().len() == nodes).then_some(())
+        });
+    }
+
+    /// The node that leads a partition, by its place.
+    pub fn leader(&self, topic: &str, partition: i32) -> usize {
+        let asks: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &self.any().brokers).create().unwrap();
+        until("the partition has a leader", || {
+            let answer = asks.fetch_metadata(Some(topic), Duration::from_secs(1)).ok()?;
+            let of = answer.topics().first()?.partitions().iter().find(|of| of.id() == partition)?;
+            usize::try_from(of.leader() - 1).ok()
+        })
     }
 }
 

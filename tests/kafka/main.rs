@@ -11,6 +11,7 @@ mod crashes;
 mod live;
 #[cfg(target_os = "linux")]
 mod pressure;
+mod stalls;
 #[cfg(feature = "kafka-tls")]
 mod tls;
 mod topics;

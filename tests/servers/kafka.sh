@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# One Kafka node for tests, on loopback. Its jars come by Maven into target/servers once.
+# Kafka nodes for tests, on loopback: one, or several that are a cluster. Its jars come by Maven into target/servers once.
 # usage: kafka.sh prepare
 #        kafka.sh start FOLDER PORT CONTROLLER_PORT    (returns when the process runs; clients see when it answers)
 #        kafka.sh start-tls FOLDER PORT CONTROLLER_PORT SASL_SSL_PORT SSL_PORT
+#        kafka.sh start-one FOLDER PORT CONTROLLER_PORT NUMBER VOTERS   (a node of a cluster; VOTERS as controller.quorum.voters)
 #        kafka.sh again FOLDER                         (the same node with what it has, after a stop)
 #        kafka.sh stop FOLDER                          (kill -9)
 set -euo pipefail
@@ -59,7 +60,33 @@ P
 }
 
 start() {
-  configure "$@"
+  configure "$1" "$2" "$3"
+  copy_formatted "$1"
+  again "$1"
+}
+
+# A node of a cluster, in which another takes over within seconds.
+start_one() {
+  local folder=$1 port=$2 controller=$3 number=$4 voters=$5 name
+  configure "$folder" "$port" "$controller"
+  sed -i -e "s|^node.id=.*|node.id=$number|" -e "s|^controller.quorum.voters=.*|controller.quorum.voters=$voters|" \
+    "$folder/server.properties"
+  cat >>"$folder/server.properties" <<P
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+controller.quorum.election.timeout.ms=1000
+controller.quorum.fetch.timeout.ms=1500
+replica.lag.time.max.ms=5000
+P
+  copy_formatted "$folder"
+  # Each node is itself: no two have the same number, nor the same folder.
+  for name in "$folder"/data/meta.properties; do
+    sed -i -e "s|^node.id=.*|node.id=$number|" -e "s|^directory.id=....|directory.id=AAA$number|" "$name"
+  done
+  again "$folder"
+}
+
+copy_formatted() {
   # A folder that was formatted knows nothing of its ports: it is copied, as long as what it is made of is the same.
   local folder=$1 made
   made="$servers/formatted.$(cat "$here/kafka.sh" "$here/kafka.pom.xml" | sha256sum | cut -c 1-16)"
@@ -75,7 +102,6 @@ start() {
     cp -r "$made" "$folder/data"
   fi
   exec 9>&-
-  again "$folder"
 }
 
 format() {
@@ -129,7 +155,8 @@ case ${1:-} in
   prepare) prepare ;;
   start) prepare; start "$2" "$3" "$4" ;;
   start-tls) prepare; start_tls "$2" "$3" "$4" "$5" "$6" ;;
+  start-one) prepare; start_one "$2" "$3" "$4" "$5" "$6" ;;
   again) again "$2" ;;
   stop) stop "$2" ;;
-  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | again FOLDER | stop FOLDER" >&2; exit 2 ;;
+  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | start-one FOLDER PORT CONTROLLER_PORT NUMBER VOTERS | again FOLDER | stop FOLDER" >&2; exit 2 ;;
 esac

@@ -6,6 +6,7 @@ const WHOLE: &str = "
 listen: 127.0.0.1:7000
 state: /var/lib/serin
 idle: 1m
+stall: 3m
 window: 10s
 roles: {user: [uid, account], latency: 'took:ms', cell: city}
 arm_by: version
@@ -207,6 +208,7 @@ fn options_override_the_file() {
     };
     let arguments = run(&[], &[]);
     assert_eq!((arguments.listen.as_str(), arguments.idle.as_str()), ("127.0.0.1:7000", "1m"));
+    assert_eq!(arguments.stall, "3m");
     assert_eq!(arguments.how.roles, ["user=uid,account", "latency=took:ms", "cell=city"]);
     assert_eq!(arguments.judge.candidates, ["canary"]);
     let arguments = run(&["--idle", "9s", "--role", "user=me"], &["idle", "roles"]);

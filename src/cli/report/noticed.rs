@@ -51,6 +51,9 @@ pub(in crate::cli) struct OfKafka {
     pub lost: BTreeMap<String, u64>,
     /// Partitions whose topic was deleted and made anew.
     pub anew: BTreeSet<String>,
+    /// Partitions that stall, and since when nothing comes from each.
+    #[serde(skip)]
+    pub stalled: BTreeMap<String, String>,
 }
 
 impl OfKafka {
@@ -62,6 +65,16 @@ impl OfKafka {
             let each: Vec<String> =
                 formats.iter().map(|(format, records)| format!("{} as {format}", grouped(*records))).collect();
             list.push(format!("Records of topic {} were read so: {}.", harmless(topic, 80), each.join(", ")));
+        }
+        if !self.stalled.is_empty() {
+            let of: Vec<String> =
+                self.stalled.iter().take(NAMED_MAX).map(|(stream, since)| format!("{stream} since {since}")).collect();
+            list.push(format!(
+                "STALLED: nothing comes from {} ({}), not read to the end as far as anybody knows: windows close without it, and what they \
+                 bear on does not pass.",
+                count(self.stalled.len() as u64, "partition"),
+                harmless(&of.join(", "), 400)
+            ));
         }
         let lost: u64 = self.lost.values().sum();
         if lost > 0 {
@@ -114,6 +127,12 @@ impl Noticed {
     #[cfg(feature = "serve")]
     pub(in crate::cli) fn anew(&mut self, stream: &str) {
         self.kafka.anew.insert(stream.to_owned());
+    }
+
+    /// Partitions that stall now, and since when nothing comes from each.
+    #[cfg(feature = "serve")]
+    pub(in crate::cli) fn stalled(&mut self, stalled: BTreeMap<String, String>) {
+        self.kafka.stalled = stalled;
     }
 
     /// Fields that nobody reads, with the lines of a chunk that have them.

@@ -112,10 +112,17 @@ impl Judged<'_> {
         // The failure was proved before so much was missing.
         if look.verdict == Verdict::Fail {
             list.extend(look.flaws.contains(&Flaw::MostlyLate).then(|| self.flaw(Flaw::MostlyLate)));
+            list.extend(look.flaws.contains(&Flaw::StalledPartition).then(|| self.flaw(Flaw::StalledPartition)));
         }
         if look.verdict == Verdict::Inconclusive {
-            let of_pass =
-                [Flaw::SomeLate, Flaw::CreepingShare, Flaw::UnequalActivity, Flaw::OwnMeasurement, Flaw::UnequalCalls];
+            let of_pass = [
+                Flaw::SomeLate,
+                Flaw::CreepingShare,
+                Flaw::UnequalActivity,
+                Flaw::OwnMeasurement,
+                Flaw::UnequalCalls,
+                Flaw::StalledPartition,
+            ];
             for flaw in of_pass {
                 list.extend(look.flaws.contains(&flaw).then(|| self.flaw(flaw)));
             }
@@ -678,6 +685,15 @@ impl Judged<'_> {
                     "{} cannot be compared: in one arm more of the lines behind it name no {}, or have a value that is no number from 0 on. No pass before both arms say it alike.",
                     names.join(" and "),
                     comparison.unit.name()
+                )
+            }
+            Flaw::StalledPartition => {
+                let names: Vec<&str> = comparison.missed.streams.iter().map(String::as_str).collect();
+                let (from, until) = comparison.missed.between;
+                format!(
+                    "From {from} to {until} this was judged without {}, which had more lines and gave none: failures may be among them, \
+                     so this rollout does not pass. One that begins later is not touched.",
+                    harmless(&names.join(", "), 200)
                 )
             }
             Flaw::SamplingByArm => "The arms are sampled at different rates.".to_owned(),

@@ -127,6 +127,7 @@ async fn health(State(api): State<Api>) -> Response {
         body.insert("connections_refused".to_owned(), Value::from(refused));
         #[cfg(feature = "kafka")]
         body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
+        body.insert("stalled".to_owned(), json!(api.shared.stalled_partitions()));
     }
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
@@ -173,6 +174,7 @@ async fn status(State(api): State<Api>) -> Response {
     if let Some(body) = body.as_object_mut() {
         #[cfg(feature = "kafka")]
         body.insert("lag".to_owned(), lag::lag_json(&api.shared.lag(), lag::now()));
+        body.insert("stalled".to_owned(), json!(api.shared.stalled_partitions()));
         body.insert("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")));
         body.insert("masker".to_owned(), Value::from(MASKER_VERSION));
         body.insert("configuration".to_owned(), api.shared.configuration());

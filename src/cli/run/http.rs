@@ -1,5 +1,6 @@
 //! The verdict over HTTP, for this machine alone.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,6 +35,9 @@ use crate::source::wal::{AppendError, Wal};
 
 /// How often a page asks again, in seconds.
 pub(super) const REFRESH_SECONDS: u32 = 5;
+
+/// Partitions that stall and are named in words.
+const STALLS_NAMED: usize = 5;
 
 /// What readers of the page see, and whether to stop.
 #[derive(Default)]
@@ -102,6 +106,8 @@ struct Shown {
     /// How far partitions have been read.
     #[cfg(feature = "kafka")]
     lags: Vec<Lag>,
+    /// Partitions that stall, and since when nothing comes from each.
+    stalls: BTreeMap<String, String>,
 }
 
 impl Shared {
@@ -206,6 +212,16 @@ impl Shared {
         self.with(|shown| shown.lags.clone())
     }
 
+    /// Partitions stall, and since when nothing comes from each.
+    pub(super) fn stalls(&self, stalls: BTreeMap<String, String>) {
+        self.with(|shown| shown.stalls = stalls);
+    }
+
+    /// Partitions that stall, and since when nothing comes from each.
+    pub(super) fn stalled_partitions(&self) -> BTreeMap<String, String> {
+        self.with(|shown| shown.stalls.clone())
+    }
+
     /// Nothing is decided, and why; or it is again.
     pub(super) fn stalled(&self, why: Option<String>) {
         self.with(|shown| shown.stalled = why);
@@ -232,13 +248,19 @@ impl Shared {
         if self.stop.is_told() {
             return Some("stopping".to_owned());
         }
-        let (trouble, waiting) = self.standing();
+        let (trouble, waiting) = self.standing_of_all();
         let starting = || format!("waiting for {}", waiting.as_deref().unwrap_or("the program to start"));
         trouble.or_else(|| (!self.with(|shown| shown.reached)).then(starting))
     }
 
     /// What is out of order, and what is waited for.
     pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
+        let (trouble, waiting) = self.standing_of_all();
+        (trouble.or_else(|| self.with(|shown| stalls_in_words(&shown.stalls))), waiting)
+    }
+
+    /// The same, but for partitions that stall: what the others bring is taken and judged.
+    fn standing_of_all(&self) -> (Option<String>, Option<String>) {
         // Lines are refused until a write succeeds.
         let refused = self.wal.as_ref().and_then(Wal::failure).map(|failure| AppendError::Disk(failure).to_string());
         let files = self.files_followed().and_then(|files| files.trouble);
@@ -291,6 +313,16 @@ impl Shared {
             (Some(waiting), None) => Err(format!("waiting for {waiting}")),
         })
     }
+}
+
+/// Partitions that stall, in words.
+fn stalls_in_words(stalls: &BTreeMap<String, String>) -> Option<String> {
+    let named: Vec<String> =
+        stalls.iter().take(STALLS_NAMED).map(|(name, since)| format!("{name} since {since}")).collect();
+    let more = stalls.len().saturating_sub(STALLS_NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let words = format!("partitions stall, and are judged without: {}{more}", named.join(", "));
+    (!stalls.is_empty()).then_some(words)
 }
 
 fn ways_in() -> Table<Door> {

@@ -277,6 +277,18 @@ impl Inputs {
         None
     }
 
+    /// When a broker said anything of a stream last; `None` of one that is no partition.
+    pub(super) fn answered(&self, stream: usize) -> Option<Instant> {
+        #[cfg(feature = "kafka")]
+        if let Some(of) = &self.kafka
+            && let Some(at) = of.streams.iter().position(|at| *at == stream)
+        {
+            return of.topics.answered(at);
+        }
+        let _is_no_partition = stream;
+        None
+    }
+
     /// Time of the record of a stream that was read last, in milliseconds; 0 where it has none.
     pub(super) fn millis(&self, stream: usize) -> i64 {
         #[cfg(feature = "kafka")]

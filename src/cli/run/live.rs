@@ -20,6 +20,7 @@ use crate::cli::run::log::{say, warn};
 use crate::cli::run::metrics::Lag;
 use crate::cli::run::reader::Reader;
 use crate::cli::run::rejects::Rejects;
+use crate::cli::run::stalls::{Bounds, Stalls, Standing, standing};
 use crate::cli::run::state::{Move, State, To};
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
@@ -37,6 +38,7 @@ use crate::source::kafka::StreamName;
 use crate::source::lines::Chunk;
 use crate::source::run::{Observer, PushedStreams};
 use crate::source::wal;
+use crate::time::Timestamp;
 
 /// Records are folded together for so long.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -58,6 +60,8 @@ pub(super) struct Live<'a> {
     pub moves: Vec<VecDeque<Move>>,
     /// Times that each stream was moved on.
     pub moves_made: Vec<u64>,
+    /// Which partitions stall.
+    pub stalls: Stalls,
     /// Partitions that have come and are not read yet.
     #[cfg(feature = "kafka")]
     pub coming: Vec<StreamName>,
@@ -118,7 +122,7 @@ impl Live<'_> {
                 metrics.lags(&lags);
                 let waiting = self.pushed.waiting_records() + engine.waiting_records();
                 self.reader.shared.lines_waiting.store(waiting, Ordering::Relaxed);
-                self.move_idle(engine, watch)?;
+                self.move_on(looked_for_idle, engine, watch)?;
                 looked_for_idle = Instant::now();
             }
             if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
@@ -246,6 +250,7 @@ impl Live<'_> {
             say(&format!("{shown} has come, and is read from its beginning"));
             self.names.push(shown);
             self.last.push(Instant::now());
+            self.stalls.add(true);
             self.moves.push(VecDeque::new());
             self.moves_made.push(0);
             watch.came();
@@ -253,26 +258,92 @@ impl Live<'_> {
         Ok(())
     }
 
+    /// All of a stream has come, and there is no more; `None` when nobody answers, now or a moment ago.
+    fn is_at_end(&mut self, stream: usize) -> Option<bool> {
+        if !self.stalls.is_to_be_asked(stream) {
+            return None;
+        }
+        let at_end = self.inputs.is_at_end(stream);
+        match at_end {
+            Some(ended) => {
+                self.reader.shared.trouble(None);
+                if ended {
+                    self.stalls.ended(stream);
+                }
+            }
+            None => self.stalls.not_answered(stream),
+        }
+        at_end
+    }
+
+    /// Notes which partitions stall, in ascending order, and says where that is new.
+    fn tell_stalls(&mut self, stalled: &[usize], watch: &mut Watch<'_>) {
+        let now = clock::now();
+        let mut is_new = false;
+        for (stream, name) in self.names.iter().enumerate() {
+            match self.stalls.set(stream, stalled.binary_search(&stream).is_ok(), now) {
+                None => continue,
+                Some(true) => warn(&format!(
+                    "{name} stalls: for {} s nothing has come from it, and it is not known to have been read to its end, while others go \
+                     on. They are judged without it; nothing passes that this bears on",
+                    self.reader.times.stall.as_secs()
+                )),
+                Some(false) => {
+                    say(&format!("{name} stalls no more: what it brings for windows that closed without it is late"))
+                }
+            }
+            is_new = true;
+        }
+        if is_new {
+            let each = |(stream, since): (usize, Timestamp)| (self.names[stream].clone(), since.to_string());
+            let list: BTreeMap<String, String> = self.stalls.stalled().map(each).collect();
+            self.reader.shared.stalls(list.clone());
+            watch.noticed.stalled(list);
+            watch.looked = true;
+        }
+    }
+
     /// A partition from which nothing has come for a while, and in which nothing is left to read, does not hold windows
-    /// back: it is moved on to where the others are. What it brings later and lies before is late.
-    fn move_idle(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
-        let mut idle = Vec::new();
+    /// back: it is moved on to where the others are. What it brings later and lies before is late. So is one that stalls; windows that
+    /// close meanwhile say that it was missing. `looked`: when this was done last.
+    fn move_on(&mut self, looked: Instant, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        let bounds = Bounds { idle: self.reader.times.idle, stall: self.reader.times.stall };
+        self.stalls.passes(looked.elapsed());
         for stream in 0..self.names.len() {
-            let quiet = self.last[stream].elapsed() >= self.reader.times.idle;
+            if self.last[stream] >= looked {
+                self.stalls.came(stream);
+            } else if self.inputs.answered(stream).is_some_and(|at| at >= looked) {
+                self.stalls.answered(stream);
+            }
+        }
+        self.make_due(engine, watch)?;
+        let (mut idle, mut stalled) = (Vec::new(), Vec::new());
+        let mut is_unknown = false;
+        for stream in 0..self.names.len() {
+            let quiet = self.last[stream].elapsed();
             if self.reader.stopping() {
                 return Ok(());
             }
-            match quiet.then(|| self.inputs.is_at_end(stream)) {
-                None => {}
-                // Whose broker does not answer may still have lines: nothing is moved on.
-                Some(None) => return Ok(()),
-                Some(Some(ended)) => {
-                    self.reader.shared.trouble(None);
-                    if ended {
-                        idle.push(stream);
-                    }
-                }
+            if quiet < bounds.idle.min(bounds.stall) {
+                continue;
             }
+            let at_end = self.is_at_end(stream);
+            if self.inputs.answered(stream).is_some_and(|at| at >= looked) {
+                self.stalls.answered(stream);
+            }
+            match standing(self.stalls.silence(stream, quiet, at_end), bounds) {
+                Standing::Awaited => {}
+                // Whose broker does not answer may still have lines: nothing is moved on.
+                Standing::Unknown => is_unknown = true,
+                Standing::Idle => idle.push(stream),
+                // What the ledger has was decided with what the stream had then.
+                Standing::Stalled if !watch.state.is_caught_up() => is_unknown = true,
+                Standing::Stalled => stalled.push(stream),
+            }
+        }
+        self.tell_stalls(&stalled, watch);
+        if is_unknown {
+            return Ok(());
         }
         for stream in &idle {
             while let Some(due) = self.moves[*stream].pop_front() {
@@ -291,14 +362,34 @@ impl Live<'_> {
         let high = (0..self.names.len()).map(|stream| come(stream).1).max().unwrap_or(i64::MIN);
         let believed = idle.iter().filter(|stream| come(**stream).0.is_some_and(|until| is_believed(until, high, now)));
         self.moved(believed.map(|stream| (*stream, To::Held)).collect(), engine, watch)?;
-        let active = (0..self.names.len()).filter(|stream| !idle.contains(stream));
+        let active = (0..self.names.len())
+            .filter(|stream| [&idle, &stalled].iter().all(|list| list.binary_search(stream).is_err()));
         let to = match active.map(|stream| self.pushed.oldest_open(stream)).min() {
             Some(slowest) => slowest,
             // Nothing comes from anywhere: what has come is judged as far as the furthest stream allows.
-            None => idle.iter().map(|stream| self.pushed.oldest_open(*stream)).max().unwrap_or(i64::MIN),
+            None => {
+                idle.iter().chain(&stalled).map(|stream| self.pushed.oldest_open(*stream)).max().unwrap_or(i64::MIN)
+            }
         };
-        idle.retain(|stream| self.pushed.oldest_open(*stream) < to);
-        self.moved(idle.into_iter().map(|stream| (stream, To::Window(to))).collect(), engine, watch)
+        let moved = idle.into_iter().map(|stream| (stream, To::Window(to)));
+        let moved = moved.chain(stalled.into_iter().map(|stream| (stream, To::Stalled(to))));
+        let moved = moved.filter(|(stream, _)| self.pushed.oldest_open(*stream) < to).collect();
+        self.moved(moved, engine, watch)
+    }
+
+    /// Makes moves of earlier runs that stand right behind what was read: a partition that stalled then may do so now, and no line of it
+    /// comes that they would stand before.
+    fn make_due(&mut self, engine: &mut Engine, watch: &mut Watch<'_>) -> anyhow::Result<()> {
+        for stream in 0..self.names.len() {
+            let after = self.inputs.batch(stream).map_or(0, |batch| batch.after());
+            while let Some(due) = self.moves[stream].front().copied().filter(|due| due.next <= after) {
+                self.moves[stream].pop_front();
+                self.moves_made[stream] += 1;
+                make(&mut self.pushed, stream, due, engine, watch)?;
+                watch.came();
+            }
+        }
+        Ok(())
     }
 
     /// Moves streams on, once it is durable that they are.
@@ -340,6 +431,7 @@ pub(super) fn make(
 ) -> anyhow::Result<()> {
     match to {
         To::Window(window) => pushed.advance(stream, window, next, engine, observer)?,
+        To::Stalled(window) => pushed.stall(stream, window, next, engine, observer)?,
         To::Held => pushed.believe(stream, next, engine, observer)?,
     }
     Ok(())

@@ -366,6 +366,13 @@ fn of_program(text: &mut Text, api: &Api) {
     }
     let waiting = api.shared.lines_waiting.load(Ordering::Relaxed);
     text.one("lines_waiting", Gauge, "Lines that were read, whose windows wait for later lines.", waiting as f64);
+    let stalled = api.shared.stalled_partitions().len();
+    text.one(
+        "stalled_partitions",
+        Gauge,
+        "Partitions without which windows close, though they are not read to their end.",
+        stalled as f64,
+    );
     #[cfg(feature = "index")]
     of_search(text, api);
     let (queued, bodies, bodies_max) = api.shared.waiting_bytes();

@@ -47,6 +47,7 @@ mod searching;
 mod server;
 mod session;
 mod settings;
+mod stalls;
 mod state;
 mod streams;
 mod trial;
@@ -119,6 +120,8 @@ pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8
     }
     let idle = compare::duration(&arguments.idle).context("--idle")?;
     let idle = Duration::from_micros(u64::try_from(idle).unwrap_or(0)).max(Duration::from_secs(1));
+    let stall = compare::duration(&arguments.stall).context("--stall")?;
+    let stall = Duration::from_micros(u64::try_from(stall).unwrap_or(0)).max(Duration::from_secs(1));
     let checkpoints = compare::duration(&arguments.checkpoint).context("--checkpoint")?;
     let checkpoints = Duration::from_micros(u64::try_from(checkpoints).unwrap_or(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -127,8 +130,13 @@ pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8
         .enable_all()
         .build()
         .context("the runtime of the server")?;
-    let status =
-        runtime.block_on(serve(arguments, config, (said.given.clone(), in_force), listen, Times { idle, checkpoints }));
+    let status = runtime.block_on(serve(
+        arguments,
+        config,
+        (said.given.clone(), in_force),
+        listen,
+        Times { idle, stall, checkpoints },
+    ));
     runtime.shutdown_background();
     match status {
         Err(ended) if log::is_json() => {
@@ -144,6 +152,8 @@ pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8
 struct Times {
     /// A partition without records for so long holds nothing back.
     idle: Duration,
+    /// One that is not known to have none holds nothing back after so long, while others go on.
+    stall: Duration,
     /// Between two checkpoints.
     checkpoints: Duration,
 }

@@ -21,6 +21,7 @@ use crate::cli::run::live::{Live, Watch};
 use crate::cli::run::log::{say, warn};
 use crate::cli::run::placebo::Ground;
 use crate::cli::run::rejects::{REJECTS_BYTES, Rejects};
+use crate::cli::run::stalls::Stalls;
 use crate::cli::run::state::State;
 #[cfg(feature = "kafka")]
 use crate::cli::run::streams::Row;
@@ -338,8 +339,11 @@ impl Reader<'_> {
             pushed.join(&from.name, *window, &mut engine, &mut watch)?;
         }
         let now = Instant::now();
+        let mut stalls = Stalls::default();
+        names.iter().for_each(|name| stalls.add(name != inputs::HTTP));
         let live = Live {
             reader: self,
+            stalls,
             last: vec![now; names.len()],
             names: std::mem::take(&mut names),
             inputs,

@@ -27,6 +27,8 @@ pub(super) struct Move {
 pub(super) enum To {
     /// Its oldest open window since.
     Window(i64),
+    /// The same of a stream that has more and gives none: windows before close without it.
+    Stalled(i64),
     /// To the lines of it that the clock guard had held: they were believed.
     Held,
 }
@@ -39,9 +41,10 @@ pub(super) fn moves_of(text: &str, names: &[String]) -> anyhow::Result<Vec<VecDe
         let value: Value = serde_json::from_str(line).map_err(|_| wrong())?;
         let stream = value.get("stream").and_then(Value::as_str).ok_or_else(wrong)?;
         let next = value.get("next").and_then(Value::as_u64).ok_or_else(wrong)?;
-        let to = match (value.get("window").map(Value::as_i64), value.get("held")) {
-            (Some(window), None) => To::Window(window.ok_or_else(wrong)?),
-            (None, Some(Value::Bool(true))) => To::Held,
+        let to = match (value.get("window").map(Value::as_i64), value.get("held"), value.get("stalled")) {
+            (Some(window), None, None) => To::Window(window.ok_or_else(wrong)?),
+            (Some(window), None, Some(Value::Bool(true))) => To::Stalled(window.ok_or_else(wrong)?),
+            (None, Some(Value::Bool(true)), None) => To::Held,
             _ => return Err(wrong()),
         };
         if let Some(at) = names.iter().position(|name| name == stream) {
@@ -198,6 +201,7 @@ impl State {
         for (stream, Move { next, to }) in moves {
             let row = match to {
                 To::Window(window) => json!({ "stream": stream, "next": next, "window": window }),
+                To::Stalled(window) => json!({ "stream": stream, "next": next, "window": window, "stalled": true }),
                 To::Held => json!({ "stream": stream, "next": next, "held": true }),
             };
             self.idle.append(&format!("{row}\n"));
@@ -222,7 +226,8 @@ mod tests {
         assert!(State::open(&at).is_err(), "one at a time");
         lines[..2].iter().for_each(|line| state.entry(line).unwrap());
         let there = Move { next: 8, to: To::Window(-3) };
-        state.moved([("t/0", there)].into_iter());
+        let stalled = Move { next: 9, to: To::Stalled(4) };
+        state.moved([("t/0", there), ("t/0", stalled)].into_iter());
         state.sync().unwrap();
         drop(state);
 
@@ -231,7 +236,7 @@ mod tests {
         std::fs::write(&path, format!("{}{}{}", lines[0], lines[1], &lines[2][..20])).unwrap();
         let mut state = State::open(&at).unwrap();
         assert_eq!(state.start().unwrap().unwrap()["kind"], "start");
-        assert_eq!(state.moves(&["t/1".to_owned(), "t/0".to_owned()]).unwrap(), [vec![], vec![there]]);
+        assert_eq!(state.moves(&["t/1".to_owned(), "t/0".to_owned()]).unwrap(), [vec![], vec![there, stalled]]);
         state.entry(&lines[0]).unwrap();
         assert!(!state.is_caught_up());
         assert!(state.entry(&lines[2]).unwrap_err().to_string().starts_with("entry 2 "));

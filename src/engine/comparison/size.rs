@@ -65,6 +65,7 @@ impl Comparison {
                     + memory::boxed(&self.heard)
                     + self.heard.iter().flat_map(|heard| heard.iter()).map(Look::bytes).sum::<u64>()
                     + self.presence.bytes()
+                    + self.missed.bytes()
                     + self.growth.bytes()
                     + memory::list::<Block>(self.cuts.len())
                     + memory::queue(&self.recent_crossover)

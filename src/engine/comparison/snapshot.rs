@@ -20,6 +20,7 @@ use crate::engine::pair_test::PairTest;
 use crate::engine::restarts::Restarts;
 use crate::engine::sampling::Sampling;
 use crate::engine::segments::{SegmentTest, Segments};
+use crate::engine::stalls::Missed;
 use crate::engine::steps::SinceCut;
 use crate::engine::storms::Storms;
 use crate::engine::templates::Templates;
@@ -149,6 +150,7 @@ impl Comparison {
         }
         let ReadSoFar { records, damaged, ahead, events, late } = self.read;
         [records, damaged, ahead, events, late].into_iter().chain(self.damaged).for_each(|count| w.uint(count));
+        self.missed.write(w);
         w.uint(self.unassigned);
         self.recovered.iter().for_each(|count| w.uint(*count));
         w.length(self.totals.len());
@@ -296,6 +298,7 @@ impl Comparison {
         c.read =
             ReadSoFar { records: r.uint()?, damaged: r.uint()?, ahead: r.uint()?, events: r.uint()?, late: r.uint()? };
         c.damaged = [r.uint()?, r.uint()?];
+        c.missed = Missed::read(r)?;
         c.unassigned = r.uint()?;
         c.recovered = [r.uint()?, r.uint()?];
         for _ in 0..r.length()? {

@@ -9,6 +9,7 @@ use crate::compare::verdict::Verdict;
 use crate::engine::comparison::{Failure, ReadSoFar};
 use crate::engine::limits::Limit;
 use crate::engine::release::{Entry, ReleaseState};
+use crate::engine::stalls::Gap;
 use crate::engine::{Settings, entries, look};
 use crate::math;
 use crate::time::{HOUR, Timestamp};
@@ -23,6 +24,26 @@ impl ReleaseState {
             return None;
         }
         Some(entries::begin(&self.name(), &self.services, &self.comparisons[at], settings))
+    }
+
+    /// Windows have closed without streams that had more. Returns the comparisons that this is new to, of those that were looked at
+    /// before.
+    pub(in crate::engine) fn miss(&mut self, missing: &[(String, Gap)], settings: &Settings) -> Vec<usize> {
+        let mut first = Vec::new();
+        if missing.is_empty() {
+            return first;
+        }
+        for at in self.live() {
+            let comparison = &mut self.comparisons[at];
+            let mut is_new = false;
+            for (stream, gap) in missing {
+                is_new |= comparison.missed.add(stream, *gap, comparison.started, &settings.windowing);
+            }
+            if is_new && comparison.looks > 0 {
+                first.push(at);
+            }
+        }
+        first
     }
 
     /// Looks at a comparison; returns the entries that tell of it.

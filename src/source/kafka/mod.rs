@@ -166,6 +166,8 @@ struct Stream {
     last: Option<Known>,
     /// The same, when it is to come again, to show whether this is still the same log.
     check: Option<Known>,
+    /// When a broker said anything of it last.
+    answered: Option<Instant>,
 }
 
 /// One topic. Each has a client of its own: what a client says of the end of a partition does not name the topic.
@@ -212,6 +214,7 @@ impl Topics {
             [] => all.fresh(&found, say),
             starts => starts.to_vec(),
         };
+        let mut silent = Vec::new();
         for start in fresh {
             // Of a topic that was made anew the latest generation is there.
             if starts.iter().any(|other| start.stream.is_before(&other.stream)) {
@@ -222,13 +225,29 @@ impl Topics {
                 all.add_ended(start)?;
                 continue;
             }
-            loop {
-                match all.add(start.clone())? {
-                    true => break,
-                    false if stop.is_told() => return Ok(None),
-                    false => say(format!("no broker answers for {} yet", start.stream)),
+            if stop.is_told() {
+                return Ok(None);
+            }
+            if !all.add(start.clone())? {
+                silent.push(start);
+            }
+        }
+        while !silent.is_empty() {
+            // Where reading goes on, it does so beside a partition of which nobody says anything.
+            let others_answer = all.streams.iter().any(|stream| stream.answered.is_some());
+            for start in std::mem::take(&mut silent) {
+                if start.next.is_some() && others_answer {
+                    say(format!("no broker answers for {} yet; the others are read", start.stream));
+                    all.add_unasked(start)?;
+                    continue;
                 }
-                stop.wait(PAUSE);
+                say(format!("no broker answers for {} yet", start.stream));
+                if stop.wait(PAUSE) {
+                    return Ok(None);
+                }
+                if !all.add(start.clone())? {
+                    silent.push(start);
+                }
             }
         }
         for topic in 0..all.topics.len() {
@@ -322,8 +341,16 @@ impl Topics {
         }
         let marks = of.client.fetch_watermarks(&name.topic, name.partition, ANSWER);
         let Ok((low, high)) = marks else { return Ok(false) };
-        let mut stream =
-            Stream { topic, next: low, reach: Reach::Within, over: false, last, check: None, name: name.clone() };
+        let mut stream = Stream {
+            topic,
+            next: low,
+            reach: Reach::Within,
+            over: false,
+            last,
+            check: None,
+            answered: Some(Instant::now()),
+            name: name.clone(),
+        };
         if let Some(next) = next.and_then(|next| i64::try_from(next).ok()) {
             stream.next = next;
             self.told.extend(stream.hold_against(at, low, high));
@@ -336,10 +363,33 @@ impl Topics {
         Ok(true)
     }
 
+    /// Adds a stream, as yet unassigned, that goes on from where it was read and of which no broker says anything. What is not there any
+    /// more is told of when it is asked for.
+    fn add_unasked(&mut self, Start { stream: name, next, last }: Start) -> Result<(), KafkaSourceError> {
+        let topic = self.topic(&name.topic)?;
+        let next = next.and_then(|next| i64::try_from(next).ok()).unwrap_or(0);
+        let at = self.streams.len();
+        if let Some(before) = self.topics.get_mut(topic).and_then(|of| of.streams.insert(name.partition, at)) {
+            self.streams.get_mut(before).into_iter().for_each(|before| before.over = true);
+        }
+        let check = last.filter(|last| last.millis > 0);
+        self.streams.push(Stream { topic, next, reach: Reach::Within, over: false, last, check, answered: None, name });
+        Ok(())
+    }
+
     /// Adds a stream of which nothing comes any more.
     fn add_ended(&mut self, Start { stream: name, last, .. }: Start) -> Result<(), KafkaSourceError> {
         let topic = self.topic(&name.topic)?;
-        self.streams.push(Stream { topic, next: 0, reach: Reach::End, over: true, last, check: None, name });
+        self.streams.push(Stream {
+            topic,
+            next: 0,
+            reach: Reach::End,
+            over: true,
+            last,
+            check: None,
+            answered: None,
+            name,
+        });
         Ok(())
     }
 
@@ -420,7 +470,7 @@ impl Topics {
                     Some(Ok(message)) => {
                         let Some(index) = topic.streams.get(&message.partition()).copied() else { continue };
                         let Some(stream) = self.streams.get_mut(index).filter(|stream| !stream.over) else { continue };
-                        stream.reach = Reach::Within;
+                        (stream.reach, stream.answered) = (Reach::Within, Some(Instant::now()));
                         let millis = message.timestamp().to_millis().unwrap_or(0);
                         match stream.comes(message.offset(), millis) {
                             Fit::Next => {
@@ -438,7 +488,7 @@ impl Topics {
                     Some(Err(KafkaError::PartitionEOF(partition))) => {
                         let stream = topic.streams.get(&partition).copied();
                         if let Some(stream) = stream.and_then(|stream| self.streams.get_mut(stream)) {
-                            stream.reach = Reach::End;
+                            (stream.reach, stream.answered) = (Reach::End, Some(Instant::now()));
                         }
                     }
                     Some(Err(error)) => return self.trouble(at, &error),
@@ -498,6 +548,11 @@ impl Topics {
         Ok(self.told.pop_front().unwrap_or(Came::Nothing))
     }
 
+    /// When a broker said anything of a stream last.
+    pub fn answered(&self, stream: usize) -> Option<Instant> {
+        self.streams.get(stream)?.answered
+    }
+
     /// All records of a stream have come, and the broker says that there are no others; `None` when it does not answer.
     pub fn is_at_end(&mut self, stream: usize) -> Option<bool> {
         let stream = self.streams.get_mut(stream)?;
@@ -512,6 +567,7 @@ impl Topics {
             return Some(false);
         }
         let (_, end) = topic.client.fetch_watermarks(&topic.name, stream.name.partition, ANSWER).ok()?;
+        stream.answered = Some(Instant::now());
         if stream.reach == Reach::End {
             stream.reach = Reach::EndAt(end);
         }
@@ -608,7 +664,7 @@ mod tests {
 
     fn stream(next: i64, last: Option<Known>) -> Stream {
         let name = StreamName::new("t", 0);
-        Stream { name, topic: 0, next, reach: Reach::Within, over: false, last, check: None }
+        Stream { name, topic: 0, next, reach: Reach::Within, over: false, last, check: None, answered: None }
     }
 
     #[test]

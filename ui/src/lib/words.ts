@@ -171,6 +171,7 @@ export const FLAWS: Record<string, [string, string]> = {
   unequal_segments: ["The arms hold different kinds of users", "Nothing fails by more than what differs within segments; check the assignment."],
   own_measurement: ["A guardrail of one's own is not measured alike in both arms", "No pass while it is not; log its user and its number in both arms."],
   unequal_calls: ["Requests of the arms are not counted alike", "Under one id one arm has several requests more often: see what counts (serin explain), and take calls inside requests out."],
+  stalled_partition: ["A partition was missing", "Its broker was gone, or it gave nothing: no pass of this rollout; one that begins later is not touched."],
 };
 
 export const PHASES: Record<string, string> = {

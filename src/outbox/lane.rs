@@ -115,7 +115,8 @@ pub struct Lane {
     under_way: bool,
     /// Failures in a row.
     failures: u32,
-    not_before: i64,
+    /// When the last one was, and until when it is left alone since.
+    paused: Option<(i64, i64)>,
     gone: bool,
     /// Of the random pauses.
     seed: u64,
@@ -124,7 +125,7 @@ pub struct Lane {
 impl Lane {
     /// An empty way; equal seeds pause alike.
     pub fn new(seed: u64) -> Lane {
-        Lane { waiting: VecDeque::new(), under_way: false, failures: 0, not_before: i64::MIN, gone: false, seed }
+        Lane { waiting: VecDeque::new(), under_way: false, failures: 0, paused: None, gone: false, seed }
     }
 
     /// One more, behind all others.
@@ -162,13 +163,15 @@ impl Lane {
         if let Some(given) = late.and_then(|at| self.waiting.remove(at)) {
             return Next::GiveUp(given.id, if self.gone { Why::Gone } else { Why::Expired });
         }
-        match self.waiting.front() {
-            None => Next::Nothing,
-            Some(first) if self.not_before > now => {
+        // A clock that was set back does not make the pause longer by as much.
+        self.paused = self.paused.map(|(from, until)| (from.min(now), until - (from - now).max(0)));
+        match (self.waiting.front(), self.paused) {
+            (None, _) => Next::Nothing,
+            (Some(first), Some((_, until))) if until > now => {
                 let soonest = self.waiting.iter().map(|given| given.expires_ms).min().unwrap_or(first.expires_ms);
-                Next::Wait(self.not_before.min(soonest))
+                Next::Wait(until.min(soonest))
             }
-            Some(first) => {
+            (Some(first), _) => {
                 self.under_way = true;
                 Next::Send(first.id.clone())
             }
@@ -183,7 +186,7 @@ impl Lane {
         let asked = match outcome {
             Outcome::Taken(_) => {
                 self.failures = 0;
-                self.not_before = i64::MIN;
+                self.paused = None;
                 return self.waiting.pop_front().map(|given| given.id);
             }
             Outcome::Gone => {
@@ -201,7 +204,7 @@ impl Lane {
         } else {
             even(random, (PAUSE_FIRST << (self.failures - 1).min(16)).min(PAUSE_MAX))
         };
-        self.not_before = now + pause.max(asked.min(ASKED_PAUSE_MAX));
+        self.paused = Some((now, now.saturating_add(pause.max(asked.min(ASKED_PAUSE_MAX)))));
         None
     }
 }

@@ -365,6 +365,8 @@ fn target(name: &str) -> Target {
     Target { name: name.to_owned(), topics: Topic::ALL.to_vec(), expires_ms: 900_000, since: Since::default() }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Random numbers of a seed.
 struct Random(u64);
 
@@ -378,7 +380,10 @@ impl Random {
 /// A target as the test sees it: what it was sent, and by when it must have answered.
 struct World {
     random: Random,
+    /// Time as it passes, and how far the clock is ahead of it.
     now: i64,
+    ahead: i64,
+    lasts_ms: i64,
     /// Rows that last.
     disk: String,
     deliveries: Deliveries,
@@ -387,18 +392,23 @@ struct World {
     /// Answers under way: target, when, what.
     answers: Vec<(usize, i64, Outcome)>,
     crashes: u64,
+    jumps: u64,
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    /// `lasts_ms`: how long a rollback means something.
+    fn new(seed: u64, lasts_ms: i64) -> World {
         let mut world = World {
             random: Random(seed),
-            now: 1_000_000,
+            now: 1_000_000_000,
+            ahead: 0,
+            lasts_ms,
             disk: String::new(),
             deliveries: Deliveries::default(),
             came: vec![Vec::new(), Vec::new()],
             answers: Vec::new(),
             crashes: 0,
+            jumps: 0,
         };
         world.start();
         world
@@ -409,9 +419,23 @@ impl World {
         let rows = read_rows(&self.disk).unwrap();
         self.deliveries = Deliveries::restore(&rows).unwrap();
         let seed = self.random.below(1 << 30);
-        let rows = self.deliveries.open(vec![target("one"), target("two")], &[], seed, self.now);
+        let targets = ["one", "two"].map(|name| Target { expires_ms: self.lasts_ms, ..target(name) });
+        let rows = self.deliveries.open(targets.to_vec(), &[], seed, self.clock());
         self.disk.extend(rows);
         self.answers.clear();
+    }
+
+    fn clock(&self) -> i64 {
+        self.now + self.ahead
+    }
+
+    /// The clock is set, back or forward, by hours or seconds.
+    fn may_jump(&mut self, often: u64) {
+        if often > 0 && self.random.below(often) == 0 {
+            let most = if self.random.below(2) == 0 { 10 * HOUR_MS } else { 20_000 };
+            self.ahead = self.random.below(2 * most.unsigned_abs()).cast_signed() - most;
+            self.jumps += 1;
+        }
     }
 
     /// Between any two writes the program may die.
@@ -426,9 +450,10 @@ impl World {
 
     /// One turn: what is decided is written and taken, what is due is sent, what is answered is written.
     fn turn(&mut self, often: u64, failing: u64, all: &[Decision]) {
+        self.may_jump(often);
         // A restart reads the whole ledger again.
         for decision in all {
-            let list = self.deliveries.decide(decision, self.now);
+            let list = self.deliveries.decide(decision, self.clock());
             if list.is_empty() {
                 continue;
             }
@@ -441,7 +466,7 @@ impl World {
             }
             self.deliveries.take(list);
         }
-        let (list, wait) = self.deliveries.next(self.now);
+        let (list, wait) = self.deliveries.next(self.clock());
         for what in list {
             if self.may_crash(often) {
                 return;
@@ -469,13 +494,13 @@ impl World {
             Some((target, at, outcome)) => {
                 self.answers.remove(0);
                 self.now = self.now.max(at);
-                if let Some(row) = self.deliveries.outcome(target, self.now, outcome)
+                if let Some(row) = self.deliveries.outcome(target, self.clock(), outcome)
                     && !self.may_crash(often)
                 {
                     self.disk += &row;
                 }
             }
-            None => self.now = wait.map_or(self.now + 100, |wait| wait.max(self.now)),
+            None => self.now = wait.map_or(self.now + 100, |wait| (wait - self.ahead).max(self.now)),
         }
     }
 }
@@ -490,17 +515,19 @@ fn decisions(count: usize) -> Vec<Decision> {
     read(&mut Book::new(vec![declared()]), &ledger)
 }
 
-/// Crashes between any two writes, answers that get lost, targets that fail: in the end each target has everything, in order,
-/// and what came again came with the same bytes.
+/// Crashes between any two writes, answers that get lost, targets that fail, clocks that are set back and forward by hours: in the end,
+/// and soon, each target has everything, in order, and what came again came with the same bytes.
 #[test]
 fn whatever_crashes_everything_arrives_in_order_and_repeats_are_identical() {
     for seed in 0..300 {
         let all = decisions(6);
-        let mut world = World::new(seed);
+        let mut world = World::new(seed, 48 * HOUR_MS);
         for _ in 0..60 {
             world.turn(12, 5, &all);
         }
-        // The storm is over.
+        // The storm is over; the last thing that happens is that the clock is set back.
+        let since = world.now;
+        world.ahead -= 10 * HOUR_MS;
         let waiting = |world: &World| world.deliveries.targets().map(|(_, lane)| lane.waiting()).sum::<usize>();
         for _ in 0..2_000 {
             world.turn(0, 0, &all);
@@ -509,6 +536,8 @@ fn whatever_crashes_everything_arrives_in_order_and_repeats_are_identical() {
             }
         }
         assert_eq!(waiting(&world), 0, "seed {seed}");
+        // The longest pause, and answers one after the other.
+        assert!(world.now - since < 120_000, "seed {seed}: {} ms", world.now - since);
         for (number, name) in ["one", "two"].into_iter().enumerate() {
             let expected: Vec<String> = all.iter().map(|decision| decision.id(name)).collect();
             let mut bodies = std::collections::BTreeMap::new();
@@ -524,14 +553,14 @@ fn whatever_crashes_everything_arrives_in_order_and_repeats_are_identical() {
         }
         let restored = Deliveries::restore(&read_rows(&world.disk).unwrap()).unwrap();
         assert!(restored.latest().all(|delivery| matches!(delivery.standing, Standing::Taken(_))), "seed {seed}");
-        assert!(world.crashes > 0, "seed {seed}");
+        assert!(world.crashes > 0 && world.jumps > 0, "seed {seed}");
     }
 }
 
 #[test]
 fn a_target_that_is_broken_is_asked_seldom_and_what_is_late_is_given_up() {
     let all = decisions(1);
-    let mut world = World::new(1);
+    let mut world = World::new(1, HOUR_MS / 4);
     let begin = world.now;
     for _ in 0..2_000 {
         world.turn(0, 10, &all);

@@ -175,6 +175,44 @@ pub fn bisect(mut low: f64, mut high: f64, halvings: u32, is_left: impl Fn(f64) 
     0.5 * (low + high)
 }
 
+/// Root of `f` between `low` and `high`, at which its signs differ, to `tolerance` on either side (not finer than floats are): the ITP
+/// method (Oliveira and Takahashi, ACM Transactions on Mathematical Software 47(1), 2021) with k1 = 0.2 / (high - low), k2 = 2, n0 = 1. At
+/// most one step more than bisection takes, and about a fifth as many where `f` is smooth.
+pub fn root(low: f64, high: f64, tolerance: f64, f: impl Fn(f64) -> f64) -> f64 {
+    /// Steps of bisection from the widest range of floats to the finest.
+    const HALVINGS_MAX: u32 = 200;
+    let (mut at, mut value) = ([low, high], [f(low), f(high)]);
+    let is_above_left = value[0] > 0.0;
+    let truncation = 0.2 / (high - low);
+    // The width that bisection, one step later, would have come to.
+    let mut allowed = 2.0 * tolerance;
+    let mut halvings = 0;
+    while allowed < high - low && halvings < HALVINGS_MAX {
+        allowed *= 2.0;
+        halvings += 1;
+    }
+    for _ in 0..=halvings + 1 {
+        let width = at[1] - at[0];
+        let half = 0.5 * (at[0] + at[1]);
+        if width <= 2.0 * tolerance || half <= at[0] || half >= at[1] {
+            break;
+        }
+        let secant = (value[1] * at[0] - value[0] * at[1]) / (value[1] - value[0]);
+        let secant = if secant.is_finite() { secant } else { half };
+        let towards = if half >= secant { 1.0 } else { -1.0 };
+        let shift = truncation * width * width;
+        let truncated = if shift <= (half - secant).abs() { secant + towards * shift } else { half };
+        let radius = (allowed - 0.5 * width).max(0.0);
+        let next = if (truncated - half).abs() <= radius { truncated } else { half - towards * radius };
+        let next = if next > at[0] && next < at[1] { next } else { half };
+        let of_next = f(next);
+        let side = usize::from((of_next > 0.0) != is_above_left);
+        (at[side], value[side]) = (next, of_next);
+        allowed *= 0.5;
+    }
+    0.5 * (at[0] + at[1])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,6 +382,34 @@ mod tests {
         assert_eq!(log_sum_exp(&[f64::NEG_INFINITY, f64::NEG_INFINITY]), f64::NEG_INFINITY);
         assert_eq!(log_sum_exp(&[1.0, f64::INFINITY]), f64::INFINITY);
         assert!(log_sum_exp(&[f64::NAN]).is_nan() && log_sum_exp(&[1.0, f64::NAN]).is_nan());
+    }
+
+    #[test]
+    fn a_root_is_found_in_few_steps_and_never_many() {
+        let steps = std::cell::Cell::new(0);
+        let found = |f: &dyn Fn(f64) -> f64, low, high| {
+            steps.set(0);
+            root(low, high, 1e-14, |x| {
+                steps.set(steps.get() + 1);
+                f(x)
+            })
+        };
+        let smooth = found(&|x| x * x - 2.0, 0.0, 4.0);
+        assert!(
+            (smooth - std::f64::consts::SQRT_2).abs() < 2e-14 && steps.get() <= 16,
+            "{smooth}, {} steps",
+            steps.get()
+        );
+        // Falling, and with a root far from the middle.
+        let falling = found(&|x| 1e-3 - x, 0.0, 1.0);
+        assert!((falling - 1e-3).abs() < 2e-14);
+        // Hostile: flat, a step, and nowhere finite.
+        let step = found(&|x| if x < 0.75 { -1.0 } else { 1e300 }, 0.0, 1.0);
+        assert!((step - 0.75).abs() < 2e-14 && steps.get() <= 52, "{step}, {} steps", steps.get());
+        let endless = found(&|x| if x < 0.75 { f64::NEG_INFINITY } else { f64::INFINITY }, 0.0, 1.0);
+        assert!((endless - 0.75).abs() < 2e-14 && steps.get() <= 52, "{endless}, {} steps", steps.get());
+        let ninth = found(&|x| (x - 0.3).powi(9), 0.0, 1.0);
+        assert!((ninth - 0.3).abs() < 1e-3 && steps.get() <= 52);
     }
 
     #[test]

@@ -215,6 +215,22 @@ pub struct Refused(
     pub &'static str,
 );
 
+/// How far event time has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// While no line comes it goes on by the clock: deadlines.
+    pub by_clock: Timestamp,
+    /// End of the windows that were judged: what was observed.
+    pub judged: Timestamp,
+}
+
+impl Now {
+    /// Lines come as time goes.
+    pub const fn both(at: Timestamp) -> Now {
+        Now { by_clock: at, judged: at }
+    }
+}
+
 /// The state of a rollout.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct State {
@@ -468,18 +484,18 @@ impl State {
     }
 
     /// What time has brought by now: events that are due, in order.
-    pub fn due(&self, course: &Course, now: Timestamp) -> Vec<Event> {
+    pub fn due(&self, course: &Course, now: Now) -> Vec<Event> {
         let mut events = Vec::new();
         let is_watched = matches!(self.phase, Phase::Running | Phase::Passed | Phase::Held);
         if !is_watched {
             return events;
         }
-        if !self.step_time_over && now.0 - self.step_began.0 >= course.minimum(self.step) {
+        if !self.step_time_over && now.judged.0 - self.step_began.0 >= course.minimum(self.step) {
             events.push(Event::StepTime);
         }
         // Who waits for others is not late.
         let has_deadline = self.is_its_turn && !self.deadline_over;
-        if has_deadline && course.deadline.is_some_and(|(after, _)| now.0 - self.began.0 >= after) {
+        if has_deadline && course.deadline.is_some_and(|(after, _)| now.by_clock.0 - self.began.0 >= after) {
             events.push(Event::Deadline);
         }
         events

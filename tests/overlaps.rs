@@ -281,7 +281,7 @@ fn units_have_a_bound() {
     assert!(overlap.followed() <= 0.5, "{}", overlap.followed());
     let parts = engine.state_parts();
     let (_, bytes) = parts.iter().find(|(name, _)| *name == "units of two rollouts").unwrap();
-    assert!(*bytes < 3 << 20, "{bytes}");
+    assert!(*bytes < 1 << 20, "{bytes}");
 }
 
 /// What `overlaps` of the reports of services say: of each other service, and whether it explains that.

@@ -22,11 +22,15 @@ pub(super) use self::links::Link;
 #[cfg(feature = "index")]
 use crate::cli::arguments::Indexed;
 use crate::cli::arguments::{HowArguments, LogFormat, RunArguments};
+#[cfg(feature = "kafka")]
+use crate::cli::run;
 use crate::cli::terminal::harmless;
+use crate::cli::tokens::{self, Tokens};
 use crate::cli::yaml::{self, Fields, Form, Located, Place, Problem, Problems};
 use crate::cli::{arguments, compare, pipelines, policy_file};
 use crate::engine::policy::{OfRollout, Policy};
 use crate::outbox::Declared;
+use crate::source::tail;
 use crate::time::{MINUTE, Micros};
 
 /// The file that is read when none is named.
@@ -124,7 +128,14 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
             Err(error) => problems.add(at, format!("stale_after: {error}")),
         }
     }
-    config.operate_token = fields.text("operate_token_file", &mut problems).map(|(path, _)| PathBuf::from(path));
+    if let Some((path, at)) = fields.text("operate_token_file", &mut problems) {
+        if outside == Outside::Looked
+            && let Err(error) = tokens::operator_of(Path::new(&path))
+        {
+            problems.add(at, format!("{error:#}"));
+        }
+        config.operate_token = Some(PathBuf::from(path));
+    }
     if let Some((list, _)) = fields.list("hooks", &mut problems) {
         config.hooks = hooks::hooks(list, outside == Outside::Looked, &mut problems);
     }
@@ -282,6 +293,12 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
             bail!("this program was built without Kafka")
         }
+        #[cfg(feature = "kafka")]
+        "topics" => return run::topics_are_fit(&written.values),
+        #[cfg(feature = "kafka")]
+        "kafka_properties" => return run::properties_are_fit(&first.unwrap_or_default()),
+        "files" => return Ok(tail::are_fit(&written.values)?),
+        "tokens" => return Tokens::read(Path::new(&first.unwrap_or_default())).map(|_| ()),
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
         "keep_reports" => {
@@ -419,7 +436,7 @@ impl Config {
             );
         } else if self.policy != other.policy {
             list.push(
-                "policy (guardrails, expect, limits, minimum_minutes, a candidate that is named in full, ...): every decision \
+                "policy (guardrails, expect, limits, minimum_minutes, shares of steps, a candidate that is named in full, ...): every decision \
                  rests on it; another one needs a new state directory (--state)"
                     .to_owned(),
             );

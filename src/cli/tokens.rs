@@ -270,7 +270,8 @@ fn kept(path: &Path) -> anyhow::Result<Option<Hash>> {
     Ok(Some(hash))
 }
 
-fn operator_of(file: &Path) -> anyhow::Result<Hash> {
+/// The operator's token of a file.
+pub(super) fn operator_of(file: &Path) -> anyhow::Result<Hash> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("operate_token_file: {shown} cannot be read"))?;
     let text = text.trim();

@@ -183,21 +183,22 @@ pub fn interval(canary: &ArmStats, base: &ArmStats, margin: f64, alpha: f64) -> 
     const UNKNOWN: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
     /// Wider than any value that a log line may hold; with few degrees of freedom the test never rejects.
     const HALF_WIDTH_MAX: f64 = 1e12;
-    const HALVINGS: u32 = 200;
+    /// Of the half width, about the spacing of floats.
+    const TOLERANCE: f64 = 1e-16;
     let Some(difference) = Difference::fail(canary, base, Variance::Adjusted) else { return UNKNOWN };
     if !(alpha > 0.0 && alpha < 1.0) {
         return UNKNOWN;
     }
     let threshold = -math::ln(alpha);
-    let inside = |half: f64| mixture(half, difference.variance, difference.dof, margin, Sides::Two) < threshold;
+    let outside = |half: f64| mixture(half, difference.variance, difference.dof, margin, Sides::Two) - threshold;
     let mut high = 1.0;
-    while inside(high) {
+    while outside(high) < 0.0 {
         high *= 2.0;
         if high > HALF_WIDTH_MAX {
             return UNKNOWN;
         }
     }
-    let half_width = math::bisect(0.0, high, HALVINGS, inside);
+    let half_width = math::root(0.0, high, TOLERANCE * high, outside);
     (difference.diff - half_width, difference.diff + half_width)
 }
 

@@ -87,27 +87,38 @@ pub fn interval(strata: &[Stratum], alpha: f64) -> Interval {
     const UNKNOWN: Interval = Interval { low: 0.0, estimate: 1.0, high: f64::INFINITY };
     // Rate ratios outside 1e-4 .. 1e4 are of no use to a reader, and the search needs ends.
     const LN_LIMIT: f64 = 9.210_340_371_976_184;
-    // 80 halvings of an interval of width 18 are far below the spacing of floats.
-    const HALVINGS: u32 = 80;
+    // About the spacing of floats at the ends.
+    const TOLERANCE: f64 = 1e-15;
     if !(alpha > 0.0 && alpha < 1.0) || strata.iter().all(|stratum| stratum.usable().is_none()) {
         return UNKNOWN;
     }
     let threshold = math::ln(2.0 / alpha);
-    let rises = |ln_ratio: f64| score(strata, math::exp(ln_ratio)) > 0.0;
-    let ln_estimate = math::bisect(-LN_LIMIT, LN_LIMIT, HALVINGS, rises);
-    let too_low = |ln_ratio: f64| log_e_fail(strata, math::exp(ln_ratio)) >= threshold;
-    let not_too_high = |ln_ratio: f64| log_e_pass(strata, math::exp(ln_ratio)) < threshold;
-    let low = if too_low(-LN_LIMIT) {
-        math::exp(math::bisect(-LN_LIMIT, ln_estimate, HALVINGS, too_low))
+    // All events in one arm: the search ends at an end.
+    let rises = |ln_ratio: f64| score(strata, math::exp(ln_ratio));
+    let ln_estimate = match (rises(-LN_LIMIT) > 0.0, rises(LN_LIMIT) > 0.0) {
+        (false, _) => -LN_LIMIT,
+        (true, true) => LN_LIMIT,
+        (true, false) => math::root(-LN_LIMIT, LN_LIMIT, TOLERANCE, rises),
+    };
+    let too_low = |ln_ratio: f64| log_e_fail(strata, math::exp(ln_ratio)) - threshold;
+    let too_high = |ln_ratio: f64| log_e_pass(strata, math::exp(ln_ratio)) - threshold;
+    let low = if too_low(-LN_LIMIT) >= 0.0 {
+        math::exp(math::root(-LN_LIMIT, ln_estimate, TOLERANCE, too_low))
     } else {
         UNKNOWN.low
     };
-    let high = if not_too_high(LN_LIMIT) {
+    let high = if too_high(LN_LIMIT) < 0.0 {
         UNKNOWN.high
     } else {
-        math::exp(math::bisect(ln_estimate, LN_LIMIT, HALVINGS, not_too_high))
+        math::exp(math::root(ln_estimate, LN_LIMIT, TOLERANCE, too_high))
     };
     Interval { low, estimate: math::exp(ln_estimate), high }
+}
+
+/// Whether the estimate of the rate ratio is 1 or more, up to rounding.
+pub fn rises(strata: &[Stratum]) -> bool {
+    let first: u64 = strata.iter().filter(|stratum| stratum.usable().is_some()).map(|stratum| stratum.first).sum();
+    score(strata, 1.0) >= -1e-12 * first as f64
 }
 
 /// Alternatives: rate ratios 1 + 0.1 x 2^(j/2), j = 0..21, and 1000, with equal weights. Close to 1 they are dense enough

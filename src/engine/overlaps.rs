@@ -30,8 +30,8 @@ pub const ROLLOUTS_MAX: usize = 32;
 pub const PAIRS_MAX: usize = 32;
 /// Pairs that are kept, those that are over included; past it the one goes that was over first.
 pub const KEPT_MAX: usize = 128;
-/// Units of a pair that are followed (16 bytes each, and empty places); past it a hash sample.
-pub const UNITS_MAX: usize = 65_536;
+/// Units of a pair that are followed (16 bytes each, and empty places: a table that stays in the cache of a core); past it a hash sample.
+pub const UNITS_MAX: usize = 16_384;
 /// Strata that are kept apart; past it the two neighbours with the nearest shares merge.
 pub const STRATA_MAX: usize = 32;
 /// Units of a rollout that are asked whether it has any in common with another. They are those of the smallest hash: a sample.

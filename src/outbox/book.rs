@@ -10,7 +10,7 @@ use crate::compare::verdict::{Behaviour, Verdict};
 use crate::ledger;
 use crate::outbox::{Decision, Journalled, Muted, Placebo, Since, Topic, What};
 use crate::pipeline::clock::parse_time;
-use crate::rollout::{Action, Command, Course, Event, Phase, State};
+use crate::rollout::{Action, Command, Course, Event, Now, Phase, State};
 use crate::time::Timestamp;
 
 mod cells;
@@ -53,6 +53,9 @@ pub struct Declared {
     /// Names of hooks that are told; every one without.
     pub hooks: Option<Vec<String>>,
 }
+
+/// Rollouts that a name could mean and that are told.
+const SEVERAL_NAMED: usize = 20;
 
 impl Declared {
     /// The id of its rollout in an environment and a cell.
@@ -347,6 +350,15 @@ impl Book {
         })
     }
 
+    /// In words, which rollouts a name could mean, where they are several.
+    pub fn several_called(&self, name: &str) -> Option<String> {
+        let at =
+            self.declared.iter().position(|declared| declared.name == name && !self.rollouts.contains_key(name))?;
+        let all = self.rollouts.values().filter(|rollout| rollout.declared == Some(at));
+        let names: Vec<&str> = all.map(|rollout| rollout.id.as_str()).take(SEVERAL_NAMED).collect();
+        (names.len() > 1).then(|| format!("`{name}` is several rollouts: name one of {}", names.join(", ")))
+    }
+
     /// What it was declared as.
     pub fn declaration(&self, rollout: &Rollout) -> Option<&Declared> {
         rollout.declared.and_then(|at| self.declared.get(at))
@@ -594,8 +606,9 @@ impl Book {
     fn take(&mut self, source: String, what: &Journalled) -> Result<Vec<Decision>, String> {
         match &what.what {
             What::Time(now) => {
-                self.latest = Some(self.latest.map_or(*now, |latest| latest.max(*now)));
-                let because = Because { source, at: *now, journalled: true, by: None };
+                let at = now.by_clock;
+                self.latest = Some(self.latest.map_or(at, |latest| latest.max(at)));
+                let because = Because { source, at, journalled: true, by: None };
                 let mut decisions = Vec::new();
                 for (id, event) in self.due(*now) {
                     decisions.extend(self.happened(&id, event, &because).unwrap_or_default());
@@ -702,7 +715,7 @@ impl Book {
     }
 
     /// What event time brings by now, by rollout.
-    pub fn due(&self, now: Timestamp) -> Vec<(String, Event)> {
+    pub fn due(&self, now: Now) -> Vec<(String, Event)> {
         let mut list = Vec::new();
         for rollout in self.rollouts.values() {
             let Some(declared) = self.declaration(rollout) else { continue };

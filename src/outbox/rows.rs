@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::outbox::{Book, Declared, Since, Topic};
-use crate::rollout::Command;
+use crate::rollout::{Command, Now};
 use crate::time::Timestamp;
 
 /// A row as a line, with its newline.
@@ -123,7 +123,7 @@ pub enum What {
         reason: String,
     },
     /// Event time has come this far, and that brought something.
-    Time(Timestamp),
+    Time(Now),
     /// Rollouts are to go like this from here on, and these hooks are told.
     Configured {
         /// Declared rollouts.
@@ -174,7 +174,7 @@ impl Journalled {
                 "actor": actor,
                 "reason": reason,
             }),
-            What::Time(at) => json!({ "kind": "time", "time_us": at.0 }),
+            What::Time(at) => json!({ "kind": "time", "time_us": at.by_clock.0, "judged_us": at.judged.0 }),
             What::Configured { declared, hooks } => {
                 json!({ "kind": "configured", "declared": declared, "hooks": hooks })
             }
@@ -210,7 +210,11 @@ impl Journalled {
                 actor: text("actor")?,
                 reason: text("reason")?,
             },
-            "time" => What::Time(Timestamp(body.get("time_us")?.as_i64()?)),
+            "time" => {
+                let [by_clock, judged] = ["time_us", "judged_us"].map(|key| body.get(key)?.as_i64().map(Timestamp));
+                let by_clock = by_clock?;
+                What::Time(Now { by_clock, judged: judged.unwrap_or(by_clock) })
+            }
             "configured" => What::Configured {
                 declared: Deserialize::deserialize(body.get("declared")?).ok()?,
                 hooks: Deserialize::deserialize(body.get("hooks")?).ok()?,

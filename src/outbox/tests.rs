@@ -6,7 +6,7 @@ use super::*;
 
 mod cells;
 use crate::ledger::Chain;
-use crate::rollout::{AtDeadline, Command, Course, Event, Phase, Step};
+use crate::rollout::{AtDeadline, Command, Course, Event, Now, Phase, Step};
 use crate::time::{MINUTE, Micros};
 
 /// A minute of the first of June 2026.
@@ -139,7 +139,14 @@ fn the_name_of_a_declaration_is_its_only_rollout_and_of_several_none() {
         let id = format!("checkout@{environment}");
         assert_eq!(book.rollout(&id).map(|of| of.id.as_str()), Some(id.as_str()));
         assert_eq!(book.rollout_called("checkout").is_some(), alone, "{environment}");
+        assert_eq!(book.several_called("checkout").is_none(), alone, "{environment}");
     }
+    let words = book.several_called("checkout").unwrap();
+    assert!(words.ends_with("name one of checkout@prod, checkout@staging"), "{words}");
+    // Before its first line an environment is as any other.
+    let awaited = book.awaited_called("checkout@test").unwrap();
+    assert_eq!((awaited.id.as_str(), awaited.environment.as_deref()), ("checkout@test", Some("test")));
+    assert!(["checkout@", "checkout@a@b", "other@test"].iter().all(|id| book.awaited_called(id).is_none()));
     assert!(book.rollout_called("checkout@staging").is_some() && book.rollout_called("other").is_none());
 }
 
@@ -189,12 +196,12 @@ fn commands_and_time_come_by_the_journal() {
     let decisions = read(&mut book, &ledger);
     assert_eq!(topics(&decisions), [("invalid", 1)]);
     assert!(decisions[0].data["reason"].as_str().unwrap().contains("sample_ratio"));
-    assert!(book.due(at(9)).is_empty());
-    let time = |minute: i64| Journalled { after: 2, clock_ms: 0, what: What::Time(at(minute)) };
+    assert!(book.due(Now::both(at(9))).is_empty());
+    let time = |minute: i64| Journalled { after: 2, clock_ms: 0, what: What::Time(Now::both(at(minute))) };
     assert!(book.journalled("t1", &time(10)).unwrap().is_empty());
     let decisions = book.journalled("t2", &time(60)).unwrap();
     assert_eq!(topics(&decisions), [("deadline", 2)]);
-    assert!(book.due(at(90)).is_empty(), "once");
+    assert!(book.due(Now::both(at(90))).is_empty(), "once");
     let command = |rollout: &str, command| Journalled {
         after: 2,
         clock_ms: 7,
@@ -237,7 +244,7 @@ fn a_changed_configuration_counts_from_its_place_on() {
         }
         told
     };
-    let time = |minute: i64| What::Time(at(minute));
+    let time = |minute: i64| What::Time(Now::both(at(minute)));
     // The first deadline came; then it was put off, and somebody began nothing anew.
     let rows = [configured(0, with("old", 10 * MINUTE)), row(2, time(11)), configured(2, with("new", 60 * MINUTE))];
     let mut book = Book::default();
@@ -250,7 +257,7 @@ fn a_changed_configuration_counts_from_its_place_on() {
     let rows = [configured(0, with("old", 10 * MINUTE)), configured(2, with("old", 60 * MINUTE)), row(2, time(11))];
     let mut book = Book::default();
     assert!(fold(&mut book, &rows).is_empty());
-    assert_eq!(book.due(at(61)), [("old".to_owned(), Event::Deadline)]);
+    assert_eq!(book.due(Now::both(at(61))), [("old".to_owned(), Event::Deadline)]);
     // Who is compared with whom cannot change.
     let other = Declared { services: vec!["other".to_owned()], ..with("old", MINUTE) };
     let before = book.clone();
@@ -351,7 +358,9 @@ fn names_of_arms_may_have_gaps() {
 #[test]
 fn rows_know_whether_they_are_whole() {
     let rows: String = (0..3)
-        .map(|number| Journalled { after: number, clock_ms: 5, what: What::Time(Timestamp(number as i64)) }.to_row())
+        .map(|number| {
+            Journalled { after: number, clock_ms: 5, what: What::Time(Now::both(Timestamp(number as i64))) }.to_row()
+        })
         .collect();
     let read = read_rows(&rows).unwrap();
     assert_eq!(read.len(), 3);

@@ -111,8 +111,15 @@ fn a_rollout_goes_through_its_steps_as_time_and_looks_allow() {
     };
     assert_eq!(apply(&mut state, 0, Event::Begin), "");
     assert_eq!(apply(&mut state, 4, pass), "tell pass", "the shortest time is not over");
-    assert!(state.due(&super::tests::course(AtDeadline::Hold), Timestamp(9 * MINUTE)).is_empty());
-    assert_eq!(state.due(&super::tests::course(AtDeadline::Hold), Timestamp(10 * MINUTE)), [Event::StepTime]);
+    assert!(state.due(&super::tests::course(AtDeadline::Hold), Now::both(Timestamp(9 * MINUTE))).is_empty());
+    assert_eq!(
+        state.due(&super::tests::course(AtDeadline::Hold), Now::both(Timestamp(10 * MINUTE))),
+        [Event::StepTime]
+    );
+    // Nothing is observed while nothing comes; a deadline comes all the same.
+    let silent = |minute: i64| Now { by_clock: Timestamp(minute * MINUTE), judged: Timestamp(9 * MINUTE) };
+    assert!(state.due(&course, silent(59)).is_empty());
+    assert_eq!(state.due(&course, silent(60)), [Event::Deadline]);
     assert_eq!(apply(&mut state, 10, Event::StepTime), "ADVANCE 1");
     assert_eq!((state.phase, state.step, state.step_began), (Phase::Passed, 1, Timestamp(10 * MINUTE)));
     assert_eq!(apply(&mut state, 12, pass), "");
@@ -183,7 +190,7 @@ fn a_cell_goes_on_to_no_step_before_its_turn() {
     let mut state = State::default();
     let mut apply = |minute: i64, event| {
         let done = state.apply(&course, Timestamp(minute * MINUTE), event).unwrap();
-        let due = state.due(&course, Timestamp((minute + 1) * MINUTE));
+        let due = state.due(&course, Now::both(Timestamp((minute + 1) * MINUTE)));
         (done.iter().map(word).collect::<Vec<_>>().join(" + "), state.phase, due)
     };
     let pass = Event::Look { verdict: Verdict::Pass, automatic: false, seen: None };

@@ -172,6 +172,9 @@ pub enum TailError {
          (serin compare FILE)"
     )]
     Packed(String),
+    /// A folder.
+    #[error("{0} is a folder: name the files in it that are to be followed, for example '{0}/*.log'")]
+    Folder(String),
     /// The note is none of this version.
     #[error(
         "how far files were read is written in a way that this version cannot read; begin anew with another --state"
@@ -182,6 +185,23 @@ pub enum TailError {
     Io(String, #[source] io::Error),
 }
 
+/// Whether files can be followed by these names and patterns.
+///
+/// # Errors
+/// What is no pattern, and what finds nothing that would ever be read.
+pub fn are_fit(patterns: &[String]) -> Result<(), TailError> {
+    for pattern in patterns {
+        glob::Pattern::new(pattern).map_err(|error| TailError::Pattern(pattern.clone(), error.to_string()))?;
+        if PACKED.iter().any(|ending| pattern.ends_with(ending)) {
+            return Err(TailError::Packed(pattern.clone()));
+        }
+        if Path::new(pattern).is_dir() {
+            return Err(TailError::Folder(pattern.trim_end_matches('/').to_owned()));
+        }
+    }
+    Ok(())
+}
+
 impl Tail {
     /// Follows the files of patterns (or single files), from where a note says. `from_end`: what stands in files that are there when
     /// there is no note yet is not read.
@@ -189,13 +209,7 @@ impl Tail {
     /// # Errors
     /// What is no pattern, or of packed files, or no note.
     pub fn new(patterns: &[String], from_end: bool, note: &[u8]) -> Result<Tail, TailError> {
-        for pattern in patterns {
-            glob::Pattern::new(pattern).map_err(|error| TailError::Pattern(pattern.clone(), error.to_string()))?;
-            // Nothing that it finds would ever be read.
-            if PACKED.iter().any(|ending| pattern.ends_with(ending)) {
-                return Err(TailError::Packed(pattern.clone()));
-            }
-        }
+        are_fit(patterns)?;
         let is_first = note.is_empty();
         let note: Note = match note {
             [] => Note::default(),
@@ -262,8 +276,9 @@ impl Tail {
                 break;
             }
         }
+        // It has been caught up with, too, where it gives nothing more: its last line has no end, and the others do not wait for that.
         if let Some(at) = first_behind
-            && self.followed[at].place.offset >= self.followed[at].length
+            && (!brought.more || self.followed[at].place.offset >= self.followed[at].length)
         {
             self.followed[at].is_live = true;
             brought.more = true;

@@ -158,6 +158,15 @@ impl Wal {
     /// # Errors
     /// A folder that cannot be used, or a log that is damaged.
     pub fn open(folder: &Path) -> Result<Opened, WalError> {
+        Wal::open_read(folder, 0)
+    }
+
+    /// The same, where everything before this position has been read: a record there that is broken is damage, and no last write that
+    /// did not come to disk.
+    ///
+    /// # Errors
+    /// As of [`Wal::open`].
+    pub fn open_read(folder: &Path, read: u64) -> Result<Opened, WalError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -172,7 +181,7 @@ impl Wal {
                 return Err(WalError::Gap(segment(folder, *first).display().to_string(), *first, next));
             }
             let is_last = number + 1 == segments.len();
-            (next, torn) = check(&segment(folder, *first), next, is_last, &mut keys, &mut note)?;
+            (next, torn) = check(&segment(folder, *first), next, is_last.then_some(read), &mut keys, &mut note)?;
         }
         // A segment that was begun and has no record is begun again: what lies before it stays the last, and is not removed.
         if segments.len() > 1
@@ -394,11 +403,12 @@ fn read_header(file: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-/// Reads a segment whole. Returns the position after its last record, and how many bytes were cut off its end.
+/// Reads a segment whole. `last`: of the last segment, up to where it has been read. Returns the position after its last record, and how
+/// many bytes were cut off its end.
 fn check(
     path: &Path,
     first: u64,
-    is_last: bool,
+    last: Option<u64>,
     keys: &mut Keys,
     last_note: &mut Vec<u8>,
 ) -> Result<(u64, u64), WalError> {
@@ -408,7 +418,7 @@ fn check(
     let mut reader = io::BufReader::with_capacity(1 << 20, &file);
     if !read_header(&mut reader).map_err(io_error)? {
         // A segment that was being made when the power went has no record.
-        if is_last && length < HEADER {
+        if last.is_some_and(|read| read <= first) && length < HEADER {
             drop(reader);
             std::fs::remove_file(path).map_err(io_error)?;
             return Ok((first, length));
@@ -428,7 +438,9 @@ fn check(
                 buffer = payload;
             }
             Found::End => return Ok((next, 0)),
-            Found::Broken if is_last && !is_followed(&file, end, next).map_err(io_error)? => {
+            Found::Broken
+                if last.is_some_and(|read| read <= next) && !is_followed(&file, end, next).map_err(io_error)? =>
+            {
                 drop(reader);
                 file.set_len(end).and_then(|()| file.sync_all()).map_err(io_error)?;
                 return Ok((next, length - end));

@@ -159,6 +159,14 @@ fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     send_all(&node.producer("t"), "t", 0, &lines[4_000..5_000]);
     read_up_to(&program, "t/0#2", 1_000);
     assert!(says(&program, "made anew"));
+    let found = |program: &Running, lines: usize| {
+        until("it is found", || {
+            let answer = program.ask("/v1/search?q=*&limit=1", &program.address)?.1;
+            let answer: Value = serde_json::from_str(&answer).ok()?;
+            (answer["total"]["lines"].as_u64() == Some(lines as u64)).then_some(())
+        });
+    };
+    found(&program, 5_000);
 
     // While nobody reads, and with more records than were read: the record that was read last is another.
     program.stop();
@@ -169,6 +177,7 @@ fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     let report = counted(&program, lines.len());
     assert_eq!((&report["records"]["read"], &report["verdict"]), (&lines.len().into(), &"fail".into()));
     assert_eq!(report["kafka"]["made_anew"], json!(["t/0", "t/0#2"]));
+    found(&program, lines.len());
     drop(program);
     let words = serin(folder.path(), &["replay", "state", "--brokers", &node.brokers]).expect(2).err;
     assert!(words.contains("made anew"), "{words}");

@@ -53,6 +53,21 @@ fn check_tells_every_problem_with_its_place_and_run_refuses_the_same() {
     assert!(!folder.path().join("serin-state").exists(), "nothing has begun");
     assert!(serin(folder.path(), &["check", "empty.yaml"]).expect(0).out.contains("nothing is wrong"));
     serin(folder.path(), &["check", "nowhere.yaml"]).expect(2);
+    // Also what only a start looks into.
+    for (line, says) in [
+        ("brokers: b\ntopics: [\"a=foo\"]", "2:1: topics: `foo` is no format"),
+        ("brokers: b\ntopics: [\"^(\"]", "2:1: topics: "),
+        ("brokers: b\ntopics: [a]\nkafka_properties: nofile", "3:19: kafka_properties: "),
+        ("tokens: nofile", "1:9: tokens: nofile: cannot be read"),
+        ("operate_token_file: nofile", "1:21: operate_token_file: nofile cannot be read"),
+        ("files: [\"[a\"]", "1:1: files: "),
+        ("files: [\".\"]", "1:1: files: . is a folder"),
+        ("listen: 0.0.0.0:7878", "1:9: listen: beyond this machine needs tokens"),
+    ] {
+        std::fs::write(folder.path().join("one.yaml"), line).unwrap();
+        let said = serin(folder.path(), &["check", "one.yaml"]).expect(2).out;
+        assert!(said.contains(&format!("one.yaml:{says}")), "{line}: {said}");
+    }
 }
 
 #[test]

@@ -238,3 +238,69 @@ fn events_are_json_and_the_last_bodies_are_answered() {
     assert!(event["level"] == "error" && event["message"].as_str().unwrap().contains("another `serin run` uses it"));
     drop(both);
 }
+
+/// A folder that belongs to somebody else is refused with what to do. One that turns read-only while the program runs is said; lines are
+/// taken and counted meanwhile, and saving goes on once it can.
+#[test]
+fn a_state_folder_that_cannot_be_written_is_refused_and_one_that_turns_so_is_said() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    /// `nobody`.
+    const SOMEONE: u32 = 65_534;
+    let folder = folder_with(&[]);
+    let allow = |path: &Path, mode: u32| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    allow(folder.path(), 0o755);
+    // Who is not bound by permissions becomes somebody who is, and may not enter the folder where the program was built.
+    let program = folder.path().join("serin");
+    std::fs::copy(env!("CARGO_BIN_EXE_serin"), &program).unwrap();
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let someone = || {
+        let mut command = Command::new(if is_root { "setpriv".as_ref() } else { program.as_os_str() });
+        if is_root {
+            let who = [format!("--reuid={SOMEONE}"), format!("--regid={SOMEONE}"), "--clear-groups".to_owned()];
+            command.args(who).arg(&program);
+        }
+        command
+    };
+
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    allow(&theirs, 0o555);
+    let refused = someone().args(["run", "--listen", "127.0.0.1:0", "--state"]).arg(&theirs).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot be written") && said.contains("--state"), "{said}");
+
+    let ours = folder.path().join("ours");
+    std::fs::create_dir(&ours).unwrap();
+    if is_root {
+        chown(&ours, Some(SOMEONE), Some(SOMEONE)).unwrap();
+    }
+    let running = Running::start_by(someone(), &["--idle", "2s", "--checkpoint", "0s"], &ours);
+    let lines = Traffic { requests: 3_000, ..Traffic::default() }.lines();
+    let send = |part: std::ops::Range<usize>| {
+        let text: String = lines[part].iter().map(|line| line.text() + "\n").collect();
+        assert_eq!(running.post("/ingest", &[], text.as_bytes()).unwrap().0, 200);
+    };
+    let health = || {
+        let (status, said) = running.ask("/healthz", &running.address)?;
+        Some((status, serde_json::from_str::<Value>(&said).ok()?["trouble"].as_str().unwrap_or_default().to_owned()))
+    };
+    send(0..1_000);
+    until("it is saved", || ours.join("checkpoint").exists().then_some(()));
+    allow(&ours, 0o555);
+    send(1_000..2_000);
+    running.heard("no checkpoint was written");
+    let (status, trouble) = until("it is said", || health().filter(|(status, _)| *status == 503));
+    assert!(
+        trouble.contains("no checkpoint was written") && trouble.contains("cannot be written"),
+        "{status} {trouble}"
+    );
+    assert_eq!(running.ask("/readyz", &running.address).unwrap().0, 200, "lines are taken and judged");
+    until("they count", || (running.report()?["records"]["read"].as_u64() >= Some(2_000)).then_some(()));
+    allow(&ours, 0o755);
+    send(2_000..3_000);
+    running.heard("a checkpoint was written again");
+    until("it is well again", || health().filter(|(status, _)| *status == 200));
+    let said = running.said.lock().unwrap();
+    assert_eq!(said.iter().filter(|line| line.contains("no checkpoint was written")).count(), 1, "once, not each time");
+}

@@ -359,12 +359,21 @@ fn one_program_a_folder_and_a_damaged_log_is_refused() {
     }
     until("lines are read", || running.report());
     drop(running);
+    // A last line that did not come to disk whole is made again, and said.
+    let ledger = state.join("ledger.ndjson");
+    let text = std::fs::read(&ledger).unwrap();
+    std::fs::write(&ledger, &text[..text.len() - 10]).unwrap();
+    let running = Running::start(&[], &state);
+    until("it has read all again", || (std::fs::read(&ledger).unwrap() == text).then_some(()));
+    drop(running);
+    std::fs::write(&ledger, &text[..text.len() - 10]).unwrap();
     let segment = std::fs::read_dir(state.join("wal")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[200] ^= 1;
     std::fs::write(&segment, &bytes).unwrap();
     let words = serin(folder.path(), &["run", "--listen", "127.0.0.1:0", "--state", "state"]).expect(2).err;
     assert!(words.contains("is damaged"), "{words}");
+    assert!(words.contains("ledger.ndjson: ") && words.contains("at the end are no whole line"), "{words}");
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
 }
 

@@ -424,6 +424,11 @@ fn tokens_say_who_may_send_and_who_may_ask() {
     assert!(status == 403 && words.contains("scope read"), "{words}");
     assert_eq!(running.post("/v1/verdict", &sender("Bearer reader"), b"{}").unwrap().0, 200);
     assert_eq!(running.post("/ingest", &sender("Bearer reader"), line.as_bytes()).unwrap().0, 403);
+    // A document with the name of a search is a document.
+    for path in ["/_doc/_search", "/logs/_create/_count", "/logs/_doc/_msearch/", "/logs/_doc/_mapping"] {
+        let (status, words) = running.post(path, &sender("Bearer reader"), line.as_bytes()).unwrap();
+        assert!(status == 403 && words.contains("scope ingest"), "{path}: {status} {words}");
+    }
     assert_eq!(running.ask("/healthz", &running.address).unwrap().0, 200, "probes have no token");
     assert_eq!(running.ask("/v1/report", &running.address).unwrap().0, 401);
 }

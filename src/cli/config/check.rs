@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::{DEFAULT_FILE, Outside, parse};
+use super::{DEFAULT_FILE, Outside, address, parse};
 use crate::cli::arguments::CheckArguments;
 use crate::cli::pipelines::{self, sources};
 use crate::cli::report::count;
 use crate::cli::run::dashboards;
 use crate::cli::terminal;
-use crate::cli::yaml::Problem;
+use crate::cli::yaml::{Problem, Problems};
 
 /// Runs `check`.
 pub(in crate::cli) fn check(arguments: &CheckArguments) -> anyhow::Result<u8> {
@@ -59,6 +59,16 @@ fn checked(text: &str) -> Result<String, Vec<Problem>> {
         return Ok(format!("the pipeline {}, with {tests}", pipeline.stage.name));
     }
     let config = parse(text, None, Outside::Looked)?;
+    if let Some(written) = config.options.iter().find(|written| written.id == "listen")
+        && written.values.first().is_some_and(|text| address(text).is_ok_and(|address| !address.ip().is_loopback()))
+        && !config.options.iter().any(|written| written.id == "tokens")
+    {
+        let mut problems = Problems::default();
+        let words =
+            "listen: beyond this machine needs tokens as well, so that not everybody may ask (serin token --help)";
+        problems.add(written.at, words.to_owned());
+        return Err(problems.0);
+    }
     let (rollouts, hooks) = (config.declared.len() as u64, config.hooks.len() as u64);
     Ok(format!("{} and {}", count(rollouts, "rollout"), count(hooks, "hook")))
 }

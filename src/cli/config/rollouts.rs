@@ -1,5 +1,7 @@
 //! Declared rollouts: what may be acted on, and how it is to go. The keys of a policy stand among the others.
 
+use std::collections::BTreeSet;
+
 use crate::cli::config::hooks::name_of;
 use crate::cli::config::{Hook, one_of};
 use crate::cli::terminal::harmless;
@@ -112,7 +114,8 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     let owners = fields.texts("owners", problems).map(|(names, _)| names.into_iter().map(|(name, _)| name).collect());
     let told = fields.texts("hooks", problems).map(|(names, _)| {
         for (name, at) in names.iter().filter(|(name, _)| !hooks.iter().any(|hook| hook.name == *name)) {
-            let known: Vec<&str> = hooks.iter().map(|hook| hook.name.as_str()).collect();
+            let known: BTreeSet<&str> = hooks.iter().map(|hook| hook.name.as_str()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             problems.add(*at, format!("{}: there is no hook `{name}`; there are {known}", fields.name("hooks")));
         }

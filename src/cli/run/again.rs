@@ -15,7 +15,7 @@ use crate::cli::run::inputs::{Asked, From};
 use crate::cli::run::inputs::{HTTP, Heard, Inputs};
 use crate::cli::run::live::{make, push_around_moves};
 use crate::cli::run::state::{Move, moves_of};
-use crate::cli::run::streams::{Row, rows};
+use crate::cli::run::streams::{self, Row, rows};
 use crate::cli::run::{WAL, forget};
 use crate::engine::{Engine, Output};
 use crate::pipeline::plan_text;
@@ -63,7 +63,7 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
     let Some(start) = entries.first() else { bail!("{}: empty", path.display()) };
     let (plan, settings, first) = replay::ground(start, &pipelines::key(arguments.redaction_key.as_deref())?)
         .with_context(|| path.display().to_string())?;
-    let rows = rows(&whole_lines(&folder.join("streams.ndjson")))?;
+    let rows = rows(&whole_lines(&folder.join(streams::FILE)))?;
     let joined: Vec<&Row> = rows.iter().filter(|row| row.joined.is_some() && !first.contains(&row.name)).collect();
     let names: Vec<String> = first.iter().chain(joined.iter().map(|row| &row.name)).cloned().collect();
     let mut inputs = inputs(arguments, &names, &rows)?;

@@ -498,7 +498,9 @@ async fn command(State(api): State<Api>, Path((id, word)): Path<(String, String)
     }
     let known = api.desk.view().book.rollout_called(&id).map(|rollout| rollout.id.clone());
     let Some(id) = known else {
-        return problem(StatusCode::NOT_FOUND, "there is no such rollout, or nothing of it runs yet");
+        let several = api.desk.view().book.several_called(&id);
+        let words = several.unwrap_or_else(|| "there is no such rollout, or nothing of it runs yet".to_owned());
+        return problem(StatusCode::NOT_FOUND, &words);
     };
     let what = What::Command { rollout: id.clone(), command, finding, actor, reason };
     match journalled(&api, what).await {

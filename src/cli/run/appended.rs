@@ -6,6 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use crate::cli::report::count;
+use crate::cli::run::log::say;
+
 /// Where bytes go: a file, or in tests something that refuses.
 trait Disk: Send {
     /// Writes at the end, and syncs.
@@ -46,7 +49,9 @@ impl Appended {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let shown = path.display();
-        let mut file = options.open(path).with_context(|| format!("{shown}: cannot be written"))?;
+        let refused =
+            || format!("{shown}: cannot be written; give this user the folder, or choose another with --state DIR");
+        let mut file = options.open(path).with_context(refused)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("{shown}: another `serin run` uses it; give each its own --state"),
@@ -55,7 +60,14 @@ impl Appended {
         let mut held = String::new();
         file.read_to_string(&mut held).with_context(|| format!("{shown}: cannot be read"))?;
         // A line that was being written when the power went was never acted on.
-        held.truncate(held.rfind('\n').map_or(0, |end| end + 1));
+        let whole = held.rfind('\n').map_or(0, |end| end + 1);
+        if whole < held.len() {
+            let bytes = count((held.len() - whole) as u64, "byte");
+            say(&format!(
+                "{shown}: {bytes} at the end are no whole line (a write that did not come to disk), and are cut off"
+            ));
+        }
+        held.truncate(whole);
         file.cut(held.len() as u64).with_context(|| format!("{shown}: cannot be written"))?;
         let durable = held.len() as u64;
         Ok(Appended { disk: Box::new(file), held, durable, pending: String::new(), torn: false })

@@ -23,6 +23,7 @@ use crate::outbox::{
     Book, Decision, Declared, Deliveries, Do, HookState, Journalled, Outcome, Since, Standing, Target, Told, What,
     read_rows, same_ground,
 };
+use crate::rollout::Now;
 use crate::time::Timestamp;
 
 /// Messages at their end that are remembered, and as many more before the oldest go.
@@ -558,8 +559,9 @@ impl Work {
         self.workers.push(Worker { id, hook: hook.clone(), jobs });
     }
 
-    /// Event time by now: while nothing comes it goes on by the clock, since silence must not stop a deadline.
-    fn event_time(&mut self) -> Option<Timestamp> {
+    /// Event time by now: while nothing comes it goes on by the clock, since silence must not stop a deadline. What was judged does not:
+    /// nothing is observed while nothing comes.
+    fn event_time(&mut self) -> Option<Now> {
         let told = self.progress.time.load(Ordering::Acquire);
         if told == NO_TIME || !self.progress.caught_up.load(Ordering::Acquire) {
             return None;
@@ -568,7 +570,7 @@ impl Work {
             self.time = (told, Instant::now());
         }
         let since = i64::try_from(self.time.1.elapsed().as_micros()).unwrap_or(i64::MAX);
-        Some(Timestamp(told.saturating_add(since)))
+        Some(Now { by_clock: Timestamp(told.saturating_add(since)), judged: Timestamp(told) })
     }
 
     /// What is due; returns when to look again.

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::cli::run::log::{say, warn};
 use crate::cli::run::{ingest, server};
 use crate::pipeline::survey::Wishes;
 use crate::source::dialect::Unreadable;
@@ -116,6 +118,8 @@ pub(super) struct Door {
     workers: Arc<Semaphore>,
     /// How lines are to be read, for who asks what his are understood as.
     wishes: Arc<Wishes>,
+    /// It was said that the disk refuses, and it has taken nothing since.
+    is_refused: Arc<AtomicBool>,
 }
 
 /// Room of all bodies together that are being read and unpacked.
@@ -163,7 +167,18 @@ impl OfBody {
 impl Door {
     /// A door to a log. Without one everything is refused.
     pub(super) fn new(wal: Option<Wal>, room: &Room, wishes: Arc<Wishes>) -> Door {
-        Door { wal, room: room.clone(), workers: Arc::new(Semaphore::new(WORKERS)), wishes }
+        let workers = Arc::new(Semaphore::new(WORKERS));
+        Door { wal, room: room.clone(), workers, wishes, is_refused: Arc::default() }
+    }
+
+    /// Says, where that is new, that the disk refuses or takes again.
+    fn tell(&self, refused: Option<&AppendError>) {
+        if self.is_refused.swap(refused.is_some(), Ordering::AcqRel) != refused.is_some() {
+            match refused {
+                Some(error) => warn(&format!("{error}. Whoever sends is answered 503 and sends again")),
+                None => say("the write-ahead log can be written again"),
+            }
+        }
     }
 
     /// Takes a body: `lines` makes lines of it, each ended by a newline, and whatever else the answer needs.
@@ -214,9 +229,15 @@ impl Door {
             return Ok(Taken::Nothing(rest));
         }
         match wal.append(key, text).await {
-            Ok(appended) => Ok(Taken::Stored(appended, rest)),
+            Ok(appended) => {
+                self.tell(None);
+                Ok(Taken::Stored(appended, rest))
+            }
             Err(error @ AppendError::Full) => Err(Refused(StatusCode::TOO_MANY_REQUESTS, error.to_string())),
             Err(error @ (AppendError::Disk(_) | AppendError::Stopping)) => {
+                if matches!(error, AppendError::Disk(_)) {
+                    self.tell(Some(&error));
+                }
                 Err(Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
             }
         }

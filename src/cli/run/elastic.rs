@@ -54,6 +54,12 @@ fn asked(path: &str) -> (Option<&str>, Vec<&str>) {
     }
 }
 
+/// A path asks for what is there, and stores nothing.
+pub(super) fn is_search(path: &str) -> bool {
+    let (_, words) = asked(path);
+    matches!(words.as_slice(), ["_search" | "_msearch" | "_count" | "_field_caps" | "_mapping" | "_mappings"])
+}
+
 /// Answers whatever no other route does.
 pub(super) async fn any(State(elastic): State<Elastic>, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());

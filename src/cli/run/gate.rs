@@ -240,18 +240,19 @@ fn unknown(reason: &str) -> Value {
     json!({ "data": { "verdict": Verdict::Inconclusive.name(), "score": score(Verdict::Inconclusive), "reason": reason } })
 }
 
-/// A pass on old data is none; what failed stays failed.
+/// A pass on old data is none, and what is not decided says so; what failed stays failed.
 fn unless_stale(said: (Verdict, String), row: &Row, asked: &Asked) -> (Verdict, String) {
     let lag = row.lag(asked.now);
-    if said.0 == Verdict::Pass && lag > asked.stale_after {
-        let words = format!(
-            "the data is stale: the last window that was judged ended {} ago, at {}; before that it passed",
-            ago(lag),
-            row.ended_at
-        );
-        return (Verdict::Inconclusive, words);
+    if lag <= asked.stale_after {
+        return said;
     }
-    said
+    let stale =
+        format!("the data is stale: the last window that was judged ended {} ago, at {}", ago(lag), row.ended_at);
+    match said {
+        (Verdict::Pass, _) => (Verdict::Inconclusive, format!("{stale}; before that it passed")),
+        (Verdict::Inconclusive, words) => (Verdict::Inconclusive, format!("{stale}. Before that: {words}")),
+        (Verdict::Fail | Verdict::Invalid, _) => said,
+    }
 }
 
 fn ago(lag: Micros) -> String {
@@ -308,8 +309,17 @@ fn of_phase(rollout: &Rollout, book: &Book, of_row: (Verdict, String), asked: &A
             (Verdict::Inconclusive, format!("step {} of {steps} passes, and {waits}", state.step + 1))
         }
         Phase::Running | Phase::Done => match of_row.0 {
-            // The look that says so is not durable yet, or another service of the rollout says otherwise.
-            Verdict::Pass => (Verdict::Inconclusive, format!("not every service passes yet. {}", of_row.1)),
+            // What was measured under a smaller share passes no later step.
+            Verdict::Pass if state.seen.is_some_and(|seen| seen < state.step) => {
+                let words = "is judged by lines of its own share, which have not come yet";
+                (Verdict::Inconclusive, format!("step {} of {steps} {words}. {}", state.step + 1, of_row.1))
+            }
+            // Another service of the rollout says otherwise.
+            Verdict::Pass if book.declaration(rollout).is_some_and(|of| of.services.len() > 1) => {
+                (Verdict::Inconclusive, format!("not every service passes yet. {}", of_row.1))
+            }
+            // The look that says so is not durable yet.
+            Verdict::Pass => (Verdict::Inconclusive, format!("it is being written down. {}", of_row.1)),
             Verdict::Fail | Verdict::Inconclusive | Verdict::Invalid => of_row,
         },
     }
@@ -368,6 +378,9 @@ fn answer(api: &Api, question: &Question, asked: &Asked) -> Value {
 pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
     let view = api.desk.view();
     let Some(rollout) = view.book.rollout_called(id) else {
+        if let Some(words) = view.book.several_called(id) {
+            return Some(unknown(&words));
+        }
         let declared = view.book.awaited_called(id)?.declared;
         let why = api.shared.gate().err().unwrap_or_else(|| {
             let services = count(declared.services.len() as u64, "service");
@@ -474,6 +487,7 @@ mod tests {
             (Verdict::Pass, 29, Verdict::Inconclusive),
             (Verdict::Fail, 0, Verdict::Fail),
             (Verdict::Invalid, 0, Verdict::Invalid),
+            (Verdict::Inconclusive, 31, Verdict::Inconclusive),
         ] {
             let row = row("2", verdict, ended * SECOND);
             let said = said_of(&row, &Book::default(), &asked());
@@ -481,6 +495,9 @@ mod tests {
             let is_stale = verdict != expected;
             assert_eq!(said["data"]["reason"].as_str().unwrap().contains("stale"), is_stale, "{said}");
         }
+        let said = said_of(&row("2", Verdict::Inconclusive, 29 * SECOND), &Book::default(), &asked());
+        let reason = said["data"]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("the data is stale: ") && reason.contains(". Before that: "), "{said}");
     }
 
     #[test]

@@ -108,6 +108,8 @@ struct Shown {
     lags: Vec<Lag>,
     /// Partitions that stall, and since when nothing comes from each.
     stalls: BTreeMap<String, String>,
+    /// Why no checkpoint was written when that was last tried, where none was.
+    unsaved: Option<String>,
 }
 
 impl Shared {
@@ -222,6 +224,15 @@ impl Shared {
         self.with(|shown| shown.stalls.clone())
     }
 
+    /// A checkpoint was written, or why none was; returns whether that is new.
+    pub(super) fn unsaved(&self, why: Option<String>) -> bool {
+        self.with(|shown| {
+            let is_new = shown.unsaved.is_some() != why.is_some();
+            shown.unsaved = why;
+            is_new
+        })
+    }
+
     /// Nothing is decided, and why; or it is again.
     pub(super) fn stalled(&self, why: Option<String>) {
         self.with(|shown| shown.stalled = why);
@@ -256,10 +267,12 @@ impl Shared {
     /// What is out of order, and what is waited for.
     pub(super) fn standing(&self) -> (Option<String>, Option<String>) {
         let (trouble, waiting) = self.standing_of_all();
-        (trouble.or_else(|| self.with(|shown| stalls_in_words(&shown.stalls))), waiting)
+        let minor = || self.with(|shown| stalls_in_words(&shown.stalls).or_else(|| shown.unsaved.clone()));
+        (trouble.or_else(minor), waiting)
     }
 
-    /// The same, but for partitions that stall: what the others bring is taken and judged.
+    /// The same, but for partitions that stall, where what the others bring is taken and judged, and for checkpoints, without which a
+    /// restart takes longer.
     fn standing_of_all(&self) -> (Option<String>, Option<String>) {
         // Lines are refused until a write succeeds.
         let refused = self.wal.as_ref().and_then(Wal::failure).map(|failure| AppendError::Disk(failure).to_string());
@@ -395,12 +408,17 @@ async fn guard(address: SocketAddr, access: Access, sessions: Sessions, mut requ
     // browser keeps those that it has for the name under which it was given them.
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if tokens.is_none() && !host.is_some_and(|host| is_this_machine(host, address)) {
-        return (StatusCode::FORBIDDEN, "this name does not lead here\n").into_response();
+        let words = format!(
+            "this name does not lead here: without tokens only this machine may ask, as http://localhost:{}; --tokens lets others in\n",
+            address.port()
+        );
+        return (StatusCode::FORBIDDEN, words).into_response();
     }
     // Nor may a page elsewhere send lines.
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     if origin.is_some_and(|origin| !is_own_page(origin, host, address)) {
-        return (StatusCode::FORBIDDEN, "not from another page\n").into_response();
+        let words = "not from another page: a page may ask only where it came from; a program sends no Origin\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
     }
     let has_token = request.headers().contains_key(header::AUTHORIZATION);
     let session = match sessions.of(request.method(), request.headers()) {
@@ -454,9 +472,6 @@ async fn guard(address: SocketAddr, access: Access, sessions: Sessions, mut requ
     response
 }
 
-/// Ends of paths by which clients of Elasticsearch search.
-const SEARCHES: [&str; 6] = ["/_search", "/_msearch", "/_count", "/_field_caps", "/_mapping", "/_mappings"];
-
 /// What a token must be for; `None`: anybody may ask.
 fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
     match path {
@@ -470,7 +485,7 @@ fn scopes_of(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if path.starts_with("/v1/") => Some(&[Scope::Operate]),
         // Whoever searches asks first whether this is well.
         _ if path.contains("/_cluster/health") => Some(&[Scope::Read, Scope::Ingest]),
-        _ if SEARCHES.iter().any(|search| path.trim_end_matches('/').ends_with(search)) => Some(&[Scope::Read]),
+        _ if elastic::is_search(path) => Some(&[Scope::Read]),
         _ => Some(&[Scope::Ingest]),
     }
 }

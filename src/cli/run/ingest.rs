@@ -81,8 +81,7 @@ fn one_a_line(text: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut out = Vec::with_capacity(text.len());
     let mut add = |value: &RawValue| -> Result<(), Refused> {
         if value.get().contains('\n') {
-            let value: Value = serde_json::from_str(value.get()).map_err(bad)?;
-            out.extend_from_slice(value.to_string().as_bytes());
+            without_blanks(value.get(), &mut out);
         } else {
             out.extend_from_slice(value.get().as_bytes());
         }
@@ -99,6 +98,21 @@ fn one_a_line(text: &[u8]) -> Result<Vec<u8>, Refused> {
         }
     }
     Ok(out)
+}
+
+/// A value of JSON without the blanks between its parts: numbers, names and their order stay as they came.
+fn without_blanks(json: &str, out: &mut Vec<u8>) {
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b' ' | b'\t' | b'\n' | b'\r' if !is_text => continue,
+            _ => {}
+        }
+        out.push(byte);
+    }
 }
 
 /// What lines are understood as, taken by themselves.
@@ -173,6 +187,9 @@ mod tests {
         assert_eq!(as_lines("{\n \"a\": 1\n}"), "{\"a\":1}\n");
         assert_eq!(as_lines("{\"a\":1} {\"b\":2}\n{\"c\":3}"), "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
         assert_eq!(as_lines("[]"), "");
+        let long = "12345678901234567890123";
+        let same = format!("{{\"b\":{long},\"a\":1.10,\"a\":\" x \\\"  \\\\\"}}\n");
+        assert_eq!(as_lines(&format!("[\n {{ \"b\" : {long},\r\n \"a\":1.10, \"a\": \" x \\\"  \\\\\" }}\n]")), same);
         assert!(one_a_line(b"[{\"a\":1}, {").is_err() && one_a_line(b"{\"a\":1},").is_err());
     }
 }

@@ -42,8 +42,12 @@ use crate::time::Timestamp;
 
 /// Records are folded together for so long.
 const TOGETHER: Duration = Duration::from_millis(200);
-/// Between two reports, and between two looks for partitions from which nothing comes.
+/// Between two reports so long passes, and so many times what the last one took, up to a bound: while much is read at once, reports take
+/// a tenth of the time.
 const SHOW: Duration = Duration::from_millis(500);
+const SHOW_TIMES: u32 = 9;
+const SHOW_MOST: Duration = Duration::from_secs(5);
+/// Between two looks for partitions from which nothing comes.
 const LOOK_FOR_IDLE: Duration = Duration::from_secs(1);
 /// Bytes of the ledger that may wait to be written.
 const LEDGER_WAITING: usize = 1 << 20;
@@ -80,7 +84,7 @@ impl Live<'_> {
                 self.push_around_moves(stream, chunk, engine, watch)?;
             }
         }
-        let (mut shown, mut looked_for_idle) = (None::<Instant>, Instant::now());
+        let (mut shown, mut looked_for_idle) = (None::<(Instant, Duration)>, Instant::now());
         // When the first lines came that are not shown yet.
         let mut unshown = None::<Instant>;
         let mut checkpoints =
@@ -125,7 +129,11 @@ impl Live<'_> {
                 self.move_on(looked_for_idle, engine, watch)?;
                 looked_for_idle = Instant::now();
             }
-            if watch.looked && watch.state.is_caught_up() && shown.is_none_or(|shown| shown.elapsed() >= SHOW) {
+            if watch.looked
+                && watch.state.is_caught_up()
+                && shown.is_none_or(|(at, took)| at.elapsed() >= between(took))
+            {
+                let begins = Instant::now();
                 self.reader.lasts(watch.state, engine)?;
                 watch.noticed.repeated(self.inputs.take_repeats());
                 let report = Report::new(engine, watch.found, &watch.noticed);
@@ -154,13 +162,17 @@ impl Live<'_> {
                 metrics.report(&report, engine);
                 metrics.took(unshown.take().unwrap_or(began).elapsed());
                 watch.looked = false;
-                shown = Some(Instant::now());
+                shown = Some((Instant::now(), begins.elapsed()));
             }
             if watch.is_ahead && watch.state.is_caught_up() && checkpoints.is_due() {
                 let began = Instant::now();
                 // Without one a restart reads more; that the disk refuses it is no reason to stop.
-                if let Err(error) = self.checkpoint(engine, watch) {
-                    warn(&format!("no checkpoint was written: {error:#}"));
+                let saved = self.checkpoint(engine, watch);
+                let why = saved.err().map(|error| format!("no checkpoint was written: {error:#}"));
+                match (self.reader.shared.unsaved(why.clone()), why) {
+                    (true, Some(why)) => warn(&format!("{why}. A restart would read more again; it is tried on")),
+                    (true, None) => say("a checkpoint was written again"),
+                    (false, _) => {}
                 }
                 checkpoints = Checkpoints { last: Instant::now(), took: began.elapsed(), ..checkpoints };
             }
@@ -410,6 +422,11 @@ impl Live<'_> {
         watch.came();
         Ok(())
     }
+}
+
+/// How long nothing further is shown after a report that took so long.
+fn between(took: Duration) -> Duration {
+    took.saturating_mul(SHOW_TIMES).clamp(SHOW, SHOW_MOST)
 }
 
 /// The clock guard waits for further lines to agree with those that it holds. None come now; so they are believed where they reach hardly

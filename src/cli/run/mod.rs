@@ -56,6 +56,8 @@ mod ui;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+#[cfg(feature = "kafka")]
+use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -80,6 +82,8 @@ use crate::cli::terminal::harmless;
 use crate::cli::tokens::{Access, Tokens};
 use crate::cli::{compare, config, policy_file};
 use crate::pipeline::survey::Wishes;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::Connection;
 use crate::source::tail::Tail;
 #[cfg(feature = "index")]
 use crate::source::wal::WalReader;
@@ -147,6 +151,18 @@ pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8
     }
 }
 
+/// Topics can be read by these names and patterns.
+#[cfg(feature = "kafka")]
+pub(super) fn topics_are_fit(topics: &[String]) -> anyhow::Result<()> {
+    inputs::Asked::of(Connection::plain(""), topics).map(|_| ())
+}
+
+/// A file says how brokers are spoken to.
+#[cfg(feature = "kafka")]
+pub(super) fn properties_are_fit(path: &str) -> anyhow::Result<()> {
+    Ok(Connection::with_file("", Path::new(path)).map(|_| ())?)
+}
+
 /// Times of the reader.
 #[derive(Clone, Copy)]
 struct Times {
@@ -200,7 +216,8 @@ async fn serve(
     let desk = desk::start(&arguments.state, state.durable(), &config)?;
     let (wal, reader, note) = match takes_http(&arguments) {
         true => {
-            let Opened { wal, reader, torn, note } = Wal::open(&arguments.state.join(WAL))?;
+            let read = state.position(inputs::HTTP)?;
+            let Opened { wal, reader, torn, note } = Wal::open_read(&arguments.state.join(WAL), read)?;
             if torn > 0 {
                 say(&format!(
                     "{} at the end of the write-ahead log are no whole record (a last write that did not come to disk), and \

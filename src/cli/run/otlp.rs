@@ -19,7 +19,8 @@ pub(super) async fn take(State(door): State<Door>, request: Request) -> Response
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let Some(notation) = Notation::of(&kind) else {
         let words = "the content type must be application/x-protobuf or application/json";
-        return Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, words.to_owned()).into_response();
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return answer(status, Notation::Json, Notation::Json.refused(INVALID_ARGUMENT, words));
     };
     let taken = door.take(request, move |sent| {
         let mut made = notation.lines(&sent.bytes, PAYLOAD_MAX)?;

@@ -169,7 +169,7 @@ impl Reader<'_> {
             self.shared.wait_for("a broker");
             let mut wait = |what: String| {
                 say(&what);
-                self.shared.wait_for(&what);
+                self.shared.wait_for(&format!("Kafka ({what})"));
             };
             return Inputs::of_topics(asked, http, from, stop, &mut wait);
         }

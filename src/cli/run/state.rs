@@ -80,7 +80,7 @@ impl State {
         builder.create(folder).with_context(|| format!("{shown}: cannot be made; choose a folder with --state DIR"))?;
         let ledger = Appended::open(&folder.join("ledger.ndjson"))?;
         let idle = Appended::open(&folder.join("idle.ndjson"))?;
-        let streams = Appended::open(&folder.join("streams.ndjson"))?;
+        let streams = Appended::open(&folder.join(streams::FILE))?;
         if !ledger.held.is_empty() {
             ledger::read(&ledger.held).with_context(|| format!("{shown}: ledger.ndjson"))?;
         }
@@ -96,6 +96,17 @@ impl State {
     pub(super) fn start(&self) -> anyhow::Result<Option<serde_json::Map<String, Value>>> {
         let Some(line) = self.ledger.held.lines().next() else { return Ok(None) };
         Ok(Some(serde_json::from_str(line)?))
+    }
+
+    /// Up to where the ledger's latest entry that says so has read a stream; 0 where none does.
+    pub(super) fn position(&self, stream: &str) -> anyhow::Result<u64> {
+        for line in self.ledger.held.lines().rev() {
+            let entry: Value = serde_json::from_str(line)?;
+            if let Some(positions) = entry.get("positions").and_then(Value::as_object) {
+                return Ok(positions.get(stream).and_then(Value::as_u64).unwrap_or(0));
+            }
+        }
+        Ok(0)
     }
 
     /// Takes the next entry: it must be the one that the ledger has in this place, or becomes its next.

@@ -9,6 +9,9 @@ use serde_json::Value;
 #[cfg(any(test, feature = "kafka"))]
 use serde_json::json;
 
+/// Name of the file.
+pub(super) const FILE: &str = "streams.ndjson";
+
 /// A row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Row {

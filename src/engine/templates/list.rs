@@ -104,7 +104,7 @@ impl Templates {
             (_, 0) => Change::Gone,
             (_, _) => {
                 let strata = template.strata(&self.at_risk);
-                if share::interval(&strata, ALPHA_LIST).estimate >= 1.0 { Change::Up } else { Change::Down }
+                if share::rises(&strata) { Change::Up } else { Change::Down }
             }
         }
     }

@@ -103,6 +103,9 @@ fn a_cell_goes_on_once_those_before_it_are_done() {
     assert_eq!((of_basel.cell.as_str(), of_basel.state.phase), ("basel", Phase::Passed));
     assert_eq!(reading.waits("checkout@basel").unwrap(), "geneva comes first, and nothing of it runs yet");
     assert_eq!(reading.book.awaited_called("checkout@geneva").unwrap().cell, "geneva");
+    let elsewhere = reading.book.awaited_called("checkout@prod@geneva").unwrap();
+    assert_eq!((elsewhere.environment.as_deref(), elsewhere.cell), (Some("prod"), "geneva"));
+    assert!(reading.book.awaited_called("checkout@prod").is_none(), "each cell has an id of its own");
     reading.begin("geneva", "2");
     assert_eq!(reading.waits("checkout@zurich").unwrap(), "geneva comes first, and it is not done");
     // One after the other, and those that nobody named last.
@@ -232,7 +235,7 @@ fn who_waits_is_not_late_and_what_is_kept_is_the_whole_of_it() {
     reading.begin("geneva", "2");
     reading.begin("basel", "2");
     let due = |reading: &Reading, minute: i64| -> Vec<String> {
-        reading.book.due(at(minute)).into_iter().map(|(id, _)| id).collect()
+        reading.book.due(Now::both(at(minute))).into_iter().map(|(id, _)| id).collect()
     };
     assert_eq!(due(&reading, 30), ["checkout@geneva"]);
     // The journal keeps a book as it is.

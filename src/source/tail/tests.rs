@@ -235,4 +235,29 @@ fn from_the_end_on_only_what_comes_is_read_and_of_new_files_all() {
 fn what_is_no_pattern_and_no_note_is_refused() {
     assert!(matches!(Tail::new(&["a[".to_owned()], false, b""), Err(TailError::Pattern(..))));
     assert!(matches!(Tail::new(&["a".to_owned()], false, b"{"), Err(TailError::Note)));
+    let folder = tempfile::tempdir().unwrap();
+    let shown = format!("{}/", folder.path().display());
+    let refused = Tail::new(std::slice::from_ref(&shown), false, b"").err().unwrap().to_string();
+    assert!(refused.contains(&format!("'{}*.log'", shown)), "{refused}");
+}
+
+/// A line without its end, which a writer that was killed has left, holds no other file back: none that was there, none that comes.
+#[test]
+fn a_line_that_is_never_ended_holds_nothing_back() {
+    let mut world = World::new("*.log");
+    world.append("a.log", &format!("{}{{\"killed\":", lines(0, 3)));
+    world.append("b.log", &lines(3, 6));
+    assert_eq!(world.all(), of(&lines(0, 6)));
+    world.append("c.log", &format!("{}half", lines(6, 8)));
+    world.append("b.log", &lines(8, 9));
+    let mut came = world.all();
+    came.sort();
+    let mut expected = of(&lines(6, 9));
+    expected.sort();
+    assert_eq!(came, expected);
+    world.restart();
+    world.append("b.log", &lines(9, 10));
+    assert_eq!(world.all(), of(&lines(9, 10)));
+    world.append("a.log", "1}\n");
+    assert_eq!(world.all(), ["{\"killed\":1}"]);
 }

@@ -83,6 +83,22 @@ fn damage_before_the_end_is_an_error_and_never_a_shorter_log() {
     assert!(matches!(Wal::open(folder.path()), Err(WalError::Unknown(_))));
 }
 
+/// The last record is no last write that did not come to disk, once it has been read: it is damaged, and stays as it is.
+#[test]
+fn what_was_read_is_not_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), &["one", "two", "three"]);
+    let path = segment(folder.path(), 0);
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = Wal::open_read(folder.path(), 11).err();
+    assert!(matches!(refused, Some(WalError::Damaged(_, 6))), "{refused:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    let opened = Wal::open_read(folder.path(), 6).unwrap();
+    assert!(opened.torn > 0 && std::fs::read(&path).unwrap().len() < bytes.len());
+}
+
 #[test]
 fn a_group_that_came_to_disk_in_parts_was_never_answered() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,6 +12,8 @@ use crate::cli::run::inputs::Asked;
 use crate::cli::run::inputs::{self, From, Heard, Inputs};
 use crate::cli::run::log::warn;
 use crate::cli::run::searching::{Job, Ways};
+#[cfg(feature = "kafka")]
+use crate::cli::run::streams;
 use crate::event::{Intern, RejectReason};
 use crate::index::{Aliases, Columns, Index, Sampling, Told, ToldRecord, Writer};
 use crate::pipeline::decode::fields::FieldReader;
@@ -20,7 +22,7 @@ use crate::pipeline::kept::Keeping;
 use crate::pipeline::plan::Plan;
 use crate::source::fold_chunk::not_utf8;
 #[cfg(feature = "kafka")]
-use crate::source::kafka::Connection;
+use crate::source::kafka::{Connection, StreamName};
 use crate::source::lines::{Chunk, lines};
 use crate::source::wal::WalReader;
 use crate::time::Timestamp;
@@ -44,6 +46,9 @@ pub(super) struct Follower<'a> {
     streams: Vec<Stream<'a>>,
     forgotten: Vec<Erased>,
     kept: Kept,
+    /// Partitions that have come and are not read yet.
+    #[cfg(feature = "kafka")]
+    coming: Vec<StreamName>,
 }
 
 /// What is kept of lines.
@@ -101,6 +106,18 @@ impl<'a> Follower<'a> {
         let from_of =
             |(name, next): (&str, u64)| From { name: name.to_owned(), next: Some(next), millis: 0, format: None };
         let mut from: Vec<From> = writer.positions().iter().map(from_of).collect();
+        // A topic that was made anew while nothing was read is known by those who remember the times of its records.
+        #[cfg(feature = "kafka")]
+        if !from.is_empty() {
+            let known = std::fs::read_to_string(ways.folder.join(streams::FILE)).unwrap_or_default();
+            let whole = known.rfind('\n').map_or("", |end| &known[..=end]);
+            let made_anew =
+                |row: streams::Row| StreamName::parse(&row.name).filter(|name| name.generation > 1).map(|_| row.name);
+            let names: Vec<String> = streams::rows(whole)?.into_iter().filter_map(made_anew).collect();
+            let unknown = names.into_iter().filter(|name| !from.iter().any(|from| from.name == *name));
+            let unknown: Vec<From> = unknown.map(|name| From { name, next: None, millis: 0, format: None }).collect();
+            from.extend(unknown);
+        }
         let mut http = ways.http.as_ref().map(|reader| reader.again());
         if let Some(reader) = &mut http {
             let (first, next) = (reader.first()?, writer.next(inputs::HTTP));
@@ -128,7 +145,17 @@ impl<'a> Follower<'a> {
         let aliases = Aliases::of(plan);
         let keeping = ways.keeping.by_roles(&|name| aliases.get(name).to_vec());
         let kept = Kept { keeping, sampling: Sampling::default(), reader };
-        Ok(Some(Follower { shared, plan, inputs, writer, streams, forgotten, kept }))
+        Ok(Some(Follower {
+            shared,
+            plan,
+            inputs,
+            writer,
+            streams,
+            forgotten,
+            kept,
+            #[cfg(feature = "kafka")]
+            coming: Vec::new(),
+        }))
     }
 
     pub(super) fn follow(mut self) -> anyhow::Result<()> {
@@ -147,15 +174,29 @@ impl<'a> Follower<'a> {
                     self.shared.searching.lost.fetch_add(records, Ordering::Relaxed);
                     true
                 }
+                #[cfg(feature = "kafka")]
+                Heard::Anew { stream } => {
+                    let name = self.streams.get(stream).and_then(|of| StreamName::parse(&of.name));
+                    self.coming.extend(name.map(|name| name.next()));
+                    true
+                }
+                #[cfg(not(feature = "kafka"))]
+                Heard::Anew { .. } => true,
                 // What is out of order the reader says.
-                Heard::Nothing | Heard::Trouble(_) | Heard::Anew { .. } => true,
+                Heard::Nothing | Heard::Trouble(_) => true,
             };
             #[cfg(feature = "kafka")]
             if looked.elapsed() >= LOOK {
                 // What came before, and is in the index already, is passed over by its positions.
-                for name in self.inputs.found(&mut |_| {}) {
-                    if self.inputs.join(&name)?.is_some() {
-                        self.streams.push(Stream::new(self.plan, &name.to_string()));
+                self.coming.extend(self.inputs.found(&mut |_| {}));
+                for name in std::mem::take(&mut self.coming) {
+                    let shown = name.to_string();
+                    if self.streams.iter().any(|of| of.name == shown) {
+                        continue;
+                    }
+                    match self.inputs.join(&name)? {
+                        Some(_) => self.streams.push(Stream::new(self.plan, &shown)),
+                        None => self.coming.push(name),
                     }
                 }
                 looked = Instant::now();
@@ -222,6 +263,10 @@ fn add_chunk(
     stream.decoder.begin_chunk();
     let mut count = 0;
     for (number, (line, offset, _)) in lines(&chunk.bytes, chunk.from).enumerate() {
+        // However many lines are in what is too long: it is one line, or the end of one record.
+        if chunk.too_long.is_some() && number > 0 {
+            break;
+        }
         let position = chunk.positions.get(number).copied().unwrap_or(offset);
         if position < writer.next(&stream.name) {
             continue;

@@ -153,9 +153,10 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 31] = [
+const SINGLE: [&str; 32] = [
     "brokers",
     "kafka_properties",
+    "group",
     "state",
     "listen",
     "idle",
@@ -279,8 +280,12 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "log_format" => return log_format(&first.unwrap_or_default()).map(|_| ()),
         "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
         "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
-        "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
+        "brokers" | "kafka_properties" | "group" | "topics" | "http" if !cfg!(feature = "kafka") => {
             bail!("this program was built without Kafka")
+        }
+        #[cfg(feature = "kafka")]
+        "group" => {
+            return arguments::group(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
         }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
@@ -361,7 +366,8 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 16] = [
+const OF_A_START: [&str; 17] = [
+    "group",
     "files",
     "from_end",
     "listen",
@@ -458,6 +464,8 @@ impl Config {
                 "brokers" => arguments.brokers = first,
                 #[cfg(feature = "kafka")]
                 "kafka_properties" => arguments.kafka_properties = first.map(PathBuf::from),
+                #[cfg(feature = "kafka")]
+                "group" => arguments.group = first,
                 #[cfg(feature = "kafka")]
                 "topics" => arguments.topics.clone_from(&written.values),
                 #[cfg(feature = "kafka")]

@@ -157,7 +157,7 @@ impl hook::Send for OverKafka {
     }
 
     fn options(&self) -> Vec<String> {
-        ["--brokers", &self.brokers, "--topic", &self.topic].map(str::to_owned).to_vec()
+        ["--brokers", &self.brokers, "--topic", &self.topic, "--group", "none"].map(str::to_owned).to_vec()
     }
 }
 

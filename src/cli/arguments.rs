@@ -151,6 +151,15 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A name of a group of Kafka that a line can hold.
+#[cfg(feature = "kafka")]
+pub(super) fn group(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 249 || text.chars().any(char::is_control) {
+        return Err("a name of 1 to 249 bytes is needed, or none".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Which logs, and how to read them.
 #[derive(Debug, Args)]
 pub(super) struct LogArguments {
@@ -372,6 +381,11 @@ pub(super) struct RunArguments {
     #[cfg(feature = "kafka")]
     #[arg(long, value_name = "FILE")]
     pub kafka_properties: Option<PathBuf>,
+    /// The group by which one program owns the topics, while a second waits as standby; `none`: without one, beside whoever else reads
+    /// them (default: made of the topics)
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "NAME", value_parser = group)]
+    pub group: Option<String>,
     /// Read at most so many records a second, for tests of what happens when lines come faster than they are read
     #[arg(long, hide = true, value_name = "N")]
     pub read_at_most: Option<u64>,

@@ -164,9 +164,10 @@ fn parse(text: &str, policy: Option<Policy>, outside: Outside) -> Result<Config,
 }
 
 /// Keys that hold one value, by the name of the option's field.
-const SINGLE: [&str; 31] = [
+const SINGLE: [&str; 32] = [
     "brokers",
     "kafka_properties",
+    "group",
     "state",
     "listen",
     "idle",
@@ -290,7 +291,7 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "log_format" => return log_format(&first.unwrap_or_default()).map(|_| ()),
         "listen" => return address(&first.unwrap_or_default()).map(|_| ()),
         "baseline" | "canary" => return compare::query("", &first.unwrap_or_default()).map(|_| ()),
-        "brokers" | "kafka_properties" | "topics" | "http" if !cfg!(feature = "kafka") => {
+        "brokers" | "kafka_properties" | "group" | "topics" | "http" if !cfg!(feature = "kafka") => {
             bail!("this program was built without Kafka")
         }
         #[cfg(feature = "kafka")]
@@ -299,6 +300,10 @@ fn is_fit(written: &Written) -> anyhow::Result<()> {
         "kafka_properties" => return run::properties_are_fit(&first.unwrap_or_default()),
         "files" => return Ok(tail::are_fit(&written.values)?),
         "tokens" => return Tokens::read(Path::new(&first.unwrap_or_default())).map(|_| ()),
+        #[cfg(feature = "kafka")]
+        "group" => {
+            return arguments::group(&first.unwrap_or_default()).map(|_| ()).map_err(|words| anyhow::anyhow!(words));
+        }
         #[cfg(feature = "index")]
         "index" => return indexed(&first.unwrap_or_default()).map(|_| ()),
         "keep_reports" => {
@@ -378,7 +383,8 @@ fn together(list: &[Written], problems: &mut Problems) {
 }
 
 /// Options that are read at the start alone, but that no decision rests on.
-const OF_A_START: [&str; 16] = [
+const OF_A_START: [&str; 17] = [
+    "group",
     "files",
     "from_end",
     "listen",
@@ -475,6 +481,8 @@ impl Config {
                 "brokers" => arguments.brokers = first,
                 #[cfg(feature = "kafka")]
                 "kafka_properties" => arguments.kafka_properties = first.map(PathBuf::from),
+                #[cfg(feature = "kafka")]
+                "group" => arguments.group = first,
                 #[cfg(feature = "kafka")]
                 "topics" => arguments.topics.clone_from(&written.values),
                 #[cfg(feature = "kafka")]

@@ -158,6 +158,11 @@ impl Node {
         assert!(done[0].is_ok(), "{done:?}");
     }
 
+    /// Whoever asks is allowed nothing on a group any more.
+    pub fn forbid_group(&self, group: &str) {
+        until("the group is forbidden", || script(&["forbid-group", &self.brokers, group]).then_some(()));
+    }
+
     pub fn delete(&self, topic: &str) {
         let done = block(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
         assert!(done[0].is_ok(), "{done:?}");

@@ -9,6 +9,7 @@ mod common;
 mod clients;
 mod crashes;
 mod live;
+mod owners;
 #[cfg(target_os = "linux")]
 mod pressure;
 mod stalls;

@@ -5,6 +5,7 @@
 #        kafka.sh start-tls FOLDER PORT CONTROLLER_PORT SASL_SSL_PORT SSL_PORT
 #        kafka.sh start-one FOLDER PORT CONTROLLER_PORT NUMBER VOTERS   (a node of a cluster; VOTERS as controller.quorum.voters)
 #        kafka.sh again FOLDER                         (the same node with what it has, after a stop)
+#        kafka.sh forbid-group BROKERS GROUP           (another user alone may use the group from now on)
 #        kafka.sh stop FOLDER                          (kill -9)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -59,8 +60,13 @@ P
   again "$folder"
 }
 
+# A single node: it asks for rights where there are any. In a cluster the nodes would need rights themselves before they know of any.
 start() {
   configure "$1" "$2" "$3"
+  cat >>"$1/server.properties" <<P
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
+P
   copy_formatted "$1"
   again "$1"
 }
@@ -72,6 +78,7 @@ start_one() {
   sed -i -e "s|^node.id=.*|node.id=$number|" -e "s|^controller.quorum.voters=.*|controller.quorum.voters=$voters|" \
     "$folder/server.properties"
   cat >>"$folder/server.properties" <<P
+offsets.topic.replication.factor=3
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 controller.quorum.election.timeout.ms=1000
@@ -130,6 +137,7 @@ num.partitions=3
 auto.create.topics.enable=true
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
+group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=4194304
 log.index.size.max.bytes=1048576
 message.max.bytes=33554432
@@ -157,6 +165,7 @@ case ${1:-} in
   start-tls) prepare; start_tls "$2" "$3" "$4" "$5" "$6" ;;
   start-one) prepare; start_one "$2" "$3" "$4" "$5" "$6" ;;
   again) again "$2" ;;
+  forbid-group) java -cp "$servers/kafka/*" "$here/ForbidGroup.java" "$2" "$3" ;;
   stop) stop "$2" ;;
-  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | start-one FOLDER PORT CONTROLLER_PORT NUMBER VOTERS | again FOLDER | stop FOLDER" >&2; exit 2 ;;
+  *) echo "usage: kafka.sh prepare | start FOLDER PORT CONTROLLER_PORT | start-one FOLDER PORT CONTROLLER_PORT NUMBER VOTERS | again FOLDER | forbid-group BROKERS GROUP | stop FOLDER" >&2; exit 2 ;;
 esac

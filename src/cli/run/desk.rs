@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -60,6 +60,21 @@ pub(super) struct Progress {
     caught_up: AtomicBool,
     /// Event time up to which windows have closed, in microseconds.
     time: AtomicI64,
+    /// Why nothing is told and nothing decided, where that is so.
+    rest: Mutex<Rest>,
+}
+
+/// Whether the desk rests.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "topics alone have owners"))]
+enum Rest {
+    /// It does not.
+    #[default]
+    No,
+    /// Until then, since it is not known yet who owns the topics.
+    Until(Instant),
+    /// As long as another program owns them; in words.
+    StandBy(String),
 }
 
 /// What can happen at the desk.
@@ -131,6 +146,31 @@ impl Desk {
             self.progress.time.fetch_max(time.0, Ordering::AcqRel);
         }
         self.tell(Message::Progress);
+    }
+
+    /// Tells and decides nothing for so long, unless it is told before that it may: whose the topics are is not known. Where nobody says
+    /// it, what was decided must not wait.
+    #[cfg(feature = "kafka")]
+    pub(super) fn rest(&self, most: Duration) {
+        self.rests(Rest::Until(Instant::now() + most));
+    }
+
+    /// Another program owns the topics, and tells. What is not told yet waits, and commands are refused, with these words.
+    #[cfg(feature = "kafka")]
+    pub(super) fn stand_by(&self, words: &str) {
+        self.rests(Rest::StandBy(words.to_owned()));
+    }
+
+    /// This program owns the topics.
+    #[cfg(feature = "kafka")]
+    pub(super) fn act(&self) {
+        self.rests(Rest::No);
+        self.tell(Message::Progress);
+    }
+
+    #[cfg(feature = "kafka")]
+    fn rests(&self, rest: Rest) {
+        *self.progress.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 
     /// Everything that the ledger held has been computed again.
@@ -329,6 +369,7 @@ fn start_with(folder: &Path, held: u64, config: &Config, keep: Keep) -> anyhow::
         durable: AtomicU64::new(held),
         caught_up: AtomicBool::new(held == 0),
         time: AtomicI64::new(NO_TIME),
+        rest: Mutex::default(),
     });
     let (sender, receiver) = std::sync::mpsc::channel();
     let mut work = Work {
@@ -495,6 +536,11 @@ impl Work {
     }
 
     fn command(&mut self, what: What) -> Answer {
+        match self.rest() {
+            Rest::No => {}
+            Rest::Until(_) => return Answer::NotNow("it is not known yet who owns the topics".to_owned()),
+            Rest::StandBy(words) => return Answer::NotNow(words),
+        }
         if !self.rows.is_empty() {
             return Answer::NotNow("the journal goes further than the ledger, which is being written again".to_owned());
         }
@@ -573,8 +619,20 @@ impl Work {
         Some(Now { by_clock: Timestamp(told.saturating_add(since)), judged: Timestamp(told) })
     }
 
+    /// Whether it rests now.
+    fn rest(&self) -> Rest {
+        let rest = self.progress.rest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match rest {
+            Rest::Until(at) if at <= Instant::now() => Rest::No,
+            rest => rest,
+        }
+    }
+
     /// What is due; returns when to look again.
     fn turn(&mut self) -> Duration {
+        if self.rest() != Rest::No {
+            return LOOK_AGAIN;
+        }
         if self.not_before.is_some_and(|at| at > Instant::now()) {
             return DISK_AGAIN;
         }

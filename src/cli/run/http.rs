@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub stop: Stop,
     /// Connections past the bound.
     pub connections_refused: AtomicU64,
+    /// Another program owns the topics.
+    pub is_standby: AtomicBool,
     /// Lines that were read and are not judged: their windows wait for later lines.
     pub lines_waiting: AtomicU64,
     /// The index, and whoever asks it.

@@ -204,6 +204,8 @@ impl Live<'_> {
             shown: Shown { noticed: watch.noticed.clone(), courses: watch.courses.clone() },
         };
         checkpoint.write(watch.state.folder())?;
+        #[cfg(feature = "kafka")]
+        self.reader.tell(&checkpoint.places);
         let behind = checkpoint.places.iter().map(|place| (place.name.clone(), place.next));
         self.reader.shared.forgetting.checkpointed(behind);
         watch.is_ahead = false;

@@ -366,6 +366,8 @@ fn of_program(text: &mut Text, api: &Api) {
     }
     let waiting = api.shared.lines_waiting.load(Ordering::Relaxed);
     text.one("lines_waiting", Gauge, "Lines that were read, whose windows wait for later lines.", waiting as f64);
+    let owner = !api.shared.is_standby.load(Ordering::Relaxed);
+    text.one("owner", Gauge, "1, or 0 while another program owns the topics.", f64::from(u8::from(owner)));
     let stalled = api.shared.stalled_partitions().len();
     text.one(
         "stalled_partitions",

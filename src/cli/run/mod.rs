@@ -54,6 +54,8 @@ mod trial;
 mod ui;
 
 use std::cell::Cell;
+#[cfg(feature = "kafka")]
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 #[cfg(feature = "kafka")]
@@ -95,6 +97,10 @@ const WAL: &str = "wal";
 const STOP: Duration = Duration::from_secs(8);
 /// How long those may take after it whose requests are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(1_500);
+/// How long what was decided before waits for whether another program owns the topics now, where no broker answers.
+#[cfg(feature = "kafka")]
+const UNKNOWN_OWNER: Duration = Duration::from_secs(10);
+
 /// Runs `run`. `said`: what the command line says.
 pub(super) fn run(mut arguments: RunArguments, said: &Said) -> anyhow::Result<u8> {
     let policy = arguments.judge.policy.as_deref().map(policy_file::read).transpose()?;
@@ -214,6 +220,10 @@ async fn serve(
     tokens.keep(&arguments.state)?;
     let access = Access::new(tokens);
     let desk = desk::start(&arguments.state, state.durable(), &config)?;
+    #[cfg(feature = "kafka")]
+    if reader::has_group(&arguments) {
+        desk.rest(UNKNOWN_OWNER);
+    }
     let (wal, reader, note) = match takes_http(&arguments) {
         true => {
             let read = state.position(inputs::HTTP)?;
@@ -289,9 +299,21 @@ async fn serve(
     std::thread::spawn(move || {
         server::step_back();
         let (arguments, policy, desk) = (&arguments, &config.policy, &of_desk);
-        let (of_http, reader) =
-            (reader, Reader { arguments, policy, shared: &of_reader, desk, times, is_troubled: Cell::new(false) });
+        let of_http = reader;
+        let reader = Reader {
+            arguments,
+            policy,
+            shared: &of_reader,
+            desk,
+            times,
+            is_troubled: Cell::new(false),
+            #[cfg(feature = "kafka")]
+            owner: OnceCell::new(),
+        };
         let read = reader.read(&mut state, of_http);
+        // A standby takes over once this one has left, and the program ends with what is sent here.
+        #[cfg(feature = "kafka")]
+        drop(reader.owner);
         // Nobody listens any more when stopping took too long.
         let _may_be_gone = done_in.send(read);
     });

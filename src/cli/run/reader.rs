@@ -1,7 +1,11 @@
 //! The thread that reads: what lines are, where reading begins, and what everything is decided by.
 
 use std::cell::Cell;
+#[cfg(feature = "kafka")]
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+#[cfg(feature = "kafka")]
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "kafka")]
@@ -11,6 +15,8 @@ use anyhow::{anyhow, bail};
 use crate::cli::arguments::RunArguments;
 use crate::cli::report::count;
 use crate::cli::run::Times;
+#[cfg(feature = "kafka")]
+use crate::cli::run::checkpoint::Place;
 use crate::cli::run::checkpoint::{self, Checkpoint, Heads, Shown};
 use crate::cli::run::desk::Desk;
 use crate::cli::run::http::Shared;
@@ -34,7 +40,9 @@ use crate::pipeline::plan::Plan;
 use crate::pipeline::plan_text;
 use crate::pipeline::survey::{Survey, Wishes};
 #[cfg(feature = "kafka")]
-use crate::source::kafka::Connection;
+use crate::source::batch::RECORD_LINES;
+#[cfg(feature = "kafka")]
+use crate::source::kafka::{Asks, Connection, Owner, Positions, Stands, StreamName, group_of};
 use crate::source::lines::Chunk;
 use crate::source::run::PushedStreams;
 use crate::source::wal::WalReader;
@@ -81,11 +89,29 @@ pub(super) struct Reader<'a> {
     pub times: Times,
     /// Something is said to be out of order that may pass.
     pub is_troubled: Cell<bool>,
+    /// That the topics are owned, once they are.
+    #[cfg(feature = "kafka")]
+    pub owner: OnceCell<Owner>,
+}
+
+/// In place of a name of a group: none.
+#[cfg(feature = "kafka")]
+const NO_GROUP: &str = "none";
+
+/// Topics are read that one program owns at a time.
+#[cfg(feature = "kafka")]
+pub(super) fn has_group(arguments: &RunArguments) -> bool {
+    arguments.brokers.is_some() && arguments.group.as_deref() != Some(NO_GROUP)
 }
 
 impl Reader<'_> {
     /// The next record of any stream, if one comes soon.
     pub(super) fn poll(&self, inputs: &mut Inputs) -> anyhow::Result<Heard> {
+        #[cfg(feature = "kafka")]
+        if let Some(ended) = self.owner.get().and_then(Owner::ended) {
+            self.desk.stop();
+            return Err(ended.into());
+        }
         match inputs.rests() {
             Some(rest) => {
                 self.shared.stop.wait(rest);
@@ -141,7 +167,7 @@ impl Reader<'_> {
     }
 
     /// Every stream that was asked for, read from where `from` says; `None` when it was told to stop before all were there.
-    fn inputs(&self, http: Option<WalReader>, from: &[From]) -> anyhow::Result<Option<Inputs>> {
+    fn inputs(&self, http: Option<WalReader>, from: &[From], state: &State) -> anyhow::Result<Option<Inputs>> {
         let mut http = http;
         let of_http = from.iter().find(|from| from.name == inputs::HTTP);
         if !from.is_empty() && of_http.is_some() != http.is_some() {
@@ -167,6 +193,9 @@ impl Reader<'_> {
                 bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
             }
             self.shared.wait_for("a broker");
+            if !self.owns(&asked, state)? {
+                return Ok(None);
+            }
             let mut wait = |what: String| {
                 say(&what);
                 self.shared.wait_for(&format!("Kafka ({what})"));
@@ -176,7 +205,76 @@ impl Reader<'_> {
         if from.iter().any(|from| from.name != inputs::HTTP) {
             bail!("{}: {OTHER_GROUND}", self.arguments.state.display());
         }
+        #[cfg(not(feature = "kafka"))]
+        let _has_no_identity = state;
         Ok(http.map(|http| Inputs::of_http(http, next.unwrap_or(0))))
+    }
+
+    /// Waits until no other program owns the topics; false when it was told to stop before. While another does, nothing is read, told or
+    /// decided here.
+    #[cfg(feature = "kafka")]
+    fn owns(&self, asked: &Asked, state: &State) -> anyhow::Result<bool> {
+        if !has_group(self.arguments) {
+            return Ok(true);
+        }
+        let of_topics = || group_of(asked.formats.iter().map(|(name, _)| name.as_str()));
+        let group = self.arguments.group.clone().unwrap_or_else(of_topics);
+        let instance = state.instance()?;
+        let (mut said, mut has_stood_by) = (String::new(), false);
+        let mut hear = |stands: Stands| {
+            let is_quiet = stands == Stands::Joins;
+            let words = match stands {
+                Stands::Waits(what) => what,
+                Stands::Joins => format!("group {group} to let this one in"),
+                Stands::By(host) => {
+                    has_stood_by = true;
+                    let words = format!(
+                        "its turn (standby): another serin ({}) owns the topics of group {}; this one takes over when it is gone; to \
+                         read beside it give --group of its own or --group none",
+                        harmless(&host, 100),
+                        harmless(&group, 300)
+                    );
+                    self.shared.is_standby.store(true, Ordering::Relaxed);
+                    self.desk.stand_by(&format!("waiting for {words}"));
+                    words
+                }
+            };
+            if words != said {
+                if !is_quiet {
+                    say(&format!("waiting for {words}"));
+                }
+                self.shared.wait_for(&words);
+                said = words;
+            }
+        };
+        let asks = Asks { connection: &asked.connection, wanted: &asked.wanted, group: &group, instance: &instance };
+        let Some(owner) = Owner::claim(asks, &self.shared.stop, &mut hear)? else { return Ok(false) };
+        if has_stood_by {
+            say(&format!("the other serin is gone: this one owns the topics of group {}", harmless(&group, 300)));
+        }
+        self.shared.is_standby.store(false, Ordering::Relaxed);
+        self.desk.act();
+        // There is none before.
+        let _first = self.owner.set(owner);
+        Ok(true)
+    }
+
+    /// Tells the group how far topics are read and saved, for those who look at it.
+    #[cfg(feature = "kafka")]
+    pub(super) fn tell(&self, places: &[Place]) {
+        let Some(owner) = self.owner.get() else { return };
+        let mut positions = Positions::new();
+        let mut generations: BTreeMap<(String, i32), u32> = BTreeMap::new();
+        for place in places.iter().filter(|place| place.next > 0) {
+            let Some(name) = StreamName::parse(&place.name) else { continue };
+            let key = (name.topic, name.partition);
+            let latest = generations.entry(key.clone()).or_default();
+            if *latest <= name.generation {
+                *latest = name.generation;
+                positions.insert(key, i64::try_from(place.next.div_ceil(RECORD_LINES)).unwrap_or(i64::MAX));
+            }
+        }
+        owner.tell(positions);
     }
 
     /// How brokers are spoken to.
@@ -254,7 +352,7 @@ impl Reader<'_> {
         let saved = self.saved(state)?;
         let (base, later) = self.known(saved.as_ref(), state)?;
         let from: Vec<From> = base.iter().chain(later.iter().map(|(from, _)| from)).cloned().collect();
-        let Some(mut inputs) = self.inputs(http, &from)? else { return Ok(()) };
+        let Some(mut inputs) = self.inputs(http, &from, state)? else { return Ok(()) };
         self.shared.reached();
         inputs.read_at_most(self.arguments.read_at_most);
         #[cfg(feature = "kafka")]

@@ -5,11 +5,15 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "kafka")]
+use anyhow::bail;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::cli::run::appended::Appended;
+#[cfg(feature = "kafka")]
+use crate::cli::run::checkpoint;
 use crate::cli::run::checkpoint::Written;
 use crate::cli::run::streams::{self, Row};
 use crate::ledger;
@@ -139,6 +143,27 @@ impl State {
     /// The folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The identity of the folder among those that own topics: made once, and the same at every start.
+    #[cfg(feature = "kafka")]
+    pub(super) fn instance(&self) -> anyhow::Result<String> {
+        use crate::source::kafka::{fresh_instance, is_instance};
+        let path = self.folder.join("instance");
+        let shown = path.display();
+        match std::fs::read_to_string(&path) {
+            Ok(text) if is_instance(text.trim_end()) => Ok(text.trim_end().to_owned()),
+            Ok(_) => bail!("{shown}: this is no identity of a state folder; remove the file, and one is made"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut random = [0; 16];
+                getrandom::fill(&mut random).map_err(|error| anyhow!("there is no randomness here: {error}"))?;
+                let instance = fresh_instance(random);
+                checkpoint::replace(&path, format!("{instance}\n").as_bytes())
+                    .with_context(|| format!("{shown}: cannot be written"))?;
+                Ok(instance)
+            }
+            Err(error) => Err(error).with_context(|| format!("{shown}: cannot be read")),
+        }
     }
 
     /// Entries so far; of those that were held, as far as they were computed again.

@@ -1,6 +1,6 @@
 //! How brokers are spoken to: options of the client, what it tells by itself, and tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,17 +11,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
 
 use crate::source::kafka::KafkaSourceError;
 
 /// Our own key: a file with the token of OAUTHBEARER. It is read again whenever the token is about to end.
 const TOKEN_FILE: &str = "sasl.oauthbearer.token.file";
 /// Keys of which what is read depends, and which nobody else may set.
-const OWN: [&str; 10] = [
+const OWN: [&str; 13] = [
     "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "partition.assignment.strategy",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.partition.eof",
@@ -38,6 +43,12 @@ const FILE_BYTES: u64 = 1 << 20;
 const STATISTICS: &str = "2000";
 /// How often a client asks what there is of its topic, in milliseconds: a topic that was made anew is seen so.
 const METADATA: &str = "5000";
+/// How long a member of a group may be silent before another takes over, in milliseconds: short, and longer than the pauses that a busy
+/// machine or a coordinator that moves to another broker makes. Brokers allow 6,000 and more.
+const SESSION: &str = "10000";
+/// Most between two attempts of a member to reach a broker, in milliseconds: well below [`SESSION`], so that a broker that was away for a
+/// moment finds its members there.
+const RECONNECT: &str = "1000";
 /// How long a token is taken to be good that does not say so.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
@@ -90,23 +101,52 @@ impl Connection {
 
     /// A client that reads by hand: no group is joined, and nothing is committed.
     pub(super) fn consumer(&self) -> Result<Client, KafkaSourceError> {
+        // The client wants a name even where no group is joined.
+        let config = self.config(&[("group.id", "serin"), ("statistics.interval.ms", STATISTICS)], &[]);
+        self.client(&config)
+    }
+
+    /// A client that is a member of a group and reads nothing; and how long it may be silent.
+    pub(super) fn member(&self, group: &str, instance: &str) -> Result<(Client, Duration), KafkaSourceError> {
+        let own = [
+            ("group.id", group),
+            ("group.instance.id", instance),
+            // Others are asked who they are, which brokers tell of this protocol alone.
+            ("group.protocol", "classic"),
+            ("partition.assignment.strategy", "range"),
+        ];
+        let config = self.config(&own, &[("session.timeout.ms", SESSION), ("reconnect.backoff.max.ms", RECONNECT)]);
+        let session = config.get("session.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(10_000);
+        Ok((self.client(&config)?, Duration::from_millis(session)))
+    }
+
+    /// What every client is told. `defaults` give way to what the user has said, `own` does not.
+    fn config(&self, own: &[(&str, &str)], defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("client.id", "serin");
+        for (key, value) in defaults {
+            config.set(*key, *value);
+        }
         for (key, value) in &self.properties {
             config.set(key, value);
         }
+        for (key, value) in own {
+            config.set(*key, *value);
+        }
         config
-            // The client wants a name even where no group is joined.
-            .set("group.id", "serin")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             // Records that were deleted before they were read are an error, and looked into: never a gap without a word.
             .set("auto.offset.reset", "error")
             .set("check.crcs", "true")
-            .set("statistics.interval.ms", STATISTICS)
             .set("topic.metadata.refresh.interval.ms", METADATA)
-            .set_log_level(RDKafkaLogLevel::Emerg)
+            .set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
+    fn client(&self, config: &ClientConfig) -> Result<Client, KafkaSourceError> {
+        config
             .create_with_context(Told { token_file: self.token_file.clone(), ..Told::default() })
             .map_err(|error| KafkaSourceError::Client(with_hint(error)))
     }
@@ -172,13 +212,29 @@ fn filled(value: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<S
 pub(super) struct Told {
     /// The broker's end of each partition, as it was told last.
     pub ends: Mutex<BTreeMap<i32, i64>>,
+    /// What came of the group that it is a member of, and was not taken.
+    rebalanced: Mutex<VecDeque<Rebalanced>>,
     token_file: Option<PathBuf>,
+}
+
+/// What comes of a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rebalanced {
+    /// It has a new round, and this client is in it.
+    In,
+    /// Its round is over; `lost`: this client was not in it any more.
+    Out { lost: bool },
 }
 
 impl Told {
     /// The broker's end of a partition.
     pub(super) fn end(&self, partition: i32) -> Option<i64> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
+
+    /// What came of the group next.
+    pub(super) fn rebalanced(&self) -> Option<Rebalanced> {
+        self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
@@ -203,7 +259,21 @@ impl ClientContext for Told {
     }
 }
 
-impl ConsumerContext for Told {}
+impl ConsumerContext for Told {
+    /// Whatever partitions the group gives are not read: each topic has a client of its own that reads.
+    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, _: &mut TopicPartitionList) {
+        let (came, done) = if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            (Rebalanced::In, client.assign(&TopicPartitionList::new()))
+        } else {
+            // Afterwards it is not known any more.
+            let lost = client.assignment_lost();
+            (Rebalanced::Out { lost }, client.unassign())
+        };
+        // A client that is being closed takes no assignment.
+        let _closing = done;
+        self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner).push_back(came);
+    }
+}
 
 /// What a token says of itself (RFC 7519: `sub`, `exp`).
 fn oauth_token(token: &str, now: Duration) -> OAuthToken {
@@ -233,7 +303,7 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(read, [pair("security.protocol", "SASL_SSL"), pair("sasl.password", "xa=by")]);
         for (text, line) in
-            [("a=1\nb", 2), ("a=${NONE}", 1), ("a=${", 1), ("group.id=x", 1), ("bootstrap.servers=x", 1)]
+            [("a=1\nb", 2), ("a=${NONE}", 1), ("a=${", 1), ("group.instance.id=x", 1), ("bootstrap.servers=x", 1)]
         {
             assert_eq!(properties(text, &environment).unwrap_err().0, line, "{text}");
         }

@@ -1,15 +1,18 @@
 //! Topics of Apache Kafka as streams: each partition is one, named `topic/partition`.
 //!
-//! Partitions are assigned by hand and read from their earliest offset, or from where a checkpoint ended. No group is joined and
-//! nothing is committed: a program that starts again goes by its own state, and nothing can count twice.
+//! Partitions are assigned by hand and read from their earliest offset, or from where a checkpoint ended: a program that starts again goes
+//! by its own state, and nothing can count twice. A group says which program owns the topics ([`Owner`]), and never what is read: what is
+//! committed to it is for people who watch how far reading is.
 //!
 //! What Kafka deletes before it was read is told of ([`Came::Lost`]), and so is a topic that was deleted and made anew
 //! ([`Came::Anew`]): its offsets mean other records then, so its partitions are further streams. That is seen by an end before the place
 //! where reading is, and where the new topic has grown past it, by the time of the record read last, which is asked for again.
 
+mod claim;
 mod client;
 mod find;
 mod name;
+mod owner;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -23,6 +26,7 @@ use self::client::Client;
 pub use self::client::{Connection, ConnectionError};
 use self::find::Finder;
 pub use self::name::{StreamName, Wanted, WantedError};
+pub use self::owner::{Asks, Owner, Positions, Stands, fresh_instance, group_of, is_instance};
 use crate::source::stop::Stop;
 
 /// How long one question to a broker may take.
@@ -45,6 +49,29 @@ pub enum KafkaSourceError {
     /// The client cannot go on.
     #[error("Kafka: {0}")]
     Lost(RDKafkaErrorCode),
+    /// The group may not be joined.
+    #[error(
+        "Kafka: there is no right on group {0}, by which one program owns the topics: grant READ on it (--group names another), or \
+         give --group none to read without one"
+    )]
+    NoRight(String),
+    /// The topics are another's now.
+    #[error(
+        "Kafka: another serin ({host}) owns the topics of group {group} now: it took over while nothing was heard of this one. This \
+         one ends, so that nothing is told twice; started again it waits as standby"
+    )]
+    TakenOver {
+        /// The group.
+        group: String,
+        /// Where the other is.
+        host: String,
+    },
+    /// Another program has this one's identity.
+    #[error(
+        "Kafka: another serin with the identity of this state folder has joined group {0} (was the folder copied?). This one ends, \
+         so that nothing is told twice; remove the file `instance` from the copy"
+    )]
+    Replaced(String),
 }
 
 impl From<KafkaError> for KafkaSourceError {

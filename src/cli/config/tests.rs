@@ -73,7 +73,7 @@ fn a_whole_configuration_is_understood() {
     );
     assert_eq!(own.candidates, ["canary"]);
     // Its first step is the share that it has at least, and no share that it has throughout.
-    assert_eq!((own.declared_share, own.least_share(), own.starts_within), (None, Some(0.05), 60 * SECOND));
+    assert_eq!((own.declared_share, own.least_share(), own.starts_within), (None, Some(0.05), MINUTE));
     assert_eq!(config.policy.rollouts[1].policy.limits.errors_ppm, Some(50_000));
     let key = |service: &str| crate::event::ServiceKey {
         environment: "prod".to_owned(),

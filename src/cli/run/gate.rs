@@ -240,18 +240,25 @@ fn unknown(reason: &str) -> Value {
     json!({ "data": { "verdict": Verdict::Inconclusive.name(), "score": score(Verdict::Inconclusive), "reason": reason } })
 }
 
-/// A pass on old data is none, and what is not decided says so; what failed stays failed.
-fn unless_stale(said: (Verdict, String), row: &Row, asked: &Asked) -> (Verdict, String) {
+/// A pass on old data is none, and what the logs leave undecided says so; what failed stays failed, and what people and deadlines have
+/// decided does not rest on data.
+fn unless_stale(said: (Verdict, String), rollout: Option<&Rollout>, row: &Row, asked: &Asked) -> (Verdict, String) {
     let lag = row.lag(asked.now);
     if lag <= asked.stale_after {
         return said;
     }
     let stale =
         format!("the data is stale: the last window that was judged ended {} ago, at {}", ago(lag), row.ended_at);
+    let by_logs = rollout.is_none_or(|of| match of.state.phase {
+        Phase::Running | Phase::Passed => true,
+        Phase::Waiting | Phase::Held | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => {
+            of.declared.is_none()
+        }
+    });
     match said {
         (Verdict::Pass, _) => (Verdict::Inconclusive, format!("{stale}; before that it passed")),
-        (Verdict::Inconclusive, words) => (Verdict::Inconclusive, format!("{stale}. Before that: {words}")),
-        (Verdict::Fail | Verdict::Invalid, _) => said,
+        (Verdict::Inconclusive, words) if by_logs => (Verdict::Inconclusive, format!("{stale}. Before that: {words}")),
+        (Verdict::Fail | Verdict::Invalid | Verdict::Inconclusive, _) => said,
     }
 }
 
@@ -353,7 +360,7 @@ fn said_of(row: &Row, book: &Book, asked: &Asked) -> Value {
         Some(rollout) => of_phase(rollout, book, own, asked),
         None => own,
     };
-    row.answer(unless_stale(said, row, asked), rollout, asked)
+    row.answer(unless_stale(said, rollout, row, asked), rollout, asked)
 }
 
 /// The answer to a question.
@@ -406,7 +413,7 @@ pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
                     Some(_) => of_phase(rollout, &view.book, own, asked),
                     None => own,
                 };
-                row.answer(unless_stale(said, row, asked), Some(rollout), asked)
+                row.answer(unless_stale(said, Some(rollout), row, asked), Some(rollout), asked)
             }
             None => restored(&Row::restored(rollout, compared), Some(rollout), "not in the report yet", asked),
         },

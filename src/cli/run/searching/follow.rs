@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::cli::run::checkpoint;
+#[cfg(feature = "kafka")]
+use crate::cli::run::checkpoint::{Checkpoint, Place};
 use crate::cli::run::forget::Erased;
 use crate::cli::run::http::Shared;
 #[cfg(feature = "kafka")]
@@ -103,10 +105,25 @@ impl<'a> Follower<'a> {
             }
         };
         let writer = Writer::open(index, ways.settings, columns)?;
-        let from_of =
-            |(name, next): (&str, u64)| From { name: name.to_owned(), next: Some(next), millis: 0, format: None };
+        // By the time of the record that was read last it shows whether a topic was made anew while nothing was read: the checkpoint has
+        // it, where the index was as far.
+        #[cfg(feature = "kafka")]
+        let places = Checkpoint::read(&ways.folder)?.and_then(Result::ok).map(|saved| saved.places).unwrap_or_default();
+        #[cfg(feature = "kafka")]
+        let millis_of = |name: &str, next: u64| {
+            let is_there = |place: &&Place| place.name == name && place.next == next;
+            places.iter().find(is_there).map_or(0, |place| place.millis)
+        };
+        #[cfg(not(feature = "kafka"))]
+        let millis_of = |_: &str, _: u64| 0;
+        let from_of = |(name, next): (&str, u64)| From {
+            name: name.to_owned(),
+            next: Some(next),
+            millis: millis_of(name, next),
+            format: None,
+        };
         let mut from: Vec<From> = writer.positions().iter().map(from_of).collect();
-        // A topic that was made anew while nothing was read is known by those who remember the times of its records.
+        // What the reader has found to be made anew already.
         #[cfg(feature = "kafka")]
         if !from.is_empty() {
             let known = std::fs::read_to_string(ways.folder.join(streams::FILE)).unwrap_or_default();

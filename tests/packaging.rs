@@ -90,7 +90,11 @@ fn the_manifests_start_what_there_is_and_ask_it_what_it_answers() {
 
     // The configuration is one that the program takes.
     let text = config["data"]["serin.yaml"].as_str().unwrap();
-    let folder = folder_with(&[("serin.yaml", text.as_bytes())]);
+    let folder = folder_with(&[("tokens", b"")]);
+    // Where the pod has its tokens nobody has any here.
+    let here = text.replace("/etc/serin/tokens/tokens", &folder.path().join("tokens").display().to_string());
+    assert!(here != text);
+    std::fs::write(folder.path().join("serin.yaml"), here).unwrap();
     serin(folder.path(), &["check"]).expect(0);
     let own = &yaml(text)[0];
     let port: u64 = own["listen"].as_str().unwrap().rsplit_once(':').unwrap().1.parse().unwrap();

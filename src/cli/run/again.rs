@@ -76,8 +76,10 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
         pushed.join(&row.name, row.joined.unwrap_or(i64::MIN), &mut engine, &mut observer)?;
     }
     // Whoever writes on may never come to an end; what the ledger has is enough.
+    let mut heard = Instant::now();
+    let mut trouble = None;
     while observer.entries < entries.len() {
-        let ended = read_some(&mut inputs, &names)?;
+        let ended = read_some(&mut inputs, &names, &mut heard, &mut trouble)?;
         for (stream, moves) in moves.iter_mut().enumerate() {
             for chunk in inputs.batch(stream).map(|batch| batch.chunks()).unwrap_or_default() {
                 push_around_moves(&mut pushed, moves, (stream, chunk), &mut engine, &mut observer)?;
@@ -95,6 +97,11 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
         if at_end.iter().all(|ended| *ended) {
             break;
         }
+        if heard.elapsed() >= GIVES_UP {
+            let missing = at_end.iter().zip(&names).find(|(ended, _)| !**ended).map_or("", |(_, name)| name.as_str());
+            let why = trouble.unwrap_or_else(|| "no broker says why".to_owned());
+            bail!("nothing comes from {missing}, which is not known to have been read to its end: {why}");
+        }
     }
     let erased = forget::read(folder)?;
     let first = erased.iter().filter_map(|erased| erased.first).min();
@@ -102,15 +109,31 @@ pub(in crate::cli) fn read_again(arguments: &ReplayArguments, observer: &mut dyn
     Ok(Again { recorded, entries: entries.len(), erased: first.map(|first| Gone { lines, first, stream: HTTP }) })
 }
 
-/// Reads for a while. Whether nothing came.
-fn read_some(inputs: &mut Inputs, names: &[String]) -> anyhow::Result<bool> {
+/// How long nothing may come from partitions that are not known to have been read to their ends: one of several brokers may be gone, and
+/// another takes over.
+const GIVES_UP: Duration = Duration::from_secs(30);
+
+/// Reads for a while. Whether nothing came; `heard`: when something did last, `trouble`: what is out of order and may pass.
+fn read_some(
+    inputs: &mut Inputs,
+    names: &[String],
+    heard: &mut Instant,
+    trouble: &mut Option<String>,
+) -> anyhow::Result<bool> {
     let began = Instant::now();
     while began.elapsed() < TOGETHER {
         match inputs.poll(TOGETHER)? {
-            Heard::Record { stream, .. } if inputs.batch(stream).is_none_or(|batch| batch.is_full()) => break,
-            Heard::Record { .. } => {}
+            Heard::Record { stream, .. } => {
+                *heard = Instant::now();
+                if inputs.batch(stream).is_none_or(|batch| batch.is_full()) {
+                    break;
+                }
+            }
             Heard::Nothing => return Ok(true),
-            Heard::Trouble(words) => bail!("{words}"),
+            Heard::Trouble(words) => {
+                *trouble = Some(words);
+                return Ok(true);
+            }
             Heard::Lost { stream, records } => bail!(
                 "{}: {records} records that the ledger rests on were deleted (retention of the topic): decisions before cannot be made \
                  again",

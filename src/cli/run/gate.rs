@@ -242,7 +242,13 @@ fn unknown(reason: &str) -> Value {
 
 /// A pass on old data is none, and what the logs leave undecided says so; what failed stays failed, and what people and deadlines have
 /// decided does not rest on data.
-fn unless_stale(said: (Verdict, String), rollout: Option<&Rollout>, row: &Row, asked: &Asked) -> (Verdict, String) {
+fn unless_stale(
+    said: (Verdict, String),
+    rollout: Option<&Rollout>,
+    book: &Book,
+    row: &Row,
+    asked: &Asked,
+) -> (Verdict, String) {
     let lag = row.lag(asked.now);
     if lag <= asked.stale_after {
         return said;
@@ -250,7 +256,8 @@ fn unless_stale(said: (Verdict, String), rollout: Option<&Rollout>, row: &Row, a
     let stale =
         format!("the data is stale: the last window that was judged ended {} ago, at {}", ago(lag), row.ended_at);
     let by_logs = rollout.is_none_or(|of| match of.state.phase {
-        Phase::Running | Phase::Passed => true,
+        // Who waits for another cell does not wait for data.
+        Phase::Running | Phase::Passed => book.waits_for(of).is_none(),
         Phase::Waiting | Phase::Held | Phase::Failed | Phase::RolledBack | Phase::Done | Phase::Over => {
             of.declared.is_none()
         }
@@ -360,7 +367,7 @@ fn said_of(row: &Row, book: &Book, asked: &Asked) -> Value {
         Some(rollout) => of_phase(rollout, book, own, asked),
         None => own,
     };
-    row.answer(unless_stale(said, rollout, row, asked), rollout, asked)
+    row.answer(unless_stale(said, rollout, book, row, asked), rollout, asked)
 }
 
 /// The answer to a question.
@@ -413,7 +420,7 @@ pub(super) fn of_rollout(api: &Api, id: &str, asked: &Asked) -> Option<Value> {
                     Some(_) => of_phase(rollout, &view.book, own, asked),
                     None => own,
                 };
-                row.answer(unless_stale(said, Some(rollout), row, asked), Some(rollout), asked)
+                row.answer(unless_stale(said, Some(rollout), &view.book, row, asked), Some(rollout), asked)
             }
             None => restored(&Row::restored(rollout, compared), Some(rollout), "not in the report yet", asked),
         },

@@ -224,7 +224,7 @@ impl Reader<'_> {
         let mut hear = |stands: Stands| {
             let is_quiet = stands == Stands::Joins;
             let words = match stands {
-                Stands::Waits(what) => what,
+                Stands::Waits(what) => format!("Kafka ({what})"),
                 Stands::Joins => format!("group {group} to let this one in"),
                 Stands::By(host) => {
                     has_stood_by = true;

@@ -90,7 +90,9 @@ fn the_manifests_start_what_there_is_and_ask_it_what_it_answers() {
 
     // The configuration is one that the program takes.
     let text = config["data"]["serin.yaml"].as_str().unwrap();
-    let folder = folder_with(&[("tokens", b"")]);
+    let folder = folder_with(&[]);
+    let token = serin(folder.path(), &["token", "web", "--for", "ingest", "--tokens", "tokens"]).expect(0);
+    assert!(!token.out.is_empty());
     // Where the pod has its tokens nobody has any here.
     let here = text.replace("/etc/serin/tokens/tokens", &folder.path().join("tokens").display().to_string());
     assert!(here != text);

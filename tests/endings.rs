@@ -156,7 +156,9 @@ fn a_candidate_of_a_declared_share_that_is_missing_is_a_deficit() {
         let stretches = [crowd(60, 0.2), crowd(150, later)];
         let declared = Policy { declared_share: Some(0.2), ..Policy::default() };
         let (engine, ledger, _) = judged(&case(&stretches, declared));
-        assert_eq!(story(&ledger), ["canary against baseline"]);
+        // Once it has failed it is over when it is silent, and not before: a rest of it goes on.
+        let told = ["canary against baseline", "canary ended: candidate_silent, fail"];
+        assert_eq!(story(&ledger), told, "{later}");
         assert_eq!(engine.verdict(), Some(Verdict::Fail), "{later}");
         // Nobody promised anything: it was taken back.
         let (engine, ledger, _) = judged(&case(&stretches, Policy::default()));

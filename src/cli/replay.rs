@@ -12,7 +12,7 @@ use crate::cli::report::count;
 use crate::cli::terminal::{self, Progress, harmless};
 use crate::compare::verdict::Behaviour;
 use crate::engine::limits::Limits;
-use crate::engine::policy::{OfRollout, Policy};
+use crate::engine::policy::{OfRollout, Policy, STARTS_WITHIN};
 use crate::engine::{ArmChoice, ENGINE_VERSION, Engine, Output, Settings};
 use crate::event::ServiceKey;
 use crate::ledger;
@@ -251,6 +251,8 @@ fn policy_of(policy: &Value, plan: &Plan) -> anyhow::Result<Policy> {
             .ok_or_else(|| anyhow!("policy.minimum_seconds"))?,
         expect: expect.iter().filter_map(|name| name.as_str().and_then(Behaviour::from_name)).collect(),
         declared_share: policy.get("declared_share").and_then(Value::as_f64),
+        step_share: policy.get("step_share").and_then(Value::as_f64),
+        starts_within: policy.get("starts_within_us").and_then(Value::as_i64).unwrap_or(STARTS_WITHIN),
         release: policy
             .get("release")
             .and_then(Value::as_array)

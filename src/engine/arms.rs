@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::Settings;
 use crate::engine::comparison::ControlFrom;
-use crate::engine::lookup::{concerns, of_service};
+use crate::engine::ending::ENDS_AFTER;
+use crate::engine::lookup::{cells_of, concerns, of_service, place};
 use crate::engine::memory;
 use crate::event::{self, NameId, ServiceKey};
 use crate::sketch::codec::{Damaged, Reader, Writer};
@@ -112,6 +113,8 @@ struct ArmSeen {
     before: Option<(String, u64)>,
     /// (unit, window) pairs of this arm, and of all arms since it was first seen.
     since: [u64; 2],
+    /// It is there by its lines alone: it was awaited, and has had no request.
+    by_lines: bool,
 }
 
 impl ArmSeen {
@@ -133,6 +136,16 @@ impl ArmSeen {
     }
 }
 
+/// Lines of a candidate that is awaited. Those with less than [`ENDS_AFTER`] between them are one stretch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Heard {
+    /// Start of the window in which the stretch began; `None` once the arm has left within it: what goes on logging without a request
+    /// after its rollout is no new one.
+    since: Option<i64>,
+    /// Start of the window of the latest line.
+    last: i64,
+}
+
 /// Every arm of a release.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Arms {
@@ -144,6 +157,8 @@ pub(super) struct Arms {
     first_control: Option<(String, ControlFrom)>,
     /// Start of the latest window in which any arm had a unit.
     last_active: Option<i64>,
+    /// Candidates that are awaited and have logged something, requests or not.
+    heard: BTreeMap<String, Heard>,
 }
 
 impl Arms {
@@ -165,6 +180,52 @@ impl Arms {
         }
         if self.first_control.as_ref().is_some_and(|(control, _)| control == arm) {
             self.first_control = None;
+        }
+        if let Some(heard) = self.heard.get_mut(arm) {
+            heard.since = None;
+        }
+    }
+
+    /// An arm that is awaited has logged nothing since a window long before this one.
+    pub(super) fn is_silent(&self, arm: &str, start: i64) -> bool {
+        self.heard.get(arm).is_some_and(|heard| start - heard.last >= ENDS_AFTER)
+    }
+
+    /// Notes lines of any kind, of candidates that are awaited. One that has been heard for the time within which it was to have a
+    /// request, and has had none, is there all the same: what it lacks is missing from now on.
+    ///
+    /// Only where a share was promised: without one nobody knows that it should have had any. After [`Arms::count`], and with what it takes.
+    pub(super) fn hear(
+        &mut self,
+        merged: &WindowPartial,
+        services: &[ServiceKey],
+        judged: Option<&ServiceKey>,
+        settings: &Settings,
+        is_full: bool,
+    ) {
+        let policy = settings.policy.of(judged);
+        if policy.least_share().is_none() {
+            return;
+        }
+        let start = settings.windowing.start_of(merged.window).0;
+        for name in &policy.candidates {
+            let arm = place(&merged.names.arms, name);
+            let cells = |key| cells_of(merged, place(&merged.names.services, key)).iter();
+            let has_lines = services.iter().flat_map(cells).any(|(_, of, cell)| Some(*of) == arm && cell.lines > 0);
+            if has_lines {
+                let new = Heard { since: Some(start), last: start };
+                let heard = self.heard.entry(name.clone()).or_insert(new);
+                *heard = if start - heard.last >= ENDS_AFTER { new } else { Heard { last: start, ..*heard } };
+            }
+            let since = self.heard.get(name).and_then(|heard| heard.since);
+            let is_due = since.is_some_and(|since| start - since >= policy.starts_within);
+            let has_room = self.arms.contains_key(name) || !is_full && !self.are_full();
+            if is_due && has_room && self.here_since(name).is_none() {
+                let seen = self.arms.entry(name.clone()).or_default();
+                let (requests, without_unit) = (seen.requests, seen.without_unit);
+                *seen =
+                    ArmSeen { requests, without_unit, here_since: Some(start), by_lines: true, ..ArmSeen::default() };
+            }
         }
     }
 
@@ -260,12 +321,8 @@ impl Arms {
             self.last_active = Some(start);
         }
         self.arms.values_mut().for_each(|seen| seen.forget(start - RECENT));
-        // An arm of a few units, like a probe's, has served nobody.
-        let has_served = |seen: &ArmSeen| seen.distinct.len() >= CANDIDATE_UNITS;
-        let most = self.arms.iter().filter(|(name, seen)| !is_candidate_name(name) && has_served(seen));
-        let most = most.max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
         let distinct = self.first_units.len() as u64;
-        let before = most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| (name.clone(), distinct));
+        let before = self.serves_most().map(|name| (name.clone(), distinct));
         self.note_first_units(merged, entry);
         let in_window: u64 = now.iter().map(|(seen, _)| seen.units).sum();
         for (here, name) in now {
@@ -275,7 +332,8 @@ impl Arms {
                 continue;
             }
             let seen = self.arms.entry(name.clone()).or_default();
-            if seen.here_since.is_none() {
+            // With its first request an arm comes, whatever it has logged before.
+            if seen.here_since.is_none() || seen.by_lines {
                 let (requests, without_unit) = (seen.requests, seen.without_unit);
                 let before = before.clone();
                 *seen = ArmSeen { requests, without_unit, here_since: Some(start), before, ..ArmSeen::default() };
@@ -300,6 +358,15 @@ impl Arms {
             .filter(|(name, seen)| !two.contains(&name.as_str()) && seen.distinct.len() >= CANDIDATE_UNITS)
             .filter_map(|(_, seen)| seen.recent.back().filter(|(at, _)| *at == start.0).map(|(_, units)| *units))
             .sum()
+    }
+
+    /// The arm that has served most units of late.
+    fn serves_most(&self) -> Option<&String> {
+        // An arm of a few units, like a probe's, has served nobody.
+        let has_served = |seen: &ArmSeen| seen.distinct.len() >= CANDIDATE_UNITS;
+        let most = self.arms.iter().filter(|(name, seen)| !is_candidate_name(name) && has_served(seen));
+        let most = most.max_by_key(|(name, seen)| (seen.units, std::cmp::Reverse(*name)));
+        most.filter(|(_, seen)| seen.units > 0).map(|(name, _)| name)
     }
 
     fn note_first_units(&mut self, merged: &WindowPartial, entry: Option<NameId>) {
@@ -356,6 +423,10 @@ impl Arms {
         }
         if let Some(control) = self.present().find(|name| *name != candidate && is_control_name(name)) {
             return Some((control.clone(), ControlFrom::Label));
+        }
+        if self.arms.get(candidate).is_some_and(|seen| seen.by_lines) {
+            // Whoever serves has served before one that has served nobody.
+            return self.serves_most().map(|name| (name.clone(), ControlFrom::ServedBefore));
         }
         if let Some(before) = self.before(candidate).filter(|before| self.here_since(before).is_some()) {
             // An older version that comes later may be a rollback, or the log begins in the middle of a rollout.
@@ -421,6 +492,8 @@ impl Arms {
         memory::tree::<String, ArmSeen>(self.arms.len())
             + self.arms.iter().map(of_arm).sum::<u64>()
             + self.first_units.bytes()
+            + memory::tree::<String, Heard>(self.heard.len())
+            + self.heard.keys().map(|name| memory::text(name)).sum::<u64>()
     }
 
     pub(super) fn write(&self, w: &mut Writer) {
@@ -441,6 +514,7 @@ impl Arms {
             w.uint(seen.before.as_ref().map_or(0, |(_, units)| *units));
             seen.since.into_iter().for_each(|count| w.uint(count));
             seen.distinct.write(w);
+            w.flag(seen.by_lines);
         }
         w.flag(self.past_bound);
         self.first_units.write(w);
@@ -449,6 +523,13 @@ impl Arms {
         w.byte(self.first_control.as_ref().map_or(0, |(_, from)| *from as u8));
         w.flag(self.last_active.is_some());
         w.int(self.last_active.unwrap_or(0));
+        w.length(self.heard.len());
+        for (name, heard) in &self.heard {
+            w.text(name);
+            w.flag(heard.since.is_some());
+            w.int(heard.since.unwrap_or(0));
+            w.int(heard.last);
+        }
     }
 
     pub(super) fn read(r: &mut Reader<'_>) -> Result<Arms, Damaged> {
@@ -468,6 +549,7 @@ impl Arms {
             seen.before = has_before.then_some(before);
             seen.since = [r.uint()?, r.uint()?];
             seen.distinct = FewUnits::read(r)?;
+            seen.by_lines = r.flag()?;
             state.arms.insert(name, seen);
         }
         state.past_bound = r.flag()?;
@@ -478,6 +560,10 @@ impl Arms {
         state.first_control = has_control.then_some((control, from));
         let (is_active, last) = (r.flag()?, r.int()?);
         state.last_active = is_active.then_some(last);
+        for _ in 0..r.length()? {
+            let (name, is_of_stretch, since, last) = (r.text()?, r.flag()?, r.int()?, r.int()?);
+            state.heard.insert(name, Heard { since: is_of_stretch.then_some(since), last });
+        }
         Ok(state)
     }
 }

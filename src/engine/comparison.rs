@@ -267,7 +267,8 @@ pub struct Comparison {
     pub metrics: Vec<MetricTest>,
     /// Absolute limits; `None` where the policy has none.
     pub limits: Option<Watch>,
-    /// Units of (control, candidate) in the first window. The candidate came within it: units of the control are too many there.
+    /// Units of (control, candidate) up to the window in which the candidate had its first, none before. It came within that window:
+    /// units of the control are too many there.
     pub(super) first_window: [u64; 2],
     /// Requests of (control, candidate) when the latest stratum began.
     stratum_from: [u64; 2],

@@ -11,7 +11,7 @@ use crate::engine::ending::EndReason;
 use crate::engine::latency_tests::Level;
 use crate::engine::limits::{Limit, Limits};
 use crate::engine::look::Margins;
-use crate::engine::policy::Policy;
+use crate::engine::policy::{Policy, STARTS_WITHIN};
 use crate::engine::segments::{self, SegmentTest};
 use crate::engine::{ENGINE_VERSION, Settings};
 use crate::event::{self, RejectReason, ServiceKey};
@@ -96,6 +96,12 @@ fn of_policy(policy: &Policy) -> Map<String, Value> {
     }
     if !policy.candidates.is_empty() {
         of_policy.insert("candidates".to_owned(), json!(policy.candidates));
+    }
+    if let Some(share) = policy.step_share {
+        of_policy.insert("step_share".to_owned(), json!(share));
+    }
+    if policy.starts_within != STARTS_WITHIN {
+        of_policy.insert("starts_within_us".to_owned(), json!(policy.starts_within));
     }
     if !policy.rollouts.is_empty() {
         let rollouts = policy.rollouts.iter().map(|of| {

@@ -214,8 +214,9 @@ pub fn breaks(comparison: &Comparison, flaw: Flaw) -> &'static [Cell] {
         | Flaw::DamagedLines
         | Flaw::UnequalActivity
         | Flaw::UnequalSegments
-        | Flaw::OwnMeasurement
-        | Flaw::StalledPartition => &[],
+        | Flaw::OwnMeasurement => &[],
+        // Units whose lines are missing are no lack of the candidate's.
+        Flaw::StalledPartition => &[Cell::Deficit],
     }
 }
 

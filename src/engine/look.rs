@@ -355,7 +355,7 @@ pub fn look(comparison: &mut Comparison, policy: &Policy) -> Look {
     let step = steps::seen(comparison, policy).and_then(|step| u8::try_from(step).ok());
     let mut look = Look { step, ..Look::default() };
     let ratio = SampleRatio::of(comparison, policy);
-    look.sample_ratio = ratio.map(|ratio| ratio.log_wrong);
+    look.sample_ratio = ratio.and_then(|ratio| ratio.log_wrong);
     look.flaws = flaws(comparison, &margins, ratio);
     // What is not measured alike neither fails nor passes.
     let broken: Vec<Cell> = look.flaws.iter().flat_map(|flaw| breaks(comparison, *flaw)).copied().collect();

@@ -7,6 +7,10 @@ use crate::pipeline::metric::Metric;
 use crate::pipeline::plan::Conversions;
 use crate::time::{MINUTE, Micros};
 
+/// What [`Policy::starts_within`] is where nobody says it: a candidate that dies at its start is missed within two minutes of its first
+/// line, the time until its lack is proven included.
+pub const STARTS_WITHIN: Micros = MINUTE;
+
 /// Which guardrails PASS needs, and how soon it may come.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Policy {
@@ -26,6 +30,9 @@ pub struct Policy {
     pub expect: Vec<Behaviour>,
     /// Share of units that was meant for the candidate (0 to 1). Without it no sample ratio is checked.
     pub declared_share: Option<f64>,
+    /// Share of units (0 to 1) of the first declared step, which a candidate has at least, in whichever step it is. What it has in
+    /// excess of it is no wrong ratio.
+    pub step_share: Option<f64>,
     /// Services that carry the new version together, by name, the entry first: each is judged, under one error budget.
     /// Empty: each release has its own.
     pub release: Vec<String>,
@@ -42,6 +49,8 @@ pub struct Policy {
     /// Arms that are candidates from their first line on, without the units that others need: a candidate may die before it has
     /// them.
     pub candidates: Vec<String>,
+    /// Time from the first line of one of [`Policy::candidates`] within which it has a request: one that has none by then is missed.
+    pub starts_within: Micros,
     /// Somebody said that each request is assigned to an arm by itself. Where no unit is logged that cannot be seen, and without it
     /// nobody acts on a failure without a person.
     pub requests_assigned: bool,
@@ -73,6 +82,11 @@ impl Policy {
     pub fn of(&self, entry: Option<&ServiceKey>) -> &Policy {
         let own = entry.and_then(|key| self.rollouts.iter().find(|rollout| rollout.has(key)));
         own.map_or(self, |rollout| &rollout.policy)
+    }
+
+    /// Share of units that the candidate has at least, where somebody said so (0 to 1): fewer are a deficit.
+    pub fn least_share(&self) -> Option<f64> {
+        self.declared_share.or(self.step_share)
     }
 
     /// A limit in milliseconds is set, here or for a rollout.
@@ -112,6 +126,7 @@ impl Default for Policy {
             minimum_time: 5 * MINUTE,
             expect: Vec::new(),
             declared_share: None,
+            step_share: None,
             release: Vec::new(),
             conversions: Conversions::default(),
             metrics: Vec::new(),
@@ -119,6 +134,7 @@ impl Default for Policy {
             expect_templates: Vec::new(),
             segments: Vec::new(),
             candidates: Vec::new(),
+            starts_within: STARTS_WITHIN,
             requests_assigned: false,
             rollouts: Vec::new(),
         }

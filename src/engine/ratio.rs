@@ -4,8 +4,12 @@
 //! logs. The first makes the comparison INVALID, the second FAILs it, and each has evidence of its own: against the declared share, and
 //! against four fifths of it. (The design calls every lack of the candidate's units a deficit.)
 //!
-//! Units of the first window do not count: the candidate came within it, and those that the control had before would look like a lack of
-//! the candidate's.
+//! Units up to the window in which the candidate had its first do not count: it came within it, and those that the control had before
+//! would look like a lack of the candidate's. A candidate that has none at all (it was heard, see `engine::arms`) lacks all.
+//!
+//! Where only steps are declared the candidate has at least the share of the first, and in later ones more: that is a deficit where it has
+//! less, and never a wrong ratio. Which step a rollout is in nobody tells the engine: the share that is seen does
+//! (`engine::steps`), and it is that which is tested here.
 //!
 //! Each stratum is tested by itself, with weight .9 for the first and .1 / (i (i + 1)) for the i-th after it, so that a share that
 //! changes later is seen however long it was right before. (A weighted sum of e-values is an e-value.)
@@ -24,8 +28,8 @@ const FAR: f64 = 0.5;
 /// What the units of the arms say of a declared share.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct SampleRatio {
-    /// ln e of "the declared share is not what is seen".
-    pub log_wrong: f64,
+    /// ln e of "the declared share is not what is seen"; `None` where only the least share is declared.
+    pub log_wrong: Option<f64>,
     /// ln e of "the candidate has less than [`DEFICIT`] of it".
     pub log_few: f64,
     /// The latest units are far from it.
@@ -35,7 +39,7 @@ pub(super) struct SampleRatio {
 impl SampleRatio {
     /// Of a comparison; `None` where no share is declared.
     pub(super) fn of(comparison: &Comparison, policy: &Policy) -> Option<SampleRatio> {
-        let share = policy.declared_share?;
+        let share = policy.least_share()?;
         let mut strata: Vec<[u64; 2]> = match comparison.strata() {
             _ if comparison.by_request() => vec![comparison.distinct],
             0 | 1 => vec![comparison.distinct],
@@ -45,7 +49,8 @@ impl SampleRatio {
         if let Some(first) = strata.first_mut() {
             *first = [0, 1].map(|arm| first[arm].saturating_sub(comparison.first_window[arm]));
         }
-        Some(SampleRatio::of_strata(share, &strata))
+        let ratio = SampleRatio::of_strata(share, &strata);
+        Some(SampleRatio { log_wrong: ratio.log_wrong.filter(|_| policy.declared_share.is_some()), ..ratio })
     }
 
     /// `strata`: units of (control, candidate).
@@ -62,12 +67,12 @@ impl SampleRatio {
         };
         let [control, candidate] = strata.last().copied().unwrap_or_default();
         let is_far = (candidate as f64) < FAR * share * (control + candidate) as f64;
-        SampleRatio { log_wrong: over(&wrong), log_few: over(&few), is_far }
+        SampleRatio { log_wrong: Some(over(&wrong)), log_few: over(&few), is_far }
     }
 
     /// It is not as declared.
     pub(super) fn is_wrong(&self) -> bool {
-        self.log_wrong >= LOG_BROKEN
+        self.log_wrong.is_some_and(|log_wrong| log_wrong >= LOG_BROKEN)
     }
 
     /// The candidate's units are missing, or so few that this will be proven soon: no wrong ratio is told of.

@@ -204,6 +204,7 @@ impl ReleaseState {
             self.arms.forget_silent(|name| compared.contains(name));
         }
         self.arms.count(merged, entry, judged, settings, common.is_full);
+        self.arms.hear(merged, &self.services, judged, settings, common.is_full);
         let is_alone = self.live().is_empty();
         if let Some(history) = &mut self.history
             && is_alone
@@ -368,10 +369,18 @@ impl ReleaseState {
         }
         let mut ended = Vec::new();
         for at in self.live() {
-            let served_before = self.comparisons[at].control_from == ControlFrom::ServedBefore;
-            let Some(reason) = self.comparisons[at].presence.end(served_before) else { continue };
-            // Where a share was promised, a candidate that is missing is a deficit, which FAILs.
-            if settings.policy.of(self.services.first()).declared_share.is_some() && reason.gone() == [Arm::Candidate] {
+            let known = &self.comparisons[at];
+            let has_failed = known.failure.as_ref().is_some_and(|failure| failure.automatic_at.is_some());
+            // One that never had a unit had no share whose end could show.
+            let never_served = known.active_until[Arm::Candidate.at()].is_none();
+            let start = settings.windowing.start_of(self.window).0;
+            let is_gone = has_failed && never_served && self.arms.is_silent(&known.candidate, start);
+            let seen = known.presence.end(known.control_from == ControlFrom::ServedBefore);
+            let Some(reason) = seen.or(is_gone.then_some(EndReason::CandidateSilent)) else { continue };
+            // Where a share was promised, a candidate that is missing is a deficit, which FAILs. Once it has, one that is silent is
+            // gone, and what comes under its name is another.
+            let is_promised = settings.policy.of(self.services.first()).declared_share.is_some();
+            if is_promised && reason.gone() == [Arm::Candidate] && !(has_failed && reason.is_silence()) {
                 continue;
             }
             let mut list: Vec<Entry> = Vec::new();

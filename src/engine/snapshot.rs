@@ -17,7 +17,7 @@ use crate::sketch::codec::{Damaged, Reader, Writer};
 use crate::sketch::partial::WindowPartial;
 
 /// Version of the snapshot.
-const SNAPSHOT_VERSION: u8 = 8;
+const SNAPSHOT_VERSION: u8 = 9;
 
 impl Engine {
     /// The whole state, for [`Engine::restore`].

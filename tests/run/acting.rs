@@ -340,6 +340,47 @@ fn dying(canary: impl Fn(i64) -> Option<&'static str>) -> String {
     text
 }
 
+/// A canary that logs no request at all, and every ten seconds that it starts and why it dies.
+#[test]
+fn a_canary_that_logs_nothing_but_its_crashes_is_rolled_back_within_two_minutes() {
+    let start = START + 180 * SECOND;
+    let receiver = Receiver::start(|_, _| ok());
+    let folder = folder_with(&[]);
+    let config = configure(
+        folder.path(),
+        &receiver.address,
+        ", steps: [{share_percent: 20}, {share_percent: 100}], candidate: canary",
+    );
+    let running = Running::start(&["--config", &config], &folder.path().join("state"));
+    let mut lines: Vec<String> = dying(|_| None).lines().map(|line| format!("{line}\n")).collect();
+    for crash in 0..29 {
+        for (after, level, message) in [(0, "info", "starting"), (2, "error", "no database"), (3, "fatal", "status 1")]
+        {
+            let fields = format!(
+                "\"service\":\"shop\",\"cohort\":\"canary\",\"pod\":\"shop-{}\",\"level\":\"{level}\",\"message\":\"{message}\"",
+                crash % 3
+            );
+            lines.push(Line::new(start + (10 * crash + after) * SECOND, 0, 1, &fields).text() + "\n");
+        }
+    }
+    // A line begins with its time.
+    lines.sort();
+    post(&running, &lines.concat());
+    failed(&running);
+    let came = until("it is told", || receiver.came().into_iter().find(|one| one.event() == "rollback"));
+    let data = &came.json()["data"];
+    let of = &data["compared"][0];
+    let at = parse_time(of["automatic_at"].as_str().unwrap()).unwrap();
+    assert!(at.0 - start <= 120 * SECOND, "{data}");
+    assert_eq!(
+        (&data["automatic"], &of["candidate"], &of["control"]),
+        (&json!(true), &json!("canary"), &json!("baseline"))
+    );
+    // The first report comes a moment later.
+    let says_why = || gate(&running)["reason"].as_str()?.contains("it may die before it logs").then_some(());
+    until("the gate says why", says_why);
+}
+
 /// A canary that answers nothing, and one that logs for 10 s and dies: within two minutes of the start of its traffic the rollout
 /// has failed and is rolled back.
 #[test]

@@ -12,6 +12,9 @@ use crate::outbox::{Declared, is_found};
 use crate::pipeline::decode::{CELL_MAX, is_no_segment};
 use crate::rollout::{AtDeadline, Course, Step};
 
+/// All units, in parts per million.
+const WHOLE_PPM: u32 = 1_000_000;
+
 /// Rollouts of a configuration, and steps of one.
 const ROLLOUTS_MAX: usize = 1_024;
 const STEPS_MAX: usize = 20;
@@ -103,6 +106,16 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
     policy.rollouts = Vec::new();
     // An arm that is named in full is awaited: it may die before it has as many users as a found one needs.
     policy.candidates = candidate.iter().filter(|name| !name.contains('*')).cloned().collect();
+    if let Some((text, at)) = fields.text("starts_within", problems) {
+        let name = fields.name("starts_within");
+        match compare::duration(&text) {
+            Ok(_) if policy.candidates.is_empty() => {
+                problems.add(at, format!("{name}: no candidate is named in full, so none is awaited"));
+            }
+            Ok(time) => policy.starts_within = time,
+            Err(error) => problems.add(at, format!("{name}: {error}")),
+        }
+    }
     let lines_alike = ["conversion", "segments:", "release:"];
     problems.0.extend(
         of_policy.0.into_iter().filter(|problem| !lines_alike.iter().any(|key| problem.words.starts_with(key))),
@@ -130,6 +143,13 @@ fn rollout(fields: &mut Fields<'_>, base: &Policy, hooks: &[Hook], problems: &mu
         owners: owners.unwrap_or_default(),
         hooks: told,
     };
+    // A step of all units begins while the old version still has some, pod by pod: nobody said how many.
+    policy.step_share = declared
+        .course
+        .steps
+        .first()
+        .filter(|step| (1..WHOLE_PPM).contains(&step.share_ppm))
+        .map(|step| f64::from(step.share_ppm) / f64::from(WHOLE_PPM));
     // The step that the logs show widens the margins of an early one, unless the policy names the next share itself.
     if !names_next_share {
         policy.steps = declared.course.steps.iter().map(|step| step.share_ppm).collect();

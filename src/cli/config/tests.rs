@@ -72,6 +72,8 @@ fn a_whole_configuration_is_understood() {
         (&["web", "api"].map(str::to_owned)[..], &["region".to_owned()][..])
     );
     assert_eq!(own.candidates, ["canary"]);
+    // Its first step is the share that it has at least, and no share that it has throughout.
+    assert_eq!((own.declared_share, own.least_share(), own.starts_within), (None, Some(0.05), MINUTE));
     assert_eq!(config.policy.rollouts[1].policy.limits.errors_ppm, Some(50_000));
     let key = |service: &str| crate::event::ServiceKey {
         environment: "prod".to_owned(),
@@ -142,6 +144,27 @@ rollouts:
         assert!(said.starts_with(expected), "{said} is not {expected}");
     }
     assert!(!said.iter().any(|words| words.contains("whsec_x")), "a secret is shown nowhere: {said:#?}");
+}
+
+#[test]
+fn a_candidate_that_is_named_in_full_has_a_time_to_start_in() {
+    let of = |more: &str| {
+        let text = format!("rollouts:\n- {{name: a, services: [a], {more}}}\n");
+        let config = parse(&text, None, Outside::Ignored).unwrap_or_else(|problems| panic!("{problems:?}"));
+        config.policy.rollouts[0].policy.clone()
+    };
+    let asked = of("candidate: '2.0', starts_within: 3m, share_percent: 10, steps: [{share_percent: 20}]");
+    assert_eq!((asked.starts_within, asked.least_share()), (3 * MINUTE, Some(0.1)), "what is named goes first");
+    // Without the width of a step's margin it is a step all the same, and one of all units promises none.
+    assert_eq!(of("next_share_percent: 50, steps: [{share_percent: 20}]").least_share(), Some(0.2));
+    assert_eq!(of("steps: [{share_percent: 100}]").least_share(), None);
+    for (more, words) in [
+        ("candidate: 2*, starts_within: 3m", "starts_within: no candidate is named in full"),
+        ("candidate: '2.0', starts_within: soon", "starts_within: `soon` is not a duration"),
+    ] {
+        let said = problems(&format!("rollouts:\n- {{name: a, services: [a], {more}}}\n"));
+        assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
+    }
 }
 
 #[test]

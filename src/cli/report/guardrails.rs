@@ -153,7 +153,7 @@ pub(in crate::cli) fn rows(comparison: &Comparison, policy: &Policy) -> Vec<Row>
     Cell::ALL
         .into_iter()
         .filter(|cell| match cell {
-            Cell::Deficit => policy.declared_share.is_some(),
+            Cell::Deficit => policy.least_share().is_some(),
             // They repeat what the first errors say unless they say more.
             Cell::ErrorUnits8 | Cell::ErrorUnits64 => look.cell(*cell).log_e >= LOG_WEAK,
             Cell::Unanswered => look.cell(*cell).has_data,

@@ -140,7 +140,7 @@ fn of_lines(path: &Path, day: i64, ground: &Ground, stop: &dyn Fn() -> bool) -> 
         // What is asked of one rollout is not asked of these.
         policy.rollouts.clear();
         policy.candidates.clear();
-        policy.declared_share = None;
+        (policy.declared_share, policy.step_share) = (None, None);
         let settings = Settings {
             windowing: plan.windowing,
             releases: vec![release.clone()],

@@ -81,6 +81,9 @@ impl Comparison {
         let units = (&self.store, self.stratum);
         self.segments.close_window(&input, units, by_request);
         self.presence.note(input.start, input.end, arms_active);
+        if arms_active[Arm::Candidate.at()] > 0 && self.active_until[Arm::Candidate.at()].is_none() {
+            self.first_window = self.distinct;
+        }
         for (until, active) in self.active_until.iter_mut().zip(arms_active) {
             if active > 0 {
                 *until = Some(input.end);
@@ -144,9 +147,6 @@ impl Comparison {
         self.templates.keep_bound();
         self.window = input.window;
         self.ended_at = input.end;
-        if self.looks == 0 {
-            self.first_window = self.distinct;
-        }
         self.looks += 1;
 
         self.decide_routing();

@@ -143,17 +143,17 @@ fn a_candidate_that_takes_its_share_once_it_has_started_is_not_missed() {
 /// Thin traffic: before enough is missing it comes, and what was before is no lack of its own.
 #[test]
 fn what_was_missing_before_the_first_request_is_forgotten_with_it() {
-    let since = FIRST + 3 * MINUTE;
+    let since = FIRST + 95 * SECOND;
     let thin = |at: i64, user: u64| {
-        let is_its = at >= since && user.is_multiple_of(20);
+        let is_its = at >= since && user.is_multiple_of(5);
         Some(if is_its { "2.0" } else { "1.0" })
     };
-    let lines: Vec<Line> = requests(60, thin).into_iter().step_by(20).collect();
-    let policy = Policy { declared_share: Some(0.05), ..promised() };
-    let engine = judged(&[lines, vec![says(FIRST, "2.0", "info", "starting")]], policy);
+    let lines: Vec<Line> = requests(6, thin).into_iter().step_by(20).collect();
+    let engine = judged(&[lines, vec![says(FIRST, "2.0", "info", "starting")]], promised());
     let comparison = engine.comparison(0, 0).unwrap();
     assert!(comparison.started_at < Timestamp(since), "it was missed");
-    assert!(comparison.failure.is_none() && comparison.look.sample_ratio.unwrap() < 0.0, "{:?}", comparison.look);
+    let deficit = comparison.look.cell(Cell::Deficit);
+    assert!(comparison.failure.is_none() && deficit.log_start < -0.9, "{deficit:?} of {:?}", comparison.distinct);
 }
 
 #[test]

@@ -234,6 +234,20 @@ fn nothing_passes_on_windows_that_a_partition_is_missing_from() {
     assert!(broken.again(&moves, [0, 1]) == ledger);
 }
 
+/// The lines of the canary are what the partition has: they are late, and its users are not missing.
+#[test]
+fn a_partition_that_is_missing_is_no_deficit() {
+    let (control, canary) = calm().into_iter().partition(|line| line.arm == 0);
+    let mut stalling = Stalling::new([control, canary], 0.5, 0.8);
+    stalling.case.settings.policy.declared_share = Some(0.5);
+    let (moves, meanwhile, engine, _) = stalling.live(true);
+    assert!(moves.len() > 3, "{moves:?}");
+    for engine in [meanwhile, engine] {
+        let comparison = engine.comparison(0, 0).unwrap();
+        assert!(comparison.failure.is_none() && comparison.look.flaws.contains(&Flaw::StalledPartition));
+    }
+}
+
 /// A service that only the missing partition tells of has no further lines, and its pass does not stand all the same. What begins once
 /// the partition is back is not touched.
 #[test]

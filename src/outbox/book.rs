@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 mod cells;
 mod entry;
+mod named;
 
 pub use cells::{Awaited, ORDER};
 use entry::{changed, number_of, over_limit, regressed, rounded, texts};
@@ -53,9 +54,6 @@ pub struct Declared {
     /// Names of hooks that are told; every one without.
     pub hooks: Option<Vec<String>>,
 }
-
-/// Rollouts that a name could mean and that are told.
-const SEVERAL_NAMED: usize = 20;
 
 impl Declared {
     /// The id of its rollout in an environment and a cell.
@@ -338,25 +336,6 @@ impl Book {
     /// One rollout.
     pub fn rollout(&self, id: &str) -> Option<&Rollout> {
         self.rollouts.get(id)
-    }
-
-    /// The rollout of an id; or the only one of what was declared under this name without an environment. Of several, each has an id of its
-    /// own, and the name is none of them.
-    pub fn rollout_called(&self, name: &str) -> Option<&Rollout> {
-        self.rollout(name).or_else(|| {
-            let at = self.declared.iter().position(|declared| declared.name == name)?;
-            let mut all = self.rollouts.values().filter(|rollout| rollout.declared == Some(at));
-            all.next().filter(|_| all.next().is_none())
-        })
-    }
-
-    /// In words, which rollouts a name could mean, where they are several.
-    pub fn several_called(&self, name: &str) -> Option<String> {
-        let at =
-            self.declared.iter().position(|declared| declared.name == name && !self.rollouts.contains_key(name))?;
-        let all = self.rollouts.values().filter(|rollout| rollout.declared == Some(at));
-        let names: Vec<&str> = all.map(|rollout| rollout.id.as_str()).take(SEVERAL_NAMED).collect();
-        (names.len() > 1).then(|| format!("`{name}` is several rollouts: name one of {}", names.join(", ")))
     }
 
     /// What it was declared as.

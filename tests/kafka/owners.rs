@@ -5,30 +5,32 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::broken_canary;
 use crate::common::acting::{configure, rollout};
 use crate::common::node::{Node, is_ready, send};
 use crate::common::receiver::{Answer, Receiver};
 use crate::common::running::{PATIENCE, Running, until};
-use crate::common::{Line, Traffic, folder_with};
+use crate::common::{Line, folder_with};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
-use serin::time::MINUTE;
+use tempfile::TempDir;
 
 const TOPIC: &str = "requests";
 /// A session that ends within a test, and one that does not: whoever waited for its end would wait for longer than any test does.
 const SHORT: &str = "session.timeout.ms=6000\n";
 const LONG: &str = "session.timeout.ms=300000\n";
 
-/// A canary that is broken, and a line that closes all windows.
-fn lines() -> Vec<Line> {
-    let errors = vec![0.01, 0.25];
-    let traffic = Traffic { seed: 61, requests: 7_999, users: 2_000, minutes: 20, errors, ..Traffic::default() };
-    let mut lines = traffic.lines();
-    lines.push(Line { at: lines.last().unwrap().at + 4 * MINUTE, ..lines[0].clone() });
-    lines
+/// A node with the topic; `None` where there is no Kafka.
+fn node_with_topic() -> Option<(TempDir, Node)> {
+    is_ready().then(|| {
+        let folder = folder_with(&[]);
+        let node = Node::start(folder.path());
+        node.create(TOPIC, 1, &[]);
+        (folder, node)
+    })
 }
 
 fn send_all(producer: &BaseProducer, lines: &[Line]) {
@@ -80,14 +82,9 @@ fn members(node: &Node, group: &str) -> Vec<String> {
 
 #[test]
 fn a_second_program_waits_and_takes_over_from_one_that_was_killed() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
+    let Some((folder, node)) = node_with_topic() else { return };
     let producer = node.producer(TOPIC);
-    let lines = lines();
+    let lines = broken_canary();
     let receivers = [0, 1].map(|_| Receiver::start(|_, _| Answer::Status(200, String::new())));
     let programs = [0, 1].map(|at| {
         let place = folder.path().join(at.to_string());
@@ -196,13 +193,8 @@ fn of_programs_that_start_at_the_same_moment_one_owns_the_topics() {
 
 #[test]
 fn without_a_group_topics_are_read_beside_their_owner() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
-    let lines = lines();
+    let Some((folder, node)) = node_with_topic() else { return };
+    let lines = broken_canary();
     send_all(&node.producer(TOPIC), &lines);
     let programs = [("a", &[][..]), ("b", &["--group", "none"]), ("c", &["--group", "of-its-own"])]
         .map(|(state, more)| start(&node, folder.path(), state, LONG, more));
@@ -227,12 +219,7 @@ fn without_a_group_topics_are_read_beside_their_owner() {
 /// The owner was held up for so long that Kafka took it for gone: two would tell of the same rollout.
 #[test]
 fn an_owner_that_comes_back_after_another_took_over_ends() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
+    let Some((folder, node)) = node_with_topic() else { return };
     let begin = |state: &str| start(&node, folder.path(), state, SHORT, &[]);
     let mut first = begin("first");
     until("the first owns the topics", || owns(&first).then_some(()));
@@ -256,13 +243,8 @@ fn an_owner_that_comes_back_after_another_took_over_ends() {
 /// An owner that was lost comes back as standby, and has something to tell that its target had not taken: another tells by now.
 #[test]
 fn a_standby_tells_nothing_of_before() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
-    let lines = lines();
+    let Some((folder, node)) = node_with_topic() else { return };
+    let lines = broken_canary();
     send_all(&node.producer(TOPIC), &lines);
     let refuses = Receiver::start(|_, _| Answer::Status(500, String::new()));
     let takes = Receiver::start(|_, _| Answer::Status(200, String::new()));
@@ -297,12 +279,7 @@ fn a_standby_tells_nothing_of_before() {
 /// A state folder that was copied has the identity of the other.
 #[test]
 fn of_two_with_one_identity_the_later_goes_on() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
+    let Some((folder, node)) = node_with_topic() else { return };
     let mut first = start(&node, folder.path(), "first", LONG, &[]);
     until("the first owns the topics", || owns(&first).then_some(()));
     std::fs::create_dir(folder.path().join("copy")).unwrap();
@@ -317,12 +294,7 @@ fn of_two_with_one_identity_the_later_goes_on() {
 /// Where there are rights on groups, and this one has none.
 #[test]
 fn a_group_without_a_right_on_it_is_said() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
+    let Some((folder, node)) = node_with_topic() else { return };
     node.forbid_group("theirs");
     let mut refused = start(&node, folder.path(), "refused", "", &["--group", "theirs"]);
     assert_eq!(ended(&mut refused), Some(2));
@@ -336,13 +308,8 @@ fn a_group_without_a_right_on_it_is_said() {
 /// While the broker is away nothing changes, and afterwards the owner is the owner.
 #[test]
 fn an_owner_outlasts_its_broker() {
-    if !is_ready() {
-        return;
-    }
-    let folder = folder_with(&[]);
-    let node = Node::start(folder.path());
-    node.create(TOPIC, 1, &[]);
-    let lines = lines();
+    let Some((folder, node)) = node_with_topic() else { return };
+    let lines = broken_canary();
     let producer = node.producer(TOPIC);
     let first = start(&node, folder.path(), "first", "", &[]);
     send_all(&producer, &lines[..4_000]);

@@ -4,22 +4,13 @@
 
 use std::path::Path;
 
+use crate::broken_canary;
 use crate::common::node::{Node, is_ready, send};
 use crate::common::running::{PATIENCE, Running, until};
-use crate::common::{Line, Traffic, folder_with, serin};
+use crate::common::{Line, folder_with, serin};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
-use serin::time::MINUTE;
-
-/// A canary that is broken, and a line long after the others that closes their windows.
-fn lines() -> Vec<Line> {
-    let errors = vec![0.01, 0.25];
-    let traffic = Traffic { seed: 61, requests: 7_999, users: 2_000, minutes: 20, errors, ..Traffic::default() };
-    let mut lines = traffic.lines();
-    lines.push(Line { at: lines.last().unwrap().at + 4 * MINUTE, ..lines[0].clone() });
-    lines
-}
 
 fn send_all<'a>(producer: &BaseProducer, topic: &str, partition: i32, lines: impl IntoIterator<Item = &'a Line>) {
     for line in lines {
@@ -63,7 +54,7 @@ fn topics_and_partitions_that_come_are_read_from_their_beginning_without_a_resta
     node.create("logs.a", 1, &[]);
     node.create("other", 1, &[]);
     let producer = node.producer("logs.a");
-    let lines = lines();
+    let lines = broken_canary();
     let (first, rest) = lines.split_at(4_000);
     let topics = ["^logs\\."];
     let program = running(&node, &topics, &state);
@@ -122,7 +113,7 @@ fn a_partition_with_few_lines_is_judged_as_well() {
     let node = Node::start(folder.path());
     node.create("logs", 3, &[]);
     let producer = node.producer("logs");
-    let lines = lines();
+    let lines = broken_canary();
     let few = 7;
     let (most, rest) = lines.split_at(lines.len() - few - 1);
     send_all(&producer, "logs", 0, most);
@@ -148,7 +139,7 @@ fn a_topic_that_is_made_anew_is_another_log_and_is_said() {
     let state = folder.path().join("state");
     let node = Node::start(folder.path());
     node.create("t", 1, &[]);
-    let lines = lines();
+    let lines = broken_canary();
     let program = running(&node, &["t"], &state);
     send_all(&node.producer("t"), "t", 0, &lines[..4_000]);
     read_up_to(&program, "t/0", 4_000);
@@ -193,7 +184,7 @@ fn records_that_were_deleted_before_they_were_read_are_counted_and_said() {
     let node = Node::start(folder.path());
     node.create("t", 1, &[]);
     let producer = node.producer("t");
-    let lines = lines();
+    let lines = broken_canary();
     let program = running(&node, &["t"], &state);
     send_all(&producer, "t", 0, &lines[..4_000]);
     read_up_to(&program, "t/0", 4_000);
@@ -259,7 +250,7 @@ fn what_records_hold_is_told_by_each_and_counted() {
     let producer = node.producer("mixed");
     // A message that is not what its topic holds comes first, and blocks nothing.
     send_bytes(&producer, "proto", b"{\"not\":\"a batch\"}");
-    let lines = lines();
+    let lines = broken_canary();
     let program = running(&node, &["mixed", "proto=otlp_proto"], &state);
     for (number, batch) in lines.chunks(20).enumerate() {
         if number == 100 {
@@ -324,7 +315,7 @@ fn key_and_headers_play_roles() {
     let node = Node::start(folder.path());
     node.create("t", 1, &[]);
     let producer = node.producer("t");
-    let lines = lines();
+    let lines = broken_canary();
     for line in &lines {
         let cohort = if line.arm == 0 { "baseline" } else { "canary" };
         let text = line
@@ -365,7 +356,7 @@ fn one_record_with_many_lines_shows_what_they_are() {
     let folder = folder_with(&[]);
     let node = Node::start(folder.path());
     node.create("batches", 1, &[]);
-    let text: String = lines()[..60].iter().map(|line| line.text() + "\n").collect();
+    let text: String = broken_canary()[..60].iter().map(|line| line.text() + "\n").collect();
     let producer = node.producer("batches");
     send(&producer, "batches", 0, Some(&text));
     producer.flush(PATIENCE).unwrap();

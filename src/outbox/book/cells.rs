@@ -149,35 +149,6 @@ impl Book {
         list
     }
 
-    /// The one of them with an id; or what was declared under a name, as a whole.
-    pub fn awaited_called(&self, id: &str) -> Option<Awaited<'_>> {
-        self.awaited().into_iter().find(|of| of.id == id).or_else(|| {
-            let declared = self.declared.iter().find(|declared| declared.name == id);
-            if let Some(declared) = declared {
-                return Some(Awaited {
-                    id: id.to_owned(),
-                    declared,
-                    environment: declared.environment.clone(),
-                    cell: "",
-                });
-            }
-            // In an environment of which no line has come yet: any name may be one.
-            self.declared.iter().filter(|declared| declared.environment.is_none()).find_map(|declared| {
-                let place = id.strip_prefix(declared.name.as_str())?.strip_prefix('@')?;
-                let of_cell =
-                    |cell: &&String| place.strip_suffix(cell.as_str()).is_some_and(|rest| rest.ends_with('@'));
-                let (environment, cell) = match declared.cells.iter().find(of_cell) {
-                    Some(cell) => (&place[..place.len() - cell.len() - 1], cell.as_str()),
-                    None if declared.cells.is_empty() => (place, ""),
-                    None => return None,
-                };
-                let is_name = !environment.is_empty() && !environment.contains('@');
-                let environment = Some(environment.to_owned());
-                is_name.then(|| Awaited { id: id.to_owned(), declared, environment, cell })
-            })
-        })
-    }
-
     /// The cell that comes after a rollout that is done.
     pub(super) fn next_cell(&self, rollout: &Rollout) -> Option<&str> {
         let at = rollout.declared?;
